@@ -1,0 +1,85 @@
+# `make` alone lists what there is to do.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?= -n auto
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The first Python 3.11 or newer; `make demo PYTHON=/path/to/python` names another one.
+PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$candidate && break; done)
+
+# Debian's python3 comes without ensurepip unless python3-venv is installed. Then the system's
+# own pip fills the environment, which pip can do from outside since 22.3.
+PIP = $(if $(shell test -x $(BIN)/pip && echo yes),$(BIN)/python,$(PYTHON)) -m pip \
+	--python $(BIN)/python
+INSTALL = $(PIP) install --quiet --require-hashes --no-deps --requirement
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+.PHONY: demo
+demo: $(VENV)/.runtime ## run the main job on this machine: sandbox, provider, a flow, its history
+	@$(BIN)/python -m braid demo
+
+.PHONY: venv
+venv: $(VENV)/.test ## a virtual environment in .venv, from the hashed locks, tests included
+
+.PHONY: test
+test: $(VENV)/.test ## the whole test-suite (PYTEST_ARGS="-n auto")
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: check
+check: $(VENV)/.test ## format, lint, types, import direction
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/unit/test_import_direction.py
+
+.PHONY: docs
+docs: $(VENV)/.test ## write docs/reference again from the code
+	$(BIN)/python -m braid.reference docs/reference
+
+.PHONY: bench
+bench: $(VENV)/.test ## the benchmarks, each beside its floor in the same run
+	@for script in $$(ls benchmarks/*.py | grep -v '/_'); do \
+		echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+.PHONY: lock
+lock: ## resolve pyproject.toml again into both locks (needs network; uses uv)
+	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header \
+		--extra demo pyproject.toml --output-file requirements.lock
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header \
+		--extra test pyproject.toml --output-file requirements-test.lock
+	echo 'setuptools>=77' | $(VENV)-lock/bin/uv pip compile --quiet --universal \
+		--generate-hashes --no-header --python-version 3.11 - --output-file requirements-build.lock
+	rm -rf $(VENV)-lock
+
+.PHONY: clean
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Braid needs Python 3.11 or newer: apt-get install python3, or make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --clear --without-pip $(VENV)
+
+# The project itself is installed in place, with a setuptools that is pinned by hash too: build
+# isolation would fetch an unpinned one.
+EDITABLE = $(PIP) install --quiet --no-deps --no-build-isolation --editable .
+
+$(VENV)/.runtime: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	@echo "Installing Braid's requirements into $(VENV) (a minute at most) ..."
+	@$(INSTALL) requirements.lock --requirement requirements-build.lock
+	@$(EDITABLE)
+	@touch $@
+
+$(VENV)/.test: requirements-test.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	@echo "Installing Braid's requirements, with those of the tests, into $(VENV) ..."
+	@$(INSTALL) requirements-test.lock --requirement requirements-build.lock
+	@$(EDITABLE)
+	@touch $@ $(VENV)/.runtime

@@ -1,0 +1,46 @@
+"""Where `braid` starts: runs the command tree and turns whatever happens into an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from braid.commands import command
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+"""128 + SIGINT, as shells expect of a command stopped with Ctrl-C."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command line; returns its exit code and never raises.
+
+    0 done, 1 said no, 2 called wrong; 130 after Ctrl-C. Errors are one line on standard error.
+    """
+    try:
+        code = command.main(args=args, prog_name="braid", standalone_mode=False)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("braid: stopped.", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _reader_went_away()
+    except Exception as error:
+        from braid.errors import report
+
+        return report(error)
+    return code if isinstance(code, int) else 0
+
+
+def _reader_went_away() -> int:
+    """`braid runs | head`: what is left unsaid is not wanted, and Python must not try again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""The query API of a Braid server, asked through globus-sdk.
+
+`QueryClient` answers the same questions as a store does, with the same documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import globus_sdk
+
+from braid.login import authorizer_for
+from braid.settings import SERVER_SCOPE
+from provenance_store.errors import (
+    BraidError,
+    ConfigurationError,
+    Conflict,
+    InvalidInput,
+    NotAllowed,
+    NotFound,
+    ServiceUnavailable,
+    TooLarge,
+)
+
+__all__ = ["QueryClient", "open_server"]
+
+ERROR_OF_STATUS: Mapping[int, type[BraidError]] = {
+    400: InvalidInput,
+    403: NotAllowed,
+    404: NotFound,
+    409: Conflict,
+    413: TooLarge,
+    422: InvalidInput,
+}
+"""What a status means here; every other one from 500 is ServiceUnavailable."""
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class QueryError(globus_sdk.GlobusAPIError):
+    """The server's error shape, ``{"code", "description"}``."""
+
+    MESSAGE_FIELDS = ("description", "message")  # type: ignore[assignment]
+
+
+class QueryClient(globus_sdk.BaseClient):
+    """Reads the history that a Braid server shows the person who is logged in.
+
+    Every method returns the JSON document of the route it asks, and raises the errors of
+    `provenance_store.errors` as a store would.
+    """
+
+    service_name = "braid"
+    error_class = QueryError
+
+    def runs(self, **filters: Any) -> dict[str, Any]:
+        """``GET /api/v1/runs``: a page of runs, newest first."""
+        return self._ask("runs", filters)
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """``GET /api/v1/runs/{run_id}``: a run with its steps in order."""
+        return self._ask(f"runs/{_segment(run_id)}")
+
+    def records(self, **filters: Any) -> dict[str, Any]:
+        """``GET /api/v1/records``: a page of records, newest first."""
+        return self._ask("records", filters)
+
+    def record(self, record_id: str) -> dict[str, Any]:
+        """``GET /api/v1/records/{id}``: one record."""
+        return self._ask(f"records/{_segment(record_id)}")
+
+    def lineage(self, record_id: str, **options: Any) -> dict[str, Any]:
+        """``GET /api/v1/records/{id}/lineage``: its nodes and links."""
+        return self._ask(f"records/{_segment(record_id)}/lineage", options)
+
+    def models(self, **filters: Any) -> dict[str, Any]:
+        """``GET /api/v1/models``: a page of models with their versions."""
+        return self._ask("models", filters)
+
+    def _ask(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        query = {name: _query(value) for name, value in (params or {}).items() if _given(value)}
+        try:
+            answer = self.get(f"/api/v1/{path}", query_params=query)
+        except globus_sdk.GlobusAPIError as error:
+            raise _translated(error) from error
+        document = answer.data
+        if not isinstance(document, dict):
+            raise ServiceUnavailable(f"{self.base_url} did not answer with a JSON document.")
+        return document
+
+
+def open_server(url: str) -> QueryClient:
+    """A client of the server at that address, logged in as the settings say."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ConfigurationError(f"The server {url!r} is not an https:// address.")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ConfigurationError(
+            f"The server {url!r} is not https; a token is sent without it to this machine only."
+        )
+    transport = {"max_retries": 1, "http_timeout": 60.0}
+    scope = SERVER_SCOPE.get() or _scope_of(url, transport)
+    return QueryClient(
+        base_url=url, authorizer=authorizer_for(scope), transport_params=transport, app_name="braid"
+    )
+
+
+def _scope_of(url: str, transport: dict[str, Any]) -> str:
+    """The scope that the server's action provider describes itself with."""
+    client = QueryClient(base_url=url, transport_params=transport)
+    try:
+        scope = client.get("/record/").get("globus_auth_scope")
+    except globus_sdk.GlobusAPIError as error:
+        raise ServiceUnavailable(
+            f"{url} does not describe itself ({error.http_status}); is it a Braid server? "
+            f"If so, set {SERVER_SCOPE.name}."
+        ) from error
+    if not isinstance(scope, str) or not scope:
+        raise ServiceUnavailable(f"{url} names no scope; set {SERVER_SCOPE.name}.")
+    return scope
+
+
+def _translated(error: globus_sdk.GlobusAPIError) -> BraidError:
+    message = error.message or f"The server answered {error.http_status}."
+    if error.http_status == 401:
+        return NotAllowed(f"The server did not accept the login: {message}")
+    return ERROR_OF_STATUS.get(error.http_status, ServiceUnavailable)(message)
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _given(value: object) -> bool:
+    return value is not None and value != () and value != []
+
+
+def _query(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,37 @@
+"""The top of the command tree. `braid flow validate` is `braid/commands/flow/validate.py`."""
+
+from __future__ import annotations
+
+import click
+
+from braid import __version__
+from braid.tree import LazyGroup
+
+__all__ = ["command"]
+
+COMMANDS = {
+    "demo": "Run the main job here: sandbox, provider, a flow, its history.",
+    "serve": "Serve the action provider and the query API.",
+    "sandbox": "Serve a local stand-in for Globus Auth, Groups and Flows.",
+    "store": "Create, upgrade, describe or check a store.",
+    "flow": "Validate, instrument, run or deploy flow definitions.",
+    "runs": "List flow runs, newest first.",
+    "run": "Show one flow run.",
+    "record": "Record a fact, data, a model version or a step.",
+    "records": "List records, newest first.",
+    "models": "List models and their versions.",
+    "lineage": "Show what a record came from, or what came of it.",
+}
+
+
+@click.command(
+    cls=LazyGroup,
+    package="braid.commands",
+    commands_help=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Completion for bash: eval \"$(_BRAID_COMPLETE=bash_source braid)\"; "
+    "zsh and fish likewise.",
+)
+@click.version_option(__version__, "-V", "--version", message="braid %(version)s")
+def command() -> None:
+    """Provenance for machine-learning-driven science."""

@@ -1,0 +1,21 @@
+"""The `braid record` commands."""
+
+from __future__ import annotations
+
+import click
+
+from braid.tree import LazyGroup
+
+__all__ = ["command"]
+
+COMMANDS = {
+    "fact": "Record a fact: something static, such as a setting or a paper.",
+    "data": "Record data, and what it was derived from.",
+    "model": "Record a version of a model.",
+    "step": "Record a step with its inputs, outputs and models.",
+}
+
+
+@click.command(cls=LazyGroup, package="braid.commands.record", commands_help=COMMANDS)
+def command() -> None:
+    """Record a fact, data, a model version or a step."""

@@ -1,0 +1,21 @@
+"""The `braid store` commands."""
+
+from __future__ import annotations
+
+import click
+
+from braid.tree import LazyGroup
+
+__all__ = ["command"]
+
+COMMANDS = {
+    "init": "Create a store, or do nothing when it exists.",
+    "upgrade": "Bring a store to the schema of this version.",
+    "info": "Describe a store: schema, size, counts by table and kind.",
+    "check": "Verify a store; exit 1 when something is wrong.",
+}
+
+
+@click.command(cls=LazyGroup, package="braid.commands.store", commands_help=COMMANDS)
+def command() -> None:
+    """Create, upgrade, describe or check a store."""

@@ -1,0 +1,48 @@
+"""Logging in to Globus Auth: as a person, or as a service account from the environment."""
+
+from __future__ import annotations
+
+import re
+
+import globus_sdk
+from globus_sdk import Scope
+from globus_sdk.authorizers import GlobusAuthorizer
+from globus_sdk.globus_app import GlobusApp, GlobusAppConfig
+
+from braid.settings import LOGIN_CLIENT_ID, LOGIN_CLIENT_SECRET
+from provenance_store.errors import ConfigurationError
+
+__all__ = ["authorizer_for", "globus_app"]
+
+SCOPE = re.compile(r"https://auth\.globus\.org/scopes/(?P<server>[^/]+)/[^/\[]+")
+
+
+def globus_app() -> GlobusApp:
+    """A ClientApp when a secret is set, else a UserApp whose tokens are kept by globus-sdk
+    (in ``~/.globus/app``) and renewed without asking again.
+
+    Raises ConfigurationError when no client is set.
+    """
+    client_id, secret = LOGIN_CLIENT_ID.get(), LOGIN_CLIENT_SECRET.get()
+    if client_id is None:
+        raise ConfigurationError(
+            f"Set {LOGIN_CLIENT_ID.name} to the Globus Auth client to log in with "
+            "(docs/query-history.md tells how to get one)."
+        )
+    if secret is not None:
+        config = GlobusAppConfig(token_storage="memory")
+        return globus_sdk.ClientApp(
+            "braid", client_id=client_id, client_secret=secret, config=config
+        )
+    config = GlobusAppConfig(request_refresh_tokens=True)
+    return globus_sdk.UserApp("braid", client_id=client_id, config=config)
+
+
+def authorizer_for(scope: str) -> GlobusAuthorizer:
+    """What puts a token with that scope on each request; logs in when there is none yet."""
+    found = SCOPE.match(scope)
+    if found is None:
+        raise ConfigurationError(f"The scope {scope!r} is not a Globus Auth scope.")
+    app = globus_app()
+    app.add_scope_requirements({found["server"]: [Scope.deserialize(scope)]})
+    return app.get_authorizer(found["server"])

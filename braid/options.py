@@ -1,0 +1,92 @@
+"""Options that many commands share, as decorators.
+
+Each takes its options off the command line and passes the command one object instead:
+`displays` a `braid.output.Display`, `reads` and `writes` a `braid.source.Source`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import click
+
+from braid.output import Display
+from braid.source import Source
+
+__all__ = ["Command", "displays", "pages", "reads", "store_option", "writes"]
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+STORE_HELP = (
+    "The store, as sqlite:///FILE, postgresql://USER@HOST/DATABASE or a path. "
+    "[default: BRAID_STORE_URL, else sqlite:///braid.db here]"
+)
+SERVER_HELP = "Ask the query API of this server instead of a store. [default: BRAID_SERVER]"
+
+
+class _Decorator(Protocol):
+    def __call__(self, command: Command, /) -> Command: ...
+
+
+def displays(*formats: str, default: str = "text") -> _Decorator:
+    """Add ``--format``; the command gets ``display``."""
+
+    def decorate(command: Any) -> Any:
+        @click.option(
+            "--format",
+            "format_",
+            type=click.Choice(formats or ("text", "json")),
+            default=default,
+            show_default=True,
+            help="How to show the answer.",
+        )
+        @functools.wraps(command)
+        def wrapper(*args: Any, format_: str, **kwargs: Any) -> None:
+            command(*args, display=Display(format_), **kwargs)
+
+        return wrapper
+
+    return decorate
+
+
+def reads(command: Command) -> Command:
+    """Add ``--store`` and ``--server``, one or the other; the command gets ``source``."""
+
+    @store_option
+    @click.option("--server", metavar="URL", help=SERVER_HELP)
+    @functools.wraps(command)
+    def wrapper(*args: Any, store: str | None, server: str | None, **kwargs: Any) -> None:
+        if store and server:
+            raise click.UsageError("--store and --server exclude each other; give one of them.")
+        command(*args, source=Source(store=store, server=server), **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def writes(command: Command) -> Command:
+    """Add ``--store``; the command gets ``source``, which is that store."""
+
+    @store_option
+    @functools.wraps(command)
+    def wrapper(*args: Any, store: str | None, **kwargs: Any) -> None:
+        command(*args, source=Source(store=store), **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+store_option = click.option("--store", metavar="URL", help=STORE_HELP)
+
+
+def pages(command: Command) -> Command:
+    """Add ``--limit`` and ``--marker``."""
+    limit = click.option(
+        "--limit",
+        type=click.IntRange(1, 1000),
+        default=25,
+        show_default=True,
+        help="At most so many.",
+    )
+    marker = click.option("--marker", help="Go on from the marker that the last answer ended with.")
+    return limit(marker(command))

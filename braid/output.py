@@ -1,0 +1,141 @@
+"""How commands show what they found: tables and details for people, JSON or CSV for programs.
+
+JSON is the document itself, the very one the query API answers with. On a terminal tables are
+drawn with rich; into a pipe they are plain aligned columns that `grep` and `awk` can read.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+__all__ = ["Display", "Document", "Field", "printable", "short_time"]
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column or a line: its title, and where its value is in a document.
+
+    ``value`` is a key (``"run.label"`` for one inside another) or a function of the document;
+    CSV and text show the same values.
+    """
+
+    title: str
+    value: str | Callable[[Document], object]
+
+    def of(self, document: Document) -> str:
+        """The value as one line of text; empty when there is none."""
+        return _text(self.raw(document))
+
+    def raw(self, document: Document) -> object:
+        if callable(self.value):
+            return self.value(document)
+        found: object = document
+        for key in self.value.split("."):
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return found
+
+
+@dataclass(frozen=True)
+class Display:
+    """Writes documents to standard output in the format that was asked for."""
+
+    format: str = "text"
+
+    def table(
+        self, document: Document, *, rows: str, fields: Sequence[Field], empty: str = "None."
+    ) -> None:
+        """Show the list under ``rows``; text says ``empty`` when there is nothing in it."""
+        found: Sequence[Document] = document[rows]
+        if self.format == "json":
+            return self.json(document)
+        if self.format == "csv":
+            return _csv(found, fields)
+        if found:
+            _table(found, fields)
+        else:
+            click.echo(empty, err=True)
+        if document.get("has_next_page"):
+            click.echo(f"More: --marker {document.get('marker')}", err=True)
+
+    def details(self, document: Document, *, fields: Sequence[Field]) -> None:
+        """Show one document, a line a field; lines without a value are left out."""
+        if self.format == "json":
+            return self.json(document)
+        width = max(len(field.title) for field in fields) + 1
+        for field in fields:
+            if text := field.of(document):
+                click.echo(f"{field.title + ':':<{width}} {text}")
+
+    def json(self, document: object) -> None:
+        """The document as it is, indented, keys in their own order."""
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def printable(text: str) -> str:
+    """The text on one line and without control characters, which could drive a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def short_time(key: str) -> Callable[[Document], str]:
+    """A field's value: the RFC 3339 time under ``key``, to the second, in UTC."""
+
+    def value(document: Document) -> str:
+        return str(document.get(key) or "")[:19].replace("T", " ")
+
+    return value
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return printable(", ".join(f"{key}={_text(item)}" for key, item in value.items()))
+    if isinstance(value, list | tuple):
+        return printable(", ".join(_text(item) for item in value))
+    return printable(str(value))
+
+
+def _csv(found: Iterable[Document], fields: Sequence[Field]) -> None:
+    writer = csv.writer(click.get_text_stream("stdout"), lineterminator="\n")
+    writer.writerow([field.title.lower().replace(" ", "_") for field in fields])
+    writer.writerows([field.of(document) for field in fields] for document in found)
+
+
+def _table(found: Sequence[Document], fields: Sequence[Field]) -> None:
+    rows = [[field.of(document) for field in fields] for document in found]
+    titles = [field.title for field in fields]
+    if sys.stdout.isatty():
+        _rich_table(titles, rows)
+    else:
+        _plain_table(titles, rows)
+
+
+def _plain_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    for row in [titles, *rows]:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def _rich_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)

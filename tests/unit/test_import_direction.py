@@ -1,0 +1,192 @@
+"""Imports point one way, SQL has one home, the environment one door, and reports one voice."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MAY_IMPORT = {
+    "provenance_store": set(),
+    "flows": {"provenance_store"},
+    "hpc": {"provenance_store"},
+    "action_provider": {"provenance_store", "flows"},
+    "braid": {"provenance_store", "flows", "hpc", "action_provider"},
+}
+"""Each of our packages, and which of the others it may import."""
+
+SQL_ROOMS = ("provenance_store/sql/", "provenance_store/migrations/")
+SQL_STATEMENT = re.compile(
+    r"^\s*(SELECT\s.+\sFROM|INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM|"
+    r"CREATE\s+(UNIQUE\s+)?(TABLE|INDEX|VIEW)|ALTER\s+TABLE|DROP\s+(TABLE|INDEX)|PRAGMA\s|"
+    r"WITH\s+(RECURSIVE\s+)?\w+\s*(\(.*?\))?\s+AS\s)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+READS_THE_ENVIRONMENT = {
+    "provenance_store/settings.py": "Setting.get, the door",
+}
+"""Modules that may touch os.environ, and why."""
+
+
+def modules() -> list[Path]:
+    return sorted(
+        path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py") if path.is_file()
+    )
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+
+
+def strings(tree: ast.AST) -> Iterator[str]:
+    """String constants and the constant beginnings of f-strings, docstrings left out."""
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in docstrings
+        ):
+            yield node.value
+
+
+def called(tree: ast.AST, function: str) -> bool:
+    """Whether a function of that name is called, bare or off the sqlalchemy package."""
+    return any(
+        isinstance(node, ast.Call)
+        and (
+            (isinstance(node.func, ast.Name) and node.func.id == function)
+            or (
+                isinstance(node.func, ast.Attribute)
+                and node.func.attr == function
+                and isinstance(node.func.value, ast.Name)
+                and node.func.value.id in {"sa", "sqlalchemy"}
+            )
+        )
+        for node in ast.walk(tree)
+    )
+
+
+def imports_name(tree: ast.AST, module: str, name: str) -> bool:
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and (node.module or "").split(".")[0] == module
+        and name in {alias.name for alias in node.names}
+        for node in ast.walk(tree)
+    )
+
+
+@pytest.mark.parametrize("package", [name for name in MAY_IMPORT if (ROOT / name).is_dir()])
+def test_imports_point_one_way(package: str) -> None:
+    foreign = set(MAY_IMPORT) - MAY_IMPORT[package] - {package}
+    offences = [
+        f"{name_of(path)} imports {module}"
+        for path in (ROOT / package).rglob("*.py")
+        for module in imported(parse(path))
+        if module.split(".")[0] in foreign | {"tests"}
+    ]
+    assert offences == []
+
+
+def test_imports_are_absolute() -> None:
+    offences = [
+        f"{name_of(path)} imports {module}"
+        for path in modules()
+        for module in imported(parse(path))
+        if module.startswith(".")
+    ]
+    assert offences == []
+
+
+def test_sql_is_built_in_one_place() -> None:
+    offences = []
+    for path in modules():
+        if name_of(path).startswith(SQL_ROOMS):
+            continue
+        tree = parse(path)
+        offences += [
+            f"{name_of(path)}: {found[:60]!r}"
+            for found in strings(tree)
+            if SQL_STATEMENT.match(found)
+        ]
+        if imports_name(tree, "sqlalchemy", "text") and called(tree, "text"):
+            offences.append(f"{name_of(path)}: text()")
+        if imports_name(tree, "sqlalchemy", "literal_column") or called(tree, "literal_column"):
+            offences.append(f"{name_of(path)}: literal_column()")
+    assert offences == []
+
+
+def test_only_the_store_knows_its_database_library() -> None:
+    offences = [
+        name_of(path)
+        for path in modules()
+        if not name_of(path).startswith("provenance_store/")
+        and {module.split(".")[0] for module in imported(parse(path))}
+        & {"sqlalchemy", "alembic", "sqlite3", "psycopg"}
+    ]
+    assert offences == []
+
+
+def test_the_environment_is_read_through_settings() -> None:
+    offences = [
+        name_of(path)
+        for path in modules()
+        if name_of(path) not in READS_THE_ENVIRONMENT
+        for node in ast.walk(parse(path))
+        if (isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "environb"})
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "os"
+    ]
+    assert offences == []
+
+
+def test_only_the_command_line_prints() -> None:
+    offences = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in modules()
+        if not name_of(path).startswith("braid/")
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+    ]
+    assert offences == []
+
+
+def test_every_module_postpones_annotations_and_says_what_it_is_for() -> None:
+    offences = []
+    for path in modules():
+        tree = parse(path)
+        if not tree.body or "versions/" in name_of(path):
+            continue
+        if ast.get_docstring(tree) is None:
+            offences.append(f"{name_of(path)}: no docstring")
+        if len(tree.body) > 1 and not any(
+            isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body
+        ):
+            offences.append(f"{name_of(path)}: no `from __future__ import annotations`")
+    assert offences == []
