@@ -75,6 +75,13 @@ class Display:
             if text := field.of(document):
                 click.echo(f"{field.title + ':':<{width}} {text}")
 
+    def lines(self, texts: Sequence[str], *, empty: str = "None.") -> None:
+        """A line each; ``empty`` on standard error when there is none."""
+        for text in texts:
+            click.echo(printable(text))
+        if not texts:
+            click.echo(empty, err=True)
+
     def json(self, document: object) -> None:
         """The document as it is, indented, keys in their own order."""
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
@@ -107,7 +114,7 @@ def _text(value: object) -> str:
 
 
 def _csv(found: Iterable[Document], fields: Sequence[Field]) -> None:
-    writer = csv.writer(click.get_text_stream("stdout"), lineterminator="\n")
+    writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([field.title.lower().replace(" ", "_") for field in fields])
     writer.writerows([field.of(document) for field in fields] for document in found)
 

@@ -29,7 +29,7 @@ COMMANDS = {
     package="braid.commands",
     commands_help=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Completion for bash: eval \"$(_BRAID_COMPLETE=bash_source braid)\"; "
+    epilog='Completion for bash: eval "$(_BRAID_COMPLETE=bash_source braid)"; '
     "zsh and fish likewise.",
 )
 @click.version_option(__version__, "-V", "--version", message="braid %(version)s")

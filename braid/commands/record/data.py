@@ -1,0 +1,48 @@
+"""`braid record data`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from braid.options import displays, writes
+from braid.output import Display
+from braid.recording import all_uris, describes, show_record
+from braid.source import Source
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument("name")
+@describes
+@click.option("--live", is_flag=True, help="It may still grow; `promote` it when it is done.")
+@writes
+@displays("text", "json")
+def command(
+    *,
+    name: str,
+    uris: tuple[str, ...],
+    files: tuple[Path, ...],
+    tags: tuple[tuple[str, Any], ...],
+    depends_on: tuple[str, ...],
+    run_id: str | None,
+    live: bool,
+    source: Source,
+    display: Display,
+) -> None:
+    """Record data, and what it was derived from.
+
+    Prints its permanent name, which later commands take as ID.
+    """
+    with source.open(create=True) as store:
+        made = store.recorder(run_id=run_id).data(
+            name,
+            uris=all_uris(uris, files),
+            tags=dict(tags),
+            depends_on=depends_on,
+            live=live,
+        )
+        show_record(display, store.reader().record(made.urn))

@@ -1,0 +1,45 @@
+"""`braid record fact`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from braid.options import displays, writes
+from braid.output import Display
+from braid.recording import all_uris, describes, show_record
+from braid.source import Source
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument("name")
+@describes
+@writes
+@displays("text", "json")
+def command(
+    *,
+    name: str,
+    uris: tuple[str, ...],
+    files: tuple[Path, ...],
+    tags: tuple[tuple[str, Any], ...],
+    depends_on: tuple[str, ...],
+    run_id: str | None,
+    source: Source,
+    display: Display,
+) -> None:
+    """Record a fact: something static, such as a setting or a paper.
+
+    Prints its permanent name, which later commands take as ID.
+    """
+    with source.open(create=True) as store:
+        made = store.recorder(run_id=run_id).fact(
+            name,
+            uris=all_uris(uris, files),
+            tags=dict(tags),
+            depends_on=depends_on,
+        )
+        show_record(display, store.reader().record(made.urn))

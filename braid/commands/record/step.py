@@ -1,0 +1,88 @@
+"""`braid record step`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from braid.options import displays, writes
+from braid.output import Display
+from braid.recording import JsonText, Pair, file_uri, show_record
+from braid.source import Source
+
+if TYPE_CHECKING:
+    from provenance_store.handles import StepHandle
+
+__all__ = ["command"]
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--input", "inputs", multiple=True, metavar="ID", help="A record that it used.")
+@click.option("--model", "models", multiple=True, metavar="ID", help="A model version it used.")
+@click.option("--output", "outputs", multiple=True, metavar="NAME[=URI]", help="Data that it made.")
+@click.option("--output-file", "files", multiple=True, type=FILE, help="A file that it made.")
+@click.option("--parameters", type=JsonText(), help="What it was called with.")
+@click.option("--result", type=JsonText(), help="What it answered.")
+@click.option("--tag", "tags", multiple=True, type=Pair(), help="A tag. May be repeated.")
+@click.option("--type", "type_", default="Script", show_default=True, help="What kind of step.")
+@click.option("--status", default="SUCCEEDED", show_default=True, help="How it ended.")
+@click.option("--started", metavar="TIME", help="When it began, such as 2026-11-01T12:00:00Z.")
+@click.option("--completed", metavar="TIME", help="When it ended. [default: now]")
+@click.option("--run", "run_id", metavar="RUN_ID", help="The flow run that it belongs to.")
+@writes
+@displays("text", "json")
+def command(
+    *,
+    name: str,
+    inputs: tuple[str, ...],
+    models: tuple[str, ...],
+    outputs: tuple[str, ...],
+    files: tuple[Path, ...],
+    parameters: Any,
+    result: Any,
+    tags: tuple[tuple[str, Any], ...],
+    type_: str,
+    status: str,
+    started: str | None,
+    completed: str | None,
+    run_id: str | None,
+    source: Source,
+    display: Display,
+) -> None:
+    """Record a step with its inputs, outputs and models.
+
+    Everything is written at once, or nothing. Prints the step's permanent name.
+    """
+    from provenance_store.ids import now
+    from provenance_store.times import parse_time
+
+    end = parse_time(completed, now=now()) if completed else now()
+    start = parse_time(started, now=now()) if started else end
+    with source.open(create=True) as store:
+        recorder = store.recorder(run_id=run_id, environment="auto")
+        with recorder.together():
+            step = recorder.step(
+                name,
+                inputs=inputs,
+                models=models,
+                parameters=parameters,
+                tags=dict(tags),
+                type=type_,
+                started_at=start,
+            )
+            _make_outputs(step, outputs, files)
+            step.finish(status, completed_at=end, result=result)
+        show_record(display, store.reader().record(step.urn))
+
+
+def _make_outputs(step: StepHandle, outputs: tuple[str, ...], files: tuple[Path, ...]) -> None:
+    for output in outputs:
+        name, _, uri = output.partition("=")
+        step.output(name, uris=[uri] if uri else [])
+    for file in files:
+        step.output(file.name, uris=[file_uri(file)])

@@ -1,0 +1,18 @@
+"""`braid store init`"""
+
+from __future__ import annotations
+
+import click
+
+from braid.options import writes
+from braid.source import Source
+
+__all__ = ["command"]
+
+
+@click.command()
+@writes
+def command(*, source: Source) -> None:
+    """Create a store, or do nothing when it exists."""
+    with source.open(create=True):
+        click.echo(f"The store {source.shown} is ready.", err=True)

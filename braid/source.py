@@ -1,0 +1,74 @@
+"""Where a command reads from or writes to: a store, or a server's query API.
+
+What is heavy (SQLAlchemy, globus-sdk) is imported when a source is opened, and only the one of the
+two that is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provenance_store.reader import Reader
+
+    from braid.client import QueryClient
+    from provenance_store.store import Store
+
+__all__ = ["Source", "store_url"]
+
+PASSWORD = re.compile(r"(//[^:/@]*):[^@]*@")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What ``--store`` and ``--server`` say; None where the option was not given."""
+
+    store: str | None = None
+    server: str | None = None
+
+    @contextmanager
+    def read(self) -> Iterator[Reader | QueryClient]:
+        """What answers questions, closed afterwards.
+
+        In order: the option given, the server that BRAID_SERVER names, the store that
+        BRAID_STORE_URL names. Raises NotFound when there is no such store: reading creates none.
+        """
+        from braid.settings import SERVER
+
+        server = self.server or (None if self.store else SERVER.get())
+        if server:
+            from braid.client import open_server
+
+            yield open_server(server)
+        else:
+            with self.open(create=False) as store:
+                yield store.reader()
+
+    @contextmanager
+    def open(self, *, create: bool) -> Iterator[Store]:
+        """The store itself, closed afterwards; with ``create`` it is made when it is missing."""
+        from provenance_store.store import open_store
+
+        with open_store(self.url, create=create) as store:
+            yield store
+
+    @property
+    def url(self) -> str:
+        """The store's URL: as given, or from the environment."""
+        from provenance_store.settings import STORE_URL
+
+        return store_url(self.store or STORE_URL.get())
+
+    @property
+    def shown(self) -> str:
+        """The store's URL for messages, without a password."""
+        return PASSWORD.sub(r"\1:***@", self.url)
+
+
+def store_url(text: str) -> str:
+    """A URL as it is, and a path as the URL of the SQLite file at that path."""
+    return text if ":" in text else f"sqlite:///{text}"
