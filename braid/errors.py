@@ -20,7 +20,8 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (click.UsageError, CALLED_WRONG),
     (BaseException, SAID_NO),
 )
-"""The first row that fits decides. Everything not listed is a "no" (1)."""
+"""The first row that fits decides. Everything not listed is a "no" (1), and so is what a document
+holds, as opposed to what an option says: its path begins with ``$``."""
 
 GLOBUS_API_ERROR = "globus_sdk.exc.api.GlobusAPIError"
 GLOBUS_NETWORK_ERROR = "globus_sdk.exc.convert.NetworkError"
@@ -43,6 +44,8 @@ def report(error: BaseException) -> int:
 
 def exit_code(error: BaseException) -> int:
     """1 for a "no", 2 for a call that was wrong."""
+    if isinstance(error, InvalidInput) and error.path.startswith("$"):
+        return SAID_NO
     return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
 
 

@@ -1,0 +1,63 @@
+"""Display: text for people, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from braid.output import Display, Field, printable, short_time
+
+DOCUMENT = {
+    "runs": [
+        {"run_id": "r1", "label": "short", "start_time": "2026-11-22T07:26:46.123456+00:00"},
+        {"run_id": "r2", "label": "a, \x1b[31mlonger\x1b[0m one\n", "start_time": None},
+    ],
+    "has_next_page": True,
+    "marker": "m1",
+}
+FIELDS = [
+    Field("Run ID", "run_id"),
+    Field("Label", "label"),
+    Field("Started", short_time("start_time")),
+]
+
+
+def test_plain_columns_are_aligned_and_more_is_announced_on_standard_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Display("text").table(DOCUMENT, rows="runs", fields=FIELDS)
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines()] == ["Run", "r1", "r2"]
+    assert out.splitlines()[1].endswith("2026-11-22 07:26:46")
+    assert "\x1b" not in out
+    assert "--marker m1" in err
+
+
+def test_json_is_the_document_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    Display("json").table(DOCUMENT, rows="runs", fields=FIELDS)
+    out, err = capsys.readouterr()
+    assert json.loads(out) == DOCUMENT
+    assert err == ""
+
+
+def test_csv_has_a_header_and_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    Display("csv").table(DOCUMENT, rows="runs", fields=FIELDS)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "run_id,label,started"
+    assert lines[2].startswith('r2,"a, ')
+
+
+def test_nothing_found_is_said_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    Display("text").table({"runs": []}, rows="runs", fields=FIELDS, empty="No runs.")
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "No runs.\n")
+
+
+def test_details_leave_out_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    Display("text").details({"a": {"b": 1}, "c": None}, fields=[Field("B", "a.b"), Field("C", "c")])
+    assert capsys.readouterr().out == "B: 1\n"
+
+
+def test_a_name_cannot_drive_the_terminal() -> None:
+    assert printable("a\x1b]0;title\x07b\r\nc") == "a ]0;title b  c"
