@@ -1,0 +1,183 @@
+"""From rows to the JSON-ready documents of the query API and of ``--format json``.
+
+Times are RFC 3339 in UTC, ids URNs, sizes bytes. Keys are always there; what is not known is
+null or empty, so that programs need not ask twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from provenance_store.ids import short_id
+from provenance_store.kinds import Kind, Mark, Series
+from provenance_store.times import format_time
+from provenance_store.values import tag_value
+
+__all__ = [
+    "Details",
+    "brief",
+    "record_document",
+    "restricted",
+    "run_document",
+    "step_document",
+    "version_document",
+]
+
+Row = Any
+Urn = Callable[[int], str]
+
+
+@dataclass(slots=True)
+class Details:
+    """One-to-many rows of some records, grouped by record id."""
+
+    uri: Mapping[int, Sequence[Row]] = field(default_factory=dict)
+    tag: Mapping[int, Sequence[Row]] = field(default_factory=dict)
+    metric: Mapping[int, Sequence[Row]] = field(default_factory=dict)
+    payload: Mapping[int, Sequence[Row]] = field(default_factory=dict)
+    mark: Mapping[int, Sequence[Row]] = field(default_factory=dict)
+
+    def uris(self, record_id: int) -> list[dict[str, Any]]:
+        """Where the record's bytes are."""
+        return [
+            {"uri": u.uri, "size": u.size, "digest": u.digest, "media_type": u.media_type}
+            for u in self.uri.get(record_id, ())
+        ]
+
+    def tags(self, record_id: int) -> dict[str, Any]:
+        """The current tags; rows come oldest first, so the latest value stays."""
+        return {t.name: tag_value(t.type, t.text) for t in self.tag.get(record_id, ())}
+
+    def payloads(self, record_id: int) -> dict[str, Any]:
+        """The record's documents by name."""
+        rows = self.payload.get(record_id, ())
+        return {p.name: msgspec.json.decode(p.document) for p in rows}
+
+    def curve(self, record_id: int) -> list[dict[str, Any]]:
+        """The convergence curve: a mapping for each epoch, in order."""
+        points: dict[int, dict[str, Any]] = {}
+        for m in self.metric.get(record_id, ()):
+            if m.series == Series.METRIC:
+                points.setdefault(m.step, {"epoch": m.step})[m.name] = m.value
+        return [points[epoch] for epoch in sorted(points)]
+
+    def scores(self, record_id: int) -> dict[str, float | None]:
+        """Validation scores by name."""
+        rows = self.metric.get(record_id, ())
+        return {m.name: m.value for m in rows if m.series == Series.SCORE}
+
+    def is_live(self, record: Row) -> bool:
+        """Whether the record still takes additions."""
+        said = {m.mark for m in self.mark.get(record.id, ())}
+        return bool(record.live) and Mark.PROMOTED not in said
+
+
+def brief(record: Row, urn: Urn) -> dict[str, Any]:
+    """What stands for a record where another one mentions it."""
+    document = {
+        "id": urn(record.id),
+        "short_id": short_id(record.id),
+        "kind": Kind(record.kind).label,
+        "name": record.name,
+    }
+    if record.depth is not None:
+        document["version"] = record.depth
+    return document
+
+
+def restricted(number: int) -> dict[str, Any]:
+    """What stands for a record that the viewer may not see: nothing but that there is one."""
+    return {"id": f"restricted:{number}", "kind": "restricted", "name": None, "restricted": True}
+
+
+def record_document(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
+    """A whole record without its links."""
+    payloads = details.payloads(record.id)
+    document = brief(record, urn) | {
+        "created_at": format_time(record.created_at),
+        "owner": record.owner,
+        "run_id": record.run_id,
+        "live": details.is_live(record),
+        "environment": record.environment,
+        "uris": details.uris(record.id),
+        "tags": details.tags(record.id),
+    }
+    if record.kind == Kind.MODEL:
+        document |= _model_part(record, details, payloads, urn)
+    if record.kind == Kind.STEP:
+        document |= _step_part(record, payloads)
+    return document
+
+
+def _model_part(
+    record: Row, details: Details, payloads: Mapping[str, Any], urn: Urn
+) -> dict[str, Any]:
+    if record.depth is None:
+        return {}
+    return {
+        "line": urn(record.line_id),
+        "parent": None if record.parent_id is None else urn(record.parent_id),
+        "hyperparameters": payloads.get("hyperparameters", {}),
+        "metrics": details.curve(record.id),
+        "scores": details.scores(record.id),
+    }
+
+
+def _step_part(record: Row, payloads: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": record.type,
+        "status": record.status or "ACTIVE",
+        "action_url": record.action_url,
+        "action_id": record.action_id,
+        "run_as": record.run_as,
+        "definition_digest": record.definition_digest,
+        "start_time": format_time(record.started_at),
+        "completion_time": format_time(record.completed_at),
+        "parameters": payloads.get("parameters"),
+        "result": payloads.get("result"),
+        "error": payloads.get("error"),
+    }
+
+
+def step_document(
+    record: Row,
+    details: Details,
+    urn: Urn,
+    *,
+    inputs: Sequence[Mapping[str, Any]],
+    outputs: Sequence[Mapping[str, Any]],
+    models: Sequence[Mapping[str, Any]],
+    counts: Mapping[str, int],
+) -> dict[str, Any]:
+    """A step of a run with what it used and made."""
+    document = record_document(record, details, urn)
+    return document | {
+        "inputs": list(inputs),
+        "outputs": list(outputs),
+        "models": list(models),
+        "counts": dict(counts),
+    }
+
+
+def version_document(record: Row, details: Details, urn: Urn, *, head: bool) -> dict[str, Any]:
+    """A model version in the list of its line; `head` when none revises it."""
+    return record_document(record, details, urn) | {"head": head}
+
+
+def run_document(run: Row, tags: Iterable[str]) -> dict[str, Any]:
+    """A run with the field names of Globus Flows."""
+    return {
+        "run_id": run.run_id,
+        "flow_id": run.flow_id,
+        "flow_title": run.flow_title,
+        "label": run.label,
+        "status": run.status,
+        "run_owner": run.run_owner,
+        "start_time": format_time(run.start_time),
+        "completion_time": format_time(run.completion_time),
+        "tags": list(tags),
+    }

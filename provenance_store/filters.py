@@ -1,0 +1,137 @@
+"""What to look for: filters as values, and how people write them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from provenance_store.errors import InvalidInput
+from provenance_store.kinds import Kind
+
+__all__ = [
+    "MAX_LIMIT",
+    "RecordFilter",
+    "RunFilter",
+    "TagCondition",
+    "check_limit",
+    "parse_kind",
+    "parse_tag",
+    "read_marker",
+    "write_marker",
+]
+
+MAX_LIMIT = 1000
+
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "!=": operator.ne,
+    "=": operator.eq,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+_TAG = re.compile(r"([^<>=!]+?)\s*(?:(>=|<=|!=|=|>|<)\s*(.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class TagCondition:
+    """A tag by name, or with a comparison; `number` is the value if it reads as one."""
+
+    name: str
+    operator: str = ""
+    text: str = ""
+    number: float | None = None
+
+    def compare(self, left: Any, right: Any) -> Any:
+        """Apply the operator."""
+        return _OPERATORS[self.operator](left, right)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFilter:
+    """Conditions on records that must all hold; ``*`` in name and uri stands for anything."""
+
+    kind: Kind | None = None
+    name: str | None = None
+    uri: str | None = None
+    digest: str | None = None
+    tags: tuple[TagCondition, ...] = ()
+    run_id: str | None = None
+    owner: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Conditions on runs that must all hold; ``*`` in label stands for anything."""
+
+    flow_id: str | None = None
+    status: str | None = None
+    owner: str | None = None
+    label: str | None = None
+    tag: TagCondition | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+def parse_tag(text: str) -> TagCondition:
+    """Read ``name``, ``name=value`` or ``name>3.5``; raises InvalidInput otherwise."""
+    match = _TAG.fullmatch(text)
+    if match is None or "\x00" in text or len(text) > 1024:
+        raise InvalidInput(f"{text[:80]!r} is not a tag filter: write name, name=value or name>3.5.")
+    name, comparison, value = match[1].strip(), match[2] or "", match[3] or ""
+    number = _number(value) if comparison else None
+    if comparison in ("<", ">", "<=", ">=") and number is None:
+        raise InvalidInput(f"{text[:80]!r}: {comparison} compares with a number.")
+    return TagCondition(name, comparison, value, number)
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if abs(number) < float("inf") else None
+
+
+def parse_kind(text: str) -> Kind:
+    """The kind with this name; raises InvalidInput naming all kinds."""
+    try:
+        return Kind[text.upper()]
+    except KeyError:
+        names = ", ".join(kind.label for kind in Kind)
+        raise InvalidInput(f"{text[:40]!r} is not a kind; the kinds are {names}.") from None
+
+
+def check_limit(limit: int) -> int:
+    """The size of a page; raises InvalidInput when it is not 1 to 1000."""
+    if type(limit) is not int or not 1 <= limit <= MAX_LIMIT:
+        raise InvalidInput(f"A limit is a whole number from 1 to {MAX_LIMIT}.")
+    return limit
+
+
+def write_marker(*key: int | str) -> str:
+    """The key of the last thing on a page, as an opaque text."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
+
+
+def read_marker(marker: str | None, second: type) -> Any:
+    """What `write_marker` wrote: (int, `second`); None for None; raises InvalidInput."""
+    if marker is None:
+        return None
+    try:
+        data = base64.urlsafe_b64decode(marker + "=" * (-len(marker) % 4))
+        key: tuple[Any, Any] = msgspec.json.decode(data, type=tuple[int, second])  # type: ignore[valid-type]
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        raise InvalidInput("The marker is not one that this store gave; begin again without.") from None
+    if any(isinstance(part, int) and abs(part) >= 1 << 63 for part in key):
+        raise InvalidInput("The marker is not one that this store gave; begin again without.")
+    return key

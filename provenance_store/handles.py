@@ -1,0 +1,142 @@
+"""What a Recorder hands back: small values to depend on, and to go on from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from provenance_store.ids import short_id
+from provenance_store.kinds import Kind, Role
+
+if TYPE_CHECKING:
+    from provenance_store.recorder import Recorder, RecordLike, UriLike
+    from provenance_store.values import TagValue
+
+__all__ = ["Dataset", "ModelVersion", "Record", "StepHandle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A recorded thing. Two handles of one record are equal."""
+
+    id: int
+    kind: Kind
+    name: str = field(compare=False)
+    recorder: Recorder = field(compare=False, repr=False)
+
+    @property
+    def urn(self) -> str:
+        """The permanent name, ``urn:braid:<origin uuid>:<sequence>``."""
+        return self.recorder.sink.urn(self.id)
+
+    @property
+    def short_id(self) -> str:
+        """The name to type in this store, such as ``3.17``."""
+        return short_id(self.id)
+
+    def tag(self, **tags: TagValue) -> Self:
+        """Set tags; the earlier values stay in the history."""
+        self.recorder.tag(self, tags)
+        return self
+
+    def add(self, *, depends_on: Iterable[RecordLike] = (), uris: Iterable[UriLike] = ()) -> Self:
+        """Add to live data; raises Sealed once it is static."""
+        self.recorder.add(self, depends_on=depends_on, uris=uris)
+        return self
+
+    def promote(self, note: str = "") -> Self:
+        """Make live data static."""
+        self.recorder.promote(self, note)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset(Record):
+    """A collection of records."""
+
+    def add_members(self, members: Iterable[RecordLike]) -> Self:
+        """Add members to a live dataset; raises Sealed once it is static."""
+        self.recorder.add(self, members=members)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion(Record):
+    """One version of a model; `version` is its distance from the beginning of its line."""
+
+    line_id: int = field(compare=False)
+    version: int = field(compare=False)
+
+    def update(
+        self,
+        records: Iterable[RecordLike] = (),
+        *,
+        depends_on: Iterable[RecordLike] = (),
+        uris: Iterable[UriLike] = (),
+        tags: Mapping[str, TagValue] | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+        metrics: Sequence[Mapping[str, Any]] = (),
+        scores: Mapping[str, Any] | None = None,
+    ) -> ModelVersion:
+        """The next version, exposed to `records`; see `Recorder.update`."""
+        return self.recorder.update(
+            self,
+            records,
+            depends_on=depends_on,
+            uris=uris,
+            tags=tags,
+            hyperparameters=hyperparameters,
+            metrics=metrics,
+            scores=scores,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StepHandle(Record):
+    """A step under way. As a context manager it finishes itself, FAILED if the block raises."""
+
+    def used(self, *records: RecordLike, role: Role = Role.USED) -> Self:
+        """Further inputs."""
+        self.recorder.used(self, records, role)
+        return self
+
+    def output(
+        self,
+        name: str,
+        *,
+        depends_on: Iterable[RecordLike] = (),
+        uris: Iterable[UriLike] = (),
+        tags: Mapping[str, TagValue] | None = None,
+    ) -> Record:
+        """Record data that this step makes."""
+        with self.recorder.together():
+            made = self.recorder.data(name, depends_on=depends_on, uris=uris, tags=tags)
+            self.recorder.generated(self, [made])
+        return made
+
+    def updated(self, version: ModelVersion, records: Iterable[RecordLike], **how: Any) -> ModelVersion:
+        """Record that this step makes the next version of a model; `how` as `Recorder.update`."""
+        with self.recorder.together():
+            made = self.recorder.update(version, records, **how)
+            self.recorder.generated(self, [made])
+        return made
+
+    def finish(self, status: str = "SUCCEEDED", **how: Any) -> None:
+        """Record how it ended; `how` as `Recorder.finish`."""
+        self.recorder.finish(self, status, **how)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.finish()
+        else:
+            self.finish("FAILED", error={"type": type(error).__name__, "message": str(error)[:4096]})

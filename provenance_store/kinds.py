@@ -1,0 +1,87 @@
+"""What records are and how they hang together: the named kinds, roles and marks.
+
+The numbers are what the store keeps; they are never reused or changed.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = ["Kind", "Level", "Mark", "Role", "Series", "TagType"]
+
+
+class _Named(IntEnum):
+    @property
+    def label(self) -> str:
+        """The name in documents and on the command line: lower case."""
+        return self.name.lower()
+
+
+class Kind(_Named):
+    """What a node of the graph is (Braid-DB's kinds; PROV entities but for the last)."""
+
+    FACT = 1
+    """Static knowledge: literature values, software, configuration."""
+    DATA = 2
+    """Something measured, simulated or computed."""
+    MODEL = 3
+    """One version of a machine-learning model."""
+    DATASET = 4
+    """A collection of records, used as one."""
+    STEP = 5
+    """Something that happened: a PROV activity."""
+
+
+class Role(_Named):
+    """How a node depends on another; a link points from the dependent to what it depends on."""
+
+    USED = 1
+    """step -> input (prov:used)."""
+    DEPLOYED = 2
+    """step -> the model version that it put to work (prov:used with prov:role deployed)."""
+    GENERATED_BY = 3
+    """output -> step (prov:wasGeneratedBy)."""
+    DERIVED_FROM = 4
+    """record -> record (prov:wasDerivedFrom)."""
+    TRAINED_ON = 5
+    """model version -> what it was exposed to (prov:wasDerivedFrom)."""
+    REVISION_OF = 6
+    """model version -> the version before it (prov:wasRevisionOf)."""
+    HAS_MEMBER = 7
+    """dataset -> member (prov:hadMember)."""
+    INFORMED_BY = 8
+    """step -> an earlier step (prov:wasInformedBy)."""
+
+
+class TagType(_Named):
+    """The type of a tag's value."""
+
+    STRING = 1
+    INTEGER = 2
+    FLOAT = 3
+    BOOLEAN = 4
+
+
+class Series(_Named):
+    """Which numbers a metric belongs to."""
+
+    METRIC = 1
+    """A value at a step (epoch) of training: the convergence curve."""
+    SCORE = 2
+    """A validation score of the finished version; its step is 0."""
+
+
+class Mark(_Named):
+    """Something said about a record after it was written; the latest counts."""
+
+    PROMOTED = 1
+    """Live data became static: it takes no more additions."""
+    INVALIDATED = 2
+    RESTORED = 3
+
+
+class Level(_Named):
+    """What a member of an audience may do."""
+
+    READ = 1
+    MANAGE = 2

@@ -1,0 +1,1 @@
+"""Numbered changes of the schema, for Alembic. A released one is never edited."""

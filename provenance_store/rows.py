@@ -1,0 +1,210 @@
+"""The rows of the store's tables, one NamedTuple a table, fields in the order of its columns.
+
+A row is a plain tuple to the database driver and to the wire. Times are microseconds since 1970
+(UTC), sizes bytes, digests ``algorithm:hex``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = [
+    "ActionRow",
+    "AudienceMemberRow",
+    "AudienceRow",
+    "EnvironmentRow",
+    "LinkRow",
+    "MarkRow",
+    "MetricRow",
+    "OriginRow",
+    "OutcomeRow",
+    "PayloadRow",
+    "RecordRow",
+    "RunEventRow",
+    "RunTagRow",
+    "StepRow",
+    "TagRow",
+    "UriRow",
+    "VersionRow",
+]
+
+
+class OriginRow(NamedTuple):
+    """A writing session. `no` is local to one store or one batch, `uuid` holds everywhere."""
+
+    no: int
+    uuid: str
+    who: str
+    host: str
+    process: int
+    software: str
+    started_at: int
+
+
+class EnvironmentRow(NamedTuple):
+    """Hardware, software and code version, stored once under the digest of its JSON document."""
+
+    digest: str
+    document: str
+
+
+class AudienceRow(NamedTuple):
+    """Who owns and who may see: stored once under the digest of owner and members."""
+
+    digest: str
+    owner: str
+
+
+class AudienceMemberRow(NamedTuple):
+    """One principal (a Globus identity or group URN) of an audience; `level` is a Level."""
+
+    digest: str
+    principal: str
+    level: int
+
+
+class RecordRow(NamedTuple):
+    """A node of the graph. `kind` is a Kind; `live` is 1 while it was opened for additions."""
+
+    id: int
+    kind: int
+    name: str
+    created_at: int
+    live: int
+    run_id: str | None
+    environment: str | None
+    audience: str | None
+
+
+class StepRow(NamedTuple):
+    """What is known of a step when it starts; `id` is its record's."""
+
+    id: int
+    type: str
+    action_url: str | None
+    action_id: str | None
+    run_as: str | None
+    definition_digest: str | None
+    ordinal: int | None
+    started_at: int | None
+
+
+class OutcomeRow(NamedTuple):
+    """How a step ended; a step without one is still active or was cut off."""
+
+    id: int
+    status: str
+    completed_at: int | None
+
+
+class VersionRow(NamedTuple):
+    """Where a model version stands: `line_id` is version 0 of its line, `depth` its number."""
+
+    id: int
+    line_id: int
+    parent_id: int | None
+    depth: int
+
+
+class LinkRow(NamedTuple):
+    """`from_id` depends on `to_id`; `role` is a Role."""
+
+    to_id: int
+    from_id: int
+    role: int
+
+
+class UriRow(NamedTuple):
+    """Where a record's bytes are."""
+
+    record_id: int
+    uri: str
+    size: int | None
+    digest: str | None
+    media_type: str | None
+
+
+class TagRow(NamedTuple):
+    """A tag as set at one time; the latest (set_at, id) of a name is the current value.
+
+    `text` is the exact value (``true``/``false`` for booleans), `number` the same as a double
+    for comparisons.
+    """
+
+    record_id: int
+    name: str
+    id: int
+    type: int
+    text: str
+    number: float | None
+    set_at: int
+
+
+class MetricRow(NamedTuple):
+    """A number of a model version: `series` is a Series, `step` the epoch.
+
+    `value` is None where the number was not finite.
+    """
+
+    record_id: int
+    series: int
+    name: str
+    step: int
+    value: float | None
+
+
+class PayloadRow(NamedTuple):
+    """A JSON document of a record: parameters, result, error, hyperparameters."""
+
+    record_id: int
+    name: str
+    document: str
+
+
+class MarkRow(NamedTuple):
+    """Something said of a record later; `mark` is a Mark, `cause_id` the root of a cascade."""
+
+    id: int
+    record_id: int
+    mark: int
+    at: int
+    note: str
+    cause_id: int | None
+
+
+class RunEventRow(NamedTuple):
+    """What became known of a flow run at one time; a field that is None says nothing."""
+
+    run_id: str
+    id: int
+    at: int
+    flow_id: str | None
+    flow_title: str | None
+    label: str | None
+    status: str | None
+    run_owner: str | None
+    start_time: int | None
+    completion_time: int | None
+    audience: str | None
+
+
+class RunTagRow(NamedTuple):
+    """A Globus tag of a run."""
+
+    run_id: str
+    tag: str
+
+
+class ActionRow(NamedTuple):
+    """An answered action of the action provider; `document` is its status as JSON."""
+
+    action_id: str
+    creator: str
+    request_id: str
+    body_digest: str
+    status: str
+    document: str
+    step_id: int | None
+    audience: str
+    created_at: int
+    release_at: int

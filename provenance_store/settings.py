@@ -1,0 +1,93 @@
+"""Settings: a name, a default and a help text each, declared once and read nowhere else.
+
+Every package lists its own in a ``settings.py`` like this one; the environment is only ever
+read through `Setting.get`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from provenance_store.errors import ConfigurationError
+
+__all__ = ["SETTINGS", "Setting", "bounded_int", "optional_text"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Setting(Generic[T]):
+    """One environment variable: its name, default, meaning and parser."""
+
+    name: str
+    default: T
+    help: str
+    parse: Callable[[str], T]
+
+    def get(self, environ: Mapping[str, str] | None = None) -> T:
+        """The value in the environment, or the default when unset or empty.
+
+        Raises ConfigurationError when the value does not parse; the value itself is not
+        repeated, for it may be a secret.
+        """
+        text = (os.environ if environ is None else environ).get(self.name, "")
+        if not text:
+            return self.default
+        try:
+            return self.parse(text)
+        except ValueError as error:
+            raise ConfigurationError(f"{self.name} is not valid: {error}. {self.help}") from None
+
+
+def bounded_int(low: int, high: int) -> Callable[[str], int]:
+    """A parser for whole numbers from low to high, both included."""
+
+    def parse(text: str) -> int:
+        if not text.strip().isdecimal() or not low <= int(text) <= high:
+            raise ValueError(f"a whole number from {low} to {high} is needed")
+        return int(text)
+
+    return parse
+
+
+def optional_text(text: str) -> str | None:
+    """A parser for text that may be absent."""
+    return text
+
+
+STORE_URL = Setting(
+    "BRAID_STORE_URL",
+    "sqlite:///braid.db",
+    "Where the store is: sqlite:///FILE or postgresql://USER@HOST/DATABASE.",
+    str,
+)
+PAGE_CACHE_MB = Setting(
+    "BRAID_SQLITE_CACHE_MB",
+    64,
+    "SQLite page cache of each connection, in MB.",
+    bounded_int(1, 65536),
+)
+BUSY_TIMEOUT_MS = Setting(
+    "BRAID_BUSY_TIMEOUT_MS",
+    30_000,
+    "How long a write waits for another writer of the same store, in milliseconds.",
+    bounded_int(0, 3_600_000),
+)
+MAX_PAYLOAD_BYTES = Setting(
+    "BRAID_MAX_PAYLOAD_BYTES",
+    65_536,
+    "Largest parameters, result or error document kept with a step, in bytes of JSON; "
+    "of a larger one the digest, the size and the beginning are kept.",
+    bounded_int(1024, 16_777_216),
+)
+
+SETTINGS: tuple[Setting[int] | Setting[str], ...] = (
+    STORE_URL,
+    PAGE_CACHE_MB,
+    BUSY_TIMEOUT_MS,
+    MAX_PAYLOAD_BYTES,
+)
+"""What `provenance_store` reads from the environment."""

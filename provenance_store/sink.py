@@ -1,0 +1,135 @@
+"""Where a Recorder's batches go."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import sys
+import threading
+from abc import ABC, abstractmethod
+from importlib import metadata
+from pathlib import Path
+
+from provenance_store.batch import Batch
+from provenance_store.errors import NotFound
+from provenance_store.ids import MAX_SEQUENCE, Urn, make_id, new_uuid, now, parse_id
+from provenance_store.rows import OriginRow
+
+__all__ = ["MemorySink", "Sink", "new_origin"]
+
+
+def new_origin(no: int, *, who: str | None = None) -> OriginRow:
+    """An origin row for this process: who writes, from where, with which software, since when."""
+    try:
+        version = metadata.version("braid-provenance")
+    except metadata.PackageNotFoundError:
+        version = "unknown"
+    program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
+    who = who or _login()
+    software = f"{program} (braid-provenance {version})"
+    return OriginRow(no, new_uuid(), who, socket.gethostname(), os.getpid(), software, now())
+
+
+def _login() -> str:
+    try:
+        import getpass
+
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+class Sink(ABC):
+    """A place that takes batches.
+
+    Life cycle: `new_id` and `resolve` as often as needed, `write` for each batch, `flush` when
+    everything written must be durable, `close` once. The first `new_id` fixes the origin.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._origin: OriginRow | None = None
+        self._sequence = itertools.count(1)
+
+    @property
+    def origin(self) -> OriginRow:
+        """The writing session, registered at first use."""
+        if self._origin is None:
+            with self._lock:
+                if self._origin is None:
+                    self._origin = self.register()
+        return self._origin
+
+    def new_id(self) -> int:
+        """The next id of this origin; never the same twice, from any thread."""
+        sequence = next(self._sequence)
+        if sequence > MAX_SEQUENCE:
+            raise OverflowError("This session has handed out all its ids; open the store again.")
+        return make_id(self.origin.no, sequence)
+
+    @abstractmethod
+    def register(self) -> OriginRow:
+        """Make the origin known where the batches go, and say under which number."""
+
+    @abstractmethod
+    def resolve(self, reference: str) -> int:
+        """The id, as this sink numbers origins, of a URN or short id.
+
+        Raises InvalidInput if it is neither, NotFound if it names nothing known here.
+        """
+
+    @abstractmethod
+    def urn(self, record_id: int) -> str:
+        """The permanent name of an id that this sink numbered."""
+
+    @abstractmethod
+    def write(self, batch: Batch) -> None:
+        """Take a batch, whole or not at all."""
+
+    def flush(self) -> None:
+        """Return when everything written is durable."""
+
+    def close(self) -> None:
+        """Flush and let go of files and connections."""
+
+
+class MemorySink(Sink):
+    """Keeps batches in memory: the in-memory twin for tests and for building a batch to send."""
+
+    def __init__(self, *, origin: OriginRow | None = None) -> None:
+        super().__init__()
+        self.batches: list[Batch] = []
+        self._given = origin
+        self._numbers: dict[str, int] = {}
+
+    def register(self) -> OriginRow:
+        origin = self._given or new_origin(1)
+        self._numbers[origin.uuid] = origin.no
+        return origin
+
+    def resolve(self, reference: str) -> int:
+        parsed = parse_id(reference)
+        if not isinstance(parsed, Urn):
+            return make_id(*parsed)
+        own = self.origin
+        number = self._numbers.setdefault(parsed.origin, own.no + len(self._numbers))
+        return make_id(number, parsed.sequence)
+
+    def urn(self, record_id: int) -> str:
+        number, sequence = record_id >> 32, record_id & MAX_SEQUENCE
+        own = self.origin
+        for uuid, known in ((own.uuid, own.no), *self._numbers.items()):
+            if known == number:
+                return str(Urn(uuid, sequence))
+        raise NotFound(f"No origin is numbered {number} here.")
+
+    def write(self, batch: Batch) -> None:
+        self.batches.append(batch)
+
+    @property
+    def batch(self) -> Batch:
+        """Everything written so far as one batch that can travel."""
+        whole = Batch.merged(self.batches)
+        whole.origin.append(self.origin)
+        return whole

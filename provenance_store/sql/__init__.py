@@ -1,0 +1,1 @@
+"""All SQL of Braid: tables, statements to write, queries to read, differences of dialects."""

@@ -1,0 +1,39 @@
+"""Queries on actions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import sqlalchemy as sa
+
+from provenance_store.sql.tables import TABLE
+
+__all__ = ["BY_ID", "BY_REQUEST", "MEMBERS", "PURGE", "RELEASE", "visible"]
+
+_action, _member = TABLE["action"], TABLE["audience_member"]
+
+BY_ID = sa.select(_action).where(_action.c.action_id == sa.bindparam("action_id"))
+BY_REQUEST = sa.select(_action).where(
+    _action.c.creator == sa.bindparam("creator"),
+    _action.c.request_id == sa.bindparam("request_id"),
+)
+MEMBERS = sa.select(_member.c.principal, _member.c.level).where(
+    _member.c.digest == sa.bindparam("digest")
+)
+RELEASE = _action.delete().where(_action.c.action_id == sa.bindparam("action_id"))
+PURGE = _action.delete().where(_action.c.release_at <= sa.bindparam("now"))
+
+
+def visible(
+    principals: Collection[str], statuses: Collection[str], after: tuple[int, str] | None
+) -> sa.Select[Any]:
+    """Actions whose audience holds one of the principals, newest first."""
+    seen = sa.select(_member.c.digest).where(_member.c.principal.in_(principals))
+    query = sa.select(_action).where(_action.c.audience.in_(seen))
+    if statuses:
+        query = query.where(_action.c.status.in_(statuses))
+    if after is not None:
+        place = sa.tuple_(_action.c.created_at, _action.c.action_id)
+        query = query.where(place < sa.tuple_(*map(sa.literal, after)))
+    return query.order_by(_action.c.created_at.desc(), _action.c.action_id.desc())

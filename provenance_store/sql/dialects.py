@@ -1,0 +1,176 @@
+"""Where SQLite and PostgreSQL differ, side by side."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from provenance_store.errors import ConfigurationError, StoreUnavailable
+
+__all__ = [
+    "advisory_lock",
+    "begin_write",
+    "insert_ignoring",
+    "make_engine",
+    "read_url",
+    "should_retry",
+    "unavailable",
+    "write_many",
+]
+
+POOL_SIZE = 8
+POOL_OVERFLOW = 24
+COPY_FROM_ROWS = 2000
+SCHEMA_LOCK = 0x62726169
+_SERIALIZATION = {"40001", "40P01"}
+
+
+def read_url(text: str) -> sa.URL:
+    """The store's URL: ``sqlite:///FILE`` or ``postgresql://…``; psycopg 3 is used for the latter.
+
+    Raises ConfigurationError, never repeating the URL: it may hold a password.
+    """
+    try:
+        url = sa.make_url(text)
+    except sa.exc.ArgumentError:
+        url = None
+    if url is not None and url.drivername == "sqlite" and url.database not in (None, "", ":memory:"):
+        return url
+    if url is not None and url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        return url.set(drivername="postgresql+psycopg")
+    raise ConfigurationError(
+        "The store's URL is sqlite:///FILE (four slashes for an absolute path) "
+        "or postgresql://USER@HOST/DATABASE."
+    )
+
+
+def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
+    """An engine with a pool; on SQLite WAL, full durability and our own transactions."""
+    if url.get_backend_name() == "postgresql":
+        return sa.create_engine(
+            url, pool_pre_ping=True, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW
+        )
+    engine = sa.create_engine(
+        url,
+        poolclass=sa.pool.QueuePool,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        connect_args={"timeout": busy_ms / 1000, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            f"busy_timeout={int(busy_ms)}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"cache_size={-1024 * int(cache_mb)}",
+            "temp_store=MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+def begin_write(connection: sa.Connection) -> None:
+    """Begin a transaction that will write: on SQLite it takes the write lock at once.
+
+    Taking it later could fail with a deadlock that no busy timeout resolves.
+    """
+    connection.begin()
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def advisory_lock(connection: sa.Connection) -> None:
+    """Let one process at a time change the schema; held until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SCHEMA_LOCK)))
+
+
+def write_many(
+    connection: sa.Connection, table: sa.Table, statement: str, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Insert rows: the driver's executemany, on PostgreSQL COPY for many."""
+    if connection.dialect.name == "postgresql" and len(rows) >= COPY_FROM_ROWS:
+        _copy(connection, table, rows)
+    elif len(rows) == 1:
+        connection.exec_driver_sql(statement, rows[0])
+    else:
+        connection.exec_driver_sql(statement, rows)  # type: ignore[arg-type]
+
+
+def _copy(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    from psycopg import sql
+
+    names = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
+    target = sql.Identifier(table.name)
+    command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(target, names)
+    oids = [_PG_TYPES[type(column.type).__name__] for column in table.columns]
+    with connection.connection.cursor() as cursor, cursor.copy(command) as copy:  # type: ignore[attr-defined]
+        copy.set_types(oids)
+        for row in rows:
+            copy.write_row(row)
+
+
+_PG_TYPES = {
+    "BigInteger": "int8",
+    "Integer": "int4",
+    "SmallInteger": "int2",
+    "Text": "text",
+    "Double": "float8",
+}
+
+
+def insert_ignoring(table: sa.Table, dialect: sa.Dialect) -> str:
+    """INSERT … ON CONFLICT DO NOTHING, as text for the driver."""
+    if dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as pg_insert
+
+        return str(pg_insert(table).on_conflict_do_nothing().compile(dialect=dialect))
+    from sqlalchemy.dialects.sqlite import insert as lite_insert
+
+    return str(lite_insert(table).on_conflict_do_nothing().compile(dialect=dialect))
+
+
+def should_retry(error: DBAPIError) -> bool:
+    """Whether the same transaction may succeed when tried again at once.
+
+    Serialization failures, deadlocks and connections that were lost; a write may have been
+    committed before its connection broke, which is harmless: writing again changes nothing.
+    """
+    code = getattr(error.orig, "sqlstate", None)
+    return code in _SERIALIZATION or error.connection_invalidated
+
+
+def unavailable(error: DBAPIError) -> StoreUnavailable | None:
+    """The error to raise when the store is locked, full, read-only or away; None if it is not."""
+    text = str(error.orig).lower()
+    for sign, message in _SIGNS:
+        if sign in text:
+            return StoreUnavailable(message)
+    if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
+        if getattr(error.orig, "sqlstate", None) in ("28P01", "28000", "3D000"):
+            return StoreUnavailable("The database server refused the login; check the store's URL.")
+        return StoreUnavailable("The store cannot be reached; check its URL and the server.")
+    return None
+
+
+_SIGNS = (
+    ("locked", "The store is locked by another program; try again."),
+    ("busy", "The store is busy; try again."),
+    ("disk is full", "The disk that holds the store is full; nothing of this was written."),
+    ("no space left", "The disk that holds the store is full; nothing of this was written."),
+    ("disk i/o", "The disk that holds the store reports an error; nothing of this was written."),
+    ("readonly", "The store is read-only; give write permission to its file and folder."),
+    ("read-only", "The store is read-only; give write permission to its file and folder."),
+    ("unable to open", "The store's file cannot be opened; its folder must exist and be writable."),
+    ("not a database", "The store's file is not a SQLite database."),
+    ("malformed", "The store's file is damaged; restore it from a copy."),
+)

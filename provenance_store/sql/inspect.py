@@ -1,0 +1,92 @@
+"""Queries on a store as a whole: origins, counts, what foreign keys would have refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from provenance_store.ids import short_id
+from provenance_store.kinds import Kind
+from provenance_store.sql.schema import current_version
+from provenance_store.sql.tables import TABLE
+
+__all__ = ["exists", "info", "origin_number", "origin_uuid", "problems"]
+
+_origin, _record = TABLE["origin"], TABLE["record"]
+_EXISTS = sa.select(_record.c.id).where(_record.c.id == sa.bindparam("id"))
+_UUID = sa.select(_origin.c.uuid).where(_origin.c.no == sa.bindparam("no"))
+_NUMBER = sa.select(_origin.c.no).where(_origin.c.uuid == sa.bindparam("uuid"))
+
+
+def exists(connection: sa.Connection, record_id: int) -> bool:
+    """Whether a record with this id is in the store."""
+    return connection.execute(_EXISTS, {"id": record_id}).first() is not None
+
+
+def origin_uuid(connection: sa.Connection, number: int) -> str | None:
+    """The UUID of the origin that this store gave a number."""
+    return connection.execute(_UUID, {"no": number}).scalar()
+
+
+def origin_number(connection: sa.Connection, uuid: str) -> int | None:
+    """This store's number of an origin, None when it is not known here."""
+    return connection.execute(_NUMBER, {"uuid": uuid}).scalar()
+
+
+def info(connection: sa.Connection) -> dict[str, Any]:
+    """Schema, rows by table, records by kind, and the number of origins."""
+    tables = {
+        name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+        for name, table in TABLE.items()
+    }
+    counted = sa.select(_record.c.kind, sa.func.count()).group_by(_record.c.kind)
+    found = {kind: count for kind, count in connection.execute(counted)}
+    return {
+        "database": connection.dialect.name,
+        "schema": current_version(connection),
+        "tables": tables,
+        "records": {kind.label: found.get(kind.value, 0) for kind in Kind},
+        "origins": tables["origin"],
+    }
+
+
+def problems(connection: sa.Connection) -> list[str]:
+    """Rows that belong to records that are not there, and damage SQLite itself finds."""
+    found = list(_damage(connection))
+    for name, column in _BELONGS:
+        table = TABLE[name]
+        owner = table.c[column]
+        lost = sa.select(owner).where(
+            owner.is_not(None), ~sa.exists().where(_record.c.id == owner)
+        )
+        rows = connection.execute(lost.limit(11)).scalars().all()
+        if rows:
+            first = ", ".join(short_id(i) for i in rows[:10])
+            more = " and more" if len(rows) > 10 else ""
+            found.append(f"{name}.{column} names records that are not there: {first}{more}.")
+    return found
+
+
+_BELONGS = (
+    ("link", "from_id"),
+    ("link", "to_id"),
+    ("step", "id"),
+    ("outcome", "id"),
+    ("version", "id"),
+    ("version", "line_id"),
+    ("version", "parent_id"),
+    ("uri", "record_id"),
+    ("tag", "record_id"),
+    ("metric", "record_id"),
+    ("payload", "record_id"),
+    ("mark", "record_id"),
+    ("action", "step_id"),
+)
+
+
+def _damage(connection: sa.Connection) -> list[str]:
+    if connection.dialect.name != "sqlite":
+        return []
+    rows = connection.exec_driver_sql("PRAGMA quick_check(10)").scalars().all()
+    return [f"SQLite reports: {row}." for row in rows if row != "ok"]

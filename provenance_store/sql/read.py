@@ -1,0 +1,321 @@
+"""Queries that read records and runs. None joins two one-to-many tables; all page by key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from provenance_store.filters import RecordFilter, RunFilter, TagCondition
+from provenance_store.kinds import Kind, Role
+from provenance_store.sql.tables import TABLE
+from provenance_store.viewer import Viewer
+
+__all__ = [
+    "can_see",
+    "can_see_run",
+    "details",
+    "dependencies",
+    "heads",
+    "in_run",
+    "line_sizes",
+    "lines",
+    "marks",
+    "named",
+    "newest_with_uri",
+    "records",
+    "records_by_id",
+    "run_by_id",
+    "run_members",
+    "run_steps",
+    "run_tags",
+    "runs",
+    "versions",
+]
+
+Query = sa.Select[Any]
+Condition = sa.ColumnElement[bool]
+
+_T = TABLE
+_record, _run, _tag, _link = _T["record"], _T["run"], _T["tag"], _T["link"]
+_version, _step, _outcome, _mark = _T["version"], _T["step"], _T["outcome"], _T["mark"]
+_member, _audience, _uri = _T["audience_member"], _T["audience"], _T["uri"]
+
+_RECORD = (
+    _record,
+    _audience.c.owner,
+    _version.c.line_id,
+    _version.c.parent_id,
+    _version.c.depth,
+    _step.c.type,
+    _step.c.action_url,
+    _step.c.action_id,
+    _step.c.run_as,
+    _step.c.definition_digest,
+    _step.c.ordinal,
+    _step.c.started_at,
+    _outcome.c.status,
+    _outcome.c.completed_at,
+)
+_FROM = (
+    _record.outerjoin(_audience, _audience.c.digest == _record.c.audience)
+    .outerjoin(_version, _version.c.id == _record.c.id)
+    .outerjoin(_step, _step.c.id == _record.c.id)
+    .outerjoin(_outcome, _outcome.c.id == _record.c.id)
+)
+
+
+def _audiences(viewer: Viewer) -> sa.Select[Any]:
+    return sa.select(_member.c.digest).where(_member.c.principal.in_(sorted(viewer.principals)))
+
+
+def can_see_run(viewer: Viewer) -> Condition:
+    """The condition on `run` that holds for what a viewer may see."""
+    return sa.true() if viewer.everything else _run.c.audience.in_(_audiences(viewer))
+
+
+def can_see(viewer: Viewer) -> Condition:
+    """The condition on `record`: its own audience, or that of its run."""
+    if viewer.everything:
+        return sa.true()
+    of_runs = sa.select(_run.c.run_id).where(can_see_run(viewer))
+    return sa.or_(_record.c.audience.in_(_audiences(viewer)), _record.c.run_id.in_(of_runs))
+
+
+def records_by_id(ids: Sequence[int], viewer: Viewer) -> Query:
+    """Whole records with these ids, what is one-to-one with them joined, in no order."""
+    return sa.select(*_RECORD).select_from(_FROM).where(_record.c.id.in_(ids), can_see(viewer))
+
+
+def records(
+    wanted: RecordFilter, viewer: Viewer, after: tuple[int, int] | None, limit: int
+) -> Query:
+    """A page of records, newest first; `after` is (created_at, id) of the last one before."""
+    query = sa.select(*_RECORD).select_from(_FROM).where(can_see(viewer), *_wanted(wanted))
+    if after is not None:
+        here = sa.tuple_(_record.c.created_at, _record.c.id)
+        query = query.where(here < sa.tuple_(*map(sa.literal, after)))
+    return query.order_by(_record.c.created_at.desc(), _record.c.id.desc()).limit(limit)
+
+
+def _wanted(wanted: RecordFilter) -> list[Condition]:
+    conditions = [
+        _record.c.id.in_(sa.select(_tag.c.record_id).where(tag_holds(tag))) for tag in wanted.tags
+    ]
+    if wanted.kind is not None:
+        conditions.append(_record.c.kind == wanted.kind.value)
+    if wanted.name is not None:
+        conditions.append(_like(_record.c.name, wanted.name))
+    if wanted.uri is not None:
+        with_uri = sa.select(_uri.c.record_id).where(_like(_uri.c.uri, wanted.uri))
+        conditions.append(_record.c.id.in_(with_uri))
+    if wanted.digest is not None:
+        with_digest = sa.select(_uri.c.record_id).where(_uri.c.digest == wanted.digest)
+        conditions.append(_record.c.id.in_(with_digest))
+    if wanted.run_id is not None:
+        conditions.append(_record.c.run_id == wanted.run_id)
+    if wanted.owner is not None:
+        conditions.append(_audience.c.owner == wanted.owner)
+    return conditions + _between(_record.c.created_at, wanted.since, wanted.until)
+
+
+def _between(column: sa.ColumnElement[Any], since: int | None, until: int | None) -> list[Condition]:
+    first = [] if since is None else [column >= since]
+    return first + ([] if until is None else [column < until])
+
+
+def _like(column: sa.ColumnElement[Any], text: str) -> Condition:
+    """Equality, or with ``*`` anything in its place."""
+    if "*" not in text:
+        return column == text
+    escaped = text.replace("!", "!!").replace("%", "!%").replace("_", "!_").replace("*", "%")
+    return column.like(escaped, escape="!")
+
+
+def tag_holds(wanted: TagCondition) -> Condition:
+    """The condition on `tag` for its current value to be as wanted."""
+    later = _tag.alias()
+    newer = sa.tuple_(later.c.set_at, later.c.id) > sa.tuple_(_tag.c.set_at, _tag.c.id)
+    is_current = ~sa.exists().where(
+        later.c.record_id == _tag.c.record_id, later.c.name == _tag.c.name, newer
+    )
+    return sa.and_(_tag.c.name == wanted.name, is_current, _compared(wanted))
+
+
+def _compared(wanted: TagCondition) -> Condition:
+    if not wanted.operator:
+        return sa.true()
+    if wanted.number is not None:
+        by_number: Condition = wanted.compare(_tag.c.number, wanted.number)
+        if wanted.operator == "=":
+            return sa.or_(by_number, _tag.c.text == wanted.text)
+        return by_number
+    result: Condition = wanted.compare(_tag.c.text, wanted.text)
+    return result
+
+
+def details(table: str, ids: Sequence[int]) -> Query:
+    """All rows of a one-to-many table (uri, tag, metric, payload) of these records, ordered."""
+    chosen = _T[table]
+    order = [_tag.c.set_at, _tag.c.id] if table == "tag" else list(chosen.primary_key)
+    return sa.select(chosen).where(chosen.c.record_id.in_(ids)).order_by(*order)
+
+
+def marks(ids: Sequence[int]) -> Query:
+    """What was said of these records later, oldest first."""
+    return (
+        sa.select(_mark).where(_mark.c.record_id.in_(ids)).order_by(_mark.c.at, _mark.c.id)
+    )
+
+
+def dependencies(
+    ids: Sequence[int], *, down: bool = False, roles: Sequence[Role] = (), limit: int | None = None
+) -> Query:
+    """Links (from_id, to_id, role) of these nodes to what they depend on; `down`: the reverse."""
+    side = _link.c.to_id if down else _link.c.from_id
+    query = sa.select(_link.c.from_id, _link.c.to_id, _link.c.role).where(side.in_(ids))
+    if roles:
+        query = query.where(_link.c.role.in_([role.value for role in roles]))
+    query = query.order_by(_link.c.from_id, _link.c.to_id, _link.c.role)
+    return query if limit is None else query.limit(limit)
+
+
+def in_run(run_id: str) -> Condition:
+    """The condition on `record` to belong to a run."""
+    return _record.c.run_id == run_id
+
+
+def named(name: str) -> Condition:
+    """The condition on `record` to have exactly this name."""
+    return _record.c.name == name
+
+
+def newest_with_uri(uri: str, viewer: Viewer) -> Query:
+    """(id, run_id) of visible records at a URI, newest first."""
+    at_uri = sa.select(_uri.c.record_id).where(_uri.c.uri == uri)
+    return (
+        sa.select(_record.c.id, _record.c.run_id)
+        .where(_record.c.id.in_(at_uri), can_see(viewer))
+        .order_by(_record.c.created_at.desc(), _record.c.id.desc())
+    )
+
+
+def runs(wanted: RunFilter, viewer: Viewer, after: tuple[int, str] | None, limit: int) -> Query:
+    """A page of runs, latest start first; `after` is (start_time, run_id) of the last before."""
+    conditions = [can_see_run(viewer), *_between(_run.c.start_time, wanted.since, wanted.until)]
+    for column, value in (("flow_id", wanted.flow_id), ("status", wanted.status)):
+        if value is not None:
+            conditions.append(_run.c[column] == value)
+    if wanted.owner is not None:
+        conditions.append(_run.c.run_owner == wanted.owner)
+    if wanted.label is not None:
+        conditions.append(_like(_run.c.label, wanted.label))
+    if wanted.tag is not None:
+        conditions.append(_run_has_tag(wanted.tag))
+    if after is not None:
+        here = sa.tuple_(_run.c.start_time, _run.c.run_id)
+        conditions.append(here < sa.tuple_(*map(sa.literal, after)))
+    query = sa.select(_run).where(*conditions)
+    return query.order_by(_run.c.start_time.desc(), _run.c.run_id.desc()).limit(limit)
+
+
+def _run_has_tag(wanted: TagCondition) -> Condition:
+    of_steps = sa.select(_record.c.run_id).where(
+        _record.c.id.in_(sa.select(_tag.c.record_id).where(tag_holds(wanted)))
+    )
+    if wanted.operator:
+        return _run.c.run_id.in_(of_steps)
+    run_tag = _T["run_tag"]
+    of_run = sa.select(run_tag.c.run_id).where(run_tag.c.tag == wanted.name)
+    return sa.or_(_run.c.run_id.in_(of_run), _run.c.run_id.in_(of_steps))
+
+
+def run_by_id(run_id: str, viewer: Viewer) -> Query:
+    """One run."""
+    return sa.select(_run).where(_run.c.run_id == run_id, can_see_run(viewer))
+
+
+def run_tags(run_ids: Sequence[str]) -> Query:
+    """(run_id, tag) of these runs, in alphabetical order."""
+    table = _T["run_tag"]
+    return sa.select(table).where(table.c.run_id.in_(run_ids)).order_by(*table.c)
+
+
+def run_members(run_id: str) -> Query:
+    """(principal, level) of a run's audience."""
+    return (
+        sa.select(_member.c.principal, _member.c.level)
+        .join(_run, _run.c.audience == _member.c.digest)
+        .where(_run.c.run_id == run_id)
+    )
+
+
+def run_steps(run_id: str, viewer: Viewer) -> Query:
+    """The steps of a run in the order in which they began."""
+    began = sa.func.coalesce(_step.c.started_at, _record.c.created_at)
+    return (
+        sa.select(*_RECORD)
+        .select_from(_FROM)
+        .where(_record.c.run_id == run_id, _record.c.kind == Kind.STEP.value, can_see(viewer))
+        .order_by(began, _record.c.id)
+    )
+
+
+def lines(
+    viewer: Viewer, name: str | None, after: tuple[int, int] | None, limit: int | None
+) -> Query:
+    """First versions (of lines) of models, newest first."""
+    query = (
+        sa.select(*_RECORD)
+        .select_from(_FROM)
+        .where(_version.c.id == _version.c.line_id, can_see(viewer))
+    )
+    if name is not None:
+        query = query.where(_like(_record.c.name, name))
+    if after is not None:
+        here = sa.tuple_(_record.c.created_at, _record.c.id)
+        query = query.where(here < sa.tuple_(*map(sa.literal, after)))
+    query = query.order_by(_record.c.created_at.desc(), _record.c.id.desc())
+    return query if limit is None else query.limit(limit)
+
+
+def line_sizes(line_ids: Sequence[int], viewer: Viewer) -> Query:
+    """(line_id, how many versions, highest number) of lines."""
+    return (
+        sa.select(_version.c.line_id, sa.func.count(), sa.func.max(_version.c.depth))
+        .join(_record, _record.c.id == _version.c.id)
+        .where(_version.c.line_id.in_(line_ids), can_see(viewer))
+        .group_by(_version.c.line_id)
+    )
+
+
+def versions(line_id: int, viewer: Viewer) -> Query:
+    """All versions of a line by number, branches of one number by age."""
+    return (
+        sa.select(*_RECORD)
+        .select_from(_FROM)
+        .where(_version.c.line_id == line_id, can_see(viewer))
+        .order_by(_version.c.depth, _record.c.created_at, _record.c.id)
+    )
+
+
+def heads(viewer: Viewer, *, name: str | None = None, line_ids: Sequence[int] = ()) -> Query:
+    """Versions that none revises, newest first."""
+    child = _version.alias()
+    query = (
+        sa.select(*_RECORD)
+        .select_from(_FROM)
+        .where(
+            _version.c.id.is_not(None),
+            ~sa.exists().where(child.c.parent_id == _version.c.id),
+            can_see(viewer),
+        )
+    )
+    if name is not None:
+        query = query.where(_record.c.name == name)
+    if line_ids:
+        query = query.where(_version.c.line_id.in_(line_ids))
+    return query.order_by(_record.c.created_at.desc(), _record.c.id.desc())
+
+

@@ -1,0 +1,84 @@
+"""Create, recognise and migrate a store's schema; safe when two programs start at once."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from provenance_store.errors import NotFound, SchemaMismatch
+from provenance_store.sql.dialects import advisory_lock, begin_write
+from provenance_store.sql.tables import METADATA, SCHEMA_VERSION
+
+__all__ = ["create", "current_version", "require_current", "upgrade"]
+
+_VERSION = sa.table("alembic_version", sa.column("version_num"))
+
+
+def current_version(connection: sa.Connection) -> str | None:
+    """The schema's revision, or None when there is no store yet.
+
+    Raises NotFound when the database holds tables that are not a store's.
+    """
+    names = set(sa.inspect(connection).get_table_names())
+    if "alembic_version" in names and "record" in names:
+        return connection.execute(sa.select(_VERSION.c.version_num)).scalar()
+    if names & {"records", "record"}:
+        raise NotFound("This database holds other tables and no Braid store.")
+    return None
+
+
+def create(engine: sa.Engine) -> None:
+    """Create the newest schema unless some schema is there already."""
+    with engine.connect() as connection:
+        if current_version(connection) is not None:
+            return
+        connection.rollback()
+        begin_write(connection)
+        advisory_lock(connection)
+        if current_version(connection) is None:
+            METADATA.create_all(connection)
+            _stamp(connection)
+        connection.commit()
+
+
+def _stamp(connection: sa.Connection) -> None:
+    stamp = sa.Table(
+        "alembic_version",
+        sa.MetaData(),
+        sa.Column("version_num", sa.String(32), nullable=False),
+        sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+    )
+    stamp.create(connection)
+    connection.execute(stamp.insert().values(version_num=SCHEMA_VERSION))
+
+
+def require_current(engine: sa.Engine) -> None:
+    """Raise NotFound when there is no store, SchemaMismatch when it is older or newer."""
+    with engine.connect() as connection:
+        found = current_version(connection)
+    if found is None:
+        raise NotFound("There is no store here yet; make one with `braid store init`.")
+    if found < SCHEMA_VERSION:
+        raise SchemaMismatch(
+            f"The store has schema {found} and this Braid needs {SCHEMA_VERSION}; "
+            "run `braid store upgrade`."
+        )
+    if found > SCHEMA_VERSION:
+        raise SchemaMismatch(
+            f"The store has schema {found}, newer than this Braid's {SCHEMA_VERSION}; "
+            "install a newer Braid."
+        )
+
+
+def upgrade(engine: sa.Engine, revision: str = "head") -> None:
+    """Run the numbered migrations up to a revision, one program at a time."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "provenance_store:migrations")
+    with engine.connect() as connection:
+        begin_write(connection)
+        advisory_lock(connection)
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        connection.commit()

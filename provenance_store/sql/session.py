@@ -1,0 +1,56 @@
+"""Connections to read and to change with; database errors leave here as our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from provenance_store.errors import StoreUnavailable
+from provenance_store.sql.dialects import begin_write, unavailable
+
+__all__ = ["Session"]
+
+
+class Session:
+    """Short transactions on an engine."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection that sees one state of the store throughout."""
+        with self._connected() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+            connection.rollback()
+
+    @contextmanager
+    def change(self) -> Iterator[sa.Connection]:
+        """A connection to write with; committed at the end, rolled back on errors."""
+        with self._connected() as connection:
+            begin_write(connection)
+            yield connection
+            connection.commit()
+
+    @contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
+        with self.translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Database errors raised inside leave as StoreUnavailable where that is what they are."""
+        try:
+            yield
+        except DBAPIError as error:
+            raise unavailable(error) or error from None
+        except PoolTimeout:
+            raise StoreUnavailable("All connections to the store are in use; try again.") from None

@@ -1,0 +1,260 @@
+"""The schema, one definition for SQLite and PostgreSQL. Columns are in the order of `rows`.
+
+There are no foreign keys: rows of one batch arrive in one transaction already checked, a slice
+holds stubs, and a key check per link would double the time of a bulk load. `Store.check` looks
+for what foreign keys would have refused. Link, URI, tag and metric rows live in their primary
+key (WITHOUT ROWID), which is the smallest file and the fastest load; ids keep rows of one
+origin together, so the tables can be distributed by the high half of the id.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import sqlite
+
+__all__ = ["KEYS", "METADATA", "SCHEMA_VERSION", "TABLE"]
+
+SCHEMA_VERSION = "0001"
+"""The newest Alembic revision; a new store is created as if migrated to it."""
+
+METADATA = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+Id = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
+"""64 bits; on SQLite spelled INTEGER so that a primary key is the row id."""
+
+
+def _key(name: str, kind: object = Id) -> Column[object]:
+    return Column(name, kind, primary_key=True, autoincrement=False)  # type: ignore[arg-type]
+
+
+def _required(name: str, kind: object) -> Column[object]:
+    return Column(name, kind, nullable=False)  # type: ignore[arg-type]
+
+
+origin = Table(
+    "origin",
+    METADATA,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    _required("uuid", Text),
+    _required("who", Text),
+    _required("host", Text),
+    _required("process", Id),
+    _required("software", Text),
+    _required("started_at", Id),
+    UniqueConstraint("uuid"),
+)
+
+environment = Table(
+    "environment", METADATA, _key("digest", Text), _required("document", Text)
+)
+
+audience = Table("audience", METADATA, _key("digest", Text), _required("owner", Text))
+
+audience_member = Table(
+    "audience_member",
+    METADATA,
+    _key("digest", Text),
+    _key("principal", Text),
+    _required("level", SmallInteger),
+    Index(None, "principal", "digest"),
+    sqlite_with_rowid=False,
+)
+
+record = Table(
+    "record",
+    METADATA,
+    _key("id"),
+    _required("kind", SmallInteger),
+    _required("name", Text),
+    _required("created_at", Id),
+    _required("live", SmallInteger),
+    Column("run_id", Text),
+    Column("environment", Text),
+    Column("audience", Text),
+    Index(None, "name"),
+    Index(None, "created_at", "id"),
+)
+Index("ix_record_run_id", record.c.run_id, sqlite_where=record.c.run_id.is_not(None))
+
+step = Table(
+    "step",
+    METADATA,
+    _key("id"),
+    _required("type", Text),
+    Column("action_url", Text),
+    Column("action_id", Text),
+    Column("run_as", Text),
+    Column("definition_digest", Text),
+    Column("ordinal", Integer),
+    Column("started_at", Id),
+)
+Index("ix_step_action_id", step.c.action_id, sqlite_where=step.c.action_id.is_not(None))
+
+outcome = Table(
+    "outcome", METADATA, _key("id"), _required("status", Text), Column("completed_at", Id)
+)
+
+version = Table(
+    "version",
+    METADATA,
+    _key("id"),
+    _required("line_id", Id),
+    Column("parent_id", Id),
+    _required("depth", Integer),
+    Index(None, "line_id", "depth", "id"),
+    Index(None, "parent_id"),
+)
+
+link = Table(
+    "link",
+    METADATA,
+    _key("to_id"),
+    _key("from_id"),
+    _key("role", SmallInteger),
+    Index(None, "from_id"),
+    sqlite_with_rowid=False,
+)
+
+uri = Table(
+    "uri",
+    METADATA,
+    _key("record_id"),
+    _key("uri", Text),
+    Column("size", Id),
+    Column("digest", Text),
+    Column("media_type", Text),
+    sqlite_with_rowid=False,
+)
+Index("ix_uri_uri", uri.c.uri, postgresql_using="hash")
+Index(
+    "ix_uri_digest",
+    uri.c.digest,
+    sqlite_where=uri.c.digest.is_not(None),
+    postgresql_where=uri.c.digest.is_not(None),
+)
+
+tag = Table(
+    "tag",
+    METADATA,
+    _key("record_id"),
+    _key("name", Text),
+    _key("id"),
+    _required("type", SmallInteger),
+    _required("text", Text),
+    Column("number", Double),
+    _required("set_at", Id),
+    Index(None, "name", "number"),
+    sqlite_with_rowid=False,
+)
+
+metric = Table(
+    "metric",
+    METADATA,
+    _key("record_id"),
+    _key("series", SmallInteger),
+    _key("name", Text),
+    _key("step", Id),
+    Column("value", Double),
+    sqlite_with_rowid=False,
+)
+
+payload = Table(
+    "payload",
+    METADATA,
+    _key("record_id"),
+    _key("name", Text),
+    _required("document", Text),
+)
+
+mark = Table(
+    "mark",
+    METADATA,
+    _key("id"),
+    _required("record_id", Id),
+    _required("mark", SmallInteger),
+    _required("at", Id),
+    _required("note", Text),
+    Column("cause_id", Id),
+    Index(None, "record_id"),
+)
+
+run_event = Table(
+    "run_event",
+    METADATA,
+    _key("run_id", Text),
+    _key("id"),
+    _required("at", Id),
+    Column("flow_id", Text),
+    Column("flow_title", Text),
+    Column("label", Text),
+    Column("status", Text),
+    Column("run_owner", Text),
+    Column("start_time", Id),
+    Column("completion_time", Id),
+    Column("audience", Text),
+    sqlite_with_rowid=False,
+)
+
+run = Table(
+    "run",
+    METADATA,
+    _key("run_id", Text),
+    Column("flow_id", Text),
+    Column("flow_title", Text),
+    Column("label", Text),
+    Column("status", Text),
+    Column("run_owner", Text),
+    _required("start_time", Id),
+    Column("completion_time", Id),
+    Column("audience", Text),
+    Index(None, "start_time", "run_id"),
+    Index(None, "flow_id"),
+)
+"""What `run_event` comes to at present, kept with it in the same transaction for fast listing."""
+
+run_tag = Table(
+    "run_tag", METADATA, _key("run_id", Text), _key("tag", Text), sqlite_with_rowid=False
+)
+Index("ix_run_tag_tag", run_tag.c.tag, postgresql_using="hash")
+
+action = Table(
+    "action",
+    METADATA,
+    _key("action_id", Text),
+    _required("creator", Text),
+    _required("request_id", Text),
+    _required("body_digest", Text),
+    _required("status", Text),
+    _required("document", Text),
+    Column("step_id", Id),
+    _required("audience", Text),
+    _required("created_at", Id),
+    _required("release_at", Id),
+    UniqueConstraint("creator", "request_id"),
+    Index(None, "release_at"),
+)
+
+TABLE: dict[str, Table] = dict(METADATA.tables)
+"""Tables by name."""
+
+KEYS: dict[str, tuple[str, ...]] = {
+    name: tuple(column.name for column in table.primary_key) for name, table in TABLE.items()
+}
+"""The primary key of each table, in the order of its columns."""

@@ -1,0 +1,261 @@
+"""Statements that write, compiled once for a dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from provenance_store.batch import TABLES, Batch
+from provenance_store.errors import Conflict, InvalidInput, Sealed
+from provenance_store.ids import SEQUENCE_BITS, short_id
+from provenance_store.kinds import Mark
+from provenance_store.rows import LinkRow, OriginRow
+from provenance_store.sql.dialects import insert_ignoring, write_many
+from provenance_store.sql.tables import KEYS, TABLE
+
+__all__ = ["Statements", "register_origin"]
+
+CHUNK = 500
+_REPEATED = frozenset({"environment", "audience", "audience_member", "run_tag"})
+"""Tables whose rows are their own name: meeting one again is normal."""
+
+
+class Statements:
+    """The INSERTs of every table for one dialect, and how a batch is written with them."""
+
+    def __init__(self, dialect: sa.Dialect) -> None:
+        self._insert = {
+            name: str(TABLE[name].insert().compile(dialect=dialect)) for name in TABLES
+        }
+        self._ignore = {name: insert_ignoring(TABLE[name], dialect) for name in TABLES}
+        self._run = insert_ignoring(TABLE["run"], dialect)
+
+    def write(self, connection: sa.Connection, batch: Batch) -> None:
+        """Write a batch inside the caller's transaction, as new rows or as ones already there.
+
+        Raises Conflict when a row is there with another content and Sealed for an addition to
+        a static record; the caller's savepoint is then rolled back by the caller.
+        """
+        check_additions(connection, batch)
+        try:
+            with connection.begin_nested():
+                self._write_new(connection, batch)
+        except IntegrityError:
+            with connection.begin_nested():
+                self._write_missing(connection, batch)
+        if batch.run_event:
+            self._project_runs(connection, {row[0] for row in batch.run_event})
+
+    def _write_new(self, connection: sa.Connection, batch: Batch) -> None:
+        for name in TABLES[1:]:
+            if rows := getattr(batch, name):
+                if name in _REPEATED:
+                    connection.exec_driver_sql(self._ignore[name], rows)
+                else:
+                    write_many(connection, TABLE[name], self._insert[name], rows)
+
+    def _write_missing(self, connection: sa.Connection, batch: Batch) -> None:
+        for name in TABLES[1:]:
+            rows = getattr(batch, name)
+            if not rows:
+                continue
+            if name in _REPEATED or name == "link":
+                connection.exec_driver_sql(self._ignore[name], rows)
+            elif missing := _not_there(connection, TABLE[name], rows):
+                _insert_missing(connection, TABLE[name], self._insert[name], missing)
+
+    def _project_runs(self, connection: sa.Connection, run_ids: Collection[str]) -> None:
+        for run_id in sorted(run_ids):
+            blank = (run_id, *(None,) * 5, 0, None, None)
+            connection.exec_driver_sql(self._run, blank)
+            connection.execute(_PROJECT, {"the_run": run_id})
+
+
+def _latest(column: str, *, first: bool = False) -> sa.ScalarSelect[Any]:
+    event = TABLE["run_event"]
+    order = (event.c.at, event.c.id) if first else (event.c.at.desc(), event.c.id.desc())
+    return (
+        sa.select(event.c[column])
+        .where(event.c.run_id == sa.bindparam("the_run"), event.c[column].is_not(None))
+        .order_by(*order)
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def _projection() -> sa.Update:
+    run, event = TABLE["run"], TABLE["run_event"]
+    first = sa.select(sa.func.min(event.c.at)).where(event.c.run_id == sa.bindparam("the_run"))
+    said = [c.name for c in run.columns if c.name not in ("run_id", "start_time")]
+    values: dict[str, Any] = {name: _latest(name) for name in said}
+    # The first audience counts: who speaks of a run later must not be able to take it over.
+    values["audience"] = _latest("audience", first=True)
+    values["start_time"] = sa.func.coalesce(_latest("start_time"), first.scalar_subquery())
+    return run.update().where(run.c.run_id == sa.bindparam("the_run")).values(values)
+
+
+_PROJECT = _projection()
+
+
+def check_additions(connection: sa.Connection, batch: Batch) -> None:
+    """Refuse links and URIs that would be added to a record that is closed.
+
+    A record may be added to in the batch that makes it, while it is live, and, for a step,
+    until its outcome is known.
+    """
+    made = {row[0] for row in batch.record}
+    added = {row[1] for row in batch.link if row[1] not in made}
+    added |= {row[0] for row in batch.uri if row[0] not in made}
+    for chunk in _chunks(sorted(added)):
+        closed = _closed(connection, chunk)
+        if new := [i for i in closed if not _already_there(connection, batch, i)]:
+            raise Sealed(
+                f"{short_id(new[0])} takes no additions: it is static; record something new "
+                "that derives from it.",
+                record=short_id(new[0]),
+                field="link",
+            )
+
+
+def _closed(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
+    record, mark, outcome = TABLE["record"], TABLE["mark"], TABLE["outcome"]
+    promoted = sa.exists().where(mark.c.record_id == record.c.id, mark.c.mark == Mark.PROMOTED)
+    ended = sa.exists().where(outcome.c.id == record.c.id)
+    step = TABLE["step"]
+    is_step = sa.exists().where(step.c.id == record.c.id)
+    is_open = sa.or_(
+        sa.and_(record.c.live == 1, sa.not_(promoted)), sa.and_(is_step, sa.not_(ended))
+    )
+    query = sa.select(record.c.id, is_open).where(record.c.id.in_(ids))
+    state = {row[0]: bool(row[1]) for row in connection.execute(query)}
+    if unknown := [i for i in ids if i not in state]:
+        raise InvalidInput(f"{short_id(unknown[0])} is not a record of this store.")
+    return [i for i in ids if not state[i]]
+
+
+def _already_there(connection: sa.Connection, batch: Batch, record_id: int) -> bool:
+    links = [row for row in batch.link if row[1] == record_id]
+    uris = [row for row in batch.uri if row[0] == record_id]
+    missing = (
+        *_not_there(connection, TABLE["link"], links),
+        *_not_there(connection, TABLE["uri"], uris),
+    )
+    return not missing
+
+
+def _not_there(
+    connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
+    """The rows that the table does not hold; raises Conflict for one that it holds otherwise."""
+    places = [table.columns.keys().index(name) for name in KEYS[table.name]]
+    missing = []
+    for chunk in _chunks(rows):
+        keys = [tuple(row[p] for p in places) for row in chunk]
+        stored = {
+            tuple(row[p] for p in places): tuple(row)
+            for row in connection.execute(sa.select(table).where(_one_of(table, keys)))
+        }
+        for key, row in zip(keys, chunk, strict=True):
+            if key not in stored:
+                missing.append(row)
+            elif stored[key] != tuple(row):
+                raise _conflict(table, stored[key], row)
+    return missing
+
+
+def _one_of(table: sa.Table, keys: Sequence[tuple[Any, ...]]) -> sa.ColumnElement[bool]:
+    columns = [table.c[name] for name in KEYS[table.name]]
+    if len(columns) == 1:
+        return columns[0].in_([key[0] for key in keys])
+    return sa.tuple_(*columns).in_(keys)
+
+
+def _conflict(table: sa.Table, stored: tuple[Any, ...], given: tuple[Any, ...]) -> Conflict:
+    place = next(i for i, pair in enumerate(zip(stored, given, strict=True)) if pair[0] != pair[1])
+    first = stored[table.columns.keys().index(KEYS[table.name][0])]
+    return Conflict(
+        record=short_id(first) if isinstance(first, int) else str(first),
+        field=f"{table.name}.{table.columns.keys()[place]}",
+        stored=stored[place],
+        given=given[place],
+    )
+
+
+def _insert_missing(
+    connection: sa.Connection, table: sa.Table, statement: str, rows: list[tuple[Any, ...]]
+) -> None:
+    try:
+        write_many(connection, table, statement, list(dict.fromkeys(rows)))
+    except IntegrityError as error:
+        name = str(getattr(error.orig, "diag", None) and error.orig.diag.constraint_name or "")  # type: ignore[union-attr]
+        raise Conflict(
+            f"A row of {table.name} repeats another one's unique value {name}.".replace(" .", "."),
+            record=str(rows[0][0]),
+            field=table.name,
+        ) from None
+
+
+def register_origin(connection: sa.Connection, given: OriginRow) -> int:
+    """This store's number of an origin, registering it if it is new here."""
+    table = TABLE["origin"]
+    query = sa.select(table.c.no).where(table.c.uuid == given.uuid)
+    if (known := connection.execute(query).scalar()) is not None:
+        return int(known)
+    values = given._asdict()
+    del values["no"]
+    inserted = connection.execute(table.insert().values(values)).inserted_primary_key
+    return int(inserted[0])
+
+
+def renumbered(batch: Batch, numbers: dict[int, int]) -> Batch:
+    """The batch with its origins' numbers replaced by the store's, by arithmetic."""
+    if all(theirs == ours for theirs, ours in numbers.items()):
+        return batch
+    shift = {theirs: (ours - theirs) << SEQUENCE_BITS for theirs, ours in numbers.items()}
+    result = Batch()
+    for name in TABLES[1:]:
+        places = _ID_PLACES.get(name, ())
+        rows = getattr(batch, name)
+        setattr(result, name, [_shifted(row, places, shift) for row in rows] if places else rows)
+    return result
+
+
+_ID_PLACES: dict[str, tuple[int, ...]] = {
+    name: tuple(
+        i
+        for i, column in enumerate(TABLE[name].columns.keys())
+        if column in ("id", "record_id", "line_id", "parent_id", "to_id", "from_id")
+        or column in ("cause_id", "step_id")
+    )
+    for name in TABLES[1:]
+}
+
+
+def _shifted(
+    row: tuple[Any, ...], places: tuple[int, ...], shift: dict[int, int]
+) -> tuple[Any, ...]:
+    values = list(row)
+    for place in places:
+        if (value := values[place]) is not None:
+            values[place] = value + shift[value >> SEQUENCE_BITS]
+    return LinkRow(*values) if len(values) == 3 else tuple(values)
+
+
+def mentioned_origins(batch: Batch) -> set[int]:
+    """The numbers of all origins that ids in the batch belong to."""
+    numbers: set[int] = set()
+    for name, places in _ID_PLACES.items():
+        for place in places:
+            numbers.update(
+                row[place] >> SEQUENCE_BITS
+                for row in getattr(batch, name)
+                if row[place] is not None
+            )
+    return numbers
+
+
+def _chunks(items: Sequence[Any], size: int = CHUNK) -> Iterable[Sequence[Any]]:
+    return (items[i : i + size] for i in range(0, len(items), size))

@@ -1,0 +1,216 @@
+"""A store: the database behind a Recorder and a Reader."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+
+from provenance_store.actions import Actions
+from provenance_store.batch import Batch
+from provenance_store.errors import ConfigurationError, InvalidInput, NotFound
+from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now, parse_id
+from provenance_store.reader import Reader
+from provenance_store.recorder import Recorder
+from provenance_store.rows import OriginRow
+from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, STORE_URL
+from provenance_store.sink import Sink, new_origin
+from provenance_store.sql import inspect, schema
+from provenance_store.sql.dialects import make_engine, read_url
+from provenance_store.sql.session import Session
+from provenance_store.sql.write import mentioned_origins, register_origin, renumbered
+from provenance_store.values import Audience
+from provenance_store.viewer import EVERYTHING, Viewer
+from provenance_store.writer import Writer
+
+__all__ = ["Store", "open_store", "upgrade_store"]
+
+
+class StoreSink(Sink):
+    """Writes batches straight into the database."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        super().__init__()
+        self.session = Session(engine)
+        self.writer = Writer(engine)
+        self._uuids: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
+        self._names = threading.Lock()
+
+    def register(self) -> OriginRow:
+        given = new_origin(0)
+        return given._replace(no=self.number_of(given))
+
+    def number_of(self, origin: OriginRow) -> int:
+        """The store's number of an origin, which is registered if it is new."""
+        if (known := self._number(origin.uuid)) is not None:
+            return known
+        with self.session.change() as connection:
+            number = register_origin(connection, origin)
+        return self._remember(number, origin.uuid)
+
+    def resolve(self, reference: str) -> int:
+        parsed = parse_id(reference)
+        if isinstance(parsed, Urn):
+            number = self._number(parsed.origin)
+            record_id = None if number is None else make_id(number, parsed.sequence)
+        else:
+            record_id = make_id(*parsed)
+        if record_id is None or not self._exists(record_id):
+            raise NotFound(f"There is no record {reference} in this store.")
+        return record_id
+
+    def urn(self, record_id: int) -> str:
+        number = record_id >> SEQUENCE_BITS
+        if number not in self._uuids:
+            with self.session.read() as connection:
+                uuid = inspect.origin_uuid(connection, number)
+            if uuid is None:
+                raise NotFound(f"This store knows no origin {number}.")
+            self._remember(number, uuid)
+        return str(Urn(self._uuids[number], record_id & MAX_SEQUENCE))
+
+    def write(self, batch: Batch) -> None:
+        self.writer.write(batch)
+
+    def write_travelled(self, batch: Batch) -> None:
+        """Write a batch that numbers origins its own way and carries them.
+
+        Raises InvalidInput when it mentions an origin that it does not carry.
+        """
+        carried = {row.no: row for row in batch.origin}
+        if unknown := mentioned_origins(batch) - carried.keys():
+            raise InvalidInput(f"The batch mentions origin {min(unknown)} without carrying it.")
+        numbers = {no: self.number_of(row) for no, row in carried.items()}
+        self.writer.write(renumbered(batch, numbers))
+
+    def close(self) -> None:
+        self.writer.close()
+        self.session.engine.dispose()
+
+    def _number(self, uuid: str) -> int | None:
+        if uuid not in self._numbers:
+            with self.session.read() as connection:
+                number = inspect.origin_number(connection, uuid)
+            if number is None:
+                return None
+            self._remember(number, uuid)
+        return self._numbers[uuid]
+
+    def _remember(self, number: int, uuid: str) -> int:
+        with self._names:
+            self._uuids[number], self._numbers[uuid] = uuid, number
+        return number
+
+    def _exists(self, record_id: int) -> bool:
+        with self.session.read() as connection:
+            return inspect.exists(connection, record_id)
+
+
+class Store(Recorder):
+    """An open store: record with it, read from it through `reader`, `close` it at the end.
+
+    Safe to use from several threads; open one per process, after any fork.
+    """
+
+    sink: StoreSink
+
+    def __init__(self, engine: sa.Engine) -> None:
+        sink = StoreSink(engine)
+        super().__init__(sink)
+        self.actions = Actions(sink.session)
+
+    def recorder(
+        self,
+        *,
+        run_id: str | None = None,
+        audience: Audience | None = None,
+        environment: Mapping[str, Any] | str | None = None,
+        clock: Callable[[], int] = now,
+    ) -> Recorder:
+        """Another Recorder into this store, with defaults of its own; cheap to make."""
+        return Recorder(
+            self.sink, run_id=run_id, audience=audience, environment=environment, clock=clock
+        )
+
+    def reader(self, viewer: Viewer = EVERYTHING) -> Reader:
+        """Read what a viewer may see."""
+        return Reader(self.sink, viewer)
+
+    def write(self, batch: Batch) -> None:
+        """Write a batch that was made elsewhere; again changes nothing.
+
+        One transaction. Raises InvalidInput when it mentions origins that it does not carry,
+        Conflict when the store holds one of its rows with another content.
+        """
+        self.sink.write_travelled(batch)
+
+    def info(self) -> dict[str, Any]:
+        """What the store holds: schema, rows by table, records by kind, origins."""
+        with self.sink.session.read() as connection:
+            return inspect.info(connection)
+
+    def check(self) -> list[str]:
+        """Everything that is wrong with the store, a sentence each; empty when nothing is."""
+        with self.sink.session.read() as connection:
+            return inspect.problems(connection)
+
+    def ping(self) -> None:
+        """Raise StoreUnavailable when the store cannot be read at the moment."""
+        with self.sink.session.read() as connection:
+            inspect.exists(connection, 0)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.sink.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_store(url: str | None = None, *, create: bool = True) -> Store:
+    """Open the store at a URL, by default the one that BRAID_STORE_URL names.
+
+    ``sqlite:///FILE`` or ``postgresql://USER@HOST/DATABASE``. An empty or missing database gets
+    the schema, unless `create` is false. Raises ConfigurationError for a bad URL, NotFound when
+    there is no store, SchemaMismatch for an older or newer one, StoreUnavailable when the
+    database cannot be reached.
+    """
+    engine = _engine(url or STORE_URL.get(), create=create)
+    session = Session(engine)
+    with session.translated():
+        if create:
+            schema.create(engine)
+        schema.require_current(engine)
+    return Store(engine)
+
+
+def upgrade_store(url: str | None = None) -> None:
+    """Bring the store's schema up to date, making it if there is none."""
+    engine = _engine(url or STORE_URL.get(), create=True)
+    with Session(engine).translated():
+        schema.upgrade(engine)
+    engine.dispose()
+
+
+def _engine(text: str, *, create: bool) -> sa.Engine:
+    url = read_url(text)
+    if url.get_backend_name() == "sqlite":
+        file = Path(url.database or "")
+        if not create and not file.exists():
+            raise NotFound(f"There is no store at {file}; make one with `braid store init`.")
+        if not file.absolute().parent.is_dir():
+            raise ConfigurationError(f"The folder {file.absolute().parent} does not exist.")
+    return make_engine(url, cache_mb=PAGE_CACHE_MB.get(), busy_ms=BUSY_TIMEOUT_MS.get())

@@ -1,0 +1,127 @@
+"""One road into the database: group commit.
+
+Threads that write at the same time share a transaction. Whoever holds the lock writes for all
+that wait, each batch under a savepoint of its own, so one refused batch does not touch the
+others; everybody returns when the common commit is durable.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from provenance_store.batch import Batch
+from provenance_store.errors import BraidError, StoreUnavailable
+from provenance_store.sql.dialects import begin_write, should_retry, unavailable
+from provenance_store.sql.write import Statements
+
+__all__ = ["Writer"]
+
+ROWS_A_COMMIT = 20_000
+RETRIES = 6
+
+
+class _Job:
+    __slots__ = ("batch", "done", "error")
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.done = False
+        self.error: Exception | None = None
+
+
+class Writer:
+    """Writes batches that number origins as the store does."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._statements = Statements(engine.dialect)
+        self._turn = threading.Lock()
+        self._waiting: deque[_Job] = deque()
+        self._connection: sa.Connection | None = None
+
+    def write(self, batch: Batch) -> None:
+        """Return when the batch is durable.
+
+        Raises Conflict or Sealed when it is refused, StoreUnavailable when the store is locked,
+        full or away; nothing of it is then written.
+        """
+        job = _Job(batch)
+        self._waiting.append(job)
+        with self._turn:
+            if not job.done:
+                self._write_for_all(self._group())
+        if job.error is not None:
+            raise job.error
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._turn:
+            self._drop_connection()
+
+    def _group(self) -> list[_Job]:
+        group: list[_Job] = []
+        rows = 0
+        while self._waiting and (not group or rows < ROWS_A_COMMIT):
+            job = self._waiting.popleft()
+            group.append(job)
+            rows += len(job.batch)
+        return group
+
+    def _write_for_all(self, group: list[_Job]) -> None:
+        try:
+            self._try_group(group)
+        except DBAPIError as error:
+            self._fail(group, unavailable(error) or error)
+        except BaseException as error:
+            self._fail(group, StoreUnavailable("Writing was interrupted; nothing was written."))
+            if not isinstance(error, Exception):
+                raise
+            self._fail(group, error)
+        finally:
+            for job in group:
+                job.done = True
+
+    def _fail(self, group: list[_Job], error: Exception) -> None:
+        self._drop_connection()
+        for job in group:
+            job.error = error
+
+    def _try_group(self, group: list[_Job]) -> None:
+        for attempt in range(RETRIES):
+            try:
+                return self._write_group(group)
+            except DBAPIError as error:
+                self._drop_connection()
+                if attempt == RETRIES - 1 or not should_retry(error):
+                    raise
+                time.sleep(0.005 * 2**attempt)
+        raise StoreUnavailable
+
+    def _write_group(self, group: list[_Job]) -> None:
+        connection = self._connection = self._connection or self._engine.connect()
+        begin_write(connection)
+        try:
+            for job in group:
+                self._write_one(connection, job)
+            connection.commit()
+        except BaseException:
+            connection.rollback()
+            raise
+
+    def _write_one(self, connection: sa.Connection, job: _Job) -> None:
+        job.error = None
+        try:
+            self._statements.write(connection, job.batch)
+        except BraidError as error:
+            job.error = error
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
