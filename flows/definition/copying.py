@@ -1,0 +1,154 @@
+"""A step's input, rewritten so that the record state sends the same values afterwards.
+
+A record state evaluates its Parameters *after* the step ran. Whatever the step itself (or its
+Catch) wrote over has to be read beforehand: each such reference gets a name in a `Capture`,
+which becomes an ExpressionEval state in front of the step, and the copy reads the captured value.
+Captures are ``getattr('a.b', None)`` expressions only: they can be evaluated in every state of
+the run, so that capturing never fails where the step would not have failed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from flows.definition.expressions import ExpressionSyntaxError, Reference, parse_expression
+from flows.definition.paths import PathSyntaxError, Segment, overlaps, parse_path, simple_prefix
+from flows.definition.secrets import (
+    PRIVATE_PARAMETERS,
+    any_secret,
+    declared_private,
+    is_secret_name,
+    is_secret_value,
+    plain_key,
+)
+
+__all__ = ["NOT_RECORDED", "Capture", "Copier"]
+
+NOT_RECORDED = "[not recorded]"
+"""Stands in a record for a value that was kept out of it."""
+
+
+@dataclass
+class Capture:
+    """What to keep aside before a step, under one place in the state."""
+
+    place: str
+    """Where: ``$._braid.<slug>``."""
+    values: dict[str, str] = field(default_factory=dict)
+    """Expression to be evaluated before the step -> name of the captured value."""
+
+    def reading(self, expression: str) -> str:
+        """The path at which the value of an expression can be read after the step."""
+        name = self.values.setdefault(expression, f"v{len(self.values)}")
+        return f"{self.place}.{name}"
+
+    def parameters(self) -> dict[str, str]:
+        """The Parameters of the capturing ExpressionEval state."""
+        return {f"{name}.=": expression for expression, name in self.values.items()}
+
+
+class _NotCopied(Exception):
+    """This value is left out, for the reason given."""
+
+
+@dataclass
+class Copier:
+    """Copies the Parameters of one step; afterwards ``capture`` and ``left_out`` tell the rest."""
+
+    overwritten: tuple[tuple[Segment, ...], ...]
+    """The places written between the step and its record: its ResultPath, its Catches'."""
+    capture: Capture
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Place in the Parameters -> why its value is not in the record."""
+
+    def parameters(self, parameters: dict[str, Any], path: str = "$.Parameters") -> dict[str, Any]:
+        """The copy, with `NOT_RECORDED` for what is private or cannot be read any more."""
+        private = declared_private(parameters)
+        copy: dict[str, Any] = {}
+        for key, value in parameters.items():
+            if key == PRIVATE_PARAMETERS:
+                continue
+            name = plain_key(key)
+            try:
+                if name in private or is_secret_name(name):
+                    raise _NotCopied("it is private")
+                new_key, new_value = self._entry(key, value, f"{path}.{name}")
+            except _NotCopied as reason:
+                self.left_out[f"{path}.{name}"] = str(reason)
+                new_key, new_value = name, NOT_RECORDED
+            copy[new_key] = new_value
+        return copy
+
+    def input_path(self, text: str) -> dict[str, Any]:
+        """The entry that stands for a whole input given by InputPath."""
+        try:
+            return {"parameters.$": self._path(text)}
+        except _NotCopied as reason:
+            self.left_out["$.InputPath"] = str(reason)
+            return {"parameters": NOT_RECORDED}
+
+    def _entry(self, key: str, value: Any, path: str) -> tuple[str, Any]:
+        if key.endswith(".$"):
+            return key, self._path(value)
+        if key.endswith(".="):
+            return key, self._expression(value)
+        return key, self._constant(value, path)
+
+    def _constant(self, value: Any, path: str) -> Any:
+        if isinstance(value, dict):
+            return self.parameters(value, path)
+        if isinstance(value, list):
+            return [self._constant(item, f"{path}[{number}]") for number, item in enumerate(value)]
+        if is_secret_value(value):
+            self.left_out[path] = "it looks like a credential"
+            return NOT_RECORDED
+        return value
+
+    def _path(self, text: str) -> str:
+        try:
+            path = parse_path(text)
+        except PathSyntaxError as error:
+            raise _NotCopied(f"its path {error}") from None
+        if any_secret(path.segments):
+            raise _NotCopied("it is private")
+        if not self._is_overwritten(path.segments):
+            return text
+        prefix, used = simple_prefix(path.segments)
+        if not prefix:
+            raise _NotCopied("the step overwrites it and an expression cannot name it")
+        return self.capture.reading(_never_failing(prefix)) + text[path.ends[used - 1] :]
+
+    def _expression(self, text: str) -> str:
+        try:
+            expression = parse_expression(text)
+        except ExpressionSyntaxError as error:
+            raise _NotCopied(str(error)) from None
+        if any(any_secret(reference.segments) for reference in expression.references):
+            raise _NotCopied("it is private")
+        if expression.opaque and self.overwritten:
+            raise _NotCopied("it computes the names that it reads")
+        return expression.rewritten(lambda reference: self._replacement(text, reference))
+
+    def _replacement(self, text: str, reference: Reference) -> str | None:
+        """What an expression reads instead of a reference; None to leave it as it is."""
+        if not self._is_overwritten(reference.segments):
+            return None
+        prefix, used = simple_prefix(reference.segments)
+        if reference.call:
+            if not reference.total:
+                raise _NotCopied("the step overwrites it and its default is computed")
+            return f"`{self.capture.reading(text[reference.start : reference.end])}`"
+        if not prefix or (reference.path is None and used < len(reference.segments)):
+            raise _NotCopied("the step overwrites it and an expression cannot name it")
+        rest = reference.path.text[reference.path.ends[used - 1] :] if reference.path else ""
+        return f"`{self.capture.reading(_never_failing(prefix))}{rest}`"
+
+    def _is_overwritten(self, segments: tuple[Segment, ...]) -> bool:
+        if segments[:1] == ("_context",):
+            return False
+        return any(overlaps(segments, place) for place in self.overwritten)
+
+
+def _never_failing(dotted: str) -> str:
+    return f"getattr('{dotted}', None)"

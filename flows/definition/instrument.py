@@ -1,0 +1,107 @@
+"""Add provenance to a flow definition without changing what the flow does.
+
+What holds, each by a test: with the provider down the run visits the same states with the same
+inputs and ends in the same way, its final state being the same but for the one key ``_braid``;
+nothing private is copied; inputs are recorded as they were before the step; `strip` gives back
+the original. Where that cannot be had, the definition is refused or a note says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flows.definition.digest import definition_digest
+from flows.definition.options import (
+    Instrumented,
+    MissingResultPath,
+    Note,
+    Options,
+    WholeState,
+)
+from flows.definition.paths import join
+from flows.definition.plan import RECORDED_TYPES
+from flows.definition.problems import Severity
+from flows.definition.record_state import RECEIPTS, Provider, RecordStates
+from flows.definition.strip import strip
+from flows.definition.survey import reads, result_place
+from flows.definition.urls import url_problem
+from flows.definition.validate import validate
+from flows.definition.weave import Weaver
+from provenance_store.errors import InvalidInput
+
+__all__ = ["instrument"]
+
+
+def instrument(
+    definition: Mapping[str, Any],
+    *,
+    provider_url: str,
+    provider_scope: str | None = None,
+    options: Options | None = None,
+) -> Instrumented:
+    """The definition with a record state after each step, on each Catch and at each end.
+
+    Instrumenting again changes nothing, or replaces what was injected when the provider or the
+    options differ. The given definition is not modified. Raises InvalidInput when it is not
+    valid, when a step has no ResultPath or a state reads the whole run's state (unless the
+    options say what to do then), or when the provider's URL is none.
+    """
+    options = options or Options()
+    _check_provider(provider_url)
+    original = strip(definition)
+    _check_valid(original)
+    _check_result_paths(original, options)
+    notes = _check_whole_state(original, options)
+    provider = Provider(provider_url, provider_scope, options.run_as, options.wait_seconds)
+    weaver = Weaver(original, RecordStates(provider, definition_digest(original)), options)
+    return Instrumented(weaver.weave(), (*notes, *weaver.notes))
+
+
+def _check_provider(url: str) -> None:
+    problem = url_problem(url)
+    if problem is not None and problem.severity is Severity.ERROR:
+        raise InvalidInput(f"{problem.message}; {problem.advice}", path="provider_url")
+
+
+def _check_valid(definition: Mapping[str, Any]) -> None:
+    errors = [found for found in validate(definition) if found.severity is Severity.ERROR]
+    if errors:
+        more = f" ({len(errors) - 1} more: validate the flow first)" if errors[1:] else ""
+        raise InvalidInput(f"{errors[0].message}; {errors[0].advice}{more}", path=errors[0].path)
+
+
+def _check_result_paths(definition: Mapping[str, Any], options: Options) -> None:
+    if options.on_missing_result_path is not MissingResultPath.REFUSE:
+        return
+    missing = [
+        name
+        for name, state in definition["States"].items()
+        if state["Type"] in RECORDED_TYPES and not result_place(state)
+    ]
+    if missing:
+        raise InvalidInput(
+            f"{_listed(missing)} without a ResultPath: the result replaces the run's state, inputs "
+            "included, and a record state would change it again. Give each a ResultPath, or choose "
+            "to have one set (set) or to leave these steps unrecorded (skip).",
+            path=join("$.States", missing[0]),
+        )
+
+
+def _check_whole_state(definition: Mapping[str, Any], options: Options) -> list[Note]:
+    found = dict.fromkeys(read.path for read in reads(definition) if read.sees_all(RECEIPTS))
+    if found and options.on_whole_state is WholeState.REFUSE:
+        raise InvalidInput(
+            f"the whole of the run's state is read here, which would then hold the receipts in "
+            f"{RECEIPTS!r} too. Read the members that are needed, or choose to accept this.",
+            path=next(iter(found)),
+        )
+    return [
+        Note(path, f"reads the whole of the run's state and will see {RECEIPTS!r} in it.")
+        for path in found
+    ]
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"{shown} {'is' if len(names) == 1 else 'are'}"

@@ -1,0 +1,74 @@
+"""What an author can choose when a flow is instrumented, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+__all__ = [
+    "Instrumented",
+    "MissingResultPath",
+    "Note",
+    "Options",
+    "ResultDetail",
+    "WholeState",
+]
+
+
+class MissingResultPath(Enum):
+    """What to do with a step without ResultPath, whose result replaces the run's state."""
+
+    REFUSE = "refuse"
+    """Say so and instrument nothing: the default."""
+    SET = "set"
+    """Give the step a ResultPath: later states that read the bare result must be adapted."""
+    SKIP = "skip"
+    """Leave the step as it is, unrecorded."""
+
+
+class WholeState(Enum):
+    """What to do with a state that reads the whole of the run's state, receipts included."""
+
+    REFUSE = "refuse"
+    ACCEPT = "accept"
+
+
+class ResultDetail(Enum):
+    """How much of a step's result its record state sends."""
+
+    WHOLE = "whole"
+    STATUS = "status"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices for `instrument`; the defaults never change what a flow does."""
+
+    on_missing_result_path: MissingResultPath = MissingResultPath.REFUSE
+    on_whole_state: WholeState = WholeState.REFUSE
+    record_end: bool = True
+    """Record the last step of a run too when it is no Action, with the run's final status."""
+    record_uncaught: bool = False
+    """Add a Catch that records a failure which would end the run, then fails it again."""
+    result: ResultDetail = ResultDetail.WHOLE
+    run_as: str = "User"
+    """Who the record states run as: ``Flow`` spares users a consent, but then the person who
+    ran the flow is only known from the flow's own word."""
+    wait_seconds: int = 60
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something the author should know about one place of the definition."""
+
+    path: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Instrumented:
+    """An instrumented definition, and what is to be known about it, in document order."""
+
+    definition: dict[str, Any]
+    notes: tuple[Note, ...]

@@ -1,0 +1,108 @@
+"""The rules of Parameters: references, expressions and private keys, at any depth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flows.definition.expressions import ExpressionSyntaxError, parse_expression
+from flows.definition.paths import join
+from flows.definition.problems import Problems
+from flows.definition.secrets import PRIVATE_PARAMETERS, plain_key
+from flows.definition.value_rules import check_context, check_path, check_text
+
+__all__ = ["check_parameters", "check_static_result"]
+
+
+def check_parameters(problems: Problems, path: str, value: Any) -> None:
+    """Report everything wrong in the Parameters of a state."""
+    if not isinstance(value, dict):
+        problems.error(path, "Parameters is not an object", "give an object, or use InputPath")
+        return
+    _check_object(problems, path, value)
+
+
+def _check_object(problems: Problems, path: str, value: Mapping[str, Any]) -> None:
+    plain: dict[str, str] = {}
+    for key, item in value.items():
+        place = join(path, key)
+        if key == PRIVATE_PARAMETERS:
+            _check_private(problems, place, item, value)
+            continue
+        name = plain_key(key)
+        if not name and key:
+            problems.error(place, "the parameter has no name", f"put a name before {key}")
+        if name in plain:
+            advice = "keep one of them"
+            problems.error(place, f"{plain[name]!r} and {key!r} are one parameter", advice)
+        plain.setdefault(name, key)
+        _check_entry(problems, place, key, item)
+
+
+def _check_entry(problems: Problems, path: str, key: str, item: Any) -> None:
+    if key.endswith(".$"):
+        parsed = check_path(problems, path, item)
+        if parsed is not None and not parsed.segments:
+            advice = "name the members you need, as in $.input"
+            problems.warn(path, "$ is the whole state, which not every service accepts", advice)
+    elif key.endswith(".="):
+        _check_expression(problems, path, item)
+    else:
+        _check_value(problems, path, item)
+
+
+def _check_value(problems: Problems, path: str, item: Any) -> None:
+    if isinstance(item, dict):
+        _check_object(problems, path, item)
+    elif isinstance(item, list):
+        for number, member in enumerate(item):
+            _check_value(problems, join(path, number), member)
+
+
+def _check_expression(problems: Problems, path: str, value: Any) -> None:
+    if not check_text(problems, path, value, "an expression"):
+        return
+    try:
+        expression = parse_expression(value)
+    except ExpressionSyntaxError as error:
+        advice = "write a Python-like expression; texts stand in quotes, paths in back-quotes"
+        problems.error(path, str(error), advice)
+        return
+    for name in expression.unknown_functions:
+        advice = "use pathsplit, is_present, getattr, len, str, int or float"
+        problems.error(path, f"there is no function {name!r}", advice)
+    for reference in expression.references:
+        check_context(problems, path, reference.segments)
+
+
+def _check_private(problems: Problems, path: str, value: Any, siblings: Mapping[str, Any]) -> None:
+    if not isinstance(value, list):
+        problems.error(path, f"{PRIVATE_PARAMETERS} is not a list", "list the names of parameters")
+        return
+    names = {plain_key(key) for key in siblings}
+    for number, name in enumerate(value):
+        place = join(path, number)
+        if (
+            check_text(problems, place, name, "the name of a parameter")
+            and plain_key(name) not in names
+        ):
+            advice = "name a parameter beside this list; this name hides nothing"
+            problems.warn(place, f"there is no parameter {name!r} here", advice)
+
+
+def check_static_result(problems: Problems, path: str, value: Any) -> None:
+    """Warn of references in a Pass state's Result, which is taken as it stands."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            place = join(path, key)
+            if key.endswith((".$", ".=")):
+                advice = "use Parameters instead of Result"
+                problems.warn(place, "Result is not evaluated: the key keeps its suffix", advice)
+            else:
+                check_static_result(problems, place, item)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            check_static_result(problems, join(path, number), item)
+    elif isinstance(value, str) and "$." in value:
+        advice = "use Parameters with a key ending in .$ to take the value at a path"
+        problems.warn(path, "Result is not evaluated: the path stays a text", advice)

@@ -1,0 +1,166 @@
+"""Decides what is put around each state of a definition, and tells what the author should know.
+
+Nothing is built here: a `Plan` names the injected states of one state and holds its input as the
+record will send it. Names and places are given out in document order, so that the same
+definition always gets the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flows.definition.copying import Capture, Copier
+from flows.definition.names import Names, slug_of
+from flows.definition.options import MissingResultPath, Note, Options
+from flows.definition.paths import join
+from flows.definition.record_state import RECEIPTS, State
+from flows.definition.survey import may_not_be_object, reads, result_place, written
+
+__all__ = ["RECORDED_TYPES", "Plan", "Planner"]
+
+RECORDED_TYPES = frozenset({"Action", "CreateWebInput", "AwaitWebInput"})
+"""The states that ask somebody to do something; all others are told by the run's log."""
+
+_CALL_FAILURES = frozenset({"ActionUnableToRun", "ActionTimeout", "ActionFailedException"})
+
+
+@dataclass
+class Plan:
+    """What will be put around one state."""
+
+    name: str
+    slug: str
+    entry: str = ""
+    """The injected state in front of it, if any."""
+    after: str = ""
+    caught: dict[int, str] = field(default_factory=dict)
+    """Number of the Catch -> the state that records what it caught."""
+    uncaught: tuple[str, str, str] | None = None
+    """For a failure that nothing catches: its record, the Fail, and where the error is kept."""
+    capture: Capture | None = None
+    input: dict[str, Any] = field(default_factory=dict)
+    set_result_path: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the receipt lands."""
+        return f"$.{RECEIPTS}.{self.slug}"
+
+
+class Planner:
+    """Plans one definition, which must be valid and not instrumented."""
+
+    def __init__(self, definition: Mapping[str, Any], options: Options) -> None:
+        self._states: Mapping[str, State] = definition["States"]
+        self._options = options
+        self.names = Names(self._states)
+        places = [*(read.segments for read in reads(definition)), *written(definition)]
+        own = (place for place in places if place[:1] == (RECEIPTS,) and place[1:])
+        self._slugs = Names(str(place[1]) for place in own)
+        self._members = Names(str(place[0]) for place in places if place)
+        self._no_object = may_not_be_object(definition)
+        self.notes: list[Note] = []
+
+    def plans(self) -> dict[str, Plan]:
+        """The plan of every state; afterwards ``notes`` holds what the author should know."""
+        return {name: self._plan(name, state) for name, state in self._states.items()}
+
+    def _plan(self, name: str, state: State) -> Plan:
+        plan = Plan(name, self._slugs.unique(slug_of(name), mark="_"))
+        if state["Type"] in RECORDED_TYPES:
+            self._plan_step(plan, state)
+        elif state["Type"] == "Fail":
+            self._plan_fail(plan)
+        elif state.get("End") and self._options.record_end:
+            self._plan_end(plan)
+        return plan
+
+    def _plan_step(self, plan: Plan, state: State) -> None:
+        if result_place(state) or self._options.on_missing_result_path is MissingResultPath.SET:
+            plan.after = self.names.unique(f"Braid record {plan.name}")
+        else:
+            self._note(plan, "has no ResultPath and is not recorded, as was asked for.")
+        if not result_place(state) and plan.after:
+            plan.set_result_path = f"$.{self._members.unique(f'{plan.slug}Result', mark='_')}"
+            self._note(
+                plan,
+                f"was given the ResultPath {plan.set_result_path}: its result no longer replaces "
+                "the run's state, so states that read the bare result have to be adapted.",
+            )
+        for number in range(len(state.get("Catch", ()))):
+            plan.caught[number] = self.names.unique(f"Braid record failure of {plan.name}")
+        self._plan_uncaught(plan, state)
+        self._plan_input(plan, state)
+
+    def _plan_input(self, plan: Plan, state: State) -> None:
+        holders = [entry for entry in state.get("Catch", ()) if result_place(entry)]
+        places = [result_place(holder) for holder in (state, *holders) if result_place(holder)]
+        copier = Copier(tuple(places), Capture(plan.place))
+        if "InputPath" in state:
+            plan.input = copier.input_path(state["InputPath"])
+        elif "Parameters" in state:
+            plan.input = {"parameters": copier.parameters(state["Parameters"])}
+        for path, reason in copier.left_out.items():
+            self._note(plan, f"its record leaves out {path[2:]}: {reason}.")
+        if not copier.capture.values:
+            return
+        if plan.name in self._no_object[0]:
+            plan.input = {}
+            self._note(plan, "its inputs are not recorded: the run's state may be no object here.")
+            return
+        plan.capture = copier.capture
+        plan.entry = self.names.unique(f"Braid capture {plan.name}")
+        kept = ", ".join(copier.capture.values)
+        self._note(
+            plan,
+            f"overwrites what it reads, so {kept} is kept aside until the record is made; "
+            "it counts towards the 200 KB of the run's state for so long.",
+        )
+
+    def _plan_uncaught(self, plan: Plan, state: State) -> None:
+        caught = {error for entry in state.get("Catch", ()) for error in entry["ErrorEquals"]}
+        if "States.ALL" in caught:
+            return
+        if self._options.record_uncaught:
+            plan.uncaught = (
+                self.names.unique(f"Braid record failure of {plan.name}"),
+                self.names.unique(f"Braid fail {plan.name}"),
+                f"$.{RECEIPTS}.{self._slugs.unique(f'{plan.slug}_error', mark='_')}",
+            )
+            self._note(
+                plan,
+                "a Catch was added: an uncaught failure is recorded, and the run then fails in "
+                f"the state {plan.uncaught[1]!r} with the same Error and Cause; the details of the "
+                "run name that state instead of this one.",
+            )
+            return
+        missing = _CALL_FAILURES - caught
+        if state.get("ExceptionOnActionFailure") is False:
+            missing -= {"ActionFailedException"}
+        if missing:
+            errors = ", ".join(sorted(missing))
+            self._note(
+                plan,
+                f"{errors} here would end the run without a record; harvest the run's log then.",
+            )
+
+    def _plan_fail(self, plan: Plan) -> None:
+        if plan.name in self._no_object[0]:
+            self._note(plan, "is not recorded: the run's state may be no object here.")
+        else:
+            plan.entry = self.names.unique(f"Braid record {plan.name}")
+
+    def _plan_end(self, plan: Plan) -> None:
+        if plan.name in self._no_object[1]:
+            self._note(
+                plan,
+                "the end of the run is not recorded: the run's output may be no object, and "
+                "a receipt cannot be added to it.",
+            )
+        else:
+            plan.after = self.names.unique(f"Braid record {plan.name}")
+
+    def _note(self, plan: Plan, message: str) -> None:
+        self.notes.append(Note(join("$.States", plan.name), message))

@@ -1,0 +1,121 @@
+"""Take injected states out of a flow definition again.
+
+Every injected state but the re-raising Fail stands *on* an edge, so the original edge leads
+where the chain of injected states leads in the end. That needs no memory of the original;
+what an author changed in an instrumented flow since then is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flows.definition.graph import retarget
+from flows.definition.marker import Kind, Marker, injected
+from flows.definition.paths import join
+from provenance_store.errors import InvalidInput
+
+__all__ = ["strip"]
+
+_END = object()
+_ADDED = object()
+
+
+def strip(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition without what `instrument` put into it; others come back unchanged.
+
+    ``strip(instrument(d).definition) == d``, in the order of keys too. The given definition
+    is not modified. Raises InvalidInput when an author has since sent a Choice, a Catch or
+    StartAt to an injected state that ends the run: no state of theirs can take its place.
+    """
+    states = definition.get("States")
+    marks = injected(states) if isinstance(states, dict) else {}
+    if not isinstance(states, dict) or not marks:
+        return dict(definition)
+    leads = {name: _resolve(name, states, marks) for name in marks}
+    original = {
+        name: _restore(name, _undo(name, state, marks), leads, marks)
+        for name, state in states.items()
+        if name not in marks
+    }
+    return {
+        key: original
+        if key == "States"
+        else _target(value, leads, "$.StartAt")
+        if key == "StartAt"
+        else value
+        for key, value in definition.items()
+    }
+
+
+def _resolve(name: Any, states: Mapping[str, Any], marks: Mapping[str, Marker]) -> Any:
+    """The author's state that an injected one leads to, or _END, or _ADDED for an added Catch."""
+    seen: set[str] = set()
+    while isinstance(name, str) and name in marks and name not in seen:
+        seen.add(name)
+        if marks[name].kind is Kind.FAIL:
+            return _ADDED
+        if "Next" not in states[name]:
+            return _END
+        name = states[name]["Next"]
+    return name
+
+
+def _restore(name: str, state: Any, leads: Mapping[str, Any], marks: Mapping[str, Marker]) -> Any:
+    """The state with its edges as they were; an edge to the end becomes ``End: true`` in place."""
+    if not isinstance(state, dict):
+        return state
+    state = _without_added_catches(name, state, leads, marks)
+    following = state.get("Next")
+    if isinstance(following, str) and leads.get(following) is _END:
+        state = {
+            "End" if key == "Next" else key: True if key == "Next" else value
+            for key, value in state.items()
+        }
+    return retarget(state, lambda target: _target(target, leads, join("$.States", name)))
+
+
+def _target(target: Any, leads: Mapping[str, Any], path: str) -> Any:
+    if not isinstance(target, str) or target not in leads:
+        return target
+    lead = leads[target]
+    if not isinstance(lead, str):
+        raise InvalidInput(
+            f"leads to the injected state {target!r}, which ends the run; "
+            "send it to a state of your own before stripping.",
+            path=path,
+        )
+    return lead
+
+
+def _without_added_catches(
+    name: str, state: dict[str, Any], leads: Mapping[str, Any], marks: Mapping[str, Marker]
+) -> dict[str, Any]:
+    catches = state.get("Catch")
+    if not isinstance(catches, list):
+        return state
+    kept = [entry for entry in catches if not _is_added(entry, leads)]
+    if len(kept) == len(catches):
+        return state
+    added = any(mark.state == name and mark.undo.get("Catch") == "added" for mark in marks.values())
+    if added and not kept:
+        return {key: value for key, value in state.items() if key != "Catch"}
+    return {**state, "Catch": kept}
+
+
+def _is_added(entry: Any, leads: Mapping[str, Any]) -> bool:
+    target = entry.get("Next") if isinstance(entry, dict) else None
+    return isinstance(target, str) and leads.get(target) is _ADDED
+
+
+def _undo(name: str, state: Any, marks: Mapping[str, Marker]) -> Any:
+    """Take back a ResultPath that was set on the state."""
+    for marker in marks.values():
+        if marker.state == name and isinstance(state, dict) and "ResultPath" in marker.undo:
+            before = marker.undo["ResultPath"]
+            return {
+                key: before if key == "ResultPath" else value
+                for key, value in state.items()
+                if key != "ResultPath" or before is not None
+            }
+    return state

@@ -1,0 +1,208 @@
+"""Puts record states into a definition, as its plans say.
+
+Around a step S the woven flow reads ``[capture] -> S -> record -> what followed S``, and on each
+edge of a Catch ``S -> record of the failure -> the handler``. In front of a Fail stands a record
+too. Every edge that led to S leads to the capture instead, if there is one; nothing else changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flows.definition.graph import retarget
+from flows.definition.marker import Kind, Marker
+from flows.definition.options import Note, Options, ResultDetail
+from flows.definition.paths import parse_path, simple_prefix
+from flows.definition.plan import RECORDED_TYPES, Plan, Planner
+from flows.definition.record_state import RecordStates, State
+from flows.definition.secrets import any_secret
+from flows.definition.survey import result_place
+
+__all__ = ["Weaver"]
+
+
+class Weaver:
+    """Weaves one definition, which must be valid and not instrumented."""
+
+    def __init__(self, definition: Mapping[str, Any], make: RecordStates, options: Options) -> None:
+        planner = Planner(definition, options)
+        self._definition = definition
+        self._make = make
+        self._options = options
+        self._plans = planner.plans()
+        self._names = planner.names
+        self._end = ""
+        self.notes: list[Note] = planner.notes
+
+    def weave(self) -> dict[str, Any]:
+        """The instrumented definition, keys in the author's order."""
+        states: dict[str, State] = {}
+        for name, state in self._definition["States"].items():
+            self._put(states, self._plans[name], state)
+        if self._end:
+            states[self._end] = self._make.end(Marker(Kind.END, "", {}))
+        new = {"StartAt": self._enter(self._definition["StartAt"]), "States": states}
+        return {key: new.get(key, value) for key, value in self._definition.items()}
+
+    def _enter(self, target: str) -> str:
+        return self._plans[target].entry or target
+
+    def _end_state(self) -> str:
+        self._end = self._end or self._names.unique("Braid end")
+        return self._end
+
+    def _put(self, states: dict[str, State], plan: Plan, state: State) -> None:
+        """Append what stands before a state, the state itself, and what stands behind it."""
+        if plan.capture:
+            states[plan.entry] = self._make.capture(
+                Marker(Kind.CAPTURE, plan.name, {}),
+                parameters=plan.capture.parameters(),
+                place=plan.place,
+                step=plan.name,
+            )
+        elif plan.entry:
+            states[plan.entry] = self._before_fail(plan, state)
+        states[plan.name] = self._rewired(plan, state)
+        if plan.after:
+            states[plan.after] = self._after(plan, state)
+        for number, name in plan.caught.items():
+            states[name] = self._caught(plan, state, state["Catch"][number])
+        if plan.uncaught:
+            self._put_uncaught(states, plan, plan.uncaught, state)
+
+    def _rewired(self, plan: Plan, state: State) -> State:
+        """The author's state with its edges through the injected states, keys in their order."""
+        new = retarget(state, self._enter)
+        if plan.after:
+            new = {
+                "Next" if key == "End" else key: plan.after if key in ("Next", "End") else value
+                for key, value in new.items()
+            }
+        for number, name in plan.caught.items():
+            new["Catch"][number] = {**new["Catch"][number], "Next": name}
+        if plan.set_result_path:
+            new["ResultPath"] = plan.set_result_path
+        if plan.uncaught:
+            record, _, error = plan.uncaught
+            entry = {"ErrorEquals": ["States.ALL"], "ResultPath": error, "Next": record}
+            new["Catch"] = [*new.get("Catch", []), entry]
+        return new
+
+    def _after(self, plan: Plan, state: State) -> State:
+        is_end = "Next" not in state
+        undo = {"ResultPath": state.get("ResultPath")} if plan.set_result_path else {}
+        step, extra = _step(plan.name, state), self._result(plan, state)
+        if state["Type"] in RECORDED_TYPES:
+            extra = {**plan.input, **extra}
+            step.update(self._identity(plan, state))
+        return self._make.record(
+            Marker(Kind.AFTER, plan.name, undo),
+            sentence=f"the step {plan.name!r}.",
+            step=step,
+            status="SUCCEEDED" if is_end else "ACTIVE",
+            extra=extra,
+            place=plan.place,
+            following=self._end_state() if is_end else self._enter(state["Next"]),
+            is_end=is_end,
+        )
+
+    def _result(self, plan: Plan, state: State) -> dict[str, Any]:
+        """The result of a step, where it can be found and is not private."""
+        path = plan.set_result_path or state.get("ResultPath", "$")
+        segments = parse_path(path).segments
+        if not segments or any_secret(segments):
+            return {}
+        if self._options.result is ResultDetail.STATUS and "ActionUrl" in state:
+            return {}
+        return {"result.$": path}
+
+    def _identity(self, plan: Plan, state: State) -> dict[str, Any]:
+        """What tells visits of one state apart; a handler's result need not be an action."""
+        if "ActionUrl" not in state:
+            return {}
+        path = plan.set_result_path or state["ResultPath"]
+        whole = self._options.result is ResultDetail.WHOLE and "result.$" in self._result(
+            plan, state
+        )
+        status = {} if whole else {"status.$": f"{path}.status"}
+        return {"action_id.$": f"{path}.action_id", **status}
+
+    def _caught(self, plan: Plan, state: State, entry: Mapping[str, Any]) -> State:
+        """Records what a Catch received.
+
+        A Catch without ResultPath has put the error in the place of the run's state: the record
+        can tell nothing but the error, and its receipt is one more key in it, which the handler
+        sees only if it reads the whole state.
+        """
+        place = result_place(entry)
+        private = any_secret(place)
+        error = {} if private else {"error.$": entry["ResultPath"] if place else "$"}
+        return self._make.record(
+            Marker(Kind.CAUGHT, plan.name, {}),
+            sentence=f"a failure of the step {plan.name!r} that a Catch received.",
+            step={**_step(plan.name, state), "status": "FAILED"},
+            status="ACTIVE",
+            extra={**(plan.input if place else {}), **error},
+            place=plan.place,
+            following=self._enter(entry["Next"]),
+        )
+
+    def _put_uncaught(
+        self, states: dict[str, State], plan: Plan, names: tuple[str, str, str], state: State
+    ) -> None:
+        record, fail, error = names
+        states[record] = self._make.record(
+            Marker(Kind.CAUGHT, plan.name, {}),
+            sentence=f"a failure of the step {plan.name!r} that ends the run.",
+            step={**_step(plan.name, state), "status": "FAILED"},
+            status="FAILED",
+            extra={**plan.input, "error.$": error},
+            place=plan.place,
+            following=fail,
+        )
+        undo = {"Catch": "appended" if "Catch" in state else "added"}
+        states[fail] = self._make.fail(Marker(Kind.FAIL, plan.name, undo), error=error)
+
+    def _before_fail(self, plan: Plan, state: State) -> State:
+        error = dict(_fail_entry(state, key) for key in ("Error", "Cause"))
+        error.pop("", None)
+        return self._make.record(
+            Marker(Kind.BEFORE_FAIL, plan.name, {}),
+            sentence=f"the run is about to fail in {plan.name!r}.",
+            step={**_step(plan.name, state), "status": "FAILED"},
+            status="FAILED",
+            extra={"error": error} if error else {},
+            place=plan.place,
+            following=plan.name,
+        )
+
+
+def _step(name: str, state: State) -> dict[str, Any]:
+    """The constants of a step, which no variable of the context could give."""
+    step: dict[str, Any] = {"name": name, "type": state["Type"]}
+    handler = state.get("Handler")
+    if isinstance(handler, dict):
+        handler = handler.get("Url") or handler.get("Id")
+    url = state.get("ActionUrl") or handler
+    if url:
+        step["action_url"] = url
+    if state["Type"] == "Action":
+        step["run_as"] = state.get("RunAs", "User")
+    if state.get("Comment"):
+        step["comment"] = state["Comment"]
+    return step
+
+
+def _fail_entry(state: State, key: str) -> tuple[str, Any]:
+    """Error or Cause of a Fail as an entry that can be evaluated whatever the run's state is."""
+    if key in state:
+        return key, state[key]
+    path = state.get(f"{key}Path")
+    if path is None:
+        return "", None
+    segments = parse_path(path).segments
+    prefix, used = simple_prefix(segments)
+    if used < len(segments) or not prefix or any_secret(segments):
+        return "", None
+    return f"{key}.=", f"getattr('{prefix}', None)"
