@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -23,6 +23,7 @@ from provenance_store.errors import (
     ServiceUnavailable,
     TooLarge,
 )
+from provenance_store.times import format_time
 
 __all__ = ["QueryClient", "open_server"]
 
@@ -56,33 +57,37 @@ class QueryClient(globus_sdk.BaseClient):
     error_class = QueryError
 
     def runs(self, **filters: Any) -> dict[str, Any]:
-        """``GET /api/v1/runs``: a page of runs, newest first."""
+        """``GET /api/v1/runs``: a page of runs, latest start first."""
         return self._ask("runs", filters)
 
     def run(self, run_id: str) -> dict[str, Any]:
         """``GET /api/v1/runs/{run_id}``: a run with its steps in order."""
         return self._ask(f"runs/{_segment(run_id)}")
 
-    def records(self, **filters: Any) -> dict[str, Any]:
+    def records(self, *, tags: Sequence[str] = (), **filters: Any) -> dict[str, Any]:
         """``GET /api/v1/records``: a page of records, newest first."""
-        return self._ask("records", filters)
+        return self._ask("records", {"tag": tags, **filters})
 
-    def record(self, record_id: str) -> dict[str, Any]:
+    def record(self, reference: str) -> dict[str, Any]:
         """``GET /api/v1/records/{id}``: one record."""
-        return self._ask(f"records/{_segment(record_id)}")
+        return self._ask(f"records/{_segment(reference)}")
 
-    def lineage(self, record_id: str, **options: Any) -> dict[str, Any]:
+    def lineage(self, reference: str, **options: Any) -> dict[str, Any]:
         """``GET /api/v1/records/{id}/lineage``: its nodes and links."""
-        return self._ask(f"records/{_segment(record_id)}/lineage", options)
+        return self._ask(f"records/{_segment(reference)}/lineage", options)
 
     def models(self, **filters: Any) -> dict[str, Any]:
-        """``GET /api/v1/models``: a page of models with their versions."""
+        """``GET /api/v1/models``: a page of models, each with its latest version."""
         return self._ask("models", filters)
 
+    def model(self, reference: str) -> dict[str, Any]:
+        """``GET /api/v1/models/{name}``: a model with all its versions."""
+        return self._ask(f"models/{_segment(reference)}")
+
     def _ask(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        query = {name: _query(value) for name, value in (params or {}).items() if _given(value)}
+        query = {name: _query(name, value) for name, value in (params or {}).items()}
         try:
-            answer = self.get(f"/api/v1/{path}", query_params=query)
+            answer = self.get(f"/api/v1/{path}", query_params={k: v for k, v in query.items() if v})
         except globus_sdk.GlobusAPIError as error:
             raise _translated(error) from error
         document = answer.data
@@ -133,9 +138,10 @@ def _segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def _given(value: object) -> bool:
-    return value is not None and value != () and value != []
-
-
-def _query(value: Any) -> Any:
+def _query(name: str, value: Any) -> Any:
+    """A parameter as the query string has it: times in RFC 3339, several values as a list."""
+    if value is None:
+        return None
+    if name in ("since", "until"):
+        return format_time(value)
     return list(value) if isinstance(value, tuple) else value

@@ -15,7 +15,7 @@ import click
 from braid.output import Display
 from braid.source import Source
 
-__all__ = ["Command", "displays", "pages", "reads", "store_option", "writes"]
+__all__ = ["Time", "displays", "pages", "reads", "writes"]
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -24,6 +24,21 @@ STORE_HELP = (
     "[default: BRAID_STORE_URL, else sqlite:///braid.db here]"
 )
 SERVER_HELP = "Ask the query API of this server instead of a store. [default: BRAID_SERVER]"
+
+
+class Time(click.ParamType[int]):
+    """A time as people write it: ``2026-11-01``, RFC 3339, or ``7d`` for seven days ago.
+
+    The command gets microseconds since 1970 UTC.
+    """
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from provenance_store.ids import now
+        from provenance_store.times import parse_time
+
+        return value if isinstance(value, int) else parse_time(str(value), now=now())
 
 
 class _Decorator(Protocol):

@@ -11,9 +11,12 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
 
 __all__ = ["Display", "Document", "Field", "printable", "short_time"]
 
@@ -81,6 +84,12 @@ class Display:
             click.echo(printable(text))
         if not texts:
             click.echo(empty, err=True)
+
+    def tree(self, tree: Tree) -> None:
+        """A tree, drawn; long lines are not folded."""
+        from rich.console import Console
+
+        Console(highlight=False).print(tree, soft_wrap=True)
 
     def json(self, document: object) -> None:
         """The document as it is, indented, keys in their own order."""

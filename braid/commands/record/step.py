@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.options import displays, writes
+from braid.options import Time, displays, writes
 from braid.output import Display
 from braid.recording import JsonText, Pair, file_uri, show_record
 from braid.source import Source
@@ -31,8 +31,8 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--tag", "tags", multiple=True, type=Pair(), help="A tag. May be repeated.")
 @click.option("--type", "type_", default="Script", show_default=True, help="What kind of step.")
 @click.option("--status", default="SUCCEEDED", show_default=True, help="How it ended.")
-@click.option("--started", metavar="TIME", help="When it began, such as 2026-11-01T12:00:00Z.")
-@click.option("--completed", metavar="TIME", help="When it ended. [default: now]")
+@click.option("--started", type=Time(), help="When it began, such as 2026-11-01T12:00:00Z.")
+@click.option("--completed", type=Time(), help="When it ended. [default: now]")
 @click.option("--run", "run_id", metavar="RUN_ID", help="The flow run that it belongs to.")
 @writes
 @displays("text", "json")
@@ -48,8 +48,8 @@ def command(
     tags: tuple[tuple[str, Any], ...],
     type_: str,
     status: str,
-    started: str | None,
-    completed: str | None,
+    started: int | None,
+    completed: int | None,
     run_id: str | None,
     source: Source,
     display: Display,
@@ -59,10 +59,9 @@ def command(
     Everything is written at once, or nothing. Prints the step's permanent name.
     """
     from provenance_store.ids import now
-    from provenance_store.times import parse_time
 
-    end = parse_time(completed, now=now()) if completed else now()
-    start = parse_time(started, now=now()) if started else end
+    end = now() if completed is None else completed
+    start = end if started is None else started
     with source.open(create=True) as store:
         recorder = store.recorder(run_id=run_id, environment="auto")
         with recorder.together():

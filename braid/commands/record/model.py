@@ -1,0 +1,101 @@
+"""`braid record model`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from braid.options import displays, writes
+from braid.output import Display
+from braid.recording import JsonText, Pair, all_uris, describes, show_record
+from braid.source import Source
+
+if TYPE_CHECKING:
+    from provenance_store.handles import ModelVersion
+    from provenance_store.recorder import Recorder
+    from provenance_store.store import Store
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--update",
+    is_flag=True,
+    help="Make the next version: NAME is a model's name, or the id of the version to go on from.",
+)
+@click.option("--trained-on", multiple=True, metavar="ID", help="A record it was exposed to.")
+@click.option("--hyperparameters", type=JsonText(), help="An object.")
+@click.option("--metrics", type=JsonText(), help='A list such as [{"epoch": 1, "loss": 0.3}].')
+@click.option("--score", "scores", multiple=True, type=Pair(), help="A validation score.")
+@describes
+@writes
+@displays("text", "json")
+def command(
+    *,
+    name: str,
+    update: bool,
+    trained_on: tuple[str, ...],
+    hyperparameters: Any,
+    metrics: Any,
+    scores: tuple[tuple[str, Any], ...],
+    uris: tuple[str, ...],
+    files: tuple[Path, ...],
+    tags: tuple[tuple[str, Any], ...],
+    depends_on: tuple[str, ...],
+    run_id: str | None,
+    source: Source,
+    display: Display,
+) -> None:
+    """Record a version of a model.
+
+    Without --update it is the first version of a new model. Prints its permanent name.
+    """
+    about: dict[str, Any] = {
+        "depends_on": depends_on,
+        "uris": all_uris(uris, files),
+        "tags": dict(tags),
+        "hyperparameters": _of_type(dict, hyperparameters, "--hyperparameters", "an object"),
+        "metrics": _of_type(list, metrics, "--metrics", "a list") or (),
+        "scores": dict(scores),
+    }
+    with source.open(create=True) as store:
+        recorder = store.recorder(run_id=run_id, environment="auto")
+        if update:
+            made = recorder.update(_version(store, recorder, name), trained_on, **about)
+        else:
+            made = recorder.model(name, trained_on=trained_on, **about)
+        show_record(display, store.reader().record(made.urn))
+
+
+def _version(store: Store, recorder: Recorder, reference: str) -> ModelVersion:
+    """The version that a name or an id stands for; a name must have one newest version."""
+    from provenance_store.errors import Ambiguous, NotFound
+    from provenance_store.handles import ModelVersion
+    from provenance_store.ids import looks_like_id
+    from provenance_store.kinds import Kind
+
+    reader = store.reader()
+    if looks_like_id(reference):
+        found = reader.record(reference)
+        if found["kind"] != Kind.MODEL.label:
+            raise click.UsageError(f"{reference} is not a model but a {found['kind']}.")
+        ids = reader.resolve(reference), reader.resolve(found["line"])
+        return ModelVersion(ids[0], Kind.MODEL, found["name"], recorder, ids[1], found["version"])
+    heads = reader.heads(reference)
+    if not heads:
+        raise NotFound(f"There is no model {reference!r}; leave out --update to begin it.")
+    if len(heads) > 1:
+        choices = [store.sink.urn(head.id) for head in heads]
+        raise Ambiguous(f"{reference!r} has {len(heads)} newest versions.", choices=choices)
+    head = heads[0]
+    return ModelVersion(head.id, Kind.MODEL, head.name, recorder, head.line_id, head.version)
+
+
+def _of_type(kind: type, value: Any, option: str, wanted: str) -> Any:
+    if value is not None and not isinstance(value, kind):
+        raise click.UsageError(f"{option} must be {wanted}.")
+    return value

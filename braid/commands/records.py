@@ -1,0 +1,55 @@
+"""`braid records`"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from braid.options import Time, displays, pages, reads
+from braid.output import Display, Document, Field, short_time
+from braid.source import Source
+
+__all__ = ["command"]
+
+
+def _uris(record: Document) -> str:
+    return ", ".join(str(uri["uri"]) for uri in record["uris"])
+
+
+FIELDS = [
+    Field("ID", "short_id"),
+    Field("Kind", "kind"),
+    Field("Name", "name"),
+    Field("Version", "version"),
+    Field("Created at", short_time("created_at")),
+    Field("Run ID", "run_id"),
+    Field("Tags", "tags"),
+    Field("URIs", _uris),
+]
+KINDS = ("fact", "data", "model", "dataset", "step")
+
+
+@click.command()
+@click.option("--kind", type=click.Choice(KINDS), help="Only this kind.")
+@click.option("--name", help="Records of this name; * stands for anything.")
+@click.option("--uri", help="Records at this URI; * stands for anything.")
+@click.option("--digest", help="Records whose content has this digest, such as sha256:...")
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    help="Records with this tag: sample, sample=Ni, temperature_K>290. All given must hold.",
+)
+@click.option("--run", "run_id", metavar="RUN_ID", help="Records of this run.")
+@click.option("--owner", metavar="URN", help="Records of this identity.")
+@click.option("--since", type=Time(), help="Made at or after: 2026-11-01, or 7d for days ago.")
+@click.option("--until", type=Time(), help="Made before.")
+@pages
+@reads
+@displays("text", "json", "csv")
+def command(*, source: Source, display: Display, **filters: Any) -> None:
+    """List records, newest first."""
+    with source.read() as history:
+        found = history.records(**filters)
+        display.table(found, rows="records", fields=FIELDS, empty="No records.")

@@ -1,0 +1,41 @@
+"""`braid runs`"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from braid.options import Time, displays, pages, reads
+from braid.output import Display, Field, short_time
+from braid.source import Source
+
+__all__ = ["command"]
+
+FIELDS = [
+    Field("Run ID", "run_id"),
+    Field("Status", "status"),
+    Field("Start time", short_time("start_time")),
+    Field("Completion time", short_time("completion_time")),
+    Field("Flow title", "flow_title"),
+    Field("Label", "label"),
+    Field("Tags", "tags"),
+]
+
+
+@click.command()
+@click.option("--flow", "flow_id", metavar="FLOW_ID", help="Runs of this flow.")
+@click.option("--status", help="Runs with this status, such as SUCCEEDED, FAILED or ACTIVE.")
+@click.option("--owner", metavar="URN", help="Runs of this identity.")
+@click.option("--label", help="Runs with this label; * stands for anything.")
+@click.option("--tag", help="Runs with this tag, or a step's tag: sample=Ni, temperature_K>290.")
+@click.option("--since", type=Time(), help="Started at or after: 2026-11-01, or 7d for days ago.")
+@click.option("--until", type=Time(), help="Started before.")
+@pages
+@reads
+@displays("text", "json", "csv")
+def command(*, source: Source, display: Display, **filters: Any) -> None:
+    """List flow runs, newest first."""
+    with source.read() as history:
+        found = history.runs(**filters)
+        display.table(found, rows="runs", fields=FIELDS, empty="No runs.")

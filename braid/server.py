@@ -1,0 +1,76 @@
+"""The production server: gunicorn with threads, in this process, over a socket that is ours."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+__all__ = ["Listening", "listen", "serve"]
+
+WsgiApplication = Callable[..., Any]
+SHARED_MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True)
+class Listening:
+    """A bound socket and the address that clients use."""
+
+    socket: socket.socket
+    url: str
+
+
+def listen(host: str, port: int) -> Listening:
+    """Bind the address, or raise OSError at once; port 0 takes any free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.create_server((host, port), family=family, backlog=2048)
+    name = f"[{host}]" if ":" in host else host
+    return Listening(bound, f"http://{name}:{bound.getsockname()[1]}")
+
+
+def serve(
+    make_app: Callable[[], WsgiApplication],
+    listening: Listening,
+    *,
+    workers: int,
+    threads: int,
+    when_ready: Callable[[], None],
+) -> None:
+    """Serve until stopped; every worker process makes an application of its own."""
+    options = {
+        "bind": f"fd://{listening.socket.fileno()}",
+        "worker_class": "gthread",
+        "workers": workers,
+        "threads": threads,
+        "timeout": 120,
+        "graceful_timeout": 30,
+        "keepalive": 30,
+        "errorlog": "-",
+        "loglevel": "warning",
+        "proc_name": "braid",
+        "control_socket_disable": True,
+        "when_ready": lambda _arbiter: when_ready(),
+        # Workers prove to be alive by touching a file; on a disk that may be slow they would not.
+        "worker_tmp_dir": str(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else None,
+    }
+    _Gunicorn(make_app, options).run()
+
+
+class _Gunicorn(BaseApplication):  # type: ignore[misc]
+    """Gunicorn's way to be started from Python: it asks for its configuration and its app."""
+
+    def __init__(self, make_app: Callable[[], WsgiApplication], options: dict[str, Any]) -> None:
+        self._make_app = make_app
+        self._options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> WsgiApplication:
+        return self._make_app()
