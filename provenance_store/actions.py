@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -60,7 +61,7 @@ class Actions:
         with self._session.change() as connection:
             return int(connection.execute(sql.PURGE, {"now": now}).rowcount)
 
-    def _one(self, query: sa.Select[tuple[object, ...]], values: dict[str, str]) -> ActionRow | None:
+    def _one(self, query: sa.Select[Any], values: dict[str, str]) -> ActionRow | None:
         with self._session.read() as connection:
             row = connection.execute(query, values).first()
         return ActionRow(*row) if row else None

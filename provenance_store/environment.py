@@ -30,9 +30,7 @@ def _hardware() -> dict[str, Any]:
 
 
 def _software() -> dict[str, Any]:
-    packages = {
-        dist.metadata["Name"]: dist.version for dist in importlib.metadata.distributions()
-    }
+    packages = {dist.metadata["Name"]: dist.version for dist in importlib.metadata.distributions()}
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",

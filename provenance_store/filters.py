@@ -86,7 +86,9 @@ def parse_tag(text: str) -> TagCondition:
     """Read ``name``, ``name=value`` or ``name>3.5``; raises InvalidInput otherwise."""
     match = _TAG.fullmatch(text)
     if match is None or "\x00" in text or len(text) > 1024:
-        raise InvalidInput(f"{text[:80]!r} is not a tag filter: write name, name=value or name>3.5.")
+        raise InvalidInput(
+            f"{text[:80]!r} is not a tag filter: write name, name=value or name>3.5."
+        )
     name, comparison, value = match[1].strip(), match[2] or "", match[3] or ""
     number = _number(value) if comparison else None
     if comparison in ("<", ">", "<=", ">=") and number is None:
@@ -131,7 +133,9 @@ def read_marker(marker: str | None, second: type) -> Any:
         data = base64.urlsafe_b64decode(marker + "=" * (-len(marker) % 4))
         key: tuple[Any, Any] = msgspec.json.decode(data, type=tuple[int, second])  # type: ignore[valid-type]
     except (binascii.Error, ValueError, msgspec.DecodeError):
-        raise InvalidInput("The marker is not one that this store gave; begin again without.") from None
+        raise InvalidInput(
+            "The marker is not one that this store gave; begin again without."
+        ) from None
     if any(isinstance(part, int) and abs(part) >= 1 << 63 for part in key):
         raise InvalidInput("The marker is not one that this store gave; begin again without.")
     return key

@@ -116,7 +116,9 @@ class StepHandle(Record):
             self.recorder.generated(self, [made])
         return made
 
-    def updated(self, version: ModelVersion, records: Iterable[RecordLike], **how: Any) -> ModelVersion:
+    def updated(
+        self, version: ModelVersion, records: Iterable[RecordLike], **how: Any
+    ) -> ModelVersion:
         """Record that this step makes the next version of a model; `how` as `Recorder.update`."""
         with self.recorder.together():
             made = self.recorder.update(version, records, **how)
@@ -139,4 +141,6 @@ class StepHandle(Record):
         if error is None:
             self.finish()
         else:
-            self.finish("FAILED", error={"type": type(error).__name__, "message": str(error)[:4096]})
+            self.finish(
+                "FAILED", error={"type": type(error).__name__, "message": str(error)[:4096]}
+            )

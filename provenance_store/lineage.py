@@ -68,7 +68,7 @@ def _level(
     for place in range(0, len(frontier), CHUNK):
         chunk = frontier[place : place + CHUNK]
         found = connection.execute(read.dependencies(chunk, down=down))
-        rows.extend((row[0], row[1], row[2]) for row in found)
+        rows.extend((row.from_id, row.to_id, row.role) for row in found)
     return rows
 
 

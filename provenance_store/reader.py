@@ -93,7 +93,7 @@ class Reader:
         """Who may see or manage a run, whoever asks; None when the run is not known."""
         with self._session.read() as connection:
             rows = connection.execute(read.run_members(run_id)).all()
-        return {principal: Level(level) for principal, level in rows} or None
+        return {row.principal: Level(row.level) for row in rows} or None
 
     def _steps(self, connection: sa.Connection, steps: Sequence[Any]) -> list[dict[str, Any]]:
         ids = [step.id for step in steps]
@@ -207,9 +207,7 @@ class Reader:
             "truncated": max(len(up), len(down)) > MENTIONED,
         }
 
-    def _ends(
-        self, ends: Sequence[tuple[int, int]], known: dict[int, Any]
-    ) -> list[dict[str, Any]]:
+    def _ends(self, ends: Sequence[tuple[int, int]], known: dict[int, Any]) -> list[dict[str, Any]]:
         result = []
         for number, (other, role) in enumerate(ends[:MENTIONED], start=1):
             record = known.get(other)
@@ -230,7 +228,7 @@ class Reader:
         return record_id
 
     def find_uri(self, uri: str, *, run_id: str | None = None) -> int | None:
-        """The newest visible record at a URI, of this run if there is one; None if there is none."""
+        """The newest visible record at a URI, one of this run before others; or None."""
         query = read.newest_with_uri(uri, self._viewer)
         with self._session.read() as connection:
             if run_id is not None:
@@ -257,7 +255,8 @@ class Reader:
         ids = [row.id for row in rows]
         if not ids:
             return []
-        sizes = {r[0]: r[1] for r in connection.execute(read.line_sizes(ids, self._viewer))}
+        counted = connection.execute(read.line_sizes(ids, self._viewer))
+        sizes = {row.line_id: row.versions for row in counted}
         ends = connection.execute(read.heads(self._viewer, line_ids=ids)).all()
         by_line = _grouped(ends, lambda head: head.line_id)
         about = self._details(connection, [head.id for head in ends])
@@ -295,7 +294,9 @@ class Reader:
             if row.line_id is None:
                 raise InvalidInput(f"{reference} is not a model but a {Kind(row.kind).label}.")
             return int(row.line_id)
-        rows = connection.execute(read.lines(self._viewer, None, None, 51).where(read.named(reference))).all()
+        rows = connection.execute(
+            read.lines(self._viewer, None, None, 51).where(read.named(reference))
+        ).all()
         if not rows:
             raise NotFound(f"There is no model {reference[:80]!r}.")
         if len(rows) > 1:
@@ -331,7 +332,7 @@ class Reader:
             found = walk(connection, start, direction=direction, depth=depth, limit=limit)
             known = self._by_id(connection, found.nodes)
         names = {}
-        nodes = []
+        nodes: list[dict[str, Any]] = []
         for record_id, distance in found.nodes.items():
             record = known.get(record_id)
             document = (
@@ -391,14 +392,16 @@ def _links(
 ) -> dict[int, list[Any]]:
     rows: list[Any] = []
     for chunk in _chunks(ids):
-        rows.extend(connection.execute(read.dependencies(chunk, down=down, roles=roles, limit=limit)))
+        rows.extend(
+            connection.execute(read.dependencies(chunk, down=down, roles=roles, limit=limit))
+        )
     return _grouped(rows, lambda row: row.to_id if down else row.from_id)
 
 
 def _run_tags(connection: sa.Connection, run_ids: Sequence[str]) -> dict[str, list[str]]:
     tags: dict[str, list[str]] = defaultdict(list)
-    for run_id, tag in connection.execute(read.run_tags(run_ids)) if run_ids else ():
-        tags[run_id].append(tag)
+    for row in connection.execute(read.run_tags(run_ids)) if run_ids else ():
+        tags[row.run_id].append(row.tag)
     return tags
 
 

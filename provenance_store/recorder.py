@@ -45,7 +45,7 @@ from provenance_store.values import (
     uri_row,
 )
 
-__all__ = ["Recorder", "RecordLike", "UriLike"]
+__all__ = ["RecordLike", "Recorder", "UriLike"]
 
 RecordLike = Record | str | int
 """A record to depend on: what a Recorder returned, a URN or short id, or a bare local id."""

@@ -6,6 +6,7 @@ named by ``__Private_Parameters``) and under keys that are named like a credenti
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -42,7 +43,7 @@ def is_secret_key(key: str) -> bool:
     if not words or words[-1] in _HARMLESS_LAST or words[0] in {"max", "min", "num", "n"}:
         return False
     return bool(_SECRET_WORDS.intersection(words)) or any(
-        pair in _SECRET_PAIRS for pair in zip(words, words[1:], strict=False)
+        pair in _SECRET_PAIRS for pair in itertools.pairwise(words)
     )
 
 

@@ -87,10 +87,10 @@ class Sink(ABC):
     def write(self, batch: Batch) -> None:
         """Take a batch, whole or not at all."""
 
-    def flush(self) -> None:
+    def flush(self) -> None:  # noqa: B027 - a sink that writes at once has nothing to do
         """Return when everything written is durable."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Flush and let go of files and connections."""
 
 

@@ -197,9 +197,7 @@ def _number_row(record_id: int, series: Series, name: str, step: int, value: Any
         number = None
     if number is None:
         raise InvalidInput(f"Metric {name} is a number, not {value!r:.80}.")
-    return MetricRow(
-        record_id, series.value, name, step, number if math.isfinite(number) else None
-    )
+    return MetricRow(record_id, series.value, name, step, number if math.isfinite(number) else None)
 
 
 def payload_document(value: Any, *, limit: int, private: Iterable[str] = ()) -> str:

@@ -15,6 +15,7 @@ from provenance_store.errors import ConfigurationError, StoreUnavailable
 __all__ = [
     "advisory_lock",
     "begin_write",
+    "by_position",
     "insert_ignoring",
     "make_engine",
     "read_url",
@@ -39,7 +40,11 @@ def read_url(text: str) -> sa.URL:
         url = sa.make_url(text)
     except sa.exc.ArgumentError:
         url = None
-    if url is not None and url.drivername == "sqlite" and url.database not in (None, "", ":memory:"):
+    if (
+        url is not None
+        and url.drivername == "sqlite"
+        and url.database not in (None, "", ":memory:")
+    ):
         return url
     if url is not None and url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
         return url.set(drivername="postgresql+psycopg")
@@ -103,7 +108,7 @@ def write_many(
     elif len(rows) == 1:
         connection.exec_driver_sql(statement, rows[0])
     else:
-        connection.exec_driver_sql(statement, rows)  # type: ignore[arg-type]
+        connection.exec_driver_sql(statement, rows)
 
 
 def _copy(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -113,7 +118,8 @@ def _copy(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, 
     target = sql.Identifier(table.name)
     command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(target, names)
     oids = [_PG_TYPES[type(column.type).__name__] for column in table.columns]
-    with connection.connection.cursor() as cursor, cursor.copy(command) as copy:  # type: ignore[attr-defined]
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(command) as copy:
         copy.set_types(oids)
         for row in rows:
             copy.write_row(row)
@@ -126,6 +132,13 @@ _PG_TYPES = {
     "Text": "text",
     "Double": "float8",
 }
+
+
+def by_position(dialect: sa.Dialect) -> sa.Dialect:
+    """The same dialect with parameters by position, for rows that are tuples."""
+    kind: Any = type(dialect)
+    made: sa.Dialect = kind(paramstyle="format" if dialect.name == "postgresql" else "qmark")
+    return made
 
 
 def insert_ignoring(table: sa.Table, dialect: sa.Dialect) -> str:

@@ -41,7 +41,7 @@ def info(connection: sa.Connection) -> dict[str, Any]:
         for name, table in TABLE.items()
     }
     counted = sa.select(_record.c.kind, sa.func.count()).group_by(_record.c.kind)
-    found = {kind: count for kind, count in connection.execute(counted)}
+    found = {row[0]: row[1] for row in connection.execute(counted)}
     return {
         "database": connection.dialect.name,
         "schema": current_version(connection),
@@ -57,9 +57,7 @@ def problems(connection: sa.Connection) -> list[str]:
     for name, column in _BELONGS:
         table = TABLE[name]
         owner = table.c[column]
-        lost = sa.select(owner).where(
-            owner.is_not(None), ~sa.exists().where(_record.c.id == owner)
-        )
+        lost = sa.select(owner).where(owner.is_not(None), ~sa.exists().where(_record.c.id == owner))
         rows = connection.execute(lost.limit(11)).scalars().all()
         if rows:
             first = ", ".join(short_id(i) for i in rows[:10])

@@ -15,8 +15,8 @@ from provenance_store.viewer import Viewer
 __all__ = [
     "can_see",
     "can_see_run",
-    "details",
     "dependencies",
+    "details",
     "heads",
     "in_run",
     "line_sizes",
@@ -100,7 +100,7 @@ def records(
 
 
 def _wanted(wanted: RecordFilter) -> list[Condition]:
-    conditions = [
+    conditions: list[Condition] = [
         _record.c.id.in_(sa.select(_tag.c.record_id).where(tag_holds(tag))) for tag in wanted.tags
     ]
     if wanted.kind is not None:
@@ -120,7 +120,9 @@ def _wanted(wanted: RecordFilter) -> list[Condition]:
     return conditions + _between(_record.c.created_at, wanted.since, wanted.until)
 
 
-def _between(column: sa.ColumnElement[Any], since: int | None, until: int | None) -> list[Condition]:
+def _between(
+    column: sa.ColumnElement[Any], since: int | None, until: int | None
+) -> list[Condition]:
     first = [] if since is None else [column >= since]
     return first + ([] if until is None else [column < until])
 
@@ -164,9 +166,7 @@ def details(table: str, ids: Sequence[int]) -> Query:
 
 def marks(ids: Sequence[int]) -> Query:
     """What was said of these records later, oldest first."""
-    return (
-        sa.select(_mark).where(_mark.c.record_id.in_(ids)).order_by(_mark.c.at, _mark.c.id)
-    )
+    return sa.select(_mark).where(_mark.c.record_id.in_(ids)).order_by(_mark.c.at, _mark.c.id)
 
 
 def dependencies(
@@ -281,9 +281,9 @@ def lines(
 
 
 def line_sizes(line_ids: Sequence[int], viewer: Viewer) -> Query:
-    """(line_id, how many versions, highest number) of lines."""
+    """(line_id, versions: how many) of lines."""
     return (
-        sa.select(_version.c.line_id, sa.func.count(), sa.func.max(_version.c.depth))
+        sa.select(_version.c.line_id, sa.func.count().label("versions"))
         .join(_record, _record.c.id == _version.c.id)
         .where(_version.c.line_id.in_(line_ids), can_see(viewer))
         .group_by(_version.c.line_id)
@@ -317,5 +317,3 @@ def heads(viewer: Viewer, *, name: str | None = None, line_ids: Sequence[int] = 
     if line_ids:
         query = query.where(_version.c.line_id.in_(line_ids))
     return query.order_by(_record.c.created_at.desc(), _record.c.id.desc())
-
-

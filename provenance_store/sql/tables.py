@@ -61,9 +61,7 @@ origin = Table(
     UniqueConstraint("uuid"),
 )
 
-environment = Table(
-    "environment", METADATA, _key("digest", Text), _required("document", Text)
-)
+environment = Table("environment", METADATA, _key("digest", Text), _required("document", Text))
 
 audience = Table("audience", METADATA, _key("digest", Text), _required("owner", Text))
 

@@ -13,7 +13,7 @@ from provenance_store.errors import Conflict, InvalidInput, Sealed
 from provenance_store.ids import SEQUENCE_BITS, short_id
 from provenance_store.kinds import Mark
 from provenance_store.rows import LinkRow, OriginRow
-from provenance_store.sql.dialects import insert_ignoring, write_many
+from provenance_store.sql.dialects import by_position, insert_ignoring, write_many
 from provenance_store.sql.tables import KEYS, TABLE
 
 __all__ = ["Statements", "register_origin"]
@@ -27,9 +27,8 @@ class Statements:
     """The INSERTs of every table for one dialect, and how a batch is written with them."""
 
     def __init__(self, dialect: sa.Dialect) -> None:
-        self._insert = {
-            name: str(TABLE[name].insert().compile(dialect=dialect)) for name in TABLES
-        }
+        dialect = by_position(dialect)
+        self._insert = {name: str(TABLE[name].insert().compile(dialect=dialect)) for name in TABLES}
         self._ignore = {name: insert_ignoring(TABLE[name], dialect) for name in TABLES}
         self._run = insert_ignoring(TABLE["run"], dialect)
 
@@ -190,12 +189,11 @@ def _insert_missing(
     try:
         write_many(connection, table, statement, list(dict.fromkeys(rows)))
     except IntegrityError as error:
-        name = str(getattr(error.orig, "diag", None) and error.orig.diag.constraint_name or "")  # type: ignore[union-attr]
         raise Conflict(
-            f"A row of {table.name} repeats another one's unique value {name}.".replace(" .", "."),
+            f"A row of {table.name} repeats a value that must be unique there.",
             record=str(rows[0][0]),
             field=table.name,
-        ) from None
+        ) from error
 
 
 def register_origin(connection: sa.Connection, given: OriginRow) -> int:
@@ -206,8 +204,7 @@ def register_origin(connection: sa.Connection, given: OriginRow) -> int:
         return int(known)
     values = given._asdict()
     del values["no"]
-    inserted = connection.execute(table.insert().values(values)).inserted_primary_key
-    return int(inserted[0])
+    return int(connection.execute(table.insert().values(values).returning(table.c.no)).scalar_one())
 
 
 def renumbered(batch: Batch, numbers: dict[int, int]) -> Batch:

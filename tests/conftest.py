@@ -1,0 +1,60 @@
+"""Fixtures of the whole suite: a clean environment, and real databases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provenance_store import Store, open_store
+from tests.support.postgres import PostgresServer
+
+SHARED_FLOWS = Path(__file__).parents[2] / "shared" / "flows"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of the developer's own settings or home leaks into a test."""
+    for name in list(os.environ):
+        if name.startswith(("BRAID_", "GLOBUS_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this test process; skipped without one, unless CI asks for it."""
+    server = PostgresServer.find()
+    if server is None:
+        reason = "PostgreSQL is not installed (apt-get install postgresql)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database: each test that asks runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.new_database()
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An open, empty store."""
+    with open_store(store_url) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def shared_flows() -> Path:
+    """The folder of real flow definitions; skipped where it is not there."""
+    if not SHARED_FLOWS.is_dir():
+        pytest.skip("the collection of real flow definitions is not here")
+    return SHARED_FLOWS
