@@ -26,7 +26,7 @@ FUNCTIONS = frozenset({"pathsplit", "is_present", "getattr", "len", "str", "int"
 """The functions an expression can call, all others being unknown to Globus Flows."""
 
 _BY_NAME = frozenset({"getattr", "is_present"})
-_BACKQUOTED = re.compile(r"`([^`]*)`")
+_TOKEN = re.compile(r"`([^`]*)`|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 _REFUSED = (
     ast.Lambda,
     ast.NamedExpr,
@@ -88,14 +88,16 @@ def parse_expression(text: str) -> Expression:
     paths: dict[int, tuple[int, Path]] = {}
 
     def placeholder(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return match[0]
         try:
-            paths[match.start()] = (match.end(), parse_path(match[1]))
+            paths[match.start()] = (match.end(), parse_path(match[1].strip()))
         except PathSyntaxError as error:
             raise ExpressionSyntaxError(f"the path `{match[1]}` {error}") from None
         return "_" * len(match[0])
 
     # A line break is as good as a blank, also in a quoted string; equal lengths keep the places.
-    source = re.sub(r"[\r\n\t]", " ", _BACKQUOTED.sub(placeholder, text))
+    source = re.sub(r"[\r\n\t]", " ", _TOKEN.sub(placeholder, text))
     lead = len(source) - len(source.lstrip())
     try:
         tree = ast.parse(source.strip(), mode="eval")

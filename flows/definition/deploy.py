@@ -1,0 +1,51 @@
+"""Create or update a flow in Globus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import globus_sdk
+
+from flows.definition.login import told_plainly
+from provenance_store.errors import InvalidInput
+
+__all__ = ["deploy"]
+
+
+def deploy(
+    client: globus_sdk.FlowsClient,
+    definition: Mapping[str, Any],
+    *,
+    title: str | None = None,
+    flow_id: str | None = None,
+    input_schema: Mapping[str, Any] | None = None,
+    subtitle: str | None = None,
+    description: str | None = None,
+    keywords: Sequence[str] | None = None,
+    run_monitors: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """The flow document of the flow made, or with ``flow_id`` of the flow changed.
+
+    What is None is left as it is in a flow that is changed; a new flow needs a title and takes
+    any input without an input schema. A changed definition may call other actions than before:
+    whoever runs the flow is then asked for consent once more. Raises InvalidInput with what the
+    service found wrong, NotAllowed (a consent is needed, the flow is somebody else's), NotFound,
+    ServiceUnavailable.
+    """
+    common: dict[str, Any] = {
+        "definition": dict(definition),
+        "subtitle": subtitle,
+        "description": description,
+        "keywords": None if keywords is None else list(keywords),
+        "run_monitors": None if run_monitors is None else list(run_monitors),
+    }
+    schema = None if input_schema is None else dict(input_schema)
+    if flow_id is None and not title:
+        raise InvalidInput("a new flow needs a title.", path="title")
+    with told_plainly():
+        if flow_id is None:
+            answer = client.create_flow(title=str(title), input_schema=schema or {}, **common)
+        else:
+            answer = client.update_flow(flow_id, title=title, input_schema=schema, **common)
+    return dict(answer.data)
