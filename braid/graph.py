@@ -23,6 +23,18 @@ SHAPES = {
 }
 """Node shapes of Graphviz by kind."""
 
+INVERSE = {
+    "used": "used by",
+    "deployed": "deployed by",
+    "generated_by": "generated",
+    "derived_from": "gave rise to",
+    "trained_on": "trained",
+    "revision_of": "revised by",
+    "has_member": "member of",
+    "informed_by": "informed",
+}
+"""What a role reads like from the other end; a test holds that every role is here."""
+
 
 def as_tree(lineage: Document) -> Tree:
     """The root and below it, role by role, what it depends on (or, going down, what depends on
@@ -63,10 +75,12 @@ def as_dot(lineage: Document) -> Iterator[str]:
 
 
 def _children(lineage: Document) -> defaultdict[str, list[tuple[str, str]]]:
-    here, there = ("from", "to") if lineage["direction"] == "up" else ("to", "from")
+    up = lineage["direction"] == "up"
+    here, there = ("from", "to") if up else ("to", "from")
     children: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
     for link in lineage["links"]:
-        children[link[here]].append((link["role"], link[there]))
+        role = link["role"] if up else INVERSE[link["role"]]
+        children[link[here]].append((role.replace("_", " "), link[there]))
     return children
 
 

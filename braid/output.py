@@ -28,11 +28,12 @@ class Field:
     """A column or a line: its title, and where its value is in a document.
 
     ``value`` is a key (``"run.label"`` for one inside another) or a function of the document;
-    CSV and text show the same values.
+    What is ``wide`` is for CSV only; all else CSV and text show alike.
     """
 
     title: str
     value: str | Callable[[Document], object]
+    wide: bool = False
 
     def of(self, document: Document) -> str:
         """The value as one line of text; empty when there is none."""
@@ -63,7 +64,7 @@ class Display:
         if self.format == "csv":
             return _csv(found, fields)
         if found:
-            _table(found, fields)
+            _table(found, [field for field in fields if not field.wide])
         else:
             click.echo(empty, err=True)
         if document.get("has_next_page"):

@@ -7,13 +7,17 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from braid.output import Display, Document
 
-__all__ = ["JsonText", "Pair", "describes", "file_uri", "show_record"]
+if TYPE_CHECKING:
+    from provenance_store.recorder import Recorder
+    from provenance_store.store import Store
+
+__all__ = ["JsonText", "Pair", "all_uris", "begin_run", "describes", "file_uri", "show_record"]
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -84,6 +88,13 @@ def describes(command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def begin_run(store: Store, recorder: Recorder) -> None:
+    """Make the recorder's run known, as beginning now, when nothing was recorded of it before."""
+    run_id = recorder.run_id
+    if run_id and not store.reader().records(run_id=run_id, limit=1)["records"]:
+        recorder.run(run_id, start_time=recorder.clock())
 
 
 def file_uri(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ LINES = [
     Field("Latest ID", "latest.short_id"),
     Field("Created at", lambda model: short_time("created_at")(model["latest"])),
     Field("Scores", "latest.scores"),
+    Field("Latest URN", "latest.id", wide=True),
 ]
 VERSIONS = [
     Field("ID", "short_id"),
@@ -27,6 +28,7 @@ VERSIONS = [
     Field("Scores", "scores"),
     Field("Hyperparameters", "hyperparameters"),
     Field("Newest of its branch", "head"),
+    Field("URN", "id", wide=True),
 ]
 
 

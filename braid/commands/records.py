@@ -26,6 +26,7 @@ FIELDS = [
     Field("Run ID", "run_id"),
     Field("Tags", "tags"),
     Field("URIs", _uris),
+    Field("URN", "id", wide=True),
 ]
 KINDS = ("fact", "data", "model", "dataset", "step")
 

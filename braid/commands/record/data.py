@@ -9,7 +9,7 @@ import click
 
 from braid.options import displays, writes
 from braid.output import Display
-from braid.recording import all_uris, describes, show_record
+from braid.recording import all_uris, begin_run, describes, show_record
 from braid.source import Source
 
 __all__ = ["command"]
@@ -38,11 +38,14 @@ def command(
     Prints its permanent name, which later commands take as ID.
     """
     with source.open(create=True) as store:
-        made = store.recorder(run_id=run_id).data(
-            name,
-            uris=all_uris(uris, files),
-            tags=dict(tags),
-            depends_on=depends_on,
-            live=live,
-        )
+        recorder = store.recorder(run_id=run_id)
+        with recorder.together():
+            begin_run(store, recorder)
+            made = recorder.data(
+                name,
+                uris=all_uris(uris, files),
+                tags=dict(tags),
+                depends_on=depends_on,
+                live=live,
+            )
         show_record(display, store.reader().record(made.urn))

@@ -9,7 +9,7 @@ import click
 
 from braid.options import displays, writes
 from braid.output import Display
-from braid.recording import all_uris, describes, show_record
+from braid.recording import all_uris, begin_run, describes, show_record
 from braid.source import Source
 
 __all__ = ["command"]
@@ -36,10 +36,13 @@ def command(
     Prints its permanent name, which later commands take as ID.
     """
     with source.open(create=True) as store:
-        made = store.recorder(run_id=run_id).fact(
-            name,
-            uris=all_uris(uris, files),
-            tags=dict(tags),
-            depends_on=depends_on,
-        )
+        recorder = store.recorder(run_id=run_id)
+        with recorder.together():
+            begin_run(store, recorder)
+            made = recorder.fact(
+                name,
+                uris=all_uris(uris, files),
+                tags=dict(tags),
+                depends_on=depends_on,
+            )
         show_record(display, store.reader().record(made.urn))

@@ -9,7 +9,7 @@ import click
 
 from braid.options import displays, writes
 from braid.output import Display
-from braid.recording import JsonText, Pair, all_uris, describes, show_record
+from braid.recording import JsonText, Pair, all_uris, begin_run, describes, show_record
 from braid.source import Source
 
 if TYPE_CHECKING:
@@ -64,10 +64,12 @@ def command(
     }
     with source.open(create=True) as store:
         recorder = store.recorder(run_id=run_id, environment="auto")
-        if update:
-            made = recorder.update(_version(store, recorder, name), trained_on, **about)
-        else:
-            made = recorder.model(name, trained_on=trained_on, **about)
+        with recorder.together():
+            begin_run(store, recorder)
+            if update:
+                made = recorder.update(_version(store, recorder, name), trained_on, **about)
+            else:
+                made = recorder.model(name, trained_on=trained_on, **about)
         show_record(display, store.reader().record(made.urn))
 
 

@@ -9,7 +9,7 @@ import click
 
 from braid.options import Time, displays, writes
 from braid.output import Display
-from braid.recording import JsonText, Pair, file_uri, show_record
+from braid.recording import JsonText, Pair, begin_run, file_uri, show_record
 from braid.source import Source
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def command(
     with source.open(create=True) as store:
         recorder = store.recorder(run_id=run_id, environment="auto")
         with recorder.together():
+            begin_run(store, recorder)
             step = recorder.step(
                 name,
                 inputs=inputs,

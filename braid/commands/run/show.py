@@ -44,6 +44,7 @@ STEP_FIELDS = [
     Field("Inputs", _names("inputs")),
     Field("Outputs", _names("outputs")),
     Field("Models", _names("models")),
+    Field("URN", "id", wide=True),
 ]
 
 

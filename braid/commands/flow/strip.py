@@ -1,0 +1,25 @@
+"""`braid flow strip`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from braid.flowfile import definition_argument, read_json, write_json, written
+
+__all__ = ["command"]
+
+
+@click.command()
+@definition_argument
+@written
+def command(*, flow: Path, output: Path) -> None:
+    """Take the record states out again.
+
+    Gives back the definition as it was before `braid flow instrument`, with what you changed in it
+    since. States that you wrote by hand stay.
+    """
+    from flows.definition.strip import strip
+
+    write_json(output, strip(read_json(flow)))
