@@ -1,0 +1,132 @@
+"""Flows as the stand-in for the Flows service keeps them."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from flows.language.templates import hide_private_parameters
+from flows.sandbox.check import role_names
+from flows.sandbox.scopes import auth_scope, flow_scope
+from flows.sandbox.times import now_text
+
+__all__ = ["EDITABLE", "Flow", "FlowStore"]
+
+EDITABLE: dict[str, Any] = {
+    "title": "",
+    "definition": None,
+    "input_schema": None,
+    "subtitle": "",
+    "description": "",
+    "keywords": (),
+    "flow_viewers": (),
+    "flow_starters": (),
+    "flow_administrators": (),
+    "run_managers": (),
+    "run_monitors": (),
+    "subscription_id": None,
+    "authentication_policy_id": None,
+}
+"""What the owner of a flow may set, with defaults."""
+
+ROLES = ("flow_viewer", "flow_starter", "flow_administrator", "flow_owner")
+
+
+@dataclass
+class Flow:
+    """One flow; `fields` are the editable ones, `owner` is a principal URN."""
+
+    id: str
+    owner: str
+    fields: dict[str, Any]
+    created_at: str = field(default_factory=now_text)
+    updated_at: str = field(default_factory=now_text)
+
+    @property
+    def scope(self) -> str:
+        """The scope for starting this flow."""
+        return flow_scope(self.id)
+
+    def role(self, principals: frozenset[str]) -> str | None:
+        """The strongest role that any of the principals has, or None."""
+        if self.owner in principals:
+            return "flow_owner"
+        if principals & set(self.fields["flow_administrators"]):
+            return "flow_administrator"
+        if (principals | {"all_authenticated_users"}) & set(self.fields["flow_starters"]):
+            return "flow_starter"
+        if (principals | {"public"}) & set(self.fields["flow_viewers"]):
+            return "flow_viewer"
+        return None
+
+    def document(self, role: str) -> dict[str, Any]:
+        """The flow as somebody with a role sees it: private parameters only for who may edit."""
+        shown = {key: list(v) if isinstance(v, tuple) else v for key, v in self.fields.items()}
+        if role not in ("flow_owner", "flow_administrator"):
+            shown["definition"] = hide_private_parameters(shown["definition"])
+        scopes = {"User": self.scope} | {
+            name: auth_scope(self.id, f"flow_{self.id.replace('-', '_')}_{name.lower()}")
+            for name in role_names(self.fields["definition"])
+        }
+        url = f"https://flows.globus.org/flows/{self.id}"
+        return shown | {
+            "id": self.id,
+            "globus_auth_scope": self.scope,
+            "globus_auth_scopes_by_RunAs": scopes,
+            "globus_auth_username": f"{self.id}@clients.auth.globus.org",
+            "principal_urn": f"urn:globus:auth:identity:{self.id}",
+            "synchronous": False,
+            "log_supported": True,
+            "types": ["Action"],
+            "api_version": "1.0",
+            "action_url": url,
+            "flow_url": url,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+            "created_by": self.owner,
+            "flow_owner": self.owner,
+            "user_role": role,
+            "visible_to": list(self.fields["flow_viewers"]),
+            "runnable_by": list(self.fields["flow_starters"]),
+            "administered_by": list(self.fields["flow_administrators"]),
+        }
+
+
+class FlowStore:
+    """All flows, oldest first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._flows: dict[str, Flow] = {}
+
+    def create(self, owner: str, body: dict[str, Any]) -> Flow:
+        """Keeps a new flow; the body has been checked."""
+        given = {key: body[key] for key in EDITABLE if body.get(key) is not None}
+        fields = {**EDITABLE, "input_schema": {}, **given}
+        flow = Flow(str(uuid.uuid4()), owner, fields)
+        with self._lock:
+            self._flows[flow.id] = flow
+        return flow
+
+    def update(self, flow: Flow, body: dict[str, Any]) -> None:
+        """Changes what the body names."""
+        with self._lock:
+            flow.fields = {**flow.fields, **{k: body[k] for k in EDITABLE if k in body}}
+            flow.owner = body.get("flow_owner", flow.owner)
+            flow.updated_at = now_text()
+
+    def get(self, flow_id: str) -> Flow | None:
+        """The flow with an id."""
+        return self._flows.get(flow_id)
+
+    def delete(self, flow_id: str) -> None:
+        """Forgets a flow; its runs stay."""
+        with self._lock:
+            self._flows.pop(flow_id, None)
+
+    def all(self) -> list[Flow]:
+        """All flows, oldest first."""
+        with self._lock:
+            return list(self._flows.values())

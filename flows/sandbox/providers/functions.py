@@ -1,0 +1,147 @@
+"""Functions that the Compute provider can call, each call in a process of its own."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import inspect
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.sandbox.providers import function_worker
+
+__all__ = ["Function", "FunctionFailed", "Functions"]
+
+_MODULE_FUNCTION = re.compile(r"^(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)$")
+
+
+class FunctionFailed(Exception):
+    """The function raised, was stopped, or gave something that is not JSON."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function by source text, or by module and name."""
+
+    name: str
+    source: str | None = None
+    module: str | None = None
+
+
+def _describe(function: Callable[..., Any] | str) -> Function:
+    """Raises ValueError when there is no function to be found."""
+    if not isinstance(function, str):
+        source = textwrap.dedent(inspect.getsource(function))
+        return Function(function.__name__, source=source)
+    reference = _MODULE_FUNCTION.match(function)
+    if reference:
+        return Function(reference["name"], module=reference["module"])
+    source = textwrap.dedent(function)
+    names = [n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
+    if not names:
+        raise ValueError("The source text defines no function.")
+    return Function(names[-1], source=source)
+
+
+class Functions:
+    """The registered functions, and the processes that run them now."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._functions: dict[str, Function] = {}
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def register(self, function: Callable[..., Any] | str, function_id: str) -> str:
+        """Registers a function under an id. Raises ValueError when it cannot be sent."""
+        self._functions[function_id] = _describe(function)
+        return function_id
+
+    def get(self, function_id: str) -> Function | None:
+        """The function with an id."""
+        return self._functions.get(function_id)
+
+    def call(self, function: Function, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """What the function returns. Raises FunctionFailed, with its traceback if it has one."""
+        task = {"source": function.source, "module": function.module, "name": function.name}
+        text = self._run(json.dumps({**task, "args": args, "kwargs": kwargs}).encode())
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            raise FunctionFailed(f"{function.name} ended without a result.") from None
+        if "error" in answer:
+            raise FunctionFailed(answer["error"])
+        return answer["result"]
+
+    def _run(self, task: bytes) -> bytes:
+        reading, writing = os.pipe()
+        try:
+            process = self._start(writing)
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        collected: list[bytes] = []
+        reader = threading.Thread(target=_read_all, args=(reading, collected), daemon=True)
+        reader.start()
+        try:
+            process.communicate(task, timeout=self._timeout)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            raise FunctionFailed(f"It took longer than {self._timeout:g} seconds.") from None
+        finally:
+            _kill(process)
+            process.wait()
+            reader.join(5)
+            with self._lock:
+                self._running.discard(process)
+        return b"".join(collected)
+
+    def _start(self, writing: int) -> subprocess.Popen[bytes]:
+        worker = str(Path(function_worker.__file__))
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        with self._lock:
+            if self._stopped:
+                raise FunctionFailed("The sandbox has stopped.")
+            process = subprocess.Popen(
+                [sys.executable, worker, str(writing)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(writing,),
+                env=environ,
+                start_new_session=True,
+            )
+            self._running.add(process)
+        return process
+
+    def stop(self) -> None:
+        """Kills what runs, and lets nothing new start."""
+        with self._lock:
+            self._stopped = True
+            running = list(self._running)
+        for process in running:
+            _kill(process)
+
+
+def _read_all(descriptor: int, collected: list[bytes]) -> None:
+    with os.fdopen(descriptor, "rb") as channel:
+        collected.append(channel.read())
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kills the process with all it has started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

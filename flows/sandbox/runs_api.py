@@ -1,0 +1,187 @@
+"""The stand-in for the Flows service: runs, their logs, and web inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from flows.language.templates import hide_private_parameters
+from flows.sandbox.caller import Caller, Doorkeeper
+from flows.sandbox.engine import Engine
+from flows.sandbox.flow_errors import FlowsError, conflict, forbidden, missing_scope, not_found
+from flows.sandbox.paging import number, page_of, read_marker
+from flows.sandbox.run import FINAL, Run, RunStore
+from flows.sandbox.run_query import select_runs
+from flows.sandbox.scopes import FLOWS_ALL, FLOWS_RUN_MANAGE, FLOWS_RUN_STATUS
+
+__all__ = ["RunsApi"]
+
+_MANAGING = frozenset({"run_owner", "run_manager", "flow_run_manager"})
+_READING = (FLOWS_RUN_STATUS, FLOWS_RUN_MANAGE, FLOWS_ALL)
+
+
+@dataclass
+class RunsApi:
+    """What the routes need."""
+
+    doorkeeper: Doorkeeper
+    engine: Engine
+    runs: RunStore
+
+    def blueprint(self) -> Blueprint:
+        """The routes under ``/flows/runs`` and ``/flows/web_inputs``."""
+        routes = Blueprint("runs", __name__)
+        routes.add_url_rule("/runs", view_func=self.list_runs)
+        routes.add_url_rule("/runs/<run_id>", view_func=self.get)
+        routes.add_url_rule("/runs/<run_id>", view_func=self.update, methods=["PUT"])
+        routes.add_url_rule("/runs/<run_id>/definition", view_func=self.definition)
+        routes.add_url_rule("/runs/<run_id>/log", view_func=self.log)
+        for action in (self.cancel, self.resume, self.release):
+            path = f"/runs/<run_id>/{action.__name__}"
+            routes.add_url_rule(path, view_func=action, methods=["POST"])
+        routes.add_url_rule("/web_inputs", view_func=self.list_web_inputs)
+        routes.add_url_rule(
+            "/web_inputs/<web_input_id>/respond", view_func=self.respond, methods=["POST"]
+        )
+        return routes
+
+    def _visible(self, run_id: str, caller: Caller) -> tuple[Run, list[str]]:
+        run = self.runs.get(run_id)
+        roles = run.roles(caller.principals) if run else []
+        if run is None or not roles:
+            raise not_found("Run", run_id)
+        return run, roles
+
+    def _manageable(self, run_id: str, caller: Caller, permission: str) -> tuple[Run, list[str]]:
+        run, roles = self._visible(run_id, caller)
+        if not _MANAGING & set(roles):
+            raise forbidden("run", run_id, permission)
+        return run, roles
+
+    def list_runs(self) -> Response:
+        """GET /runs"""
+        caller = self.doorkeeper.admit(*_READING)
+        args = read_marker(request.args)
+        wanted = set(filter(None, args.get("filter_roles", "run_owner").split(",")))
+        found = [(run, run.roles(caller.principals)) for run in self.runs.all()]
+        documents = [run.document(roles) for run, roles in found if wanted & set(roles)]
+        limit = number(args, "per_page", 20, 1, 100)
+        selected = select_runs(documents, args)
+        if "page" in args and "_offset" not in args:
+            args["_offset"] = str((number(args, "page", 1, 1, 10**6) - 1) * limit)
+        page, paging = page_of(selected, args, limit)
+        return jsonify({"runs": page, **paging})
+
+    def get(self, run_id: str) -> Response:
+        """GET /runs/{id}"""
+        run, roles = self._visible(run_id, self.doorkeeper.admit(*_READING))
+        document = run.document(roles)
+        if request.args.get("include_flow_description", "").lower() == "true":
+            flow = run.flow.document("flow_viewer")
+            keys = (
+                "created_at flow_owner created_by description globus_auth_scope id keywords "
+                "subtitle title updated_at"
+            )
+            document["flow_description"] = {key: flow[key] for key in keys.split()}
+        return jsonify(document)
+
+    def update(self, run_id: str) -> Response:
+        """PUT /runs/{id}"""
+        caller = self.doorkeeper.admit(FLOWS_RUN_MANAGE, FLOWS_ALL)
+        run, roles = self._manageable(run_id, caller, "UPDATE")
+        body = request.get_json(silent=True) or {}
+        run.label = str(body.get("label", run.label))
+        run.tags = list(body.get("tags", run.tags))
+        run.managers = list(body.get("run_managers", run.managers))
+        run.monitors = list(body.get("run_monitors", run.monitors))
+        return jsonify(run.document(roles))
+
+    def definition(self, run_id: str) -> Response:
+        """GET /runs/{id}/definition: as it was when the run started."""
+        caller = self.doorkeeper.admit(*_READING)
+        run, _ = self._visible(run_id, caller)
+        definition = run.definition
+        if run.flow.role(caller.principals) not in ("flow_owner", "flow_administrator"):
+            definition = hide_private_parameters(definition)
+        return jsonify(
+            {
+                "flow_id": run.flow.id,
+                "definition": definition,
+                "input_schema": run.input_schema,
+            }
+        )
+
+    def log(self, run_id: str) -> Response:
+        """GET /runs/{id}/log"""
+        run, _ = self._visible(run_id, self.doorkeeper.admit(*_READING))
+        args = read_marker(request.args)
+        entries = list(run.log)
+        if args.get("reverse_order", "").lower() in ("true", "1"):
+            entries.reverse()
+        page, paging = page_of(entries, args, number(args, "limit", 10, 1, 100))
+        return jsonify({"entries": page, **paging})
+
+    def cancel(self, run_id: str) -> Response:
+        """POST /runs/{id}/cancel; answers when the run has stopped, or after some seconds."""
+        caller = self.doorkeeper.admit(FLOWS_RUN_MANAGE, FLOWS_ALL)
+        run, roles = self._manageable(run_id, caller, "CANCEL")
+        if run.status in FINAL:
+            raise conflict(run_id, run.status, "'ACTIVE', 'INACTIVE'")
+        run.cancel()
+        run.finished.wait(self.engine.http_timeout / 2)
+        return jsonify(run.document(roles))
+
+    def resume(self, run_id: str) -> Response:
+        """POST /runs/{id}/resume: the token brings what was consented to since."""
+        run = self.runs.get(run_id)
+        if run is None:
+            raise not_found("Run", run_id)
+        caller = self.doorkeeper.admit(run.flow.scope, FLOWS_RUN_MANAGE, FLOWS_ALL)
+        run, roles = self._manageable(run_id, caller, "RESUME")
+        if run.status in FINAL:
+            raise conflict(run_id, run.status, "'ACTIVE', 'INACTIVE'")
+        self._check_consent(run, caller)
+        run.resume(caller.token.consents)
+        return jsonify(run.document(roles))
+
+    def _check_consent(self, run: Run, caller: Caller) -> None:
+        required = run.details.get("required_scope")
+        needed = run.status == "INACTIVE" and run.details.get("code") == "ConsentRequired"
+        if needed and required and required not in caller.token.consents:
+            raise missing_scope([str(required)])
+
+    def release(self, run_id: str) -> Response:
+        """POST /runs/{id}/release: forgets a finished run."""
+        caller = self.doorkeeper.admit(FLOWS_RUN_MANAGE, FLOWS_ALL)
+        run, roles = self._manageable(run_id, caller, "RELEASE")
+        if run.status not in FINAL:
+            raise conflict(run_id, run.status, "'ENDED', 'SUCCEEDED', 'FAILED'")
+        self.runs.remove(run_id)
+        return jsonify(run.document(roles))
+
+    def list_web_inputs(self) -> Response:
+        """GET /web_inputs: the questions of runs that the caller may see."""
+        caller = self.doorkeeper.admit(*_READING)
+        inputs = self.engine.web_inputs.all()
+        shown = [i.document() for i in inputs if i.run.roles(caller.principals)]
+        return jsonify({"web_inputs": shown})
+
+    def respond(self, web_input_id: str) -> Response:
+        """POST /web_inputs/{id}/respond with ``{"value": …}``; only sandboxes have this route."""
+        caller = self.doorkeeper.admit(*_READING)
+        web_input = self.engine.web_inputs.get(web_input_id)
+        if web_input is None or not _may_respond(web_input.run, web_input.parameters, caller):
+            raise not_found("WebInput", web_input_id)
+        value = (request.get_json(silent=True) or {}).get("value")
+        answered = self.engine.web_inputs.answer(web_input_id, value, caller.identity.urn)
+        if answered is None:
+            detail = "The web input is not open, or has no such option."
+            raise FlowsError(409, "STATE_CONFLICT", detail)
+        return jsonify(answered.document())
+
+
+def _may_respond(run: Run, parameters: dict[str, Any], caller: Caller) -> bool:
+    named = parameters.get("RespondentUrns") or []
+    return run.owner.urn in caller.principals or bool(caller.principals & set(named))

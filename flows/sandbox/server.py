@@ -1,0 +1,190 @@
+"""A sandbox: local stand-ins for Globus Auth, Groups and Flows, with action providers.
+
+Everything listens on one loopback port of this process, and globus-sdk's own clients work
+against it once they are pointed there (`Sandbox.environ`). Nothing outside this machine is
+ever contacted.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from flows.sandbox.application import add_provider, build_application
+from flows.sandbox.directory import Client, Directory, Group, Identity
+from flows.sandbox.engine import Engine, Limits, StandIn, Unmapped
+from flows.sandbox.providers.base import Provider, Workers
+from flows.sandbox.providers.collections import Collections
+from flows.sandbox.providers.compute import ComputeProvider, FuncxProvider
+from flows.sandbox.providers.files import DeleteProvider, ListProvider, MakeDirectoryProvider
+from flows.sandbox.providers.functions import Functions
+from flows.sandbox.providers.simple import (
+    EchoProvider,
+    ExpressionProvider,
+    FailingProvider,
+    HelloProvider,
+    SlowProvider,
+)
+from flows.sandbox.providers.transfer import TransferProvider
+from flows.sandbox.scopes import VIEW_MY_GROUPS
+from flows.sandbox.times import Timing
+from flows.sandbox.tokens import LIFETIME, TokenStore
+from flows.sandbox.webserver import WebServer
+
+__all__ = ["Sandbox"]
+
+
+class Sandbox:
+    """Starts on entering the context, and stops everything on leaving it.
+
+    `time_scale` is how many real seconds each second of waiting takes; `unmapped` says what
+    happens to Actions whose hosted provider has no stand-in ("echo" succeeds, "refuse" fails).
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        time_scale: float = 0.01,
+        wait_time_scale: float = 1.0,
+        unmapped: Unmapped = "echo",
+        limits: Limits | None = None,
+        function_timeout: float = 300.0,
+    ) -> None:
+        self._port = port
+        self._server: WebServer | None = None
+        self.directory = Directory()
+        self.tokens = TokenStore()
+        timing = Timing(scale=time_scale, wait_time_scale=wait_time_scale)
+        self.engine = Engine(self.tokens, timing, limits or Limits(), unmapped)
+        self._workers = Workers(timing)
+        self._collections = Collections()
+        self._functions = Functions(function_timeout)
+        self._workers.on_stop(self._functions.stop)
+        self._echo = EchoProvider()
+        self._default_client = self.directory.add_client("Sandbox application")
+        self._app = build_application(self.directory, self.engine)
+        for provider in self._providers():
+            add_provider(self._app, provider, self.directory, self.engine, self._workers)
+
+    def _providers(self) -> list[Provider]:
+        return [
+            TransferProvider(self._collections),
+            ListProvider(self._collections),
+            MakeDirectoryProvider(self._collections),
+            DeleteProvider(self._collections),
+            ComputeProvider(self._functions),
+            FuncxProvider(self._functions),
+            HelloProvider(),
+            SlowProvider(),
+            FailingProvider(),
+            ExpressionProvider(),
+            self._echo,
+        ]
+
+    def __enter__(self) -> Sandbox:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> Sandbox:
+        """Opens the port; returns the sandbox itself."""
+        if self._server is None:
+            self._server = WebServer(self._app, port=self._port, threads=16)
+            for name, known in self.engine.stand_ins.items():
+                path = known.url if known.url.startswith("/") else f"/providers/{name}"
+                self.engine.stand_ins[name] = StandIn(f"{self.url}{path}", known.scope)
+        return self
+
+    def stop(self) -> None:
+        """Cancels runs, ends functions, closes the port; waits for all of it."""
+        self._workers.stopping.set()
+        self.engine.stop()
+        self._workers.stop()
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    @property
+    def url(self) -> str:
+        """Where the sandbox listens, without a trailing slash; only while it is started."""
+        if self._server is None:
+            raise RuntimeError("The sandbox is not started.")
+        return self._server.url
+
+    def environ(self) -> dict[str, str]:
+        """The environment variables that point globus-sdk clients here."""
+        services = ("auth", "groups", "flows")
+        return {f"GLOBUS_SDK_SERVICE_URL_{s.upper()}": f"{self.url}/{s}/" for s in services}
+
+    def provider_url(self, name: str) -> str:
+        """The ActionUrl of a sandbox provider: transfer, compute, hello, slow, failing, …"""
+        return f"{self.url}/providers/{name}"
+
+    def provider_scope(self, name: str) -> str:
+        """The ActionScope of a sandbox provider."""
+        return self.engine.stand_ins[name].scope
+
+    def add_identity(self, username: str, **more: Any) -> Identity:
+        """A new person (name=, email=, linked=); the same username is the same person."""
+        return self.directory.add_identity(username, **more)
+
+    def add_client(self, name: str, *, client_id: str | None = None) -> Client:
+        """A new confidential client."""
+        return self.directory.add_client(name, client_id=client_id)
+
+    def add_scope(
+        self, client: Client, suffix: str, *, dependencies: Iterable[str] = (VIEW_MY_GROUPS,)
+    ) -> str:
+        """A new scope of a client, that by default may see the caller's groups."""
+        return self.directory.add_scope(client, suffix, dependencies=dependencies)
+
+    def add_group(self, name: str, members: Iterable[Identity]) -> Group:
+        """A new group."""
+        return self.directory.add_group(name, members)
+
+    def token_for(
+        self,
+        identity: Identity,
+        scope: str,
+        *,
+        client: Client | None = None,
+        lifetime: int = LIFETIME,
+    ) -> str:
+        """An access token as if the person had logged in to a client and agreed.
+
+        Of a scope string for several resource servers, the first one's token.
+        """
+        issuer = client or self._default_client
+        return self.tokens.issue(identity.id, issuer.client_id, scope, lifetime=lifetime)[0].text
+
+    def revoke_tokens_of(self, token: str) -> None:
+        """Ends a token."""
+        self.tokens.revoke(token)
+
+    def register_function(
+        self, function: Callable[..., Any] | str, *, function_id: str | None = None
+    ) -> str:
+        """Makes a function callable through the Compute provider, and gives its id.
+
+        A callable must stand on its own (it is sent as source text, as in Globus Compute); a
+        text is either source with one function, or ``module:function``.
+        """
+        return self._functions.register(function, function_id or str(uuid.uuid4()))
+
+    def collection(self, name: str, folder: Path | str, *, collection_id: str | None = None) -> str:
+        """Makes a folder a collection of the Transfer provider, and gives its id."""
+        return self._collections.add(name, Path(folder), collection_id or str(uuid.uuid4()))
+
+    def answer_with(self, action_url_prefix: str, details: Mapping[str, Any]) -> None:
+        """What the echo provider answers for hosted addresses with this beginning."""
+        self._echo.canned[action_url_prefix] = details

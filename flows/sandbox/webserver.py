@@ -1,0 +1,47 @@
+"""A production WSGI server in threads of this process, on loopback, that stops cleanly."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from waitress import create_server
+
+__all__ = ["WebServer"]
+
+
+class WebServer:
+    """Serves a WSGI application on 127.0.0.1 from construction until `stop`."""
+
+    def __init__(self, application: Any, *, port: int = 0, threads: int = 8) -> None:
+        self._server = create_server(
+            application,
+            host="127.0.0.1",
+            port=port,
+            threads=threads,
+            ident="sandbox",
+            clear_untrusted_proxy_headers=True,
+            max_request_body_size=16 * 1024 * 1024,
+        )
+        self.port: int = self._server.effective_port
+        self._thread = threading.Thread(
+            target=self._server.run, name=f"sandbox-http-{self.port}", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Where it is, without a trailing slash."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        """Closes all connections and waits for the threads."""
+        # The loop ends by itself once its map of sockets is empty; they have to be closed from
+        # inside the loop's own thread, which is what the trigger is for.
+        self._server.trigger.pull_trigger(self._close_all)
+        self._thread.join(10)
+        self._server.task_dispatcher.shutdown()
+
+    def _close_all(self) -> None:
+        for dispatcher in list(self._server._map.values()):
+            dispatcher.close()
