@@ -1,0 +1,645 @@
+"""The body of a record action: what the state that records a step sends.
+
+`parse_body` reads and checks it, `body_schema` describes it as JSON Schema. Times are RFC 3339
+text outside and microseconds since 1970 UTC inside; sizes are bytes. A field that is null says
+nothing, like one that is absent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from flows.steps.moments import Moment, moment
+from flows.steps.refusals import Refused, refusal
+from flows.steps.uris import is_uri, tidy_uri
+from provenance_store.errors import InvalidInput, TooLarge
+from provenance_store.ids import looks_like_id
+from provenance_store.redaction import redact
+from provenance_store.values import MAX_INTEGER, MAX_NAME, MAX_TAG_NAME, MAX_TAG_TEXT, MAX_URI
+
+__all__ = [
+    "Body",
+    "Defined",
+    "Definition",
+    "IdReference",
+    "Item",
+    "ModelEntry",
+    "ReceiptReference",
+    "Reference",
+    "Run",
+    "Step",
+    "Unrecorded",
+    "UriDocument",
+    "UriReference",
+    "parse_body",
+    "read_body",
+]
+
+MAX_ITEMS = 100_000
+"""Inputs, outputs, dependencies of one thing, points of one convergence curve."""
+MAX_MODELS = 1_000
+MAX_TAGS = 1_000
+MAX_URIS = 1_000
+MAX_SCORES = 1_000
+MAX_PRINCIPALS = 1_000
+MAX_RECEIPT_ITEMS = 1_000
+MAX_ENVIRONMENT_BYTES = 65_536
+
+
+# ---- references and definitions ----------------------------------------------------------
+
+
+class Item:
+    """An input or output: a Reference to what is recorded already, or Defined here."""
+
+    __slots__ = ()
+
+
+class Reference(Item):
+    """What is recorded already."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IdReference(Reference):
+    """By URN or short id."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UriReference(Reference):
+    """By the URI of its bytes; what is not known yet is recorded when used."""
+
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptReference(Reference):
+    """By the receipt of an earlier step: its outputs, or its model versions.
+
+    `cut` when the receipt did not list them all.
+    """
+
+    step: str
+    outputs: tuple[str, ...]
+    models: tuple[str, ...]
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecorded(Reference):
+    """Where a receipt should be, but the recording of that step had failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defined(Item):
+    """A record described here."""
+
+    definition: Definition
+
+
+# ---- values with their own rules ---------------------------------------------------------
+
+
+class _Word(str):
+    """One of a few words."""
+
+    choices: ClassVar[tuple[str, ...]] = ()
+    __slots__ = ()
+
+
+class StepStatus(_Word):
+    """How a step ended, or that it has not."""
+
+    choices = ("ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED")
+
+
+class RunStatus(_Word):
+    """How a run stands."""
+
+    choices = ("ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED", "ENDED")
+
+
+class KindName(_Word):
+    """What a defined record is."""
+
+    choices = ("data", "fact", "dataset")
+
+
+class How(_Word):
+    """What a step did with a model."""
+
+    choices = ("used", "trained", "updated", "deployed")
+
+
+class Tags(dict[str, str | int | float | bool]):
+    """Typed tags by name."""
+
+
+class Scores(dict[str, float]):
+    """Validation scores by name."""
+
+
+class Points(list[dict[str, Any]]):
+    """A convergence curve."""
+
+
+class Environment(dict[str, Any]):
+    """Hardware, software and code versions, secrets redacted."""
+
+
+# ---- the documents -----------------------------------------------------------------------
+
+Text = Annotated[str, Meta(max_length=4096)]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+UriText = Annotated[str, Meta(min_length=1, max_length=MAX_URI)]
+Digest = Annotated[str, Meta(max_length=256, pattern="^[A-Za-z0-9][A-Za-z0-9._+-]*:[0-9A-Fa-f]+$")]
+Size = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+Principals = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=512)]], Meta(max_length=MAX_PRINCIPALS)
+]
+Items = Annotated[list[Item], Meta(max_length=MAX_ITEMS)]
+References = Annotated[list[Reference], Meta(max_length=MAX_ITEMS)]
+
+
+class UriDocument(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Where bytes are."""
+
+    uri: Annotated[UriText, Meta(description="The URI, such as globus://<collection>/<path>.")]
+    size: Annotated[Size | None, Meta(description="Size in bytes.")] = None
+    digest: Annotated[
+        Digest | None, Meta(description="Digest of the bytes, as sha256:<hexadecimal>.")
+    ] = None
+    media_type: Annotated[
+        Annotated[str, Meta(max_length=256)] | None,
+        Meta(description="Media type, such as application/x-hdf5."),
+    ] = None
+
+
+Uris = Annotated[list[UriText | UriDocument], Meta(max_length=MAX_URIS)]
+
+
+class Definition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A record described where it is used or made."""
+
+    name: Annotated[Name, Meta(description="What people call it.")]
+    kind: Annotated[
+        KindName | None,
+        Meta(description="data (the default), fact (static knowledge) or dataset (a collection)."),
+    ] = None
+    uris: Annotated[Uris | None, Meta(description="Where its bytes are: URIs.")] = None
+    uri: Annotated[UriText | None, Meta(description="Where its bytes are: one URI.")] = None
+    digest: Annotated[
+        Digest | None,
+        Meta(description="Digest of its bytes, wherever they are, as sha256:<hexadecimal>."),
+    ] = None
+    size: Annotated[Size | None, Meta(description="Size of its bytes.")] = None
+    media_type: Annotated[
+        Annotated[str, Meta(max_length=256)] | None, Meta(description="Media type of its bytes.")
+    ] = None
+    tags: Annotated[Tags | None, Meta(description="Typed tags by name.")] = None
+    depends_on: Annotated[
+        References | None, Meta(description="The records that it derives from.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        _needs_uri(self)
+
+
+class ModelEntry(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What a step did with a machine-learning model."""
+
+    name: Annotated[Name | None, Meta(description="The name of the model's line.")] = None
+    id: Annotated[
+        Reference | None, Meta(description="The version of the model that was used or updated.")
+    ] = None
+    how: Annotated[
+        How | None,
+        Meta(
+            description="used (the default); trained: a new line, or the next version of the line "
+            "of that name; updated: the next version of one that must exist; deployed: put to work."
+        ),
+    ] = None
+    uris: Annotated[Uris | None, Meta(description="Where the weights are: URIs.")] = None
+    uri: Annotated[UriText | None, Meta(description="Where the weights are: one URI.")] = None
+    digest: Annotated[
+        Digest | None, Meta(description="Digest of the weights, as sha256:<hexadecimal>.")
+    ] = None
+    size: Annotated[Size | None, Meta(description="Size of the weights in bytes.")] = None
+    hyperparameters: Annotated[
+        dict[str, Any] | None, Meta(description="Hyperparameters of the training.")
+    ] = None
+    metrics: Annotated[
+        Points | None,
+        Meta(description='The convergence curve: points such as {"epoch": 3, "loss": 0.2}.'),
+    ] = None
+    scores: Annotated[
+        Scores | None, Meta(description="Validation scores of the finished version, by name.")
+    ] = None
+    trained_on: Annotated[
+        Items | None,
+        Meta(description="What the version was exposed to; without it, the inputs of the step."),
+    ] = None
+    depends_on: Annotated[
+        References | None,
+        Meta(description="What it builds on otherwise, such as the model it was fine-tuned from."),
+    ] = None
+    tags: Annotated[Tags | None, Meta(description="Typed tags by name.")] = None
+
+    @property
+    def makes_version(self) -> bool:
+        """Whether the step made a version of the model, and did not only use it."""
+        return self.how in ("trained", "updated")
+
+    @property
+    def verb(self) -> str:
+        """What the step did with the model."""
+        return str(self.how or "used")
+
+    def __post_init__(self) -> None:
+        if self.name is None and self.id is None:
+            raise Refused("Say which model this is: give its name or its id.")
+        _needs_uri(self)
+        if not self.makes_version:
+            for name in ("hyperparameters", "metrics", "scores", "trained_on", "depends_on"):
+                if getattr(self, name) is not None:
+                    raise Refused(
+                        f"A model that is only {self.verb} takes no {name}; leave it out, or say "
+                        "that it was trained or updated.",
+                        name,
+                    )
+
+
+class Run(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """The flow run that the step belongs to."""
+
+    run_id: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=64)],
+        Meta(description="The id of the run, $._context.run_id."),
+    ]
+    flow_id: Annotated[Text | None, Meta(description="The id of the flow.")] = None
+    flow_title: Annotated[Text | None, Meta(description="The title of the flow.")] = None
+    label: Annotated[Text | None, Meta(description="The label of the run.")] = None
+    run_owner: Annotated[
+        Text | None, Meta(description="Who started the run: a Globus identity URN.")
+    ] = None
+    username: Annotated[Text | None, Meta(description="The user name of the run's owner.")] = None
+    status: Annotated[RunStatus | None, Meta(description="How the run stands.")] = None
+    start_time: Annotated[Moment | None, Meta(description="When the run started.")] = None
+    completion_time: Annotated[Moment | None, Meta(description="When the run ended.")] = None
+    tags: Annotated[
+        Annotated[list[Name], Meta(max_length=MAX_TAGS)] | None,
+        Meta(description="The tags of the run."),
+    ] = None
+    monitor_by: Annotated[
+        Principals | None, Meta(description="Who may read: identity and group URNs.")
+    ] = None
+    manage_by: Annotated[
+        Principals | None, Meta(description="Who may manage: identity and group URNs.")
+    ] = None
+
+
+class Step(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """The state that was carried out."""
+
+    name: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=128)],
+        Meta(description="The name of the state in the flow's definition."),
+    ]
+    type: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=64)] | None,
+        Meta(description="The type of the state: Action (the default), Pass, Fail, ..."),
+    ] = None
+    action_url: Annotated[
+        Annotated[str, Meta(max_length=MAX_URI)] | None,
+        Meta(description="The URL of the action provider that carried it out."),
+    ] = None
+    action_id: Annotated[
+        Text | None, Meta(description="The id of the action; by default the result's.")
+    ] = None
+    status: Annotated[
+        StepStatus | None,
+        Meta(description="How it ended; by default FAILED with an error, else as the result says."),
+    ] = None
+    start_time: Annotated[
+        Moment | None, Meta(description="When it started; by default the result's.")
+    ] = None
+    completion_time: Annotated[
+        Moment | None, Meta(description="When it ended; by default the result's.")
+    ] = None
+    run_as: Annotated[
+        Text | None, Meta(description="Whose rights it was run with: User, Flow or a role.")
+    ] = None
+    comment: Annotated[
+        Annotated[str, Meta(max_length=MAX_TAG_TEXT)] | None,
+        Meta(description="The comment of the state."),
+    ] = None
+    definition_digest: Annotated[
+        Annotated[str, Meta(max_length=256)] | None,
+        Meta(description="Digest of the flow's definition, as sha256:<hexadecimal>."),
+    ] = None
+
+
+class Body(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """One step of a flow run, with what went in and what came out."""
+
+    run: Annotated[Run, Meta(description="The flow run that the step belongs to.")]
+    step: Annotated[Step, Meta(description="The state that was carried out.")]
+    parameters: Annotated[
+        Any, Meta(description="The body that the action was given; secrets are redacted.")
+    ] = None
+    result: Annotated[
+        Any,
+        Meta(description="What landed at the state's ResultPath; secrets are redacted."),
+    ] = None
+    error: Annotated[
+        Any, Meta(description="What a Catch received when the state failed; secrets are redacted.")
+    ] = None
+    inputs: Annotated[
+        Items | None, Meta(description="What the step used: references or definitions.")
+    ] = None
+    outputs: Annotated[
+        Items | None, Meta(description="What the step made: definitions, or URIs.")
+    ] = None
+    models: Annotated[
+        Annotated[list[ModelEntry], Meta(max_length=MAX_MODELS)] | None,
+        Meta(description="The models that the step used, trained, updated or deployed."),
+    ] = None
+    tags: Annotated[Tags | None, Meta(description="Typed tags of the step by name.")] = None
+    environment: Annotated[
+        Environment | None,
+        Meta(description="Hardware, software and code versions that the step ran with."),
+    ] = None
+
+    @property
+    def says_what(self) -> bool:
+        """Whether the body itself lists inputs, outputs or models, be it none."""
+        return not (self.inputs is None and self.outputs is None and self.models is None)
+
+
+def _needs_uri(document: Definition | ModelEntry) -> None:
+    if document.uri is None and not document.uris and document.digest is None:
+        for name in ("size", "media_type"):
+            if getattr(document, name, None) is not None:
+                raise Refused(f"A {name} is said of bytes: give their uri or digest too.", name)
+
+
+_STRUCTS: dict[str, type[msgspec.Struct]] = {
+    "": Body,
+    "run": Run,
+    "step": Step,
+    "models": ModelEntry,
+    "uris": UriDocument,
+}
+"""The struct read under each field, for the list of fields in a refusal."""
+
+
+# ---- reading -----------------------------------------------------------------------------
+
+
+def parse_body(data: bytes | str) -> Body:
+    """Read and check a body from JSON.
+
+    Raises InvalidInput with the path of what is wrong and a sentence that says what to do, and
+    TooLarge when it is nested too deeply.
+    """
+    try:
+        return _decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from None
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise InvalidInput(f"The body is not JSON: {str(error).rstrip('.')}.") from None
+    except RecursionError:
+        raise TooLarge("The body is nested too deeply.") from None
+
+
+def read_body(document: Any) -> Body:
+    """Read and check a body that is already decoded JSON; raises as `parse_body`."""
+    try:
+        return msgspec.convert(document, Body, dec_hook=_hook)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from None
+    except RecursionError:
+        raise TooLarge("The body is nested too deeply.") from None
+
+
+def _invalid(error: msgspec.ValidationError) -> InvalidInput:
+    refused = refusal(error, _STRUCTS)
+    return InvalidInput(refused.message, path=refused.path or "body")
+
+
+def _read_item(value: Any) -> Item:
+    if isinstance(value, str):
+        return _read_text(value)
+    if not isinstance(value, dict):
+        raise Refused("An entry is a URN, a short id, a URI or an object with a name.")
+    if (reference := _read_receipt(value)) is not None:
+        return reference
+    if "id" in value and value.keys() <= {"id", "name", "version"}:
+        return _read_id(value["id"])
+    if value.keys() == {"uri"}:
+        return _read_uri(value["uri"])
+    return Defined(_read_definition(value))
+
+
+def _read_reference(value: Any) -> Reference:
+    item = _read_item(value)
+    if isinstance(item, Reference):
+        return item
+    raise Refused("Only what is recorded already can stand here: give its id or uri.")
+
+
+def _read_text(text: str) -> Reference:
+    if looks_like_id(text):
+        return IdReference(text)
+    if is_uri(text) and not text.lower().startswith("urn:braid:"):
+        return _read_uri(text)
+    raise Refused(
+        f"{text[:80]!r} is neither an id nor a URI: give a URN (urn:braid:...), a short id "
+        '(3.17), a URI with its scheme (file:///...), or define it with {"name": ...}.'
+    )
+
+
+def _read_id(value: Any) -> Reference:
+    if isinstance(value, str) and looks_like_id(value):
+        return IdReference(value)
+    if isinstance(value, dict):
+        return _read_reference(value)
+    raise Refused("An id is written urn:braid:<uuid>:<number>, or 3.17 for short.", "id")
+
+
+def _read_uri(value: Any) -> Reference:
+    if not isinstance(value, str) or not is_uri(value):
+        raise Refused("A URI begins with its scheme, such as globus:// or https://.", "uri")
+    if len(value) > MAX_URI:
+        raise Refused(f"A URI has at most {MAX_URI} characters.", "uri")
+    return UriReference(tidy_uri(value))
+
+
+def _read_definition(value: dict[Any, Any]) -> Definition:
+    if "name" not in value:
+        raise Refused(
+            "This neither refers to a record nor defines one: give an id or a uri alone to "
+            "refer, or a name to define."
+        )
+    try:
+        return msgspec.convert(value, Definition, dec_hook=_hook)
+    except msgspec.ValidationError as error:
+        raise refusal(error, {**_STRUCTS, "": Definition}) from None
+
+
+def _read_receipt(value: dict[Any, Any]) -> Reference | None:
+    """A receipt, or an action status that holds one; None if it is neither."""
+    if isinstance(value.get("step"), str) and isinstance(value.get("outputs"), list):
+        return _receipt(value)
+    if isinstance(details := value.get("details"), dict) and "status" in value:
+        if isinstance(details.get("step"), str):
+            return _receipt(details)
+        if value["status"] in ("FAILED", "INACTIVE", "ACTIVE"):
+            return Unrecorded()
+        raise Refused("This action status holds no receipt: it is not of a recorded step.")
+    if value and value.keys() <= {"Error", "Cause"}:
+        return Unrecorded()
+    return None
+
+
+def _receipt(value: Mapping[str, Any]) -> ReceiptReference:
+    outputs = _ids(value.get("outputs"), "outputs")
+    entries = value.get("models") or []
+    if not isinstance(entries, list):
+        raise Refused("A receipt lists its models.", "models")
+    models = _ids([e.get("id") if isinstance(e, dict) else e for e in entries], "models")
+    step = _ids([value["step"]], "step")[0]
+    counts = value.get("counts")
+    totals = counts if isinstance(counts, dict) else {}
+    cut = totals.get("outputs", 0) != len(outputs) or totals.get("models", 0) != len(models)
+    return ReceiptReference(step, outputs, models, bool(totals) and cut)
+
+
+def _ids(values: Any, name: str) -> tuple[str, ...]:
+    if values is None:
+        return ()
+    if not isinstance(values, list) or len(values) > MAX_RECEIPT_ITEMS:
+        raise Refused("This is not a receipt as it was given.", name)
+    for place, value in enumerate(values):
+        if not isinstance(value, str) or not looks_like_id(value):
+            raise Refused("A receipt holds ids such as urn:braid:<uuid>:3.", f"{name}[{place}]")
+    return tuple(values)
+
+
+def _read_moment(value: Any) -> Moment:
+    if not isinstance(value, str):
+        raise Refused("A time is text as in RFC 3339, such as 2026-11-22T07:30:00Z.")
+    try:
+        return moment(value)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+
+
+def _word(kind: type[_Word]) -> Callable[[Any], _Word]:
+    def read(value: Any) -> _Word:
+        if value in kind.choices:
+            return kind(value)
+        raise Refused(f"{value!r:.80} is none of {', '.join(kind.choices)}.")
+
+    return read
+
+
+def _read_tags(value: Any) -> Tags:
+    for name in _mapping(value, MAX_TAGS, "Tags"):
+        tag = value[name]
+        if not isinstance(tag, str | int | float):
+            raise Refused("A tag is text, a number, true or false.", name)
+        if isinstance(tag, str):
+            if len(tag) > MAX_TAG_TEXT:
+                raise Refused(f"A tag has at most {MAX_TAG_TEXT} characters.", name)
+        elif not math.isfinite(tag) or (isinstance(tag, int) and abs(tag) > MAX_INTEGER):
+            raise Refused("A number in a tag is finite and has at most 64 bits.", name)
+    return Tags(value)
+
+
+def _read_scores(value: Any) -> Scores:
+    names = _mapping(value, MAX_SCORES, "Scores")
+    return Scores({name: _number(value[name], name) for name in names})
+
+
+def _read_points(value: Any) -> Points:
+    if not isinstance(value, list) or len(value) > MAX_ITEMS:
+        raise Refused(f"Metrics are a list of at most {MAX_ITEMS} points.")
+    return Points([_point(point, place) for place, point in enumerate(value)])
+
+
+def _point(point: Any, place: int) -> dict[str, Any]:
+    if not isinstance(point, dict):
+        raise Refused('A point is an object such as {"epoch": 1, "loss": 0.5}.', f"[{place}]")
+    read: dict[str, Any] = {}
+    for name in _mapping(point, MAX_SCORES, "A point", f"[{place}]"):
+        if name in ("epoch", "step"):
+            if type(point[name]) is not int or not 0 <= point[name] <= MAX_INTEGER:
+                raise Refused(f"The {name} is a whole number, 0 or more.", f"[{place}].{name}")
+            read[name] = point[name]
+        else:
+            read[name] = _number(point[name], f"[{place}].{name}")
+    return read
+
+
+def _mapping(value: Any, most: int, what: str, path: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Refused(f"{what}: give an object of names and values.", path)
+    if len(value) > most:
+        raise Refused(f"{what}: at most {most} names.", path)
+    for name in value:
+        if not isinstance(name, str) or not 1 <= len(name) <= MAX_TAG_NAME:
+            raise Refused(f"{what}: a name has 1 to {MAX_TAG_NAME} characters.", path)
+    return value
+
+
+def _number(value: Any, path: str) -> float:
+    """A number; null stands for one that was not finite, as JSON has none."""
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused("This is a number, or null where it was not finite.", path)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _read_environment(value: Any) -> Environment:
+    if not isinstance(value, dict):
+        raise Refused("The environment is an object.")
+    try:
+        redacted: dict[str, Any] = redact(value)
+    except InvalidInput as error:
+        raise Refused(error.message) from None
+    if len(msgspec.json.encode(redacted)) > MAX_ENVIRONMENT_BYTES:
+        raise Refused(f"The environment has at most {MAX_ENVIRONMENT_BYTES} bytes of JSON.")
+    return Environment(redacted)
+
+
+_READERS: dict[type, Callable[[Any], Any]] = {
+    Item: _read_item,
+    Reference: _read_reference,
+    Moment: _read_moment,
+    Tags: _read_tags,
+    Scores: _read_scores,
+    Points: _read_points,
+    Environment: _read_environment,
+    **{word: _word(word) for word in (StepStatus, RunStatus, KindName, How)},
+}
+
+
+def _hook(kind: type, value: Any) -> Any:
+    return _READERS[kind](value)
+
+
+_decoder = msgspec.json.Decoder(Body, dec_hook=_hook)

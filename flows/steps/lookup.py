@@ -1,0 +1,150 @@
+"""What is recorded already, as far as the caller may see it: the seam to the store."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
+
+from provenance_store.errors import NotFound
+from provenance_store.ids import ShortId, make_id, parse_id, short_id
+from provenance_store.reader import Head, Reader
+
+__all__ = ["Head", "Lookup", "Made", "MemoryLookup", "StoreLookup"]
+
+MAX_MADE = 100_000
+
+
+class Made(NamedTuple):
+    """What a step made: ids of records, and of model versions."""
+
+    outputs: tuple[int, ...]
+    models: tuple[int, ...]
+
+
+class Lookup(ABC):
+    """Answers what a record step needs to know; what the caller may not see is not there."""
+
+    @abstractmethod
+    def resolve(self, reference: str) -> int:
+        """The id of a URN or short id. Raises NotFound."""
+
+    @abstractmethod
+    def find_uri(self, uri: str, *, run_id: str | None = None) -> int | None:
+        """The newest record with that URI, of that run first; None if there is none."""
+
+    @abstractmethod
+    def heads(self, name: str, *, run_id: str | None = None) -> list[Head]:
+        """Versions of models of that name that none revises: of that run first, newest first."""
+
+    @abstractmethod
+    def version(self, record_id: int) -> Head | None:
+        """The model version with that id; None if it is another kind of record."""
+
+    @abstractmethod
+    def made_by(self, step_id: int) -> Made:
+        """What a step made."""
+
+    def note_uri(self, uri: str, record_id: int, *, run_id: str | None = None) -> None:  # noqa: B027
+        """Told of each record that is made; a store finds it by itself once it is written."""
+
+    def note_version(self, head: Head, *, parent: int | None) -> None:  # noqa: B027
+        """Told of each model version that is made."""
+
+    def note_made(self, step_id: int, made: Made) -> None:  # noqa: B027
+        """Told of what each step made."""
+
+
+class StoreLookup(Lookup):
+    """Asks a store on behalf of the reader's viewer: ``StoreLookup(store.reader(viewer))``."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def resolve(self, reference: str) -> int:
+        return self._reader.resolve(reference)
+
+    def find_uri(self, uri: str, *, run_id: str | None = None) -> int | None:
+        return self._reader.find_uri(uri, run_id=run_id)
+
+    def heads(self, name: str, *, run_id: str | None = None) -> list[Head]:
+        return self._reader.heads(name, run_id=run_id)
+
+    def version(self, record_id: int) -> Head | None:
+        document = self._reader.record(short_id(record_id))
+        if "line" not in document:
+            return None
+        line_id = self._reader.resolve(document["line"])
+        about = (document["version"], document["name"], document["run_id"])
+        return Head(record_id, line_id, *about)
+
+    def made_by(self, step_id: int) -> Made:
+        step = short_id(step_id)
+        found = self._reader.lineage(step, direction="down", depth=1, limit=MAX_MADE)
+        made = {link["from"] for link in found["links"] if link["role"] == "generated_by"}
+        nodes = [node for node in found["nodes"] if node["id"] in made and "short_id" in node]
+        ids: dict[bool, list[int]] = {True: [], False: []}
+        for node in nodes:
+            parsed = parse_id(node["short_id"])
+            if isinstance(parsed, ShortId):
+                ids[node["kind"] == "model"].append(make_id(*parsed))
+        return Made(tuple(ids[False]), tuple(ids[True]))
+
+
+class MemoryLookup(Lookup):
+    """Knows what it was told, and asks `behind` for the rest.
+
+    The in-memory twin for tests; over a store's lookup it lets several steps be recorded in one
+    batch and find each other before the batch is written. `resolver` reads references when there
+    is nothing behind, such as `MemorySink.resolve`.
+    """
+
+    def __init__(
+        self, behind: Lookup | None = None, *, resolver: Callable[[str], int] | None = None
+    ) -> None:
+        self._behind = behind
+        self._resolver = resolver
+        self._uris: dict[tuple[str | None, str], int] = {}
+        self._versions: dict[int, Head] = {}
+        self._parents: set[int] = set()
+        self._made: dict[int, Made] = {}
+
+    def resolve(self, reference: str) -> int:
+        if self._behind is not None:
+            return self._behind.resolve(reference)
+        if self._resolver is not None:
+            return self._resolver(reference)
+        raise NotFound(f"There is no record {reference}.")
+
+    def find_uri(self, uri: str, *, run_id: str | None = None) -> int | None:
+        for key in ((run_id, uri), (None, uri)):
+            if (found := self._uris.get(key)) is not None:
+                return found
+        return self._behind.find_uri(uri, run_id=run_id) if self._behind else None
+
+    def heads(self, name: str, *, run_id: str | None = None) -> list[Head]:
+        told = [head for head in reversed(self._versions.values()) if head.name == name]
+        known = self._behind.heads(name, run_id=run_id) if self._behind else []
+        ends = [head for head in (*told, *known) if head.id not in self._parents]
+        return sorted(ends, key=lambda head: head.run_id != run_id)
+
+    def version(self, record_id: int) -> Head | None:
+        if (head := self._versions.get(record_id)) is not None:
+            return head
+        return self._behind.version(record_id) if self._behind else None
+
+    def made_by(self, step_id: int) -> Made:
+        if (made := self._made.get(step_id)) is not None:
+            return made
+        return self._behind.made_by(step_id) if self._behind else Made((), ())
+
+    def note_uri(self, uri: str, record_id: int, *, run_id: str | None = None) -> None:
+        self._uris[run_id, uri] = self._uris[None, uri] = record_id
+
+    def note_version(self, head: Head, *, parent: int | None) -> None:
+        self._versions[head.id] = head
+        if parent is not None:
+            self._parents.add(parent)
+
+    def note_made(self, step_id: int, made: Made) -> None:
+        self._made[step_id] = made

@@ -1,0 +1,173 @@
+"""From model entries to versions: found, begun or carried on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from flows.steps.body import ModelEntry
+from flows.steps.lookup import Head
+from flows.steps.things import Things, uris_of
+from provenance_store.errors import InvalidInput
+from provenance_store.handles import ModelVersion
+from provenance_store.kinds import Kind
+
+__all__ = ["Models"]
+
+FIRST_SEEN = "first_seen_in"
+"""The tag of a version whose history before the named step is not known."""
+LISTED_CHOICES = 5
+
+
+@dataclass(slots=True)
+class _Making:
+    """A version that the step makes."""
+
+    entry: ModelEntry
+    path: str
+    parent: Head | None
+    trained_on: list[int] | None
+    depends_on: list[int]
+
+
+@dataclass(slots=True)
+class Models:
+    """The models of one step: `used` and `deployed` ones, and those it makes."""
+
+    things: Things
+    step_name: str
+    used: list[Head] = field(default_factory=list)
+    deployed: list[Head] = field(default_factory=list)
+    _making: list[_Making] = field(default_factory=list)
+
+    @property
+    def exposed_to(self) -> list[int]:
+        """What the versions in the making were trained on, as far as their entries say."""
+        return [i for making in self._making for i in making.trained_on or ()]
+
+    @property
+    def parents(self) -> list[int]:
+        """The versions that the versions in the making go on from."""
+        return [making.parent.id for making in self._making if making.parent is not None]
+
+    # ---- before the step is recorded -----------------------------------------------------
+
+    def read(self, entries: Sequence[ModelEntry]) -> None:
+        """Find what the entries mean; raises InvalidInput naming the entry."""
+        for place, entry in enumerate(entries):
+            path = f"models[{place}]"
+            if entry.makes_version:
+                self._making.append(self._read_made(entry, path))
+            else:
+                found = self._read_used(entry, path)
+                (self.deployed if entry.how == "deployed" else self.used).extend(found)
+
+    def use(self, names: Iterable[str]) -> None:
+        """Models that an adapter found to be used."""
+        self.read([ModelEntry(name=name) for name in names])
+
+    def _read_used(self, entry: ModelEntry, path: str) -> list[Head]:
+        if entry.id is not None:
+            return self._by_id(entry, path)
+        heads = self._named(entry)
+        if len(heads) > 1:
+            raise self._several(heads, path)
+        return heads or [self._first_seen(entry, path)]
+
+    def _read_made(self, entry: ModelEntry, path: str) -> _Making:
+        things = self.things
+        trained_on = entry.trained_on
+        return _Making(
+            entry,
+            path,
+            self._parent(entry, path),
+            None if trained_on is None else things.used(trained_on, f"{path}.trained_on"),
+            things.references(entry.depends_on, f"{path}.depends_on", models=True),
+        )
+
+    def _parent(self, entry: ModelEntry, path: str) -> Head | None:
+        """The version to go on from; None when a line begins."""
+        if entry.id is not None:
+            heads = self._by_id(entry, path)
+        else:
+            heads = self._named(entry)
+            if entry.how == "trained" and len(heads) != 1:
+                return None
+        if not heads:
+            raise InvalidInput(
+                f"There is no model {entry.name!r} to update; say that it was trained, to begin "
+                "it.",
+                path=path,
+            )
+        if len(heads) > 1:
+            raise self._several(heads, path)
+        return heads[0]
+
+    def _by_id(self, entry: ModelEntry, path: str) -> list[Head]:
+        assert entry.id is not None
+        where = f"{path}.id"
+        heads = []
+        for record_id in self.things.referred(entry.id, where, models=True):
+            if (head := self.things.lookup.version(record_id)) is None:
+                raise InvalidInput("This is not a model; give the id of a version.", path=where)
+            heads.append(head)
+        return heads
+
+    def _named(self, entry: ModelEntry) -> list[Head]:
+        """The newest versions of that name: those of this run when it made any."""
+        run_id = self.things.recorder.run_id
+        heads = self.things.lookup.heads(entry.name or "", run_id=run_id)
+        own = [head for head in heads if run_id is not None and head.run_id == run_id]
+        return own or heads
+
+    def _several(self, heads: Sequence[Head], path: str) -> InvalidInput:
+        urn = self.things.recorder.sink.urn
+        listed = ", ".join(urn(head.id) for head in heads[:LISTED_CHOICES])
+        more = ", ..." if len(heads) > LISTED_CHOICES else ""
+        return InvalidInput(
+            f"{len(heads)} versions are the newest of {heads[0].name[:80]!r}; give the id of one: "
+            f"{listed}{more}",
+            path=path,
+        )
+
+    def _first_seen(self, entry: ModelEntry, path: str) -> Head:
+        recorder, name = self.things.recorder, entry.name or ""
+        tags = {**(entry.tags or {}), FIRST_SEEN: self.step_name}
+        begun = self.things.located(
+            path, lambda: recorder.model(name, uris=uris_of(entry), tags=tags)
+        )
+        return self._noted(begun, None)
+
+    # ---- after the step is recorded ------------------------------------------------------
+
+    def make(self, inputs: Sequence[int]) -> list[Head]:
+        """Make the versions; what does not say what it was trained on was exposed to `inputs`."""
+        return [self._made(making, inputs) for making in self._making]
+
+    def _made(self, making: _Making, inputs: Sequence[int]) -> Head:
+        entry, parent, recorder = making.entry, making.parent, self.things.recorder
+        exposed = inputs if making.trained_on is None else making.trained_on
+
+        def make() -> ModelVersion:
+            how = {
+                "depends_on": making.depends_on,
+                "uris": uris_of(entry),
+                "tags": entry.tags,
+                "hyperparameters": entry.hyperparameters,
+                "metrics": entry.metrics or (),
+                "scores": entry.scores,
+            }
+            if parent is None:
+                return recorder.model(entry.name or "", trained_on=exposed, **how)  # type: ignore[arg-type]
+            before = ModelVersion(
+                parent.id, Kind.MODEL, parent.name, recorder, parent.line_id, parent.version
+            )
+            return recorder.update(before, exposed, **how)  # type: ignore[arg-type]
+
+        return self._noted(self.things.located(making.path, make), parent)
+
+    def _noted(self, made: ModelVersion, parent: Head | None) -> Head:
+        run_id = self.things.recorder.run_id
+        head = Head(made.id, made.line_id, made.version, made.name, run_id)
+        self.things.lookup.note_version(head, parent=None if parent is None else parent.id)
+        return head

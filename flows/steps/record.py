@@ -1,0 +1,173 @@
+"""From a body to records: the step, what it used, and what it made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flows.steps import adapters
+from flows.steps.adapters.base import Action, Derived
+from flows.steps.body import Body, Run
+from flows.steps.lookup import Lookup, Made
+from flows.steps.models import Models
+from flows.steps.outcome import outcome_of
+from flows.steps.receipt import Receipt
+from flows.steps.things import Things
+from provenance_store.handles import StepHandle
+from provenance_store.kinds import Role
+from provenance_store.recorder import Recorder
+from provenance_store.redaction import redact
+from provenance_store.values import Audience, TagValue
+
+__all__ = ["audience_of", "record_step"]
+
+UNRECORDED = "unrecorded_inputs"
+"""The tag of a step: how many of its references were to steps whose recording had failed."""
+
+
+def audience_of(body: Body, audience: Audience) -> Audience:
+    """An action's audience, widened by what the body says of the run: its owner and monitors may
+    read, its managers manage. Make the Recorder for a body with it."""
+    run = body.run
+    owner = (run.run_owner,) if run.run_owner else ()
+    return Audience(
+        audience.owner,
+        readers=(*audience.readers, *owner, *(run.monitor_by or ())),
+        managers=(*audience.managers, *(run.manage_by or ())),
+    )
+
+
+def record_step(
+    recorder: Recorder, lookup: Lookup, body: Body, *, ordinal: int | None = None
+) -> Receipt:
+    """Record one step of a flow run, in one batch; each call is a visit of its own.
+
+    The recorder carries the run, the audience and the environment of the body:
+    ``store.recorder(run_id=body.run.run_id, audience=audience_of(body, ...),
+    environment=body.environment)``. `ordinal` is the step's place in the run, where it is known.
+    Raises InvalidInput with the path of what cannot be recorded; nothing is written then.
+    """
+    with recorder.together():
+        _record_run(recorder, body.run)
+        return _Recording(recorder, lookup, body).record(ordinal)
+
+
+def _record_run(recorder: Recorder, run: Run) -> None:
+    recorder.run(
+        run.run_id,
+        flow_id=run.flow_id or None,
+        flow_title=run.flow_title or None,
+        label=run.label or None,
+        status=None if run.status is None else str(run.status),
+        run_owner=run.run_owner or None,
+        start_time=run.start_time,
+        completion_time=run.completion_time,
+        audience=recorder.audience,
+        tags=run.tags or (),
+    )
+
+
+class _Recording:
+    """One step being recorded."""
+
+    def __init__(self, recorder: Recorder, lookup: Lookup, body: Body) -> None:
+        self.recorder = recorder
+        self.body = body
+        self.outcome = outcome_of(body)
+        self.parameters = redact(body.parameters)
+        self.result = redact(body.result)
+        self.things = Things(recorder, lookup)
+        self.models = Models(self.things, body.step.name)
+        self.lookup = lookup
+
+    def record(self, ordinal: int | None) -> Receipt:
+        derived = Derived() if self.body.says_what else self._derive()
+        inputs = self._inputs(derived)
+        self._read_models(derived)
+        step = self._step(inputs, derived, ordinal)
+        outputs = self._outputs(derived, inputs)
+        made = self.models.make(inputs)
+        self.recorder.generated(step, [*outputs, *(head.id for head in made)])
+        self._finish(step)
+        self._note(step, outputs, [head.id for head in made])
+        heads = (*self.models.used, *self.models.deployed, *made)
+        used = dict.fromkeys((*inputs, *self.models.exposed_to))
+        return Receipt(step.id, tuple(used), tuple(outputs), heads, self.recorder.sink.urn)
+
+    def _derive(self) -> Derived:
+        step = self.body.step
+        action = Action(
+            step.name,
+            step.action_url,
+            self.parameters,
+            self.result,
+            self.outcome.succeeded,
+            step.type in (None, "Action"),
+        )
+        return adapters.derive(action)
+
+    def _inputs(self, derived: Derived) -> list[int]:
+        if self.body.inputs is not None:
+            return self.things.used(self.body.inputs, "inputs")
+        return [self.things.derived_input(thing) for thing in derived.inputs]
+
+    def _read_models(self, derived: Derived) -> None:
+        self.models.read(self.body.models or ())
+        self.models.use(derived.models)
+
+    def _step(self, inputs: list[int], derived: Derived, ordinal: int | None) -> StepHandle:
+        step, models = self.body.step, self.models
+        handle = self.recorder.step(
+            step.name,
+            inputs=dict.fromkeys((*inputs, *models.exposed_to)),
+            models=[*(head.id for head in models.used), *models.parents],
+            informed_by=self.things.steps,
+            parameters=self.parameters,
+            tags=self._tags(derived),
+            type=step.type or "Action",
+            action_url=step.action_url or None,
+            action_id=self.outcome.action_id,
+            run_as=step.run_as or None,
+            definition_digest=step.definition_digest or None,
+            ordinal=ordinal,
+            started_at=self.outcome.started_at,
+        )
+        if models.deployed:
+            deployed = [head.id for head in models.deployed]
+            self.recorder.used(handle, deployed, Role.DEPLOYED)
+        return handle
+
+    def _tags(self, derived: Derived) -> dict[str, TagValue]:
+        tags: dict[str, TagValue] = dict(derived.tags)
+        if self.body.step.comment:
+            tags["comment"] = self.body.step.comment
+        if self.body.run.username:
+            tags["username"] = self.body.run.username
+        if self.things.unrecorded:
+            tags[UNRECORDED] = self.things.unrecorded
+        return tags | (self.body.tags or {})
+
+    def _outputs(self, derived: Derived, inputs: list[int]) -> list[int]:
+        name = self.body.step.name
+        if self.body.outputs is not None:
+            return [
+                self.things.made(item, f"outputs[{place}]", f"{name} output {place + 1}")
+                for place, item in enumerate(self.body.outputs)
+            ]
+        return [
+            self.things.derived(thing, dict.fromkeys(inputs[i] for i in thing.derived_from))
+            for thing in derived.outputs
+        ]
+
+    def _finish(self, step: StepHandle) -> None:
+        outcome, error = self.outcome, self.body.error
+        if outcome.ended:
+            end = outcome.completed_at
+            step.finish(outcome.status, completed_at=end, result=self.result, error=error)
+            return
+        for name, document in (("result", self.result), ("error", error)):
+            if document is not None:
+                self.recorder.payload(step, name, document)
+
+    def _note(self, step: StepHandle, outputs: list[int], versions: Iterable[int]) -> None:
+        self.things.note()
+        self.lookup.note_made(step.id, Made(tuple(outputs), tuple(versions)))

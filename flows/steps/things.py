@@ -1,0 +1,212 @@
+"""From references, definitions and derived things to records: found again, or made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from flows.steps.adapters.base import Thing
+from flows.steps.body import (
+    Defined,
+    Definition,
+    IdReference,
+    Item,
+    ModelEntry,
+    ReceiptReference,
+    Reference,
+    UriDocument,
+    UriReference,
+)
+from flows.steps.lookup import Lookup
+from flows.steps.refusals import within
+from flows.steps.uris import name_of_uri, tidy_uri
+from provenance_store.errors import InvalidInput, NotFound
+from provenance_store.handles import Record
+from provenance_store.recorder import Recorder
+from provenance_store.values import Uri
+
+__all__ = ["Things", "uris_of"]
+
+T = TypeVar("T")
+
+
+class Things:
+    """The records that one step mentions. A URI stands for one record, however often it comes."""
+
+    def __init__(self, recorder: Recorder, lookup: Lookup) -> None:
+        self.recorder = recorder
+        self.lookup = lookup
+        self.unrecorded = 0
+        """How many references were to steps whose recording had failed."""
+        self.steps: list[int] = []
+        """Steps whose receipts named nothing that they made."""
+        self._by_uri: dict[str, int] = {}
+
+    # ---- what exists ---------------------------------------------------------------------
+
+    def resolve(self, reference: str, path: str) -> int:
+        """The id of a URN or short id; raises InvalidInput when the caller knows no such."""
+        try:
+            return self.lookup.resolve(reference)
+        except NotFound:
+            raise InvalidInput(
+                f"There is no record {reference} that you may see; check the id.", path=path
+            ) from None
+        except InvalidInput as error:
+            raise within(error, path) from None
+
+    def referred(self, reference: Reference, path: str, *, models: bool = False) -> list[int]:
+        """What a reference means. Of a receipt: the outputs, or the model versions when there
+        are none or `models` are asked for."""
+        if isinstance(reference, IdReference):
+            return [self.resolve(reference.id, path)]
+        if isinstance(reference, UriReference):
+            return [self.at(reference.uri, path)]
+        if isinstance(reference, ReceiptReference):
+            return self._of_receipt(reference, path, models)
+        self.unrecorded += 1
+        return []
+
+    def _of_receipt(self, receipt: ReceiptReference, path: str, models: bool) -> list[int]:
+        step_id = self.resolve(receipt.step, path)
+        if receipt.cut:
+            made = self.lookup.made_by(step_id)
+            outputs, versions = list(made.outputs), list(made.models)
+        else:
+            outputs = [self.resolve(urn, path) for urn in receipt.outputs]
+            versions = [self.resolve(urn, path) for urn in receipt.models]
+        found = versions if models else outputs or versions
+        if not found and not models:
+            self.steps.append(step_id)
+        return found
+
+    def known(self, uri: str) -> int | None:
+        """The record at a URI, if there is one: of this step, of this run, or the newest."""
+        if (found := self._by_uri.get(uri)) is None:
+            found = self.lookup.find_uri(uri, run_id=self.recorder.run_id)
+        return found
+
+    def at(self, uri: str, path: str) -> int:
+        """The record at a URI, made if there is none."""
+        if (found := self.known(uri)) is None:
+            found = self._make(path, self.recorder.data, name_of_uri(uri), uris=[uri])
+        self._by_uri[uri] = found
+        return found
+
+    # ---- what is used --------------------------------------------------------------------
+
+    def used(self, items: Iterable[Item], path: str) -> list[int]:
+        """The records that are used, each once, in order."""
+        ids: dict[int, None] = {}
+        for place, item in enumerate(items):
+            where = f"{path}[{place}]"
+            if isinstance(item, Defined):
+                ids[self._defined_input(item.definition, where)] = None
+            elif isinstance(item, Reference):
+                ids.update(dict.fromkeys(self.referred(item, where)))
+        return list(ids)
+
+    def references(
+        self, references: Iterable[Reference] | None, path: str, *, models: bool = False
+    ) -> list[int]:
+        """The records that something depends on."""
+        found = (
+            self.referred(reference, f"{path}[{place}]", models=models)
+            for place, reference in enumerate(references or ())
+        )
+        return list(dict.fromkeys(record_id for ids in found for record_id in ids))
+
+    def _defined_input(self, definition: Definition, path: str) -> int:
+        """An input described by the step that uses it.
+
+        What is known at its URI is what it derives from, so that the lineage goes on.
+        """
+        uris = uris_of(definition)
+        known = (self.known(uri.uri) for uri in uris)
+        return self.define(definition, path, derived_from=[k for k in known if k is not None])
+
+    def derived_input(self, thing: Thing) -> int:
+        """An input that an adapter found: the record at its URI, made if there is none."""
+        for uri in thing.uris:
+            if (found := self.known(uri.uri)) is not None:
+                return found
+        return self.derived(thing, ())
+
+    # ---- what is made --------------------------------------------------------------------
+
+    def made(self, item: Item, path: str, name: str) -> int:
+        """An output: always a new record. A reference becomes one that derives from what it
+        names; `name` is for those without any."""
+        if isinstance(item, Defined):
+            return self.define(item.definition, path)
+        if isinstance(item, UriReference):
+            made = self._make(path, self.recorder.data, name_of_uri(item.uri), uris=[item.uri])
+            self._by_uri[item.uri] = made
+            return made
+        sources = self.referred(item, path) if isinstance(item, Reference) else []
+        return self._make(path, self.recorder.data, name, depends_on=sources)
+
+    def define(self, definition: Definition, path: str, *, derived_from: Iterable[int] = ()) -> int:
+        """A new record as defined."""
+        uris = uris_of(definition)
+        depends = self.references(definition.depends_on, f"{path}.depends_on")
+        make: Callable[..., Record] = getattr(self.recorder, str(definition.kind or "data"))
+        made = self._make(
+            path,
+            make,
+            definition.name,
+            depends_on=[*derived_from, *depends],
+            uris=uris,
+            tags=definition.tags,
+        )
+        self._by_uri.update((uri.uri, made) for uri in uris)
+        return made
+
+    def derived(self, thing: Thing, depends_on: Iterable[int]) -> int:
+        """A new record as an adapter describes it."""
+        make: Callable[..., Record] = getattr(self.recorder, thing.kind)
+        made = make(thing.name, depends_on=depends_on, uris=thing.uris, tags=thing.tags)
+        if thing.value is not None:
+            self.recorder.payload(made, "value", thing.value)
+        self._by_uri.update((uri.uri, made.id) for uri in thing.uris)
+        return made.id
+
+    def note(self) -> None:
+        """Tell the lookup where the records of this step are."""
+        for uri, record_id in self._by_uri.items():
+            self.lookup.note_uri(uri, record_id, run_id=self.recorder.run_id)
+
+    def _make(self, path: str, make: Callable[..., Record], name: str, **how: Any) -> int:
+        return self.located(path, lambda: make(name, **how)).id
+
+    @staticmethod
+    def located(path: str, act: Callable[[], T]) -> T:
+        """The act's result; what it refuses is said of that place in the body."""
+        try:
+            return act()
+        except InvalidInput as error:
+            raise within(error, path) from None
+
+
+def uris_of(document: Definition | ModelEntry) -> list[Uri]:
+    """The URIs of a definition, in the spelling that is stored.
+
+    Digest, size and media type said of the whole hold for each URI that does not say its own;
+    a digest without a URI makes a URI that names the bytes, ``hash://sha256/<hex>``.
+    """
+    size, digest = document.size, document.digest
+    media = document.media_type if isinstance(document, Definition) else None
+    given = [*(document.uris or ()), *([document.uri] if document.uri is not None else ())]
+    if not given and digest is not None:
+        return [Uri(f"hash://{digest.replace(':', '/').lower()}", size, digest, media)]
+    return [
+        Uri(
+            tidy_uri(place.uri),
+            size if place.size is None else place.size,
+            place.digest or digest,
+            place.media_type or media,
+        )
+        if isinstance(place, UriDocument)
+        else Uri(tidy_uri(place), size, digest, media)
+        for place in given
+    ]

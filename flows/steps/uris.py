@@ -1,0 +1,68 @@
+"""URIs of what Globus moves and runs, in one spelling, so that the same thing is the same URI."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
+
+from provenance_store.redaction import REDACTED, is_secret_key
+
+__all__ = ["globus_uri", "is_uri", "name_of_uri", "tidy_uri"]
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[^\s\x00-\x1f]")
+_SAFE = "/~!$&'()*+,;=:@"
+_SIGNATURES = frozenset({"sig", "signature", "x-amz-signature", "x-goog-signature"})
+
+
+def is_uri(text: str) -> bool:
+    """Whether a text begins with a scheme, as URIs do and names and paths do not."""
+    return _SCHEME.match(text) is not None
+
+
+def globus_uri(collection: str, path: str) -> str:
+    """``globus://<collection id>/<path>``.
+
+    A path that does not begin with a slash is relative to the collection's home, ``/~/``.
+    Repeated and trailing slashes go, so a folder has one URI however it is written.
+    """
+    absolute = path if path.startswith("/") else f"/~/{path}"
+    parts = [part for part in absolute.split("/") if part]
+    return f"globus://{quote(collection.lower(), safe='')}/{quote('/'.join(parts), safe=_SAFE)}"
+
+
+def tidy_uri(uri: str) -> str:
+    """The URI in the spelling that is stored: globus URIs as `globus_uri` makes them, and
+    passwords and signatures replaced by ``[redacted]``."""
+    if uri[:9].lower() == "globus://":
+        collection, _, path = uri[9:].partition("/")
+        return globus_uri(unquote(collection), "/" + unquote(path))
+    if "@" not in uri and "?" not in uri:
+        return uri
+    return _without_secrets(uri)
+
+
+def _without_secrets(uri: str) -> str:
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return uri
+    user, at, host = parts.netloc.rpartition("@")
+    name, colon, _password = user.partition(":")
+    netloc = f"{name}:{REDACTED}@{host}" if colon else f"{user}{at}{host}"
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    if not any(_is_secret(key) for key, _ in pairs):
+        return urlunsplit(parts._replace(netloc=netloc)) if colon else uri
+    query = "&".join(f"{quote(k)}={REDACTED if _is_secret(k) else quote(v)}" for k, v in pairs)
+    return urlunsplit(parts._replace(netloc=netloc, query=query))
+
+
+def _is_secret(key: str) -> bool:
+    return key.lower() in _SIGNATURES or is_secret_key(key)
+
+
+def name_of_uri(uri: str) -> str:
+    """A name for what a URI points to: the last part of its path, else the URI itself."""
+    path = uri.split("?", 1)[0].split("#", 1)[0].rstrip("/")
+    last = path.rpartition("/")[2] if "://" in path else path
+    has_path = "/" in path.partition("://")[2]
+    return (unquote(last, errors="replace") if last and has_path else uri)[:1024]
