@@ -20,11 +20,10 @@ from flows.definition.options import (
     WholeState,
 )
 from flows.definition.paths import join
-from flows.definition.plan import RECORDED_TYPES
 from flows.definition.problems import Severity
 from flows.definition.record_state import RECEIPTS, Provider, RecordStates
 from flows.definition.strip import strip
-from flows.definition.survey import reads, result_place
+from flows.definition.survey import RECORDED_TYPES, after_recorded, reads, result_place
 from flows.definition.urls import url_problem
 from flows.definition.validate import validate
 from flows.definition.weave import Weaver
@@ -55,7 +54,18 @@ def instrument(
     notes = _check_whole_state(original, options)
     provider = Provider(provider_url, provider_scope, options.run_as, options.wait_seconds)
     weaver = Weaver(original, RecordStates(provider, definition_digest(original)), options)
-    return Instrumented(weaver.weave(), (*notes, *weaver.notes))
+    return Instrumented(weaver.weave(), (_consent(provider), *notes, *weaver.notes))
+
+
+def _consent(provider: Provider) -> Note:
+    if provider.run_as == "User":
+        message = "whoever runs the flow is asked once more for consent, to the record states too."
+    else:
+        message = (
+            f"record states run as {provider.run_as}: who ran the flow is then known from the "
+            "flow's own word only, not from a token."
+        )
+    return Note("$", message)
 
 
 def _check_provider(url: str) -> None:
@@ -89,7 +99,14 @@ def _check_result_paths(definition: Mapping[str, Any], options: Options) -> None
 
 
 def _check_whole_state(definition: Mapping[str, Any], options: Options) -> list[Note]:
-    found = dict.fromkeys(read.path for read in reads(definition) if read.sees_all(RECEIPTS))
+    after, states = after_recorded(definition), definition["States"]
+    found = dict.fromkeys(
+        read.path
+        for read in reads(definition)
+        if read.sees_all(RECEIPTS)
+        # The first step cannot see a receipt, unless inputs are kept aside in front of it.
+        and (read.state in after or _may_be_captured(states[read.state]))
+    )
     if found and options.on_whole_state is WholeState.REFUSE:
         raise InvalidInput(
             f"the whole of the run's state is read here, which would then hold the receipts in "
@@ -100,6 +117,10 @@ def _check_whole_state(definition: Mapping[str, Any], options: Options) -> list[
         Note(path, f"reads the whole of the run's state and will see {RECEIPTS!r} in it.")
         for path in found
     ]
+
+
+def _may_be_captured(state: Mapping[str, Any]) -> bool:
+    return state["Type"] in RECORDED_TYPES and "Parameters" in state
 
 
 def _listed(names: list[str]) -> str:

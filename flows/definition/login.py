@@ -32,9 +32,10 @@ def flows_client(app: GlobusApp) -> globus_sdk.FlowsClient:
     With a UserApp the person is asked to log in when there is no token yet. The service's
     address follows GLOBUS_SDK_SERVICE_URL_FLOWS, read when the client is made.
     """
-    scopes = globus_sdk.FlowsClient.scopes
+    known = globus_sdk.FlowsClient.scopes
+    scopes = [globus_sdk.Scope(known.manage_flows), globus_sdk.Scope(known.view_flows)]
     with told_plainly():
-        return globus_sdk.FlowsClient(app=app, app_scopes=[scopes.manage_flows, scopes.view_flows])
+        return globus_sdk.FlowsClient(app=app, app_scopes=scopes)
 
 
 @contextmanager

@@ -16,12 +16,9 @@ from flows.definition.names import Names, slug_of
 from flows.definition.options import MissingResultPath, Note, Options
 from flows.definition.paths import join
 from flows.definition.record_state import RECEIPTS, State
-from flows.definition.survey import may_not_be_object, reads, result_place, written
+from flows.definition.survey import RECORDED_TYPES, may_not_be_object, reads, result_place, written
 
-__all__ = ["RECORDED_TYPES", "Plan", "Planner"]
-
-RECORDED_TYPES = frozenset({"Action", "CreateWebInput", "AwaitWebInput"})
-"""The states that ask somebody to do something; all others are told by the run's log."""
+__all__ = ["Plan", "Planner"]
 
 _CALL_FAILURES = frozenset({"ActionUnableToRun", "ActionTimeout", "ActionFailedException"})
 

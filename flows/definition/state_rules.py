@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from flows.definition.choice_rules import check_choices
+from flows.definition.handler_rules import check_handler, check_scope, check_url
 from flows.definition.parameter_rules import check_parameters, check_static_result
 from flows.definition.paths import join
-from flows.definition.problems import Problems, Severity
+from flows.definition.problems import Problems
 from flows.definition.rules import (
     CATCH_KEYS,
     ELSEWHERE,
@@ -19,7 +18,6 @@ from flows.definition.rules import (
     STATES,
     StateRules,
 )
-from flows.definition.urls import url_problem
 from flows.definition.value_rules import (
     check_path,
     check_result_path,
@@ -32,7 +30,6 @@ from flows.definition.web_input_rules import check_web_input
 __all__ = ["check_state"]
 
 _LONGEST_WAIT = 31_536_000
-_HANDLE = re.compile(r"urn:globus:flows:handle:globus:[\w-]+\.[\w.-]+", re.ASCII)
 _States = Mapping[str, Any]
 
 
@@ -121,61 +118,6 @@ def _check_end(problems: Problems, path: str, value: Any, states: _States) -> No
         problems.error(path, "End is not true", "write End: true, or leave it out and give Next")
 
 
-def _check_url(problems: Problems, path: str, value: Any, states: _States) -> None:
-    if not check_text(problems, path, value, "the URL of an action"):
-        return
-    problem = url_problem(value)
-    if problem is not None:
-        report = problems.error if problem.severity is Severity.ERROR else problems.warn
-        report(path, problem.message, problem.advice)
-
-
-def _check_scope(problems: Problems, path: str, value: Any, states: _States) -> None:
-    check_text(problems, path, value, "a scope string")
-
-
-def _check_handler(problems: Problems, path: str, value: Any, states: _States) -> None:
-    if isinstance(value, str):
-        if not _HANDLE.fullmatch(value):
-            advice = "write urn:globus:flows:handle:globus:SERVICE.ROUTE, or an object"
-            problems.error(path, f"{value[:100]!r} is not a handle", advice)
-        return
-    if not isinstance(value, dict):
-        problems.error(path, "the Handler is not an object", 'give {"Type": …} or a handle')
-        return
-    if value.get("Type") == "ActionProvider":
-        _check_handler_keys(problems, path, value, "Url", ("Type", "Url", "Scope"))
-        if "Url" in value:
-            _check_url(problems, join(path, "Url"), value["Url"], states)
-        if "Scope" in value:
-            _check_scope(problems, join(path, "Scope"), value["Scope"], states)
-    elif value.get("Type") == "RegisteredAPI":
-        _check_handler_keys(problems, path, value, "Id", ("Type", "Id"))
-        if "Id" in value and not _is_uuid(value["Id"]):
-            advice = "give the id that the registration returned"
-            problems.error(join(path, "Id"), "the Id is not a UUID", advice)
-    else:
-        advice = 'use "ActionProvider" or "RegisteredAPI"'
-        problems.error(path, f"the Handler's Type is {value.get('Type')!r}", advice)
-
-
-def _check_handler_keys(
-    problems: Problems, path: str, value: Mapping[str, Any], needed: str, keys: tuple[str, ...]
-) -> None:
-    if needed not in value:
-        problems.error(path, f"{needed} is missing", f"add {needed}")
-    for key in value:
-        if key not in keys:
-            check_unknown_key(problems, join(path, key), key, keys, f"{value['Type']} handlers")
-
-
-def _is_uuid(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and bool(uuid.UUID(value))
-    except ValueError:
-        return False
-
-
 def _check_number(*, most: int | None, least: int, what: str) -> Callable[..., None]:
     def check(problems: Problems, path: str, value: Any, states: _States) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
@@ -255,8 +197,8 @@ def _check_result(problems: Problems, path: str, value: Any, states: _States) ->
 
 
 _CHECKS: dict[str, Callable[[Problems, str, Any, _States], None]] = {
-    "ActionScope": _check_scope,
-    "ActionUrl": _check_url,
+    "ActionScope": _stateless(check_scope),
+    "ActionUrl": _stateless(check_url),
     "Catch": _check_catch,
     "Cause": _check_text("the cause", empty=True),
     "CausePath": _stateless(check_path),
@@ -268,7 +210,7 @@ _CHECKS: dict[str, Callable[[Problems, str, Any, _States], None]] = {
     "ErrorEquals": _check_errors,
     "ErrorPath": _stateless(check_path),
     "ExceptionOnActionFailure": _check_flag,
-    "Handler": _check_handler,
+    "Handler": _stateless(check_handler),
     "InputPath": _stateless(check_path),
     "Next": _check_next,
     "Parameters": _stateless(check_parameters),

@@ -11,16 +11,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flows.definition.expressions import ExpressionSyntaxError, parse_expression
-from flows.definition.graph import edges_of
+from flows.definition.graph import edges_of, reachable
 from flows.definition.paths import Any as AnyMember
 from flows.definition.paths import PathSyntaxError, Segment, join, parse_path
+
+_Found = tuple[str, tuple[Segment, ...]]
 
 __all__ = ["Read", "is_identity", "may_not_be_object", "reads", "result_place", "written"]
 
 
-class Read(NamedTuple):
-    """One reference: where it is written, and which place in the run's state it names."""
+RECORDED_TYPES = frozenset({"Action", "CreateWebInput", "AwaitWebInput"})
+"""The states that ask somebody to do something; all others are told by the run's log."""
 
+
+class Read(NamedTuple):
+    """One reference: the state that makes it, where it is written, and which place it names."""
+
+    state: str
     path: str
     segments: tuple[Segment, ...]
 
@@ -38,12 +45,12 @@ def reads(definition: Mapping[str, Any]) -> Iterator[Read]:
     for name, state in definition["States"].items():
         path = join("$.States", name)
         if is_copy_of_all(state):
-            yield Read(path, ())
+            yield Read(name, path, ())
         if not is_identity(state):
-            yield from _reads_in(state, path)
+            yield from (Read(name, *found) for found in _reads_in(state, path))
 
 
-def _reads_in(value: Any, path: str) -> Iterator[Read]:
+def _reads_in(value: Any, path: str) -> Iterator[_Found]:
     if isinstance(value, list):
         for number, item in enumerate(value):
             yield from _reads_in(item, join(path, number))
@@ -57,18 +64,18 @@ def _reads_in(value: Any, path: str) -> Iterator[Read]:
                 yield from _read_of_path(item, join(path, key))
 
 
-def _reads_of_expression(text: str, path: str) -> Iterator[Read]:
+def _reads_of_expression(text: str, path: str) -> Iterator[_Found]:
     try:
         references = parse_expression(text).references
     except ExpressionSyntaxError:
         return
     for reference in references:
-        yield Read(path, reference.segments)
+        yield path, reference.segments
 
 
-def _read_of_path(text: str, path: str) -> Iterator[Read]:
+def _read_of_path(text: str, path: str) -> Iterator[_Found]:
     try:
-        yield Read(path, parse_path(text).segments)
+        yield path, parse_path(text).segments
     except PathSyntaxError:
         return
 
@@ -103,6 +110,15 @@ def _passes_all(state: Mapping[str, Any]) -> bool:
         and "Result" not in state
         and state.get("InputPath", "$") == "$"
     )
+
+
+def after_recorded(definition: Mapping[str, Any]) -> set[str]:
+    """The states that a run can get to after a recorded step: receipts are in the state there."""
+    states = definition["States"]
+    starts = (name for name, state in states.items() if state["Type"] in RECORDED_TYPES)
+    targets = {edge.target for name in starts for edge in edges_of(name, states[name])}
+    reached = (reachable({"StartAt": target, "States": states}) for target in targets)
+    return set().union(*reached)
 
 
 def may_not_be_object(definition: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:

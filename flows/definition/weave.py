@@ -14,10 +14,10 @@ from flows.definition.graph import retarget
 from flows.definition.marker import Kind, Marker
 from flows.definition.options import Note, Options, ResultDetail
 from flows.definition.paths import parse_path, simple_prefix
-from flows.definition.plan import RECORDED_TYPES, Plan, Planner
+from flows.definition.plan import Plan, Planner
 from flows.definition.record_state import RecordStates, State
 from flows.definition.secrets import any_secret
-from flows.definition.survey import result_place
+from flows.definition.survey import RECORDED_TYPES, result_place
 
 __all__ = ["Weaver"]
 
