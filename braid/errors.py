@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 
 import click
@@ -21,7 +22,10 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (BaseException, SAID_NO),
 )
 """The first row that fits decides. Everything not listed is a "no" (1), and so is what a document
-holds, as opposed to what an option says: its path begins with ``$``."""
+holds, as opposed to what an option says: see PLACE_IN_A_FILE."""
+
+PLACE_IN_A_FILE = re.compile(r"(^|: )(\$|line )")
+"""The path of a problem inside a document: ``$.States.A`` or ``flow.json: line 3 column 5``."""
 
 GLOBUS_API_ERROR = "globus_sdk.exc.api.GlobusAPIError"
 GLOBUS_NETWORK_ERROR = "globus_sdk.exc.convert.NetworkError"
@@ -44,7 +48,7 @@ def report(error: BaseException) -> int:
 
 def exit_code(error: BaseException) -> int:
     """1 for a "no", 2 for a call that was wrong."""
-    if isinstance(error, InvalidInput) and error.path.startswith("$"):
+    if isinstance(error, InvalidInput) and PLACE_IN_A_FILE.search(error.path):
         return SAID_NO
     return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
 

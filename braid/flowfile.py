@@ -1,4 +1,4 @@
-"""Reading and writing the JSON files that the `braid flow` commands work on."""
+"""Reading and writing the files that the `braid flow` commands work on."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-__all__ = ["definition_argument", "json_file", "read_json", "write_json", "written"]
+if TYPE_CHECKING:
+    from flows.definition.load import Document
+
+__all__ = ["JsonFile", "definition_argument", "read_definition", "write_definition", "written"]
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
-json_file = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
-"""An option's type: a file that is there, or ``-`` for standard input."""
+_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
-definition_argument = click.argument("flow", metavar="FLOW.json", type=json_file)
-"""The flow definition; the command gets its path as ``flow``."""
+definition_argument = click.argument("flow", metavar="FLOW.json", type=_FILE)
+"""The flow definition, ``-`` for standard input; the command gets its path as ``flow``."""
 
 written = click.option(
     "-o",
@@ -30,25 +32,43 @@ written = click.option(
 """Where a definition is written; the command gets its path as ``output``."""
 
 
-def read_json(path: Path) -> Any:
-    """The JSON value in a file, or on standard input for ``-``.
+class JsonFile(click.ParamType[Any]):
+    """A file that holds a JSON object, ``-`` for standard input; the command gets the object."""
 
-    Raises InvalidInput for what is not JSON, and for an object that has a key twice, of which JSON
-    parsers silently drop the first.
+    name = "FILE.json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, dict):
+            return value
+        from flows.definition.load import parse_document
+
+        path = _FILE.convert(value, param, ctx)
+        if not isinstance(path, Path):
+            self.fail(f"{value!r} is not a file.", param, ctx)
+        data = _read(path)
+        # For its strictness only: a member "definition" is nothing special in an input.
+        parse_document(data, name=str(path))
+        return json.loads(data)
+
+
+def read_definition(path: Path) -> Document:
+    """The definition in a file, or on standard input for ``-``, and its input schema if the file
+    holds both. Raises InvalidInput for what is not strictly JSON."""
+    from flows.definition.load import load_document, parse_document
+
+    if str(path) == "-":
+        return parse_document(_read(path), name="standard input")
+    return load_document(path)
+
+
+def write_definition(path: Path, definition: dict[str, Any], like: Document) -> None:
+    """Write a definition, indented, keys in their own order.
+
+    What came with its input schema is written with it again.
     """
-    from provenance_store.errors import InvalidInput
-
-    text = sys.stdin.read() if str(path) == "-" else _text_of(path)
-    try:
-        return json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_refuse)
-    except RecursionError:
-        raise InvalidInput(f"{path} is nested too deeply.", path="$") from None
-    except ValueError as error:
-        raise InvalidInput(f"{path} is not JSON: {error}.", path="$") from None
-
-
-def write_json(path: Path, document: Any) -> None:
-    """Write a document, indented, keys in their own order, with a newline at the end."""
+    document: dict[str, Any] = definition
+    if like.input_schema is not None:
+        document = {"definition": definition, "input_schema": like.input_schema}
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     if str(path) == "-":
         click.echo(text, nl=False)
@@ -56,18 +76,5 @@ def write_json(path: Path, document: Any) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _text_of(path: Path) -> str:
-    return path.read_text(encoding="utf-8-sig")
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"an object has the key {twice!r} twice")
-    return found
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not a JSON number")
+def _read(path: Path) -> bytes:
+    return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from braid.flowfile import definition_argument, read_json, write_json, written
+from braid.flowfile import definition_argument, read_definition, write_definition, written
 
 __all__ = ["command"]
 
@@ -81,13 +81,14 @@ def command(
     """
     from flows.definition.instrument import instrument
 
+    document = read_definition(flow)
     done = instrument(
-        read_json(flow),
+        document.definition,
         provider_url=provider_url or _default_url(),
         provider_scope=provider_scope,
         options=_options(**choices),
     )
-    write_json(output, done.definition)
+    write_definition(output, done.definition, document)
     for note in done.notes:
         click.echo(f"note: {note.path}: {note.message}", err=True)
 

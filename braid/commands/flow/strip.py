@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from braid.flowfile import definition_argument, read_json, write_json, written
+from braid.flowfile import definition_argument, read_definition, write_definition, written
 
 __all__ = ["command"]
 
@@ -22,4 +22,5 @@ def command(*, flow: Path, output: Path) -> None:
     """
     from flows.definition.strip import strip
 
-    write_json(output, strip(read_json(flow)))
+    document = read_definition(flow)
+    write_definition(output, strip(document.definition), document)

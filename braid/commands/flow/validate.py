@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from braid.errors import SAID_NO
-from braid.flowfile import definition_argument, read_json
+from braid.flowfile import definition_argument, read_definition
 from braid.options import displays
 from braid.output import Display, Field
 
@@ -37,7 +37,7 @@ def command(context: click.Context, /, *, flow: Path, strict: bool, display: Dis
     from flows.definition.problems import Severity
     from flows.definition.validate import validate
 
-    problems = validate(read_json(flow))
+    problems = validate(read_definition(flow).definition)
     found = [_document(dataclasses.asdict(problem)) for problem in problems]
     if display.format == "text":
         lines = [f"{p['severity']}: {p['path']}: {p['message']}; {p['advice']}" for p in found]

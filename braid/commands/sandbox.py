@@ -1,0 +1,77 @@
+"""`braid sandbox`"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from flows.sandbox import Sandbox
+
+__all__ = ["command"]
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8090,
+    show_default=True,
+    help="Port on 127.0.0.1; 0 takes any free one.",
+)
+@click.option(
+    "--collection",
+    "collections",
+    multiple=True,
+    type=(str, FOLDER),
+    metavar="ID FOLDER",
+    help="Make a folder a collection with this id. May be repeated.",
+)
+@click.option(
+    "--time-scale",
+    type=click.FloatRange(0, 1000),
+    default=0.01,
+    show_default=True,
+    help="How many real seconds each second of waiting takes.",
+)
+def command(*, port: int, collections: tuple[tuple[str, Path], ...], time_scale: float) -> None:
+    """Serve a local stand-in for Globus Auth, Groups and Flows.
+
+    Prints the environment variables that point globus-sdk, `braid serve` and `braid flow deploy`
+    to it, with clients that exist in the sandbox only, and serves until it is stopped. Everything
+    is kept in memory.
+    """
+    from flows.sandbox import Sandbox
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with Sandbox(port=port, time_scale=time_scale) as sandbox:
+        for collection_id, folder in collections:
+            sandbox.collection(collection_id, folder, collection_id=collection_id)
+        for name, value in _environ(sandbox).items():
+            click.echo(f"export {name}={shlex.quote(value)}")
+        sys.stdout.flush()
+        click.echo(f"braid: the sandbox is at {sandbox.url}; Ctrl-C stops it.", err=True)
+        stop.wait()
+
+
+def _environ(sandbox: Sandbox) -> dict[str, str]:
+    provider = sandbox.add_client("Braid provider")
+    login = sandbox.add_client("Braid command line")
+    return {
+        **sandbox.environ(),
+        "BRAID_CLIENT_ID": provider.client_id,
+        "BRAID_CLIENT_SECRET": provider.client_secret,
+        "BRAID_SCOPE": sandbox.add_scope(provider, "action_all"),
+        "BRAID_LOGIN_CLIENT_ID": login.client_id,
+        "BRAID_LOGIN_CLIENT_SECRET": login.client_secret,
+    }

@@ -1,0 +1,73 @@
+"""`braid serve`"""
+
+from __future__ import annotations
+
+import click
+
+from braid.options import writes
+from braid.source import Source
+
+__all__ = ["command"]
+
+
+@click.command()
+@writes
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to listen on; 0 takes any free one.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes; more than one is for PostgreSQL.",
+)
+@click.option(
+    "--threads", type=click.IntRange(1, 256), default=8, show_default=True, help="In each process."
+)
+@click.option(
+    "--upgrade/--no-upgrade",
+    default=True,
+    show_default=True,
+    help="Bring the store to the schema of this version first.",
+)
+def command(
+    *, source: Source, host: str, port: int, workers: int, threads: int, upgrade: bool
+) -> None:
+    """Serve the action provider and the query API.
+
+    Takes BRAID_CLIENT_ID and BRAID_CLIENT_SECRET from the environment. Globus Flows calls https
+    addresses only: put a proxy with a certificate in front. Serves until it is stopped, and then
+    finishes the requests that it has begun.
+    """
+    from action_provider.app import create_app
+    from action_provider.settings import Options
+    from braid.server import listen, serve
+
+    Options.read()
+    _prepare(source, upgrade=upgrade)
+    listening = listen(host, port)
+    serve(
+        lambda: create_app(source.url),
+        listening,
+        workers=workers,
+        threads=threads,
+        when_ready=lambda: click.echo(
+            f"braid: serving {listening.url} from {source.shown}", err=True
+        ),
+    )
+
+
+def _prepare(source: Source, *, upgrade: bool) -> None:
+    """Say now what is wrong with the store, rather than at every request."""
+    from provenance_store.store import upgrade_store
+
+    if upgrade:
+        upgrade_store(source.url)
+    with source.open(create=False):
+        pass
