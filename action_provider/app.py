@@ -1,0 +1,76 @@
+"""The application: `create_app` is what a WSGI server is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+
+from flask import Flask
+
+from action_provider import errors, health, logs, openapi
+from action_provider.auth import Authenticator
+from action_provider.metrics import Metrics
+from action_provider.query import routes as query
+from action_provider.record import operations as record
+from action_provider.record.actions import Actions
+from action_provider.record.blueprint import RecordBlueprint
+from action_provider.settings import Options
+from action_provider.stores import StoreHolder
+from flows.steps.schema import body_schema
+from provenance_store.ids import now
+from provenance_store.settings import STORE_URL
+
+__all__ = ["EXTENSION", "OPERATIONS", "Braid", "create_app"]
+
+EXTENSION = "braid"
+OPERATIONS = (*record.OPERATIONS, *query.OPERATIONS, *health.OPERATIONS, openapi.OPERATION)
+"""Every operation of the server."""
+
+
+@dataclass(frozen=True)
+class Braid:
+    """What one application holds; it is ``app.extensions["braid"]``."""
+
+    options: Options
+    stores: StoreHolder
+    authenticator: Authenticator
+    metrics: Metrics
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.stores.close()
+
+
+def create_app(store_url: str | None = None, *, environ: Mapping[str, str] | None = None) -> Flask:
+    """The WSGI application over the store at a URL, by default the one BRAID_STORE_URL names.
+
+    Settings come from `environ`, by default the process's. Raises ConfigurationError for what
+    is missing or makes no sense. The store is opened at the first request of each process, so
+    the server starts, and answers 503, while its database is away.
+    """
+    logs.quiet()
+    options = Options.read(environ)
+    metrics = Metrics()
+    stores = StoreHolder(store_url or STORE_URL.get(environ), purge_seconds=options.purge_seconds)
+    authenticator = Authenticator(options)
+    app = Flask("action_provider", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = options.body_limit
+    app.extensions[EXTENSION] = Braid(options, stores, authenticator, metrics)
+    errors.install(app)
+    metrics.watch(app)
+    schema = body_schema()
+    actions = Actions(stores, options, metrics, now)
+    app.register_blueprint(RecordBlueprint(actions, authenticator, options, schema))
+    app.register_blueprint(query.query_blueprint(stores, authenticator))
+    app.register_blueprint(health.health_blueprint(stores, metrics))
+    document = openapi.openapi(OPERATIONS, version=_version(), input_schema=schema)
+    app.register_blueprint(openapi.openapi_blueprint(document))
+    return app
+
+
+def _version() -> str:
+    try:
+        return metadata.version("braid-provenance")
+    except metadata.PackageNotFoundError:
+        return "unknown"

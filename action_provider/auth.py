@@ -1,0 +1,192 @@
+"""Who calls: Globus Auth tokens by way of the toolkit's introspection, groups when they matter."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import globus_sdk
+from flask import Request
+from globus_action_provider_tools.authentication import (
+    AuthState,
+    InvalidTokenScopesError,
+    group_principal,
+)
+from globus_action_provider_tools.client_factory import ClientFactory
+from globus_action_provider_tools.errors import (
+    AuthenticationError,
+    UnverifiedAuthenticationError,
+)
+from globus_action_provider_tools.flask.helpers import FlaskAuthStateBuilder
+
+from action_provider.caches import replace_toolkit_caches
+from action_provider.errors import Unauthorized
+from action_provider.settings import Options
+from provenance_store.errors import NotAllowed, ServiceUnavailable
+from provenance_store.viewer import Viewer
+
+__all__ = ["Authenticator", "Caller"]
+
+log = logging.getLogger(__name__)
+
+GROUP_PREFIX = "urn:globus:groups:id:"
+TRANSPORT = {"http_timeout": 10, "max_retries": 1, "max_sleep": 2}
+"""Seconds; a request to Globus is repeated once."""
+EVERYBODY = frozenset({"public", "all_authenticated_users"})
+
+
+class Caller:
+    """Somebody with a valid token: its identity, the identities linked to it, its groups.
+
+    Groups are asked for only when a question depends on them.
+    """
+
+    __slots__ = ("_groups", "_reader_group", "_state", "identities", "identity")
+
+    def __init__(self, state: AuthState, reader_group: str | None) -> None:
+        self._state = state
+        self._reader_group = reader_group
+        self._groups: frozenset[str] | None = None
+        self.identity: str = state.effective_identity
+        self.identities: frozenset[str] = state.identities | {self.identity}
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """URNs of the groups that the caller is an active member of.
+
+        Raises ServiceUnavailable when Globus does not say, NotAllowed when it refuses to.
+        """
+        if self._groups is None:
+            self._groups = _groups(self._state)
+        return self._groups
+
+    def is_one_of(self, allowed: Iterable[str]) -> bool:
+        """Whether a list of principals, or "everybody", means this caller."""
+        allowed = frozenset(allowed)
+        if allowed & self.identities or allowed & EVERYBODY:
+            return True
+        wanted = {principal for principal in allowed if principal.startswith(GROUP_PREFIX)}
+        return bool(wanted and wanted & self.groups)
+
+    @property
+    def reads_everything(self) -> bool:
+        """Whether the caller is in the store-wide reader group."""
+        return self._reader_group is not None and self._reader_group in self.groups
+
+    def viewer(self) -> Viewer:
+        """The caller as the store's reader knows it."""
+        return Viewer(self.identities | self.groups, everything=self.reads_everything)
+
+
+class Authenticator:
+    """From a request to a Caller."""
+
+    def __init__(self, options: Options) -> None:
+        replace_toolkit_caches(
+            maxsize=options.token_cache_size,
+            token_seconds=options.token_cache_seconds,
+            group_seconds=options.group_cache_seconds,
+        )
+        factory = Clients(options)
+        client = factory.make_confidential_app_auth_client(options.client_id, options.client_secret)
+        self._reader_group = options.reader_group
+        self.builder = FlaskAuthStateBuilder(client, [options.scope], client_factory=factory)
+
+    def caller(self, request: Request) -> Caller:
+        """The caller of a request.
+
+        Raises Unauthorized without a token that is valid here, ServiceUnavailable when Globus
+        Auth does not say whether it is.
+        """
+        try:
+            state = self.builder.build_from_request(request=request)
+        except UnverifiedAuthenticationError as error:
+            raise Unauthorized(f"{error}; send `Authorization: Bearer TOKEN`.") from None
+        except globus_sdk.GlobusAPIError as error:
+            raise ServiceUnavailable(
+                f"Globus Auth answered {error.http_status} when asked about the token."
+            ) from None
+        except globus_sdk.GlobusError:
+            raise ServiceUnavailable("Globus Auth cannot be reached; try again.") from None
+        except AuthenticationError as error:
+            raise _refused(error) from None
+        return self._current(state)
+
+    def _current(self, state: AuthState) -> Caller:
+        if (state._token_data.get("exp") or math.inf) <= time.time():
+            raise Unauthorized("The token has expired.", error="invalid_token")
+        return Caller(state, self._reader_group)
+
+
+class Clients(ClientFactory):  # type: ignore[misc]
+    """Clients of the Globus services, where the options say that these are."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def make_confidential_app_auth_client(
+        self, client_id: object, client_secret: str
+    ) -> globus_sdk.ConfidentialAppAuthClient:
+        return globus_sdk.ConfidentialAppAuthClient(
+            str(client_id),
+            client_secret,
+            base_url=self._options.auth_url,
+            transport_params=dict(TRANSPORT),
+        )
+
+    def make_groups_client(
+        self, authorizer: globus_sdk.authorizers.GlobusAuthorizer
+    ) -> globus_sdk.GroupsClient:
+        return globus_sdk.GroupsClient(
+            authorizer=authorizer,
+            base_url=self._options.groups_url,
+            transport_params=dict(TRANSPORT),
+        )
+
+
+def _refused(error: AuthenticationError) -> Unauthorized:
+    if isinstance(error.__cause__, InvalidTokenScopesError):
+        return Unauthorized("The token lacks this server's scope.", error="insufficient_scope")
+    return Unauthorized("The token is not valid, or no longer.", error="invalid_token")
+
+
+def _groups(state: AuthState) -> frozenset[str]:
+    cached: frozenset[str] | None = AuthState.group_membership_cache.get(state._token_hash)
+    if cached is not None:
+        return cached
+    try:
+        groups = _ask_for_groups(state)
+    except ValueError:
+        log.warning("The scope has no Globus Groups dependency, so nobody is in any group here.")
+        groups = frozenset()
+    except globus_sdk.GlobusAPIError as error:
+        if error.http_status in (400, 401, 403):
+            raise NotAllowed(
+                "Globus does not let this server see your groups; consent to that and call again."
+            ) from None
+        raise ServiceUnavailable(
+            f"Globus answered {error.http_status} when asked for your groups; try again."
+        ) from None
+    except globus_sdk.GlobusError:
+        raise ServiceUnavailable("Globus Groups cannot be reached; try again.") from None
+    AuthState.group_membership_cache[state._token_hash] = groups
+    return groups
+
+
+def _ask_for_groups(state: AuthState) -> frozenset[str]:
+    """Raises ValueError when the server's scope has no Groups dependency: nobody has groups."""
+    client = state._groups_client
+    try:
+        groups = client.get_my_groups()
+        return frozenset(group_principal(group["id"]) for group in groups if _is_member(group))
+    finally:
+        client.transport.close()
+
+
+def _is_member(group: Mapping[str, Any]) -> bool:
+    """Not so somebody who is only invited or has asked to join."""
+    memberships = group.get("my_memberships")
+    return memberships is None or any(m.get("status") == "active" for m in memberships)

@@ -1,0 +1,142 @@
+"""From an exception to an HTTP answer, once, in one table. Views never catch.
+
+Every error has the shape ``{"code": name, "description": one sentence}``.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+from flask import Flask, Response
+from globus_action_provider_tools.errors import AuthenticationError
+from werkzeug.exceptions import HTTPException
+
+from provenance_store.errors import (
+    Ambiguous,
+    BraidError,
+    ConfigurationError,
+    Conflict,
+    InvalidInput,
+    NotAllowed,
+    NotFound,
+    SchemaMismatch,
+    Sealed,
+    ServiceUnavailable,
+    StoreUnavailable,
+    TooLarge,
+)
+
+__all__ = ["ERRORS", "Malformed", "Unauthorized", "answer", "describe", "install"]
+
+log = logging.getLogger(__name__)
+
+
+class Malformed(InvalidInput):
+    """The request body is not JSON."""
+
+
+class Unauthorized(BraidError):
+    """A Globus Auth token is needed: send it as `Authorization: Bearer TOKEN`."""
+
+    def __init__(self, message: str | None = None, *, error: str = "") -> None:
+        super().__init__(message)
+        self.error = error
+
+
+class Mapped(NamedTuple):
+    """How one class of error is answered."""
+
+    kind: type[Exception]
+    status: int
+    code: str
+    meaning: str
+
+
+ERRORS: tuple[Mapped, ...] = (
+    Mapped(Unauthorized, 401, "Unauthorized", "no token, or one that is not valid here"),
+    Mapped(AuthenticationError, 401, "Unauthorized", "no token, or one that is not valid here"),
+    Mapped(Malformed, 400, "BadRequest", "the request body is not JSON"),
+    Mapped(TooLarge, 413, "TooLarge", "the request is too large or too deeply nested"),
+    Mapped(InvalidInput, 422, "InvalidInput", "the request is not valid; the path says where"),
+    Mapped(NotFound, 404, "NotFound", "no such thing, or the caller may not see it"),
+    Mapped(NotAllowed, 403, "NotAllowed", "the caller may see the thing, but not do this"),
+    Mapped(Sealed, 409, "Sealed", "an addition to a record that is static"),
+    Mapped(Conflict, 409, "Conflict", "the store says otherwise already"),
+    Mapped(Ambiguous, 409, "Ambiguous", "the name fits several records"),
+    Mapped(StoreUnavailable, 503, "StoreUnavailable", "the store is busy or away: try again"),
+    Mapped(SchemaMismatch, 503, "SchemaMismatch", "the store has another version"),
+    Mapped(ServiceUnavailable, 503, "ServiceUnavailable", "Globus did not answer: try again"),
+    Mapped(ConfigurationError, 500, "ConfigurationError", "the server is not set up well"),
+)
+"""The first row that fits decides. What is not listed is a 500 that says nothing more."""
+
+RETRY_AFTER_SECONDS = "5"
+
+
+def install(app: Flask) -> None:
+    """Answer every error of the application this way."""
+    app.register_error_handler(Exception, answer)
+
+
+def answer(error: Exception) -> Response:
+    """The HTTP answer to any exception."""
+    if isinstance(error, HTTPException) and error.code is not None:
+        return _of_http(error)
+    row = next((row for row in ERRORS if isinstance(error, row.kind)), None)
+    if row is None:
+        return _unexpected(error)
+    if row.status >= 500:
+        log.warning("%s: %s", row.code, _sentence(error))
+    response = describe(row.status, row.code, _sentence(error))
+    response.headers.extend(_headers(error, row.status))
+    return response
+
+
+def describe(status: int, code: str, description: str) -> Response:
+    """An error answer."""
+    body = msgspec.json.encode({"code": code, "description": description})
+    return Response(body, status, mimetype="application/json")
+
+
+def _of_http(error: HTTPException) -> Response:
+    status = error.code or 500
+    response = describe(status, type(error).__name__, _clean(error.description or error.name))
+    kept = ((k, v) for k, v in error.get_headers() if k.lower() in ("allow", "location"))
+    response.headers.extend(kept)
+    if status == 413:
+        response.headers["Connection"] = "close"
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    """Frames are logged, but not the message: it may repeat what was sent."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("unexpected %s\n%s", type(error).__name__, frames)
+    return describe(500, "InternalServerError", "Something went wrong here; the log says where.")
+
+
+def _headers(error: Exception, status: int) -> Iterator[tuple[str, str]]:
+    if status == 401:
+        reason = getattr(error, "error", "")
+        yield "WWW-Authenticate", f'Bearer error="{reason}"' if reason else "Bearer"
+    if status == 503:
+        yield "Retry-After", RETRY_AFTER_SECONDS
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, Ambiguous) and error.choices:
+        return _clean(f"{error.message} It may be: {', '.join(error.choices)}.")
+    if isinstance(error, BraidError):
+        return _clean(error.message)
+    return _clean(str(error) or type(error).__name__)
+
+
+def _clean(text: str) -> str:
+    """One line of bounded length that any client can print."""
+    line = " ".join(text.encode(errors="replace").decode().replace("\x00", " ").split())
+    line = line if len(line) <= 1000 else line[:997] + "..."
+    return line if line.endswith((".", "?", "!")) else line + "."

@@ -1,0 +1,81 @@
+"""Request bodies are looked at as bytes before anything parses them."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import msgspec
+from flask import Request
+
+from action_provider.errors import Malformed
+from provenance_store.errors import InvalidInput, TooLarge
+
+__all__ = ["check_json", "decode", "read_body"]
+
+T = TypeVar("T")
+
+_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]', re.DOTALL)
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `\$?\.?(?P<path>[^`]*)`)?$", re.DOTALL)
+
+
+def read_body(request: Request, *, depth: int) -> bytes:
+    """The body of a request, checked by `check_json`. The content type does not matter.
+
+    Raises werkzeug's RequestEntityTooLarge over the server's limit, without reading it.
+    """
+    data = request.get_data(cache=False)
+    if not data:
+        raise Malformed("The request has no body; send a JSON object.")
+    check_json(data, depth=depth)
+    return data
+
+
+def check_json(data: bytes, *, depth: int) -> None:
+    """Raise if parsing this would be dangerous, or storing what it says impossible.
+
+    TooLarge for nesting beyond `depth`, InvalidInput for the NUL character, which PostgreSQL
+    cannot hold. Nothing else is checked: NaN, Infinity, lone surrogates and bytes that are not
+    UTF-8 are refused by the parser. Of two equal keys in an object the last counts.
+    """
+    if data.count(b"[") + data.count(b"{") > depth:
+        _check_depth(data, depth)
+    if b"\\u0000" in data and _NUL.search(data):
+        raise InvalidInput("The JSON holds the NUL character (\\u0000), which cannot be stored.")
+
+
+def _check_depth(data: bytes, limit: int) -> None:
+    level = 0
+    for match in _TOKENS.finditer(data):
+        first = data[match.start()]
+        if first in b"[{":
+            level += 1
+            if level > limit:
+                raise TooLarge(f"The JSON is nested more than {limit} levels deep.")
+        elif first in b"]}":
+            level -= 1
+
+
+def decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """What the decoder makes of the data.
+
+    Raises Malformed for what is not JSON, InvalidInput with its path for what does not fit.
+    """
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from None
+    except UnicodeDecodeError:
+        raise Malformed("The request body is not UTF-8.") from None
+    except msgspec.DecodeError as error:
+        raise Malformed(f"The request body is not JSON: {error}.") from None
+    except RecursionError:
+        raise TooLarge("The JSON is too deeply nested.") from None
+
+
+def invalid(error: msgspec.ValidationError) -> InvalidInput:
+    """An InvalidInput that says the same, its path first."""
+    match = _AT.match(str(error))
+    what, path = (match["what"], match["path"]) if match else (str(error), "")
+    return InvalidInput(f"{what}.", path=path or "")

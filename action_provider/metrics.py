@@ -1,0 +1,79 @@
+"""Prometheus metrics: requests, how long they took, records written. No ids, no secrets.
+
+Each worker process counts for itself, and a scrape is answered by whichever worker takes it.
+Run one worker (with threads), or sum over scrapes per process by the `worker` label.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from flask import Flask, Response, g, request
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    Info,
+    generate_latest,
+)
+
+from provenance_store.batch import Batch
+
+__all__ = ["Metrics"]
+
+BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """The counters of one application in one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "braid_requests",
+            "Answered HTTP requests.",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "braid_request_seconds",
+            "How long requests took.",
+            ("route",),
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self._records = Counter("braid_records", "Records written.", registry=self.registry)
+        self._steps = Counter("braid_steps", "Steps written.", registry=self.registry)
+        self._info = Info("braid_worker", "The process that answers.", registry=self.registry)
+
+    def recorded(self, batch: Batch) -> None:
+        """Count what a batch wrote."""
+        self._records.inc(len(batch.record))
+        self._steps.inc(len(batch.step))
+
+    def watch(self, app: Flask) -> None:
+        """Count every request of the application."""
+        app.before_request(_start)
+        app.after_request(self._count)
+
+    def page(self) -> Response:
+        """The metrics in Prometheus' text format."""
+        self._info.info({"pid": str(os.getpid())})
+        return Response(generate_latest(self.registry), content_type=CONTENT_TYPE_LATEST)
+
+    def _count(self, response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else "(none)"
+        method = request.method if request.method in METHODS else "(other)"
+        self._requests.labels(method, route, response.status_code).inc()
+        if started := g.get("started"):
+            self._seconds.labels(route).observe(time.perf_counter() - started)
+        return response
+
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _start() -> None:
+    g.started = time.perf_counter()

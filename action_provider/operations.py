@@ -1,0 +1,33 @@
+"""What an HTTP operation is: declared once, for the routes and for the OpenAPI document alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+__all__ = ["Operation"]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method on one path.
+
+    `path` is written as Flask writes it. `parameters` is the struct that the query is read
+    into, `answers` the type of the JSON answer by status (None: it is not JSON of ours),
+    `errors` the further statuses, `body` the request body.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    answers: Mapping[int, Any]
+    errors: tuple[int, ...] = ()
+    parameters: type[msgspec.Struct] | None = None
+    body: type[msgspec.Struct] | None = None
+    media_type: str = "application/json"
+    secured: bool = True
+    path_help: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,44 @@
+"""Query parameters, read into the struct that declares them."""
+
+from __future__ import annotations
+
+from typing import TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+from werkzeug.datastructures import MultiDict
+
+from action_provider.guard import invalid
+from provenance_store.errors import InvalidInput
+
+__all__ = ["read_parameters"]
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def read_parameters(given: MultiDict[str, str], kind: type[T]) -> T:
+    """The parameters of a request; raises InvalidInput for any that is unknown or does not fit."""
+    values: dict[str, object] = {}
+    repeatable = _lists(kind)
+    for name in given:
+        every = given.getlist(name)
+        if any("\x00" in value for value in every):
+            raise InvalidInput("It must not hold the NUL character.", path=name)
+        if name in repeatable:
+            values[name] = every
+        elif len(every) == 1:
+            values[name] = every[0]
+        else:
+            raise InvalidInput("It may be given only once.", path=name)
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from None
+
+
+def _lists(kind: type[msgspec.Struct]) -> frozenset[str]:
+    hints = get_type_hints(kind)
+    return frozenset(
+        name
+        for name, hint in hints.items()
+        if any(get_origin(part) is tuple for part in (hint, *get_args(hint)))
+    )

@@ -1,0 +1,1 @@
+"""The query API at ``/api/v1``."""

@@ -1,0 +1,198 @@
+"""The shapes of the query API's answers, for the OpenAPI document.
+
+The store makes these documents; a test holds that they fit what is declared here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+__all__ = ["Line", "Lineage", "ModelPage", "RecordDetail", "RecordPage", "RunDetail", "RunPage"]
+
+Time = Annotated[str, Meta(description="RFC 3339, in UTC.")]
+Kind = Literal["fact", "data", "model", "dataset", "step", "restricted"]
+RunStatus = Literal["ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED", "ENDED"]
+
+
+class Uri(msgspec.Struct):
+    """Where bytes are; the size is in bytes."""
+
+    uri: str
+    size: int | None
+    digest: str | None
+    media_type: str | None
+
+
+class Mention(msgspec.Struct, kw_only=True):
+    """A record as another document mentions it.
+
+    One that the caller may not see is a placeholder of the kind "restricted".
+    """
+
+    id: str
+    kind: Kind
+    name: str | None
+    short_id: str | msgspec.UnsetType = msgspec.UNSET
+    version: int | msgspec.UnsetType = msgspec.UNSET
+    restricted: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class Part(Mention, kw_only=True):
+    """What a step used or made; `how` is the role."""
+
+    how: str
+    uris: list[Uri] | msgspec.UnsetType = msgspec.UNSET
+    tags: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    scores: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET
+
+
+class LinkEnd(Mention, kw_only=True):
+    """The other end of a link."""
+
+    role: str
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """A record. Models and steps have more fields than the others."""
+
+    id: Annotated[str, Meta(description="Its permanent name, urn:braid:…")]
+    short_id: Annotated[str, Meta(description="Its short name, which holds in this store.")]
+    kind: Kind
+    name: str
+    created_at: Time
+    owner: str | None
+    run_id: str | None
+    live: bool
+    environment: str | None
+    uris: list[Uri]
+    tags: dict[str, Any]
+    version: int | msgspec.UnsetType = msgspec.UNSET
+    line: str | msgspec.UnsetType = msgspec.UNSET
+    parent: str | msgspec.UnsetType | None = msgspec.UNSET
+    hyperparameters: Any | msgspec.UnsetType = msgspec.UNSET
+    metrics: list[dict[str, Any]] | msgspec.UnsetType = msgspec.UNSET
+    scores: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET
+    type: str | msgspec.UnsetType = msgspec.UNSET
+    status: str | msgspec.UnsetType = msgspec.UNSET
+    action_url: str | msgspec.UnsetType | None = msgspec.UNSET
+    action_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    run_as: str | msgspec.UnsetType | None = msgspec.UNSET
+    definition_digest: str | msgspec.UnsetType | None = msgspec.UNSET
+    start_time: Time | msgspec.UnsetType | None = msgspec.UNSET
+    completion_time: Time | msgspec.UnsetType | None = msgspec.UNSET
+    parameters: Any | msgspec.UnsetType = msgspec.UNSET
+    result: Any | msgspec.UnsetType = msgspec.UNSET
+    error: Any | msgspec.UnsetType = msgspec.UNSET
+
+
+class RecordDetail(Record, kw_only=True):
+    """A record with its links, one hop each way."""
+
+    links: list[LinkEnd]
+    dependents: list[LinkEnd]
+    truncated: Annotated[bool, Meta(description="Whether there are more links than listed.")]
+
+
+class StepDetail(Record, kw_only=True):
+    """A step with what it used and made."""
+
+    inputs: list[Part]
+    outputs: list[Part]
+    models: list[Part]
+    counts: dict[str, int]
+
+
+class Run(msgspec.Struct, kw_only=True):
+    """A flow run, with the field names of Globus Flows."""
+
+    run_id: str
+    flow_id: str | None
+    flow_title: str | None
+    label: str | None
+    status: RunStatus | None
+    run_owner: str | None
+    start_time: Time | None
+    completion_time: Time | None
+    tags: list[str]
+
+
+class RunDetail(Run, kw_only=True):
+    """A run with its steps in the order in which they began."""
+
+    steps: list[StepDetail]
+
+
+class Paged(msgspec.Struct, kw_only=True):
+    """Where a page stands in its list."""
+
+    limit: int
+    has_next_page: bool
+    marker: str | None
+
+
+class RunPage(Paged, kw_only=True):
+    """Runs, latest start first."""
+
+    runs: list[Run]
+
+
+class RecordPage(Paged, kw_only=True):
+    """Records, newest first."""
+
+    records: list[Record]
+
+
+class LineBrief(Mention, kw_only=True):
+    """A line of model versions."""
+
+    versions: int
+    branches: int
+    latest: Record
+
+
+class ModelPage(Paged, kw_only=True):
+    """Models, newest first."""
+
+    models: list[LineBrief]
+
+
+class Version(Record, kw_only=True):
+    """A model version; it is a head when none revises it."""
+
+    head: bool
+
+
+class Line(msgspec.Struct, kw_only=True):
+    """A line with all its versions by number."""
+
+    id: str
+    name: str
+    versions: list[Version]
+
+
+class Node(Mention, kw_only=True):
+    """A node of a lineage, so many hops from where it began."""
+
+    distance: int
+
+
+class Link(msgspec.Struct, rename={"from_id": "from", "to_id": "to"}):
+    """The one depends on the other."""
+
+    from_id: str
+    to_id: str
+    role: str
+
+
+class Lineage(msgspec.Struct, kw_only=True):
+    """What was reached; `truncated` when there was more than the limit."""
+
+    root: str
+    direction: Literal["up", "down"]
+    depth: int | None
+    nodes: list[Node]
+    links: list[Link]
+    truncated: bool

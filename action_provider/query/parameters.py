@@ -1,0 +1,96 @@
+"""The query parameters of the query API, a struct for each list."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+__all__ = ["LineageParameters", "ModelsParameters", "NoParameters", "RecordsParameters"]
+__all__ += ["RunsParameters"]
+
+TIME = "RFC 3339 time, date, or a time ago such as 90m or 7d; without an offset it is taken as UTC."
+
+Text = Annotated[str, Meta(max_length=8192)]
+
+
+class NoParameters(msgspec.Struct, forbid_unknown_fields=True):
+    """Nothing."""
+
+
+class Page(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Which page of a list."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000, description="Items on a page.")] = 25
+    marker: Annotated[
+        Text | None,
+        Meta(description="The marker of the page before, with the same filters."),
+    ] = None
+
+
+class Period(Page, kw_only=True):
+    """A list with times."""
+
+    since: Annotated[Text | None, Meta(description=f"From then on: {TIME}")] = None
+    until: Annotated[Text | None, Meta(description=f"Up to then: {TIME}")] = None
+
+
+class RunsParameters(Period, kw_only=True):
+    """Which runs."""
+
+    flow_id: Annotated[Text | None, Meta(description="The flow's id.")] = None
+    status: Annotated[
+        Literal["ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED", "ENDED"] | None,
+        Meta(description="How the run stands."),
+    ] = None
+    owner: Annotated[Text | None, Meta(description="The run owner's identity URN.")] = None
+    label: Annotated[Text | None, Meta(description="The run's label; * is anything.")] = None
+    tag: Annotated[
+        Text | None,
+        Meta(
+            description="A tag of the run, or a condition on a tag of one of its steps, such as "
+            "temperature_K>290."
+        ),
+    ] = None
+
+
+class RecordsParameters(Period, kw_only=True):
+    """Which records."""
+
+    kind: Annotated[
+        Literal["fact", "data", "model", "dataset", "step"] | None,
+        Meta(description="What the record is."),
+    ] = None
+    name: Annotated[Text | None, Meta(description="Its name; * is anything.")] = None
+    uri: Annotated[Text | None, Meta(description="One of its URIs; * is anything.")] = None
+    digest: Annotated[Text | None, Meta(description="Digest of its bytes.")] = None
+    tag: Annotated[
+        tuple[Text, ...],
+        Meta(
+            description="A condition on a tag: sample, sample=Ni, temperature_K>290. "
+            "It may be given several times; all must hold."
+        ),
+    ] = ()
+    run_id: Annotated[Text | None, Meta(description="The run that it was made in.")] = None
+    owner: Annotated[Text | None, Meta(description="Its owner's identity URN.")] = None
+
+
+class ModelsParameters(Page, kw_only=True):
+    """Which models."""
+
+    name: Annotated[Text | None, Meta(description="The model's name; * is anything.")] = None
+
+
+class LineageParameters(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How far to walk, and which way."""
+
+    direction: Annotated[
+        Literal["up", "down"],
+        Meta(description="up: what the record depends on; down: what depends on it."),
+    ] = "up"
+    depth: Annotated[
+        Annotated[int, Meta(ge=1, le=1_000_000)] | None,
+        Meta(description="At most so many hops; steps are counted."),
+    ] = None
+    limit: Annotated[int, Meta(ge=1, le=100_000, description="At most so many nodes.")] = 10_000

@@ -1,0 +1,55 @@
+"""What a caller may build on when it records: records it may see, runs it may manage."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from action_provider.auth import Caller
+from flows.steps.lookup import Head, Lookup, Made, StoreLookup
+from provenance_store.errors import NotAllowed
+from provenance_store.kinds import Level
+from provenance_store.store import Store
+
+__all__ = ["CallersLookup", "require_run"]
+
+
+class CallersLookup(Lookup):
+    """A StoreLookup that asks for the caller's groups only when something is looked up."""
+
+    def __init__(self, store: Store, caller: Caller) -> None:
+        self._store = store
+        self._caller = caller
+
+    @cached_property
+    def _behind(self) -> StoreLookup:
+        return StoreLookup(self._store.reader(self._caller.viewer()))
+
+    def resolve(self, reference: str) -> int:
+        return self._behind.resolve(reference)
+
+    def find_uri(self, uri: str, *, run_id: str | None = None) -> int | None:
+        return self._behind.find_uri(uri, run_id=run_id)
+
+    def heads(self, name: str, *, run_id: str | None = None) -> list[Head]:
+        return self._behind.heads(name, run_id=run_id)
+
+    def version(self, record_id: int) -> Head | None:
+        return self._behind.version(record_id)
+
+    def made_by(self, step_id: int) -> Made:
+        return self._behind.made_by(step_id)
+
+
+def require_run(store: Store, caller: Caller, run_id: str) -> None:
+    """Raise NotAllowed when the run is known and the caller does not manage it.
+
+    Who may see a run may see its records: a stranger who could add to it could let himself in.
+    """
+    members = store.reader().run_members(run_id)
+    if members is None:
+        return
+    managers = {principal for principal, level in members.items() if level is Level.MANAGE}
+    if not caller.is_one_of(managers):
+        raise NotAllowed(
+            f"Run {run_id} was recorded by somebody else; who records it can name you in manage_by."
+        )

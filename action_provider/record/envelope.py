@@ -1,0 +1,130 @@
+"""What a run request holds around the record body, and the checks on it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import isodate
+import msgspec
+from msgspec import Meta
+
+from action_provider.guard import decode
+from action_provider.settings import PRINCIPAL
+from provenance_store.errors import InvalidInput
+
+__all__ = ["Envelope", "check_deadline", "content_digest", "release_seconds"]
+
+MAX_PRINCIPALS = 256
+
+Principals = Annotated[
+    list[str], Meta(max_length=MAX_PRINCIPALS, description="Globus identity and group URNs.")
+]
+
+
+class Envelope(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A request to run an action: Globus Flows sends it."""
+
+    request_id: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=256,
+            description="Names the request. The same one again, with the same content, is "
+            "answered with the same action; with another content it is refused.",
+        ),
+    ]
+    body: Annotated[dict[str, Any], Meta(description="The step, as the input schema says.")]
+    label: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    monitor_by: Principals | None = None
+    manage_by: Principals | None = None
+    allowed_clients: (
+        Annotated[list[str], Meta(description='Only "public" is possible: any client.')] | None
+    ) = None
+    deadline: (
+        Annotated[str, Meta(description="RFC 3339 time with an offset; not in the past.")] | None
+    ) = None
+    release_after: (
+        Annotated[
+            str | int | float,
+            Meta(
+                description="How long the action's status is kept: an ISO 8601 duration such as "
+                "P30D, or seconds. The records stay."
+            ),
+        ]
+        | None
+    ) = None
+
+
+_decoder = msgspec.json.Decoder(Envelope)
+
+
+def read_envelope(data: bytes) -> Envelope:
+    """The request in a body; raises InvalidInput with its path for what does not fit."""
+    envelope = decode(data, _decoder)
+    if envelope.monitor_by:
+        _check_principals(envelope.monitor_by, "monitor_by")
+    if envelope.manage_by:
+        _check_principals(envelope.manage_by, "manage_by")
+    if envelope.allowed_clients and set(envelope.allowed_clients) != {"public"}:
+        raise InvalidInput('Only "public" is possible here.', path="allowed_clients")
+    return envelope
+
+
+def _check_principals(items: list[str], path: str) -> None:
+    for place, item in enumerate(items):
+        if not PRINCIPAL.fullmatch(item):
+            raise InvalidInput(
+                "A principal is written urn:globus:auth:identity:<uuid> or "
+                "urn:globus:groups:id:<uuid>.",
+                path=f"{path}[{place}]",
+            )
+
+
+def content_digest(envelope: Envelope) -> str:
+    """The same for two requests that ask for the same thing, however they are written."""
+    _, *content = msgspec.structs.astuple(envelope)
+    return "sha256:" + hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+
+
+def check_deadline(envelope: Envelope, *, now: int) -> None:
+    """Raise InvalidInput for a deadline that is not a time, or is before `now` (microseconds)."""
+    if envelope.deadline is None:
+        return
+    try:
+        deadline = datetime.fromisoformat(envelope.deadline)
+    except ValueError:
+        deadline = None
+    if deadline is None or deadline.tzinfo is None:
+        raise InvalidInput("A deadline is written 2026-11-01T12:00:00Z.", path="deadline")
+    if deadline < datetime.fromtimestamp(now / 1e6, UTC):
+        raise InvalidInput("The deadline has passed.", path="deadline")
+
+
+def release_seconds(envelope: Envelope, *, default: int, most: int) -> float:
+    """Seconds that the action's status is kept; raises InvalidInput for what is no duration."""
+    asked = envelope.release_after
+    if asked is None:
+        return default
+    seconds = _duration(asked) if isinstance(asked, str) else float(asked)
+    if not 0 <= seconds <= most or not math.isfinite(seconds):
+        raise InvalidInput(
+            f"It is 0 or more, and at most P{most // 86_400}D.", path="release_after"
+        )
+    return seconds
+
+
+def _duration(text: str) -> float:
+    try:
+        duration = isodate.parse_duration(text)
+        if isinstance(duration, isodate.Duration):
+            duration = duration.totimedelta(start=datetime(2001, 1, 1))
+    except (ValueError, OverflowError, ArithmeticError):
+        duration = None
+    if not isinstance(duration, timedelta):
+        raise InvalidInput(
+            "A duration is written as in ISO 8601: P30D, PT12H.", path="release_after"
+        )
+    return duration.total_seconds()

@@ -1,0 +1,202 @@
+"""What the action provider reads from the environment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from provenance_store.errors import ConfigurationError
+from provenance_store.settings import Setting, bounded_int, optional_text
+
+__all__ = ["PRINCIPAL", "SETTINGS", "Options"]
+
+_UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+PRINCIPAL = re.compile(f"urn:globus:(?:auth:identity|groups:id):{_UUID}")
+"""An identity or a group of Globus, as its URN."""
+
+
+def principals(*words: str) -> Callable[[str], tuple[str, ...]]:
+    """A parser for comma-separated principal URNs and the given words."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        items = tuple(item.strip() for item in text.split(",") if item.strip())
+        for item in items:
+            if item not in words and not PRINCIPAL.fullmatch(item):
+                raise ValueError(f"an item is none of {', '.join(words)} and no principal URN")
+        return items
+
+    return parse
+
+
+def group(text: str) -> str | None:
+    """A parser for a Globus group: its UUID or URN; the URN comes back."""
+    bare = text.strip().removeprefix("urn:globus:groups:id:")
+    if not re.fullmatch(_UUID, bare):
+        raise ValueError("the UUID of a Globus group is needed")
+    return f"urn:globus:groups:id:{bare.lower()}"
+
+
+CLIENT_ID: Setting[str | None] = Setting(
+    "BRAID_CLIENT_ID", None, "Globus Auth client id of this action provider.", optional_text
+)
+CLIENT_SECRET: Setting[str | None] = Setting(
+    "BRAID_CLIENT_SECRET", None, "Secret of that Globus Auth client.", optional_text
+)
+SCOPE: Setting[str | None] = Setting(
+    "BRAID_SCOPE",
+    None,
+    "Scope that a caller's token must have; when unset, the client's scope named action_all.",
+    optional_text,
+)
+READER_GROUP: Setting[str | None] = Setting(
+    "BRAID_READER_GROUP",
+    None,
+    "UUID of a Globus group whose members may read everything in the store.",
+    group,
+)
+ADMIN_CONTACT = Setting(
+    "BRAID_ADMIN_CONTACT",
+    "the operator of this server",
+    "Whom to write to about this server, usually an e-mail address.",
+    str,
+)
+VISIBLE_TO: Setting[tuple[str, ...]] = Setting(
+    "BRAID_VISIBLE_TO",
+    ("public",),
+    "Who may read the action provider's description: public, all_authenticated_users, or "
+    "principal URNs, separated by commas.",
+    principals("public", "all_authenticated_users"),
+)
+RUNNABLE_BY: Setting[tuple[str, ...]] = Setting(
+    "BRAID_RUNNABLE_BY",
+    ("all_authenticated_users",),
+    "Who may record steps: all_authenticated_users, or principal URNs, separated by commas.",
+    principals("all_authenticated_users"),
+)
+BODY_LIMIT = Setting(
+    "BRAID_BODY_LIMIT_BYTES",
+    4 << 20,
+    "Largest request body, in bytes.",
+    bounded_int(1024, 1 << 30),
+)
+JSON_DEPTH = Setting(
+    "BRAID_JSON_DEPTH",
+    100,
+    "How deeply the JSON of a request may be nested.",
+    bounded_int(8, 120),
+)
+TOKEN_CACHE_SIZE = Setting(
+    "BRAID_TOKEN_CACHE_SIZE",
+    20_000,
+    "How many callers' tokens are remembered.",
+    bounded_int(1, 10_000_000),
+)
+TOKEN_CACHE_SECONDS = Setting(
+    "BRAID_TOKEN_CACHE_SECONDS",
+    30,
+    "How long Globus Auth's word on a token is remembered, in seconds; Globus asks for 30 at most.",
+    bounded_int(1, 30),
+)
+GROUP_CACHE_SECONDS = Setting(
+    "BRAID_GROUP_CACHE_SECONDS",
+    300,
+    "How long a caller's groups are remembered, in seconds.",
+    bounded_int(1, 86_400),
+)
+RELEASE_AFTER_DAYS = Setting(
+    "BRAID_RELEASE_AFTER_DAYS",
+    30,
+    "How long an action's status is kept when the caller does not say, in days. Records stay.",
+    bounded_int(1, 3650),
+)
+RELEASE_AFTER_MAX_DAYS = Setting(
+    "BRAID_RELEASE_AFTER_MAX_DAYS",
+    365,
+    "Longest release_after that a caller may ask for, in days.",
+    bounded_int(1, 3650),
+)
+PURGE_SECONDS = Setting(
+    "BRAID_PURGE_SECONDS",
+    300,
+    "How often each worker removes the actions whose release_after has passed, in seconds.",
+    bounded_int(1, 86_400),
+)
+AUTH_URL: Setting[str | None] = Setting(
+    "GLOBUS_SDK_SERVICE_URL_AUTH",
+    None,
+    "Address of Globus Auth, where it is not the public one; globus-sdk's own variable.",
+    optional_text,
+)
+GROUPS_URL: Setting[str | None] = Setting(
+    "GLOBUS_SDK_SERVICE_URL_GROUPS",
+    None,
+    "Address of Globus Groups, where it is not the public one; globus-sdk's own variable.",
+    optional_text,
+)
+
+SETTINGS: tuple[Setting[Any], ...] = (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    SCOPE,
+    READER_GROUP,
+    ADMIN_CONTACT,
+    VISIBLE_TO,
+    RUNNABLE_BY,
+    BODY_LIMIT,
+    JSON_DEPTH,
+    TOKEN_CACHE_SIZE,
+    TOKEN_CACHE_SECONDS,
+    GROUP_CACHE_SECONDS,
+    RELEASE_AFTER_DAYS,
+    RELEASE_AFTER_MAX_DAYS,
+    PURGE_SECONDS,
+    AUTH_URL,
+    GROUPS_URL,
+)
+"""What `action_provider` reads from the environment."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Every setting of one server, read once when it starts."""
+
+    client_id: str
+    client_secret: str
+    scope: str
+    reader_group: str | None
+    admin_contact: str
+    visible_to: tuple[str, ...]
+    runnable_by: tuple[str, ...]
+    body_limit: int
+    json_depth: int
+    token_cache_size: int
+    token_cache_seconds: int
+    group_cache_seconds: int
+    release_after_days: int
+    release_after_max_days: int
+    purge_seconds: int
+    auth_url: str | None
+    groups_url: str | None
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] | None = None) -> Options:
+        """The options in the environment; raises ConfigurationError for what is missing."""
+        client_id = _required(CLIENT_ID, environ)
+        return cls(
+            client_id,
+            _required(CLIENT_SECRET, environ),
+            SCOPE.get(environ) or f"https://auth.globus.org/scopes/{client_id}/action_all",
+            *(setting.get(environ) for setting in SETTINGS[3:]),
+        )
+
+    def __repr__(self) -> str:
+        return f"Options(client_id={self.client_id!r})"
+
+
+def _required(setting: Setting[str | None], environ: Mapping[str, str] | None) -> str:
+    value = setting.get(environ)
+    if not value or not value.strip():
+        raise ConfigurationError(f"{setting.name} is not set. {setting.help}")
+    return value.strip()

@@ -1,0 +1,70 @@
+"""The worker's store: opened at first use, closed at exit, swept of released actions."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from collections.abc import Callable
+
+from provenance_store.errors import BraidError, StoreUnavailable
+from provenance_store.ids import now
+from provenance_store.store import Store, open_store
+
+__all__ = ["StoreHolder"]
+
+log = logging.getLogger(__name__)
+
+
+class StoreHolder:
+    """Opens the store once in each process, and again after a failure to open.
+
+    A server thus starts, and answers 503, while its database is away.
+    """
+
+    def __init__(
+        self, url: str, *, purge_seconds: float, open_it: Callable[[str], Store] = open_store
+    ) -> None:
+        self._url = url
+        self._purge_seconds = purge_seconds
+        self._open = open_it
+        self._lock = threading.Lock()
+        self._store: Store | None = None
+        self._process = 0
+        self._stop = threading.Event()
+
+    def get(self) -> Store:
+        """The open store; raises StoreUnavailable and its like when it cannot be opened."""
+        if self._store is None or self._process != os.getpid():
+            with self._lock:
+                if self._store is None or self._process != os.getpid():
+                    self._start()
+        if self._store is None:
+            raise StoreUnavailable
+        return self._store
+
+    def close(self) -> None:
+        """Stop sweeping and let go of the store; the next `get` opens it again."""
+        self._stop.set()
+        with self._lock:
+            store, self._store = self._store, None
+        if store is not None and self._process == os.getpid():
+            store.close()
+        atexit.unregister(self.close)
+
+    def _start(self) -> None:
+        self._store = self._open(self._url)
+        self._process = os.getpid()
+        self._stop = threading.Event()
+        atexit.register(self.close)
+        threading.Thread(
+            target=self._sweep, args=(self._store, self._stop), name="purge", daemon=True
+        ).start()
+
+    def _sweep(self, store: Store, stop: threading.Event) -> None:
+        while not stop.wait(self._purge_seconds):
+            try:
+                store.actions.purge(now())
+            except BraidError as error:
+                log.warning("Released actions are not removed yet: %s", type(error).__name__)
