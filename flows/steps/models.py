@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from flows.steps.body import ModelEntry
 from flows.steps.lookup import Head
-from flows.steps.things import Things, uris_of
+from flows.steps.things import Things, located, uris_of
 from provenance_store.errors import InvalidInput
 from provenance_store.handles import ModelVersion
 from provenance_store.kinds import Kind
@@ -133,9 +133,7 @@ class Models:
     def _first_seen(self, entry: ModelEntry, path: str) -> Head:
         recorder, name = self.things.recorder, entry.name or ""
         tags = {**(entry.tags or {}), FIRST_SEEN: self.step_name}
-        begun = self.things.located(
-            path, lambda: recorder.model(name, uris=uris_of(entry), tags=tags)
-        )
+        begun = located(path, lambda: recorder.model(name, uris=uris_of(entry), tags=tags))
         return self._noted(begun, None)
 
     # ---- after the step is recorded ------------------------------------------------------
@@ -164,7 +162,7 @@ class Models:
             )
             return recorder.update(before, exposed, **how)  # type: ignore[arg-type]
 
-        return self._noted(self.things.located(making.path, make), parent)
+        return self._noted(located(making.path, make), parent)
 
     def _noted(self, made: ModelVersion, parent: Head | None) -> Head:
         run_id = self.things.recorder.run_id

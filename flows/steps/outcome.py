@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flows.steps.adapters.base import clean, text
 from flows.steps.body import Body, StepStatus
 from flows.steps.moments import moment_or_none
 
@@ -79,5 +80,5 @@ def _first(given: int | None, documents: list[Mapping[str, Any]], name: str) -> 
 
 
 def _first_text(documents: list[Mapping[str, Any]], name: str) -> str | None:
-    values = (document.get(name) for document in documents)
-    return next((v for v in values if isinstance(v, str) and 0 < len(v) <= MAX_ACTION_ID), None)
+    values = (text(document, name) for document in documents)
+    return next((clean(value, MAX_ACTION_ID) or None for value in values if value), None)

@@ -11,7 +11,7 @@ from flows.steps.lookup import Lookup, Made
 from flows.steps.models import Models
 from flows.steps.outcome import outcome_of
 from flows.steps.receipt import Receipt
-from flows.steps.things import Things
+from flows.steps.things import Things, located
 from provenance_store.handles import StepHandle
 from provenance_store.kinds import Role
 from provenance_store.recorder import Recorder
@@ -47,7 +47,7 @@ def record_step(
     Raises InvalidInput with the path of what cannot be recorded; nothing is written then.
     """
     with recorder.together():
-        _record_run(recorder, body.run)
+        located("run", lambda: _record_run(recorder, body.run))
         return _Recording(recorder, lookup, body).record(ordinal)
 
 
@@ -73,8 +73,8 @@ class _Recording:
         self.recorder = recorder
         self.body = body
         self.outcome = outcome_of(body)
-        self.parameters = redact(body.parameters)
-        self.result = redact(body.result)
+        self.parameters = located("parameters", lambda: redact(body.parameters))
+        self.result = located("result", lambda: redact(body.result))
         self.things = Things(recorder, lookup)
         self.models = Models(self.things, body.step.name)
         self.lookup = lookup
@@ -83,11 +83,11 @@ class _Recording:
         derived = Derived() if self.body.says_what else self._derive()
         inputs = self._inputs(derived)
         self._read_models(derived)
-        step = self._step(inputs, derived, ordinal)
+        step = located("step", lambda: self._step(inputs, derived, ordinal))
         outputs = self._outputs(derived, inputs)
         made = self.models.make(inputs)
         self.recorder.generated(step, [*outputs, *(head.id for head in made)])
-        self._finish(step)
+        located("result", lambda: self._finish(step))
         self._note(step, outputs, [head.id for head in made])
         heads = (*self.models.used, *self.models.deployed, *made)
         used = dict.fromkeys((*inputs, *self.models.exposed_to))

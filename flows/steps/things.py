@@ -25,7 +25,7 @@ from provenance_store.handles import Record
 from provenance_store.recorder import Recorder
 from provenance_store.values import Uri
 
-__all__ = ["Things", "uris_of"]
+__all__ = ["Things", "located", "uris_of"]
 
 T = TypeVar("T")
 
@@ -177,15 +177,15 @@ class Things:
             self.lookup.note_uri(uri, record_id, run_id=self.recorder.run_id)
 
     def _make(self, path: str, make: Callable[..., Record], name: str, **how: Any) -> int:
-        return self.located(path, lambda: make(name, **how)).id
+        return located(path, lambda: make(name, **how)).id
 
-    @staticmethod
-    def located(path: str, act: Callable[[], T]) -> T:
-        """The act's result; what it refuses is said of that place in the body."""
-        try:
-            return act()
-        except InvalidInput as error:
-            raise within(error, path) from None
+
+def located(path: str, act: Callable[[], T]) -> T:
+    """The act's result; what it refuses is said of that place in the body."""
+    try:
+        return act()
+    except InvalidInput as error:
+        raise within(error, path) from None
 
 
 def uris_of(document: Definition | ModelEntry) -> list[Uri]:

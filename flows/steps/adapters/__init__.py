@@ -4,13 +4,33 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from flows.steps.adapters.base import Action, Adapter, Derived, NotMine, mapping
+from flows.steps.adapters.base import (
+    Action,
+    Adapter,
+    Derived,
+    NotMine,
+    mapping,
+    tidied,
+    tidied_tags,
+)
+from flows.steps.adapters.compute import ComputeAdapter
+from flows.steps.adapters.datacite import DataciteAdapter
+from flows.steps.adapters.delete import DeleteAdapter, ListAdapter, MakeDirectoryAdapter
 from flows.steps.adapters.generic import GenericAdapter
+from flows.steps.adapters.search_ingest import SearchIngestAdapter
 from flows.steps.adapters.transfer import TransferAdapter
 
 __all__ = ["ADAPTERS", "adapter_for", "derive"]
 
-ADAPTERS: tuple[Adapter, ...] = (TransferAdapter(),)
+ADAPTERS: tuple[Adapter, ...] = (
+    TransferAdapter(),
+    ComputeAdapter(),
+    SearchIngestAdapter(),
+    DataciteAdapter(),
+    DeleteAdapter(),
+    MakeDirectoryAdapter(),
+    ListAdapter(),
+)
 """In the order in which they are asked."""
 GENERIC = GenericAdapter()
 
@@ -19,10 +39,8 @@ def adapter_for(action: Action) -> Adapter:
     """The adapter that knows the URL; else the one that the parameters fit; else the generic."""
     if not action.called:
         return GENERIC
-    host, path = _host_and_path(action.url)
-    for adapter in ADAPTERS:
-        if adapter.knows(host, path):
-            return adapter
+    if operation := _operation(action.url):
+        return next((adapter for adapter in ADAPTERS if adapter.knows(operation)), GENERIC)
     parameters = mapping(action.parameters)
     return next((adapter for adapter in ADAPTERS if adapter.fits(parameters)), GENERIC)
 
@@ -30,14 +48,30 @@ def adapter_for(action: Action) -> Adapter:
 def derive(action: Action) -> Derived:
     """What the step used and made, as far as its documents tell; raises nothing."""
     try:
-        return adapter_for(action).derive(action)
+        derived = adapter_for(action).derive(action)
     except (NotMine, ValueError, TypeError, LookupError, AttributeError, OverflowError):
-        return GENERIC.derive(action)
+        derived = GENERIC.derive(action)
+    return Derived(
+        tuple(tidied(thing) for thing in derived.inputs),
+        tuple(tidied(thing) for thing in derived.outputs),
+        derived.models,
+        tidied_tags(derived.tags),
+    )
 
 
-def _host_and_path(url: str | None) -> tuple[str, str]:
+def _operation(url: str | None) -> str:
+    """What a provider hosted by Globus does: ``/transfer/ls`` for both of
+    https://actions.globus.org/transfer/ls and https://transfer.actions.globus.org/ls.
+
+    Empty for all others.
+    """
     try:
         parts = urlsplit(url or "")
-        return (parts.hostname or "").lower(), parts.path.rstrip("/")
+        labels, path = (parts.hostname or "").lower().split("."), parts.path.rstrip("/")
     except ValueError:
-        return "", ""
+        return ""
+    if labels == ["api", "funcx", "org"]:
+        return f"/compute{path}"
+    if labels[-2:] != ["globus", "org"] or "actions" not in labels[:2]:
+        return ""
+    return path if labels[0] == "actions" else f"/{labels[0]}{path}"

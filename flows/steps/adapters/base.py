@@ -1,6 +1,6 @@
 """What an adapter is given, and what it makes of it.
 
-Life cycle: `adapters.derive` asks each adapter in turn whether it `knows` the URL of the action
+Life cycle: `adapters.derive` asks each adapter in turn whether it `knows` the hosted action
 provider, then whether the parameters look like its own (`fits`), and calls `derive` of the one
 that does. An adapter reads documents that others wrote: what it cannot read it leaves out, and
 with nothing left it raises NotMine, which hands the step to `generic`.
@@ -8,11 +8,20 @@ with nothing left it raises NotMine, which hands the step to `generic`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Protocol
 
-from provenance_store.values import MAX_INTEGER, TagValue, Uri
+from provenance_store.values import (
+    MAX_INTEGER,
+    MAX_NAME,
+    MAX_TAG_NAME,
+    MAX_URI,
+    TagValue,
+    Uri,
+)
 
 __all__ = [
     "Action",
@@ -20,14 +29,18 @@ __all__ = [
     "Derived",
     "NotMine",
     "Thing",
+    "clean",
     "items",
     "mapping",
     "scalar",
     "tags",
     "text",
+    "tidied",
+    "tidied_tags",
 ]
 
 MAX_TAG = 1024
+MAX_TAGS = 64
 MAX_ITEMS = 100_000
 
 
@@ -83,8 +96,8 @@ class Derived:
 class Adapter(Protocol):
     """Knows the documents of one action provider."""
 
-    def knows(self, host: str, path: str) -> bool:
-        """Whether this is where the provider is: lower case host, path without end slash."""
+    def knows(self, operation: str) -> bool:
+        """Whether the operation is its own: a hosted provider's such as ``/transfer/ls``."""
 
     def fits(self, parameters: Mapping[str, Any]) -> bool:
         """Whether parameters look like those that the provider takes."""
@@ -113,9 +126,37 @@ def scalar(value: Any) -> TagValue | None:
     """The value if it can be a tag: short text, a number or a boolean."""
     if isinstance(value, str):
         return value if len(value) <= MAX_TAG and value else None
-    if isinstance(value, bool | float):
+    if isinstance(value, bool) or (isinstance(value, float) and math.isfinite(value)):
         return value
     return value if isinstance(value, int) and abs(value) <= MAX_INTEGER else None
+
+
+def clean(value: str, longest: int = MAX_NAME) -> str:
+    """Text that a database can hold: no NUL, no lone surrogates, not too long."""
+    if value.isascii() and "\x00" not in value and len(value) <= longest:
+        return value
+    return value.replace("\x00", "").encode(errors="replace").decode()[:longest]
+
+
+def tidied(thing: Thing) -> Thing:
+    """The thing as a store can hold it, whatever somebody put into a document."""
+    uris = tuple(
+        Uri(uri.uri, uri.size, uri.digest)
+        for uri in thing.uris
+        if len(uri.uri) <= MAX_URI and clean(uri.uri, MAX_URI) == uri.uri
+    )
+    name = clean(thing.name) or "unnamed"
+    return replace(thing, name=name, uris=uris, tags=tidied_tags(thing.tags))
+
+
+def tidied_tags(found: Mapping[str, TagValue]) -> dict[str, TagValue]:
+    """The tags as a store can hold them; of very many the first ones."""
+    return {
+        clean(name, MAX_TAG_NAME) or "unnamed": clean(value, MAX_TAG)
+        if isinstance(value, str)
+        else value
+        for name, value in islice(found.items(), MAX_TAGS)
+    }
 
 
 def tags(document: Mapping[str, Any], *names: str) -> dict[str, TagValue]:

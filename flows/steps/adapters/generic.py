@@ -13,7 +13,7 @@ __all__ = ["GenericAdapter"]
 class GenericAdapter:
     """Fits everything and never fails."""
 
-    def knows(self, host: str, path: str) -> bool:
+    def knows(self, operation: str) -> bool:
         return True
 
     def fits(self, parameters: Mapping[str, Any]) -> bool:

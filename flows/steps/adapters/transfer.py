@@ -28,10 +28,8 @@ TASK = (
 class TransferAdapter:
     """Knows the hosted Transfer providers, old and new."""
 
-    def knows(self, host: str, path: str) -> bool:
-        if host == "transfer.actions.globus.org":
-            return path == "/transfer"
-        return host.endswith("globus.org") and path.endswith("/transfer/transfer")
+    def knows(self, operation: str) -> bool:
+        return operation == "/transfer/transfer"
 
     def fits(self, parameters: Mapping[str, Any]) -> bool:
         return all(

@@ -1,0 +1,95 @@
+"""Globus Compute: the functions are used, each task's result is made.
+
+Reads the bodies of version 2 (``endpoint``, ``function``, ``args``/``kwargs``/``payload``, or a
+list of such ``tasks``), of version 3 (``endpoint_id`` and ``tasks`` of ``function_id``) and of
+funcX (``func``). What is in the arguments is not guessed to be a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from flows.steps.adapters.base import Action, Derived, NotMine, Thing, items, mapping, scalar, text
+from provenance_store.redaction import REDACTED
+from provenance_store.values import TagValue, Uri
+
+__all__ = ["ComputeAdapter"]
+
+FUNCTION = ("function_id", "function", "func", "functions", "function_ids")
+ENDPOINT = ("endpoint_id", "endpoint", "endpoints", "endpoint_ids")
+MAX_FIELDS = 32
+
+
+class ComputeAdapter:
+    """Knows the hosted Compute providers and their funcX ancestor."""
+
+    def knows(self, operation: str) -> bool:
+        return operation == "/compute" or operation.startswith("/compute/")
+
+    def fits(self, parameters: Mapping[str, Any]) -> bool:
+        calls = list(_calls(parameters))
+        return any(name in call for call in calls for name in FUNCTION) and any(
+            name in call for call in calls for name in ENDPOINT
+        )
+
+    def derive(self, action: Action) -> Derived:
+        calls = list(_calls(mapping(action.parameters)))
+        functions = dict.fromkeys(f for call in calls for f in _texts(call, FUNCTION))
+        endpoints = dict.fromkeys(e for call in calls for e in _texts(call, ENDPOINT))
+        results = list(_results(action.details)) if action.succeeded else []
+        if not functions and not results:
+            raise NotMine
+        found: dict[str, TagValue] = {"endpoint_id": ", ".join(endpoints)} if endpoints else {}
+        return Derived(
+            tuple(_function(function) for function in functions),
+            tuple(_result(action.name, results, place) for place in range(len(results))),
+            tags=found,
+        )
+
+
+def _calls(parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield parameters
+    yield from items(parameters.get("tasks"))
+
+
+def _texts(document: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]:
+    for name in names:
+        value = document.get(name)
+        for found in value if isinstance(value, list) else [value]:
+            if isinstance(found, str) and found:
+                yield found
+
+
+def _function(function: str) -> Thing:
+    uri = f"globus-compute://function/{quote(function.lower(), safe='')}"
+    return Thing(f"function {function}", "fact", (Uri(uri),))
+
+
+def _results(details: Mapping[str, Any]) -> Iterator[tuple[str | None, Any]]:
+    """The id and the value of each task: with ids in ``results``, without in ``result``."""
+    if any(True for _ in items(details.get("results"))):
+        for item in items(details["results"]):
+            yield text(item, "task_id"), item.get("output")
+    elif "result" in details:
+        values = details["result"]
+        yield from ((None, value) for value in (values if isinstance(values, list) else [values]))
+
+
+def _result(name: str, results: list[tuple[str | None, Any]], place: int) -> Thing:
+    task_id, value = results[place]
+    number = f" {place + 1}" if len(results) > 1 else ""
+    uris = (Uri(f"globus-compute://task/{quote(task_id, safe='')}"),) if task_id else ()
+    found = _fields(value)
+    kept = None if "value" in found and not isinstance(value, dict) else value
+    return Thing(f"{name} result{number}", uris=uris, tags=found, value=kept)
+
+
+def _fields(value: Any) -> dict[str, TagValue]:
+    """What of a result can be searched for: a small value, or those at the top of an object."""
+    if not isinstance(value, dict):
+        small = scalar(value)
+        return {} if small is None else {"value": small}
+    found = {n: s for n, v in value.items() if n and (s := scalar(v)) is not None}
+    return dict([(n, s) for n, s in found.items() if s != REDACTED][:MAX_FIELDS])
