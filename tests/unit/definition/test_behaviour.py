@@ -1,0 +1,231 @@
+"""An instrumented flow does what it did before: interpreted in the sandbox, both ways."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from flows.definition import Options, WholeState, instrument
+from flows.definition.marker import marker_of
+from flows.sandbox import Sandbox
+from flows.sandbox.runner import RunOutcome, run_definition
+from tests.unit.definition.builders import URL, action, done, flow
+from tests.unit.definition.strategies import FAILING, flows
+
+DOWN = "http://127.0.0.1:1/record"
+INPUT = {"a": {"x": 1, "y": [1, 2, 3]}, "b": ["first", "second"], "c": {"x": "text"}}
+CHANGING = {"action_id", "task_id", "start_time", "completion_time", "creator_id"}
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(time_scale=0.0001) as started:
+        yield started
+
+
+def comparable(value: Any) -> Any:
+    """A value without ids, times and receipts."""
+    if isinstance(value, dict):
+        left_out = CHANGING | {"_braid"}
+        return {key: comparable(item) for key, item in value.items() if key not in left_out}
+    if isinstance(value, list):
+        return [comparable(item) for item in value]
+    return value
+
+
+def story(outcome: RunOutcome, definition: dict[str, Any]) -> list[Any]:
+    """What happened in the states that the author wrote, and how the run ended."""
+    told = [
+        (entry["code"], comparable(entry["details"]))
+        for entry in outcome.log
+        if entry["details"].get("state_name") in definition["States"]
+        and marker_of(definition["States"][entry["details"]["state_name"]]) is None
+    ]
+    error = outcome.run["details"].get("details", {}).get("error")
+    return [outcome.status, error, comparable(outcome.output), without_ids(told)]
+
+
+def without_ids(told: list[Any]) -> list[Any]:
+    """Run ids differ from run to run; they only occur as whole strings or inside causes."""
+    kept = []
+    for code, details in told:
+        details.pop("cause", None)
+        kept.append((code, details))
+    return kept
+
+
+def run(definition: dict[str, Any], sandbox: Sandbox, given: Any = INPUT) -> RunOutcome:
+    return run_definition(definition, copy.deepcopy(given), sandbox, timeout=60)
+
+
+def records(outcome: RunOutcome) -> list[dict[str, Any]]:
+    """What the provider, played by the sandbox's echo, was sent, in order."""
+    return [
+        receipt["details"]["echo"]
+        for entry in outcome.log
+        if entry["code"] == "ActionCompleted"
+        and entry["details"]["state_name"].startswith("Braid record")
+        for receipt in entry["details"]["output"]["_braid"].values()
+        if receipt.get("state_name") == entry["details"]["state_name"]
+    ]
+
+
+def failing(**changes: Any) -> dict[str, Any]:
+    return action(ActionUrl=FAILING, **changes)
+
+
+def playable(definition: dict[str, Any], sandbox: Sandbox) -> dict[str, Any]:
+    """The definition with the sandbox's failing action where one was asked for."""
+    made = copy.deepcopy(definition)
+    for state in made["States"].values():
+        if state.get("ActionUrl") == FAILING:
+            state["ActionUrl"] = sandbox.provider_url("failing")
+    return made
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(definition=flows(loops=False))
+@pytest.mark.parametrize("provider", [DOWN, URL])
+def test_a_random_flow_behaves_as_before(
+    sandbox: Sandbox, provider: str, definition: dict[str, Any]
+) -> None:
+    original = playable(definition, sandbox)
+    chosen = Options(on_whole_state=WholeState.ACCEPT, record_uncaught=False)
+    woven = instrument(original, provider_url=provider, options=chosen).definition
+    before = story(run(without_run_ids(original), sandbox), original)
+    after = story(run(without_run_ids(woven), sandbox), woven)
+    assert after == before
+
+
+def without_run_ids(definition: Any) -> Any:
+    """Two runs have two ids: compare what else the author's states read from the context."""
+    if isinstance(definition, dict):
+        return {key: without_run_ids(value) for key, value in definition.items()}
+    if isinstance(definition, list):
+        return [without_run_ids(value) for value in definition]
+    return "$._context.username" if definition == "$._context.run_id" else definition
+
+
+def test_inputs_are_recorded_as_they_were_before_the_step_overwrote_them(sandbox: Sandbox) -> None:
+    step = action(
+        Parameters={
+            "path.$": "$.a.x",
+            "slice.$": "$.a.y[1:]",
+            "text.=": "str(a.x) + ' of ' + `$.c.x` + getattr('a.none', '!')",
+            "there.=": "is_present('a.x')",
+        },
+        ActionUrl="https://echo.example.org/",
+        ResultPath="$.a",
+    )
+    woven = instrument(flow(S=step), provider_url=URL).definition
+    (record,) = records(run(woven, sandbox))
+    sent = {"path": 1, "slice": [2, 3], "text": "1 of text!", "there": True}
+    assert record["parameters"] == record["result"]["details"]["echo"] == sent
+
+
+def test_a_loop_is_recorded_once_for_each_visit(sandbox: Sandbox) -> None:
+    definition = flow(
+        Act=action(
+            ActionUrl="https://echo.example.org/",
+            Parameters={"n.$": "$.n", "last.=": "getattr('R.details.echo.n', 0)"},
+            ResultPath="$.R",
+            Next="Count",
+        ),
+        Count={
+            "Type": "ExpressionEval",
+            "Parameters": {"next.=": "n + 1"},
+            "ResultPath": "$.N",
+            "Next": "Move",
+        },
+        Move={"Type": "Pass", "InputPath": "$.N.next", "ResultPath": "$.n", "Next": "More"},
+        More={
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.n", "NumericLessThan": 4, "Next": "Act"}],
+            "Default": "Done",
+        },
+        Done=done(),
+    )
+    woven = instrument(definition, provider_url=URL).definition
+    outcome = run(woven, sandbox, {"n": 1})
+    visits = [record for record in records(outcome) if record["step"]["name"] == "Act"]
+    assert [record["parameters"] for record in visits] == [
+        {"n": 1, "last": 0},
+        {"n": 2, "last": 1},
+        {"n": 3, "last": 2},
+    ]
+    assert len({record["step"]["action_id"] for record in visits}) == 3
+    assert [record["run"]["status"] for record in records(outcome)] == ["ACTIVE"] * 3 + [
+        "SUCCEEDED"
+    ]
+
+
+def test_a_caught_failure_is_recorded_with_the_inputs_of_the_step(sandbox: Sandbox) -> None:
+    step = failing(
+        Parameters={"details.$": "$.a"},
+        Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Repair", "ResultPath": "$.a"}],
+        Next="Repair",
+    )
+    original = playable(flow(S=step, Repair=done()), sandbox)
+    outcome = run(instrument(original, provider_url=URL).definition, sandbox)
+    caught, end = records(outcome)
+    assert caught["step"]["status"] == "FAILED"
+    assert caught["error"]["Error"] == "ActionFailedException"
+    assert caught["parameters"] == {"details": INPUT["a"]}
+    assert (end["step"]["name"], end["run"]["status"]) == ("Repair", "SUCCEEDED")
+
+
+def test_a_catch_without_result_path_is_recorded_from_the_error_alone(sandbox: Sandbox) -> None:
+    step = failing(Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Z"}], Parameters={}, Next="Z")
+    original = playable(flow(S=step, Z=done()), sandbox)
+    outcome = run(instrument(original, provider_url=URL).definition, sandbox)
+    assert records(outcome)[0]["error"]["Error"] == "ActionFailedException"
+    assert "parameters" not in records(outcome)[0]
+    assert set(outcome.output) == {"Error", "Cause", "_braid"}
+
+
+def test_a_failed_action_that_raises_nothing_is_recorded_as_failed(sandbox: Sandbox) -> None:
+    original = playable(flow(S=failing(Parameters={}, ExceptionOnActionFailure=False)), sandbox)
+    (record,) = records(run(instrument(original, provider_url=URL).definition, sandbox))
+    assert (record["result"]["status"], record["run"]["status"]) == ("FAILED", "SUCCEEDED")
+
+
+def test_the_end_of_a_failing_run_is_recorded(sandbox: Sandbox) -> None:
+    definition = flow(
+        S={"Type": "Pass", "Next": "F"}, F={"Type": "Fail", "ErrorPath": "$.c.x", "Cause": "why"}
+    )
+    outcome = run(instrument(definition, provider_url=URL).definition, sandbox)
+    (record,) = records(outcome)
+    assert outcome.status == record["run"]["status"] == "FAILED"
+    assert record["error"] == {"Error": "text", "Cause": "why"}
+
+
+def test_an_uncaught_failure_is_recorded_on_request_and_fails_the_run_all_the_same(
+    sandbox: Sandbox,
+) -> None:
+    original = playable(flow(S=failing(Parameters={"details.$": "$.a"})), sandbox)
+    chosen = Options(record_uncaught=True)
+    outcome = run(instrument(original, provider_url=URL, options=chosen).definition, sandbox)
+    (record,) = records(outcome)
+    assert record["error"]["Error"] == "ActionFailedException"
+    assert record["parameters"] == {"details": INPUT["a"]}
+    plain = run(original, sandbox)
+    assert outcome.status == plain.status == "FAILED"
+    for key in ("error", "cause"):
+        found = comparable(outcome.run["details"]["details"][key])
+        assert found == comparable(plain.run["details"]["details"][key])
+
+
+def test_receipts_stay_small_and_in_one_key(sandbox: Sandbox) -> None:
+    definition = flow(S=action(ActionUrl="https://echo.example.org/", Parameters={}))
+    outcome = run(instrument(definition, provider_url=DOWN).definition, sandbox)
+    assert set(outcome.output) == {*INPUT, "Done", "_braid"}
+    assert set(outcome.output["_braid"]) == {"S"}
