@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from provenance_store.reader import Reader
-
     from braid.client import QueryClient
+    from provenance_store.reader import Reader
     from provenance_store.store import Store
 
 __all__ = ["Source", "store_url"]

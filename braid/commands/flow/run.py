@@ -1,0 +1,133 @@
+"""`braid flow run`"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from braid.errors import SAID_NO
+from braid.flowfile import JsonFile, definition_argument, read_definition
+from braid.options import displays, writes
+from braid.output import Display, Document, printable
+from braid.source import Source
+
+__all__ = ["command"]
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+class FunctionText(click.ParamType[str]):
+    """A Python file with one function, or ``module:function``."""
+
+    name = "FILE.py|MODULE:NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not str(value).endswith(".py"):
+            return str(value)
+        try:
+            return Path(value).read_text(encoding="utf-8")
+        except OSError as error:
+            self.fail(f"{value}: {error.strerror}.", param, ctx)
+
+
+@click.command()
+@definition_argument
+@click.option("--input", "given", type=JsonFile(), help="The run's input. [default: {}]")
+@click.option("--input-schema", type=JsonFile(), help="The JSON Schema that the input must fit.")
+@click.option("--label", help="The run's label.")
+@click.option("--tag", "tags", multiple=True, help="A tag of the run. May be repeated.")
+@click.option(
+    "--collection",
+    "collections",
+    multiple=True,
+    type=(str, FOLDER),
+    metavar="ID FOLDER",
+    help="Let Transfer use a folder as the collection with this id. May be repeated.",
+)
+@click.option(
+    "--function",
+    "functions",
+    multiple=True,
+    type=(str, FunctionText()),
+    metavar="ID FILE.py|MODULE:NAME",
+    help="Let Compute call a Python function by this id. May be repeated.",
+)
+@click.option(
+    "--provider-url",
+    "provider_urls",
+    multiple=True,
+    metavar="URL",
+    help="Record what hand-written states send to this address. Those that `braid flow "
+    "instrument` made are recorded anyway.",
+)
+@click.option(
+    "--time-scale",
+    type=click.FloatRange(0, 1000),
+    default=0.01,
+    show_default=True,
+    help="How many real seconds each second of waiting takes.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1, 86400),
+    default=600.0,
+    show_default=True,
+    help="Give up after so many seconds.",
+)
+@writes
+@displays("text", "json")
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    *,
+    flow: Path,
+    given: dict[str, Any] | None,
+    input_schema: dict[str, Any] | None,
+    provider_urls: tuple[str, ...],
+    source: Source,
+    display: Display,
+    **how: Any,
+) -> None:
+    """Run a definition in the local sandbox.
+
+    Transfer copies files between folders, Compute calls Python functions here; any other hosted
+    action is answered with what it was sent. Record states write into the store. Prints the
+    final state; exit 1 unless the run succeeded.
+    """
+    document = read_definition(flow)
+    from braid.trial import Trial, try_flow
+
+    trial = Trial(
+        definition=document.definition,
+        input_schema=input_schema or document.input_schema or {},
+        input=given or {},
+        store_url=source.url,
+        provider_urls=frozenset(provider_urls),
+        watch=_tell,
+        **how,
+    )
+    run = try_flow(trial)
+    _show(run, display)
+    if trial.recording_urls:
+        click.echo(f"Recorded in {source.shown}: braid run show {run['run_id']}", err=True)
+    context.exit(0 if run["status"] == "SUCCEEDED" else SAID_NO)
+
+
+def _tell(entry: Document) -> None:
+    state = entry["details"].get("state_name", "")
+    click.echo(printable(f"{entry['time'][11:19]}  {entry['code']:<24}{state}".rstrip()), err=True)
+
+
+def _show(run: Document, display: Display) -> None:
+    if display.format == "json":
+        display.json(run)
+    elif run["status"] == "SUCCEEDED":
+        click.echo(json.dumps(run["details"].get("output"), indent=2, ensure_ascii=False))
+    else:
+        details = run["details"]
+        said = printable(str(details.get("description") or details.get("code") or ""))
+        click.echo(f"braid: the run is {run['status']}: {said}", err=True)

@@ -1,0 +1,156 @@
+"""Trying a flow: a sandbox, a provider over a real store if the flow records, and one run.
+
+The flow is created, started and watched with globus-sdk's own clients, as it would be in Globus.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import globus_sdk
+from globus_sdk import AccessTokenAuthorizer, FlowsClient, SpecificFlowClient
+
+from action_provider.app import EXTENSION, create_app
+from flows.definition.login import told_plainly
+from flows.definition.marker import injected
+from flows.sandbox import Identity, Sandbox
+from flows.sandbox.webserver import WebServer
+from provenance_store.errors import InvalidInput
+
+__all__ = ["Trial", "try_flow"]
+
+FINAL = ("SUCCEEDED", "FAILED", "ENDED", "INACTIVE")
+POLL_SECONDS = 0.1
+USERNAME = "you@sandbox.example.org"
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What to run, and in what surroundings.
+
+    ``provider_urls`` are addresses of action providers that stand for the one recording into
+    ``store_url``, besides those of the states that `braid flow instrument` made.
+    """
+
+    definition: Mapping[str, Any]
+    input_schema: Mapping[str, Any]
+    input: Mapping[str, Any]
+    store_url: str
+    label: str | None = None
+    tags: Sequence[str] = ()
+    provider_urls: frozenset[str] = frozenset()
+    collections: Sequence[tuple[str, Path]] = ()
+    functions: Sequence[tuple[str, str]] = ()
+    time_scale: float = 0.01
+    timeout: float = 600.0
+    watch: Callable[[Entry], None] = field(default=lambda entry: None)
+
+    @property
+    def recording_urls(self) -> frozenset[str]:
+        """The addresses that record states of this definition call."""
+        states = self.definition.get("States") or {}
+        urls = {states[name].get("ActionUrl") for name in injected(states)}
+        named = {state.get("ActionUrl") for state in states.values() if isinstance(state, dict)}
+        return frozenset(url for url in (urls | self.provider_urls) & named if url)
+
+
+def try_flow(trial: Trial) -> dict[str, Any]:
+    """Run it to its end; returns the run's document as Globus Flows gives it.
+
+    Raises InvalidInput when the definition or the input is refused, and when the run is not done
+    within the time allowed.
+    """
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(Sandbox(time_scale=trial.time_scale))
+        _furnish(sandbox, trial)
+        definition = trial.definition
+        if trial.recording_urls:
+            recorder = stack.enter_context(_provider(sandbox, trial.store_url))
+            definition = _redirected(definition, trial.recording_urls, recorder)
+        identity = sandbox.add_identity(USERNAME)
+        with told_plainly():
+            return _run(sandbox, identity, trial, definition)
+
+
+def _furnish(sandbox: Sandbox, trial: Trial) -> None:
+    for collection_id, folder in trial.collections:
+        sandbox.collection(collection_id, folder, collection_id=collection_id)
+    for function_id, function in trial.functions:
+        try:
+            sandbox.register_function(function, function_id=function_id)
+        except (ValueError, SyntaxError) as error:
+            raise InvalidInput(f"The function {function_id}: {error}") from None
+
+
+@contextmanager
+def _provider(sandbox: Sandbox, store_url: str) -> Iterator[tuple[str, str]]:
+    """The action provider over a store, as (url, scope)."""
+    client = sandbox.add_client("Braid")
+    scope = sandbox.add_scope(client, "action_all")
+    app = create_app(
+        store_url,
+        environ={
+            **sandbox.environ(),
+            "BRAID_CLIENT_ID": client.client_id,
+            "BRAID_CLIENT_SECRET": client.client_secret,
+            "BRAID_SCOPE": scope,
+        },
+    )
+    server = WebServer(app)
+    try:
+        yield f"{server.url}/record", scope
+    finally:
+        server.stop()
+        app.extensions[EXTENSION].close()
+
+
+def _redirected(
+    definition: Mapping[str, Any], urls: frozenset[str], provider: tuple[str, str]
+) -> dict[str, Any]:
+    url, scope = provider
+    states = {
+        name: {**state, "ActionUrl": url, "ActionScope": scope}
+        if isinstance(state, dict) and state.get("ActionUrl") in urls
+        else state
+        for name, state in definition["States"].items()
+    }
+    return {**definition, "States": states}
+
+
+def _run(
+    sandbox: Sandbox, identity: Identity, trial: Trial, definition: Mapping[str, Any]
+) -> dict[str, Any]:
+    base_url = sandbox.environ()["GLOBUS_SDK_SERVICE_URL_FLOWS"]
+    token = sandbox.token_for(identity, str(FlowsClient.scopes.all))
+    flows = FlowsClient(base_url=base_url, authorizer=AccessTokenAuthorizer(token))
+    made = flows.create_flow("Trial", dict(definition), dict(trial.input_schema))
+    flow = SpecificFlowClient(made["id"])
+    flow.base_url = base_url
+    token = sandbox.token_for(identity, flow.scopes.user)
+    flow.authorizer = AccessTokenAuthorizer(token)
+    run = flow.run_flow(dict(trial.input), label=trial.label, tags=list(trial.tags))
+    return _watched(flows, run["run_id"], trial)
+
+
+def _watched(flows: FlowsClient, run_id: str, trial: Trial) -> dict[str, Any]:
+    """Wait for the end, telling the log as it grows."""
+    deadline = time.monotonic() + trial.timeout
+    told = 0
+    while True:
+        run: globus_sdk.GlobusHTTPResponse = flows.get_run(run_id)
+        entries = list(flows.paginated.get_run_logs(run_id, limit=100).items())
+        for entry in entries[told:]:
+            trial.watch(entry)
+        told = len(entries)
+        if run["status"] in FINAL:
+            return dict(run.data)
+        if time.monotonic() > deadline:
+            raise InvalidInput(f"The run is not done after {trial.timeout:g} s; raise --timeout.")
+        time.sleep(POLL_SECONDS)
