@@ -149,6 +149,10 @@ class Provider:
         self._actions: dict[str, Action] = {}
         self._requests: dict[tuple[str, str], str] = {}
 
+    def new_id(self) -> str:
+        """An id for a new action."""
+        return str(uuid.uuid4())
+
     def check(self, action: Action) -> None:
         """Raises ActionRefused for a body that cannot be acted on."""
 

@@ -66,9 +66,9 @@ class ComputeProvider(Provider):
                 text = f"There is no function {task.function_id}."
                 raise ActionRefused(404, "FunctionNotFound", text)
 
-    def start(self, action: Action) -> None:
+    def new_id(self) -> str:
         """Task groups have ids of their own kind."""
-        super().start(action)
+        return f"tg_{uuid.uuid4()}"
 
     def perform(self, action: Action) -> Any:
         """The results, in the order of the tasks; fails when any task does."""
@@ -83,7 +83,7 @@ class ComputeProvider(Provider):
         try:
             if function is None or action.canceled.is_set():
                 raise FunctionFailed("The task was canceled.")
-            value = self._functions.call(function, task.args, task.kwargs)
+            value = self._functions.call(function, task.args, task.kwargs, task.task_id)
         except FunctionFailed as failure:
             return str(failure), {"task_id": task.task_id, "exception": str(failure)}
         return value, {"task_id": task.task_id, "output": value}

@@ -22,6 +22,7 @@ from flows.sandbox.providers import function_worker
 
 __all__ = ["Function", "FunctionFailed", "Functions"]
 
+TASK_VARIABLE = "GC_TASK_UUID"
 _MODULE_FUNCTION = re.compile(r"^(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)$")
 
 
@@ -72,10 +73,16 @@ class Functions:
         """The function with an id."""
         return self._functions.get(function_id)
 
-    def call(self, function: Function, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """What the function returns. Raises FunctionFailed, with its traceback if it has one."""
+    def call(
+        self, function: Function, args: list[Any], kwargs: dict[str, Any], task_id: str = ""
+    ) -> Any:
+        """What the function returns. Raises FunctionFailed, with its traceback if it has one.
+
+        The function finds its task's id in the environment, under the name that Globus Compute
+        uses too.
+        """
         task = {"source": function.source, "module": function.module, "name": function.name}
-        text = self._run(json.dumps({**task, "args": args, "kwargs": kwargs}).encode())
+        text = self._run(json.dumps({**task, "args": args, "kwargs": kwargs}).encode(), task_id)
         try:
             answer = json.loads(text)
         except ValueError:
@@ -84,10 +91,10 @@ class Functions:
             raise FunctionFailed(answer["error"])
         return answer["result"]
 
-    def _run(self, task: bytes) -> bytes:
+    def _run(self, task: bytes, task_id: str) -> bytes:
         reading, writing = os.pipe()
         try:
-            process = self._start(writing)
+            process = self._start(writing, task_id)
         except BaseException:
             os.close(reading)
             raise
@@ -109,14 +116,15 @@ class Functions:
                 self._running.discard(process)
         return b"".join(collected)
 
-    def _start(self, writing: int) -> subprocess.Popen[bytes]:
+    def _start(self, writing: int, task_id: str) -> subprocess.Popen[bytes]:
         worker = str(Path(function_worker.__file__))
-        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        paths = os.pathsep.join(filter(None, sys.path))
+        environ = {**os.environ, "PYTHONPATH": paths, TASK_VARIABLE: task_id}
         with self._lock:
             if self._stopped:
                 raise FunctionFailed("The sandbox has stopped.")
             process = subprocess.Popen(
-                [sys.executable, worker, str(writing)],
+                [sys.executable, "-P", worker, str(writing)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

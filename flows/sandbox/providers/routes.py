@@ -82,6 +82,7 @@ class ProviderRoutes:
             principals=self.directory.principals_of(identity),
             consents=token.consents,
             named_url=request.headers.get("X-Sandbox-Action-Url"),
+            action_id=self.provider.new_id(),
         )
         found, new = self.provider.add(action)
         return jsonify(found.document()), 202 if new else 200
