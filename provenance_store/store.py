@@ -189,20 +189,25 @@ def open_store(url: str | None = None, *, create: bool = True) -> Store:
     database cannot be reached.
     """
     engine = _engine(url or STORE_URL.get(), create=create)
-    session = Session(engine)
-    with session.translated():
-        if create:
-            schema.create(engine)
-        schema.require_current(engine)
+    try:
+        with Session(engine).translated():
+            if create:
+                schema.create(engine)
+            schema.require_current(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return Store(engine)
 
 
 def upgrade_store(url: str | None = None) -> None:
     """Bring the store's schema up to date, making it if there is none."""
     engine = _engine(url or STORE_URL.get(), create=True)
-    with Session(engine).translated():
-        schema.upgrade(engine)
-    engine.dispose()
+    try:
+        with Session(engine).translated():
+            schema.upgrade(engine)
+    finally:
+        engine.dispose()
 
 
 def _engine(text: str, *, create: bool) -> sa.Engine:

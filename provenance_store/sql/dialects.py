@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ def read_url(text: str) -> sa.URL:
     """
     try:
         url = sa.make_url(text)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         url = None
     if (
         url is not None
@@ -73,14 +74,27 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
         connection.isolation_level = None
         for pragma in (
             f"busy_timeout={int(busy_ms)}",
-            "journal_mode=WAL",
             "synchronous=FULL",
             f"cache_size={-1024 * int(cache_mb)}",
             "temp_store=MEMORY",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        _use_wal(connection, busy_ms)
 
     return engine
+
+
+def _use_wal(connection: sqlite3.Connection, busy_ms: int) -> None:
+    """Switch to WAL, waiting our turn: SQLite's busy timeout does not cover this switch."""
+    deadline = time.monotonic() + busy_ms / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def begin_write(connection: sa.Connection) -> None:

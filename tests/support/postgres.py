@@ -71,11 +71,12 @@ class PostgresServer:
         """Start the server and wait until it answers."""
         options = ["-p", str(self._port), "-h", "127.0.0.1", "-k", str(self._folder)]
         quick = ["-c", "fsync=off", "-c", "max_connections=200", "-c", "shared_buffers=64MB"]
-        self._process = subprocess.Popen(
-            [*self._command("postgres"), *options, *quick],
-            stdout=subprocess.DEVNULL,
-            stderr=(self._folder / "log").open("ab"),
-        )
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._command("postgres"), *options, *quick],
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
         deadline = time.monotonic() + 30
         while True:
             with contextlib.suppress(psycopg.OperationalError):

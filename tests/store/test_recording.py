@@ -1,0 +1,308 @@
+"""What a script records is what the store says afterwards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from provenance_store import Audience, Kind, Role, Store, Uri
+from provenance_store.errors import InvalidInput, NotFound, Sealed
+
+
+def test_the_lines_of_the_readme_record_facts_data_models_and_steps(store: Store) -> None:
+    cfg = store.fact("setup.cfg", uris=["globus://c/setup.cfg"])
+    scan = store.data(
+        "scan-17",
+        depends_on=[cfg],
+        uris=[Uri("globus://c/scan-17.h5", 1024, "sha256:ab", "application/x-hdf5")],
+        tags={"sample": "Ni", "temperature_K": 293.5, "frames": 1800, "dark": False},
+    )
+    model = store.model("braggnn", depends_on=[cfg]).update(
+        [scan],
+        hyperparameters={"lr": 0.001},
+        metrics=[{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}],
+        scores={"val_loss": 0.3},
+    )
+    with store.step("Train", inputs=[scan], models=[model]) as step:
+        weights = step.output("weights.h5", uris=["globus://c/weights.h5"])
+
+    read = store.reader()
+    assert read.record(scan.urn) | {"created_at": ""} == {
+        "id": scan.urn,
+        "short_id": scan.short_id,
+        "kind": "data",
+        "name": "scan-17",
+        "created_at": "",
+        "owner": None,
+        "run_id": None,
+        "live": False,
+        "environment": None,
+        "uris": [
+            {
+                "uri": "globus://c/scan-17.h5",
+                "size": 1024,
+                "digest": "sha256:ab",
+                "media_type": "application/x-hdf5",
+            }
+        ],
+        "tags": {"sample": "Ni", "temperature_K": 293.5, "frames": 1800, "dark": False},
+        "links": [
+            {
+                "role": "derived_from",
+                "id": cfg.urn,
+                "short_id": cfg.short_id,
+                "kind": "fact",
+                "name": "setup.cfg",
+            }
+        ],
+        "dependents": read.record(scan.urn)["dependents"],
+        "truncated": False,
+    }
+    version = read.record(model.urn)
+    assert version["version"] == 1
+    assert version["metrics"] == [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
+    assert version["scores"] == {"val_loss": 0.3}
+    assert version["hyperparameters"] == {"lr": 0.001}
+    assert {(k["role"], k["name"]) for k in version["links"]} == {
+        ("trained_on", "scan-17"),
+        ("revision_of", "braggnn"),
+    }
+    made_by = read.record(weights.urn)["links"]
+    assert [(link["role"], link["name"]) for link in made_by] == [("generated_by", "Train")]
+    assert read.record(step.urn)["status"] == "SUCCEEDED"
+
+
+def test_a_step_that_raises_is_recorded_as_failed_and_the_error_goes_on(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.step("Fit") as step:
+        _ = 1 // 0
+    document = store.reader().record(step.urn)
+    assert document["status"] == "FAILED"
+    assert document["error"]["type"] == "ZeroDivisionError"
+
+
+def test_a_step_that_was_cut_off_stays_active(store: Store) -> None:
+    step = store.step("Simulate")
+    assert store.reader().record(step.urn)["status"] == "ACTIVE"
+    assert store.reader().record(step.urn)["completion_time"] is None
+
+
+def test_steps_and_model_versions_keep_the_environment_once(store: Store) -> None:
+    first = store.step("One")
+    second = store.step("Two")
+    digests = {store.reader().record(s.urn)["environment"] for s in (first, second)}
+    assert len(digests) == 1
+    assert next(iter(digests)).startswith("sha256:")
+    assert store.info()["tables"]["environment"] == 1
+
+
+def test_two_updates_of_one_version_are_two_branches(store: Store) -> None:
+    start = store.model("braggnn")
+    scans = [store.data(f"scan-{n}") for n in range(3)]
+    left, right = start.update(scans[:1]), start.update(scans[1:2])
+    end = right.update(scans[2:])
+    assert (start.version, left.version, right.version, end.version) == (0, 1, 1, 2)
+
+    line = store.reader().model("braggnn")
+    assert line["id"] == start.urn
+    assert [(v["id"], v["version"], v["parent"], v["head"]) for v in line["versions"]] == [
+        (start.urn, 0, None, False),
+        (left.urn, 1, start.urn, True),
+        (right.urn, 1, start.urn, False),
+        (end.urn, 2, right.urn, True),
+    ]
+    assert [head.id for head in store.reader().heads("braggnn")] == [end.id, left.id]
+
+
+def test_a_model_name_with_two_lines_is_answered_with_the_list(store: Store) -> None:
+    from provenance_store.errors import Ambiguous
+
+    lines = [store.model("unet"), store.model("unet")]
+    with pytest.raises(Ambiguous) as caught:
+        store.reader().model("unet")
+    assert set(caught.value.choices) == {line.urn for line in lines}
+    assert store.reader().model(lines[0].short_id)["id"] == lines[0].urn
+
+
+def test_live_data_takes_additions_until_it_is_promoted(store: Store) -> None:
+    live = store.data("beamtime", live=True)
+    cfg = store.fact("cfg")
+    live.add(uris=["globus://c/1"], depends_on=[cfg])
+    assert store.reader().record(live.urn)["live"] is True
+    live.promote("end of shift")
+    assert store.reader().record(live.urn)["live"] is False
+    with pytest.raises(Sealed, match="takes no additions"):
+        live.add(uris=["globus://c/2"])
+    live.add(uris=["globus://c/1"])  # what is there already may be said again
+    assert [u["uri"] for u in store.reader().record(live.urn)["uris"]] == ["globus://c/1"]
+
+
+def test_static_data_takes_no_additions(store: Store) -> None:
+    scan, other = store.data("scan"), store.data("other")
+    with pytest.raises(Sealed):
+        scan.add(depends_on=[other])
+    with pytest.raises(Sealed):
+        scan.add(uris=["file:///x"])
+
+
+def test_a_live_dataset_grows_until_it_is_promoted(store: Store) -> None:
+    scans = [store.data(f"scan-{n}") for n in range(3)]
+    dataset = store.dataset("cycle-1", scans[:1], live=True)
+    dataset.add_members(scans[1:])
+    dataset.promote()
+    with pytest.raises(Sealed):
+        dataset.add_members([store.data("late")])
+    links = store.reader().record(dataset.urn)["links"]
+    assert [link["name"] for link in links if link["role"] == "has_member"] == [
+        "scan-0",
+        "scan-1",
+        "scan-2",
+    ]
+
+
+def test_a_finished_step_takes_no_more_inputs(store: Store) -> None:
+    scan = store.data("scan")
+    with store.step("Fit") as step:
+        step.used(scan)
+    with pytest.raises(Sealed):
+        step.used(store.data("late"))
+
+
+def test_a_tag_that_changes_keeps_its_history(store: Store) -> None:
+    scan = store.data("scan", tags={"quality": "unknown"})
+    scan.tag(quality="good").tag(quality="best")
+    assert store.reader().record(scan.urn)["tags"] == {"quality": "best"}
+    assert store.info()["tables"]["tag"] == 3
+
+
+def test_everything_together_is_all_or_nothing(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.together():
+        store.data("one")
+        store.data("two")
+        raise RuntimeError("changed my mind")
+    assert store.info()["records"]["data"] == 0
+    with store.together():
+        a = store.data("one")
+        store.data("two", depends_on=[a])
+    assert store.info()["records"]["data"] == 2
+
+
+def test_a_metric_that_is_not_finite_is_kept_as_unknown(store: Store) -> None:
+    model = store.model("m").update([], metrics=[{"epoch": 1, "loss": math.inf}])
+    assert store.reader().record(model.urn)["metrics"] == [{"epoch": 1, "loss": None}]
+
+
+def test_secrets_are_redacted_before_they_are_written(store: Store) -> None:
+    parameters = {
+        "headers": {"Authorization": "Bearer abc"},
+        "api_key": "k",
+        "max_tokens": 5,
+        "hidden": 1,
+        "__Private_Parameters": ["hidden"],
+        "_private_thing": 2,
+    }
+    step = store.step("Call", parameters=parameters)
+    assert store.reader().record(step.urn)["parameters"] == {
+        "headers": {"Authorization": "[redacted]"},
+        "api_key": "[redacted]",
+        "max_tokens": 5,
+        "hidden": "[redacted]",
+        "_private_thing": "[redacted]",
+    }
+
+
+def test_a_long_document_keeps_its_digest_and_beginning(store: Store) -> None:
+    step = store.step("Call", parameters={"text": "x" * 1_000_000})
+    kept = store.reader().record(step.urn)["parameters"]["_truncated"]
+    assert kept["bytes"] == 1_000_011
+    assert kept["digest"].startswith("sha256:")
+    assert kept["beginning"].startswith('{"text":"xxx')
+
+
+def test_a_run_is_what_was_last_said_of_it(store: Store) -> None:
+    store.run("r1", at=10, flow_id="f", status="ACTIVE", label="first", tags=["hedm"])
+    store.run("r1", at=30, status="SUCCEEDED", completion_time=30)
+    store.run("r1", at=20, status="INACTIVE")
+    document = store.reader().run("r1")
+    assert document["status"] == "SUCCEEDED"
+    assert document["label"] == "first"
+    assert document["flow_id"] == "f"
+    assert document["tags"] == ["hedm"]
+    assert document["start_time"] == "1970-01-01T00:00:00.000010+00:00"
+
+
+def test_whoever_speaks_of_a_run_later_cannot_take_it_over(store: Store) -> None:
+    from provenance_store import Viewer
+
+    owner, thief = "urn:globus:auth:identity:1", "urn:globus:auth:identity:2"
+    store.run("r1", at=10, audience=Audience(owner))
+    store.run("r1", at=20, audience=Audience(thief))
+    assert store.reader(Viewer(frozenset({owner}))).run("r1")["run_id"] == "r1"
+    with pytest.raises(NotFound):
+        store.reader(Viewer(frozenset({thief}))).run("r1")
+
+
+def test_a_record_of_another_session_can_be_named_by_its_urn(store: Store) -> None:
+    scan = store.data("scan")
+    made = store.data("fit", depends_on=[scan.urn, scan.short_id])
+    assert [link["id"] for link in store.reader().record(made.urn)["links"]] == [scan.urn]
+
+
+@pytest.mark.parametrize(
+    ("reference", "error"),
+    [
+        ("urn:braid:00000000-0000-4000-8000-000000000000:1", NotFound),
+        ("9.9", NotFound),
+        ("scan", InvalidInput),
+        ("urn:braid:zzz:1", InvalidInput),
+    ],
+)
+def test_a_reference_to_nothing_is_refused(
+    store: Store, reference: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        store.data("fit", depends_on=[reference])
+    assert store.info()["records"]["data"] == 0
+
+
+BAD_VALUES: list[tuple[str, Callable[[Store], object]]] = [
+    ("empty name", lambda s: s.data("")),
+    ("long name", lambda s: s.data("x" * 2000)),
+    ("NUL in name", lambda s: s.data("a\0b")),
+    ("surrogate in name", lambda s: s.data("a\ud800")),
+    ("name not text", lambda s: s.data(5)),  # type: ignore[arg-type]
+    ("tag of a wrong type", lambda s: s.data("a", tags={"t": [1]})),  # type: ignore[dict-item]
+    ("tag NaN", lambda s: s.data("a", tags={"t": math.nan})),
+    ("tag too large", lambda s: s.data("a", tags={"t": 1 << 70})),
+    ("tag with NUL", lambda s: s.data("a", tags={"t": "\0"})),
+    ("empty tag name", lambda s: s.data("a", tags={"": 1})),
+    ("empty URI", lambda s: s.data("a", uris=[""])),
+    ("URI with unknown field", lambda s: s.data("a", uris=[{"uri": "x", "sise": 1}])),
+    ("negative size", lambda s: s.data("a", uris=[Uri("x", -1)])),
+    ("digest without algorithm", lambda s: s.data("a", uris=[Uri("x", 1, "abc")])),
+    ("metric that is text", lambda s: s.model("m", metrics=[{"loss": "low"}])),
+    ("metric that is no mapping", lambda s: s.model("m", metrics=[3])),  # type: ignore[list-item]
+    ("epoch that is text", lambda s: s.model("m", metrics=[{"epoch": "x", "loss": 1}])),
+    ("parameters without JSON form", lambda s: s.step("s", parameters=object())),
+    ("long run id", lambda s: s.run("r" * 65)),
+]
+
+
+@pytest.mark.parametrize(("what", "call"), BAD_VALUES, ids=[what for what, _ in BAD_VALUES])
+def test_bad_values_are_refused_in_one_sentence_and_nothing_is_written(
+    store: Store, what: str, call: Callable[[Store], object]
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        call(store)
+    assert "\n" not in caught.value.message
+    assert caught.value.message.endswith(".")
+    assert sum(store.info()["records"].values()) == 0
+
+
+def test_roles_tell_how_a_model_took_part(store: Store) -> None:
+    model = store.model("m")
+    step = store.step("Deploy")
+    step.used(model, role=Role.DEPLOYED)
+    assert store.reader().record(step.urn)["links"][0]["role"] == "deployed"
+    assert model.kind is Kind.MODEL

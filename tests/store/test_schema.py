@@ -1,0 +1,176 @@
+"""The schema: created, migrated, recognised."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from provenance_store import open_store, upgrade_store
+from provenance_store.errors import (
+    ConfigurationError,
+    NotFound,
+    SchemaMismatch,
+    StoreUnavailable,
+)
+from provenance_store.sql.dialects import make_engine, read_url
+from provenance_store.sql.tables import SCHEMA_VERSION
+from tests.support.postgres import PostgresServer
+
+
+def described(url: str) -> Any:
+    """Everything the database says of its tables."""
+    engine = make_engine(read_url(url), cache_mb=1, busy_ms=1000)
+    look = sa.inspect(engine)
+    tables = {}
+    for name in look.get_table_names():
+        columns = [
+            (c["name"], str(c["type"]), c["nullable"], c.get("default"), c.get("autoincrement"))
+            for c in look.get_columns(name)
+        ]
+        indexes = sorted(
+            (str(i["name"]), tuple(i["column_names"]), bool(i["unique"]), str(_where(i)))
+            for i in look.get_indexes(name)
+        )
+        unique = sorted(str(u["column_names"]) for u in look.get_unique_constraints(name))
+        tables[name] = (columns, look.get_pk_constraint(name), indexes, unique)
+    with engine.connect() as connection:
+        statements = []
+        if engine.dialect.name == "sqlite":
+            rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master").all()
+            statements = sorted((name, "WITHOUT ROWID" in (sql or "")) for name, sql in rows)
+    engine.dispose()
+    return tables, statements
+
+
+def _where(index: Any) -> str:
+    options = index.get("dialect_options", {})
+    return {k: v for k, v in options.items() if "where" in k or "using" in k} and str(
+        sorted((k, str(v)) for k, v in options.items() if "where" in k or "using" in k)
+    )
+
+
+def other_url(store_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    if store_url.startswith("sqlite"):
+        return f"sqlite:///{tmp_path / 'other.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.new_database()
+
+
+def test_migrating_from_nothing_equals_creating(
+    store_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    migrated = other_url(store_url, tmp_path, request)
+    open_store(store_url).close()
+    upgrade_store(migrated)
+    assert described(migrated) == described(store_url)
+
+
+def test_upgrading_an_up_to_date_store_changes_nothing(store_url: str) -> None:
+    with open_store(store_url) as store:
+        store.data("scan")
+    upgrade_store(store_url)
+    with open_store(store_url, create=False) as store:
+        assert store.info()["records"]["data"] == 1
+
+
+def test_two_programs_may_create_a_store_at_once(store_url: str) -> None:
+    errors: list[Exception] = []
+    start = threading.Barrier(6)
+
+    def work(number: int) -> None:
+        try:
+            start.wait()
+            if number % 2:
+                upgrade_store(store_url)
+            with open_store(store_url) as store:
+                store.data(f"scan-{number}")
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    with open_store(store_url) as store:
+        assert store.info()["records"]["data"] == 6
+
+
+def stamp(url: str, version: str) -> None:
+    engine = make_engine(read_url(url), cache_mb=1, busy_ms=1000)
+    with engine.begin() as connection:
+        table = sa.table("alembic_version", sa.column("version_num"))
+        connection.execute(sa.update(table).values(version_num=version))
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("version", "advice"), [("0000", "store upgrade"), ("9999", "newer Braid")]
+)
+def test_a_store_of_another_schema_is_refused_with_advice(
+    store_url: str, version: str, advice: str
+) -> None:
+    open_store(store_url).close()
+    stamp(store_url, version)
+    with pytest.raises(SchemaMismatch, match=advice):
+        open_store(store_url)
+
+
+def test_a_new_store_has_the_newest_schema(store_url: str) -> None:
+    with open_store(store_url) as store:
+        assert store.info()["schema"] == SCHEMA_VERSION
+
+
+def test_a_missing_store_is_not_made_when_it_is_only_read(tmp_path: Path) -> None:
+    file = tmp_path / "none.db"
+    with pytest.raises(NotFound, match="braid store init"):
+        open_store(f"sqlite:///{file}", create=False)
+    assert not file.exists()
+
+
+def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "other.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE records (id INTEGER)")
+    connection.close()
+    with pytest.raises(NotFound, match="other tables"):
+        open_store(f"sqlite:///{file}")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("not a database at all, " * 100)
+    with pytest.raises(StoreUnavailable, match="not a SQLite database"):
+        open_store(f"sqlite:///{file}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "braid.db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "mysql://h/d",
+        "sqlite:///no/such/folder/x",
+        "postgresql+asyncpg://h/d",
+        "://",
+        "postgresql://u:secret@h:port/d",
+    ],
+)
+def test_a_bad_url_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        open_store(url or " ")
+    assert "secret" not in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    with pytest.raises(StoreUnavailable, match="cannot be reached"):
+        open_store("postgresql://nobody@127.0.0.1:9/none?connect_timeout=2")
