@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +57,10 @@ def parse_expression(source: str) -> Expression:
         return f" {name} "
 
     try:
-        tree = ast.parse(f"({_TOKEN.sub(replace, source).strip()}\n)", mode="eval")
+        with warnings.catch_warnings():
+            # An unknown escape such as '\d' is no reason to warn whoever runs the flow.
+            warnings.simplefilter("ignore")
+            tree = ast.parse(f"({_TOKEN.sub(replace, source).strip()}\n)", mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else "it cannot be parsed"
         raise ExpressionError(f"{_short(source)} is not an expression: {reason}.") from None

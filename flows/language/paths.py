@@ -34,6 +34,17 @@ _STEP = re.compile(
 _MISSING: Any = object()
 
 
+def _environment() -> Any:
+    """RFC 9535 without the functions that take regular expressions, which may run for ever."""
+    environment = jsonpath.JSONPathEnvironment(strict=True)
+    for name in ("match", "search"):
+        environment.function_extensions.pop(name, None)
+    return environment
+
+
+_ENVIRONMENT = _environment()
+
+
 @functools.lru_cache(maxsize=4096)
 def plain_steps(path: str) -> tuple[Step, ...] | None:
     """The names and indexes of a plain path in order, or None when the path is not plain."""
@@ -95,7 +106,7 @@ def _query(path: str) -> Any:
     if not path.startswith("$") or len(path) > MAX_PATH_LENGTH:
         raise LanguageError(f"{path[:80]!r} is not a path: it must start with '$'.")
     try:
-        return jsonpath.compile(path)
+        return _ENVIRONMENT.compile(path)
     except jsonpath.JSONPathError as error:
         raise LanguageError(f"{path!r} is not a valid JSONPath: {error}") from None
     except RecursionError:
