@@ -43,6 +43,11 @@ class PostgresServer:
         )
         return cls(found[-1].parent) if found else None
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this server is started, and may be stopped, by the test."""
+        return self._binaries is not None
+
     def new_database(self) -> str:
         """The URL of a new, empty database."""
         name = next(self._names)
