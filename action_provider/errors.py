@@ -74,6 +74,13 @@ ERRORS: tuple[Mapped, ...] = (
 )
 """The first row that fits decides. What is not listed is a 500 that says nothing more."""
 
+SENTENCES = {
+    404: "There is nothing at this address; /api/openapi.json lists what there is.",
+    405: "This method is not possible here; the Allow header says which are.",
+    413: "The request body is larger than this server takes.",
+}
+"""What is said instead of Werkzeug's own words."""
+
 RETRY_AFTER_SECONDS = "5"
 
 
@@ -104,11 +111,10 @@ def describe(status: int, code: str, description: str) -> Response:
 
 def _of_http(error: HTTPException) -> Response:
     status = error.code or 500
-    response = describe(status, type(error).__name__, _clean(error.description or error.name))
+    sentence = SENTENCES.get(status) or error.description or error.name
+    response = describe(status, type(error).__name__, _clean(sentence))
     kept = ((k, v) for k, v in error.get_headers() if k.lower() in ("allow", "location"))
     response.headers.extend(kept)
-    if status == 413:
-        response.headers["Connection"] = "close"
     return response
 
 

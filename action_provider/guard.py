@@ -9,15 +9,15 @@ import msgspec
 from flask import Request
 
 from action_provider.errors import Malformed
+from flows.steps.refusals import refusal
 from provenance_store.errors import InvalidInput, TooLarge
 
-__all__ = ["check_json", "decode", "read_body"]
+__all__ = ["check_json", "decode", "invalid", "read_body"]
 
 T = TypeVar("T")
 
 _TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]', re.DOTALL)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `\$?\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
 def read_body(request: Request, *, depth: int) -> bytes:
@@ -65,7 +65,7 @@ def decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, decoder.type) from None
     except UnicodeDecodeError:
         raise Malformed("The request body is not UTF-8.") from None
     except msgspec.DecodeError as error:
@@ -74,8 +74,7 @@ def decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         raise TooLarge("The JSON is too deeply nested.") from None
 
 
-def invalid(error: msgspec.ValidationError) -> InvalidInput:
-    """An InvalidInput that says the same, its path first."""
-    match = _AT.match(str(error))
-    what, path = (match["what"], match["path"]) if match else (str(error), "")
-    return InvalidInput(f"{what}.", path=path or "")
+def invalid(error: msgspec.ValidationError, kind: type) -> InvalidInput:
+    """The same refusal with its path, and a sentence that says what to do."""
+    refused = refusal(error, {"": kind})
+    return InvalidInput(refused.message, path=refused.path)

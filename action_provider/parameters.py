@@ -32,7 +32,7 @@ def read_parameters(given: MultiDict[str, str], kind: type[T]) -> T:
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, kind) from None
 
 
 def _lists(kind: type[msgspec.Struct]) -> frozenset[str]:
