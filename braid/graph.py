@@ -23,6 +23,9 @@ SHAPES = {
 }
 """Node shapes of Graphviz by kind."""
 
+MAX_LEVELS = 50
+"""How deep a tree is drawn."""
+
 INVERSE = {
     "used": "used by",
     "deployed": "deployed by",
@@ -38,7 +41,8 @@ INVERSE = {
 
 def as_tree(lineage: Document) -> Tree:
     """The root and below it, role by role, what it depends on (or, going down, what depends on
-    it). What was shown before is named again, but not unfolded again."""
+    it). What was shown before is named again, but not unfolded again, and neither is what is more
+    than MAX_LEVELS deep."""
     from rich.text import Text
     from rich.tree import Tree
 
@@ -46,9 +50,12 @@ def as_tree(lineage: Document) -> Tree:
     children = _children(lineage)
     root = Tree(Text(_label(nodes[lineage["root"]])))
     seen = {lineage["root"]}
-    waiting = [(root, lineage["root"])]
+    waiting = [(root, lineage["root"], 1)]
     while waiting:
-        branch, node_id = waiting.pop()
+        branch, node_id, level = waiting.pop()
+        if level > MAX_LEVELS and children[node_id]:
+            branch.add(Text("... and so on: --format csv lists all"))
+            continue
         unfold = []
         for role, child in children[node_id]:
             again = child in seen and bool(children[child])
@@ -56,7 +63,7 @@ def as_tree(lineage: Document) -> Tree:
             twig = branch.add(Text(label))
             if child not in seen:
                 seen.add(child)
-                unfold.append((twig, child))
+                unfold.append((twig, child, level + 1))
         waiting += reversed(unfold)
     return root
 

@@ -22,6 +22,9 @@ __all__ = ["Display", "Document", "Field", "printable", "short_time"]
 
 Document = Mapping[str, Any]
 
+TREE_WIDTH = 10_000
+"""Where lines of a tree are cut, in characters."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -87,10 +90,10 @@ class Display:
             click.echo(empty, err=True)
 
     def tree(self, tree: Tree) -> None:
-        """A tree, drawn; long lines are not folded."""
+        """A tree, drawn; long lines are left to the terminal to fold."""
         from rich.console import Console
 
-        Console(highlight=False).print(tree, soft_wrap=True)
+        Console(highlight=False, width=TREE_WIDTH).print(tree, soft_wrap=True)
 
     def json(self, document: object) -> None:
         """The document as it is, indented, keys in their own order."""

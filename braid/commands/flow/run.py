@@ -113,7 +113,8 @@ def command(
     run = try_flow(trial)
     _show(run, display)
     if trial.recording_urls:
-        click.echo(f"Recorded in {source.shown}: braid run show {run['run_id']}", err=True)
+        where = f" --store {source.shown}" if source.store else ""
+        click.echo(f"Recorded: braid run show {run['run_id']}{where}", err=True)
     context.exit(0 if run["status"] == "SUCCEEDED" else SAID_NO)
 
 

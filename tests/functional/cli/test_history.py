@@ -1,0 +1,155 @@
+"""Recording from a shell and asking about it afterwards, on a store."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provenance_store import open_store
+from tests.support.command_line import Braid
+
+
+@pytest.fixture
+def names(braid: Braid, tmp_path: Path) -> dict[str, str]:
+    """A small history, recorded by the commands of docs/query-history.md; URNs by name."""
+    (tmp_path / "scan-17.h5").write_bytes(b"scan")
+    (tmp_path / "weights.h5").write_bytes(b"weights")
+
+    def made(*args: str) -> str:
+        answer = braid("record", *args)
+        assert answer.code == 0, answer.err
+        assert answer.err == ""
+        return answer.out.strip()
+
+    config = made("fact", "setup.cfg", "--uri", "globus://c/setup.cfg")
+    scan = made(
+        *("data", "scan-17", "--file", "scan-17.h5", "--depends-on", config),
+        *("--tag", "temperature_K=293.5", "--tag", "sample=Ni", "--tag", 'run="007"'),
+    )
+    model = made("model", "braggnn", "--depends-on", config, "--hyperparameters", '{"rate": 0.01}')
+    version = made(
+        *("model", "braggnn", "--update", "--trained-on", scan, "--score", "accuracy=0.93"),
+        *("--metrics", '[{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.3}]'),
+    )
+    step = made(
+        *("step", "Train", "--input", scan, "--model", version, "--output-file", "weights.h5"),
+        *("--output", "log=globus://c/log", "--run", "run-1", "--parameters", '{"epochs": 2}'),
+    )
+    return {"config": config, "scan": scan, "model": model, "version": version, "step": step}
+
+
+def as_json(braid: Braid, *args: object) -> Any:
+    answer = braid(*args, "--format", "json")
+    assert answer.code == 0, answer.err
+    return json.loads(answer.out)
+
+
+def test_json_is_the_document_of_the_store(braid: Braid, names: dict[str, str]) -> None:
+    with open_store("sqlite:///braid.db") as store:
+        reader = store.reader()
+        assert as_json(braid, "runs") == reader.runs()
+        assert as_json(braid, "run", "show", "run-1") == reader.run("run-1")
+        assert as_json(braid, "records", "--kind", "data") == reader.records(kind="data")
+        assert as_json(braid, "models") == reader.models()
+        assert as_json(braid, "models", "braggnn") == reader.model("braggnn")
+        assert as_json(braid, "lineage", names["step"]) == reader.lineage(names["step"])
+        down = as_json(braid, "lineage", names["config"], "--down", "--depth", 1)
+        assert down == reader.lineage(names["config"], direction="down", depth=1)
+
+
+def test_a_recorded_file_has_its_size_and_digest(braid: Braid, names: dict[str, str]) -> None:
+    (record,) = as_json(braid, "records", "--name", "scan-17")["records"]
+    assert record["id"] == names["scan"]
+    assert record["tags"] == {"temperature_K": 293.5, "sample": "Ni", "run": "007"}
+    digest = hashlib.sha256(b"scan").hexdigest()
+    assert [(uri["size"], uri["digest"]) for uri in record["uris"]] == [(4, f"sha256:{digest}")]
+
+
+def test_records_are_found_by_tag_and_by_time(braid: Braid, names: dict[str, str]) -> None:
+    assert len(as_json(braid, "records", "--tag", "temperature_K>290")["records"]) == 1
+    assert as_json(braid, "records", "--tag", "temperature_K>300")["records"] == []
+    assert len(as_json(braid, "records", "--since", "1h")["records"]) == 7
+    assert as_json(braid, "records", "--until", "1h")["records"] == []
+
+
+def test_pages_follow_each_other(braid: Braid, names: dict[str, str]) -> None:
+    first = braid("records", "--limit", 4, "--format", "csv")
+    assert first.code == 0
+    page = as_json(braid, "records", "--limit", 4)
+    rest = as_json(braid, "records", "--limit", 4, "--marker", page["marker"])
+    assert len(page["records"]) + len(rest["records"]) == 7
+    assert f"--marker {page['marker']}" in braid("records", "--limit", 4).err
+
+
+def test_a_run_shows_its_steps(braid: Braid, names: dict[str, str]) -> None:
+    text = braid("run", "show", "run-1").out
+    assert "run-1" in text
+    (line,) = [line for line in text.splitlines() if "Train" in line]
+    assert "scan-17" in line
+    assert "braggnn v1" in line
+    assert "weights.h5" in line
+    (step,) = as_json(braid, "run", "show", "run-1")["steps"]
+    assert step["parameters"] == {"epochs": 2}
+
+
+def test_the_tree_names_what_a_step_came_from(braid: Braid, names: dict[str, str]) -> None:
+    tree = braid("lineage", names["step"]).out
+    for name in ("Train", "scan-17", "braggnn v1", "braggnn v0", "setup.cfg"):
+        assert name in tree
+    assert "weights.h5" not in tree
+    assert "weights.h5" in braid("lineage", names["scan"], "--down").out
+
+
+def test_dot_and_csv_of_a_lineage(braid: Braid, names: dict[str, str]) -> None:
+    dot = braid("lineage", names["step"], "--format", "dot").out
+    assert dot.startswith("digraph lineage {")
+    assert dot.count(" -> ") == len(as_json(braid, "lineage", names["step"])["links"])
+    rows = list(csv.DictReader(braid("lineage", names["step"], "--format", "csv").out.splitlines()))
+    assert {row["id"] for row in rows} == set(names.values())
+
+
+def test_a_model_has_versions(braid: Braid, names: dict[str, str]) -> None:
+    rows = list(csv.DictReader(braid("models", "braggnn", "--format", "csv").out.splitlines()))
+    assert [row["version"] for row in rows] == ["0", "1"]
+    assert rows[1]["urn"] == names["version"]
+    assert rows[1]["scores"] == "accuracy=0.93"
+
+
+def test_two_newest_versions_are_ambiguous_by_name(braid: Braid, names: dict[str, str]) -> None:
+    assert braid("record", "model", names["model"], "--update").code == 0
+    answer = braid("record", "model", "braggnn", "--update")
+    assert answer.code == 1
+    assert names["version"] in answer.err
+
+
+def test_a_store_describes_and_checks_itself(braid: Braid, names: dict[str, str]) -> None:
+    info = as_json(braid, "store", "info")
+    assert info["records"] == {"fact": 1, "data": 3, "model": 2, "dataset": 0, "step": 1}
+    assert braid("store", "check").code == 0
+    assert braid("store", "upgrade").code == 0
+    assert as_json(braid, "store", "info")["records"] == info["records"]
+
+
+def test_a_path_names_a_store_too(braid: Braid, tmp_path: Path) -> None:
+    assert braid("record", "fact", "a", "--store", "other.db").code == 0
+    assert (tmp_path / "other.db").is_file()
+    assert len(as_json(braid, "records", "--store", "sqlite:///other.db")["records"]) == 1
+
+
+def test_the_environment_names_the_store(braid: Braid, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAID_STORE_URL", "sqlite:///named.db")
+    assert braid("store", "init").code == 0
+    assert Path("named.db").is_file()
+    assert braid("runs").code == 0
+
+
+def test_a_password_is_not_shown(braid: Braid, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAID_STORE_URL", "postgresql://me:secret@127.0.0.1:1/none")
+    answer = braid("store", "info")
+    assert answer.code == 1
+    assert "secret" not in answer.err
