@@ -19,7 +19,7 @@ REDACTED = "[redacted]"
 PRIVATE_PARAMETERS = "__Private_Parameters"
 MAX_DEPTH = 128
 
-_WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+")
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[A-Z0-9]+")
 _SECRET_WORDS = frozenset(
     {"authorization", "credential", "credentials", "passphrase", "passwd", "password", "pwd"}
     | {"secret", "secrets", "token", "tokens", "cookie", "apikey", "bearer", "jwt"}
