@@ -85,7 +85,7 @@ class RunFilter:
 def parse_tag(text: str) -> TagCondition:
     """Read ``name``, ``name=value`` or ``name>3.5``; raises InvalidInput otherwise."""
     match = _TAG.fullmatch(text)
-    if match is None or "\x00" in text or len(text) > 1024:
+    if match is None or not match[1].strip() or "\x00" in text or len(text) > 1024:
         raise InvalidInput(
             f"{text[:80]!r} is not a tag filter: write name, name=value or name>3.5."
         )
