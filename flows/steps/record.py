@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from flows.steps import adapters
 from flows.steps.adapters.base import Action, Derived
@@ -73,8 +74,6 @@ class _Recording:
         self.recorder = recorder
         self.body = body
         self.outcome = outcome_of(body)
-        self.parameters = located("parameters", lambda: redact(body.parameters))
-        self.result = located("result", lambda: redact(body.result))
         self.things = Things(recorder, lookup)
         self.models = Models(self.things, body.step.name)
         self.lookup = lookup
@@ -87,7 +86,7 @@ class _Recording:
         outputs = self._outputs(derived, inputs)
         made = self.models.make(inputs)
         self.recorder.generated(step, [*outputs, *(head.id for head in made)])
-        located("result", lambda: self._finish(step))
+        self._finish(step)
         self._note(step, outputs, [head.id for head in made])
         heads = (*self.models.used, *self.models.deployed, *made)
         used = dict.fromkeys((*inputs, *self.models.exposed_to))
@@ -98,8 +97,8 @@ class _Recording:
         action = Action(
             step.name,
             step.action_url,
-            self.parameters,
-            self.result,
+            located("parameters", lambda: redact(self.body.parameters)),
+            located("result", lambda: redact(self.body.result)),
             self.outcome.succeeded,
             step.type in (None, "Action"),
         )
@@ -121,7 +120,6 @@ class _Recording:
             inputs=dict.fromkeys((*inputs, *models.exposed_to)),
             models=[*(head.id for head in models.used), *models.parents],
             informed_by=self.things.steps,
-            parameters=self.parameters,
             tags=self._tags(derived),
             type=step.type or "Action",
             action_url=step.action_url or None,
@@ -159,14 +157,11 @@ class _Recording:
         ]
 
     def _finish(self, step: StepHandle) -> None:
-        outcome, error = self.outcome, self.body.error
-        if outcome.ended:
-            end = outcome.completed_at
-            step.finish(outcome.status, completed_at=end, result=self.result, error=error)
-            return
-        for name, document in (("result", self.result), ("error", error)):
-            if document is not None:
-                self.recorder.payload(step, name, document)
+        if self.outcome.ended:
+            step.finish(self.outcome.status, completed_at=self.outcome.completed_at)
+        for name in ("parameters", "result", "error"):
+            if (document := getattr(self.body, name)) is not None:
+                located(name, partial(self.recorder.payload, step, name, document))
 
     def _note(self, step: StepHandle, outputs: list[int], versions: Iterable[int]) -> None:
         self.things.note()
