@@ -18,15 +18,15 @@ from flows.definition.secrets import (
     PRIVATE_PARAMETERS,
     any_secret,
     declared_private,
-    is_secret_name,
     is_secret_value,
     plain_key,
 )
+from provenance_store.redaction import REDACTED, is_secret_key
 
 __all__ = ["NOT_RECORDED", "Capture", "Copier"]
 
 NOT_RECORDED = "[not recorded]"
-"""Stands in a record for a value that was kept out of it."""
+"""Stands in a record for a value that could not be read any more; see also `REDACTED`."""
 
 
 @dataclass
@@ -51,6 +51,17 @@ class Capture:
 class _NotCopied(Exception):
     """This value is left out, for the reason given."""
 
+    instead = NOT_RECORDED
+
+
+class _Private(_NotCopied):
+    """It is private."""
+
+    instead = REDACTED
+
+    def __init__(self) -> None:
+        super().__init__("it is private")
+
 
 @dataclass
 class Copier:
@@ -63,7 +74,7 @@ class Copier:
     """Place in the Parameters -> why its value is not in the record."""
 
     def parameters(self, parameters: dict[str, Any], path: str = "$.Parameters") -> dict[str, Any]:
-        """The copy, with `NOT_RECORDED` for what is private or cannot be read any more."""
+        """The copy, with a word in the place of what is private or lost."""
         private = declared_private(parameters)
         copy: dict[str, Any] = {}
         for key, value in parameters.items():
@@ -71,12 +82,12 @@ class Copier:
                 continue
             name = plain_key(key)
             try:
-                if name in private or is_secret_name(name):
-                    raise _NotCopied("it is private")
+                if name in private or is_secret_key(name):
+                    raise _Private
                 new_key, new_value = self._entry(key, value, f"{path}.{name}")
             except _NotCopied as reason:
                 self.left_out[f"{path}.{name}"] = str(reason)
-                new_key, new_value = name, NOT_RECORDED
+                new_key, new_value = name, reason.instead
             copy[new_key] = new_value
         return copy
 
@@ -86,7 +97,7 @@ class Copier:
             return {"parameters.$": self._path(text)}
         except _NotCopied as reason:
             self.left_out["$.InputPath"] = str(reason)
-            return {"parameters": NOT_RECORDED}
+            return {"parameters": reason.instead}
 
     def _entry(self, key: str, value: Any, path: str) -> tuple[str, Any]:
         if key.endswith(".$"):
@@ -102,7 +113,7 @@ class Copier:
             return [self._constant(item, f"{path}[{number}]") for number, item in enumerate(value)]
         if is_secret_value(value):
             self.left_out[path] = "it looks like a credential"
-            return NOT_RECORDED
+            return REDACTED
         return value
 
     def _path(self, text: str) -> str:
@@ -111,7 +122,7 @@ class Copier:
         except PathSyntaxError as error:
             raise _NotCopied(f"its path {error}") from None
         if any_secret(path.segments):
-            raise _NotCopied("it is private")
+            raise _Private
         if not self._is_overwritten(path.segments):
             return text
         prefix, used = simple_prefix(path.segments)
@@ -125,7 +136,7 @@ class Copier:
         except ExpressionSyntaxError as error:
             raise _NotCopied(str(error)) from None
         if any(any_secret(reference.segments) for reference in expression.references):
-            raise _NotCopied("it is private")
+            raise _Private
         if expression.opaque and self.overwritten:
             raise _NotCopied("it computes the names that it reads")
         return expression.rewritten(lambda reference: self._replacement(text, reference))

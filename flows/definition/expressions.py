@@ -13,17 +13,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from flows.definition.paths import Path, PathSyntaxError, Segment, parse_path
+from flows.language.functions import FUNCTION_NAMES
 
 __all__ = [
-    "FUNCTIONS",
     "Expression",
     "ExpressionSyntaxError",
     "Reference",
     "parse_expression",
 ]
-
-FUNCTIONS = frozenset({"pathsplit", "is_present", "getattr", "len", "str", "int", "float"})
-"""The functions an expression can call, all others being unknown to Globus Flows."""
 
 _BY_NAME = frozenset({"getattr", "is_present"})
 _TOKEN = re.compile(r"`([^`]*)`|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
@@ -34,9 +31,9 @@ _REFUSED = (
     ast.Yield,
     ast.YieldFrom,
     ast.Starred,
-    ast.DictComp,
+    ast.JoinedStr,
+    ast.Set,
     ast.SetComp,
-    ast.GeneratorExp,
 )
 
 
@@ -171,7 +168,7 @@ class _Walker:
 
     def _call(self, node: ast.Call) -> Iterator[Reference]:
         if isinstance(node.func, ast.Name):
-            if node.func.id not in FUNCTIONS:
+            if node.func.id not in FUNCTION_NAMES:
                 self.unknown.append(node.func.id)
             if node.func.id in _BY_NAME and node.args:
                 yield from self._named(node, node.func.id)

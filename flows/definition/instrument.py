@@ -23,7 +23,7 @@ from flows.definition.paths import join
 from flows.definition.problems import Severity
 from flows.definition.record_state import RECEIPTS, Provider, RecordStates
 from flows.definition.strip import strip
-from flows.definition.survey import RECORDED_TYPES, after_recorded, reads, result_place
+from flows.definition.survey import after_recorded, is_recorded, reads, result_place
 from flows.definition.urls import url_problem
 from flows.definition.validate import validate
 from flows.definition.weave import Weaver
@@ -50,8 +50,8 @@ def instrument(
     _check_provider(provider_url)
     original = strip(definition)
     _check_valid(original)
-    _check_result_paths(original, options)
-    notes = _check_whole_state(original, options)
+    _check_result_paths(original, options, provider_url)
+    notes = _check_whole_state(original, options, provider_url)
     provider = Provider(provider_url, provider_scope, options.run_as, options.wait_seconds)
     weaver = Weaver(original, RecordStates(provider, definition_digest(original)), options)
     return Instrumented(weaver.weave(), (_consent(provider), *notes, *weaver.notes))
@@ -81,13 +81,13 @@ def _check_valid(definition: Mapping[str, Any]) -> None:
         raise InvalidInput(f"{errors[0].message}; {errors[0].advice}{more}", path=errors[0].path)
 
 
-def _check_result_paths(definition: Mapping[str, Any], options: Options) -> None:
+def _check_result_paths(definition: Mapping[str, Any], options: Options, provider_url: str) -> None:
     if options.on_missing_result_path is not MissingResultPath.REFUSE:
         return
     missing = [
         name
         for name, state in definition["States"].items()
-        if state["Type"] in RECORDED_TYPES and not result_place(state)
+        if is_recorded(state, provider_url) and not result_place(state)
     ]
     if missing:
         raise InvalidInput(
@@ -98,14 +98,16 @@ def _check_result_paths(definition: Mapping[str, Any], options: Options) -> None
         )
 
 
-def _check_whole_state(definition: Mapping[str, Any], options: Options) -> list[Note]:
-    after, states = after_recorded(definition), definition["States"]
+def _check_whole_state(
+    definition: Mapping[str, Any], options: Options, provider_url: str
+) -> list[Note]:
+    after, states = after_recorded(definition, provider_url), definition["States"]
     found = dict.fromkeys(
         read.path
         for read in reads(definition)
         if read.sees_all(RECEIPTS)
         # The first step cannot see a receipt, unless inputs are kept aside in front of it.
-        and (read.state in after or _may_be_captured(states[read.state]))
+        and (read.state in after or _may_be_captured(states[read.state], provider_url))
     )
     if found and options.on_whole_state is WholeState.REFUSE:
         raise InvalidInput(
@@ -119,8 +121,8 @@ def _check_whole_state(definition: Mapping[str, Any], options: Options) -> list[
     ]
 
 
-def _may_be_captured(state: Mapping[str, Any]) -> bool:
-    return state["Type"] in RECORDED_TYPES and "Parameters" in state
+def _may_be_captured(state: Mapping[str, Any], provider_url: str) -> bool:
+    return is_recorded(state, provider_url) and "Parameters" in state
 
 
 def _listed(names: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import globus_sdk
 from globus_sdk.gare import is_gare
@@ -53,7 +54,7 @@ def told_plainly() -> Iterator[None]:
 
 
 def _api_error(error: globus_sdk.GlobusAPIError) -> BraidError:
-    said = _short(error.message or error.code or f"status {error.http_status}")
+    said = _short(_message(error))
     if is_gare(error) or error.code == "MISSING_SCOPE" or "consent" in (error.code or "").lower():
         return NotAllowed(f"{_CONSENT}: {said}.")
     if isinstance(error, globus_sdk.AuthAPIError) and error.http_status in (400, 401):
@@ -71,11 +72,21 @@ def _api_error(error: globus_sdk.GlobusAPIError) -> BraidError:
     return ServiceUnavailable(f"Globus failed ({error.http_status}): {said}; try again later.")
 
 
+def _error_document(error: globus_sdk.GlobusAPIError) -> dict[str, Any]:
+    """The member ``error`` of the answer, in which Flows tells more than globus-sdk reads."""
+    document = error.raw_json
+    found = document.get("error") if isinstance(document, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _message(error: globus_sdk.GlobusAPIError) -> str:
+    told = error.message or _error_document(error).get("message") or error.code
+    return str(told or f"status {error.http_status}")
+
+
 def _refused(error: globus_sdk.GlobusAPIError, said: str) -> str:
     """What the service found wrong, at most three places."""
-    document = error.raw_json or {}
-    found = document.get("error") if isinstance(document, dict) else None
-    detail = found.get("detail") if isinstance(found, dict) else None
+    detail = _error_document(error).get("detail")
     places = [
         f"{'.'.join(map(str, item.get('loc', ())))} {item.get('msg', '')}".strip()
         for item in (detail if isinstance(detail, list) else ())

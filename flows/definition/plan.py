@@ -16,7 +16,7 @@ from flows.definition.names import Names, slug_of
 from flows.definition.options import MissingResultPath, Note, Options
 from flows.definition.paths import join
 from flows.definition.record_state import RECEIPTS, State
-from flows.definition.survey import RECORDED_TYPES, may_not_be_object, reads, result_place, written
+from flows.definition.survey import is_recorded, may_not_be_object, reads, result_place, written
 
 __all__ = ["Plan", "Planner"]
 
@@ -29,6 +29,7 @@ class Plan:
 
     name: str
     slug: str
+    is_step: bool = False
     entry: str = ""
     """The injected state in front of it, if any."""
     after: str = ""
@@ -49,7 +50,10 @@ class Plan:
 class Planner:
     """Plans one definition, which must be valid and not instrumented."""
 
-    def __init__(self, definition: Mapping[str, Any], options: Options) -> None:
+    def __init__(
+        self, definition: Mapping[str, Any], options: Options, *, provider_url: str
+    ) -> None:
+        self._provider_url = provider_url
         self._states: Mapping[str, State] = definition["States"]
         self._options = options
         self.names = Names(self._states)
@@ -66,7 +70,8 @@ class Planner:
 
     def _plan(self, name: str, state: State) -> Plan:
         plan = Plan(name, self._slugs.unique(slug_of(name), mark="_"))
-        if state["Type"] in RECORDED_TYPES:
+        if is_recorded(state, self._provider_url):
+            plan.is_step = True
             self._plan_step(plan, state)
         elif state["Type"] == "Fail":
             self._plan_fail(plan)

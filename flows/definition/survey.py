@@ -112,10 +112,16 @@ def _passes_all(state: Mapping[str, Any]) -> bool:
     )
 
 
-def after_recorded(definition: Mapping[str, Any]) -> set[str]:
+def is_recorded(state: Mapping[str, Any], provider_url: str) -> bool:
+    """Whether a state is a step to be recorded: not so a record that its author wrote by hand."""
+    url = str(state.get("ActionUrl", ""))
+    return state["Type"] in RECORDED_TYPES and url.rstrip("/") != provider_url.rstrip("/")
+
+
+def after_recorded(definition: Mapping[str, Any], provider_url: str) -> set[str]:
     """The states that a run can get to after a recorded step: receipts are in the state there."""
     states = definition["States"]
-    starts = (name for name, state in states.items() if state["Type"] in RECORDED_TYPES)
+    starts = [name for name, state in states.items() if is_recorded(state, provider_url)]
     targets = {edge.target for name in starts for edge in edges_of(name, states[name])}
     reached = (reachable({"StartAt": target, "States": states}) for target in targets)
     return set().union(*reached)

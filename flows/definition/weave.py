@@ -17,16 +17,19 @@ from flows.definition.paths import parse_path, simple_prefix
 from flows.definition.plan import Plan, Planner
 from flows.definition.record_state import RecordStates, State
 from flows.definition.secrets import any_secret
-from flows.definition.survey import RECORDED_TYPES, result_place
+from flows.definition.survey import result_place
 
 __all__ = ["Weaver"]
+
+_LONGEST_TEXT = 1000
+"""Of a comment this much is recorded; a body with a longer one might be refused whole."""
 
 
 class Weaver:
     """Weaves one definition, which must be valid and not instrumented."""
 
     def __init__(self, definition: Mapping[str, Any], make: RecordStates, options: Options) -> None:
-        planner = Planner(definition, options)
+        planner = Planner(definition, options, provider_url=make.provider.url)
         self._definition = definition
         self._make = make
         self._options = options
@@ -93,7 +96,7 @@ class Weaver:
         is_end = "Next" not in state
         undo = {"ResultPath": state.get("ResultPath")} if plan.set_result_path else {}
         step, extra = _step(plan.name, state), self._result(plan, state)
-        if state["Type"] in RECORDED_TYPES:
+        if plan.is_step:
             extra = {**plan.input, **extra}
             step.update(self._identity(plan, state))
         return self._make.record(
@@ -185,12 +188,12 @@ def _step(name: str, state: State) -> dict[str, Any]:
     if isinstance(handler, dict):
         handler = handler.get("Url") or handler.get("Id")
     url = state.get("ActionUrl") or handler
-    if url:
+    if url and len(url) <= _LONGEST_TEXT:
         step["action_url"] = url
     if state["Type"] == "Action":
         step["run_as"] = state.get("RunAs", "User")
     if state.get("Comment"):
-        step["comment"] = state["Comment"]
+        step["comment"] = state["Comment"][:_LONGEST_TEXT]
     return step
 
 

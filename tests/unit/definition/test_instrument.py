@@ -1,0 +1,494 @@
+"""What is put into a flow definition, rule by rule."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from flows.definition import (
+    MissingResultPath,
+    Options,
+    ResultDetail,
+    Severity,
+    WholeState,
+    definition_digest,
+    instrument,
+    record_state_example,
+    strip,
+    validate,
+)
+from provenance_store.errors import InvalidInput
+from tests.unit.definition.builders import URL, action, done, flow
+
+Definition = dict[str, Any]
+
+
+def woven(definition: Definition, **options: Any) -> Definition:
+    chosen = Options(**options)
+    return instrument(definition, provider_url=URL, options=chosen).definition["States"]
+
+
+def notes(definition: Definition, **options: Any) -> dict[str, str]:
+    found = instrument(definition, provider_url=URL, options=Options(**options)).notes
+    return {note.path: note.message for note in found}
+
+
+# 1: edges
+
+
+def test_a_record_stands_between_a_step_and_what_followed_it() -> None:
+    states = woven(flow(A=action(Next="B"), B=done()))
+    assert states["A"]["Next"] == "Braid record A"
+    assert states["Braid record A"]["Next"] == "B"
+    assert "End" not in states["A"]
+
+
+def test_a_last_step_hands_its_end_to_the_record() -> None:
+    states = woven(flow(A=action()))
+    assert states["A"]["Next"] == "Braid record A"
+    assert "End" not in states["A"]
+    assert states["Braid record A"]["End"] is True
+    assert states["Braid end"] == {
+        "Type": "Pass",
+        "Comment": states["Braid end"]["Comment"],
+        "End": True,
+    }
+
+
+def test_choices_and_the_start_still_lead_to_the_same_states() -> None:
+    test = {"Variable": "$.x", "IsPresent": True, "Next": "A"}
+    pick = {"Type": "Choice", "Choices": [test], "Default": "B"}
+    states = woven(flow(Pick=pick, A=action(Next="B"), B=done()))
+    assert states["Pick"] == pick
+
+
+def test_a_caught_failure_is_recorded_on_the_edge_to_its_handler() -> None:
+    first = {"ErrorEquals": ["ActionTimeout"], "ResultPath": "$.late", "Next": "Z"}
+    second = {"ErrorEquals": ["States.ALL"], "ResultPath": "$.e", "Next": "Z"}
+    states = woven(flow(A=action(Catch=[first, second], Next="Z"), Z=done()))
+    names = [entry["Next"] for entry in states["A"]["Catch"]]
+    assert names == ["Braid record failure of A", "Braid record failure of A 2"]
+    for name, path in zip(names, ("$.late", "$.e"), strict=True):
+        assert states[name]["Next"] == "Z"
+        assert states[name]["Parameters"]["error.$"] == path
+        assert states[name]["Parameters"]["step"]["status"] == "FAILED"
+    assert [entry["ErrorEquals"] for entry in states["A"]["Catch"]] == [
+        ["ActionTimeout"],
+        ["States.ALL"],
+    ]
+
+
+def test_a_step_that_is_its_own_handler_is_tried_again_after_the_record() -> None:
+    again = {"ErrorEquals": ["ActionTimeout"], "ResultPath": "$.e", "Next": "A"}
+    states = woven(flow(A=action(Catch=[again])))
+    assert states["Braid record failure of A"]["Next"] == "A"
+
+
+# 2, 3: places and safety
+
+
+def test_every_record_goes_on_to_the_same_state_whatever_happens() -> None:
+    catch = {"ErrorEquals": ["States.ALL"], "ResultPath": "$.e", "Next": "F"}
+    definition = flow(A=action(Catch=[catch], Next="B"), B=done(), F={"Type": "Fail", "Error": "E"})
+    states = woven(definition)
+    records = [state for state in states.values() if state.get("ActionUrl") == URL]
+    assert len(records) == 4
+    for record in records:
+        following = record.get("Next", "Braid end")
+        assert record["ExceptionOnActionFailure"] is False
+        assert record["WaitTime"] == 60
+        caught = {error for entry in record["Catch"] for error in entry["ErrorEquals"]}
+        assert caught >= {"ActionUnableToRun", "ActionTimeout", "ActionFailedException"}
+        assert caught >= {"States.Runtime", "States.ALL"}
+        for entry in record["Catch"]:
+            assert entry["Next"] == following
+            assert entry["ResultPath"] == record["ResultPath"]
+        assert record["ResultPath"].startswith("$._braid.")
+
+
+def test_places_and_names_that_an_author_uses_are_left_to_them() -> None:
+    mine = {"Type": "Pass", "InputPath": "$._braid.A", "ResultPath": "$.mine", "Next": "Braid end"}
+    definition = flow(
+        A=action(Next="Braid record A"), **{"Braid record A": mine, "Braid end": done()}
+    )
+    states = woven(definition)
+    assert states["A"]["Next"] == "Braid record A 2"
+    assert states["Braid record A 2"]["ResultPath"] == "$._braid.A_2"
+    assert strip(instrument(definition, provider_url=URL).definition) == definition
+
+
+def test_state_names_become_places_that_paths_can_spell() -> None:
+    definition = flow(**{"Bild é (1)": action(Next="_private"), "_private": action()})
+    places = [s["ResultPath"] for s in woven(definition).values() if s.get("ActionUrl") == URL]
+    assert places == ["$._braid.Bild_1", "$._braid.private"]
+
+
+def test_names_never_exceed_what_the_service_takes() -> None:
+    long = "x" * 128
+    states = woven(flow(**{long: action()}))
+    assert max(map(len, states)) == 128
+
+
+# 4: results that replace the state
+
+
+@pytest.mark.parametrize("path", [None, "$"])
+def test_a_step_without_result_path_is_refused_with_the_ways_out(path: str | None) -> None:
+    with pytest.raises(InvalidInput, match=r"\$\.States\.A: A is without a ResultPath.*set.*skip"):
+        woven(flow(A=action(ResultPath=path)))
+
+
+@pytest.mark.parametrize("path", [None, "$"])
+def test_a_result_path_is_set_on_request_and_taken_back(path: str | None) -> None:
+    definition = flow(A=action(ResultPath=path))
+    done_so = instrument(
+        definition,
+        provider_url=URL,
+        options=Options(on_missing_result_path=MissingResultPath.SET),
+    )
+    assert done_so.definition["States"]["A"]["ResultPath"] == "$.AResult"
+    assert any("$.AResult" in note.message for note in done_so.notes)
+    assert json.dumps(strip(done_so.definition)) == json.dumps(definition)
+
+
+def test_a_step_without_result_path_is_left_alone_on_request() -> None:
+    definition = flow(A=action(ResultPath=None))
+    assert woven(definition, on_missing_result_path=MissingResultPath.SKIP) == definition["States"]
+    said = [
+        note.message
+        for note in instrument(
+            definition,
+            provider_url=URL,
+            options=Options(on_missing_result_path=MissingResultPath.SKIP),
+        ).notes
+    ]
+    assert any("not recorded" in message for message in said)
+
+
+def test_who_reads_the_whole_state_would_see_the_receipts() -> None:
+    copying = {"Type": "Pass", "ResultPath": "$.copy", "Next": "B"}
+    definition = flow(A=action(Next="P"), P=copying, B=action(InputPath="$", Parameters=None))
+    with pytest.raises(InvalidInput, match=r"\$\.States\.P: the whole of the run's state"):
+        woven(definition)
+    assert "_braid" in notes(definition, on_whole_state=WholeState.ACCEPT)["$.States.B.InputPath"]
+
+
+def test_the_first_step_may_take_the_whole_input() -> None:
+    states = woven(flow(A=action(InputPath="$", Parameters=None)))
+    assert states["Braid record A"]["Parameters"]["parameters"] == "[not recorded]"
+
+
+# 5: inputs and secrets
+
+
+def test_only_what_the_step_overwrites_is_kept_aside() -> None:
+    step = action(
+        Parameters={"old.$": "$.Done.size", "other.$": "$.x", "sum.=": "`$.Done.n` + x.n"},
+        Next="A",
+    )
+    definition = flow(Start={"Type": "Pass", "Next": "A"}, A=step)
+    states = woven(definition)
+    assert states["Start"]["Next"] == states["Braid record A"]["Next"] == "Braid capture A"
+    assert states["Braid capture A"] == {
+        "Type": "ExpressionEval",
+        "Comment": states["Braid capture A"]["Comment"],
+        "Parameters": {
+            "v0.=": "getattr('Done.size', None)",
+            "v1.=": "getattr('Done.n', None)",
+        },
+        "ResultPath": "$._braid.A",
+        "Next": "A",
+    }
+    assert states["Braid record A"]["Parameters"]["parameters"] == {
+        "old.$": "$._braid.A.v0",
+        "other.$": "$.x",
+        "sum.=": "`$._braid.A.v1` + x.n",
+    }
+    assert "kept aside" in notes(definition)["$.States.A"]
+
+
+def test_what_a_catch_overwrites_is_kept_aside_too() -> None:
+    catch = {"ErrorEquals": ["States.ALL"], "ResultPath": "$.input", "Next": "Z"}
+    step = action(Parameters={"a.$": "$.input.x"}, Catch=[catch], Next="Z")
+    states = woven(flow(A=step, Z=done()))
+    for name in ("Braid record A", "Braid record failure of A"):
+        assert states[name]["Parameters"]["parameters"] == {"a.$": "$._braid.A.v0"}
+
+
+def test_an_input_path_is_recorded_as_the_value_at_that_path() -> None:
+    plain = woven(flow(A=action(Parameters=None, InputPath="$.x")))
+    assert plain["Braid record A"]["Parameters"]["parameters.$"] == "$.x"
+    step = action(Parameters=None, InputPath="$.Done.items[0]")
+    kept = woven(flow(A=step))
+    assert kept["Braid capture A"]["Parameters"] == {"v0.=": "getattr('Done.items[0]', None)"}
+    assert kept["Braid record A"]["Parameters"]["parameters.$"] == "$._braid.A.v0"
+
+
+def test_what_cannot_be_captured_is_left_out_and_said() -> None:
+    step = action(
+        Parameters={
+            "a.$": "$['my result'].x",
+            "b.=": "getattr(name, 1)",
+            "c.=": "getattr('y.z', q)",
+        },
+        ResultPath="$['my result']",
+        Catch=[{"ErrorEquals": ["States.ALL"], "ResultPath": "$.y", "Next": "Z"}],
+        Next="Z",
+    )
+    definition = flow(A=step, Z=done())
+    recorded = woven(definition)["Braid record A"]["Parameters"]["parameters"]
+    assert recorded == dict.fromkeys("abc", "[not recorded]")
+    found = instrument(definition, provider_url=URL).notes
+    assert [n.message.split(":")[0] for n in found if "leaves out" in n.message] == [
+        f"its record leaves out Parameters.{name}" for name in "abc"
+    ]
+
+
+SECRET = {
+    "declared": "hunter2",
+    "later.$": "$.plain",
+    "send_credentials": [{"value": "hunter2"}],
+    "auth_header.$": "$.header",
+    "path.$": "$._private_header",
+    "deep.$": "$.input.api_token",
+    "computed.=": "'x' + `$._private_x`",
+    "bare.=": "input.password",
+    "header": "Bearer hunter2",
+    "nested": [
+        {"k": 1, "Authorization": "hunter2"},
+        {"own": "hunter2", "__Private_Parameters": ["own"]},
+    ],
+    "max_tokens": 5,
+    "__Private_Parameters": ["declared", "later"],
+}
+
+
+def test_nothing_private_is_copied() -> None:
+    record = woven(flow(A=action(Parameters=SECRET)))["Braid record A"]
+    hidden = "[redacted]"
+    assert record["Parameters"]["parameters"] == {
+        **dict.fromkeys(("declared", "later", "send_credentials", "auth_header"), hidden),
+        **dict.fromkeys(("path", "deep", "computed", "bare", "header"), hidden),
+        "nested": [{"k": 1, "Authorization": hidden}, {"own": hidden}],
+        "max_tokens": 5,
+    }
+    assert "hunter2" not in json.dumps(record)
+
+
+def test_a_private_result_is_not_sent() -> None:
+    catch = {"ErrorEquals": ["States.ALL"], "ResultPath": "$._private_e", "Next": "Z"}
+    definition = flow(A=action(ResultPath="$._private_r", Catch=[catch], Next="Z"), Z=done())
+    states = woven(definition)
+    assert "result.$" not in states["Braid record A"]["Parameters"]
+    assert "error.$" not in states["Braid record failure of A"]["Parameters"]
+
+
+# 6-8, 10-12: constants, context, identity, rights
+
+
+def test_a_record_says_which_step_of_which_run_it_is() -> None:
+    definition = flow(A=action(RunAs="curator", Comment="Copies"))
+    parameters = woven(definition)["Braid record A"]["Parameters"]
+    assert parameters["run"] == {
+        "run_id.$": "$._context.run_id",
+        "flow_id.$": "$._context.flow_id",
+        "run_owner.$": "$._context.user_id",
+        "username.$": "$._context.username",
+        "status": "SUCCEEDED",
+    }
+    assert parameters["step"] == {
+        "name": "A",
+        "type": "Action",
+        "action_url": "https://transfer.actions.globus.org/transfer/",
+        "run_as": "curator",
+        "comment": "Copies",
+        "action_id.$": "$.Done.action_id",
+        "definition_digest": definition_digest(definition),
+    }
+    assert parameters["result.$"] == "$.Done"
+
+
+def test_a_handler_need_not_answer_like_an_action() -> None:
+    uuid = "0a1b2c3d-0a1b-4c3d-8e9f-0a1b2c3d4e5f"
+    step = action(ActionUrl=None, Handler={"Type": "RegisteredAPI", "Id": uuid})
+    parameters = woven(flow(A=step))["Braid record A"]["Parameters"]
+    assert parameters["step"]["action_url"] == uuid
+    assert "action_id.$" not in parameters["step"]
+
+
+def test_only_the_status_of_a_result_is_sent_on_request() -> None:
+    parameters = woven(flow(A=action()), result=ResultDetail.STATUS)["Braid record A"]["Parameters"]
+    assert "result.$" not in parameters
+    assert parameters["step"]["status.$"] == "$.Done.status"
+
+
+def test_records_run_as_the_user_unless_told_otherwise() -> None:
+    definition = flow(A=action())
+    assert woven(definition)["Braid record A"]["RunAs"] == "User"
+    assert woven(definition, run_as="Flow")["Braid record A"]["RunAs"] == "Flow"
+    assert "consent" in notes(definition)["$"]
+    assert "own word" in notes(definition, run_as="Flow")["$"]
+
+
+def test_the_scope_of_the_provider_is_named_when_it_is_known() -> None:
+    found = instrument(flow(A=action()), provider_url=URL, provider_scope="https://scope")
+    record = found.definition["States"]["Braid record A"]
+    assert record["ActionScope"] == "https://scope"
+    assert "ActionScope" not in woven(flow(A=action()))["Braid record A"]
+
+
+def test_the_digest_is_of_the_original_however_it_is_laid_out() -> None:
+    definition = flow(A=action())
+    turned = {"States": definition["States"], "StartAt": "A"}
+    once = instrument(definition, provider_url=URL).definition
+    again = instrument(once, provider_url=URL).definition
+    assert (
+        definition_digest(turned)
+        == definition_digest(definition)
+        == definition_digest(strip(again))
+    )
+    assert definition_digest(definition).startswith("sha256:")
+
+
+# 9: states that are no actions
+
+
+def test_a_failing_end_is_recorded_before_it_on_every_way_to_it() -> None:
+    fail = {"Type": "Fail", "ErrorPath": "$.e.Error", "Cause": "so"}
+    catch = {"ErrorEquals": ["States.ALL"], "ResultPath": "$.e", "Next": "F"}
+    states = woven(flow(A=action(Catch=[catch], Next="F"), F=fail))
+    assert states["F"] == fail
+    record = states["Braid record F"]
+    assert record["Next"] == "F"
+    assert states["Braid record A"]["Next"] == "Braid record F"
+    assert states["Braid record failure of A"]["Next"] == "Braid record F"
+    assert record["Parameters"]["run"]["status"] == "FAILED"
+    error = record["Parameters"]["error"]
+    assert error == {"Error.=": "getattr('e.Error', None)", "Cause": "so"}
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"Type": "Pass", "End": True},
+        {"Type": "Wait", "Seconds": 1, "End": True},
+        {"Type": "ExpressionEval", "Parameters": {}, "ResultPath": "$.x", "End": True},
+    ],
+)
+def test_the_last_step_of_a_run_is_recorded_whatever_it_is(end: Definition) -> None:
+    definition = flow(A=action(Next="B"), B=end)
+    parameters = woven(definition)["Braid record B"]["Parameters"]
+    assert parameters["run"]["status"] == "SUCCEEDED"
+    assert parameters["step"]["type"] == end["Type"]
+    assert woven(definition, record_end=False)["B"] == end
+
+
+def test_states_that_nobody_else_carries_out_are_left_to_the_log() -> None:
+    definition = flow(
+        A={"Type": "Pass", "Next": "B"}, B={"Type": "Wait", "Seconds": 1, "End": True}
+    )
+    assert woven(definition, record_end=False) == definition["States"]
+
+
+def test_an_output_that_is_no_object_gets_no_receipt() -> None:
+    definition = flow(A={"Type": "Pass", "InputPath": "$.list", "Next": "B"}, B=done())
+    assert woven(definition) == definition["States"]
+    assert "no object" in notes(definition)["$.States.B"]
+
+
+def test_web_inputs_are_recorded_as_what_a_person_answered() -> None:
+    step = {
+        "Type": "AwaitWebInput",
+        "Parameters": {"web_input_id.$": "$.Ask.web_input_id"},
+        "ResultPath": "$.Answer",
+        "End": True,
+    }
+    parameters = woven(flow(A=step))["Braid record A"]["Parameters"]
+    assert parameters["step"]["type"] == "AwaitWebInput"
+    assert parameters["result.$"] == "$.Answer"
+
+
+# failures that end the run
+
+
+def test_a_failure_that_ends_the_run_is_said_not_to_be_recorded() -> None:
+    said = notes(flow(A=action()))["$.States.A"]
+    assert said.startswith("ActionFailedException, ActionTimeout, ActionUnableToRun here would end")
+    quiet = notes(flow(A=action(ExceptionOnActionFailure=False)))["$.States.A"]
+    assert quiet.startswith("ActionTimeout, ActionUnableToRun here")
+    catch = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.e", "Next": "Z"}]
+    assert "$.States.A" not in notes(flow(A=action(Catch=catch, Next="Z"), Z=done()))
+
+
+def test_an_uncaught_failure_is_recorded_on_request_and_taken_out_again() -> None:
+    definition = flow(A=action(Catch=[]), B=action())
+    definition["States"]["A"] = action(Catch=[], Next="B")
+    states = woven(definition, record_uncaught=True)
+    (added,) = states["B"]["Catch"]
+    assert added["ErrorEquals"] == ["States.ALL"]
+    record = states[added["Next"]]
+    assert record["Parameters"]["run"]["status"] == "FAILED"
+    assert states[record["Next"]] == {
+        "Type": "Fail",
+        "Comment": states[record["Next"]]["Comment"],
+        "ErrorPath": "$._braid.B_error.Error",
+        "CausePath": "$._braid.B_error.Cause",
+    }
+    whole = instrument(definition, provider_url=URL, options=Options(record_uncaught=True))
+    assert json.dumps(strip(whole.definition)) == json.dumps(definition)
+
+
+# refusals, and the rest of the house
+
+
+def test_an_invalid_definition_is_refused_with_its_first_problem() -> None:
+    with pytest.raises(InvalidInput, match=r"\$\.States\.A\.Next: there is no state 'B'; name one"):
+        woven(flow(A=action(Next="B")))
+
+
+@pytest.mark.parametrize("url", ["", "braid", "http://braid.example.org/", "ftp://x"])
+def test_a_provider_without_an_https_address_is_refused(url: str) -> None:
+    with pytest.raises(InvalidInput, match="provider_url"):
+        instrument(flow(A=action()), provider_url=url)
+
+
+def test_the_definition_that_was_given_is_not_touched() -> None:
+    definition = flow(A=action(Parameters=copy.deepcopy(SECRET)))
+    before = copy.deepcopy(definition)
+    strip(instrument(definition, provider_url=URL).definition)
+    assert definition == before
+
+
+def test_what_an_author_adds_to_an_instrumented_flow_survives_stripping() -> None:
+    definition = instrument(flow(A=action()), provider_url=URL).definition
+    states = copy.deepcopy(definition["States"])
+    states["Braid record A"].pop("End")
+    states["Braid record A"]["Next"] = "Mine"
+    states["Mine"] = done()
+    assert strip({**definition, "States": states}) == flow(
+        A=action(End=None, Next="Mine"), Mine=done()
+    )
+
+
+def test_an_edge_that_cannot_be_restored_is_refused() -> None:
+    definition = instrument(flow(A=action(Next="B"), B=done()), provider_url=URL).definition
+    with pytest.raises(InvalidInput, match="which ends the run"):
+        strip({**definition, "StartAt": "Braid record B"})
+
+
+def test_a_record_state_written_by_hand_is_valid_and_left_alone() -> None:
+    record = record_state_example(following=None)
+    definition = flow(Train=action(ResultPath="$.TrainResult", Next="Record"), Record=record)
+    assert not [p for p in validate(definition) if p.severity is Severity.ERROR]
+    assert strip(definition) == definition
+    assert strip(instrument(definition, provider_url=URL).definition) == definition
+
+
+def test_a_record_made_by_hand_is_not_recorded_again() -> None:
+    record = {**record_state_example(following="Z"), "ActionUrl": f"{URL}/"}
+    states = woven(flow(Train=action(ResultPath="$.R", Next="Record"), Record=record, Z=done()))
+    assert states["Record"] == record
+    assert states["Braid record Train"]["Next"] == "Record"
