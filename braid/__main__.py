@@ -37,9 +37,10 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _reader_went_away() -> int:
-    """`braid runs | head`: what is left unsaid is not wanted, and Python must not try again."""
+    """`braid runs | head`: what is left unsaid is not wanted, and Python must not try again at
+    exit. The code is the one that click gives when it notices first."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return 1
 
 
 if __name__ == "__main__":

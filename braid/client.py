@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import globus_sdk
 
@@ -50,7 +50,7 @@ class QueryClient(globus_sdk.BaseClient):
     """Reads the history that a Braid server shows the person who is logged in.
 
     Every method returns the JSON document of the route it asks, and raises the errors of
-    `provenance_store.errors` as a store would.
+    `provenance_store.errors` as a store would. Paths are quoted by globus-sdk.
     """
 
     service_name = "braid"
@@ -62,7 +62,7 @@ class QueryClient(globus_sdk.BaseClient):
 
     def run(self, run_id: str) -> dict[str, Any]:
         """``GET /api/v1/runs/{run_id}``: a run with its steps in order."""
-        return self._ask(f"runs/{_segment(run_id)}")
+        return self._ask(f"runs/{run_id}")
 
     def records(self, *, tags: Sequence[str] = (), **filters: Any) -> dict[str, Any]:
         """``GET /api/v1/records``: a page of records, newest first."""
@@ -70,11 +70,11 @@ class QueryClient(globus_sdk.BaseClient):
 
     def record(self, reference: str) -> dict[str, Any]:
         """``GET /api/v1/records/{id}``: one record."""
-        return self._ask(f"records/{_segment(reference)}")
+        return self._ask(f"records/{reference}")
 
     def lineage(self, reference: str, **options: Any) -> dict[str, Any]:
         """``GET /api/v1/records/{id}/lineage``: its nodes and links."""
-        return self._ask(f"records/{_segment(reference)}/lineage", options)
+        return self._ask(f"records/{reference}/lineage", options)
 
     def models(self, **filters: Any) -> dict[str, Any]:
         """``GET /api/v1/models``: a page of models, each with its latest version."""
@@ -82,7 +82,7 @@ class QueryClient(globus_sdk.BaseClient):
 
     def model(self, reference: str) -> dict[str, Any]:
         """``GET /api/v1/models/{name}``: a model with all its versions."""
-        return self._ask(f"models/{_segment(reference)}")
+        return self._ask(f"models/{reference}")
 
     def _ask(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         query = {name: _query(name, value) for name, value in (params or {}).items()}
@@ -132,10 +132,6 @@ def _translated(error: globus_sdk.GlobusAPIError) -> BraidError:
     if error.http_status == 401:
         return NotAllowed(f"The server did not accept the login: {message}")
     return ERROR_OF_STATUS.get(error.http_status, ServiceUnavailable)(message)
-
-
-def _segment(text: str) -> str:
-    return quote(text, safe="")
 
 
 def _query(name: str, value: Any) -> Any:

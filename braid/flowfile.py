@@ -40,15 +40,10 @@ class JsonFile(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, dict):
             return value
-        from flows.definition.load import parse_document
-
         path = _FILE.convert(value, param, ctx)
         if not isinstance(path, Path):
             self.fail(f"{value!r} is not a file.", param, ctx)
-        data = _read(path)
-        # For its strictness only: a member "definition" is nothing special in an input.
-        parse_document(data, name=str(path))
-        return json.loads(data)
+        return _object(path)
 
 
 def read_definition(path: Path) -> Document:
@@ -74,6 +69,36 @@ def write_definition(path: Path, definition: dict[str, Any], like: Document) -> 
         click.echo(text, nl=False)
     else:
         path.write_text(text, encoding="utf-8")
+
+
+def _object(path: Path) -> dict[str, Any]:
+    from provenance_store.errors import InvalidInput
+
+    try:
+        found = json.loads(
+            _read(path), object_pairs_hook=_without_repetition, parse_constant=_refuse
+        )
+    except RecursionError:
+        raise InvalidInput("is nested too deeply.", path=f"{path}: $") from None
+    except ValueError as error:
+        raise InvalidInput(f"is not JSON: {error}.", path=f"{path}: $") from None
+    if not isinstance(found, dict):
+        raise InvalidInput("the file does not hold an object.", path=f"{path}: $")
+    return found
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON parsers keep the last of two equal keys, which is not what the author meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} is given twice")
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _read(path: Path) -> bytes:

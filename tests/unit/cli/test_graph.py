@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ def test_a_very_deep_lineage_is_cut_with_a_word_about_it(
         "nodes": [node(name) for name in names],
         "links": [
             {"from": f"urn:{one}", "to": f"urn:{two}", "role": "derived_from"}
-            for one, two in zip(names, names[1:], strict=False)
+            for one, two in itertools.pairwise(names)
         ],
     }
     Display().tree(as_tree(chain))

@@ -1,0 +1,186 @@
+"""`braid flow ...` as a flow author would use it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.sandbox import Sandbox
+from tests.support.command_line import Braid
+
+URL = "https://braid.example.org/record"
+FLOW: dict[str, Any] = {
+    "StartAt": "Move",
+    "States": {
+        "Move": {
+            "Type": "Action",
+            "ActionUrl": "https://transfer.actions.globus.org/transfer",
+            "Parameters": {
+                "source_endpoint.$": "$.from",
+                "destination_endpoint.$": "$.to",
+                "DATA": [{"source_path": "/scan.h5", "destination_path": "/scan.h5"}],
+            },
+            "ResultPath": "$.Move",
+            "Next": "Fit",
+        },
+        "Fit": {
+            "Type": "Action",
+            "ActionUrl": "https://compute.actions.globus.org/v3",
+            "Parameters": {
+                "endpoint_id": "4b116d3c-1703-4f8f-9f6f-39921e5864df",
+                "tasks": [{"function_id": "peaks", "kwargs": {"n": 3}}],
+            },
+            "ResultPath": "$.Fit",
+            "End": True,
+        },
+    },
+}
+
+
+@pytest.fixture
+def flow(tmp_path: Path) -> Path:
+    path = tmp_path / "flow.json"
+    path.write_text(json.dumps(FLOW))
+    (tmp_path / "input.json").write_text('{"from": "a", "to": "b", "definition": 1}')
+    (tmp_path / "peaks.py").write_text("def peaks(n):\n    return list(range(n))\n")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a" / "scan.h5").write_text("scan")
+    return path
+
+
+RUN = (
+    *("--input", "input.json", "--collection", "a", "a", "--collection", "b", "b"),
+    *("--function", "peaks", "peaks.py"),
+)
+
+
+def test_a_flow_is_instrumented_tried_and_asked_about(
+    braid: Braid, flow: Path, tmp_path: Path
+) -> None:
+    assert braid("flow", "validate", flow).code == 0
+    done = braid("flow", "instrument", flow, "-o", "with.json", "--provider-url", URL)
+    assert done.code == 0, done.err
+    answer = braid("flow", "run", "with.json", *RUN, "--format", "json")
+    assert answer.code == 0, answer.err
+    run = json.loads(answer.out)
+    assert run["status"] == "SUCCEEDED"
+    assert run["details"]["output"]["Fit"]["details"]["result"] == [[0, 1, 2]]
+    assert (tmp_path / "b" / "scan.h5").read_text() == "scan"
+    assert "Recorded: braid run show" in answer.err
+    shown = json.loads(braid("run", "show", run["run_id"], "--format", "json").out)
+    assert [step["name"] for step in shown["steps"]] == ["Move", "Fit"]
+    assert shown["run_owner"] == run["run_owner"]
+    assert shown["steps"][0]["outputs"][0]["uris"]
+
+
+def test_without_record_states_nothing_is_recorded(
+    braid: Braid, flow: Path, tmp_path: Path
+) -> None:
+    answer = braid("flow", "run", flow, *RUN)
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["Fit"]["status"] == "SUCCEEDED"
+    assert not (tmp_path / "braid.db").exists()
+
+
+def test_a_run_that_fails_is_a_no(braid: Braid, flow: Path, tmp_path: Path) -> None:
+    (tmp_path / "peaks.py").write_text("def peaks(n):\n    raise ValueError(n)\n")
+    answer = braid("flow", "run", flow, *RUN)
+    assert answer.code == 1
+    assert "the run is FAILED" in answer.err.splitlines()[-1]
+    assert "ActionStarted" in answer.err
+
+
+def test_input_that_does_not_fit_the_schema_is_refused(
+    braid: Braid, flow: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "schema.json").write_text('{"type": "object", "required": ["energy"]}')
+    answer = braid("flow", "run", flow, "--input-schema", "schema.json")
+    assert (answer.code, answer.out) == (2, "")
+    assert "energy" in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_stripping_gives_the_original_back(braid: Braid, flow: Path) -> None:
+    braid("flow", "instrument", flow, "-o", "with.json", "--provider-url", URL)
+    assert json.loads(braid("flow", "strip", "with.json").out) == FLOW
+    again = braid("flow", "instrument", "with.json", "--provider-url", URL)
+    assert json.loads(again.out) == json.loads(Path("with.json").read_text())
+
+
+def test_the_provider_is_that_of_the_server_by_default(
+    braid: Braid, flow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRAID_SERVER", "https://braid.example.org/")
+    states = json.loads(braid("flow", "instrument", flow).out)["States"].values()
+    assert URL in {state.get("ActionUrl") for state in states}
+
+
+def test_a_flow_document_stays_one(braid: Braid, flow: Path) -> None:
+    schema = {"type": "object"}
+    flow.write_text(json.dumps({"definition": FLOW, "input_schema": schema}))
+    done = json.loads(braid("flow", "instrument", flow, "--provider-url", URL).out)
+    assert done["input_schema"] == schema
+    assert len(done["definition"]["States"]) > 2
+
+
+def test_problems_as_text_json_and_exit_code(braid: Braid, flow: Path) -> None:
+    broken = {**FLOW, "StartAt": "Gone", "Extra": 1}
+    flow.write_text(json.dumps(broken))
+    text = braid("flow", "validate", flow)
+    assert text.code == 1
+    assert "error: $.StartAt: " in text.out
+    answer = braid("flow", "validate", flow, "--format", "json")
+    assert answer.code == 1
+    problems = json.loads(answer.out)["problems"]
+    assert {"$.StartAt", "$.Extra"} <= {problem["path"] for problem in problems}
+    assert all(problem["advice"] for problem in problems)
+
+
+def test_every_real_flow_is_validated_and_instrumented_or_refused_with_a_reason(
+    braid: Braid, shared_flows: Path
+) -> None:
+    for path in sorted(shared_flows.glob("*.json")):
+        if path.name.count(".") > 1:
+            continue
+        validated = braid("flow", "validate", path)
+        assert validated.code in (0, 1), path.name
+        done = braid("flow", "instrument", path, "-o", "with.json", "--provider-url", URL)
+        assert done.code in (0, 1), (path.name, done.err)
+        if done.code == 1:
+            assert done.err.startswith("braid: $"), path.name
+            assert done.err.count("\n") == 1, path.name
+            continue
+        stripped = braid("flow", "strip", "with.json")
+        assert json.loads(stripped.out) == json.loads(path.read_text()), path.name
+
+
+def test_a_flow_is_deployed_and_updated(
+    braid: Braid, flow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Sandbox() as sandbox:
+        client = sandbox.add_client("command line")
+        for name, value in sandbox.environ().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("BRAID_LOGIN_CLIENT_ID", client.client_id)
+        monkeypatch.setenv("BRAID_LOGIN_CLIENT_SECRET", client.client_secret)
+        made = braid("flow", "deploy", flow, "--title", "Fit peaks")
+        assert made.code == 0, made.err
+        flow_id = made.out.strip()
+        changed = braid(
+            *("flow", "deploy", flow, "--flow-id", flow_id),
+            *("--subtitle", "better", "--format", "json"),
+        )
+        document = json.loads(changed.out)
+        assert (document["id"], document["title"]) == (flow_id, "Fit peaks")
+        assert document["subtitle"] == "better"
+        gone = braid("flow", "deploy", flow, "--flow-id", "00000000-0000-0000-0000-000000000000")
+        assert gone.code == 1
+        assert gone.err.count("\n") == 1
+        monkeypatch.setenv("BRAID_LOGIN_CLIENT_SECRET", "wrong")
+        refused = braid("flow", "deploy", flow, "--title", "Fit peaks")
+        assert refused.code == 1
+        assert "wrong" not in refused.err

@@ -1,0 +1,177 @@
+"""`braid serve` and `braid sandbox` as processes, and the reading commands asking the server.
+
+This is what the container runs: the entry point, settings from the environment, migrations at the
+start, the health check, an orderly end.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from globus_sdk import AccessTokenAuthorizer, BaseClient
+
+from flows.sandbox import Sandbox
+from tests.support.command_line import Braid
+from tests.support.processes import Serving, serving
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def environ(sandbox: Sandbox) -> dict[str, str]:
+    provider, login = sandbox.add_client("provider"), sandbox.add_client("command line")
+    return {
+        **sandbox.environ(),
+        "BRAID_CLIENT_ID": provider.client_id,
+        "BRAID_CLIENT_SECRET": provider.client_secret,
+        "BRAID_SCOPE": sandbox.add_scope(provider, "action_all"),
+        "BRAID_LOGIN_CLIENT_ID": login.client_id,
+        "BRAID_LOGIN_CLIENT_SECRET": login.client_secret,
+    }
+
+
+@pytest.fixture(scope="module")
+def server(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    folder = tmp_path_factory.mktemp("server")
+    with serving("serve", "--port", "0", environ=environ, folder=folder) as started:
+        yield started
+
+
+@pytest.fixture
+def logged_in(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> None:
+    for name, value in environ.items():
+        if not name.startswith("BRAID_") or name.startswith("BRAID_LOGIN_"):
+            monkeypatch.setenv(name, value)
+
+
+def answer_of(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.loads(answer.read())
+
+
+def record(server: Serving, environ: dict[str, str], sandbox: Sandbox) -> dict[str, Any]:
+    """Record a step as the service account that the command line logs in as."""
+    login = sandbox.directory.identity(environ["BRAID_LOGIN_CLIENT_ID"])
+    assert login is not None
+    token = sandbox.token_for(login, environ["BRAID_SCOPE"])
+    client = BaseClient(base_url=server.url, authorizer=AccessTokenAuthorizer(token))
+    body = {
+        "run": {"run_id": "run-1", "flow_title": "Peaks"},
+        "step": {"name": "Train", "status": "SUCCEEDED"},
+        "inputs": [{"name": "scan-17", "uri": "globus://c/scan-17.h5"}],
+        "models": [{"name": "braggnn", "how": "trained", "scores": {"accuracy": 0.9}}],
+    }
+    answer = client.post("/record/run", data={"request_id": "once", "body": body})
+    return dict(answer["details"])
+
+
+def test_the_health_check_of_the_container_answers(server: Serving) -> None:
+    assert answer_of(f"{server.url}/healthz") == {"status": "ok"}
+    assert answer_of(f"{server.url}/readyz") == {"status": "ok"}
+
+
+def test_the_reading_commands_ask_a_server(
+    braid: Braid,
+    server: Serving,
+    environ: dict[str, str],
+    sandbox: Sandbox,
+    logged_in: None,
+) -> None:
+    receipt = record(server, environ, sandbox)
+
+    def ask(*args: object) -> Any:
+        answer = braid(*args, "--server", server.url, "--format", "json")
+        assert answer.code == 0, answer.err
+        return json.loads(answer.out)
+
+    assert [run["run_id"] for run in ask("runs", "--since", "1d")["runs"]] == ["run-1"]
+    assert ask("runs", "--status", "FAILED")["runs"] == []
+    (step,) = ask("run", "show", "run-1")["steps"]
+    assert step["id"] == receipt["step"]
+    (scan,) = ask("records", "--kind", "data", "--uri", "globus://c/*")["records"]
+    assert scan["id"] == receipt["inputs"][0]
+    (model,) = ask("models")["models"]
+    assert model["name"] == "braggnn"
+    assert ask("models", "braggnn")["versions"][0]["id"] == receipt["models"][0]["id"]
+    nodes = ask("lineage", receipt["step"], "--up", "--depth", 3)["nodes"]
+    assert receipt["inputs"][0] in {node["id"] for node in nodes}
+
+
+def test_a_server_says_no_in_one_line(braid: Braid, server: Serving, logged_in: None) -> None:
+    for args in (("run", "show", "nope"), ("lineage", "9.9"), ("models", "nobody")):
+        answer = braid(*args, "--server", server.url)
+        assert (answer.code, answer.out) == (1, ""), args
+        assert answer.err.startswith("braid: There is no"), args
+        assert answer.err.count("\n") == 1, args
+    assert braid("lineage", "nonsense", "--server", server.url).code == 2
+
+
+def test_without_a_login_the_command_says_what_to_set(braid: Braid, server: Serving) -> None:
+    answer = braid("runs", "--server", server.url)
+    assert answer.code == 2
+    assert "BRAID_LOGIN_CLIENT_ID" in answer.err
+
+
+def test_a_server_that_is_not_there(braid: Braid) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    answer = braid("runs", "--server", f"http://127.0.0.1:{port}")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.count("\n") == 1
+    assert "cannot be reached" in answer.err
+
+
+def test_a_port_in_use_is_said_in_one_line(
+    braid: Braid, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        answer = braid("serve", "--port", taken.getsockname()[1])
+    assert answer.code == 1
+    assert answer.err.count("\n") == 1
+    assert "in use" in answer.err
+
+
+def test_serving_ends_orderly_and_keeps_what_it_answered(
+    environ: dict[str, str], sandbox: Sandbox, tmp_path: Path, braid: Braid
+) -> None:
+    store = f"sqlite:///{tmp_path / 'data.db'}"
+    settings = {**environ, "BRAID_STORE_URL": store}
+    with serving("serve", "--port", "0", environ=settings, folder=tmp_path) as server:
+        receipt = record(server, environ, sandbox)
+        assert server.stop(signal.SIGTERM) == 0
+    assert braid("lineage", receipt["step"], "--store", store).code == 0
+    with serving("serve", "--port", "0", environ=settings, folder=tmp_path) as server:
+        assert answer_of(f"{server.url}/readyz") == {"status": "ok"}
+
+
+def test_no_upgrade_needs_a_store_that_is_there(
+    braid: Braid, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    answer = braid("serve", "--no-upgrade", "--port", 0)
+    assert answer.code == 1
+    assert "There is no store" in answer.err
+
+
+def test_the_sandbox_says_how_to_reach_it_and_stops_on_ctrl_c(tmp_path: Path) -> None:
+    with serving("sandbox", "--port", "0", environ={}, folder=tmp_path) as started:
+        assert started.process.stdout is not None
+        lines = [started.process.stdout.readline() for _ in range(8)]
+        assert started.stop(signal.SIGINT) == 0
+    exported = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
+    assert exported["GLOBUS_SDK_SERVICE_URL_FLOWS"] == f"{started.url}/flows/"
+    assert exported["BRAID_SCOPE"].endswith("/action_all")

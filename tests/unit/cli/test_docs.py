@@ -1,0 +1,116 @@
+"""The documentation: reference pages are what the code says, examples are what the code takes."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from braid.commands import command as root
+from braid.reference import PACKAGES, cli_page, settings_page
+from flows.definition.problems import Severity
+from flows.definition.validate import validate
+from flows.steps.body import read_body
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)\)")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for name, text in BLOCK.findall(page.read_text()) if name == language]
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def braid_calls(page: Path) -> list[str]:
+    """Every `braid ...` in the page's shell examples, continued lines joined."""
+    lines = "\n".join(blocks(page, "bash")).replace("\\\n", " ").splitlines()
+    calls = (re.search(r"(?:^|\$\(|\| )(?:\.venv/bin/)?braid (.*)", line) for line in lines)
+    return [call[1].removesuffix(")") for call in calls if call]
+
+
+@pytest.mark.parametrize(("name", "text"), [("cli", cli_page), ("settings", settings_page)])
+def test_the_reference_is_what_the_code_says(name: str, text: Any) -> None:
+    page = ROOT / "docs" / "reference" / f"{name}.md"
+    assert page.read_text() == text(), "run `make docs`"
+
+
+def test_every_setting_has_a_help_text_and_is_named_once() -> None:
+    page = settings_page()
+    for package in PACKAGES:
+        assert f"## {package}\n" in page
+    names = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_commands_shown_can_be_called(page: Path) -> None:
+    for call in braid_calls(page):
+        words = shlex.split(call.split(" | ")[0], comments=True)
+        command: click.Command = root
+        context = click.Context(root, info_name="braid")
+        while isinstance(command, click.Group) and words:
+            found = command.get_command(context, words.pop(0))
+            assert found is not None, call
+            command = found
+        known = {
+            option
+            for parameter in command.params
+            for option in (*parameter.opts, *parameter.secondary_opts)
+        }
+        used = {word.split("=")[0] for word in words if re.fullmatch(r"--?[a-z][\w-]*(=.*)?", word)}
+        assert used <= known, call
+
+
+def states_shown() -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for page in PAGES:
+        for block in blocks(page, "json"):
+            found += list(json.loads("{" + block + "}").items())
+    return found
+
+
+@pytest.mark.parametrize(("name", "state"), states_shown())
+def test_a_state_written_by_hand_is_valid_and_its_body_too(
+    name: str, state: dict[str, Any]
+) -> None:
+    definition = {
+        "StartAt": name,
+        "States": {name: state, state["Next"]: {"Type": "Pass", "End": True}},
+    }
+    assert [p for p in validate(definition) if p.severity is Severity.ERROR] == []
+    read_body(_filled(state["Parameters"]))
+
+
+def _filled(value: Any) -> Any:
+    """Parameters as the provider gets them: references replaced by some text."""
+    if isinstance(value, list):
+        return [_filled(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key.removesuffix(".$"): "urn:x:1" if key.endswith(".$") else _filled(item)
+        for key, item in value.items()
+    }
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (program,) = blocks(ROOT / "README.md", "python")
+    exec(compile(program, "README.md", "exec"), {})
+    assert (tmp_path / "braid.db").is_file()
