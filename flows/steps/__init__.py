@@ -8,6 +8,8 @@
     receipt.document()
 """
 
+from __future__ import annotations
+
 from flows.steps.body import Body, parse_body, read_body
 from flows.steps.lookup import Lookup, MemoryLookup, StoreLookup
 from flows.steps.receipt import Receipt

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from provenance_store.errors import NotFound
@@ -44,6 +45,19 @@ class Lookup(ABC):
     @abstractmethod
     def made_by(self, step_id: int) -> Made:
         """What a step made."""
+
+    def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
+        """The ids of those URNs and short ids that name something; all at once where it can."""
+        found = {}
+        for reference in references:
+            with suppress(NotFound):
+                found[reference] = self.resolve(reference)
+        return found
+
+    def find_uris(self, uris: Iterable[str], *, run_id: str | None = None) -> dict[str, int]:
+        """`find_uri` for several, those that are known; all at once where it can."""
+        found = ((uri, self.find_uri(uri, run_id=run_id)) for uri in uris)
+        return {uri: record_id for uri, record_id in found if record_id is not None}
 
     def note_uri(self, uri: str, record_id: int, *, run_id: str | None = None) -> None:  # noqa: B027
         """Told of each record that is made; a store finds it by itself once it is written."""
@@ -121,6 +135,19 @@ class MemoryLookup(Lookup):
             if (found := self._uris.get(key)) is not None:
                 return found
         return self._behind.find_uri(uri, run_id=run_id) if self._behind else None
+
+    def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
+        if self._behind is not None:
+            return self._behind.resolve_all(references)
+        return super().resolve_all(references)
+
+    def find_uris(self, uris: Iterable[str], *, run_id: str | None = None) -> dict[str, int]:
+        if self._behind is None:
+            return super().find_uris(uris, run_id=run_id)
+        own = {uri: self._uris.get((run_id, uri), self._uris.get((None, uri))) for uri in uris}
+        asked = [uri for uri, record_id in own.items() if record_id is None]
+        told = {uri: record_id for uri, record_id in own.items() if record_id is not None}
+        return told | self._behind.find_uris(asked, run_id=run_id)
 
     def heads(self, name: str, *, run_id: str | None = None) -> list[Head]:
         told = [head for head in reversed(self._versions.values()) if head.name == name]

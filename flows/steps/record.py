@@ -80,6 +80,7 @@ class _Recording:
 
     def record(self, ordinal: int | None) -> Receipt:
         derived = Derived() if self.body.says_what else self._derive()
+        self.things.prepare(self.body.inputs or (), derived.inputs)
         inputs = self._inputs(derived)
         self._read_models(derived)
         step = located("step", lambda: self._step(inputs, derived, ordinal))

@@ -41,11 +41,33 @@ class Things:
         self.steps: list[int] = []
         """Steps whose receipts named nothing that they made."""
         self._by_uri: dict[str, int] = {}
+        self._asked: set[str] = set()
+        self._ids: dict[str, int] = {}
+
+    def prepare(self, items: Iterable[Item], things: Iterable[Thing] = ()) -> None:
+        """Ask for everything that these mention at once, before they are looked at singly."""
+        uris, ids = {uri.uri: None for thing in things for uri in thing.uris}, dict[str, None]()
+        for item in items:
+            if isinstance(item, UriReference):
+                uris[item.uri] = None
+            elif isinstance(item, IdReference):
+                ids[item.id] = None
+            elif isinstance(item, ReceiptReference):
+                ids.update(dict.fromkeys((item.step, *item.outputs, *item.models)))
+            elif isinstance(item, Defined):
+                uris.update((uri.uri, None) for uri in uris_of(item.definition))
+        if uris:
+            self._by_uri = self.lookup.find_uris(uris, run_id=self.recorder.run_id)
+            self._asked = set(uris)
+        if ids:
+            self._ids = self.lookup.resolve_all(ids)
 
     # ---- what exists ---------------------------------------------------------------------
 
     def resolve(self, reference: str, path: str) -> int:
         """The id of a URN or short id; raises InvalidInput when the caller knows no such."""
+        if (found := self._ids.get(reference)) is not None:
+            return found
         try:
             return self.lookup.resolve(reference)
         except NotFound:
@@ -82,7 +104,8 @@ class Things:
 
     def known(self, uri: str) -> int | None:
         """The record at a URI, if there is one: of this step, of this run, or the newest."""
-        if (found := self._by_uri.get(uri)) is None:
+        if (found := self._by_uri.get(uri)) is None and uri not in self._asked:
+            self._asked.add(uri)
             found = self.lookup.find_uri(uri, run_id=self.recorder.run_id)
         return found
 

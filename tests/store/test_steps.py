@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.steps import Receipt, StoreLookup, read_body, record_step
+from flows.steps import MemoryLookup, Receipt, StoreLookup, read_body, record_step
 from provenance_store import Audience, Store, Viewer
 from provenance_store.errors import InvalidInput
 
@@ -130,3 +130,29 @@ def test_a_real_run_recorded_state_by_state(store: Store, shared_flows: Path) ->
     (output,) = transfers[0]["outputs"]
     assert output["uris"][0]["size"] == 86091
     assert transfers[0]["completion_time"] == "2024-05-02T23:43:35.000000+00:00"
+
+
+def test_steps_of_one_batch_find_each_other_and_what_is_stored(store: Store) -> None:
+    stored = record(
+        store, "Before", outputs=["file:///a"], models=[{"name": "m", "how": "trained"}]
+    )
+    recorder = store.recorder(run_id="r1", audience=Audience(ADA))
+    viewer = Viewer(principals=frozenset({ADA}))
+    lookup = MemoryLookup(StoreLookup(store.reader(viewer)))
+    run = {"run_id": "r1"}
+    update = [{"name": "m", "how": "updated"}]
+    bodies = [
+        {"inputs": ["file:///a", "file:///x"], "outputs": ["file:///b"], "models": update},
+        {"inputs": ["file:///b", status(stored)], "models": update},
+    ]
+    with recorder.together():
+        first, second = (
+            record_step(
+                recorder, lookup, read_body({"run": run, "step": {"name": f"S{n}"}, **body})
+            )
+            for n, body in enumerate(bodies)
+        )
+    assert first.inputs[:1] == stored.outputs
+    assert second.inputs == (*first.outputs, *stored.outputs)
+    assert [r.models[0].version for r in (first, second)] == [1, 2]
+    assert len(store.reader().model("m")["versions"]) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -551,3 +552,33 @@ def test_steps_recorded_together_find_each_other(room: Room) -> None:
     assert len(room.sink.batches) == 1
     assert second.inputs == first.outputs
     assert second.models[0].version == 1
+
+
+def test_what_many_inputs_mention_is_asked_for_at_once(room: Room) -> None:
+    asked: list[str] = []
+
+    class Counting(MemoryLookup):
+        def find_uris(self, uris: Iterable[str], *, run_id: str | None = None) -> dict[str, int]:
+            asked.append("uris")
+            return super().find_uris(uris, run_id=run_id)
+
+        def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
+            asked.append("ids")
+            return super().resolve_all(references)
+
+        def find_uri(self, uri: str, *, run_id: str | None = None) -> int | None:
+            asked.append("uri")
+            return None
+
+        def resolve(self, reference: str) -> int:
+            asked.append("id")
+            return super().resolve(reference)
+
+    behind = Counting(resolver=room.sink.resolve)
+    before = room.record(outputs=[{"name": f"o{n}"} for n in range(10)])
+    room.lookup = MemoryLookup(behind)
+    inputs = [*(f"file:///{n}" for n in range(10)), status(before), "file:///3"]
+    room.record(inputs=[*inputs, {"name": "x", "uri": "file:///x"}])
+    assert [name for name in asked if name in ("uris", "ids")] == ["uris", "ids"]
+    assert asked.count("uri") == 11
+    assert asked.count("id") == 11
