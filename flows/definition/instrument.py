@@ -3,7 +3,9 @@
 What holds, each by a test: with the provider down the run visits the same states with the same
 inputs and ends in the same way, its final state being the same but for the one key ``_braid``;
 nothing private is copied; inputs are recorded as they were before the step; `strip` gives back
-the original. Where that cannot be had, the definition is refused or a note says so.
+the original. Where that cannot be had, the definition is refused or a note says so. What cannot
+be had at all: receipts and captured inputs count towards the 200 KB of the run's state, so a
+flow that lives on that edge may be pushed over it.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def instrument(
     """
     options = options or Options()
     _check_provider(provider_url)
-    original = strip(definition)
+    original = strip(definition) if isinstance(definition, dict) else definition
     _check_valid(original)
     _check_result_paths(original, options, provider_url)
     notes = _check_whole_state(original, options, provider_url)

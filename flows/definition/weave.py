@@ -136,7 +136,8 @@ class Weaver:
 
         A Catch without ResultPath has put the error in the place of the run's state: the record
         can tell nothing but the error, and its receipt is one more key in it, which the handler
-        sees only if it reads the whole state.
+        sees only if it reads the whole state. Where the failure was that the step's own input
+        could not be evaluated, the record's cannot either: the run goes on without it.
         """
         place = result_place(entry)
         private = any_secret(place)

@@ -261,3 +261,19 @@ def test_real_flows_behave_as_before(sandbox: Sandbox, shared_flows: Path, provi
         assert after == before, path.name
         compared += 1
     assert compared >= 25
+
+
+def test_a_real_flow_whose_catches_replace_the_state_behaves_as_before(
+    sandbox: Sandbox, shared_flows: Path
+) -> None:
+    original = load_document(shared_flows / "cfde-deriva-ingest.json").definition
+    states = original["States"]
+    states["DerivaIngest"]["ActionUrl"] = sandbox.provider_url("failing")
+    del states["ErrorState"]["Parameters"]["body_template.="]
+    given = {"source_endpoint_id": False, "data_url": "https://x", "test_sub": False}
+    plain = run(without_run_ids(original), sandbox, given)
+    assert "ErrorState" in {entry["details"].get("state_name") for entry in plain.log}
+    for provider in (DOWN, URL):
+        woven = instrument(original, provider_url=provider).definition
+        outcome = run(without_run_ids(woven), sandbox, given)
+        assert story(outcome, woven) == story(plain, original)

@@ -449,6 +449,14 @@ def test_an_invalid_definition_is_refused_with_its_first_problem() -> None:
         woven(flow(A=action(Next="B")))
 
 
+@pytest.mark.parametrize(
+    "value", [[], None, {}, {"States": 3}, {"StartAt": [], "States": {"A": 1}}]
+)
+def test_what_is_no_definition_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidInput):
+        instrument(value, provider_url=URL)
+
+
 @pytest.mark.parametrize("url", ["", "braid", "http://braid.example.org/", "ftp://x"])
 def test_a_provider_without_an_https_address_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput, match="provider_url"):
