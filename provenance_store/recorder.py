@@ -75,6 +75,7 @@ class Recorder:
         self.audience = audience
         self.clock = clock
         self._environment = environment
+        self._environment_row: EnvironmentRow | None = None
         self._payload_limit = MAX_PAYLOAD_BYTES.get()
         self._local = threading.local()
 
@@ -411,16 +412,17 @@ class Recorder:
         batch.payload.append(PayloadRow(record_id, name, text))
 
     def _environment_digest(self, batch: Batch) -> str | None:
-        document = self._environment
-        if document is None:
+        if self._environment is None:
             return None
-        if isinstance(document, str):
-            document = current_environment()
-        digest = digest_of(document)
-        row = EnvironmentRow(digest, canonical_json(document).decode())
-        if row not in batch.environment:
-            batch.environment.append(row)
-        return digest
+        if self._environment_row is None:
+            document = self._environment
+            if isinstance(document, str):
+                document = current_environment()
+            row = EnvironmentRow(digest_of(document), canonical_json(document).decode())
+            self._environment_row = row
+        if self._environment_row not in batch.environment:
+            batch.environment.append(self._environment_row)
+        return self._environment_row.digest
 
     def _audience(self, batch: Batch, audience: Audience | None) -> str | None:
         if audience is None:

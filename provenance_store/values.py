@@ -6,6 +6,7 @@ InvalidInput before anything is written.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -68,13 +69,19 @@ class Audience:
     readers: tuple[str, ...] = ()
     managers: tuple[str, ...] = ()
 
-    def rows(self) -> tuple[AudienceRow, list[AudienceMemberRow]]:
+    def rows(self) -> tuple[AudienceRow, tuple[AudienceMemberRow, ...]]:
         """Its rows; the owner is a managing member of its own audience."""
-        levels = dict.fromkeys(self.readers, Level.READ)
-        levels |= dict.fromkeys((*self.managers, self.owner), Level.MANAGE)
-        members = sorted((check_text(p, "principal", 512), int(lv)) for p, lv in levels.items())
-        digest = digest_of([self.owner, members])
-        return AudienceRow(digest, self.owner), [AudienceMemberRow(digest, *m) for m in members]
+        return _audience_rows(self)
+
+
+@functools.lru_cache(maxsize=1024)
+def _audience_rows(audience: Audience) -> tuple[AudienceRow, tuple[AudienceMemberRow, ...]]:
+    levels = dict.fromkeys(audience.readers, Level.READ)
+    levels |= dict.fromkeys((*audience.managers, audience.owner), Level.MANAGE)
+    members = sorted((check_text(p, "principal", 512), int(lv)) for p, lv in levels.items())
+    digest = digest_of([audience.owner, members])
+    rows = tuple(AudienceMemberRow(digest, *member) for member in members)
+    return AudienceRow(digest, audience.owner), rows
 
 
 def canonical_json(value: Any) -> bytes:

@@ -1,8 +1,9 @@
 """One road into the database: group commit.
 
 Threads that write at the same time share a transaction. Whoever holds the lock writes for all
-that wait, each batch under a savepoint of its own, so one refused batch does not touch the
-others; everybody returns when the common commit is durable.
+that wait, as one batch where all of it is new, else each batch under a savepoint of its own, so
+that one refused batch does not touch the others; everybody returns when the common commit is
+durable.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections import deque
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from provenance_store.batch import Batch
 from provenance_store.errors import BraidError, StoreUnavailable
@@ -106,12 +107,23 @@ class Writer:
         connection = self._connection = self._connection or self._engine.connect()
         begin_write(connection)
         try:
-            for job in group:
-                self._write_one(connection, job)
+            if len(group) == 1 or not self._write_at_once(connection, group):
+                for job in group:
+                    self._write_one(connection, job)
             connection.commit()
         except BaseException:
             connection.rollback()
             raise
+
+    def _write_at_once(self, connection: sa.Connection, group: list[_Job]) -> bool:
+        """Write the group as one batch of new rows; False, and nothing written, if it cannot be."""
+        try:
+            self._statements.write_new(connection, Batch.merged(job.batch for job in group))
+        except (IntegrityError, BraidError):
+            return False
+        for job in group:
+            job.error = None
+        return True
 
     def _write_one(self, connection: sa.Connection, job: _Job) -> None:
         job.error = None

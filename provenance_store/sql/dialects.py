@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ __all__ = [
     "insert_ignoring",
     "make_engine",
     "read_url",
+    "savepoint",
     "should_retry",
     "unavailable",
     "write_many",
@@ -105,6 +107,21 @@ def begin_write(connection: sa.Connection) -> None:
     connection.begin()
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def savepoint(connection: sa.Connection) -> Iterator[None]:
+    """What happens inside is undone when it raises; what happened before stays.
+
+    Written out, since SQLAlchemy compiles its own savepoints anew each time.
+    """
+    connection.exec_driver_sql("SAVEPOINT batch")
+    try:
+        yield
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT batch")
+        raise
+    connection.exec_driver_sql("RELEASE SAVEPOINT batch")
 
 
 def advisory_lock(connection: sa.Connection) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from provenance_store.errors import Conflict, InvalidInput, Sealed
 from provenance_store.ids import SEQUENCE_BITS, short_id
 from provenance_store.kinds import Mark
 from provenance_store.rows import LinkRow, OriginRow
-from provenance_store.sql.dialects import by_position, insert_ignoring, write_many
+from provenance_store.sql.dialects import by_position, insert_ignoring, savepoint, write_many
 from provenance_store.sql.tables import KEYS, TABLE
 
 __all__ = ["Statements", "register_origin"]
@@ -38,17 +38,21 @@ class Statements:
         Raises Conflict when a row is there with another content and Sealed for an addition to
         a static record; the caller's savepoint is then rolled back by the caller.
         """
-        check_additions(connection, batch)
         try:
-            with connection.begin_nested():
-                self._write_new(connection, batch)
+            self.write_new(connection, batch)
         except IntegrityError:
-            with connection.begin_nested():
+            with savepoint(connection):
                 self._write_missing(connection, batch)
-        if batch.run_event:
-            self._project_runs(connection, {row[0] for row in batch.run_event})
+                self._project_runs(connection, batch)
 
-    def _write_new(self, connection: sa.Connection, batch: Batch) -> None:
+    def write_new(self, connection: sa.Connection, batch: Batch) -> None:
+        """Write a batch of new rows; raises IntegrityError, and undoes it, when one is not."""
+        check_additions(connection, batch)
+        with savepoint(connection):
+            self._insert_all(connection, batch)
+            self._project_runs(connection, batch)
+
+    def _insert_all(self, connection: sa.Connection, batch: Batch) -> None:
         for name in TABLES[1:]:
             if rows := getattr(batch, name):
                 if name in _REPEATED:
@@ -66,8 +70,8 @@ class Statements:
             elif missing := _not_there(connection, TABLE[name], rows):
                 _insert_missing(connection, TABLE[name], self._insert[name], missing)
 
-    def _project_runs(self, connection: sa.Connection, run_ids: Collection[str]) -> None:
-        for run_id in sorted(run_ids):
+    def _project_runs(self, connection: sa.Connection, batch: Batch) -> None:
+        for run_id in sorted({row[0] for row in batch.run_event}):
             blank = (run_id, *(None,) * 5, 0, None, None)
             connection.exec_driver_sql(self._run, blank)
             connection.execute(_PROJECT, {"the_run": run_id})
