@@ -111,6 +111,9 @@ class Functions:
         finally:
             _kill(process)
             process.wait()
+            with contextlib.suppress(OSError):
+                if process.stdin is not None:
+                    process.stdin.close()
             reader.join(5)
             with self._lock:
                 self._running.discard(process)
