@@ -7,21 +7,32 @@ nothing, like one that is absent.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from flows.steps.moments import Moment, moment
+from flows.steps.moments import Moment
 from flows.steps.refusals import Refused, refusal
 from flows.steps.uris import is_uri, tidy_uri
+from flows.steps.values import (
+    MAX_ITEMS,
+    MAX_TAGS,
+    VALUE_READERS,
+    Environment,
+    How,
+    KindName,
+    Points,
+    RunStatus,
+    Scores,
+    StepStatus,
+    Tags,
+)
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import looks_like_id
-from provenance_store.redaction import redact
-from provenance_store.values import MAX_INTEGER, MAX_NAME, MAX_TAG_NAME, MAX_TAG_TEXT, MAX_URI
+from provenance_store.values import MAX_INTEGER, MAX_NAME, MAX_TAG_TEXT, MAX_URI
 
 __all__ = [
     "Body",
@@ -41,15 +52,10 @@ __all__ = [
     "read_body",
 ]
 
-MAX_ITEMS = 100_000
-"""Inputs, outputs, dependencies of one thing, points of one convergence curve."""
 MAX_MODELS = 1_000
-MAX_TAGS = 1_000
 MAX_URIS = 1_000
-MAX_SCORES = 1_000
 MAX_PRINCIPALS = 1_000
 MAX_RECEIPT_ITEMS = 1_000
-MAX_ENVIRONMENT_BYTES = 65_536
 
 
 # ---- references and definitions ----------------------------------------------------------
@@ -104,56 +110,6 @@ class Defined(Item):
     """A record described here."""
 
     definition: Definition
-
-
-# ---- values with their own rules ---------------------------------------------------------
-
-
-class _Word(str):
-    """One of a few words."""
-
-    choices: ClassVar[tuple[str, ...]] = ()
-    __slots__ = ()
-
-
-class StepStatus(_Word):
-    """How a step ended, or that it has not."""
-
-    choices = ("ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED")
-
-
-class RunStatus(_Word):
-    """How a run stands."""
-
-    choices = ("ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED", "ENDED")
-
-
-class KindName(_Word):
-    """What a defined record is."""
-
-    choices = ("data", "fact", "dataset")
-
-
-class How(_Word):
-    """What a step did with a model."""
-
-    choices = ("used", "trained", "updated", "deployed")
-
-
-class Tags(dict[str, str | int | float | bool]):
-    """Typed tags by name."""
-
-
-class Scores(dict[str, float]):
-    """Validation scores by name."""
-
-
-class Points(list[dict[str, Any]]):
-    """A convergence curve."""
-
-
-class Environment(dict[str, Any]):
-    """Hardware, software and code versions, secrets redacted."""
 
 
 # ---- the documents -----------------------------------------------------------------------
@@ -535,106 +491,10 @@ def _ids(values: Any, name: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _read_moment(value: Any) -> Moment:
-    if not isinstance(value, str):
-        raise Refused("A time is text as in RFC 3339, such as 2026-11-22T07:30:00Z.")
-    try:
-        return moment(value)
-    except ValueError as error:
-        raise Refused(str(error)) from None
-
-
-def _word(kind: type[_Word]) -> Callable[[Any], _Word]:
-    def read(value: Any) -> _Word:
-        if value in kind.choices:
-            return kind(value)
-        raise Refused(f"{value!r:.80} is none of {', '.join(kind.choices)}.")
-
-    return read
-
-
-def _read_tags(value: Any) -> Tags:
-    for name in _mapping(value, MAX_TAGS, "Tags"):
-        tag = value[name]
-        if not isinstance(tag, str | int | float):
-            raise Refused("A tag is text, a number, true or false.", name)
-        if isinstance(tag, str):
-            if len(tag) > MAX_TAG_TEXT:
-                raise Refused(f"A tag has at most {MAX_TAG_TEXT} characters.", name)
-        elif not math.isfinite(tag) or (isinstance(tag, int) and abs(tag) > MAX_INTEGER):
-            raise Refused("A number in a tag is finite and has at most 64 bits.", name)
-    return Tags(value)
-
-
-def _read_scores(value: Any) -> Scores:
-    names = _mapping(value, MAX_SCORES, "Scores")
-    return Scores({name: _number(value[name], name) for name in names})
-
-
-def _read_points(value: Any) -> Points:
-    if not isinstance(value, list) or len(value) > MAX_ITEMS:
-        raise Refused(f"Metrics are a list of at most {MAX_ITEMS} points.")
-    return Points([_point(point, place) for place, point in enumerate(value)])
-
-
-def _point(point: Any, place: int) -> dict[str, Any]:
-    if not isinstance(point, dict):
-        raise Refused('A point is an object such as {"epoch": 1, "loss": 0.5}.', f"[{place}]")
-    read: dict[str, Any] = {}
-    for name in _mapping(point, MAX_SCORES, "A point", f"[{place}]"):
-        if name in ("epoch", "step"):
-            if type(point[name]) is not int or not 0 <= point[name] <= MAX_INTEGER:
-                raise Refused(f"The {name} is a whole number, 0 or more.", f"[{place}].{name}")
-            read[name] = point[name]
-        else:
-            read[name] = _number(point[name], f"[{place}].{name}")
-    return read
-
-
-def _mapping(value: Any, most: int, what: str, path: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise Refused(f"{what}: give an object of names and values.", path)
-    if len(value) > most:
-        raise Refused(f"{what}: at most {most} names.", path)
-    for name in value:
-        if not isinstance(name, str) or not 1 <= len(name) <= MAX_TAG_NAME:
-            raise Refused(f"{what}: a name has 1 to {MAX_TAG_NAME} characters.", path)
-    return value
-
-
-def _number(value: Any, path: str) -> float:
-    """A number; null stands for one that was not finite, as JSON has none."""
-    if value is None:
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refused("This is a number, or null where it was not finite.", path)
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
-
-
-def _read_environment(value: Any) -> Environment:
-    if not isinstance(value, dict):
-        raise Refused("The environment is an object.")
-    try:
-        redacted: dict[str, Any] = redact(value)
-    except InvalidInput as error:
-        raise Refused(error.message) from None
-    if len(msgspec.json.encode(redacted)) > MAX_ENVIRONMENT_BYTES:
-        raise Refused(f"The environment has at most {MAX_ENVIRONMENT_BYTES} bytes of JSON.")
-    return Environment(redacted)
-
-
 _READERS: dict[type, Callable[[Any], Any]] = {
+    **VALUE_READERS,
     Item: _read_item,
     Reference: _read_reference,
-    Moment: _read_moment,
-    Tags: _read_tags,
-    Scores: _read_scores,
-    Points: _read_points,
-    Environment: _read_environment,
-    **{word: _word(word) for word in (StepStatus, RunStatus, KindName, How)},
 }
 
 

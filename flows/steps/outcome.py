@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.steps.adapters.base import clean, text
-from flows.steps.body import Body, StepStatus
+from flows.steps.body import Body
 from flows.steps.moments import moment_or_none
+from flows.steps.values import StepStatus
 
 __all__ = ["Outcome", "outcome_of"]
 

@@ -10,21 +10,18 @@ from typing import Any
 
 import msgspec
 
-from flows.steps.body import (
-    Body,
-    Definition,
+from flows.steps.body import Body, Definition, Item, Reference
+from flows.steps.moments import Moment
+from flows.steps.values import (
+    MAX_ITEMS,
+    MAX_SCORES,
+    MAX_TAGS,
+    WORDS,
     Environment,
-    How,
-    Item,
-    KindName,
     Points,
-    Reference,
-    RunStatus,
     Scores,
-    StepStatus,
     Tags,
 )
-from flows.steps.moments import Moment
 
 __all__ = ["body_schema"]
 
@@ -81,13 +78,13 @@ _KINDS: dict[type, dict[str, Any]] = {
     Moment: {"type": "string", "format": "date-time"},
     Tags: {
         "type": "object",
-        "maxProperties": 1000,
+        "maxProperties": MAX_TAGS,
         "additionalProperties": {"type": ["string", "number", "boolean"]},
     },
-    Scores: {"type": "object", "maxProperties": 1000, "additionalProperties": _NUMBER},
+    Scores: {"type": "object", "maxProperties": MAX_SCORES, "additionalProperties": _NUMBER},
     Points: {
         "type": "array",
-        "maxItems": 100_000,
+        "maxItems": MAX_ITEMS,
         "items": {
             "type": "object",
             "description": "Numbers by name at one epoch; null where one was not finite.",
@@ -103,10 +100,7 @@ _KINDS: dict[type, dict[str, Any]] = {
         },
     },
     Environment: {"type": "object"},
-    **{
-        word: {"type": "string", "enum": list(word.choices)}
-        for word in (StepStatus, RunStatus, KindName, How)
-    },
+    **{word: {"type": "string", "enum": list(word.choices)} for word in WORDS},
 }
 
 

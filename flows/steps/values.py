@@ -1,0 +1,190 @@
+"""Values of a body that have their own rules, and how each is read from JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import msgspec
+
+from flows.steps.moments import Moment, moment
+from flows.steps.refusals import Refused
+from provenance_store.errors import InvalidInput
+from provenance_store.redaction import redact
+from provenance_store.values import MAX_INTEGER, MAX_TAG_NAME, MAX_TAG_TEXT
+
+__all__ = [
+    "MAX_ITEMS",
+    "MAX_SCORES",
+    "MAX_TAGS",
+    "VALUE_READERS",
+    "WORDS",
+    "Environment",
+    "How",
+    "KindName",
+    "Points",
+    "RunStatus",
+    "Scores",
+    "StepStatus",
+    "Tags",
+    "Word",
+]
+
+MAX_ITEMS = 100_000
+"""Inputs, outputs, dependencies of one thing, points of one convergence curve."""
+MAX_TAGS = 1_000
+MAX_SCORES = 1_000
+MAX_ENVIRONMENT_BYTES = 65_536
+
+
+class Word(str):
+    """One of a few words."""
+
+    choices: ClassVar[tuple[str, ...]] = ()
+    __slots__ = ()
+
+
+class StepStatus(Word):
+    """How a step ended, or that it has not."""
+
+    choices = ("ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED")
+
+
+class RunStatus(Word):
+    """How a run stands."""
+
+    choices = ("ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED", "ENDED")
+
+
+class KindName(Word):
+    """What a defined record is."""
+
+    choices = ("data", "fact", "dataset")
+
+
+class How(Word):
+    """What a step did with a model."""
+
+    choices = ("used", "trained", "updated", "deployed")
+
+
+class Tags(dict[str, str | int | float | bool]):
+    """Typed tags by name."""
+
+
+class Scores(dict[str, float]):
+    """Validation scores by name."""
+
+
+class Points(list[dict[str, Any]]):
+    """A convergence curve."""
+
+
+class Environment(dict[str, Any]):
+    """Hardware, software and code versions, secrets redacted."""
+
+
+WORDS: tuple[type[Word], ...] = (StepStatus, RunStatus, KindName, How)
+
+
+def _read_moment(value: Any) -> Moment:
+    if not isinstance(value, str):
+        raise Refused("A time is text as in RFC 3339, such as 2026-11-22T07:30:00Z.")
+    try:
+        return moment(value)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+
+
+def _word(kind: type[Word]) -> Callable[[Any], Word]:
+    def read(value: Any) -> Word:
+        if value in kind.choices:
+            return kind(value)
+        raise Refused(f"{value!r:.80} is none of {', '.join(kind.choices)}.")
+
+    return read
+
+
+def _read_tags(value: Any) -> Tags:
+    for name in _mapping(value, MAX_TAGS, "Tags"):
+        tag = value[name]
+        if not isinstance(tag, str | int | float):
+            raise Refused("A tag is text, a number, true or false.", name)
+        if isinstance(tag, str):
+            if len(tag) > MAX_TAG_TEXT:
+                raise Refused(f"A tag has at most {MAX_TAG_TEXT} characters.", name)
+        elif not math.isfinite(tag) or (isinstance(tag, int) and abs(tag) > MAX_INTEGER):
+            raise Refused("A number in a tag is finite and has at most 64 bits.", name)
+    return Tags(value)
+
+
+def _read_scores(value: Any) -> Scores:
+    names = _mapping(value, MAX_SCORES, "Scores")
+    return Scores({name: _number(value[name], name) for name in names})
+
+
+def _read_points(value: Any) -> Points:
+    if not isinstance(value, list) or len(value) > MAX_ITEMS:
+        raise Refused(f"Metrics are a list of at most {MAX_ITEMS} points.")
+    return Points([_point(point, place) for place, point in enumerate(value)])
+
+
+def _point(point: Any, place: int) -> dict[str, Any]:
+    if not isinstance(point, dict):
+        raise Refused('A point is an object such as {"epoch": 1, "loss": 0.5}.', f"[{place}]")
+    read: dict[str, Any] = {}
+    for name in _mapping(point, MAX_SCORES, "A point", f"[{place}]"):
+        if name in ("epoch", "step"):
+            if type(point[name]) is not int or not 0 <= point[name] <= MAX_INTEGER:
+                raise Refused(f"The {name} is a whole number, 0 or more.", f"[{place}].{name}")
+            read[name] = point[name]
+        else:
+            read[name] = _number(point[name], f"[{place}].{name}")
+    return read
+
+
+def _mapping(value: Any, most: int, what: str, path: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Refused(f"{what}: give an object of names and values.", path)
+    if len(value) > most:
+        raise Refused(f"{what}: at most {most} names.", path)
+    for name in value:
+        if not isinstance(name, str) or not 1 <= len(name) <= MAX_TAG_NAME:
+            raise Refused(f"{what}: a name has 1 to {MAX_TAG_NAME} characters.", path)
+    return value
+
+
+def _number(value: Any, path: str) -> float:
+    """A number; null stands for one that was not finite, as JSON has none."""
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused("This is a number, or null where it was not finite.", path)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _read_environment(value: Any) -> Environment:
+    if not isinstance(value, dict):
+        raise Refused("The environment is an object.")
+    try:
+        redacted: dict[str, Any] = redact(value)
+    except InvalidInput as error:
+        raise Refused(error.message) from None
+    if len(msgspec.json.encode(redacted)) > MAX_ENVIRONMENT_BYTES:
+        raise Refused(f"The environment has at most {MAX_ENVIRONMENT_BYTES} bytes of JSON.")
+    return Environment(redacted)
+
+
+VALUE_READERS: dict[type, Callable[[Any], Any]] = {
+    Moment: _read_moment,
+    Tags: _read_tags,
+    Scores: _read_scores,
+    Points: _read_points,
+    Environment: _read_environment,
+    **{word: _word(word) for word in WORDS},
+}
+"""What reads each kind of value; raises Refused."""
