@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import simpleeval
@@ -26,7 +26,10 @@ MAX_SIZE = MAX_TEXT
 """Most values and characters that any value inside an expression may hold."""
 MAX_STEPS = 200_000
 MAX_BITS = 4096
-_TOTAL_SIZE = 20 * MAX_SIZE
+_LARGEST = 1 << MAX_BITS
+MAX_WORK = 5 * MAX_SIZE
+"""Most values and characters that an expression may make and compare altogether."""
+_SCAN_SHARE = 8  # looking through a list or text is that much cheaper than making one
 _REMOVED_NODES = (ast.JoinedStr, ast.FormattedValue, ast.Set, ast.Assign, ast.AugAssign)
 _REMOVED_OPERATORS = (
     ast.LShift,
@@ -45,6 +48,7 @@ _BUILDERS = (
     ast.DictComp,
     ast.BinOp,
     ast.Call,
+    ast.Subscript,
 )
 
 
@@ -53,19 +57,27 @@ def measure(value: Any, limit: int = MAX_SIZE) -> int:
 
     Shared parts count each time they appear, as they would when written out.
     """
-    total, pending = 0, [value]
+    total = 1
+    pending = [value]
+    parts: Sequence[Any]
     while pending:
         item = pending.pop()
-        total += 1
-        if isinstance(item, str):
+        if isinstance(item, dict):
             total += len(item)
+            parts = [*item.keys(), *item.values()]
         elif isinstance(item, list | tuple):
-            pending.extend(item[: limit + 1])
-        elif isinstance(item, dict):
-            pending.extend(item.keys())
-            pending.extend(item.values())
-        elif isinstance(item, int) and item.bit_length() > MAX_BITS:
-            raise ExpressionError("The number is too large.")
+            parts = item[: limit + 1]
+        else:
+            parts = (item,)
+        total += len(parts)
+        for part in parts:
+            if isinstance(part, str):
+                total += len(part)
+            elif isinstance(part, int):
+                if not -_LARGEST < part < _LARGEST:
+                    raise ExpressionError("The number is too large.")
+            elif isinstance(part, list | tuple | dict):
+                pending.append(part)
         if total + len(pending) > limit:
             raise ExpressionError("The expression makes a value that is too large.")
     return total
@@ -119,7 +131,13 @@ class Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc,unused-i
 
     def __init__(self, state: Any, paths: Mapping[str, str]) -> None:
         names = state if isinstance(state, dict) else {}
-        super().__init__(operators=_OPERATORS, functions=functions_for(state), names=names)
+        operators = _OPERATORS | {
+            ast.Eq: self._equal,
+            ast.NotEq: lambda left, right: not self._equal(left, right),
+            ast.In: self._contained,
+            ast.NotIn: lambda item, container: not self._contained(item, container),
+        }
+        super().__init__(operators=operators, functions=functions_for(state), names=names)
         for name in ("list", "tuple", "dict", "set"):
             self.functions.pop(name, None)
         for node in _REMOVED_NODES:
@@ -128,7 +146,7 @@ class Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc,unused-i
         self._state = state
         self._paths = paths
         self._steps = 0
-        self._size = 0
+        self._work = 0
 
     def _eval(self, node: ast.AST) -> Any:
         self._steps += 1
@@ -136,10 +154,25 @@ class Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc,unused-i
             raise ExpressionError("The expression takes too many steps.")
         value = super()._eval(node)
         if isinstance(node, _BUILDERS):
-            self._size += measure(value)
-            if self._size > _TOTAL_SIZE:
-                raise ExpressionError("The expression handles too much data.")
+            self._spend(measure(value))
         return value
+
+    def _spend(self, work: int) -> None:
+        self._work += work
+        if self._work > MAX_WORK:
+            raise ExpressionError("The expression handles too much data.")
+
+    def _equal(self, left: Any, right: Any) -> bool:
+        if isinstance(left, str | list | dict):
+            self._spend(measure(left))
+        return bool(left == right)
+
+    def _contained(self, item: Any, container: Any) -> bool:
+        if isinstance(item, list | dict | tuple):
+            self._spend(measure(item) * len(container))
+        else:
+            self._spend(len(container) // _SCAN_SHARE)
+        return item in container
 
     def _check_disallowed_items(self, item: Any) -> None:
         """Nothing to look for: values are JSON by construction."""
@@ -168,7 +201,10 @@ class Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc,unused-i
                 raise ExpressionError("'**' is not available in calls.")
             keywords[keyword.arg] = self._eval(keyword.value)
         if isinstance(node.func, ast.Attribute):
-            return call_method(self._eval(node.func.value), node.func.attr, args, keywords)
+            text = self._eval(node.func.value)
+            if isinstance(text, str):
+                self._spend(len(text) // _SCAN_SHARE)
+            return call_method(text, node.func.attr, args, keywords)
         if not isinstance(node.func, ast.Name) or node.func.id not in self.functions:
             name = getattr(node.func, "id", "that")
             raise ExpressionError(f"There is no function {name!r}.")

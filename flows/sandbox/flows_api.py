@@ -71,7 +71,9 @@ class FlowsApi:
 
     def _register(self, flow: Flow) -> None:
         """Makes the flow a client of Auth, with a scope to start it for each role."""
-        client = self.directory.add_client(flow.fields["title"], client_id=flow.id)
+        client = self.directory.client(flow.id) or self.directory.add_client(
+            flow.fields["title"], client_id=flow.id
+        )
         name = f"flow_{flow.id.replace('-', '_')}"
         for role in ("user", *map(str.lower, role_names(flow.fields["definition"]))):
             self.directory.add_scope(client, f"{name}_{role}", dependencies=())
@@ -119,6 +121,7 @@ class FlowsApi:
         if problems:
             raise unprocessable(problems)
         self.flows.update(flow, body)
+        self._register(flow)
         return jsonify(flow.document(flow.role(caller.principals) or "flow_viewer"))
 
     def delete(self, flow_id: str) -> Response:

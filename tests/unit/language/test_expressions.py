@@ -231,3 +231,27 @@ def test_any_expression_gives_json_or_is_refused(expression: str) -> None:
     except ExpressionError:
         return
     assert isinstance(value, str | int | float | list | dict | None)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "[a for a in 'x' * 100 for b in 'y' * 100 if big == [n for n in big]]",
+        "[a for a in 'x' * 100 for b in 'y' * 100 if big == other]",
+        "[a for a in 'x' * 100 for b in 'y' * 100 if big in [other]]",
+        "[a for a in 'x' * 100 for b in 'y' * 100 if -1 in big]",
+        "[text.count('ab') for a in 'x' * 100 for b in 'y' * 100]",
+        "[len(big[1:]) for a in 'x' * 100 for b in 'y' * 100]",
+        "[str(big) for a in 'x' * 100]",
+    ],
+)
+def test_an_expression_cannot_go_on_for_ever(expression: str) -> None:
+    state = {"big": list(range(50_000)), "other": [*range(49_999), 0], "text": "a" * 200_000}
+    with pytest.raises(ExpressionError, match="too"):
+        evaluate(expression, state)
+
+
+def test_looking_up_names_in_a_long_list_is_no_problem() -> None:
+    names = [f"scan-{n:05}.h5" for n in range(3000)]
+    state = {"names": names, "done": names[::2]}
+    assert len(evaluate("[n for n in names if n not in done]", state)) == 1500
