@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
-import sqlalchemy as sa
+from typing import Any, Literal
 
 from provenance_store.errors import InvalidInput
-from provenance_store.sql import read
+from provenance_store.kinds import Role
+from provenance_store.reading.view import View
 
-__all__ = ["Direction", "Walk", "walk"]
+__all__ = ["Direction", "Walk", "show_lineage", "walk"]
 
 Direction = Literal["up", "down"]
-CHUNK = 500
 MAX_NODES = 1_000_000
 
 
@@ -26,8 +24,32 @@ class Walk:
     truncated: bool
 
 
+def show_lineage(
+    view: View, start: int, *, direction: Direction, depth: int | None, limit: int
+) -> dict[str, Any]:
+    """The document of a walk: nodes nearest first, placeholders for what is not seen."""
+    found = walk(view, start, direction=direction, depth=depth, limit=limit)
+    known = view.by_id(found.nodes)
+    nodes = {
+        record_id: view.brief(known.get(record_id), number) | {"distance": distance}
+        for number, (record_id, distance) in enumerate(found.nodes.items())
+    }
+    links = [
+        {"from": nodes[frm]["id"], "to": nodes[to]["id"], "role": Role(role).label}
+        for frm, to, role in found.links
+    ]
+    return {
+        "root": nodes[start]["id"],
+        "direction": direction,
+        "depth": depth,
+        "nodes": list(nodes.values()),
+        "links": links,
+        "truncated": found.truncated,
+    }
+
+
 def walk(
-    connection: sa.Connection,
+    view: View,
     start: int,
     *,
     direction: Direction,
@@ -48,7 +70,7 @@ def walk(
     while frontier and not truncated and (depth is None or distance < depth):
         distance += 1
         reached: list[int] = []
-        for from_id, to_id, role in _level(connection, frontier, down):
+        for from_id, to_id, role in _level(view, frontier, down):
             other = from_id if down else to_id
             if other not in nodes:
                 if len(nodes) >= limit:
@@ -61,15 +83,11 @@ def walk(
     return Walk(nodes, list(links), truncated)
 
 
-def _level(
-    connection: sa.Connection, frontier: list[int], down: bool
-) -> list[tuple[int, int, int]]:
-    rows: list[tuple[int, int, int]] = []
-    for place in range(0, len(frontier), CHUNK):
-        chunk = frontier[place : place + CHUNK]
-        found = connection.execute(read.dependencies(chunk, down=down))
-        rows.extend((row.from_id, row.to_id, row.role) for row in found)
-    return rows
+def _level(view: View, frontier: list[int], down: bool) -> list[tuple[int, int, int]]:
+    links = view.links(frontier, down=down)
+    return [
+        (row.from_id, row.to_id, row.role) for record_id in frontier for row in links[record_id]
+    ]
 
 
 def _check(direction: str, depth: int | None, limit: int) -> None:

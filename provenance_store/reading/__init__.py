@@ -1,0 +1,1 @@
+"""How each question to a store is answered: one file a question, used by `reader`."""

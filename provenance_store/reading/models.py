@@ -1,0 +1,92 @@
+"""Models: lines of versions, and where their branches end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from provenance_store import documents
+from provenance_store.errors import Ambiguous, InvalidInput, NotFound
+from provenance_store.kinds import Kind
+from provenance_store.reading.view import Row, View, grouped, page
+from provenance_store.sql import read
+
+__all__ = ["Head", "line_named", "line_of", "list_heads", "list_models", "show_line"]
+
+CHOICES = 50
+
+
+class Head(NamedTuple):
+    """A model version that none revises."""
+
+    id: int
+    line_id: int
+    version: int
+    name: str
+    run_id: str | None
+
+
+def list_models(
+    view: View, name: str | None, after: tuple[int, int] | None, limit: int
+) -> dict[str, Any]:
+    """A page of lines, newest first, each with its latest version."""
+    rows = view.all(read.lines(view.viewer, name, after, limit + 1))
+    items = _lines(view, rows[:limit]) if rows else []
+    return page("models", items, rows, limit, lambda row: (row.created_at, row.id))
+
+
+def _lines(view: View, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    ids = [row.id for row in rows]
+    sizes = {row.line_id: row.versions for row in view.all(read.line_sizes(ids, view.viewer))}
+    ends = view.all(read.heads(view.viewer, line_ids=ids))
+    about = view.details([head.id for head in ends])
+    of_line = grouped(ends, lambda head: head.line_id)
+    items = []
+    for row in rows:
+        latest = max(of_line[row.id], key=lambda v: (v.depth, v.created_at, v.id), default=row)
+        items.append(
+            documents.brief(row, view.urn)
+            | {"versions": sizes.get(row.id, 0), "branches": len(of_line[row.id])}
+            | {"latest": documents.record_document(latest, about, view.urn)}
+        )
+    return items
+
+
+def show_line(view: View, line_id: int) -> dict[str, Any]:
+    """One line with all its versions by number, branches of one number by age."""
+    rows = view.all(read.versions(line_id, view.viewer))
+    about = view.details([row.id for row in rows])
+    parents = {row.parent_id for row in rows}
+    items = [
+        documents.version_document(row, about, view.urn, head=row.id not in parents) for row in rows
+    ]
+    return {"id": view.urn(line_id), "name": rows[0].name, "versions": items}
+
+
+def line_of(view: View, record_id: int, reference: str) -> int:
+    """The line of a version; raises InvalidInput when the record is no model."""
+    row = view.first(read.records_by_id([record_id], view.viewer))
+    if row is None or row.line_id is None:
+        kind = "unknown" if row is None else Kind(row.kind).label
+        raise InvalidInput(f"{reference} is not a model but a {kind}.")
+    return int(row.line_id)
+
+
+def line_named(view: View, name: str) -> int:
+    """The one line of this name; raises NotFound, or Ambiguous with the choices."""
+    query = read.lines(view.viewer, None, None, CHOICES + 1).where(read.named(name))
+    rows = view.all(query)
+    if not rows:
+        raise NotFound(f"There is no model {name[:80]!r}.")
+    if len(rows) > 1:
+        choices = [view.urn(row.id) for row in rows]
+        message = f"{len(rows)} models are called {name[:80]!r}; give the id of one: "
+        raise Ambiguous(message + ", ".join(choices[:5]) + ".", choices=choices)
+    return int(rows[0].id)
+
+
+def list_heads(view: View, name: str, run_id: str | None) -> list[Head]:
+    """Ends of branches, those made in the run first, newest first."""
+    rows = view.all(read.heads(view.viewer, name=name))
+    ordered = sorted(rows, key=lambda row: row.run_id != run_id) if run_id else rows
+    return [Head(row.id, row.line_id, row.depth, row.name, row.run_id) for row in ordered]

@@ -1,0 +1,59 @@
+"""Records: lists, one with its links, and what is at a URI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from provenance_store import documents
+from provenance_store.errors import NotFound
+from provenance_store.filters import RecordFilter
+from provenance_store.kinds import Role
+from provenance_store.reading.view import MENTIONED, Row, View, page
+from provenance_store.sql import read
+
+__all__ = ["find_uri", "list_records", "show_record"]
+
+
+def list_records(
+    view: View, wanted: RecordFilter, after: tuple[int, int] | None, limit: int
+) -> dict[str, Any]:
+    """A page of records, newest first."""
+    rows = view.all(read.records(wanted, view.viewer, after, limit + 1))
+    about = view.details([row.id for row in rows[:limit]])
+    items = [documents.record_document(row, about, view.urn) for row in rows[:limit]]
+    return page("records", items, rows, limit, lambda row: (row.created_at, row.id))
+
+
+def show_record(view: View, record_id: int) -> dict[str, Any]:
+    """One record with its links one hop up and down."""
+    row = view.first(read.records_by_id([record_id], view.viewer))
+    if row is None:
+        raise NotFound("There is no such record in this store.")
+    up = view.links([record_id], limit=MENTIONED + 1)[record_id]
+    down = view.links([record_id], down=True, limit=MENTIONED + 1)[record_id]
+    known = view.by_id({link.to_id for link in up} | {link.from_id for link in down})
+    return documents.record_document(row, view.details([record_id]), view.urn) | {
+        "links": _ends(view, [(link.to_id, link.role) for link in up], known),
+        "dependents": _ends(view, [(link.from_id, link.role) for link in down], known),
+        "truncated": max(len(up), len(down)) > MENTIONED,
+    }
+
+
+def _ends(
+    view: View, ends: Sequence[tuple[int, int]], known: Mapping[int, Row]
+) -> list[dict[str, Any]]:
+    return [
+        {"role": Role(role).label} | view.brief(known.get(other), number)
+        for number, (other, role) in enumerate(ends[:MENTIONED], start=1)
+    ]
+
+
+def find_uri(view: View, uri: str, run_id: str | None) -> int | None:
+    """The newest visible record at a URI, one of the run before others."""
+    query = read.newest_with_uri(uri, view.viewer)
+    found = None
+    if run_id is not None:
+        found = view.first(query.where(read.in_run(run_id)).limit(1))
+    found = found or view.first(query.limit(1))
+    return None if found is None else int(found.id)

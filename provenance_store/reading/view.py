@@ -1,0 +1,109 @@
+"""One state of the store as one viewer may see it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from provenance_store import documents, filters
+from provenance_store.documents import Details
+from provenance_store.kinds import Role
+from provenance_store.sql import read
+from provenance_store.viewer import Viewer
+
+__all__ = ["MENTIONED", "Row", "View", "grouped", "page"]
+
+MENTIONED = 1000
+"""How many inputs, outputs or links of one record a document lists at most."""
+CHUNK = 500
+
+Row = Any
+"""A row of a query in `sql.read`."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A connection inside one read transaction, the viewer, and how ids are named."""
+
+    connection: sa.Connection
+    viewer: Viewer
+    urn: Callable[[int], str]
+
+    def all(self, query: sa.Select[Any]) -> Sequence[Row]:
+        """The rows of a query."""
+        return self.connection.execute(query).all()
+
+    def first(self, query: sa.Select[Any]) -> Row | None:
+        """The first row of a query, or None."""
+        return self.connection.execute(query).first()
+
+    def by_id(self, ids: Iterable[int]) -> dict[int, Row]:
+        """Those of these records that the viewer may see."""
+        return {
+            row.id: row
+            for chunk in _chunks(sorted(ids))
+            for row in self.all(read.records_by_id(chunk, self.viewer))
+        }
+
+    def details(self, ids: Sequence[int]) -> Details:
+        """URIs, tags, metrics, payloads and marks of records that the viewer may see."""
+        tables = {
+            table: grouped(
+                (row for chunk in _chunks(ids) for row in self.all(read.details(table, chunk))),
+                lambda row: row.record_id,
+            )
+            for table in ("uri", "tag", "metric", "payload")
+        }
+        marks = (row for chunk in _chunks(ids) for row in self.all(read.marks(chunk)))
+        return Details(**tables, mark=grouped(marks, lambda row: row.record_id))
+
+    def links(
+        self,
+        ids: Sequence[int],
+        *,
+        down: bool = False,
+        roles: Sequence[Role] = (),
+        limit: int | None = None,
+    ) -> dict[int, list[Row]]:
+        """Links by the record that depends; `down`: by the record that is depended on."""
+        rows = (
+            row
+            for chunk in _chunks(ids)
+            for row in self.all(read.dependencies(chunk, down=down, roles=roles, limit=limit))
+        )
+        return grouped(rows, lambda row: row.to_id if down else row.from_id)
+
+    def brief(self, record: Row | None, number: int) -> dict[str, Any]:
+        """What stands for a record elsewhere: a numbered placeholder where it is not seen."""
+        if record is None:
+            return documents.restricted(number)
+        return documents.brief(record, self.urn)
+
+
+def grouped(rows: Iterable[Row], key: Callable[[Row], int]) -> dict[int, list[Row]]:
+    """Rows by a key; a key without rows has an empty list."""
+    groups: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return groups
+
+
+def page(
+    name: str,
+    items: list[dict[str, Any]],
+    rows: Sequence[Row],
+    limit: int,
+    key: Callable[[Row], tuple[int, int | str]],
+) -> dict[str, Any]:
+    """A page of items; `rows` has one more than `limit` when there is a next page."""
+    more = len(rows) > limit
+    marker = filters.write_marker(*key(rows[limit - 1])) if more else None
+    return {name: items, "limit": limit, "has_next_page": more, "marker": marker}
+
+
+def _chunks(items: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (items[i : i + CHUNK] for i in range(0, len(items), CHUNK))
