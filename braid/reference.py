@@ -82,6 +82,8 @@ def _settings_of(package: str) -> str:
 
 
 def _default(value: object) -> str:
+    if isinstance(value, tuple):
+        value = ",".join(value)
     return "" if value is None or value == "" else f"`{value}`"
 
 

@@ -192,3 +192,10 @@ def test_every_module_postpones_annotations_and_says_what_it_is_for() -> None:
         ):
             offences.append(f"{name_of(path)}: no `from __future__ import annotations`")
     assert offences == []
+
+
+def test_every_folder_with_modules_is_a_package_and_so_gets_installed() -> None:
+    offences = {name_of(path.parent) for path in modules()} - {
+        name_of(path.parent) for path in modules() if path.name == "__init__.py"
+    }
+    assert offences == set()
