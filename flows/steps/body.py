@@ -462,9 +462,14 @@ def _read_receipt(value: dict[Any, Any]) -> Reference | None:
         if value["status"] in ("FAILED", "INACTIVE", "ACTIVE"):
             return Unrecorded()
         raise Refused("This action status holds no receipt: it is not of a recorded step.")
-    if value and value.keys() <= {"Error", "Cause"}:
+    if value.keys() & _ERROR_FIELDS and not value.keys() & _ITEM_FIELDS:
         return Unrecorded()
     return None
+
+
+_ERROR_FIELDS = frozenset({"Error", "Cause", "error", "code"})
+"""Of what a Catch puts where a receipt should be."""
+_ITEM_FIELDS = frozenset({"id", "uri", "uris", "name"})
 
 
 def _receipt(value: Mapping[str, Any]) -> ReceiptReference:

@@ -56,8 +56,7 @@ _REFERENCES: list[dict[str, Any]] = [
         "anyOf": [
             {"required": ["step", "outputs"]},
             {"required": ["details", "status"]},
-            {"required": ["Error"]},
-            {"required": ["Cause"]},
+            *({"required": [name]} for name in ("Error", "Cause", "error", "code")),
         ],
         "description": "The receipt of an earlier step, or the whole action status that holds it.",
         "properties": {
@@ -65,8 +64,10 @@ _REFERENCES: list[dict[str, Any]] = [
             "outputs": {"description": "The URNs of its outputs.", "type": "array"},
             "details": {"description": "The receipt."},
             "status": {"description": "How the recording went.", "type": "string"},
-            "Error": {"description": "Why the recording failed."},
-            "Cause": {"description": "Why the recording failed."},
+            **{
+                name: {"description": "Why the recording of that step failed."}
+                for name in ("Error", "Cause", "error", "code")
+            },
         },
     },
 ]

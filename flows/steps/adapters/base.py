@@ -12,8 +12,10 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
+from flows.definition.copying import NOT_RECORDED
+from provenance_store.redaction import REDACTED
 from provenance_store.values import (
     MAX_INTEGER,
     MAX_NAME,
@@ -30,6 +32,7 @@ __all__ = [
     "NotMine",
     "Thing",
     "clean",
+    "is_told",
     "items",
     "mapping",
     "scalar",
@@ -42,6 +45,7 @@ __all__ = [
 MAX_TAG = 1024
 MAX_TAGS = 64
 MAX_ITEMS = 100_000
+LEFT_OUT = frozenset({REDACTED, NOT_RECORDED})
 
 
 class NotMine(Exception):
@@ -117,15 +121,20 @@ def items(value: Any) -> Iterator[Mapping[str, Any]]:
     return (item for item in listed if isinstance(item, Mapping))
 
 
+def is_told(value: Any) -> TypeGuard[str]:
+    """Whether a value is text, and not what stands for one that was left out of a record."""
+    return isinstance(value, str) and value != "" and value not in LEFT_OUT
+
+
 def text(document: Mapping[str, Any], *names: str) -> str | None:
     """The first of these fields that holds text, None if none does."""
-    return next((v for n in names if isinstance(v := document.get(n), str) and v), None)
+    return next((v for n in names if is_told(v := document.get(n))), None)
 
 
 def scalar(value: Any) -> TagValue | None:
     """The value if it can be a tag: short text, a number or a boolean."""
     if isinstance(value, str):
-        return value if len(value) <= MAX_TAG and value else None
+        return value if len(value) <= MAX_TAG and is_told(value) else None
     if isinstance(value, bool) or (isinstance(value, float) and math.isfinite(value)):
         return value
     return value if isinstance(value, int) and abs(value) <= MAX_INTEGER else None

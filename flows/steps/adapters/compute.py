@@ -11,8 +11,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from flows.steps.adapters.base import Action, Derived, NotMine, Thing, items, mapping, scalar, text
-from provenance_store.redaction import REDACTED
+from flows.steps.adapters.base import (
+    Action,
+    Derived,
+    NotMine,
+    Thing,
+    is_told,
+    items,
+    mapping,
+    scalar,
+    text,
+)
 from provenance_store.values import TagValue, Uri
 
 __all__ = ["ComputeAdapter"]
@@ -58,7 +67,7 @@ def _texts(document: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]
     for name in names:
         value = document.get(name)
         for found in value if isinstance(value, list) else [value]:
-            if isinstance(found, str) and found:
+            if is_told(found):
                 yield found
 
 
@@ -92,4 +101,4 @@ def _fields(value: Any) -> dict[str, TagValue]:
         small = scalar(value)
         return {} if small is None else {"value": small}
     found = {n: s for n, v in value.items() if n and (s := scalar(v)) is not None}
-    return dict([(n, s) for n, s in found.items() if s != REDACTED][:MAX_FIELDS])
+    return dict(list(found.items())[:MAX_FIELDS])

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flows.steps.adapters.base import Action, Derived, NotMine, Thing, items, mapping, tags, text
+from flows.steps.adapters.base import (
+    Action,
+    Derived,
+    NotMine,
+    Thing,
+    is_told,
+    items,
+    mapping,
+    tags,
+    text,
+)
 from flows.steps.uris import globus_uri, name_of_uri
 from provenance_store.values import Uri
 
@@ -64,7 +74,7 @@ class ListAdapter:
 
 def _paths(parameters: Mapping[str, Any]) -> list[str]:
     listed = parameters.get("items")
-    paths = [p for p in listed if isinstance(p, str) and p] if isinstance(listed, list) else []
+    paths = [p for p in listed if is_told(p)] if isinstance(listed, list) else []
     return paths + [p for i in items(parameters.get("DATA")) if (p := text(i, "path"))]
 
 

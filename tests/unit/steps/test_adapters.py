@@ -150,6 +150,13 @@ def test_items_with_unevaluated_paths_are_left_out() -> None:
     assert derive(action(TRANSFER, transfer(unevaluated))).inputs == ()
 
 
+def test_values_that_were_left_out_are_not_taken_for_paths_or_ids() -> None:
+    body = transfer(pair("[not recorded]", "/b"), pair("/c", "[redacted]"), pair("/d", "/e"))
+    assert uris(derive(action(TRANSFER, body)).inputs) == ["globus://src/d"]
+    hidden = {"endpoint": "[not recorded]", "function": "[redacted]"}
+    assert derive(action(COMPUTE, hidden)) == Derived()
+
+
 # ---- compute -----------------------------------------------------------------------------
 
 

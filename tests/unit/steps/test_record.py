@@ -354,9 +354,10 @@ def test_a_receipt_that_was_cut_means_all_its_outputs(room: Room) -> None:
 
 def test_a_failed_recording_is_left_out_and_counted(room: Room) -> None:
     failed = [{"Error": "ActionUnableToRun", "Cause": "down"}, {"status": "FAILED", "details": {}}]
-    receipt = room.record(inputs=[*failed, "file:///a"])
+    refused = {"code": "BadRequest", "description": "No."}
+    receipt = room.record(inputs=[*failed, refused, "file:///a"])
     assert len(receipt.inputs) == 1
-    assert room.tags(receipt.step) == {"unrecorded_inputs": "2"}
+    assert room.tags(receipt.step) == {"unrecorded_inputs": "3"}
 
 
 # ---- models ------------------------------------------------------------------------------
