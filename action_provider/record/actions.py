@@ -14,7 +14,7 @@ from typing import Any
 
 from action_provider.auth import Caller
 from action_provider.metrics import Metrics
-from action_provider.record.callers import CallersLookup, require_run
+from action_provider.record.callers import CallersLookup, ManagedRuns
 from action_provider.record.envelope import (
     Envelope,
     check_deadline,
@@ -27,7 +27,7 @@ from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from flows.steps.body import Body, read_body
 from flows.steps.record import audience_of, record_step
-from provenance_store.errors import Conflict, NotAllowed, NotFound
+from provenance_store.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from provenance_store.kinds import Level
 from provenance_store.rows import ActionRow
 from provenance_store.store import Store
@@ -50,6 +50,7 @@ class Actions:
         self._stores = stores
         self._metrics = metrics
         self._clock = clock
+        self._runs = ManagedRuns()
         self._default_release = options.release_after_days * DAY
         self._most_release = max(options.release_after_max_days * DAY, self._default_release)
 
@@ -63,16 +64,19 @@ class Actions:
         seconds = release_seconds(envelope, default=self._default_release, most=self._most_release)
         digest = content_digest(envelope)
         store = self._stores.get()
-        if known := self._known(store, caller, envelope.request_id):
-            return _repeated(known, digest), False
-        check_deadline(envelope, now=self._clock())
         try:
+            check_deadline(envelope, now=self._clock())
             return self._record(store, caller, envelope, body, digest, seconds), True
-        except Conflict:
-            known = self._known(store, caller, envelope.request_id)
+        except (Conflict, InvalidInput, NotFound, NotAllowed):
+            # Whether the request is known is asked only here, for nearly all are new, and the
+            # store takes each (creator, request_id) once, whoever else writes it now.
+            known = store.actions.by_request(caller.identity, envelope.request_id)
             if known is None:
                 raise
+        if known.release_at > self._clock():
             return _repeated(known, digest), False
+        store.actions.release(known.action_id)
+        return self.run(caller, data)
 
     def see(self, caller: Caller, action_id: str) -> ActionRow:
         """The action, if the caller may see it; raises NotFound otherwise."""
@@ -108,13 +112,6 @@ class Actions:
 
     # ---- recording -----------------------------------------------------------------------
 
-    def _known(self, store: Store, caller: Caller, request_id: str) -> ActionRow | None:
-        row = store.actions.by_request(caller.identity, request_id)
-        if row is not None and row.release_at <= self._clock():
-            store.actions.release(row.action_id)
-            return None
-        return row
-
     def _record(
         self,
         store: Store,
@@ -125,7 +122,7 @@ class Actions:
         seconds: float,
     ) -> str:
         now = self._clock()
-        require_run(store, caller, body.run.run_id)
+        self._runs.require(store, caller, body.run.run_id)
         audience = _audience(caller, envelope, body)
         recorder = store.recorder(
             run_id=body.run.run_id, audience=audience, environment=body.environment

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 
 from action_provider.auth import Caller
+from action_provider.caches import LockedCache
 from flows.steps.lookup import Head, Lookup, Made, StoreLookup
 from provenance_store.errors import NotAllowed
 from provenance_store.kinds import Level
 from provenance_store.store import Store
 
-__all__ = ["CallersLookup", "require_run"]
+__all__ = ["CallersLookup", "ManagedRuns"]
 
 
 class CallersLookup(Lookup):
@@ -40,16 +41,31 @@ class CallersLookup(Lookup):
         return self._behind.made_by(step_id)
 
 
-def require_run(store: Store, caller: Caller, run_id: str) -> None:
-    """Raise NotAllowed when the run is known and the caller does not manage it.
+class ManagedRuns:
+    """Keeps strangers out of runs: who may see a run may see its records.
 
-    Who may see a run may see its records: a stranger who could add to it could let himself in.
+    A run's audience is the first that was recorded for it, so a yes is remembered.
     """
-    members = store.reader().run_members(run_id)
-    if members is None:
-        return
-    managers = {principal for principal, level in members.items() if level is Level.MANAGE}
-    if not caller.is_one_of(managers):
-        raise NotAllowed(
-            f"Run {run_id} was recorded by somebody else; who records it can name you in manage_by."
-        )
+
+    REMEMBERED = 20_000
+    SECONDS = 3600
+
+    def __init__(self) -> None:
+        self._managed: LockedCache[bool] = LockedCache(maxsize=self.REMEMBERED, ttl=self.SECONDS)
+
+    def require(self, store: Store, caller: Caller, run_id: str) -> None:
+        """Raise NotAllowed when the run is known and the caller does not manage it."""
+        key = f"{caller.identity} {run_id}"
+        if self._managed.get(key):
+            return
+        members = store.reader().run_members(run_id)
+        if members is None:
+            return
+        managers = {principal for principal, level in members.items() if level is Level.MANAGE}
+        if not caller.is_one_of(managers):
+            raise NotAllowed(
+                f"Run {run_id} was recorded by somebody else; who records it can name you in "
+                "manage_by."
+            )
+        if managers & caller.identities:
+            self._managed[key] = True

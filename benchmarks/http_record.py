@@ -1,0 +1,121 @@
+"""How many durable record steps a second, beside the bare toolkit that stores nothing.
+
+Run `python benchmarks/http_record.py` (or `make bench`). It starts two servers with the same
+gunicorn settings: the action provider with a SQLite store that is synchronous to disk, and
+action-provider-tools' blueprint with a callback that keeps nothing. Both get the same bodies
+of about 1 kB (1 step, 2 inputs, 1 output, 1 model) with the same token, in turns, from a load
+generator in a process of its own. The last line is the ratio of their median requests per
+second; the budget is 0.8. `--seconds` is the length of a turn, `--store` another store's URL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from flows.sandbox import Sandbox  # noqa: E402
+
+BUDGET = 0.8
+LOAD = Path(__file__).with_name("_http_load.py")
+THREADS = 16
+
+
+def measure(port: int, token: str, seconds: float) -> tuple[float, float]:
+    """Requests per second and the latency that 99 % stay within, in seconds."""
+    command = [sys.executable, str(LOAD), str(port), token, str(seconds)]
+    done = subprocess.run(command, check=True, timeout=60 + seconds, stdout=subprocess.PIPE)
+    result = json.loads(done.stdout)
+    if set(result["statuses"]) != {"202"}:
+        raise SystemExit(f"not everything was recorded: {result['statuses']}")
+    return result["requests"] / seconds, result["slow"]
+
+
+@contextlib.contextmanager
+def gunicorn(name: str, environ: dict[str, str], workers: int) -> Iterator[int]:
+    """A server of one of the applications; gives its port when it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "gunicorn", f"_http_apps:{name}()", "--log-level", "error"]
+    command += ["--bind", f"127.0.0.1:{port}", "--workers", str(workers)]
+    command += ["--worker-class", "gthread", "--threads", str(THREADS), "--keep-alive", "60"]
+    environ = {**os.environ, **environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
+    process = subprocess.Popen(command, env=environ, cwd=ROOT / "benchmarks")
+    try:
+        _wait_for(port, process)
+        yield port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise SystemExit("the server did not start")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--store", default=None)
+    options = parser.parse_args()
+    with Sandbox() as sandbox, tempfile.TemporaryDirectory() as folder:
+        client = sandbox.add_client("braid")
+        scope = sandbox.add_scope(client, "action_all")
+        token = sandbox.token_for(sandbox.add_identity("ada@example.org"), scope)
+        environ = {
+            **sandbox.environ(),
+            "BRAID_CLIENT_ID": client.client_id,
+            "BRAID_CLIENT_SECRET": client.client_secret,
+            "BRAID_SCOPE": scope,
+            "BRAID_STORE_URL": options.store or f"sqlite:///{folder}/store.db",
+        }
+        compare(options, environ, token)
+
+
+def compare(options: argparse.Namespace, environ: dict[str, str], token: str) -> None:
+    """Both servers in turns, then the ratio."""
+    rates: dict[str, list[float]] = {"bare": [], "braid": []}
+    slow: dict[str, list[float]] = {"bare": [], "braid": []}
+    with (
+        gunicorn("bare", environ, options.workers) as bare,
+        gunicorn("braid", environ, options.workers) as braid,
+    ):
+        ports = {"bare": bare, "braid": braid}
+        for port in ports.values():
+            measure(port, token, 1.0)
+        for turn in range(options.rounds):
+            for name in sorted(ports, reverse=bool(turn % 2)):
+                rate, latency = measure(ports[name], token, options.seconds)
+                rates[name].append(rate)
+                slow[name].append(latency)
+    for name in ports:
+        rate, latency = statistics.median(rates[name]), statistics.median(slow[name])
+        print(f"{name:6} {rate:8.0f} requests/s   99 % within {latency * 1000:5.1f} ms")
+    ratio = statistics.median(rates["braid"]) / statistics.median(rates["bare"])
+    verdict = "within" if ratio >= BUDGET else "MISSED"
+    print(f"ratio  {ratio:8.2f}  (budget {BUDGET}: {verdict})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""What must not go wrong: killed servers, locked and absent databases, requests at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from flows.sandbox import Sandbox
+from provenance_store import open_store
+from tests.functional.provider.house import House, Person, Town, a_body, serving
+from tests.support.postgres import PostgresServer
+
+ROOT = Path(__file__).parents[3]
+PATIENCE = 60
+
+
+@pytest.fixture(scope="session")
+def town() -> Iterator[Town]:
+    with Sandbox() as sandbox:
+        yield Town(sandbox)
+
+
+@pytest.fixture(scope="session")
+def ada(town: Town) -> Person:
+    return town.person("ada")
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, f"{what} did not happen"
+        time.sleep(0.02)
+
+
+class Server:
+    """The provider under gunicorn in processes of its own, which can be killed."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self._environ = {**os.environ, **environ, "PYTHONPATH": str(ROOT)}
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "gunicorn", "action_provider.app:create_app()"]
+        command += ["--bind", f"127.0.0.1:{self._port}", "--worker-class", "gthread"]
+        command += ["--threads", "8", "--log-level", "error"]
+        self._process = subprocess.Popen(command, env=self._environ, start_new_session=True)
+        wait_until(self._answers, "the start of the server")
+
+    def kill(self) -> None:
+        """SIGKILL to the server and all its workers."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(30)
+            self._process = None
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(requests.ConnectionError):
+            return requests.get(f"{self.url}/readyz", timeout=30).status_code == 200
+        return False
+
+    def run(self, session: requests.Session, who: Person, name: str) -> requests.Response:
+        body = a_body(step=f"step {name}", run_id=f"run {name[0]}")
+        headers = {"Authorization": f"Bearer {who.token}"}
+        document = {"request_id": name, "body": body}
+        return session.post(f"{self.url}/record/run", json=document, headers=headers, timeout=30)
+
+
+@pytest.mark.slow
+def test_a_killed_server_has_stored_every_answered_action_once(
+    town: Town, ada: Person, store_url: str
+) -> None:
+    server = Server({**town.environ(), "BRAID_STORE_URL": store_url})
+    answered: dict[str, Any] = {}
+    asked: set[str] = set()
+    server.start()
+
+    def client(letter: str) -> None:
+        with requests.Session() as session, contextlib.suppress(requests.RequestException):
+            for number in range(10_000):
+                name = f"{letter}{number}"
+                asked.add(name)
+                answer = server.run(session, ada, name)
+                if answer.status_code == 202:
+                    answered[name] = answer.json()
+
+    threads = [threading.Thread(target=client, args=(letter,)) for letter in "abcdef"]
+    try:
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(answered) > 60, "the load")
+    finally:
+        server.kill()
+        for thread in threads:
+            thread.join()
+    server.start()
+    try:
+        with requests.Session() as session:
+            again = {name: server.run(session, ada, name) for name in sorted(asked)}
+    finally:
+        server.kill()
+    assert {name: again[name].json() for name in answered} == answered
+    assert {again[name].status_code for name in answered} == {200}
+    assert {answer.status_code for answer in again.values()} <= {200, 202}
+    with open_store(store_url) as store:
+        assert store.check() == []
+        info = store.info()
+        assert info["records"]["step"] == info["tables"]["action"] == len(asked)
+
+
+def test_one_request_from_many_threads_at_once_is_one_action(
+    town: Town, ada: Person, store_url: str
+) -> None:
+    with serving(store_url, town.environ()) as house:
+        start = threading.Barrier(8)
+
+        def ask(_: int) -> requests.Response:
+            document = {"request_id": "same", "body": a_body()}
+            headers = {"Authorization": f"Bearer {ada.token}"}
+            start.wait()
+            url = f"{house.url}/record/run"
+            return requests.post(url, json=document, headers=headers, timeout=PATIENCE)
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(ask, range(8)))
+        assert sorted(answer.status_code for answer in answers) == [200] * 7 + [202]
+        assert len({answer.json()["action_id"] for answer in answers}) == 1
+        info = house.store.info()
+        assert (info["tables"]["action"], info["records"]["step"]) == (1, 1)
+
+
+@contextlib.contextmanager
+def write_lock(file: Path) -> Iterator[None]:
+    """Another program writes to the SQLite file."""
+    connection = sqlite3.connect(file, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
+
+
+def test_a_locked_store_is_503_and_the_same_request_works_later(
+    town: Town, ada: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRAID_BUSY_TIMEOUT_MS", "50")
+    file = tmp_path / "store.db"
+    with serving(f"sqlite:///{file}", town.environ()) as house:
+        assert house.run(ada, "r1").status_code == 202
+        with write_lock(file):
+            answer = house.run(ada, "r2")
+            assert (answer.status_code, answer.json()["code"]) == (503, "StoreUnavailable")
+            assert answer.headers["Retry-After"]
+            assert house.get("/api/v1/runs/run-1", ada).status_code == 200
+            assert house.get("/readyz").status_code == 200
+        assert house.run(ada, "r2").status_code == 202
+        assert house.store.info()["records"]["step"] == 2
+
+
+def test_requests_wait_for_another_writer_and_none_is_lost(
+    town: Town, ada: Person, tmp_path: Path
+) -> None:
+    file = tmp_path / "store.db"
+    with serving(f"sqlite:///{file}", town.environ()) as house:
+        assert house.run(ada, "first").status_code == 202
+        sent = threading.Semaphore(0)
+
+        def ask(number: int) -> int:
+            document = {"request_id": f"r{number}", "body": a_body()}
+            headers = {"Authorization": f"Bearer {ada.token}"}
+            sent.release()
+            url = f"{house.url}/record/run"
+            answer = requests.post(url, json=document, headers=headers, timeout=PATIENCE)
+            return answer.status_code
+
+        with ThreadPoolExecutor(4) as pool:
+            with write_lock(file):
+                answers = [pool.submit(ask, number) for number in range(4)]
+                for _ in answers:
+                    sent.acquire()
+                assert house.get("/api/v1/runs", ada).status_code == 200
+            assert [answer.result() for answer in answers] == [202] * 4
+        assert house.store.info()["records"]["step"] == 5
+
+
+def test_a_database_server_that_goes_and_comes_back(town: Town, ada: Person) -> None:
+    server = PostgresServer.find()
+    if server is None or server._binaries is None:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    with server:
+        url = server.new_database()
+        with serving(url, town.environ()) as house:
+            before = house.run(ada, "r1").json()
+            server.stop()
+            for answer in (
+                house.run(ada, "r2"),
+                house.get("/api/v1/runs", ada),
+                house.get("/readyz"),
+            ):
+                assert (answer.status_code, answer.json()["code"]) == (503, "StoreUnavailable")
+            assert house.get("/healthz").status_code == 200
+            server.start()
+            assert house.run(ada, "r2").status_code == 202
+            assert house.run(ada, "r1").json() == before
+            assert house.store.info()["records"]["step"] == 2
+
+
+def test_a_server_starts_while_its_database_is_away(town: Town, ada: Person) -> None:
+    with serving("postgresql://nobody@127.0.0.1:9/none", town.environ()) as house:
+        assert house.get("/healthz").status_code == 200
+        assert house.get("/readyz").status_code == 503
+        _is_unavailable(house, ada)
+
+
+def _is_unavailable(house: House, who: Person) -> None:
+    answer = house.run(who, "r1")
+    assert (answer.status_code, answer.json()["code"]) == (503, "StoreUnavailable")
