@@ -1,0 +1,50 @@
+"""What `instrument` makes a flow send is what a body may be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft7Validator
+
+from flows.definition import MissingResultPath, Options, instrument
+from flows.steps import body_schema, read_body
+from provenance_store.errors import InvalidInput
+
+PROVIDER = "https://braid.example.org/record"
+
+
+def evaluated(value: Any) -> Any:
+    """Parameters as a provider may get them: text for each reference and expression."""
+    if isinstance(value, list):
+        return [evaluated(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key.removesuffix(".$").removesuffix(".="): {"status": "SUCCEEDED"}.get(key[:-2], "text")
+        if key.endswith((".$", ".="))
+        else evaluated(item)
+        for key, item in value.items()
+    }
+
+
+def test_every_record_state_of_the_real_flows_sends_an_acceptable_body(shared_flows: Path) -> None:
+    validator = Draft7Validator(body_schema())
+    count = 0
+    for path in sorted(shared_flows.glob("*.json")):
+        document = json.loads(path.read_text())
+        if "States" not in document:
+            continue
+        try:
+            options = Options(on_missing_result_path=MissingResultPath.SKIP)
+            woven = instrument(document, provider_url=PROVIDER, options=options).definition
+        except InvalidInput:
+            continue
+        for state in woven["States"].values():
+            if state.get("ActionUrl") == PROVIDER:
+                body = evaluated(state["Parameters"])
+                read_body(body)
+                validator.validate(body)
+                count += 1
+    assert count > 80
