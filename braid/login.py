@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 
+import click
 import globus_sdk
 from globus_sdk import Scope
 from globus_sdk.authorizers import GlobusAuthorizer
 from globus_sdk.globus_app import GlobusApp, GlobusAppConfig
+from globus_sdk.login_flows import CommandLineLoginFlowManager
 
 from braid.settings import LOGIN_CLIENT_ID, LOGIN_CLIENT_SECRET
-from provenance_store.errors import ConfigurationError
+from provenance_store.errors import ConfigurationError, NotAllowed
 
 __all__ = ["authorizer_for", "globus_app"]
 
@@ -34,7 +37,7 @@ def globus_app() -> GlobusApp:
         return globus_sdk.ClientApp(
             "braid", client_id=client_id, client_secret=secret, config=config
         )
-    config = GlobusAppConfig(request_refresh_tokens=True)
+    config = GlobusAppConfig(request_refresh_tokens=True, login_flow_manager=_Prompt)
     return globus_sdk.UserApp("braid", client_id=client_id, config=config)
 
 
@@ -46,3 +49,16 @@ def authorizer_for(scope: str) -> GlobusAuthorizer:
     app = globus_app()
     app.add_scope_requirements({found["server"]: [Scope.deserialize(scope)]})
     return app.get_authorizer(found["server"])
+
+
+class _Prompt(CommandLineLoginFlowManager):
+    """Asks on standard error and the terminal, for standard output holds the answer."""
+
+    def print_authorize_url(self, authorize_url: str) -> None:
+        click.echo(f"Log in to Globus at this address:\n\n{authorize_url}\n", err=True)
+
+    def prompt_for_code(self) -> str:
+        if not sys.stdin.isatty():
+            raise NotAllowed("A login is needed: call this once at a terminal, or set a secret.")
+        code: str = click.prompt("The code shown there", err=True)
+        return code.strip()

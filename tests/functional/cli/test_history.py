@@ -153,3 +153,14 @@ def test_a_password_is_not_shown(braid: Braid, monkeypatch: pytest.MonkeyPatch) 
     answer = braid("store", "info")
     assert answer.code == 1
     assert "secret" not in answer.err
+
+
+def test_every_kind_of_store_takes_the_same_commands(braid: Braid, store_url: str) -> None:
+    assert braid("store", "init", "--store", store_url).code == 0
+    made = braid("record", "data", "scan", "--tag", "energy=7.1", "--store", store_url)
+    assert made.code == 0, made.err
+    (found,) = as_json(braid, "records", "--tag", "energy>7", "--store", store_url)["records"]
+    assert found["id"] == made.out.strip()
+    assert "scan" in braid("lineage", found["id"], "--store", store_url).out
+    assert braid("store", "check", "--store", store_url).code == 0
+    assert braid("store", "upgrade", "--store", store_url).code == 0

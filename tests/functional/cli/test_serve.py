@@ -6,6 +6,7 @@ start, the health check, an orderly end.
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import socket
@@ -121,6 +122,21 @@ def test_without_a_login_the_command_says_what_to_set(braid: Braid, server: Serv
     answer = braid("runs", "--server", server.url)
     assert answer.code == 2
     assert "BRAID_LOGIN_CLIENT_ID" in answer.err
+
+
+def test_a_person_is_asked_to_log_in_on_standard_error(
+    braid: Braid,
+    server: Serving,
+    environ: dict[str, str],
+    logged_in: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("BRAID_LOGIN_CLIENT_SECRET")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    answer = braid("runs", "--server", server.url, "--format", "json")
+    assert (answer.code, answer.out) == (1, "")
+    assert "/v2/oauth2/authorize?" in answer.err
+    assert "A login is needed" in answer.err.splitlines()[-1]
 
 
 def test_a_server_that_is_not_there(braid: Braid) -> None:
