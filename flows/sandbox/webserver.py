@@ -24,6 +24,7 @@ class WebServer:
             max_request_body_size=16 * 1024 * 1024,
         )
         self.port: int = self._server.effective_port
+        self._pulling = threading.Lock()
         self._thread = threading.Thread(
             target=self._server.run, name=f"sandbox-http-{self.port}", daemon=True
         )
@@ -36,12 +37,16 @@ class WebServer:
 
     def stop(self) -> None:
         """Closes all connections and waits for the threads."""
-        # The loop ends by itself once its map of sockets is empty; they have to be closed from
-        # inside the loop's own thread, which is what the trigger is for.
-        self._server.trigger.pull_trigger(self._close_all)
-        self._thread.join(10)
+        # First the threads that serve requests: they use the trigger, which must not be closed
+        # under them. Then the sockets: the loop ends by itself once it has none left, but they
+        # have to be closed from inside the loop's own thread, which the trigger is for.
         self._server.task_dispatcher.shutdown()
+        with self._pulling:
+            self._server.trigger.pull_trigger(self._close_all)
+        self._thread.join(10)
 
     def _close_all(self) -> None:
-        for dispatcher in list(self._server._map.values()):
+        with self._pulling:
+            dispatchers = list(self._server._map.values())
+        for dispatcher in dispatchers:
             dispatcher.close()
