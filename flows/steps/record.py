@@ -60,8 +60,8 @@ def _record_run(recorder: Recorder, run: Run) -> None:
         label=run.label or None,
         status=None if run.status is None else str(run.status),
         run_owner=run.run_owner or None,
-        start_time=run.start_time,
-        completion_time=run.completion_time,
+        start_time=None if run.start_time is None else int(run.start_time),
+        completion_time=None if run.completion_time is None else int(run.completion_time),
         audience=recorder.audience,
         tags=run.tags or (),
     )

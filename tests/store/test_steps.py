@@ -156,3 +156,12 @@ def test_steps_of_one_batch_find_each_other_and_what_is_stored(store: Store) -> 
     assert second.inputs == (*first.outputs, *stored.outputs)
     assert [r.models[0].version for r in (first, second)] == [1, 2]
     assert len(store.reader().model("m")["versions"]) == 3
+
+
+def test_odd_documents_are_kept_as_they_are(store: Store) -> None:
+    odd = {"nul": "a\x00b", "big": 1 << 80, "text": "Ångström \U0001f9ea", "none": None}
+    result = {"status": "SUCCEEDED", "label": "a\x00b", "action_id": "x\x00", "details": odd}
+    record(store, "Odd", parameters=odd, result=result, error=None)
+    (step,) = store.reader().run("r1")["steps"]
+    assert (step["parameters"], step["result"]) == (odd, result)
+    assert (step["action_id"], step["tags"]) == ("x", {"label": "ab"})

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from flows.steps import MemoryLookup, Receipt, audience_of, read_body, record_step
 from flows.steps.models import FIRST_SEEN
 from flows.steps.receipt import MAX_LISTED, MAX_RECEIPT_BYTES
-from provenance_store.batch import Batch
+from provenance_store.batch import Batch, decode_batch, encode_batch
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.kinds import Kind, Role
 from provenance_store.reader import Head
@@ -105,6 +105,18 @@ def test_a_step_is_written_with_its_run_in_one_batch(room: Room) -> None:
     assert room.tags(receipt.step) == {"sample": "Ni", "comment": "Draws.", "username": "ada"}
     assert [(p.name, p.document) for p in batch.payload] == [("parameters", '{"n":1}')]
     assert [record.kind for record in batch.record] == [Kind.STEP]
+
+
+def test_what_is_written_can_travel(room: Room) -> None:
+    times = {"start_time": "2026-01-01T00:00:00Z", "completion_time": "2026-01-01T00:00:01Z"}
+    room.record(
+        run={"status": "ACTIVE", **times},
+        step={"status": "SUCCEEDED", **times},
+        inputs=[{"name": "a", "kind": "fact", "tags": {"x": 1}}, "file:///a"],
+        models=[{"name": "m", "how": "trained", "metrics": [{"epoch": 1, "loss": None}]}],
+        parameters={"big": 1 << 80, "nul": "\x00"},
+    )
+    assert decode_batch(encode_batch(room.last)) == room.last
 
 
 def test_each_visit_of_a_state_is_a_step_of_its_own(room: Room) -> None:
