@@ -1,0 +1,1 @@
+"""What `braid demo` does and shows."""
