@@ -34,6 +34,8 @@ class Reader:
 
     def __init__(self, sink: StoreSink, viewer: Viewer) -> None:
         self._sink = sink
+        self._session = sink.session
+        self._prepared = sink.prepared
         self._viewer = viewer
 
     def runs(
@@ -111,16 +113,32 @@ class Reader:
 
     def resolve(self, reference: str) -> int:
         """The local id of a URN or short id; NotFound when it names nothing visible."""
-        record_id = self._sink.resolve(reference)
-        with self._view() as view:
-            if not view.by_id([record_id]):
-                raise NotFound(f"There is no record {reference} in this store.")
-        return record_id
+        found = self.resolve_all([reference])
+        if reference not in found:
+            raise NotFound(f"There is no record {reference} in this store.")
+        return found[reference]
+
+    def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
+        """The local ids of those URNs and short ids that name something visible."""
+        ids = {text: self._sink.locate(text) for text in references}
+        with self._session.read() as connection:
+            return {
+                text: record_id
+                for text, record_id in ids.items()
+                if record_id is not None and self._prepared.see(connection, self._viewer, record_id)
+            }
 
     def find_uri(self, uri: str, *, run_id: str | None = None) -> int | None:
         """The newest visible record at a URI, one of this run before others; or None."""
-        with self._view() as view:
-            return records.find_uri(view, uri, run_id)
+        return self.find_uris([uri], run_id=run_id).get(uri)
+
+    def find_uris(self, uris: Iterable[str], *, run_id: str | None = None) -> dict[str, int]:
+        """`find_uri` for several; those that are known."""
+        with self._session.read() as connection:
+            found = {
+                uri: self._prepared.at_uri(connection, self._viewer, uri, run_id) for uri in uris
+            }
+        return {uri: record_id for uri, record_id in found.items() if record_id is not None}
 
     def models(
         self, *, name: str | None = None, limit: int = 25, marker: str | None = None
@@ -145,8 +163,16 @@ class Reader:
 
     def heads(self, name: str, *, run_id: str | None = None) -> list[Head]:
         """Versions of models of this name that none revises: of this run first, newest first."""
-        with self._view() as view:
-            return models.list_heads(view, name, run_id)
+        with self._session.read() as connection:
+            rows = self._prepared.heads(connection, self._viewer, name)
+        heads = [Head(*row) for row in rows]
+        return sorted(heads, key=lambda head: head.run_id != run_id) if run_id else heads
+
+    def version(self, record_id: int) -> Head | None:
+        """The visible model version with this id; None if it is another kind of record."""
+        with self._session.read() as connection:
+            row = self._prepared.version(connection, self._viewer, record_id)
+        return None if row is None else Head(*row)
 
     def lineage(
         self,
@@ -167,5 +193,5 @@ class Reader:
 
     @contextmanager
     def _view(self) -> Iterator[View]:
-        with self._sink.session.read() as connection:
+        with self._session.read() as connection:
             yield View(connection, self._viewer, self._sink.urn)

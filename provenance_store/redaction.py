@@ -6,6 +6,7 @@ named by ``__Private_Parameters``) and under keys that are named like a credenti
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,7 @@ __all__ = ["REDACTED", "is_secret_key", "redact"]
 REDACTED = "[redacted]"
 PRIVATE_PARAMETERS = "__Private_Parameters"
 MAX_DEPTH = 128
+MAX_KEY = 256
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[A-Z0-9]+")
 _SECRET_WORDS = frozenset(
@@ -39,6 +41,11 @@ def is_secret_key(key: str) -> bool:
     """
     if key.startswith("_private") or key == "_tokens":
         return True
+    return _names_a_credential(key[:MAX_KEY])
+
+
+@functools.lru_cache(maxsize=4096)
+def _names_a_credential(key: str) -> bool:
     words = [word.lower() for word in _WORDS.findall(key)]
     if not words or words[-1] in _HARMLESS_LAST or words[0] in {"max", "min", "num", "n"}:
         return False

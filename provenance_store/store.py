@@ -21,6 +21,7 @@ from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, STORE_URL
 from provenance_store.sink import Sink, new_origin
 from provenance_store.sql import inspect, schema
 from provenance_store.sql.dialects import make_engine, read_url
+from provenance_store.sql.prepared import Prepared
 from provenance_store.sql.session import Session
 from provenance_store.sql.write import mentioned_origins, register_origin, renumbered
 from provenance_store.values import Audience
@@ -37,6 +38,7 @@ class StoreSink(Sink):
         super().__init__()
         self.session = Session(engine)
         self.writer = Writer(engine)
+        self.prepared = Prepared(engine.dialect)
         self._uuids: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
         self._names = threading.Lock()
@@ -54,15 +56,21 @@ class StoreSink(Sink):
         return self._remember(number, origin.uuid)
 
     def resolve(self, reference: str) -> int:
-        parsed = parse_id(reference)
-        if isinstance(parsed, Urn):
-            number = self._number(parsed.origin)
-            record_id = None if number is None else make_id(number, parsed.sequence)
-        else:
-            record_id = make_id(*parsed)
+        record_id = self.locate(reference)
         if record_id is None or not self._exists(record_id):
             raise NotFound(f"There is no record {reference} in this store.")
         return record_id
+
+    def locate(self, reference: str) -> int | None:
+        """The id that a URN or short id has in this store if it is here; None if it cannot be.
+
+        Raises InvalidInput when it is neither.
+        """
+        parsed = parse_id(reference)
+        if not isinstance(parsed, Urn):
+            return make_id(*parsed)
+        number = self._number(parsed.origin)
+        return None if number is None else make_id(number, parsed.sequence)
 
     def urn(self, record_id: int) -> str:
         number = record_id >> SEQUENCE_BITS
@@ -108,7 +116,7 @@ class StoreSink(Sink):
 
     def _exists(self, record_id: int) -> bool:
         with self.session.read() as connection:
-            return inspect.exists(connection, record_id)
+            return self.prepared.see(connection, EVERYTHING, record_id)
 
 
 class Store(Recorder):
@@ -162,7 +170,7 @@ class Store(Recorder):
     def ping(self) -> None:
         """Raise StoreUnavailable when the store cannot be read at the moment."""
         with self.sink.session.read() as connection:
-            inspect.exists(connection, 0)
+            self.sink.prepared.see(connection, EVERYTHING, 0)
 
     def close(self) -> None:
         """Let go of all connections."""

@@ -85,12 +85,13 @@ class StoreLookup(Lookup):
         return self._reader.heads(name, run_id=run_id)
 
     def version(self, record_id: int) -> Head | None:
-        document = self._reader.record(short_id(record_id))
-        if "line" not in document:
-            return None
-        line_id = self._reader.resolve(document["line"])
-        about = (document["version"], document["name"], document["run_id"])
-        return Head(record_id, line_id, *about)
+        return self._reader.version(record_id)
+
+    def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
+        return self._reader.resolve_all(references)
+
+    def find_uris(self, uris: Iterable[str], *, run_id: str | None = None) -> dict[str, int]:
+        return self._reader.find_uris(uris, run_id=run_id)
 
     def made_by(self, step_id: int) -> Made:
         step = short_id(step_id)

@@ -11,7 +11,7 @@ from provenance_store.kinds import Kind
 from provenance_store.reading.view import Row, View, grouped, page
 from provenance_store.sql import read
 
-__all__ = ["Head", "line_named", "line_of", "list_heads", "list_models", "show_line"]
+__all__ = ["Head", "line_named", "line_of", "list_models", "show_line"]
 
 CHOICES = 50
 
@@ -38,7 +38,7 @@ def list_models(
 def _lines(view: View, rows: Sequence[Row]) -> list[dict[str, Any]]:
     ids = [row.id for row in rows]
     sizes = {row.line_id: row.versions for row in view.all(read.line_sizes(ids, view.viewer))}
-    ends = view.all(read.heads(view.viewer, line_ids=ids))
+    ends = view.all(read.heads(view.viewer, ids))
     about = view.details([head.id for head in ends])
     of_line = grouped(ends, lambda head: head.line_id)
     items = []
@@ -83,10 +83,3 @@ def line_named(view: View, name: str) -> int:
         message = f"{len(rows)} models are called {name[:80]!r}; give the id of one: "
         raise Ambiguous(message + ", ".join(choices[:5]) + ".", choices=choices)
     return int(rows[0].id)
-
-
-def list_heads(view: View, name: str, run_id: str | None) -> list[Head]:
-    """Ends of branches, those made in the run first, newest first."""
-    rows = view.all(read.heads(view.viewer, name=name))
-    ordered = sorted(rows, key=lambda row: row.run_id != run_id) if run_id else rows
-    return [Head(row.id, row.line_id, row.depth, row.name, row.run_id) for row in ordered]

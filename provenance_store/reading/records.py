@@ -1,4 +1,4 @@
-"""Records: lists, one with its links, and what is at a URI."""
+"""Records: lists, and one with its links."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provenance_store.kinds import Role
 from provenance_store.reading.view import MENTIONED, Row, View, page
 from provenance_store.sql import read
 
-__all__ = ["find_uri", "list_records", "show_record"]
+__all__ = ["list_records", "show_record"]
 
 
 def list_records(
@@ -47,13 +47,3 @@ def _ends(
         {"role": Role(role).label} | view.brief(known.get(other), number)
         for number, (other, role) in enumerate(ends[:MENTIONED], start=1)
     ]
-
-
-def find_uri(view: View, uri: str, run_id: str | None) -> int | None:
-    """The newest visible record at a URI, one of the run before others."""
-    query = read.newest_with_uri(uri, view.viewer)
-    found = None
-    if run_id is not None:
-        found = view.first(query.where(read.in_run(run_id)).limit(1))
-    found = found or view.first(query.limit(1))
-    return None if found is None else int(found.id)

@@ -11,17 +11,11 @@ from provenance_store.kinds import Kind
 from provenance_store.sql.schema import current_version
 from provenance_store.sql.tables import TABLE
 
-__all__ = ["exists", "info", "origin_number", "origin_uuid", "problems"]
+__all__ = ["info", "origin_number", "origin_uuid", "problems"]
 
 _origin, _record = TABLE["origin"], TABLE["record"]
-_EXISTS = sa.select(_record.c.id).where(_record.c.id == sa.bindparam("id"))
 _UUID = sa.select(_origin.c.uuid).where(_origin.c.no == sa.bindparam("no"))
 _NUMBER = sa.select(_origin.c.no).where(_origin.c.uuid == sa.bindparam("uuid"))
-
-
-def exists(connection: sa.Connection, record_id: int) -> bool:
-    """Whether a record with this id is in the store."""
-    return connection.execute(_EXISTS, {"id": record_id}).first() is not None
 
 
 def origin_uuid(connection: sa.Connection, number: int) -> str | None:

@@ -18,12 +18,10 @@ __all__ = [
     "dependencies",
     "details",
     "heads",
-    "in_run",
     "line_sizes",
     "lines",
     "marks",
     "named",
-    "newest_with_uri",
     "records",
     "records_by_id",
     "run_by_id",
@@ -181,24 +179,9 @@ def dependencies(
     return query if limit is None else query.limit(limit)
 
 
-def in_run(run_id: str) -> Condition:
-    """The condition on `record` to belong to a run."""
-    return _record.c.run_id == run_id
-
-
 def named(name: str) -> Condition:
     """The condition on `record` to have exactly this name."""
     return _record.c.name == name
-
-
-def newest_with_uri(uri: str, viewer: Viewer) -> Query:
-    """(id, run_id) of visible records at a URI, newest first."""
-    at_uri = sa.select(_uri.c.record_id).where(_uri.c.uri == uri)
-    return (
-        sa.select(_record.c.id, _record.c.run_id)
-        .where(_record.c.id.in_(at_uri), can_see(viewer))
-        .order_by(_record.c.created_at.desc(), _record.c.id.desc())
-    )
 
 
 def runs(wanted: RunFilter, viewer: Viewer, after: tuple[int, str] | None, limit: int) -> Query:
@@ -300,20 +283,15 @@ def versions(line_id: int, viewer: Viewer) -> Query:
     )
 
 
-def heads(viewer: Viewer, *, name: str | None = None, line_ids: Sequence[int] = ()) -> Query:
-    """Versions that none revises, newest first."""
+def heads(viewer: Viewer, line_ids: Sequence[int]) -> Query:
+    """Versions of these lines that none revises."""
     child = _version.alias()
-    query = (
+    return (
         sa.select(*_RECORD)
         .select_from(_FROM)
         .where(
-            _version.c.id.is_not(None),
+            _version.c.line_id.in_(line_ids),
             ~sa.exists().where(child.c.parent_id == _version.c.id),
             can_see(viewer),
         )
     )
-    if name is not None:
-        query = query.where(_record.c.name == name)
-    if line_ids:
-        query = query.where(_version.c.line_id.in_(line_ids))
-    return query.order_by(_record.c.created_at.desc(), _record.c.id.desc())

@@ -1,0 +1,150 @@
+"""The few queries that every recorded step asks, compiled once for a dialect.
+
+Building a statement anew costs several times what SQLite needs to answer it. So these are
+built and compiled once and then run as text with parameters, like the INSERTs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from provenance_store.sql.dialects import by_position
+from provenance_store.sql.tables import TABLE
+from provenance_store.viewer import Viewer
+
+__all__ = ["Prepared"]
+
+RECENT = 1000
+"""Of the records at one URI, how many of the last are looked at for the newest."""
+HEADS = 200
+
+_record, _uri, _version = TABLE["record"], TABLE["uri"], TABLE["version"]
+_run, _member = TABLE["run"], TABLE["audience_member"]
+
+Query = sa.Select[Any]
+Condition = sa.ColumnElement[bool]
+_Compiled = tuple[str, tuple[str, ...], dict[str, Any]]
+
+
+class Prepared:
+    """Queries as text. Each answers for a viewer; rows are plain tuples."""
+
+    def __init__(self, dialect: sa.Dialect) -> None:
+        self._dialect = by_position(dialect)
+        self._cached: dict[tuple[str, bool], _Compiled] = {}
+
+    def see(self, connection: sa.Connection, viewer: Viewer, record_id: int) -> bool:
+        """Whether a record is there and seen."""
+        return bool(self._rows(connection, viewer, _see, id=record_id))
+
+    def at_uri(
+        self, connection: sa.Connection, viewer: Viewer, uri: str, run_id: str | None
+    ) -> int | None:
+        """The newest record at a URI, one of the run before others."""
+        rows = self._rows(connection, viewer, _at_uri, uri=uri, run_id=run_id or "")
+        return rows[0][0] if rows else None
+
+    def heads(self, connection: sa.Connection, viewer: Viewer, name: str) -> Sequence[Any]:
+        """(id, line_id, version, name, run_id) of versions that none revises, newest first."""
+        return self._rows(connection, viewer, _heads, name=name)
+
+    def version(self, connection: sa.Connection, viewer: Viewer, record_id: int) -> Any | None:
+        """(id, line_id, version, name, run_id) of a model version; None for anything else."""
+        rows = self._rows(connection, viewer, _one_version, id=record_id)
+        return rows[0] if rows else None
+
+    def _rows(
+        self,
+        connection: sa.Connection,
+        viewer: Viewer,
+        build: Callable[[Condition], Query],
+        **values: Any,
+    ) -> Sequence[Any]:
+        key = (build.__name__, viewer.everything)
+        if key not in self._cached:
+            self._cached[key] = self._compile(build, viewer.everything)
+        text, order, constants = self._cached[key]
+        given = {**constants, **values, "principals": self._listed(viewer)}
+        return connection.exec_driver_sql(text, tuple(given[name] for name in order)).fetchall()
+
+    def _listed(self, viewer: Viewer) -> Any:
+        if self._dialect.name == "postgresql":
+            return list(viewer.principals)
+        return msgspec.json.encode(list(viewer.principals)).decode()
+
+    def _compile(self, build: Callable[[Condition], Query], everything: bool) -> _Compiled:
+        seen = sa.true() if everything else self._seen()
+        compiled: Any = build(seen).compile(
+            dialect=self._dialect, compile_kwargs={"render_postcompile": True}
+        )
+        return str(compiled), tuple(compiled.positiontup), compiled.params
+
+    def _seen(self) -> Condition:
+        if self._dialect.name == "postgresql":
+            given = sa.bindparam("principals", type_=ARRAY(sa.Text))
+            is_one: Condition = _member.c.principal == sa.any_(given)
+        else:
+            each = sa.func.json_each(sa.bindparam("principals")).table_valued("value")
+            is_one = _member.c.principal.in_(sa.select(each.c.value))
+        audiences = sa.select(_member.c.digest).where(is_one)
+        runs = sa.select(_run.c.run_id).where(_run.c.audience.in_(audiences))
+        return sa.or_(_record.c.audience.in_(audiences), _record.c.run_id.in_(runs))
+
+
+def _text(name: str) -> sa.BindParameter[str]:
+    return sa.bindparam(name, type_=sa.Text())
+
+
+def _see(seen: Condition) -> Query:
+    wanted = sa.bindparam("id", type_=sa.BigInteger())
+    return sa.select(_record.c.id).where(_record.c.id == wanted, seen)
+
+
+def _at_uri(seen: Condition) -> Query:
+    recent = (
+        sa.select(_uri.c.record_id)
+        .where(_uri.c.uri == _text("uri"))
+        .order_by(_uri.c.record_id.desc())
+        .limit(RECENT)
+        .subquery()
+    )
+    of_run = sa.func.coalesce(_record.c.run_id, "") == _text("run_id")
+    return (
+        sa.select(_record.c.id)
+        .join(recent, recent.c.record_id == _record.c.id)
+        .where(seen)
+        .order_by(of_run.desc(), _record.c.created_at.desc(), _record.c.id.desc())
+        .limit(1)
+    )
+
+
+_HEAD = (_record.c.id, _version.c.line_id, _version.c.depth, _record.c.name, _record.c.run_id)
+
+
+def _heads(seen: Condition) -> Query:
+    child = _version.alias()
+    return (
+        sa.select(*_HEAD)
+        .join(_version, _version.c.id == _record.c.id)
+        .where(
+            _record.c.name == _text("name"),
+            ~sa.exists().where(child.c.parent_id == _version.c.id),
+            seen,
+        )
+        .order_by(_record.c.created_at.desc(), _record.c.id.desc())
+        .limit(HEADS)
+    )
+
+
+def _one_version(seen: Condition) -> Query:
+    wanted = sa.bindparam("id", type_=sa.BigInteger())
+    return (
+        sa.select(*_HEAD)
+        .join(_version, _version.c.id == _record.c.id)
+        .where(_record.c.id == wanted, seen)
+    )
