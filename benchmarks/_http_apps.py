@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from flask import Flask
 
-__all__ = ["bare", "braid"]
+__all__ = ["bare", "braid", "checking"]
 
 
 def braid() -> Flask:
@@ -18,6 +19,17 @@ def braid() -> Flask:
 
 def bare() -> Flask:
     """The toolkit's blueprint with a callback that stores nothing, and no schema to check."""
+    return _bare({"type": "object"})
+
+
+def checking() -> Flask:
+    """The same with the schema that the action provider holds its bodies to."""
+    from flows.steps.schema import body_schema
+
+    return _bare(body_schema())
+
+
+def _bare(input_schema: dict[str, Any]) -> Flask:
     from globus_action_provider_tools import ActionStatus, AuthState
     from globus_action_provider_tools.data_types import ActionProviderDescription, ActionRequest
     from globus_action_provider_tools.flask import ActionProviderBlueprint
@@ -32,7 +44,7 @@ def bare() -> Flask:
         title="bare",
         admin_contact="nobody",
         synchronous=True,
-        input_schema={"type": "object"},
+        input_schema=input_schema,
     )
     blueprint = ActionProviderBlueprint(description, "bare", __name__, url_prefix="/record")
 

@@ -13,6 +13,7 @@ import time
 import uuid
 
 CONNECTIONS = 16
+STEPS_IN_A_RUN = 20
 
 
 def body(number: int, run: str) -> dict[str, object]:
@@ -79,8 +80,10 @@ def load(port: int, token: str, seconds: float) -> dict[str, object]:
     until = 0.0
 
     def one(place: int) -> None:
-        run = str(uuid.uuid4())
-        prepared = [request(n, run, token) for n in range(int(seconds * 150) + 10)]
+        prepared: list[bytes] = []
+        while len(prepared) < seconds * 200 + 10:
+            run = str(uuid.uuid4())
+            prepared += [request(step, run, token) for step in range(STEPS_IN_A_RUN)]
         with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             start.wait()

@@ -130,6 +130,7 @@ class Actions:
         action_id = str(uuid.uuid4())
         with recorder.together() as batch:
             receipt = record_step(recorder, CallersLookup(store, caller), body)
+            self._runs.forget_repetition(batch, body.run)
             status = _status(action_id, caller, envelope, receipt.document(), now, seconds)
             document = encode(status).decode()
             batch.action.append(
@@ -146,6 +147,7 @@ class Actions:
                     now + int(seconds * MICROSECONDS),
                 )
             )
+        self._runs.said(body.run)
         self._metrics.recorded(batch)
         return document
 

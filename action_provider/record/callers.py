@@ -6,7 +6,9 @@ from functools import cached_property
 
 from action_provider.auth import Caller
 from action_provider.caches import LockedCache
+from flows.steps.body import Run
 from flows.steps.lookup import Head, Lookup, Made, StoreLookup
+from provenance_store.batch import Batch
 from provenance_store.errors import NotAllowed
 from provenance_store.kinds import Level
 from provenance_store.store import Store
@@ -44,7 +46,8 @@ class CallersLookup(Lookup):
 class ManagedRuns:
     """Keeps strangers out of runs: who may see a run may see its records.
 
-    A run's audience is the first that was recorded for it, so a yes is remembered.
+    A run's audience is the first that was recorded for it, so a yes is remembered. So is what
+    this process recorded last of a run: a step that says the same again needs no new event.
     """
 
     REMEMBERED = 20_000
@@ -52,6 +55,7 @@ class ManagedRuns:
 
     def __init__(self) -> None:
         self._managed: LockedCache[bool] = LockedCache(maxsize=self.REMEMBERED, ttl=self.SECONDS)
+        self._said: LockedCache[Run] = LockedCache(maxsize=self.REMEMBERED, ttl=self.SECONDS)
 
     def require(self, store: Store, caller: Caller, run_id: str) -> None:
         """Raise NotAllowed when the run is known and the caller does not manage it."""
@@ -69,3 +73,13 @@ class ManagedRuns:
             )
         if managers & caller.identities:
             self._managed[key] = True
+
+    def forget_repetition(self, batch: Batch, run: Run) -> None:
+        """Take out of the batch what the last step of the run, recorded here, said of it too."""
+        if self._said.get(run.run_id) == run:
+            batch.run_event.clear()
+            batch.run_tag.clear()
+
+    def said(self, run: Run) -> None:
+        """Remember what was recorded of a run."""
+        self._said[run.run_id] = run

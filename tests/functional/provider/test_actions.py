@@ -189,3 +189,14 @@ def test_a_receipt_is_a_later_steps_input(house: House, ada: Person) -> None:
     answer = house.run(ada, "r2", body=body)
     assert answer.status_code == 202
     assert set(first["details"]["outputs"]) <= set(answer.json()["details"]["inputs"])
+
+
+def test_what_a_step_says_of_its_run_again_is_not_recorded_again(house: House, ada: Person) -> None:
+    for number in range(3):
+        assert house.run(ada, f"r{number}").status_code == 202
+    assert house.store.info()["tables"]["run_event"] == 1
+    body = a_body()
+    body["run"]["status"] = "SUCCEEDED"
+    assert house.run(ada, "last", body=body).status_code == 202
+    assert house.store.info()["tables"]["run_event"] == 2
+    assert house.get("/api/v1/runs/run-1", ada).json()["status"] == "SUCCEEDED"

@@ -146,10 +146,10 @@ def test_the_log_holds_no_secret_no_token_and_no_body(
 def _break(house: House) -> None:
     """Make the store fail in a way that repeats what was sent."""
 
-    def refuse(*_: object) -> None:
+    def refuse(**_: object) -> None:
         raise RuntimeError(f"parameters: {SECRET_WORD}")
 
-    house.store.actions.by_request = refuse  # type: ignore[method-assign, assignment]
+    house.store.recorder = refuse  # type: ignore[method-assign, assignment]
 
 
 def test_an_unexpected_error_says_nothing_of_itself(house: House, ada: Person) -> None:
