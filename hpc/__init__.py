@@ -1,0 +1,1 @@
+"""Recording from HPC jobs: MPI ranks, aggregators, spool files."""
