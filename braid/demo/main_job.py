@@ -7,7 +7,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -20,7 +20,7 @@ from rich.markup import escape
 from braid.client import QueryClient
 from braid.demo import report
 from braid.demo.progress import Watch
-from braid.demo.provider import Provider, serving
+from braid.demo.provider import Provider, direct, serving
 from flows.definition.login import told_plainly
 from flows.examples.bragg import example
 from flows.sandbox import Identity, Sandbox
@@ -29,7 +29,7 @@ from provenance_store.errors import BraidError, InvalidInput
 
 __all__ = ["demonstrate", "prepare_folder"]
 
-FLOW_FILE = "flow.json"
+FLOW_FILE, LOG_FILE = "flow.json", "log.json"
 USER = "you@sandbox.example.org"
 WIDTH = 100
 RUN_SECONDS = 300.0
@@ -71,6 +71,7 @@ def demonstrate(folder: Path) -> None:
     store_url = f"sqlite:///{folder / 'braid.db'}"
     with ExitStack() as stack, told_plainly():
         stack.enter_context(_stopped_by_sigterm())
+        stack.enter_context(direct())
         _head(console, "Starting a sandbox of Globus and the action provider on this machine")
         sandbox = stack.enter_context(Sandbox())
         starting = stack.enter_context(serving(sandbox, store_url, folder / "provider.log"))
@@ -81,8 +82,9 @@ def demonstrate(folder: Path) -> None:
         console.print(f"  provider    {provider.url}   (braid serve, over {escape(store_url)})")
         console.print(f"  collections beamline, cluster and edge, in {escape(str(folder))}/\n")
         flow = example.instrumented(provider.record_url, provider.scope)
-        (folder / FLOW_FILE).write_text(json.dumps(flow, indent=2), encoding="utf-8")
+        _keep(folder / FLOW_FILE, flow)
         outcome = _run(console, sandbox, provider, user, flow, given)
+        _keep(folder / LOG_FILE, {"entries": outcome.log})
         seen = _show(console, _query_client(sandbox, provider, user), outcome, given)
     _tell_where(console, folder, store_url, seen)
 
@@ -157,11 +159,16 @@ def _query_client(sandbox: Sandbox, provider: Provider, user: Identity) -> Query
 
 
 def _reason(outcome: RunOutcome) -> str:
+    """In which state, and what its action provider said: a description, or a function's error."""
     details = outcome.run["details"]
-    failed = [entry for entry in outcome.log if entry["code"].endswith("Failed")]
-    said = failed[0]["details"] if failed else details
-    where = f"in {said['state_name']}, " if "state_name" in said else ""
-    return f"{where}{' '.join(str(said.get('cause') or details.get('description')).split())[-500:]}"
+    failed = [entry["details"] for entry in outcome.log if entry["code"] == "ActionFailed"]
+    where = f"in {failed[-1]['state_name']}, " if failed else ""
+    cause: Any = (details.get("details") or {}).get("cause") or details.get("description")
+    status: Mapping[str, Any] = cause if isinstance(cause, Mapping) else {"description": cause}
+    inner = status.get("details")
+    told = inner if isinstance(inner, Mapping) else status
+    said = told.get("description") or (told.get("result") or [cause])[0]
+    return f"{where}{(str(said).strip().splitlines() or [''])[-1][:500]}"
 
 
 def _tell_where(console: Console, folder: Path, store_url: str, seen: _Seen) -> None:
@@ -175,7 +182,8 @@ def _tell_where(console: Console, folder: Path, store_url: str, seen: _Seen) -> 
         "records --tag 'peaks>100'",
     ):
         console.print(f"  {_braid()} {question} --store {store}", soft_wrap=True, markup=False)
-    console.print(f"  The flow as it ran is {folder / FLOW_FILE}.", markup=False)
+    kept = f"The flow as it ran is {folder / FLOW_FILE}, its own log {folder / LOG_FILE}."
+    console.print(f"  {kept}", markup=False, soft_wrap=True)
 
 
 def _braid() -> str:
@@ -185,6 +193,10 @@ def _braid() -> str:
         return "braid"
     here = Path.cwd()
     return shlex.quote(str(beside.relative_to(here) if here in beside.parents else beside))
+
+
+def _keep(file: Path, document: dict[str, Any]) -> None:
+    file.write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 
 def _head(console: Console, text: str) -> None:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from flows.sandbox import Sandbox
 from provenance_store.errors import ServiceUnavailable
 
-__all__ = ["Provider", "serving"]
+__all__ = ["Provider", "direct", "serving"]
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -60,6 +60,23 @@ class Starting(NamedTuple):
         raise ServiceUnavailable(
             f"The provider did not start within {START_SECONDS:g} s; {self.log} may tell why."
         )
+
+
+@contextmanager
+def direct() -> Iterator[None]:
+    """While this lasts, this process and its children ask no proxy for this machine's addresses."""
+    names = ("NO_PROXY", "no_proxy")
+    before = {name: os.environ.get(name) for name in names}
+    said = before["no_proxy"] or before["NO_PROXY"]
+    os.environ.update(dict.fromkeys(names, f"{said},127.0.0.1" if said else "127.0.0.1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @contextmanager
