@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
 import shutil
@@ -205,6 +206,8 @@ def _head(console: Console, text: str) -> None:
 
 def _console() -> Console:
     """Standard output, at most WIDTH columns wide; a file or a pipe gets just that many."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # Where the locale knows no arrows and bars.
     console = Console(highlight=False)
     console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
     return console

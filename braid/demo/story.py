@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from rich.text import Text
 from rich.tree import Tree
 
+from braid.output import printable
+
 __all__ = ["tell"]
 
 Document = Mapping[str, Any]
@@ -88,7 +90,7 @@ class _Teller:
         version = f" v{node['version']}" if "version" in node else ""
         line = Text(no_wrap=True, overflow="ellipsis")
         line.append(f"{word} " if word else "", style="dim")
-        line.append(f"{node['name']}{version}", style=STYLES.get(node["kind"], "bold"))
+        line.append(printable(f"{node['name']}{version}"), style=STYLES.get(node["kind"], "bold"))
         line.append("  ")
         return line.append(self._remark(node, again=again), style="dim")
 
