@@ -142,7 +142,7 @@ class Actions:
                     status.status,
                     document,
                     receipt.step,
-                    audience.rows()[0].digest,
+                    batch.audience[0].digest,
                     now,
                     now + int(seconds * MICROSECONDS),
                 )

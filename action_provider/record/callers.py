@@ -7,16 +7,17 @@ from functools import cached_property
 from action_provider.auth import Caller
 from action_provider.caches import LockedCache
 from flows.steps.body import Run
-from flows.steps.lookup import Head, Lookup, Made, StoreLookup
+from flows.steps.lookup import StoreLookup
 from provenance_store.batch import Batch
 from provenance_store.errors import NotAllowed
 from provenance_store.kinds import Level
+from provenance_store.reader import Reader
 from provenance_store.store import Store
 
 __all__ = ["CallersLookup", "ManagedRuns"]
 
 
-class CallersLookup(Lookup):
+class CallersLookup(StoreLookup):
     """A StoreLookup that asks for the caller's groups only when something is looked up."""
 
     def __init__(self, store: Store, caller: Caller) -> None:
@@ -24,23 +25,8 @@ class CallersLookup(Lookup):
         self._caller = caller
 
     @cached_property
-    def _behind(self) -> StoreLookup:
-        return StoreLookup(self._store.reader(self._caller.viewer()))
-
-    def resolve(self, reference: str) -> int:
-        return self._behind.resolve(reference)
-
-    def find_uri(self, uri: str, *, run_id: str | None = None) -> int | None:
-        return self._behind.find_uri(uri, run_id=run_id)
-
-    def heads(self, name: str, *, run_id: str | None = None) -> list[Head]:
-        return self._behind.heads(name, run_id=run_id)
-
-    def version(self, record_id: int) -> Head | None:
-        return self._behind.version(record_id)
-
-    def made_by(self, step_id: int) -> Made:
-        return self._behind.made_by(step_id)
+    def _reader(self) -> Reader:  # type: ignore[override]
+        return self._store.reader(self._caller.viewer())
 
 
 class ManagedRuns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import isodate
@@ -80,6 +81,7 @@ def log_of(document: str, *, created_at: int) -> ActionLog:
     return ActionLog([entry], 1, False, None)
 
 
+@lru_cache(maxsize=256)
 def iso_duration(seconds: float) -> str:
     """Seconds as an ISO 8601 duration: ``P30D``, ``PT0S``."""
     text: str = isodate.duration_isoformat(timedelta(seconds=seconds))
