@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind, Role
+from provenance_store.travel import arrived
 
 if TYPE_CHECKING:
     from provenance_store.recorder import Recorder, RecordLike, UriLike
@@ -19,7 +20,11 @@ __all__ = ["Dataset", "ModelVersion", "Record", "StepHandle"]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A recorded thing. Two handles of one record are equal."""
+    """A recorded thing. Two handles of one record are equal.
+
+    A handle can be pickled and sent to another process, whose recorder takes it as a dependency;
+    only its own methods that record something need a recorder and are refused there.
+    """
 
     id: int
     kind: Kind
@@ -30,6 +35,15 @@ class Record:
     def urn(self) -> str:
         """The permanent name, ``urn:braid:<origin uuid>:<sequence>``."""
         return self.recorder.sink.urn(self.id)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return arrived, (type(self), int(self.kind), self.name, self.urn)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
 
     @property
     def short_id(self) -> str:
@@ -68,6 +82,11 @@ class ModelVersion(Record):
 
     line_id: int = field(compare=False)
     version: int = field(compare=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        line = self.recorder.sink.urn(self.line_id)
+        about = (type(self), int(self.kind), self.name, self.urn)
+        return arrived, (*about, line, self.version)
 
     def update(
         self,
