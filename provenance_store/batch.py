@@ -58,6 +58,10 @@ class Batch:
     run_tag: list[RunTagRow] = field(default_factory=list)
     action: list[ActionRow] = field(default_factory=list)
 
+    def add_links(self, to_ids: Iterable[int], from_id: int, role: int) -> None:
+        """Add links of one record to what it depends on."""
+        self.link.extend([LinkRow(to_id, from_id, role) for to_id in to_ids])
+
     def __len__(self) -> int:
         """How many rows, over all tables."""
         return sum(len(getattr(self, name)) for name in TABLES)

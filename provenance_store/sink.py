@@ -53,6 +53,15 @@ class Sink(ABC):
         self._sequence = itertools.count(1)
 
     @property
+    def numbering(self) -> object:
+        """What stands for this way of numbering origins: ids are the same where it is the same."""
+        return self
+
+    def new_batch(self) -> Batch:
+        """An empty batch to record into."""
+        return Batch()
+
+    @property
     def origin(self) -> OriginRow:
         """The writing session, registered at first use."""
         if self._origin is None:

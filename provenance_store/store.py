@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +13,8 @@ import sqlalchemy as sa
 
 from provenance_store.actions import Actions
 from provenance_store.batch import Batch
-from provenance_store.errors import ConfigurationError, InvalidInput, NotFound
+from provenance_store.bulk import BulkSink
+from provenance_store.errors import BraidError, ConfigurationError, InvalidInput, NotFound
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now, parse_id
 from provenance_store.reader import Reader
 from provenance_store.recorder import Recorder
@@ -21,6 +23,7 @@ from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, STORE_URL
 from provenance_store.sink import Sink, new_origin
 from provenance_store.sql import inspect, schema
 from provenance_store.sql.dialects import make_engine, read_url
+from provenance_store.sql.load import loading
 from provenance_store.sql.prepared import Prepared
 from provenance_store.sql.session import Session
 from provenance_store.sql.write import mentioned_origins, register_origin, renumbered
@@ -41,6 +44,7 @@ class StoreSink(Sink):
         self.prepared = Prepared(engine.dialect)
         self._uuids: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
+        self._whole: set[str] = set()
         self._names = threading.Lock()
 
     def register(self) -> OriginRow:
@@ -49,11 +53,34 @@ class StoreSink(Sink):
 
     def number_of(self, origin: OriginRow) -> int:
         """The store's number of an origin, which is registered if it is new."""
-        if (known := self._number(origin.uuid)) is not None:
-            return known
-        with self.session.change() as connection:
-            number = register_origin(connection, origin)
-        return self._remember(number, origin.uuid)
+        return self.numbers_of([origin])[origin.no]
+
+    def numbers_of(self, origins: Iterable[OriginRow]) -> dict[int, int]:
+        """The store's numbers of origins by their own; those that are new are registered.
+
+        An origin given with its UUID alone is filled in when it is given whole.
+        """
+        found: dict[int, int] = {}
+        new = []
+        for row in origins:
+            known = self._known(row)
+            if known is None:
+                new.append(row)
+            else:
+                found[row.no] = known
+        if new:
+            with self.session.change() as connection:
+                registered = [register_origin(connection, row) for row in new]
+            for row, number in zip(new, registered, strict=True):
+                found[row.no] = self._remember(number, row.uuid)
+                if row.who:
+                    self._whole.add(row.uuid)
+        return found
+
+    def _known(self, origin: OriginRow) -> int | None:
+        if origin.who and origin.uuid not in self._whole:
+            return None
+        return self._number(origin.uuid)
 
     def resolve(self, reference: str) -> int:
         record_id = self.locate(reference)
@@ -90,11 +117,31 @@ class StoreSink(Sink):
 
         Raises InvalidInput when it mentions an origin that it does not carry.
         """
-        carried = {row.no: row for row in batch.origin}
-        if unknown := mentioned_origins(batch) - carried.keys():
+        self.writer.write(self._own_numbers(batch))
+
+    def write_all(self, batches: Sequence[Batch]) -> list[BraidError | None]:
+        """Write batches that carry their origins in as few commits as may be.
+
+        The answers are in the order of the batches: None, or why that one was refused. Raises
+        StoreUnavailable when the store is locked, full or away.
+        """
+        answers: list[BraidError | None] = [None] * len(batches)
+        places, ready = [], []
+        for place, batch in enumerate(batches):
+            try:
+                ready.append(self._own_numbers(batch))
+                places.append(place)
+            except InvalidInput as error:
+                answers[place] = error
+        for place, refused in zip(places, self.writer.write_all(ready), strict=True):
+            answers[place] = refused
+        return answers
+
+    def _own_numbers(self, batch: Batch) -> Batch:
+        carried = {row.no for row in batch.origin}
+        if unknown := mentioned_origins(batch) - carried:
             raise InvalidInput(f"The batch mentions origin {min(unknown)} without carrying it.")
-        numbers = {no: self.number_of(row) for no, row in carried.items()}
-        self.writer.write(renumbered(batch, numbers))
+        return renumbered(batch, self.numbers_of(batch.origin))
 
     def close(self) -> None:
         self.writer.close()
@@ -149,6 +196,21 @@ class Store(Recorder):
         """Read what a viewer may see."""
         return Reader(self.sink, viewer)
 
+    @contextmanager
+    def bulk_load(self) -> Iterator[Recorder]:
+        """A Recorder for millions of new records: one transaction, indexes made at the end.
+
+        Everything is written, and durable, when the block ends, and nothing of it when it
+        raises. Links are held in memory in pieces of some millions. Other writers of the store
+        wait meanwhile. Only new records can be recorded, not additions to earlier ones.
+        """
+        engine = self.sink.session.engine
+        self.sink.new_id()  # registers the origin before the load takes the write lock
+        with self.sink.session.translated(), loading(engine, self.sink.writer.statements) as load:
+            sink = BulkSink(self.sink, load)
+            yield Recorder(sink)
+            sink.flush()
+
     def write(self, batch: Batch) -> None:
         """Write a batch that was made elsewhere; again changes nothing.
 
@@ -156,6 +218,15 @@ class Store(Recorder):
         Conflict when the store holds one of its rows with another content.
         """
         self.sink.write_travelled(batch)
+
+    def write_all(self, batches: Sequence[Batch]) -> list[BraidError | None]:
+        """Write batches that were made elsewhere in as few commits as may be.
+
+        The answers are in the order of the batches: None, or why that one was refused, which
+        does not touch the others. Raises StoreUnavailable when the store is locked, full or
+        away; some may then be written, and writing all of them again changes nothing.
+        """
+        return self.sink.write_all(batches)
 
     def info(self) -> dict[str, Any]:
         """What the store holds: schema, rows by table, records by kind, origins."""

@@ -11,12 +11,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from provenance_store.batch import Batch
-from provenance_store.errors import BraidError, StoreUnavailable
+from provenance_store.errors import BraidError, Conflict, InvalidInput, StoreUnavailable
 from provenance_store.sql.dialects import begin_write, should_retry, unavailable
 from provenance_store.sql.write import Statements
 
@@ -40,7 +41,7 @@ class Writer:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._statements = Statements(engine.dialect)
+        self.statements = Statements(engine.dialect)
         self._turn = threading.Lock()
         self._waiting: deque[_Job] = deque()
         self._connection: sa.Connection | None = None
@@ -58,6 +59,21 @@ class Writer:
                 self._write_for_all(self._group())
         if job.error is not None:
             raise job.error
+
+    def write_all(self, batches: Sequence[Batch]) -> list[BraidError | None]:
+        """Return when the batches are durable or refused: None or the refusal for each.
+
+        Raises StoreUnavailable as `write` does; some may be written then.
+        """
+        jobs = [_Job(batch) for batch in batches]
+        self._waiting.extend(jobs)
+        with self._turn:
+            while not all(job.done for job in jobs):
+                self._write_for_all(self._group())
+        for job in jobs:
+            if job.error is not None and not isinstance(job.error, Conflict | InvalidInput):
+                raise job.error
+        return [job.error for job in jobs if job.error is None or isinstance(job.error, BraidError)]
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -118,7 +134,7 @@ class Writer:
     def _write_at_once(self, connection: sa.Connection, group: list[_Job]) -> bool:
         """Write the group as one batch of new rows; False, and nothing written, if it cannot be."""
         try:
-            self._statements.write_new(connection, Batch.merged(job.batch for job in group))
+            self.statements.write_new(connection, Batch.merged(job.batch for job in group))
         except (IntegrityError, BraidError):
             return False
         for job in group:
@@ -128,7 +144,7 @@ class Writer:
     def _write_one(self, connection: sa.Connection, job: _Job) -> None:
         job.error = None
         try:
-            self._statements.write(connection, job.batch)
+            self.statements.write(connection, job.batch)
         except BraidError as error:
             job.error = error
 

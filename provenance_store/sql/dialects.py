@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,11 +18,13 @@ __all__ = [
     "advisory_lock",
     "begin_write",
     "by_position",
+    "ignoring",
     "insert_ignoring",
     "make_engine",
     "read_url",
     "savepoint",
     "should_retry",
+    "stream_rows",
     "unavailable",
     "write_many",
 ]
@@ -142,7 +144,18 @@ def write_many(
         connection.exec_driver_sql(statement, rows)
 
 
-def _copy(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+def stream_rows(
+    connection: sa.Connection, table: sa.Table, rows: Iterable[tuple[Any, ...]]
+) -> None:
+    """Insert rows as they are produced: executemany, on PostgreSQL COPY."""
+    if connection.dialect.name == "postgresql":
+        _copy(connection, table, rows)
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.executemany(str(table.insert().compile(dialect=by_position(connection.dialect))), rows)
+
+
+def _copy(connection: sa.Connection, table: sa.Table, rows: Iterable[tuple[Any, ...]]) -> None:
     from psycopg import sql
 
     names = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
@@ -172,15 +185,20 @@ def by_position(dialect: sa.Dialect) -> sa.Dialect:
     return made
 
 
-def insert_ignoring(table: sa.Table, dialect: sa.Dialect) -> str:
-    """INSERT … ON CONFLICT DO NOTHING, as text for the driver."""
+def ignoring(table: sa.Table, dialect: sa.Dialect) -> sa.Insert:
+    """INSERT … ON CONFLICT DO NOTHING."""
     if dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as pg_insert
 
-        return str(pg_insert(table).on_conflict_do_nothing().compile(dialect=dialect))
+        return pg_insert(table).on_conflict_do_nothing()
     from sqlalchemy.dialects.sqlite import insert as lite_insert
 
-    return str(lite_insert(table).on_conflict_do_nothing().compile(dialect=dialect))
+    return lite_insert(table).on_conflict_do_nothing()
+
+
+def insert_ignoring(table: sa.Table, dialect: sa.Dialect) -> str:
+    """INSERT … ON CONFLICT DO NOTHING, as text for the driver."""
+    return str(ignoring(table, dialect).compile(dialect=dialect))
 
 
 def should_retry(error: DBAPIError) -> bool:

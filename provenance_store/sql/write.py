@@ -13,7 +13,13 @@ from provenance_store.errors import Conflict, InvalidInput, Sealed
 from provenance_store.ids import SEQUENCE_BITS, short_id
 from provenance_store.kinds import Mark
 from provenance_store.rows import LinkRow, OriginRow
-from provenance_store.sql.dialects import by_position, insert_ignoring, savepoint, write_many
+from provenance_store.sql.dialects import (
+    by_position,
+    ignoring,
+    insert_ignoring,
+    savepoint,
+    write_many,
+)
 from provenance_store.sql.tables import KEYS, TABLE
 
 __all__ = ["Statements", "register_origin"]
@@ -43,22 +49,26 @@ class Statements:
         except IntegrityError:
             with savepoint(connection):
                 self._write_missing(connection, batch)
-                self._project_runs(connection, batch)
+                self.project_runs(connection, batch)
 
     def write_new(self, connection: sa.Connection, batch: Batch) -> None:
         """Write a batch of new rows; raises IntegrityError, and undoes it, when one is not."""
         check_additions(connection, batch)
         with savepoint(connection):
             self._insert_all(connection, batch)
-            self._project_runs(connection, batch)
+            self.project_runs(connection, batch)
 
     def _insert_all(self, connection: sa.Connection, batch: Batch) -> None:
         for name in TABLES[1:]:
             if rows := getattr(batch, name):
-                if name in _REPEATED:
-                    connection.exec_driver_sql(self._ignore[name], rows)
-                else:
-                    write_many(connection, TABLE[name], self._insert[name], rows)
+                self.insert(connection, name, rows)
+
+    def insert(self, connection: sa.Connection, name: str, rows: Any) -> None:
+        """Insert new rows of a table; rows that are their own name may be there already."""
+        if name in _REPEATED:
+            connection.exec_driver_sql(self._ignore[name], rows)
+        else:
+            write_many(connection, TABLE[name], self._insert[name], rows)
 
     def _write_missing(self, connection: sa.Connection, batch: Batch) -> None:
         for name in TABLES[1:]:
@@ -70,7 +80,8 @@ class Statements:
             elif missing := _not_there(connection, TABLE[name], rows):
                 _insert_missing(connection, TABLE[name], self._insert[name], missing)
 
-    def _project_runs(self, connection: sa.Connection, batch: Batch) -> None:
+    def project_runs(self, connection: sa.Connection, batch: Batch) -> None:
+        """Bring the runs that a batch speaks of up to date with all that was said of them."""
         for run_id in sorted({row[0] for row in batch.run_event}):
             blank = (run_id, *(None,) * 5, 0, None, None)
             connection.exec_driver_sql(self._run, blank)
@@ -201,14 +212,22 @@ def _insert_missing(
 
 
 def register_origin(connection: sa.Connection, given: OriginRow) -> int:
-    """This store's number of an origin, registering it if it is new here."""
+    """This store's number of an origin, registering it if it is new here.
+
+    An origin of which only the UUID was known (`who` is empty) gets its other fields as soon as
+    somebody knows them.
+    """
     table = TABLE["origin"]
-    query = sa.select(table.c.no).where(table.c.uuid == given.uuid)
-    if (known := connection.execute(query).scalar()) is not None:
-        return int(known)
+    this_one = table.c.uuid == given.uuid
+    query = sa.select(table.c.no, table.c.who).where(this_one)
     values = given._asdict()
     del values["no"]
-    return int(connection.execute(table.insert().values(values).returning(table.c.no)).scalar_one())
+    if (known := connection.execute(query).first()) is None:
+        connection.execute(ignoring(table, connection.dialect), values)
+        known = connection.execute(query).one()
+    if given.who and not known.who:
+        connection.execute(table.update().where(this_one, table.c.who == "").values(values))
+    return int(known.no)
 
 
 def renumbered(batch: Batch, numbers: dict[int, int]) -> Batch:

@@ -1,0 +1,128 @@
+"""Loading millions of rows: one transaction, links in the order of their key, indexes last.
+
+Links come version by version, but live in the order of what is depended on. Inserting them as
+they come would touch every page of the table for every version. So they are gathered, as bare
+numbers, by what they point to, and written from the lowest to the highest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from provenance_store.batch import TABLES, Batch
+from provenance_store.errors import InvalidInput
+from provenance_store.rows import OriginRow
+from provenance_store.sink import Sink
+from provenance_store.sql.load import Load
+
+if TYPE_CHECKING:
+    from provenance_store.store import StoreSink
+
+__all__ = ["BulkSink"]
+
+ROWS_IN_MEMORY = 8_000_000
+
+
+class BulkBatch(Batch):
+    """A batch whose links stay grouped by the record that depends."""
+
+    __slots__ = ("fans",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fans: list[tuple[Iterable[int], int, int]] = []
+
+    def add_links(self, to_ids: Iterable[int], from_id: int, role: int) -> None:
+        self.fans.append((to_ids, from_id, role))
+
+    def __len__(self) -> int:
+        return Batch.__len__(self) + len(self.fans)
+
+
+class BulkSink(Sink):
+    """Gathers new records and writes them in large pieces of one transaction."""
+
+    def __init__(self, store: StoreSink, load: Load) -> None:
+        super().__init__()
+        self._store = store
+        self._load = load
+        self._rows = Batch()
+        self._links: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+        self._held = 0
+
+    @property
+    def numbering(self) -> object:
+        return self._store.numbering
+
+    def register(self) -> OriginRow:
+        return self._store.origin
+
+    def new_id(self) -> int:
+        return self._store.new_id()
+
+    def resolve(self, reference: str) -> int:
+        return self._store.resolve(reference)
+
+    def urn(self, record_id: int) -> str:
+        return self._store.urn(record_id)
+
+    def new_batch(self) -> Batch:
+        return BulkBatch()
+
+    def write(self, batch: Batch) -> None:
+        if not isinstance(batch, BulkBatch) or batch.action:
+            raise InvalidInput("A bulk load takes what its own recorder records.")
+        made = {row[0] for row in batch.record}
+        changed = {row[1] for row in batch.link} | {fan[1] for fan in batch.fans}
+        changed |= {row[0] for row in batch.uri}
+        if changed - made:
+            raise InvalidInput(
+                "A bulk load takes new records only; add to live records and steps afterwards."
+            )
+        with self._lock:
+            self._hold(batch)
+            if self._held >= ROWS_IN_MEMORY:
+                self._write_held()
+
+    def flush(self) -> None:
+        """Write what is held; it is durable when the load ends."""
+        with self._lock:
+            self._write_held()
+
+    def _hold(self, batch: BulkBatch) -> None:
+        self._rows.extend(batch)
+        self._held += Batch.__len__(batch)
+        for to_ids, from_id, role in batch.fans:
+            by_target = self._links[role]
+            for to_id in to_ids:
+                by_target[to_id].append(from_id)
+            self._held += len(to_ids)  # type: ignore[arg-type]
+        for row in batch.link:
+            self._links[row[2]][row[0]].append(row[1])
+        self._rows.link.clear()
+
+    def _write_held(self) -> None:
+        for name in TABLES[1:]:
+            if rows := getattr(self._rows, name):
+                self._load.rows(name, rows)
+        self._load.runs(self._rows)
+        self._load.links(chain.from_iterable(self._sorted()))
+        self._rows = Batch()
+        self._links.clear()
+        self._held = 0
+
+    def _sorted(self) -> Iterator[list[tuple[int, int, int]]]:
+        """The links held, in the order of their primary key: a list for each target."""
+        roles = sorted(self._links.items())
+        for to_id in sorted({to_id for _, by_target in roles for to_id in by_target}):
+            rows = [
+                (to_id, from_id, role)
+                for role, by_target in roles
+                if to_id in by_target
+                for from_id in by_target[to_id]
+            ]
+            rows.sort()
+            yield rows
