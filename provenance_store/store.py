@@ -16,6 +16,7 @@ from provenance_store.batch import Batch
 from provenance_store.bulk import BulkSink
 from provenance_store.errors import BraidError, ConfigurationError, InvalidInput, NotFound
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now, parse_id
+from provenance_store.merge import Merged, merge_file
 from provenance_store.reader import Reader
 from provenance_store.recorder import Recorder
 from provenance_store.rows import OriginRow
@@ -227,6 +228,16 @@ class Store(Recorder):
         away; some may then be written, and writing all of them again changes nothing.
         """
         return self.sink.write_all(batches)
+
+    def merge(self, file: str | Path, *, dry_run: bool = False) -> Merged:
+        """Merge another store, a SQLite file: identities are kept, twice changes nothing.
+
+        One transaction. Raises MergeConflict with a report when both stores have a record with
+        different content, InvalidInput when the file is no store.
+        """
+        return merge_file(
+            self.sink.session, self.sink.writer.statements, Path(file), dry_run=dry_run
+        )
 
     def info(self) -> dict[str, Any]:
         """What the store holds: schema, rows by table, records by kind, origins."""

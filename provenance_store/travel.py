@@ -7,6 +7,7 @@ Recorder takes it as a dependency, and `Recorder.update`, `finish`, `add` … ta
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from provenance_store.errors import InvalidInput, NotFound
@@ -77,7 +78,12 @@ def _elsewhere() -> Recorder:
 
 
 def arrived(
-    handle: type[Record], kind: int, name: str, urn: str, line: str | None = None, *rest: Any
+    handle: Callable[..., Record],
+    kind: int,
+    name: str,
+    urn: str,
+    line: str | None = None,
+    *rest: Any,
 ) -> Record:
     """The handle of a record of another process; `line` is the URN of a model version's line."""
     recorder = _elsewhere()

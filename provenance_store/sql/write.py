@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ from provenance_store.sql.dialects import (
 )
 from provenance_store.sql.tables import KEYS, TABLE
 
-__all__ = ["Statements", "register_origin"]
+__all__ = ["ID_COLUMNS", "Statements", "mentioned_origins", "register_origin", "renumbered"]
 
 CHUNK = 500
 _REPEATED = frozenset({"environment", "audience", "audience_member", "run_tag"})
@@ -82,7 +82,11 @@ class Statements:
 
     def project_runs(self, connection: sa.Connection, batch: Batch) -> None:
         """Bring the runs that a batch speaks of up to date with all that was said of them."""
-        for run_id in sorted({row[0] for row in batch.run_event}):
+        self.project(connection, {row[0] for row in batch.run_event})
+
+    def project(self, connection: sa.Connection, run_ids: Collection[str]) -> None:
+        """Bring runs up to date with all that was said of them."""
+        for run_id in sorted(run_ids):
             blank = (run_id, *(None,) * 5, 0, None, None)
             connection.exec_driver_sql(self._run, blank)
             connection.execute(_PROJECT, {"the_run": run_id})
@@ -243,13 +247,15 @@ def renumbered(batch: Batch, numbers: dict[int, int]) -> Batch:
     return result
 
 
+_IDS = frozenset(
+    {"id", "record_id", "line_id", "parent_id", "to_id", "from_id", "cause_id", "step_id"}
+)
+ID_COLUMNS: dict[str, frozenset[str]] = {
+    name: _IDS.intersection(TABLE[name].columns.keys()) for name in TABLES
+}
+"""The columns of each table that hold ids."""
 _ID_PLACES: dict[str, tuple[int, ...]] = {
-    name: tuple(
-        i
-        for i, column in enumerate(TABLE[name].columns.keys())
-        if column in ("id", "record_id", "line_id", "parent_id", "to_id", "from_id")
-        or column in ("cause_id", "step_id")
-    )
+    name: tuple(i for i, c in enumerate(TABLE[name].columns.keys()) if c in ID_COLUMNS[name])
     for name in TABLES[1:]
 }
 
