@@ -25,7 +25,14 @@ from flows.definition.paths import join
 from flows.definition.problems import Severity
 from flows.definition.record_state import RECEIPTS, Provider, RecordStates
 from flows.definition.strip import strip
-from flows.definition.survey import after_recorded, is_recorded, reads, result_place
+from flows.definition.survey import (
+    after_recorded,
+    has_records,
+    is_recorded,
+    reads,
+    recorded_by_hand,
+    result_place,
+)
 from flows.definition.urls import url_problem
 from flows.definition.validate import validate
 from flows.definition.weave import Weaver
@@ -43,8 +50,9 @@ def instrument(
 ) -> Instrumented:
     """The definition with a record state after each step, on each Catch and at each end.
 
-    Instrumenting again changes nothing, or replaces what was injected when the provider or the
-    options differ. The given definition is not modified. Raises InvalidInput when it is not
+    A step that its author records by hand, in the state right behind it, gets no second record
+    there. Instrumenting again changes nothing, or replaces what was injected when the provider or
+    the options differ. The given definition is not modified. Raises InvalidInput when it is not
     valid, when a step has no ResultPath or a state reads the whole run's state (unless the
     options say what to do then), or when the provider's URL is none.
     """
@@ -86,10 +94,13 @@ def _check_valid(definition: Mapping[str, Any]) -> None:
 def _check_result_paths(definition: Mapping[str, Any], options: Options, provider_url: str) -> None:
     if options.on_missing_result_path is not MissingResultPath.REFUSE:
         return
+    states = definition["States"]
     missing = [
         name
-        for name, state in definition["States"].items()
-        if is_recorded(state, provider_url) and not result_place(state)
+        for name, state in states.items()
+        if is_recorded(state, provider_url)
+        and not result_place(state)
+        and not recorded_by_hand(states, name, provider_url)
     ]
     if missing:
         raise InvalidInput(
@@ -109,7 +120,7 @@ def _check_whole_state(
         for read in reads(definition)
         if read.sees_all(RECEIPTS)
         # The first step cannot see a receipt, unless inputs are kept aside in front of it.
-        and (read.state in after or _may_be_captured(states[read.state], provider_url))
+        and (read.state in after or _may_be_captured(states, read.state, provider_url))
     )
     if found and options.on_whole_state is WholeState.REFUSE:
         raise InvalidInput(
@@ -123,8 +134,8 @@ def _check_whole_state(
     ]
 
 
-def _may_be_captured(state: Mapping[str, Any], provider_url: str) -> bool:
-    return is_recorded(state, provider_url) and "Parameters" in state
+def _may_be_captured(states: Mapping[str, Any], name: str, provider_url: str) -> bool:
+    return has_records(states, name, provider_url) and "Parameters" in states[name]
 
 
 def _listed(names: list[str]) -> str:

@@ -16,7 +16,14 @@ from flows.definition.names import Names, slug_of
 from flows.definition.options import MissingResultPath, Note, Options
 from flows.definition.paths import join
 from flows.definition.record_state import RECEIPTS, State
-from flows.definition.survey import is_recorded, may_not_be_object, reads, result_place, written
+from flows.definition.survey import (
+    is_recorded,
+    may_not_be_object,
+    reads,
+    recorded_by_hand,
+    result_place,
+    written,
+)
 
 __all__ = ["Plan", "Planner"]
 
@@ -57,9 +64,11 @@ class Planner:
         self._states: Mapping[str, State] = definition["States"]
         self._options = options
         self.names = Names(self._states)
-        places = [*(read.segments for read in reads(definition)), *written(definition)]
+        places = list(written(definition))
         own = (place for place in places if place[:1] == (RECEIPTS,) and place[1:])
+        # A place that is only read is where an author expects the receipt.
         self._slugs = Names(str(place[1]) for place in own)
+        places += [read.segments for read in reads(definition)]
         self._members = Names(str(place[0]) for place in places if place)
         self._no_object = may_not_be_object(definition)
         self.notes: list[Note] = []
@@ -80,7 +89,13 @@ class Planner:
         return plan
 
     def _plan_step(self, plan: Plan, state: State) -> None:
-        if result_place(state) or self._options.on_missing_result_path is MissingResultPath.SET:
+        if by_hand := recorded_by_hand(self._states, plan.name, self._provider_url):
+            self._note(
+                plan,
+                f"its author records it in {by_hand!r}, so no record is put behind it; what a "
+                "Catch of it receives is recorded.",
+            )
+        elif result_place(state) or self._options.on_missing_result_path is MissingResultPath.SET:
             plan.after = self.names.unique(f"Braid record {plan.name}")
         else:
             self._note(plan, "has no ResultPath and is not recorded, as was asked for.")
@@ -97,8 +112,12 @@ class Planner:
         self._plan_input(plan, state)
 
     def _plan_input(self, plan: Plan, state: State) -> None:
-        holders = [entry for entry in state.get("Catch", ()) if result_place(entry)]
-        places = [result_place(holder) for holder in (state, *holders) if result_place(holder)]
+        writers = [entry for entry in state.get("Catch", ()) if result_place(entry)]
+        if not (plan.after or plan.uncaught or writers):
+            return
+        if plan.after and result_place(state):
+            writers.insert(0, state)
+        places = [result_place(writer) for writer in writers]
         copier = Copier(tuple(places), Capture(plan.place))
         if "InputPath" in state:
             plan.input = copier.input_path(state["InputPath"])
@@ -118,7 +137,10 @@ class Planner:
         self._note(
             plan,
             f"overwrites what it reads, so {kept} is kept aside until the record is made; "
-            "it counts towards the 200 KB of the run's state for so long.",
+            "it counts towards the 200 KB of the run's state for so long."
+            if plan.after
+            else f"a Catch overwrites what it reads, so {kept} is kept aside for the record of a "
+            "failure; it counts towards the 200 KB of the run's state.",
         )
 
     def _plan_uncaught(self, plan: Plan, state: State) -> None:

@@ -17,7 +17,18 @@ from flows.definition.paths import PathSyntaxError, Segment, join, parse_path
 
 _Found = tuple[str, tuple[Segment, ...]]
 
-__all__ = ["Read", "is_identity", "may_not_be_object", "reads", "result_place", "written"]
+__all__ = [
+    "Read",
+    "after_recorded",
+    "has_records",
+    "is_identity",
+    "is_recorded",
+    "may_not_be_object",
+    "reads",
+    "recorded_by_hand",
+    "result_place",
+    "written",
+]
 
 
 RECORDED_TYPES = frozenset({"Action", "CreateWebInput", "AwaitWebInput"})
@@ -114,14 +125,37 @@ def _passes_all(state: Mapping[str, Any]) -> bool:
 
 def is_recorded(state: Mapping[str, Any], provider_url: str) -> bool:
     """Whether a state is a step to be recorded: not so a record that its author wrote by hand."""
-    url = str(state.get("ActionUrl", ""))
-    return state["Type"] in RECORDED_TYPES and url.rstrip("/") != provider_url.rstrip("/")
+    return state["Type"] in RECORDED_TYPES and not _calls(state, provider_url)
+
+
+def recorded_by_hand(states: Mapping[str, Any], name: str, provider_url: str) -> str:
+    """The state right behind a step in which its author records it; empty if there is none."""
+    following = str(states[name].get("Next", ""))
+    record = states.get(following, {})
+    parameters = record.get("Parameters")
+    step = parameters.get("step") if isinstance(parameters, dict) else None
+    is_record = record.get("Type") == "Action" and _calls(record, provider_url)
+    return following if is_record and isinstance(step, dict) and step.get("name") == name else ""
+
+
+def has_records(states: Mapping[str, Any], name: str, provider_url: str) -> bool:
+    """Whether a state is a step with records on its ways out, or what they need in front of it.
+
+    A step that its author records has them on its Catches only.
+    """
+    state = states[name]
+    by_hand = recorded_by_hand(states, name, provider_url)
+    return is_recorded(state, provider_url) and not (by_hand and not state.get("Catch"))
+
+
+def _calls(state: Mapping[str, Any], provider_url: str) -> bool:
+    return str(state.get("ActionUrl", "")).rstrip("/") == provider_url.rstrip("/")
 
 
 def after_recorded(definition: Mapping[str, Any], provider_url: str) -> set[str]:
     """The states that a run can get to after a recorded step: receipts are in the state there."""
     states = definition["States"]
-    starts = [name for name, state in states.items() if is_recorded(state, provider_url)]
+    starts = [name for name in states if has_records(states, name, provider_url)]
     targets = {edge.target for name in starts for edge in edges_of(name, states[name])}
     reached = (reachable({"StartAt": target, "States": states}) for target in targets)
     return set().union(*reached)

@@ -23,6 +23,8 @@ __all__ = ["Weaver"]
 
 _LONGEST_TEXT = 1000
 """Of a comment this much is recorded; a body with a longer one might be refused whole."""
+_ERROR = {f"{key}.=": f"getattr('{key}', None)" for key in ("Error", "Cause")}
+"""The error where it is the whole of the run's state: not every service takes the path ``$``."""
 
 
 class Weaver:
@@ -141,13 +143,13 @@ class Weaver:
         """
         place = result_place(entry)
         private = any_secret(place)
-        error = {} if private else {"error.$": entry["ResultPath"] if place else "$"}
+        error = {"error.$": entry["ResultPath"]} if place else {"error": dict(_ERROR)}
         return self._make.record(
             Marker(Kind.CAUGHT, plan.name, {}),
             sentence=f"a failure of the step {plan.name!r} that a Catch received.",
             step={**_step(plan.name, state), "status": "FAILED"},
             status="ACTIVE",
-            extra={**(plan.input if place else {}), **error},
+            extra={**(plan.input if place else {}), **({} if private else error)},
             place=plan.place,
             following=self._enter(entry["Next"]),
         )

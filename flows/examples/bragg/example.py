@@ -8,9 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from flows.definition.graph import retarget
 from flows.definition.instrument import instrument
-from flows.definition.marker import Kind, injected
 from flows.examples.bragg import beamline, functions
 from flows.sandbox import Sandbox
 
@@ -38,7 +36,7 @@ def instrumented(provider_url: str, provider_scope: str) -> dict[str, Any]:
     """The flow with all its record states, the author's own included, for that provider."""
     directed = _directed(definition(), provider_url, provider_scope)
     done = instrument(directed, provider_url=provider_url, provider_scope=provider_scope)
-    return _without_second_records(done.definition, provider_url)
+    return done.definition
 
 
 def furnish(sandbox: Sandbox, folder: Path, *, seed: int = 7) -> dict[str, Any]:
@@ -83,28 +81,3 @@ def _directed(flow: Mapping[str, Any], url: str, scope: str) -> dict[str, Any]:
         for name, state in flow["States"].items()
     }
     return {**flow, "States": states}
-
-
-def _without_second_records(flow: Mapping[str, Any], url: str) -> dict[str, Any]:
-    """Leave out the injected record of a step whose author records it, in the state behind."""
-    states: Mapping[str, Any] = flow["States"]
-    second = {
-        name: states[name]["Next"]
-        for name, mark in injected(states).items()
-        if mark.kind is Kind.AFTER
-        and _records(states.get(states[name].get("Next"), {}), mark.state, url)
-    }
-    kept = {
-        name: retarget(state, lambda target: second.get(target, target))
-        for name, state in states.items()
-        if name not in second
-    }
-    return {**flow, "States": kept}
-
-
-def _records(state: Mapping[str, Any], step: str, url: str) -> bool:
-    """Whether a state records that step, by its author's hand."""
-    if state.get("ActionUrl") != url:
-        return False
-    said: Mapping[str, Any] = state.get("Parameters", {}).get("step", {})
-    return said.get("name") == step

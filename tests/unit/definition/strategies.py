@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from flows.definition.graph import reachable
+from tests.unit.definition.builders import URL
 
 FAILING = "https://failing.example.org/"
 """Stands for an action that fails; see test_behaviour."""
@@ -51,6 +52,10 @@ def flows(draw: st.DrawFn, *, loops: bool = True) -> dict[str, Any]:
     for number, name in enumerate(names):
         targets = names if loops else names[number + 1 :]
         states[name] = draw(_state(targets))
+        if states[name]["Type"] == "Action" and not draw(st.integers(0, 2)):
+            states[f"Record {name}"] = draw(_record_by_hand(name, states[name]))
+            states[name] = {k: v for k, v in states[name].items() if k != "End"}
+            states[name]["Next"] = f"Record {name}"
     definition = {"StartAt": names[0], "States": states, "Comment": "random"}
     kept = reachable(definition)
     definition["States"] = {name: state for name, state in states.items() if name in kept}
@@ -105,6 +110,28 @@ def _action(draw: st.DrawFn, targets: list[str]) -> dict[str, Any]:
     if targets and draw(st.booleans()):
         action["Catch"] = draw(st.lists(_catch(targets), min_size=1, max_size=2))
     return action
+
+
+@st.composite
+def _record_by_hand(draw: st.DrawFn, name: str, state: dict[str, Any]) -> dict[str, Any]:
+    """What an author puts behind a step to record it, between it and what follows."""
+    place = draw(st.sampled_from([f"$._braid.State_{name[-1]}", "$._braid.mine", "$.d.e"]))
+    record = {
+        "Type": "Action",
+        "ActionUrl": draw(st.sampled_from([URL, f"{URL}/"])),
+        "Parameters": {
+            "run": {"run_id.$": "$._context.run_id"},
+            "step": {"name": name},
+            "result.$": state["ResultPath"],
+        },
+        "ResultPath": place,
+    }
+    if "Next" not in state:
+        return {**record, "End": True}
+    if draw(st.booleans()):
+        caught = {"ErrorEquals": ["States.ALL"], "ResultPath": place, "Next": state["Next"]}
+        record["Catch"] = [caught]
+    return {**record, "Next": state["Next"]}
 
 
 @st.composite

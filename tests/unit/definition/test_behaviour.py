@@ -87,12 +87,15 @@ def failing(**changes: Any) -> dict[str, Any]:
     return action(ActionUrl=FAILING, **changes)
 
 
-def playable(definition: dict[str, Any], sandbox: Sandbox) -> dict[str, Any]:
-    """The definition with the sandbox's failing action where one was asked for."""
+def playable(definition: dict[str, Any], sandbox: Sandbox, provider: str = URL) -> dict[str, Any]:
+    """The definition with the sandbox's failing action where one was asked for, and the records
+    that its author wrote sent to that provider."""
     made = copy.deepcopy(definition)
     for state in made["States"].values():
         if state.get("ActionUrl") == FAILING:
             state["ActionUrl"] = sandbox.provider_url("failing")
+        elif state.get("ActionUrl", "").startswith(URL):
+            state["ActionUrl"] = state["ActionUrl"].replace(URL, provider)
     return made
 
 
@@ -107,7 +110,7 @@ def playable(definition: dict[str, Any], sandbox: Sandbox) -> dict[str, Any]:
 def test_a_random_flow_behaves_as_before(
     sandbox: Sandbox, provider: str, definition: dict[str, Any]
 ) -> None:
-    original = playable(definition, sandbox)
+    original = playable(definition, sandbox, provider)
     chosen = Options(on_whole_state=WholeState.ACCEPT, record_uncaught=False)
     woven = instrument(original, provider_url=provider, options=chosen).definition
     before = story(run(without_run_ids(original), sandbox), original)

@@ -110,7 +110,7 @@ def test_every_record_goes_on_to_the_same_state_whatever_happens() -> None:
 
 
 def test_places_and_names_that_an_author_uses_are_left_to_them() -> None:
-    mine = {"Type": "Pass", "InputPath": "$._braid.A", "ResultPath": "$.mine", "Next": "Braid end"}
+    mine = {"Type": "Pass", "InputPath": "$.a", "ResultPath": "$._braid.A", "Next": "Braid end"}
     definition = flow(
         A=action(Next="Braid record A"), **{"Braid record A": mine, "Braid end": done()}
     )
@@ -495,8 +495,86 @@ def test_a_record_state_written_by_hand_is_valid_and_left_alone() -> None:
     assert strip(instrument(definition, provider_url=URL).definition) == definition
 
 
-def test_a_record_made_by_hand_is_not_recorded_again() -> None:
-    record = {**record_state_example(following="Z"), "ActionUrl": f"{URL}/"}
-    states = woven(flow(Train=action(ResultPath="$.R", Next="Record"), Record=record, Z=done()))
+def by_hand(step: str, following: str = "Z", **changes: Any) -> Definition:
+    return {**record_state_example(step=step, following=following), "ActionUrl": URL, **changes}
+
+
+@pytest.mark.parametrize("url", [URL, f"{URL}/"])
+def test_a_step_that_its_author_records_is_not_recorded_again(url: str) -> None:
+    record = by_hand("Train", ActionUrl=url)
+    definition = flow(Train=action(ResultPath="$.R", Next="Record"), Record=record, Z=done())
+    states = woven(definition)
     assert states["Record"] == record
+    assert states["Train"] == definition["States"]["Train"]
+    assert list(states) == ["Train", "Record", "Z", "Braid record Z", "Braid end"]
+    said = [note.message for note in instrument(definition, provider_url=URL).notes]
+    assert any("its author records it in 'Record'" in message for message in said)
+    assert strip(instrument(definition, provider_url=URL).definition) == definition
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        by_hand("Another"),
+        by_hand("Train", ActionUrl="https://another.example.org/record"),
+        by_hand("Train", Parameters={"run": {"run_id": "r"}, "step": {"name.$": "$.name"}}),
+        by_hand("Train", Parameters={"run": {"run_id": "r"}, "step.$": "$.step"}),
+        {"Type": "Pass", "Next": "Z"},
+    ],
+)
+def test_only_a_state_that_surely_records_the_step_is_taken_for_its_record(
+    record: Definition,
+) -> None:
+    states = woven(flow(Train=action(ResultPath="$.R", Next="Record"), Record=record, Z=done()))
     assert states["Braid record Train"]["Next"] == "Record"
+
+
+def test_failures_of_a_step_that_its_author_records_are_recorded() -> None:
+    catch = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.input.error", "Next": "Z"}]
+    train = action(
+        Parameters={"a.$": "$.input", "b.$": "$.R"}, ResultPath="$.R", Next="Record", Catch=catch
+    )
+    definition = flow(Train=train, Record=by_hand("Train"), Z=done())
+    states = woven(definition)
+    failure = states["Braid record failure of Train"]
+    # Only what the Catch overwrites has to be kept aside; the step's result is not there then.
+    assert states["Braid capture Train"]["Parameters"] == {"v0.=": "getattr('input', None)"}
+    assert failure["Parameters"]["parameters"] == {"a.$": "$._braid.Train_2.v0", "b.$": "$.R"}
+    assert "Braid record Train" not in states
+    assert strip(instrument(definition, provider_url=URL).definition) == definition
+
+
+def test_a_step_that_its_author_records_needs_no_result_path() -> None:
+    definition = flow(
+        Train=action(ResultPath=None, Next="Record"), Record=by_hand("Train"), Z=done()
+    )
+    for choice in MissingResultPath:
+        assert woven(definition, on_missing_result_path=choice)["Train"].get("ResultPath") is None
+
+
+def test_the_whole_state_may_be_read_behind_a_record_by_hand_alone() -> None:
+    read = action(InputPath="$", Parameters=None, ResultPath="$.All", Next="Record All")
+    definition = flow(All=read, **{"Record All": by_hand("All")}, Z=done())
+    assert "Braid record All" not in woven(definition)
+
+
+def test_an_author_refers_to_the_receipt_of_any_step_by_its_slug() -> None:
+    inputs = [{"id.$": "$._braid.Collect_data"}]
+    record = by_hand("Train", ResultPath="$.mine")
+    record["Parameters"]["inputs"] = inputs
+    collect = action(ResultPath="$.C", Next="Train")
+    train = action(ResultPath="$.R", Next="Record")
+    states = woven(
+        {**flow(Collect=collect), "StartAt": "Collect data"}
+        | {"States": {"Collect data": collect, "Train": train, "Record": record, "Z": done()}}
+    )
+    assert states["Braid record Collect data"]["ResultPath"] == "$._braid.Collect_data"
+
+
+def test_an_error_that_replaced_the_state_is_read_without_naming_the_whole_of_it() -> None:
+    catch = [{"ErrorEquals": ["States.ALL"], "Next": "Z"}]
+    states = woven(flow(A=action(Catch=catch, Next="Z"), Z=done()))
+    assert states["Braid record failure of A"]["Parameters"]["error"] == {
+        "Error.=": "getattr('Error', None)",
+        "Cause.=": "getattr('Cause', None)",
+    }

@@ -18,6 +18,7 @@ from flows.definition import (
     strip,
     validate,
 )
+from flows.definition.marker import Kind, injected
 from tests.unit.definition.builders import URL
 from tests.unit.definition.strategies import flows
 
@@ -81,6 +82,20 @@ def test_an_instrumented_flow_is_valid(definition: dict[str, Any], chosen: Optio
     assert not [p for p in validate(definition) if p.severity is Severity.ERROR]
     woven = instrument(definition, provider_url=URL, options=chosen).definition
     assert not [p for p in validate(woven) if p.severity is Severity.ERROR]
+
+
+@quiet
+@given(flows(), options)
+def test_each_step_is_recorded_once_on_its_way_out(
+    definition: dict[str, Any], chosen: Options
+) -> None:
+    woven = instrument(definition, provider_url=URL, options=chosen).definition["States"]
+    actions = {n: s for n, s in definition["States"].items() if s["Type"] == "Action"}
+    own = {n: s for n, s in actions.items() if s["ActionUrl"].rstrip("/") == URL}
+    marks = [mark.state for mark in injected(woven).values() if mark.kind is Kind.AFTER]
+    recorded = [*(record["Parameters"]["step"]["name"] for record in own.values()), *marks]
+    assert len(set(recorded)) == len(recorded)
+    assert set(recorded) >= set(actions) - set(own)
 
 
 @quiet
