@@ -14,7 +14,13 @@ import sqlalchemy as sa
 from provenance_store.actions import Actions
 from provenance_store.batch import Batch
 from provenance_store.bulk import BulkSink
-from provenance_store.errors import BraidError, ConfigurationError, InvalidInput, NotFound
+from provenance_store.errors import (
+    BraidError,
+    ConfigurationError,
+    Conflict,
+    InvalidInput,
+    NotFound,
+)
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now, parse_id
 from provenance_store.merge import Merged, merge_file
 from provenance_store.reader import Reader
@@ -30,7 +36,7 @@ from provenance_store.sql.session import Session
 from provenance_store.sql.write import mentioned_origins, register_origin, renumbered
 from provenance_store.values import Audience
 from provenance_store.viewer import EVERYTHING, Viewer
-from provenance_store.writer import Writer
+from provenance_store.writer import ROWS_A_COMMIT, Writer
 
 __all__ = ["Store", "open_store", "upgrade_store"]
 
@@ -127,16 +133,26 @@ class StoreSink(Sink):
         StoreUnavailable when the store is locked, full or away.
         """
         answers: list[BraidError | None] = [None] * len(batches)
-        places, ready = [], []
+        ready: list[tuple[int, Batch]] = []
         for place, batch in enumerate(batches):
             try:
-                ready.append(self._own_numbers(batch))
-                places.append(place)
+                ready.append((place, self._own_numbers(batch)))
             except InvalidInput as error:
                 answers[place] = error
-        for place, refused in zip(places, self.writer.write_all(ready), strict=True):
-            answers[place] = refused
+        for group in _groups(ready):
+            try:
+                self.writer.write(Batch.merged(batch for _, batch in group))
+            except (Conflict, InvalidInput):
+                for place, batch in group:
+                    answers[place] = self._refusal(batch)
         return answers
+
+    def _refusal(self, batch: Batch) -> BraidError | None:
+        try:
+            self.writer.write(batch)
+        except (Conflict, InvalidInput) as error:
+            return error
+        return None
 
     def _own_numbers(self, batch: Batch) -> Batch:
         carried = {row.no for row in batch.origin}
@@ -165,6 +181,20 @@ class StoreSink(Sink):
     def _exists(self, record_id: int) -> bool:
         with self.session.read() as connection:
             return self.prepared.see(connection, EVERYTHING, record_id)
+
+
+def _groups(batches: list[tuple[int, Batch]]) -> Iterator[list[tuple[int, Batch]]]:
+    """The same in the same order, in groups of a good number of rows for one commit."""
+    group: list[tuple[int, Batch]] = []
+    rows = 0
+    for place, batch in batches:
+        group.append((place, batch))
+        rows += len(batch)
+        if rows >= ROWS_A_COMMIT:
+            yield group
+            group, rows = [], 0
+    if group:
+        yield group
 
 
 class Store(Recorder):

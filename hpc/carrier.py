@@ -1,0 +1,182 @@
+"""What sinks have in common whose batches travel: numbering of origins, gathering, the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from hpc.settings import BATCH_MILLISECONDS, BATCH_RECORDS
+from provenance_store.batch import Batch, encode_batch
+from provenance_store.errors import InvalidInput, NotFound
+from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id
+from provenance_store.rows import OriginRow
+from provenance_store.sink import Sink, new_origin
+from provenance_store.sql.write import mentioned_origins
+
+__all__ = ["CarrierSink"]
+
+LINKS_A_RECORD = 16
+"""So many links count like one more record when a batch is measured."""
+
+
+class CarrierSink(Sink):
+    """Gathers what is recorded into batches that carry their origins, and hands each over.
+
+    Life cycle of a record: `write` gathers it; `_seal` encodes what was gathered when it is
+    enough or old enough, `_deliver` takes the bytes; `flush` seals and waits for durability;
+    `secure` writes everything that is not durable to the spool, quickly, since the process is
+    about to be ended. All of these run with `_gate` held, so an implementation needs no lock.
+    """
+
+    def __init__(
+        self, origin: OriginRow | None = None, *, known: Mapping[str, int] | None = None
+    ) -> None:
+        super().__init__()
+        self._given = origin
+        self._numbers: dict[str, int] = dict(known or {})
+        self._uuids = {number: uuid for uuid, number in self._numbers.items()}
+        self._waiting: list[Batch] = []
+        self._measure = 0
+        self._due = 0.0
+        self._enough = BATCH_RECORDS.get()
+        self._patience = BATCH_MILLISECONDS.get() / 1000
+        self._gate = threading.Lock()
+        self._ending = False
+        self._travelled = False
+
+    # ---- numbering of origins ------------------------------------------------------------
+
+    def register(self) -> OriginRow:
+        origin = self._given or new_origin(1)
+        self._numbers[origin.uuid] = origin.no
+        self._uuids[origin.no] = origin.uuid
+        return origin
+
+    def resolve(self, reference: str) -> int:
+        parsed = parse_id(reference)
+        if not isinstance(parsed, Urn):
+            raise InvalidInput(f"{reference} holds in one store only; give the whole URN.")
+        own = self.origin
+        if parsed.origin == own.uuid:
+            return make_id(own.no, parsed.sequence)
+        self._travelled = True
+        return make_id(self._number(parsed.origin), parsed.sequence)
+
+    def urn(self, record_id: int) -> str:
+        own, number = self.origin, record_id >> SEQUENCE_BITS
+        uuid = own.uuid if number == own.no else self._uuids.get(number)
+        if uuid is None:
+            raise NotFound(f"No origin is numbered {number} here.")
+        return f"urn:braid:{uuid}:{record_id & MAX_SEQUENCE}"
+
+    def _number(self, uuid: str) -> int:
+        if (known := self._numbers.get(uuid)) is not None:
+            return known
+        with self._lock:
+            if uuid not in self._numbers:
+                number = max(self._uuids) + 1
+                self._uuids[number] = uuid
+                self._numbers[uuid] = number
+            return self._numbers[uuid]
+
+    def _carried(self, batch: Batch) -> list[OriginRow]:
+        """The rows of the origins that a batch mentions; of foreign ones only the UUID."""
+        own = self.origin
+        if not self._travelled:
+            return [own]
+        foreign = mentioned_origins(batch) - {own.no}
+        blank = [OriginRow(no, self._uuids[no], "", "", 0, "", 0) for no in sorted(foreign)]
+        return [own, *blank]
+
+    # ---- gathering -----------------------------------------------------------------------
+
+    def write(self, batch: Batch) -> None:
+        with self._gate:
+            if not self._waiting:
+                self._due = time.monotonic() + self._patience
+            self._waiting.append(batch)
+            self._measure += len(batch.record) + len(batch.link) // LINKS_A_RECORD
+            if self._measure >= self._enough or time.monotonic() > self._due:
+                self._seal()
+            self._progress()
+        if self._ending:
+            self._end()
+
+    def flush(self) -> None:
+        """Return when everything recorded is durable: in the store, or in the spool folder.
+
+        Raises StoreUnavailable when it can be put in neither.
+        """
+        with self._closed_gate():
+            self._seal()
+            self._settle()
+
+    def close(self) -> None:
+        """Flush, and let go of what is open."""
+        try:
+            self.flush()
+        finally:
+            with self._closed_gate():
+                self._leave()
+
+    def secure(self) -> bool:
+        """Put everything that is not durable into the spool; called from a signal handler.
+
+        False when this sink is in the middle of something: it then stops that, and raises the
+        signal again as soon as it may be interrupted.
+        """
+        if not self._gate.acquire(blocking=False):
+            self._ending = True
+            return False
+        try:
+            self._ending = True
+            self._seal()
+            self._spool_all()
+            self._ending = False
+        finally:
+            self._gate.release()
+        return True
+
+    @contextmanager
+    def _closed_gate(self) -> Iterator[None]:
+        with self._gate:
+            yield
+        if self._ending:
+            self._end()
+
+    def _end(self) -> None:
+        self._ending = False
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _seal(self) -> None:
+        if not self._waiting:
+            return
+        waiting, self._waiting, self._measure = self._waiting, [], 0
+        batch = Batch.merged(waiting)
+        batch.origin = self._carried(batch)
+        self._deliver(encode_batch(batch))
+
+    # ---- for implementations; all with the gate held -----------------------------------------
+
+    @abstractmethod
+    def _deliver(self, data: bytes) -> None:
+        """Take the bytes of one batch; never raises because they cannot be delivered."""
+
+    def _progress(self) -> None:
+        """Do a little for what is under way; called for every record."""
+
+    @abstractmethod
+    def _settle(self) -> None:
+        """Return when all that was delivered is durable."""
+
+    @abstractmethod
+    def _spool_all(self) -> None:
+        """Put what is not durable into the spool, at once."""
+
+    def _leave(self) -> None:
+        """Let go of what is open."""

@@ -1,0 +1,101 @@
+"""Scripts under a real `mpiexec`, never for longer than they may take."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+__all__ = ["Ended", "mpi_job", "run_mpi"]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Ended(NamedTuple):
+    """How a job ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@contextmanager
+def mpi_job(
+    script: str,
+    folder: Path,
+    *,
+    ranks: int = 3,
+    arguments: Sequence[object] = (),
+    environ: Mapping[str, str] | None = None,
+    launcher: Sequence[str] = (),
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a Python script on ranks; whatever is left of it is killed at the end."""
+    mpiexec = _mpiexec()
+    file = folder / "job.py"
+    file.write_text(textwrap.dedent(script))
+    python = [sys.executable, "-m", "mpi4py", str(file), *map(str, arguments)]
+    process = subprocess.Popen(
+        [mpiexec, *launcher, "-n", str(ranks), *python],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        _kill_all(process)
+
+
+def run_mpi(script: str, folder: Path, *, seconds: float = 60, **options: object) -> Ended:
+    """Run a Python script on ranks to its end; fails the test when it takes too long."""
+    with mpi_job(script, folder, **options) as process:  # type: ignore[arg-type]
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            _kill_all(process)
+            out, err = process.communicate()
+            pytest.fail(f"the job hangs after {seconds} s:\n{out}\n{err}")
+    return Ended(process.returncode, out, err)
+
+
+def _mpiexec() -> str:
+    pytest.importorskip("mpi4py", exc_type=ImportError)
+    beside = Path(sys.executable).with_name("mpiexec")
+    found = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if found is None:
+        reason = "mpiexec is not installed (pip install mpich)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+def _kill_all(process: subprocess.Popen[str]) -> None:
+    """Kill the launcher, and the ranks, which it puts into sessions and groups of their own."""
+    for child in _descendants(process.pid):
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(30)
+
+
+def _descendants(process: int) -> list[int]:
+    found: list[int] = []
+    for folder in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in map(int, folder.read_text().split()):
+                found += [*_descendants(child), child]
+    return found
