@@ -150,7 +150,7 @@ def clean(value: str, longest: int = MAX_NAME) -> str:
 def tidied(thing: Thing) -> Thing:
     """The thing as a store can hold it, whatever somebody put into a document."""
     uris = tuple(
-        Uri(uri.uri, uri.size, uri.digest)
+        Uri(uri.uri, uri.size, uri.digest, uri.media_type)
         for uri in thing.uris
         if len(uri.uri) <= MAX_URI and clean(uri.uri, MAX_URI) == uri.uri
     )

@@ -1,8 +1,9 @@
-"""Globus Compute: the functions are used, each task's result is made.
+"""Globus Compute: functions and what arguments name are used, results and files are made.
 
 Reads the bodies of version 2 (``endpoint``, ``function``, ``args``/``kwargs``/``payload``, or a
 list of such ``tasks``), of version 3 (``endpoint_id`` and ``tasks`` of ``function_id``) and of
-funcX (``func``). What is in the arguments is not guessed to be a file.
+funcX (``func``). Arguments that are URIs of bytes are inputs; each task's result is an output,
+and so are the files that results describe (see `mentioned`). Nothing beyond that is guessed.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from flows.steps.adapters.base import (
     scalar,
     text,
 )
+from flows.steps.adapters.mentioned import described_files, given_uris, things_at
 from provenance_store.values import TagValue, Uri
 
 __all__ = ["ComputeAdapter"]
 
 FUNCTION = ("function_id", "function", "func", "functions", "function_ids")
 ENDPOINT = ("endpoint_id", "endpoint", "endpoints", "endpoint_ids")
+ARGUMENTS = ("args", "kwargs", "payload")
 MAX_FIELDS = 32
 
 
@@ -51,9 +54,11 @@ class ComputeAdapter:
         if not functions and not results:
             raise NotMine
         found: dict[str, TagValue] = {"endpoint_id": ", ".join(endpoints)} if endpoints else {}
+        given = given_uris(call[name] for call in calls for name in ARGUMENTS if name in call)
+        made = described_files(value for _, value in results)
         return Derived(
-            tuple(_function(function) for function in functions),
-            tuple(_result(action.name, results, place) for place in range(len(results))),
+            (*(_function(function) for function in functions), *things_at(given)),
+            (*(_result(action.name, results, n) for n in range(len(results))), *things_at(made)),
             tags=found,
         )
 

@@ -207,6 +207,90 @@ def test_a_field_called_value_does_not_hide_the_whole_result() -> None:
     assert derived.outputs[0].value == {"value": 1, "more": [2]}
 
 
+KEPT = {
+    "uri": "https://portal.example.org/plot.png?token=secret",
+    "size": 12,
+    "sha256": "ab" * 32,
+    "media_type": "image/png",
+}
+
+
+def test_arguments_that_are_uris_are_inputs_wherever_they_stand() -> None:
+    task = {
+        "function_id": "F",
+        "args": ["globus://C/a.h5", "/not/a/uri", 3, ["S3://bucket/b", "see https://x.org now"]],
+        "kwargs": {"where": {"deep": [{"uri": "doi:10.1/x"}]}, "scheme": "ftp://x/y"},
+    }
+    legacy = {
+        "function": "G",
+        "payload": "file:///data/c",
+        "label": "https://x.org/not-an-argument",
+    }
+    derived = derive(action(COMPUTE, {"endpoint_id": "E", "tasks": [task, legacy, task]}))
+    assert uris(derived.inputs)[2:] == [
+        "globus://c/a.h5",
+        "S3://bucket/b",
+        "doi:10.1/x",
+        "file:///data/c",
+    ]
+    assert [thing.name for thing in derived.inputs[2:]] == ["a.h5", "b", "doi:10.1/x", "c"]
+
+
+def test_secrets_in_the_uris_of_arguments_are_not_kept() -> None:
+    body = {"endpoint": "E", "function": "F", "kwargs": {"from": "https://u:pw@h/x?sig=abc"}}
+    derived = derive(action(COMPUTE, body))
+    assert uris(derived.inputs)[1:] == ["https://u:[redacted]@h/x?sig=[redacted]"]
+
+
+def test_files_that_results_describe_are_outputs_beside_the_results() -> None:
+    results = [{"plots": [KEPT], "table": {"uri": "file:///t.csv", "digest": "sha256:0f"}}, None]
+    derived = derive(action(COMPUTE, {"endpoint": "E", "function": "F"}, {"result": results}))
+    first, second, plot, table = derived.outputs
+    assert [first.value, second.value] == results
+    assert plot.uris == (
+        Uri(
+            "https://portal.example.org/plot.png?token=[redacted]",
+            12,
+            f"sha256:{KEPT['sha256']}",
+            "image/png",
+        ),
+    )
+    assert table.uris == (Uri("file:///t.csv", None, "sha256:0f"),)
+    assert (plot.name, table.name) == ("plot.png", "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("globus://C/a", ["globus://c/a"]),
+        (["doi:10.1/x", "doi:10.1/x"], ["doi:10.1/x"]),
+        ({"mean": 3, "files": {"a": "globus://c/a"}}, ["globus://c/a"]),
+        ("https://example.org/a", []),
+        ("file:///a", []),
+        ("the file globus://c/a", []),
+        ({"uri": "https://example.org/a", "method": "GET"}, []),
+        ({"uri": "https://example.org/a", "size": "large"}, []),
+        ({"uri": "https://example.org/a", "sha256": "abc"}, []),
+        ({"uri": "/a/b", "size": 3}, []),
+        ({"uri": "globus://c/a", "size": "large"}, ["globus://c/a"]),
+        ({"uri": "x:" + "y" * 10_000}, []),
+        ("globus://c/" + "y" * 10_000, []),
+    ],
+)
+def test_nothing_else_in_a_result_is_taken_for_a_file(value: Any, found: list[str]) -> None:
+    derived = derive(action(COMPUTE, {"endpoint": "E", "function": "F"}, {"result": [value]}))
+    assert uris(derived.outputs) == found
+
+
+def test_the_search_for_uris_ends() -> None:
+    deep: Any = "globus://c/deep"
+    for _ in range(100):
+        deep = [deep]
+    wide = [0] * 50_000 + ["globus://c/late"]
+    body = {"endpoint": "E", "function": "F", "args": [deep, ["globus://c/early", *wide]]}
+    assert uris(derive(action(COMPUTE, body)).inputs)[1:] == ["globus://c/early"]
+
+
 # ---- the others --------------------------------------------------------------------------
 
 
@@ -328,6 +412,7 @@ NAMES = st.sampled_from(
         *("destination_endpoint_id", "DATA", "source_path", "destination_path", "recursive"),
         *("tasks", "function", "function_id", "func", "endpoint", "endpoint_id", "payload"),
         *("results", "result", "output", "task_id", "details", "status", "size", "items", "path"),
+        *("args", "kwargs", "uri", "digest", "sha256", "media_type"),
         *("search_index", "subject", "ingest_data", "gmeta", "Doi", "attributes", "doi", "url"),
         *("successful_transfers", "bytes_transferred", "files", "files_transferred", "label"),
     )

@@ -1,0 +1,97 @@
+"""URIs in JSON that somebody else wrote: values that say by their form that they are some.
+
+What merely looks like a file's path is not guessed to be one. Documents are read in their order,
+the first `MAX_VALUES` values of them, `MAX_DEPTH` levels deep.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from flows.steps.adapters.base import Thing, clean, is_told
+from flows.steps.uris import is_uri, name_of_uri, tidy_uri
+from provenance_store.values import MAX_INTEGER, MAX_URI, Uri
+
+__all__ = ["described_files", "given_uris", "things_at"]
+
+MAX_DEPTH = 32
+MAX_VALUES = 10_000
+GIVEN = re.compile(r"(?:(?:globus|https?|file|s3|gs)://|doi:)\S+", re.IGNORECASE)
+"""Arguments that name their bytes."""
+MADE = re.compile(r"(?:globus://|doi:)\S+", re.IGNORECASE)
+"""Results that do so: other addresses in a result need not be of something that was made."""
+FIELDS = frozenset({"uri", "size", "digest", "sha256", "media_type"})
+DIGEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}:[0-9A-Fa-f]{1,200}")
+SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+MAX_MEDIA_TYPE = 256
+
+
+def given_uris(documents: Iterable[Any]) -> Iterator[Uri]:
+    """The texts in arguments that are URIs of bytes, one for each."""
+    for value in _values(documents):
+        if is_told(value) and _fits(value, GIVEN):
+            yield Uri(tidy_uri(value))
+
+
+def described_files(documents: Iterable[Any]) -> Iterator[Uri]:
+    """What results say was made: objects of nothing but ``uri`` and as they like ``size``,
+    ``digest`` or ``sha256``, and ``media_type``; and texts that are globus:// or doi: URIs."""
+    for value in _values(documents, whole=lambda v: _described(v) is not None):
+        if (uri := _described(value)) is not None:
+            yield uri
+        elif is_told(value) and _fits(value, MADE):
+            yield Uri(tidy_uri(value))
+
+
+def things_at(uris: Iterable[Uri]) -> tuple[Thing, ...]:
+    """A record for each URI, the first that was said of it."""
+    first: dict[str, Uri] = {}
+    for uri in uris:
+        first.setdefault(uri.uri, uri)
+    return tuple(Thing(name_of_uri(uri.uri), uris=(uri,)) for uri in first.values())
+
+
+def _fits(text: str, pattern: re.Pattern[str]) -> bool:
+    return len(text) <= MAX_URI and pattern.fullmatch(text) is not None
+
+
+def _described(value: Any) -> Uri | None:
+    """The URI that an object describes, None if it is not of that form."""
+    if not isinstance(value, Mapping) or not value.keys() <= FIELDS:
+        return None
+    uri, size, media = value.get("uri"), value.get("size"), value.get("media_type")
+    if not is_told(uri) or len(uri) > MAX_URI or not is_uri(uri):
+        return None
+    if not (size is None or (type(size) is int and 0 <= size <= MAX_INTEGER)):
+        return None
+    if not (media is None or (is_told(media) and clean(media, MAX_MEDIA_TYPE) == media)):
+        return None
+    digest, plain = value.get("digest"), value.get("sha256")
+    if not (digest is None or (is_told(digest) and DIGEST.fullmatch(digest))):
+        return None
+    if not (plain is None or (is_told(plain) and SHA256.fullmatch(plain))):
+        return None
+    return Uri(tidy_uri(uri), size, digest or (f"sha256:{plain}" if plain else None), media)
+
+
+def _values(
+    documents: Iterable[Any], *, whole: Callable[[Any], bool] = lambda value: False
+) -> Iterator[Any]:
+    """The documents and all that is in them, but nothing inside a value that is a `whole`."""
+    waiting = [(document, 0) for document in reversed(list(documents))]
+    for _ in range(MAX_VALUES):
+        if not waiting:
+            return
+        value, depth = waiting.pop()
+        yield value
+        if depth < MAX_DEPTH and not whole(value):
+            inner = list(_inside(value))[:MAX_VALUES]
+            waiting += [(item, depth + 1) for item in reversed(inner)]
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()
