@@ -121,11 +121,11 @@ class Reader:
     def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
         """The local ids of those URNs and short ids that name something visible."""
         ids = {text: self._sink.locate(text) for text in references}
-        with self._session.read() as connection:
+        with self._session.look() as raw:
             return {
                 text: record_id
                 for text, record_id in ids.items()
-                if record_id is not None and self._prepared.see(connection, self._viewer, record_id)
+                if record_id is not None and self._prepared.see(raw, self._viewer, record_id)
             }
 
     def find_uri(self, uri: str, *, run_id: str | None = None) -> int | None:
@@ -134,10 +134,8 @@ class Reader:
 
     def find_uris(self, uris: Iterable[str], *, run_id: str | None = None) -> dict[str, int]:
         """`find_uri` for several; those that are known."""
-        with self._session.read() as connection:
-            found = {
-                uri: self._prepared.at_uri(connection, self._viewer, uri, run_id) for uri in uris
-            }
+        with self._session.look() as raw:
+            found = {uri: self._prepared.at_uri(raw, self._viewer, uri, run_id) for uri in uris}
         return {uri: record_id for uri, record_id in found.items() if record_id is not None}
 
     def models(
@@ -163,15 +161,15 @@ class Reader:
 
     def heads(self, name: str, *, run_id: str | None = None) -> list[Head]:
         """Versions of models of this name that none revises: of this run first, newest first."""
-        with self._session.read() as connection:
-            rows = self._prepared.heads(connection, self._viewer, name)
+        with self._session.look() as raw:
+            rows = self._prepared.heads(raw, self._viewer, name)
         heads = [Head(*row) for row in rows]
         return sorted(heads, key=lambda head: head.run_id != run_id) if run_id else heads
 
     def version(self, record_id: int) -> Head | None:
         """The visible model version with this id; None if it is another kind of record."""
-        with self._session.read() as connection:
-            row = self._prepared.version(connection, self._viewer, record_id)
+        with self._session.look() as raw:
+            row = self._prepared.version(raw, self._viewer, record_id)
         return None if row is None else Head(*row)
 
     def lineage(

@@ -179,8 +179,8 @@ class StoreSink(Sink):
         return number
 
     def _exists(self, record_id: int) -> bool:
-        with self.session.read() as connection:
-            return self.prepared.see(connection, EVERYTHING, record_id)
+        with self.session.look() as raw:
+            return self.prepared.see(raw, EVERYTHING, record_id)
 
 
 def _groups(batches: list[tuple[int, Batch]]) -> Iterator[list[tuple[int, Batch]]]:
@@ -281,8 +281,8 @@ class Store(Recorder):
 
     def ping(self) -> None:
         """Raise StoreUnavailable when the store cannot be read at the moment."""
-        with self.sink.session.read() as connection:
-            self.sink.prepared.see(connection, EVERYTHING, 0)
+        with self.sink.session.look() as raw:
+            self.sink.prepared.see(raw, EVERYTHING, 0)
 
     def close(self) -> None:
         """Let go of all connections."""

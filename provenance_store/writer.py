@@ -1,6 +1,6 @@
 """One road into the database: group commit.
 
-Threads that write at the same time share a transaction. Whoever holds the lock writes for all
+Threads that write at the same time share a transaction. Whoever comes first writes for all
 that wait, as one batch where all of it is new, else each batch under a savepoint of its own, so
 that one refused batch does not touch the others; everybody returns when the common commit is
 durable.
@@ -11,13 +11,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from provenance_store.batch import Batch
-from provenance_store.errors import BraidError, Conflict, InvalidInput, StoreUnavailable
+from provenance_store.errors import BraidError, StoreUnavailable
 from provenance_store.sql.dialects import begin_write, should_retry, unavailable
 from provenance_store.sql.write import Statements
 
@@ -28,12 +27,17 @@ RETRIES = 6
 
 
 class _Job:
-    __slots__ = ("batch", "done", "error")
+    """A batch that waits to be written. `wake` is held until its thread has something to do."""
+
+    __slots__ = ("batch", "done", "error", "leads", "wake")
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
         self.done = False
+        self.leads = False
         self.error: Exception | None = None
+        self.wake = threading.Lock()
+        self.wake.acquire()
 
 
 class Writer:
@@ -42,8 +46,9 @@ class Writer:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self.statements = Statements(engine.dialect)
-        self._turn = threading.Lock()
+        self._mutex = threading.Lock()
         self._waiting: deque[_Job] = deque()
+        self._busy = False
         self._connection: sa.Connection | None = None
 
     def write(self, batch: Batch) -> None:
@@ -53,32 +58,51 @@ class Writer:
         full or away; nothing of it is then written.
         """
         job = _Job(batch)
-        self._waiting.append(job)
-        with self._turn:
-            if not job.done:
-                self._write_for_all(self._group())
+        with self._mutex:
+            self._waiting.append(job)
+            job.leads = not self._busy
+            self._busy = True
+        if not job.leads:
+            self._wait(job)
+        if not job.done:
+            self._lead()
         if job.error is not None:
             raise job.error
 
-    def write_all(self, batches: Sequence[Batch]) -> list[BraidError | None]:
-        """Return when the batches are durable or refused: None or the refusal for each.
-
-        Raises StoreUnavailable as `write` does; some may be written then.
-        """
-        jobs = [_Job(batch) for batch in batches]
-        self._waiting.extend(jobs)
-        with self._turn:
-            while not all(job.done for job in jobs):
-                self._write_for_all(self._group())
-        for job in jobs:
-            if job.error is not None and not isinstance(job.error, Conflict | InvalidInput):
-                raise job.error
-        return [job.error for job in jobs if job.error is None or isinstance(job.error, BraidError)]
-
     def close(self) -> None:
-        """Let go of the connection."""
-        with self._turn:
-            self._drop_connection()
+        """Let go of the connection, once nothing is being written."""
+        with self._mutex:
+            if not self._busy:
+                self._drop_connection()
+
+    def _wait(self, job: _Job) -> None:
+        try:
+            job.wake.acquire()
+        except BaseException:  # interrupted: somebody else has to lead if this one was to
+            with self._mutex:
+                if job in self._waiting:
+                    self._waiting.remove(job)
+                if job.leads:
+                    self._hand_over()
+            raise
+
+    def _lead(self) -> None:
+        """Write for all that wait, then let the next one lead and wake those that are done."""
+        with self._mutex:
+            group = self._group()
+        try:
+            self._write_for_all(group)
+        finally:
+            with self._mutex:
+                self._hand_over()
+            for job in group:
+                job.wake.release()
+
+    def _hand_over(self) -> None:
+        self._busy = bool(self._waiting)
+        if self._busy:
+            self._waiting[0].leads = True
+            self._waiting[0].wake.release()
 
     def _group(self) -> list[_Job]:
         group: list[_Job] = []

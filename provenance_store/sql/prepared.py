@@ -32,35 +32,33 @@ _Compiled = tuple[str, tuple[str, ...], dict[str, Any]]
 
 
 class Prepared:
-    """Queries as text. Each answers for a viewer; rows are plain tuples."""
+    """Queries as text, run on the driver's own connection (`Session.look`); rows are tuples."""
 
     def __init__(self, dialect: sa.Dialect) -> None:
         self._dialect = by_position(dialect)
         self._cached: dict[tuple[str, bool], _Compiled] = {}
 
-    def see(self, connection: sa.Connection, viewer: Viewer, record_id: int) -> bool:
+    def see(self, raw: Any, viewer: Viewer, record_id: int) -> bool:
         """Whether a record is there and seen."""
-        return bool(self._rows(connection, viewer, _see, id=record_id))
+        return bool(self._rows(raw, viewer, _see, id=record_id))
 
-    def at_uri(
-        self, connection: sa.Connection, viewer: Viewer, uri: str, run_id: str | None
-    ) -> int | None:
+    def at_uri(self, raw: Any, viewer: Viewer, uri: str, run_id: str | None) -> int | None:
         """The newest record at a URI, one of the run before others."""
-        rows = self._rows(connection, viewer, _at_uri, uri=uri, run_id=run_id or "")
+        rows = self._rows(raw, viewer, _at_uri, uri=uri, run_id=run_id or "")
         return rows[0][0] if rows else None
 
-    def heads(self, connection: sa.Connection, viewer: Viewer, name: str) -> Sequence[Any]:
+    def heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
         """(id, line_id, version, name, run_id) of versions that none revises, newest first."""
-        return self._rows(connection, viewer, _heads, name=name)
+        return self._rows(raw, viewer, _heads, name=name)
 
-    def version(self, connection: sa.Connection, viewer: Viewer, record_id: int) -> Any | None:
+    def version(self, raw: Any, viewer: Viewer, record_id: int) -> Any | None:
         """(id, line_id, version, name, run_id) of a model version; None for anything else."""
-        rows = self._rows(connection, viewer, _one_version, id=record_id)
+        rows = self._rows(raw, viewer, _one_version, id=record_id)
         return rows[0] if rows else None
 
     def _rows(
         self,
-        connection: sa.Connection,
+        raw: Any,
         viewer: Viewer,
         build: Callable[[Condition], Query],
         **values: Any,
@@ -70,7 +68,8 @@ class Prepared:
             self._cached[key] = self._compile(build, viewer.everything)
         text, order, constants = self._cached[key]
         given = {**constants, **values, "principals": self._listed(viewer)}
-        return connection.exec_driver_sql(text, tuple(given[name] for name in order)).fetchall()
+        rows: Sequence[Any] = raw.execute(text, tuple(given[name] for name in order)).fetchall()
+        return rows
 
     def _listed(self, viewer: Viewer) -> Any:
         if self._dialect.name == "postgresql":

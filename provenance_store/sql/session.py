@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -31,6 +32,26 @@ class Session:
                 connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
             connection.rollback()
+
+    @contextmanager
+    def look(self) -> Iterator[Any]:
+        """The driver's own connection, for single statements that are compiled already.
+
+        Each statement sees a state of its own.
+        """
+        with self.translated():
+            raw = self.engine.raw_connection()
+            dialect: Any = self.engine.dialect
+            try:
+                yield raw.driver_connection
+            except dialect.loaded_dbapi.Error as error:
+                if dialect.is_disconnect(error, raw.driver_connection, None):
+                    raw.invalidate()
+                raise DBAPIError.instance(
+                    None, None, error, dialect.loaded_dbapi.Error, dialect=dialect
+                ) from None
+            finally:
+                raw.close()
 
     @contextmanager
     def change(self) -> Iterator[sa.Connection]:

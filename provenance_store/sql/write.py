@@ -15,6 +15,7 @@ from provenance_store.kinds import Mark
 from provenance_store.rows import LinkRow, OriginRow
 from provenance_store.sql.dialects import (
     by_position,
+    driver,
     ignoring,
     insert_ignoring,
     savepoint,
@@ -66,7 +67,8 @@ class Statements:
     def insert(self, connection: sa.Connection, name: str, rows: Any) -> None:
         """Insert new rows of a table; rows that are their own name may be there already."""
         if name in _REPEATED:
-            connection.exec_driver_sql(self._ignore[name], rows)
+            with driver(connection) as raw:
+                raw.cursor().executemany(self._ignore[name], rows)
         else:
             write_many(connection, TABLE[name], self._insert[name], rows)
 
