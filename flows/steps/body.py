@@ -56,6 +56,10 @@ MAX_MODELS = 1_000
 MAX_URIS = 1_000
 MAX_PRINCIPALS = 1_000
 MAX_RECEIPT_ITEMS = 1_000
+MAX_NESTING = 8
+"""Datasets inside datasets."""
+MAKING = ("trained", "updated")
+"""How a model takes part in a step that makes a version of it."""
 
 
 # ---- references and definitions ----------------------------------------------------------
@@ -91,12 +95,14 @@ class UriReference(Reference):
 class ReceiptReference(Reference):
     """By the receipt of an earlier step: its outputs, or its model versions.
 
-    `cut` when the receipt did not list them all.
+    `cut` when the receipt did not list them all. Receipts of before Braid told how a model took
+    part have all of them in `made_models`.
     """
 
     step: str
     outputs: tuple[str, ...]
-    models: tuple[str, ...]
+    made_models: tuple[str, ...]
+    used_models: tuple[str, ...] = ()
     cut: bool = False
 
 
@@ -165,9 +171,26 @@ class Definition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
     depends_on: Annotated[
         References | None, Meta(description="The records that it derives from.")
     ] = None
+    members: Annotated[
+        Items | None,
+        Meta(description="Of a dataset: the records in it, references or definitions."),
+    ] = None
+
+    @property
+    def nesting(self) -> int:
+        """How many levels of definitions this is, its members' own included."""
+        inner = (m.definition.nesting for m in self.members or () if isinstance(m, Defined))
+        return 1 + max(inner, default=0)
 
     def __post_init__(self) -> None:
         _needs_uri(self)
+        if self.members and self.kind != "dataset":
+            raise Refused('Only a dataset has members: give "kind": "dataset".', "members")
+        if self.nesting > MAX_NESTING:
+            raise Refused(
+                f"Datasets are nested at most {MAX_NESTING} deep; record the inner ones first.",
+                "members",
+            )
 
 
 class ModelEntry(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -182,6 +205,13 @@ class ModelEntry(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
         Meta(
             description="used (the default); trained: a new line, or the next version of the line "
             "of that name; updated: the next version of one that must exist; deployed: put to work."
+        ),
+    ] = None
+    new: Annotated[
+        bool | None,
+        Meta(
+            description="Of a trained model: true to begin a new line, even if there is one of "
+            "that name, from another run for example."
         ),
     ] = None
     uris: Annotated[Uris | None, Meta(description="Where the weights are: URIs.")] = None
@@ -213,7 +243,7 @@ class ModelEntry(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
     @property
     def makes_version(self) -> bool:
         """Whether the step made a version of the model, and did not only use it."""
-        return self.how in ("trained", "updated")
+        return self.how in MAKING
 
     @property
     def verb(self) -> str:
@@ -224,6 +254,12 @@ class ModelEntry(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
         if self.name is None and self.id is None:
             raise Refused("Say which model this is: give its name or its id.")
         _needs_uri(self)
+        if self.new and (self.how != "trained" or self.id is not None):
+            raise Refused(
+                "Only a model that is trained can be new, under a name: say that it was trained "
+                "and leave out the id of another version.",
+                "new",
+            )
         if not self.makes_version:
             for name in ("hyperparameters", "metrics", "scores", "trained_on", "depends_on"):
                 if getattr(self, name) is not None:
@@ -399,7 +435,7 @@ def _read_item(value: Any) -> Item:
         raise Refused("An entry is a URN, a short id, a URI or an object with a name.")
     if (reference := _read_receipt(value)) is not None:
         return reference
-    if "id" in value and value.keys() <= {"id", "name", "version"}:
+    if "id" in value and value.keys() <= {"id", "name", "version", "how"}:
         return _read_id(value["id"])
     if value.keys() == {"uri"}:
         return _read_uri(value["uri"])
@@ -478,11 +514,18 @@ def _receipt(value: Mapping[str, Any]) -> ReceiptReference:
     if not isinstance(entries, list):
         raise Refused("A receipt lists its models.", "models")
     models = _ids([e.get("id") if isinstance(e, dict) else e for e in entries], "models")
+    is_made = [not isinstance(e, dict) or e.get("how", "trained") in MAKING for e in entries]
     step = _ids([value["step"]], "step")[0]
     counts = value.get("counts")
     totals = counts if isinstance(counts, dict) else {}
     cut = totals.get("outputs", 0) != len(outputs) or totals.get("models", 0) != len(models)
-    return ReceiptReference(step, outputs, models, bool(totals) and cut)
+    return ReceiptReference(
+        step,
+        outputs,
+        tuple(urn for urn, made in zip(models, is_made, strict=True) if made),
+        tuple(urn for urn, made in zip(models, is_made, strict=True) if not made),
+        bool(totals) and cut,
+    )
 
 
 def _ids(values: Any, name: str) -> tuple[str, ...]:

@@ -50,6 +50,15 @@ class Models:
         """The versions that the versions in the making go on from."""
         return [making.parent.id for making in self._making if making.parent is not None]
 
+    def taking_part(self, made: Sequence[Head]) -> list[tuple[Head, str]]:
+        """All models of the step with how they took part, the versions that it made first."""
+        hows = [making.entry.verb for making in self._making]
+        return [
+            *zip(made, hows, strict=True),
+            *((head, "used") for head in self.used),
+            *((head, "deployed") for head in self.deployed),
+        ]
+
     # ---- before the step is recorded -----------------------------------------------------
 
     def read(self, entries: Sequence[ModelEntry]) -> None:
@@ -87,6 +96,8 @@ class Models:
 
     def _parent(self, entry: ModelEntry, path: str) -> Head | None:
         """The version to go on from; None when a line begins."""
+        if entry.new:
+            return None
         if entry.id is not None:
             heads = self._by_id(entry, path)
         else:

@@ -19,12 +19,16 @@ MAX_LISTED_NAME = 128
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What was recorded for one step; ids are local, `urn` names them."""
+    """What was recorded for one step; ids are local, `urn` names them.
+
+    `hows` says of each model how it took part; those that the step made come first.
+    """
 
     step: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     models: tuple[Head, ...]
+    hows: tuple[str, ...]
     urn: Callable[[int], str]
 
     def document(self) -> dict[str, Any]:
@@ -44,8 +48,13 @@ class Receipt:
             "inputs": self._urns(self.inputs[:listed]),
             "outputs": self._urns(self.outputs[:listed]),
             "models": [
-                {"id": self.urn(m.id), "name": m.name[:MAX_LISTED_NAME], "version": m.version}
-                for m in self.models[:listed]
+                {
+                    "id": self.urn(model.id),
+                    "name": model.name[:MAX_LISTED_NAME],
+                    "version": model.version,
+                    "how": how,
+                }
+                for model, how in zip(self.models[:listed], self.hows, strict=False)
             ],
         }
         lists = {"inputs": self.inputs, "outputs": self.outputs, "models": self.models}

@@ -8,8 +8,9 @@ from functools import partial
 from flows.steps import adapters
 from flows.steps.adapters.base import Action, Derived
 from flows.steps.body import Body, Run
-from flows.steps.lookup import Lookup, Made
+from flows.steps.lookup import Head, Lookup, Made
 from flows.steps.models import Models
+from flows.steps.moments import Moment
 from flows.steps.outcome import outcome_of
 from flows.steps.receipt import Receipt
 from flows.steps.things import Things, located
@@ -21,6 +22,8 @@ from provenance_store.values import Audience, TagValue
 
 __all__ = ["audience_of", "record_step"]
 
+ENDS = frozenset({"SUCCEEDED", "FAILED", "ENDED"})
+"""The statuses of a run that is over."""
 UNRECORDED = "unrecorded_inputs"
 """The tag of a step: how many of its references were to steps whose recording had failed."""
 
@@ -38,30 +41,42 @@ def audience_of(body: Body, audience: Audience) -> Audience:
 
 
 def record_step(
-    recorder: Recorder, lookup: Lookup, body: Body, *, ordinal: int | None = None
+    recorder: Recorder,
+    lookup: Lookup,
+    body: Body,
+    *,
+    ordinal: int | None = None,
+    label: str | None = None,
 ) -> Receipt:
     """Record one step of a flow run, in one batch; each call is a visit of its own.
 
     The recorder carries the run, the audience and the environment of the body:
     ``store.recorder(run_id=body.run.run_id, audience=audience_of(body, ...),
-    environment=body.environment)``. `ordinal` is the step's place in the run, where it is known.
+    environment=body.environment)``. `ordinal` is the step's place in the run, where it is known;
+    `label` is the run's, unless the body gives it one: Globus Flows labels actions like their run.
     Raises InvalidInput with the path of what cannot be recorded; nothing is written then.
     """
     with recorder.together():
-        located("run", lambda: _record_run(recorder, body.run))
+        located("run", lambda: _record_run(recorder, body.run, label))
         return _Recording(recorder, lookup, body).record(ordinal)
 
 
-def _record_run(recorder: Recorder, run: Run) -> None:
+def _record_run(recorder: Recorder, run: Run, label: str | None) -> None:
+    """A run that is said to have ended, not when, has ended now."""
+    now = recorder.clock()
+    ended = run.completion_time
+    if ended is None and run.status in ENDS:
+        ended = Moment(now)
     recorder.run(
         run.run_id,
+        at=now,
         flow_id=run.flow_id or None,
         flow_title=run.flow_title or None,
-        label=run.label or None,
+        label=run.label or label or None,
         status=None if run.status is None else str(run.status),
         run_owner=run.run_owner or None,
         start_time=None if run.start_time is None else int(run.start_time),
-        completion_time=None if run.completion_time is None else int(run.completion_time),
+        completion_time=None if ended is None else int(ended),
         audience=recorder.audience,
         tags=run.tags or (),
     )
@@ -89,9 +104,21 @@ class _Recording:
         self.recorder.generated(step, [*outputs, *(head.id for head in made)])
         self._finish(step)
         self._note(step, outputs, [head.id for head in made])
-        heads = (*self.models.used, *self.models.deployed, *made)
+        return self._receipt(step, inputs, outputs, made)
+
+    def _receipt(
+        self, step: StepHandle, inputs: list[int], outputs: list[int], made: list[Head]
+    ) -> Receipt:
         used = dict.fromkeys((*inputs, *self.models.exposed_to))
-        return Receipt(step.id, tuple(used), tuple(outputs), heads, self.recorder.sink.urn)
+        models = self.models.taking_part(made)
+        return Receipt(
+            step.id,
+            tuple(used),
+            tuple(outputs),
+            tuple(head for head, _ in models),
+            tuple(how for _, how in models),
+            self.recorder.sink.urn,
+        )
 
     def _derive(self) -> Derived:
         step = self.body.step
@@ -149,8 +176,11 @@ class _Recording:
         name = self.body.step.name
         if self.body.outputs is not None:
             return [
-                self.things.made(item, f"outputs[{place}]", f"{name} output {place + 1}")
+                record_id
                 for place, item in enumerate(self.body.outputs)
+                for record_id in self.things.made(
+                    item, f"outputs[{place}]", f"{name} output {place + 1}"
+                )
             ]
         return [
             self.things.derived(thing, dict.fromkeys(inputs[i] for i in thing.derived_from))

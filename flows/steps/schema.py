@@ -40,6 +40,7 @@ _REFERENCES: list[dict[str, Any]] = [
             "id": {"description": "A URN or a short id.", "type": "string", "minLength": 1},
             "name": {"description": "Its name; not needed.", "type": "string"},
             "version": {"description": "Its version number; not needed.", "type": "integer"},
+            "how": {"description": "How it took part; not needed.", "type": "string"},
         },
     },
     {

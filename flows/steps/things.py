@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from flows.steps.adapters.base import Thing
@@ -47,13 +47,14 @@ class Things:
     def prepare(self, items: Iterable[Item], things: Iterable[Thing] = ()) -> None:
         """Ask for everything that these mention at once, before they are looked at singly."""
         uris, ids = {uri.uri: None for thing in things for uri in thing.uris}, dict[str, None]()
-        for item in items:
+        for item in _with_members(items):
             if isinstance(item, UriReference):
                 uris[item.uri] = None
             elif isinstance(item, IdReference):
                 ids[item.id] = None
             elif isinstance(item, ReceiptReference):
-                ids.update(dict.fromkeys((item.step, *item.outputs, *item.models)))
+                versions = (*item.made_models, *item.used_models)
+                ids.update(dict.fromkeys((item.step, *item.outputs, *versions)))
             elif isinstance(item, Defined):
                 uris.update((uri.uri, None) for uri in uris_of(item.definition))
         if uris:
@@ -78,8 +79,12 @@ class Things:
             raise within(error, path) from None
 
     def referred(self, reference: Reference, path: str, *, models: bool = False) -> list[int]:
-        """What a reference means. Of a receipt: the outputs, or the model versions when there
-        are none or `models` are asked for."""
+        """What a reference means.
+
+        Of a receipt: the outputs, or the model versions that the step made when there are none;
+        when `models` are asked for, the versions that it made, or those that it used when it made
+        none (as far as the receipt lists them).
+        """
         if isinstance(reference, IdReference):
             return [self.resolve(reference.id, path)]
         if isinstance(reference, UriReference):
@@ -96,9 +101,11 @@ class Things:
             outputs, versions = list(made.outputs), list(made.models)
         else:
             outputs = [self.resolve(urn, path) for urn in receipt.outputs]
-            versions = [self.resolve(urn, path) for urn in receipt.models]
-        found = versions if models else outputs or versions
-        if not found and not models:
+            versions = [self.resolve(urn, path) for urn in receipt.made_models]
+        if models:
+            listed = (*receipt.made_models, *receipt.used_models)
+            return versions or [self.resolve(urn, path) for urn in listed]
+        if not (found := outputs or versions):
             self.steps.append(step_id)
         return found
 
@@ -140,13 +147,15 @@ class Things:
         return list(dict.fromkeys(record_id for ids in found for record_id in ids))
 
     def _defined_input(self, definition: Definition, path: str) -> int:
-        """An input described by the step that uses it.
+        """An input described by the step that uses it, and its members likewise.
 
         What is known at its URI is what it derives from, so that the lineage goes on.
         """
         uris = uris_of(definition)
         known = (self.known(uri.uri) for uri in uris)
-        return self.define(definition, path, derived_from=[k for k in known if k is not None])
+        sources = [record_id for record_id in known if record_id is not None]
+        members = self.used(definition.members or (), f"{path}.members")
+        return self.define(definition, path, derived_from=sources, members=members)
 
     def derived_input(self, thing: Thing) -> int:
         """An input that an adapter found: the record at its URI, made if there is none."""
@@ -157,19 +166,40 @@ class Things:
 
     # ---- what is made --------------------------------------------------------------------
 
-    def made(self, item: Item, path: str, name: str) -> int:
+    def made(self, item: Item, path: str, name: str) -> list[int]:
         """An output: always a new record. A reference becomes one that derives from what it
-        names; `name` is for those without any."""
+        names; `name` is for those without any. Behind a dataset stand its members that are
+        defined with it: they are outputs too."""
         if isinstance(item, Defined):
-            return self.define(item.definition, path)
+            return self._defined_output(item.definition, path)
         if isinstance(item, UriReference):
             made = self._make(path, self.recorder.data, name_of_uri(item.uri), uris=[item.uri])
             self._by_uri[item.uri] = made
-            return made
+            return [made]
         sources = self.referred(item, path) if isinstance(item, Reference) else []
-        return self._make(path, self.recorder.data, name, depends_on=sources)
+        return [self._make(path, self.recorder.data, name, depends_on=sources)]
 
-    def define(self, definition: Definition, path: str, *, derived_from: Iterable[int] = ()) -> int:
+    def _defined_output(self, definition: Definition, path: str) -> list[int]:
+        members: list[int] = []
+        inner: list[int] = []
+        for place, member in enumerate(definition.members or ()):
+            where = f"{path}.members[{place}]"
+            if isinstance(member, Defined):
+                made = self._defined_output(member.definition, where)
+                inner += made
+                members.append(made[0])
+            elif isinstance(member, Reference):
+                members += self.referred(member, where)
+        return [self.define(definition, path, members=dict.fromkeys(members)), *inner]
+
+    def define(
+        self,
+        definition: Definition,
+        path: str,
+        *,
+        derived_from: Iterable[int] = (),
+        members: Iterable[int] = (),
+    ) -> int:
         """A new record as defined."""
         uris = uris_of(definition)
         depends = self.references(definition.depends_on, f"{path}.depends_on")
@@ -181,6 +211,7 @@ class Things:
             depends_on=[*derived_from, *depends],
             uris=uris,
             tags=definition.tags,
+            **({"members": members} if definition.kind == "dataset" else {}),
         )
         self._by_uri.update((uri.uri, made) for uri in uris)
         return made
@@ -201,6 +232,14 @@ class Things:
 
     def _make(self, path: str, make: Callable[..., Record], name: str, **how: Any) -> int:
         return located(path, lambda: make(name, **how)).id
+
+
+def _with_members(items: Iterable[Item]) -> Iterator[Item]:
+    """Items, and those that are defined inside them."""
+    for item in items:
+        yield item
+        if isinstance(item, Defined) and item.definition.members:
+            yield from _with_members(item.definition.members)
 
 
 def located(path: str, act: Callable[[], T]) -> T:

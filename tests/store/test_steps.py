@@ -87,6 +87,23 @@ def test_a_cut_receipt_means_all_its_outputs(store: Store) -> None:
     assert sorted(after.inputs) == sorted(before.outputs)
 
 
+def test_a_dataset_goes_back_to_what_its_members_came_from(store: Store) -> None:
+    datum = record(store, "Measure", inputs=["file:///sample"], outputs=[{"name": "datum"}])
+    fit = record(store, "Fit", inputs=[status(datum)], outputs=[{"name": "fit"}])
+    pair = {"name": "pair", "kind": "dataset", "members": [status(datum), status(fit)]}
+    model = {"name": "m", "how": "trained", "trained_on": [pair]}
+    trained = record(store, "Train", models=[model])
+    up = store.reader().lineage(trained.document()["models"][0]["id"], direction="up")
+    assert names(up) == {"m", "Train", "pair", "datum", "fit", "Measure", "Fit", "sample"}
+
+
+def test_a_run_ends_when_its_last_step_is_recorded(store: Store) -> None:
+    record(store, "First", run={"run_id": "r1", "status": "ACTIVE"})
+    assert store.reader().run("r1")["completion_time"] is None
+    record(store, "Last", run={"run_id": "r1", "status": "SUCCEEDED"})
+    assert store.reader().run("r1")["completion_time"] is not None
+
+
 def test_a_model_line_grows_over_runs_and_by_id(store: Store) -> None:
     first = record(store, "Train", models=[{"name": "m", "how": "trained"}])
     second = record(store, "Train", run_id="r2", models=[{"name": "m", "how": "trained"}])

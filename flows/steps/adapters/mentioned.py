@@ -18,10 +18,11 @@ __all__ = ["described_files", "given_uris", "things_at"]
 
 MAX_DEPTH = 32
 MAX_VALUES = 10_000
-GIVEN = re.compile(r"(?:(?:globus|https?|file|s3|gs)://|doi:)\S+", re.IGNORECASE)
-"""Arguments that name their bytes."""
-MADE = re.compile(r"(?:globus://|doi:)\S+", re.IGNORECASE)
-"""Results that do so: other addresses in a result need not be of something that was made."""
+MADE = re.compile(r"globus://[^/\s]+/\S+|doi:\S+", re.IGNORECASE)
+"""Results that name their bytes, not a whole collection; any other address in a result need not
+be of something that was made."""
+GIVEN = re.compile(rf"{MADE.pattern}|(?:https?|file|s3|gs)://\S+", re.IGNORECASE)
+"""Arguments that do so."""
 FIELDS = frozenset({"uri", "size", "digest", "sha256", "media_type"})
 DIGEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}:[0-9A-Fa-f]{1,200}")
 SHA256 = re.compile(r"[0-9A-Fa-f]{64}")

@@ -235,8 +235,8 @@ def assert_the_lineage_is_complete(outcome: Outcome) -> None:
         assert links >= {
             (f"bragg-peaks v{number}", "revision_of", f"bragg-peaks v{number - 1}"),
             (f"bragg-peaks v{number}", "trained_on", pair),
-            (pair, "derived_from", f"scan-{number}.npy"),
-            (pair, "derived_from", f"fitted peaks of scan-{number}"),
+            (pair, "has_member", f"scan-{number}.npy"),
+            (pair, "has_member", f"fitted peaks of scan-{number}"),
             (f"fitted peaks of scan-{number}", "generated_by", "Analyse"),
             ("Analyse", "used", f"scan-{number}.npy"),
             ("Analyse", "used", "instrument configuration"),

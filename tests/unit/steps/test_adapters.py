@@ -268,6 +268,7 @@ def test_files_that_results_describe_are_outputs_beside_the_results() -> None:
         ("https://example.org/a", []),
         ("file:///a", []),
         ("the file globus://c/a", []),
+        ({"search": {"subject": "globus://portal"}}, []),
         ({"uri": "https://example.org/a", "method": "GET"}, []),
         ({"uri": "https://example.org/a", "size": "large"}, []),
         ({"uri": "https://example.org/a", "sha256": "abc"}, []),

@@ -62,7 +62,7 @@ FULL = {
         URN + "1",
         "3.17",
         "globus://abc/x",
-        {"id": URN + "2", "name": "m", "version": 2},
+        {"id": URN + "2", "name": "m", "version": 2, "how": "trained"},
         {"uri": "file:///x"},
         {"action_id": "a", "status": "SUCCEEDED", "details": RECEIPT},
         RECEIPT,
@@ -78,7 +78,8 @@ FULL = {
             "hyperparameters": {"lr": 0.1},
             "metrics": [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": None}],
             "scores": {"accuracy": 0.9},
-            "trained_on": ["3.17", {"name": "set", "kind": "dataset"}],
+            "trained_on": ["3.17", {"name": "set", "kind": "dataset", "members": ["3.18"]}],
+            "new": True,
             "depends_on": [URN + "9"],
             "tags": {"a": 1},
         },
@@ -141,6 +142,12 @@ def test_null_says_nothing() -> None:
 )
 def test_times_are_microseconds_utc(text: str, micros: int) -> None:
     assert read_body(body(step={"name": "S", "start_time": text})).step.start_time == micros
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Datasets in datasets."""
+    inner = {"members": [nested(levels - 1)]} if levels > 1 else {}
+    return {"name": "d", "kind": "dataset", **inner}
 
 
 BAD: list[tuple[Any, str, str]] = [
@@ -222,6 +229,20 @@ BAD: list[tuple[Any, str, str]] = [
         "models[0].scores.f1",
         "This is a number",
     ),
+    (body(models=[{"name": "m", "new": True}]), "models[0].new", "trained can be new"),
+    (body(models=[{"name": "m", "how": "updated", "new": True}]), "models[0].new", "be new"),
+    (
+        body(models=[{"name": "m", "id": "3.17", "how": "trained", "new": True}]),
+        "models[0].new",
+        "leave out the id",
+    ),
+    (body(inputs=[{"name": "x", "members": ["3.17"]}]), "inputs[0].members", "Only a dataset"),
+    (
+        body(outputs=[{"name": "x", "kind": "dataset", "members": ["3.17", {"size": 3}]}]),
+        "outputs[0].members[1]",
+        "a name to define",
+    ),
+    (body(outputs=[nested(9)]), "outputs[0].members", "at most 8 deep"),
     (body(models=[{"id": {"name": "x"}}]), "models[0].id", "recorded already"),
     (body(tags=[]), "tags", "an object of names and values"),
     (body(tags={"a": None}), "tags.a", "text, a number, true or false"),

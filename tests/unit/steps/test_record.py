@@ -107,6 +107,25 @@ def test_a_step_is_written_with_its_run_in_one_batch(room: Room) -> None:
     assert [record.kind for record in batch.record] == [Kind.STEP]
 
 
+@pytest.mark.parametrize("ended", ["SUCCEEDED", "FAILED", "ENDED"])
+def test_a_run_that_is_said_to_have_ended_has_ended_when_that_was_recorded(
+    room: Room, ended: str
+) -> None:
+    room.record(run={"status": "ACTIVE"})
+    assert room.last.run_event[0].completion_time is None
+    room.record(run={"status": ended})
+    assert room.last.run_event[0].completion_time == room.last.run_event[0].at
+    room.record(run={"status": ended, "completion_time": "1970-01-01T00:00:01Z"})
+    assert room.last.run_event[0].completion_time == 1_000_000
+
+
+def test_a_run_may_be_labelled_by_whoever_records_it(room: Room) -> None:
+    for said, expected in (({}, "theirs"), ({"label": "own"}, "own")):
+        body = read_body({"run": {"run_id": "r", **said}, "step": {"name": "S"}})
+        record_step(room.recorder, room.lookup, body, label="theirs")
+        assert room.last.run_event[0].label == expected
+
+
 def test_what_is_written_can_travel(room: Room) -> None:
     times = {"start_time": "2026-01-01T00:00:00Z", "completion_time": "2026-01-01T00:00:01Z"}
     room.record(
@@ -275,6 +294,34 @@ def test_a_definition_depends_on_what_it_names(room: Room) -> None:
     assert room.links(Role.DERIVED_FROM) == {(receipt.outputs[0], source)}
 
 
+def test_a_dataset_that_is_used_has_members(room: Room) -> None:
+    before = room.record(outputs=["file:///datum", {"name": "analysis"}])
+    members = [status(before), {"name": "label", "uri": "file:///datum"}, "file:///new"]
+    receipt = room.record(inputs=[{"name": "pair", "kind": "dataset", "members": members}])
+    (pair,) = receipt.inputs
+    label, new, made = (row.id for row in room.last.record[:3])
+    assert made == pair
+    assert room.links(Role.HAS_MEMBER) == {(pair, i) for i in (*before.outputs, label, new)}
+    assert room.links(Role.DERIVED_FROM) == {(label, before.outputs[0])}
+    assert room.links(Role.USED) == {(receipt.step, pair)}
+
+
+def test_members_defined_in_an_output_are_outputs_too(room: Room) -> None:
+    known = room.record(outputs=["file:///a"]).outputs[0]
+    inner = {"name": "tiles", "kind": "dataset", "members": [{"name": "t", "uri": "file:///a"}]}
+    outer = {"name": "all", "kind": "dataset", "members": [inner, room.urn(known)]}
+    receipt = room.record(outputs=[outer, {"name": "log"}])
+    everything, tiles, tile, log = receipt.outputs
+    assert room.links(Role.HAS_MEMBER) == {(everything, tiles), (everything, known), (tiles, tile)}
+    assert room.links(Role.GENERATED_BY) == {(i, receipt.step) for i in receipt.outputs}
+    assert room.links(Role.DERIVED_FROM) == set()
+    kinds = {row.id: row.kind for row in room.last.record}
+    assert [kinds[i] for i in (everything, tiles, tile, log)] == [
+        *(Kind.DATASET, Kind.DATASET),
+        *(Kind.DATA, Kind.DATA),
+    ]
+
+
 def test_an_output_that_refers_derives_from_what_it_refers_to(room: Room) -> None:
     (source,) = room.record(outputs=["file:///a"]).outputs
     receipt = room.record("Fit", outputs=[room.urn(source)])
@@ -349,6 +396,40 @@ def test_a_receipt_as_model_means_its_model_versions(room: Room) -> None:
     before = room.record(outputs=[{"name": "a"}], models=[{"name": "m", "how": "trained"}])
     after = room.record(models=[{"id": status(before)}, {"id": before.document()["models"][0]}])
     assert [head.id for head in after.models] == [before.models[0].id] * 2
+
+
+def test_a_receipt_as_model_means_what_the_step_made_rather_than_what_it_used(room: Room) -> None:
+    base = room.record(models=[{"name": "base", "how": "trained"}])
+    tuned = room.record(models=[{"id": status(base)}, {"name": "tuned", "how": "trained"}])
+    assert [head.name for head in tuned.models] == ["tuned", "base"]
+    assert room.record(models=[{"id": status(tuned)}]).models == tuned.models[:1]
+    applied = room.record(models=[{"id": status(base)}])
+    assert room.record(models=[{"id": status(applied)}]).models == base.models
+
+
+def test_a_receipt_as_input_does_not_mean_the_models_that_the_step_used(room: Room) -> None:
+    before = room.record(models=[{"name": "m"}])
+    after = room.record(inputs=[status(before)])
+    assert after.inputs == ()
+    assert room.links(Role.INFORMED_BY) == {(after.step, before.step)}
+
+
+def test_a_cut_receipt_as_model_means_what_was_made_or_what_it_lists(room: Room) -> None:
+    many = [{"name": f"used {n}"} for n in range(60)]
+    made = room.record(models=[*many, {"name": "m", "how": "trained"}])
+    assert made.document()["counts"]["models"] == 61
+    assert room.record(models=[{"id": status(made)}]).models == made.models[:1]
+    used = room.record(models=many)
+    listed = len(used.document()["models"])
+    assert room.record(models=[{"id": status(used)}]).models == used.models[:listed]
+
+
+def test_a_receipt_that_does_not_tell_how_means_all_its_models(room: Room) -> None:
+    before = room.record(models=[{"name": "a"}, {"name": "b", "how": "trained"}])
+    old = before.document()
+    for model in old["models"]:
+        del model["how"]
+    assert room.record(models=[{"id": old}]).models == before.models
 
 
 def test_a_receipt_of_nothing_made_still_connects_the_steps(room: Room) -> None:
@@ -449,6 +530,17 @@ def test_an_ambiguous_name_is_refused_with_the_choices(room: Room) -> None:
     assert mine.line_id == begun.id
 
 
+def test_training_may_begin_a_new_line_under_a_known_name(room: Room) -> None:
+    fresh = {"name": "m", "how": "trained", "new": True}
+    (first,) = room.record(models=[fresh]).models
+    (second,) = room.record(run_id="r2", models=[fresh]).models
+    assert (second.version, second.line_id) == (0, second.id)
+    (after,) = room.record(run_id="r2", models=[fresh | {"new": False}]).models
+    assert (after.version, after.line_id) == (1, second.id)
+    (again,) = room.record(models=[{"name": "m", "how": "trained"}]).models
+    assert again.line_id == first.id
+
+
 def test_a_model_is_fine_tuned_from_another(room: Room) -> None:
     base = room.record(models=[{"name": "base", "how": "trained"}])
     (head,) = base.models
@@ -521,8 +613,20 @@ def test_a_receipt_lists_everything_when_it_is_small(room: Room) -> None:
         "step": room.urn(receipt.step),
         "inputs": [room.urn(receipt.inputs[0])],
         "outputs": [room.urn(receipt.outputs[0])],
-        "models": [{"id": room.urn(receipt.models[0].id), "name": "m", "version": 0}],
+        "models": [
+            {"id": room.urn(receipt.models[0].id), "name": "m", "version": 0, "how": "used"}
+        ],
     }
+
+
+def test_a_receipt_tells_how_models_took_part_those_made_first(room: Room) -> None:
+    models = [{"name": "a"}, {"name": "b", "how": "deployed"}, {"name": "c", "how": "trained"}]
+    listed = room.record(models=models).document()["models"]
+    assert [(m["name"], m["how"]) for m in listed] == [
+        ("c", "trained"),
+        ("a", "used"),
+        ("b", "deployed"),
+    ]
 
 
 def test_a_receipt_of_very_much_is_cut_and_counts(room: Room) -> None:
