@@ -1,13 +1,14 @@
 """Options that many commands share, as decorators.
 
 Each takes its options off the command line and passes the command one object instead:
-`displays` a `braid.output.Display`, `reads` and `writes` a `braid.source.Source`.
+`displays` a `braid.output.Display`; `reads`, `writes` and `records` a `braid.source.Source`.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import click
@@ -15,7 +16,7 @@ import click
 from braid.output import Display
 from braid.source import Source
 
-__all__ = ["Time", "displays", "pages", "reads", "writes"]
+__all__ = ["Time", "displays", "pages", "reads", "records", "writes"]
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -24,6 +25,11 @@ STORE_HELP = (
     "[default: BRAID_STORE_URL, else sqlite:///braid.db here]"
 )
 SERVER_HELP = "Ask the query API of this server instead of a store. [default: BRAID_SERVER]"
+
+SPOOL_HELP = (
+    "Write into files of this folder instead of a store; `braid spool load` brings them in. "
+    "Ids of earlier records are then whole URNs."
+)
 
 
 class Time(click.ParamType[int]):
@@ -87,6 +93,20 @@ def writes(command: Command) -> Command:
     @functools.wraps(command)
     def wrapper(*args: Any, store: str | None, **kwargs: Any) -> None:
         command(*args, source=Source(store=store), **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def records(command: Command) -> Command:
+    """Add ``--store`` and ``--spool``, one or the other; the command gets ``source``."""
+
+    @store_option
+    @click.option("--spool", type=click.Path(file_okay=False, path_type=Path), help=SPOOL_HELP)
+    @functools.wraps(command)
+    def wrapper(*args: Any, store: str | None, spool: Path | None, **kwargs: Any) -> None:
+        if store and spool:
+            raise click.UsageError("--store and --spool exclude each other; give one of them.")
+        command(*args, source=Source(store=store, spool=spool), **kwargs)
 
     return wrapper  # type: ignore[return-value]
 

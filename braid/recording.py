@@ -5,19 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from braid.output import Display, Document
+from braid.source import Source
 
 if TYPE_CHECKING:
+    from provenance_store.handles import Record
     from provenance_store.recorder import Recorder
     from provenance_store.store import Store
 
-__all__ = ["JsonText", "Pair", "all_uris", "begin_run", "describes", "file_uri", "show_record"]
+__all__ = ["JsonText", "Pair", "Place", "all_uris", "describes", "file_uri", "recording"]
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -90,11 +94,51 @@ def describes(command: Command) -> Command:
     return command
 
 
-def begin_run(store: Store, recorder: Recorder) -> None:
-    """Make the recorder's run known, as beginning now, when nothing was recorded of it before."""
-    run_id = recorder.run_id
-    if run_id and not store.reader().records(run_id=run_id, limit=1)["records"]:
-        recorder.run(run_id, start_time=recorder.clock())
+@dataclass(frozen=True)
+class Place:
+    """Where a command records to: a store, or files when ``store`` is None."""
+
+    recorder: Recorder
+    store: Store | None
+
+    def begin_run(self) -> None:
+        """Make the recorder's run known; in a store as beginning now, if it is new there."""
+        recorder, run_id = self.recorder, self.recorder.run_id
+        if not run_id:
+            return
+        if self.store is None:
+            recorder.run(run_id)
+        elif not self.store.reader().records(run_id=run_id, limit=1)["records"]:
+            recorder.run(run_id, start_time=recorder.clock())
+
+    def show(self, display: Display, made: Record) -> None:
+        """Show a record that was just made, once it is durable.
+
+        Its document, of which files know the beginning only; in text its permanent name.
+        """
+        self.recorder.flush()
+        document: Document = {"id": made.urn, "kind": made.kind.label, "name": made.name}
+        if display.format != "json":
+            click.echo(made.urn)
+        elif self.store is None:
+            display.json(document)
+        else:
+            display.json(self.store.reader().record(made.urn))
+
+
+@contextmanager
+def recording(
+    source: Source, *, run_id: str | None = None, environment: Mapping[str, Any] | str | None = None
+) -> Iterator[Place]:
+    """Open what the options name, to record one thing into it."""
+    if source.spool is not None:
+        import hpc
+
+        with hpc.spool(source.spool, run_id=run_id, environment=environment) as recorder:
+            yield Place(recorder, None)
+        return
+    with source.open(create=True) as store:
+        yield Place(store.recorder(run_id=run_id, environment=environment), store)
 
 
 def file_uri(path: Path) -> dict[str, Any]:
@@ -111,14 +155,6 @@ def file_uri(path: Path) -> dict[str, Any]:
 def all_uris(uris: Sequence[str], files: Sequence[Path]) -> list[str | Mapping[str, Any]]:
     """URIs as given, then those of the files."""
     return [*uris, *map(file_uri, files)]
-
-
-def show_record(display: Display, document: Document) -> None:
-    """Show a record that was just made: its document, or in text only its permanent name."""
-    if display.format == "json":
-        display.json(document)
-    else:
-        click.echo(document["id"])
 
 
 def _refuse(constant: str) -> None:

@@ -19,7 +19,7 @@ from provenance_store.settings import Setting
 
 __all__ = ["cli_page", "settings_page", "write"]
 
-PACKAGES = ("provenance_store", "flows", "action_provider", "braid")
+PACKAGES = ("provenance_store", "flows", "hpc", "action_provider", "braid")
 """Packages whose ``settings`` module declares what they read from the environment."""
 
 CLI_HEAD = """\

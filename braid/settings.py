@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from provenance_store.settings import Setting, optional_text
 
-__all__ = ["SETTINGS"]
+__all__ = ["JOB_VARIABLES", "SETTINGS"]
 
 SERVER: Setting[str | None] = Setting(
     "BRAID_SERVER",
@@ -39,11 +39,40 @@ DEBUG: Setting[str | None] = Setting(
     optional_text,
 )
 
+JOB_VARIABLES: tuple[Setting[str | None], ...] = tuple(
+    Setting(
+        name, None, "Kept with the steps of `braid exec`; set by the batch system.", optional_text
+    )
+    for name in (
+        "SLURM_JOB_ID",
+        "SLURM_JOB_NAME",
+        "SLURM_CLUSTER_NAME",
+        "SLURM_ARRAY_JOB_ID",
+        "SLURM_ARRAY_TASK_ID",
+        "SLURM_STEP_ID",
+        "SLURM_NNODES",
+        "SLURM_NTASKS",
+        "SLURM_NODEID",
+        "SLURM_PROCID",
+        "PBS_JOBID",
+        "PBS_JOBNAME",
+        "LSB_JOBID",
+        "LSB_JOBNAME",
+        "FLUX_JOB_ID",
+        "COBALT_JOBID",
+        "OMPI_COMM_WORLD_RANK",
+        "PMI_RANK",
+        "OMP_NUM_THREADS",
+    )
+)
+"""What a batch system says of a job, and none of which is secret."""
+
 SETTINGS: tuple[Setting[str | None], ...] = (
     SERVER,
     SERVER_SCOPE,
     LOGIN_CLIENT_ID,
     LOGIN_CLIENT_SECRET,
     DEBUG,
+    *JOB_VARIABLES,
 )
 """What `braid` reads from the environment."""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ PASSWORD = re.compile(r"(//[^:/@]*):[^@]*@")
 
 @dataclass(frozen=True)
 class Source:
-    """What ``--store`` and ``--server`` say; None where the option was not given."""
+    """What ``--store``, ``--server`` and ``--spool`` say; None where it was not given."""
 
     store: str | None = None
     server: str | None = None
+    spool: Path | None = None
 
     @contextmanager
     def read(self) -> Iterator[Reader | QueryClient]:

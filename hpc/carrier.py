@@ -33,6 +33,9 @@ class CarrierSink(Sink):
     about to be ended. All of these run with `_gate` held, so an implementation needs no lock.
     """
 
+    largest = 32 << 20
+    """Bytes from which on a batch is divided, if it was not recorded `together`."""
+
     def __init__(
         self, origin: OriginRow | None = None, *, known: Mapping[str, int] | None = None
     ) -> None:
@@ -157,9 +160,18 @@ class CarrierSink(Sink):
         if not self._waiting:
             return
         waiting, self._waiting, self._measure = self._waiting, [], 0
+        for data in self._encoded(waiting):
+            self._deliver(data)
+
+    def _encoded(self, waiting: list[Batch]) -> list[bytes]:
+        """One batch of what waits, or several where one would be too large."""
         batch = Batch.merged(waiting)
         batch.origin = self._carried(batch)
-        self._deliver(encode_batch(batch))
+        data = encode_batch(batch)
+        if len(data) <= self.largest or len(waiting) == 1:
+            return [data]
+        half = len(waiting) // 2
+        return [*self._encoded(waiting[:half]), *self._encoded(waiting[half:])]
 
     # ---- for implementations; all with the gate held -----------------------------------------
 

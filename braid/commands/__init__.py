@@ -18,6 +18,8 @@ COMMANDS = {
     "runs": "List flow runs, newest first.",
     "run": "Show one flow run.",
     "record": "Record a fact, data, a model version or a step.",
+    "exec": "Run a command and record it as a step.",
+    "spool": "Bring in what jobs recorded into files.",
     "records": "List records, newest first.",
     "models": "List models and their versions.",
     "lineage": "Show what a record came from, or what came of it.",

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from braid.options import displays, writes
+from braid.options import displays, records
 from braid.output import Display
-from braid.recording import all_uris, begin_run, describes, show_record
+from braid.recording import all_uris, describes, recording
 from braid.source import Source
 
 __all__ = ["command"]
@@ -19,7 +19,7 @@ __all__ = ["command"]
 @click.argument("name")
 @describes
 @click.option("--live", is_flag=True, help="It may still grow; `promote` it when it is done.")
-@writes
+@records
 @displays("text", "json")
 def command(
     *,
@@ -37,10 +37,10 @@ def command(
 
     Prints its permanent name, which later commands take as ID.
     """
-    with source.open(create=True) as store:
-        recorder = store.recorder(run_id=run_id)
+    with recording(source, run_id=run_id) as place:
+        recorder = place.recorder
         with recorder.together():
-            begin_run(store, recorder)
+            place.begin_run()
             made = recorder.data(
                 name,
                 uris=all_uris(uris, files),
@@ -48,4 +48,4 @@ def command(
                 depends_on=depends_on,
                 live=live,
             )
-        show_record(display, store.reader().record(made.urn))
+        place.show(display, made)

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from braid.options import displays, writes
+from braid.options import displays, records
 from braid.output import Display
-from braid.recording import all_uris, begin_run, describes, show_record
+from braid.recording import all_uris, describes, recording
 from braid.source import Source
 
 __all__ = ["command"]
@@ -18,7 +18,7 @@ __all__ = ["command"]
 @click.command()
 @click.argument("name")
 @describes
-@writes
+@records
 @displays("text", "json")
 def command(
     *,
@@ -35,14 +35,14 @@ def command(
 
     Prints its permanent name, which later commands take as ID.
     """
-    with source.open(create=True) as store:
-        recorder = store.recorder(run_id=run_id)
+    with recording(source, run_id=run_id) as place:
+        recorder = place.recorder
         with recorder.together():
-            begin_run(store, recorder)
+            place.begin_run()
             made = recorder.fact(
                 name,
                 uris=all_uris(uris, files),
                 tags=dict(tags),
                 depends_on=depends_on,
             )
-        show_record(display, store.reader().record(made.urn))
+        place.show(display, made)

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.options import displays, writes
+from braid.options import displays, records
 from braid.output import Display
-from braid.recording import JsonText, Pair, all_uris, begin_run, describes, show_record
+from braid.recording import JsonText, Pair, Place, all_uris, describes, recording
 from braid.source import Source
 
 if TYPE_CHECKING:
     from provenance_store.handles import ModelVersion
-    from provenance_store.recorder import Recorder
-    from provenance_store.store import Store
 
 __all__ = ["command"]
 
@@ -32,7 +30,7 @@ __all__ = ["command"]
 @click.option("--metrics", type=JsonText(), help='A list such as [{"epoch": 1, "loss": 0.3}].')
 @click.option("--score", "scores", multiple=True, type=Pair(), help="A validation score.")
 @describes
-@writes
+@records
 @displays("text", "json")
 def command(
     *,
@@ -62,24 +60,27 @@ def command(
         "metrics": _of_type(list, metrics, "--metrics", "a list") or (),
         "scores": dict(scores),
     }
-    with source.open(create=True) as store:
-        recorder = store.recorder(run_id=run_id, environment="auto")
+    with recording(source, run_id=run_id, environment="auto") as place:
+        recorder = place.recorder
         with recorder.together():
-            begin_run(store, recorder)
+            place.begin_run()
             if update:
-                made = recorder.update(_version(store, recorder, name), trained_on, **about)
+                made = recorder.update(_version(place, name), trained_on, **about)
             else:
                 made = recorder.model(name, trained_on=trained_on, **about)
-        show_record(display, store.reader().record(made.urn))
+        place.show(display, made)
 
 
-def _version(store: Store, recorder: Recorder, reference: str) -> ModelVersion:
+def _version(place: Place, reference: str) -> ModelVersion:
     """The version that a name or an id stands for; a name must have one newest version."""
     from provenance_store.errors import Ambiguous, NotFound
     from provenance_store.handles import ModelVersion
     from provenance_store.ids import looks_like_id
     from provenance_store.kinds import Kind
 
+    store, recorder = place.store, place.recorder
+    if store is None:
+        raise click.UsageError("--update asks a store which version is the newest; not --spool.")
     reader = store.reader()
     if looks_like_id(reference):
         found = reader.record(reference)

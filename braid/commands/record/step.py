@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.options import Time, displays, writes
+from braid.options import Time, displays, records
 from braid.output import Display
-from braid.recording import JsonText, Pair, begin_run, file_uri, show_record
+from braid.recording import JsonText, Pair, file_uri, recording
 from braid.source import Source
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--started", type=Time(), help="When it began, such as 2026-11-01T12:00:00Z.")
 @click.option("--completed", type=Time(), help="When it ended. [default: now]")
 @click.option("--run", "run_id", metavar="RUN_ID", help="The flow run that it belongs to.")
-@writes
+@records
 @displays("text", "json")
 def command(
     *,
@@ -62,10 +62,10 @@ def command(
 
     end = now() if completed is None else completed
     start = end if started is None else started
-    with source.open(create=True) as store:
-        recorder = store.recorder(run_id=run_id, environment="auto")
+    with recording(source, run_id=run_id, environment="auto") as place:
+        recorder = place.recorder
         with recorder.together():
-            begin_run(store, recorder)
+            place.begin_run()
             step = recorder.step(
                 name,
                 inputs=inputs,
@@ -77,7 +77,7 @@ def command(
             )
             _make_outputs(step, outputs, files)
             step.finish(status, completed_at=end, result=result)
-        show_record(display, store.reader().record(step.urn))
+        place.show(display, step)
 
 
 def _make_outputs(step: StepHandle, outputs: tuple[str, ...], files: tuple[Path, ...]) -> None:

@@ -1,0 +1,176 @@
+"""`braid exec`"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from braid.executing import Finished, job_environment, redacted, run
+from braid.options import records
+from braid.recording import Pair, Place, file_uri, recording
+from braid.source import Source
+
+if TYPE_CHECKING:
+    from provenance_store.handles import StepHandle
+
+__all__ = ["command"]
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.argument("command_line", nargs=-1, required=True, type=click.UNPROCESSED, metavar="CMD ...")
+@click.option("--name", help="The step's name. [default: the command's]")
+@click.option("--input", "inputs", multiple=True, metavar="FILE|ID", help="What it uses.")
+@click.option("--output", "outputs", multiple=True, type=FILE, help="A file that it makes.")
+@click.option("--model", "models", multiple=True, metavar="ID", help="A model version it uses.")
+@click.option("--tag", "tags", multiple=True, type=Pair(), help="A tag. May be repeated.")
+@click.option("--run", "run_id", metavar="RUN_ID", help="The flow run that it belongs to.")
+@records
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    *,
+    command_line: tuple[str, ...],
+    name: str | None,
+    inputs: tuple[str, ...],
+    outputs: tuple[Path, ...],
+    models: tuple[str, ...],
+    tags: tuple[tuple[str, Any], ...],
+    run_id: str | None,
+    source: Source,
+) -> None:
+    """Run a command and record it as a step.
+
+    Recorded are its command line without secrets, exit code, beginning and end, the machine and
+    the batch job, and size and SHA-256 of the files it uses and makes. Its exit code is passed
+    on, whatever becomes of the record: what a store does not take goes to the folder BRAID_SPOOL,
+    with a note on standard error.
+    """
+    used = [_input(text) for text in inputs]
+    finished = run(command_line)
+    made = [_output(path) for path in outputs if path.is_file()]
+    for path in outputs:
+        if not path.is_file():
+            click.echo(f"braid: {path} was not made; it is not recorded.", err=True)
+    about = {"models": models, "tags": {**dict(tags), "exit_code": finished.code}}
+    done = _Done(
+        name or Path(command_line[0]).name or command_line[0],
+        command_line,
+        finished,
+        used,
+        made,
+        about,
+    )
+    _record(source, run_id, done)
+    context.exit(finished.code)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Done:
+    """A command that was run. Inputs are ids, or files described as URIs."""
+
+    name: str
+    command_line: Sequence[str]
+    finished: Finished
+    inputs: Sequence[str | dict[str, Any]]
+    outputs: Sequence[dict[str, Any]]
+    about: dict[str, Any]
+
+
+def _input(text: str) -> str | dict[str, Any]:
+    from provenance_store.ids import looks_like_id
+
+    if looks_like_id(text) and not Path(text).exists():
+        return text
+    return _file(Path(text))
+
+
+def _output(path: Path) -> dict[str, Any]:
+    return _file(path)
+
+
+def _file(path: Path) -> dict[str, Any]:
+    """A file as a URI with size and digest; the URI alone when it cannot be read."""
+    try:
+        return file_uri(path)
+    except OSError as error:
+        click.echo(f"braid: {path}: {error.strerror}.", err=True)
+        return {"uri": path.resolve().as_uri()}
+
+
+def _record(source: Source, run_id: str | None, done: _Done) -> None:
+    """Record into the store or spool; what the store does not take into the spool."""
+    from hpc.settings import SPOOL
+
+    problem = _try(source, run_id, done)
+    if problem is None:
+        return
+    if source.spool is None:
+        folder = Path(SPOOL.get())
+        if _try(dataclasses.replace(source, spool=folder), run_id, done) is None:
+            click.echo(f"braid: {problem} The step is kept in {folder}.", err=True)
+            click.echo(f"braid: bring it in with `braid spool load {folder}`.", err=True)
+            return
+    click.echo(f"braid: the step is not recorded: {problem}", err=True)
+
+
+def _try(source: Source, run_id: str | None, done: _Done) -> str | None:
+    """Record; what went wrong in a sentence, for nothing may come between a command and its
+    exit code."""
+    from braid.errors import describe
+
+    try:
+        with recording(source, run_id=run_id, environment=job_environment()) as place:
+            with place.recorder.together():
+                place.begin_run()
+                _write(place, done)
+            place.recorder.flush()
+    except Exception as error:
+        return describe(error)
+    return None
+
+
+def _write(place: Place, done: _Done) -> None:
+    finished = done.finished
+    step: StepHandle = place.recorder.step(
+        done.name,
+        inputs=[_used(place, each) for each in done.inputs],
+        parameters={"command": redacted(done.command_line), "folder": str(Path.cwd())},
+        type="Command",
+        started_at=finished.started_at,
+        **done.about,
+    )
+    for uri in done.outputs:
+        step.output(_file_name(uri), uris=[uri])
+    step.finish(
+        "FAILED" if finished.code else "SUCCEEDED",
+        completed_at=finished.completed_at,
+        result={"exit_code": finished.code},
+    )
+
+
+def _used(place: Place, given: str | dict[str, Any]) -> Any:
+    """The record of an input: the store's own of the same file with the same content, or new."""
+    if isinstance(given, str):
+        return given
+    if place.store is not None:
+        reader = place.store.reader()
+        found = reader.find_uri(given["uri"])
+        if found is not None:
+            urn = place.store.sink.urn(found)
+            known = [uri for uri in reader.record(urn)["uris"] if uri["uri"] == given["uri"]]
+            if any(uri.get("digest") == given.get("digest") for uri in known):
+                return urn
+    return place.recorder.data(_file_name(given), uris=[given])
+
+
+def _file_name(uri: dict[str, Any]) -> str:
+    from urllib.parse import unquote
+
+    return unquote(uri["uri"].rpartition("/")[2])[:256] or "file"

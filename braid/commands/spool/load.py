@@ -1,0 +1,99 @@
+"""`braid spool load`"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from braid.errors import SAID_NO
+from braid.options import displays, writes
+from braid.output import Display
+from braid.source import Source
+
+if TYPE_CHECKING:
+    from hpc.spool_load import Loaded
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--delete", is_flag=True, help="Delete loaded files instead of moving them to done/.")
+@click.option(
+    "--unfinished",
+    is_flag=True,
+    help="Load also files that their writers left unfinished, once the job has ended.",
+)
+@writes
+@displays("text", "json")
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    *,
+    directory: Path,
+    delete: bool,
+    unfinished: bool,
+    source: Source,
+    display: Display,
+) -> None:
+    """Bring what a spool folder holds into a store.
+
+    Loading twice changes nothing. Files that are torn, damaged or refused are set aside in bad/,
+    each with a line on standard error; the exit code is then 1.
+    """
+    from hpc.spool_load import load_spool, waiting_files
+
+    files = waiting_files(directory, unfinished=unfinished)
+    with (
+        source.open(create=True) as store,
+        _progress(sum(file.stat().st_size for file in files)) as advance,
+    ):
+        loaded = load_spool(
+            store, directory, delete=delete, unfinished=unfinished, progress=advance
+        )
+    _show(display, loaded)
+    context.exit(SAID_NO if loaded.bad else 0)
+
+
+def _show(display: Display, loaded: Loaded) -> None:
+    for bad in loaded.bad:
+        click.echo(f"braid: {bad.path}: {bad.reason}", err=True)
+    if loaded.unfinished:
+        click.echo(
+            f"{loaded.unfinished} files in tmp/ are unfinished: their writers are at work, or "
+            "died; --unfinished loads what is whole in them.",
+            err=True,
+        )
+    if display.format == "json":
+        display.json(
+            {
+                "files": loaded.files,
+                "batches": loaded.batches,
+                "records": loaded.records,
+                "unfinished": loaded.unfinished,
+                "bad": [{"file": str(bad.path), "reason": bad.reason} for bad in loaded.bad],
+            }
+        )
+    else:
+        click.echo(f"{loaded.records} records in {loaded.files} files are in the store.")
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error when that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda size: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+    columns = ("Loading", BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Loading", total=total)
+        yield lambda size: bar.advance(task, size)

@@ -1,0 +1,100 @@
+"""Running a command for `braid exec`, and what is recorded of it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from braid.settings import JOB_VARIABLES
+
+__all__ = ["Finished", "job_environment", "redacted", "run"]
+
+NOT_FOUND = 127
+NOT_EXECUTABLE = 126
+REDACTED = "[redacted]"
+URL_PASSWORD = re.compile(r"(\w://[^/\s:@]*):[^/\s@]+@")
+NAME_AND_VALUE = re.compile(r"(-{0,2}([A-Za-z_][\w.-]*)\s*[=:]\s*)(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended; times are microseconds UTC, `code` is as a shell gives it."""
+
+    code: int
+    started_at: int
+    completed_at: int
+
+
+def run(command: Sequence[str]) -> Finished:
+    """Run a command to its end, with our own input and output; signals go on to it.
+
+    A command that cannot be started has the code that a shell would give, 126 or 127.
+    """
+    from provenance_store.ids import now
+
+    start = now()
+    try:
+        code = _wait_for(command)
+    except FileNotFoundError:
+        code = NOT_FOUND
+    except OSError:
+        code = NOT_EXECUTABLE
+    return Finished(128 - code if code < 0 else code, start, now())
+
+
+def _wait_for(command: Sequence[str]) -> int:
+    """Run it. SIGTERM goes on to it; Ctrl-C it gets from the terminal as we do."""
+    running: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGTERM:
+            running[0].send_signal(number) if running else early.append(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        running.append(subprocess.Popen(command))
+        for number in early:
+            running[0].send_signal(number)
+        return running[0].wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def redacted(command: Sequence[str]) -> list[str]:
+    """A command line without secrets: values of options, variables and headers that are named
+    like a credential, and passwords in URLs."""
+    from provenance_store.redaction import is_secret_key
+
+    shown: list[str] = []
+    hide_next = False
+    for word in command:
+        pair = NAME_AND_VALUE.fullmatch(word)
+        if hide_next and not word.startswith("-"):
+            shown.append(REDACTED)
+        elif pair and is_secret_key(pair[2].replace("-", "_")):
+            shown.append(pair[1] + REDACTED)
+        else:
+            shown.append(URL_PASSWORD.sub(rf"\1:{REDACTED}@", word))
+        name = word.lstrip("-").replace("-", "_")
+        hide_next = word.startswith("-") and pair is None and is_secret_key(name)
+    return shown
+
+
+def job_environment() -> dict[str, Any]:
+    """Where the command ran: machine, system, and what the batch system says of the job."""
+    from provenance_store.environment import current_environment
+
+    here = current_environment()
+    job = {setting.name: value for setting in JOB_VARIABLES if (value := setting.get())}
+    return {
+        "hardware": here["hardware"],
+        "software": {"system": here["software"]["system"]},
+        "job": job,
+    }
