@@ -21,7 +21,7 @@ from rich.markup import escape
 from braid.client import QueryClient
 from braid.demo import report
 from braid.demo.progress import Watch
-from braid.demo.provider import Provider, direct, serving
+from braid.demo.provider import Provider, serving
 from flows.definition.login import told_plainly
 from flows.examples.bragg import example
 from flows.sandbox import Identity, Sandbox
@@ -72,7 +72,6 @@ def demonstrate(folder: Path) -> None:
     store_url = f"sqlite:///{folder / 'braid.db'}"
     with ExitStack() as stack, told_plainly():
         stack.enter_context(_stopped_by_sigterm())
-        stack.enter_context(direct())
         _head(console, "Starting a sandbox of Globus and the action provider on this machine")
         sandbox = stack.enter_context(Sandbox())
         starting = stack.enter_context(serving(sandbox, store_url, folder / "provider.log"))

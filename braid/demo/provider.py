@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flows.sandbox import Sandbox
+from flows.sandbox.surroundings import inherited
 from provenance_store.errors import ServiceUnavailable
 
-__all__ = ["Provider", "direct", "serving"]
+__all__ = ["Provider", "serving"]
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -63,23 +64,6 @@ class Starting(NamedTuple):
 
 
 @contextmanager
-def direct() -> Iterator[None]:
-    """While this lasts, this process and its children ask no proxy for this machine's addresses."""
-    names = ("NO_PROXY", "no_proxy")
-    before = {name: os.environ.get(name) for name in names}
-    said = before["no_proxy"] or before["NO_PROXY"]
-    os.environ.update(dict.fromkeys(names, f"{said},127.0.0.1" if said else "127.0.0.1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
 def serving(sandbox: Sandbox, store_url: str, log: Path) -> Iterator[Starting]:
     """Start a provider over a store, as a client of the sandbox's Globus Auth.
 
@@ -90,7 +74,7 @@ def serving(sandbox: Sandbox, store_url: str, log: Path) -> Iterator[Starting]:
     scope = sandbox.add_scope(client, "action_all")
     secrets = {"BRAID_CLIENT_ID": client.client_id, "BRAID_CLIENT_SECRET": client.client_secret}
     environ = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("BRAID_")},
+        **inherited(leaving_out="BRAID_"),
         **sandbox.environ(),
         **secrets,
         "BRAID_SCOPE": scope,

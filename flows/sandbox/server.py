@@ -2,13 +2,14 @@
 
 Everything listens on one loopback port of this process, and globus-sdk's own clients work
 against it once they are pointed there (`Sandbox.environ`). Nothing outside this machine is
-ever contacted.
+ever contacted, and no proxy is asked for what is on it.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,6 +31,7 @@ from flows.sandbox.providers.simple import (
 )
 from flows.sandbox.providers.transfer import TransferProvider
 from flows.sandbox.scopes import VIEW_MY_GROUPS
+from flows.sandbox.surroundings import direct, without_proxy
 from flows.sandbox.times import Timing
 from flows.sandbox.tokens import LIFETIME, TokenStore
 from flows.sandbox.webserver import WebServer
@@ -56,6 +58,7 @@ class Sandbox:
     ) -> None:
         self._port = port
         self._server: WebServer | None = None
+        self._direct = ExitStack()
         self.directory = Directory()
         self.tokens = TokenStore()
         timing = Timing(scale=time_scale, wait_time_scale=wait_time_scale)
@@ -100,6 +103,7 @@ class Sandbox:
         """Opens the port; returns the sandbox itself."""
         if self._server is None:
             self._server = WebServer(self._app, port=self._port, threads=16)
+            self._direct.enter_context(direct())
             for name, known in self.engine.stand_ins.items():
                 path = known.url if known.url.startswith("/") else f"/providers/{name}"
                 self.engine.stand_ins[name] = StandIn(f"{self.url}{path}", known.scope)
@@ -113,6 +117,7 @@ class Sandbox:
         if self._server is not None:
             self._server.stop()
             self._server = None
+            self._direct.close()
 
     @property
     def url(self) -> str:
@@ -122,9 +127,10 @@ class Sandbox:
         return self._server.url
 
     def environ(self) -> dict[str, str]:
-        """The environment variables that point globus-sdk clients here."""
+        """The environment variables that point globus-sdk clients here, past any proxy."""
         services = ("auth", "groups", "flows")
-        return {f"GLOBUS_SDK_SERVICE_URL_{s.upper()}": f"{self.url}/{s}/" for s in services}
+        urls = {f"GLOBUS_SDK_SERVICE_URL_{s.upper()}": f"{self.url}/{s}/" for s in services}
+        return urls | without_proxy()
 
     def provider_url(self, name: str) -> str:
         """The ActionUrl of a sandbox provider: transfer, compute, hello, slow, failing, …"""

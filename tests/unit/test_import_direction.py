@@ -30,7 +30,8 @@ SQL_STATEMENT = re.compile(
 
 READS_THE_ENVIRONMENT = {
     "provenance_store/settings.py": "Setting.get, the door",
-    "flows/sandbox/providers/functions.py": "a child process is given what this one has",
+    "flows/sandbox/surroundings.py": "a child process is given what this one has, and no proxy "
+    "is asked for this machine",
 }
 """Modules that may touch os.environ, and why."""
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.sandbox.providers import function_worker
+from flows.sandbox.surroundings import inherited
 
 __all__ = ["Function", "FunctionFailed", "Functions"]
 
@@ -122,7 +123,7 @@ class Functions:
     def _start(self, writing: int, task_id: str) -> subprocess.Popen[bytes]:
         worker = str(Path(function_worker.__file__))
         paths = os.pathsep.join(filter(None, sys.path))
-        environ = {**os.environ, "PYTHONPATH": paths, TASK_VARIABLE: task_id}
+        environ = {**inherited(), "PYTHONPATH": paths, TASK_VARIABLE: task_id}
         with self._lock:
             if self._stopped:
                 raise FunctionFailed("The sandbox has stopped.")
