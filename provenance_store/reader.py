@@ -15,7 +15,6 @@ from provenance_store.reading import lineage, models, records, runs
 from provenance_store.reading.lineage import Direction
 from provenance_store.reading.models import Head
 from provenance_store.reading.view import View
-from provenance_store.sql import read
 from provenance_store.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -66,9 +65,9 @@ class Reader:
 
     def run_members(self, run_id: str) -> dict[str, Level] | None:
         """Who may see or manage a run, whoever asks; None when nobody is known to."""
-        with self._view() as view:
-            rows = view.all(read.run_members(run_id))
-        return {row.principal: Level(row.level) for row in rows} or None
+        with self._session.look() as raw:
+            rows = self._prepared.run_members(raw, run_id)
+        return {principal: Level(level) for principal, level in rows} or None
 
     def records(
         self,

@@ -151,6 +151,9 @@ class Writer:
                 for job in group:
                     self._write_one(connection, job)
             connection.commit()
+            for job in group:
+                if job.error is None:
+                    self.statements.committed(job.batch)
         except BaseException:
             connection.rollback()
             raise

@@ -15,24 +15,26 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from provenance_store.errors import ConfigurationError, StoreUnavailable
 
 __all__ = [
+    "Insert",
     "advisory_lock",
     "begin_write",
     "by_position",
     "driver",
     "ignoring",
-    "insert_ignoring",
     "make_engine",
     "read_url",
     "savepoint",
     "should_retry",
     "stream_rows",
     "unavailable",
-    "write_many",
 ]
 
 POOL_SIZE = 8
 POOL_OVERFLOW = 24
 COPY_FROM_ROWS = 2000
+ROWS_AT_ONCE = 16
+STATEMENTS = 8
+"""Up to how many statements of ROWS_AT_ONCE rows are better than one executemany."""
 SCHEMA_LOCK = 0x62726169
 _SERIALIZATION = {"40001", "40P01"}
 
@@ -71,7 +73,11 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
         poolclass=sa.pool.QueuePool,
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
-        connect_args={"timeout": busy_ms / 1000, "check_same_thread": False},
+        connect_args={
+            "timeout": busy_ms / 1000,
+            "check_same_thread": False,
+            "cached_statements": 512,
+        },
     )
 
     @event.listens_for(engine, "connect")
@@ -156,17 +162,44 @@ def driver(connection: sa.Connection) -> Iterator[Any]:
         ) from None
 
 
-def write_many(
-    connection: sa.Connection, table: sa.Table, statement: str, rows: Sequence[tuple[Any, ...]]
-) -> None:
-    """Insert rows: the driver's executemany, on PostgreSQL COPY for many."""
-    with driver(connection) as raw:
-        if connection.dialect.name == "postgresql" and len(rows) >= COPY_FROM_ROWS:
-            _copy(raw, table, rows)
-        elif len(rows) == 1:
-            raw.execute(statement, rows[0])
-        else:
-            raw.cursor().executemany(statement, rows)
+class Insert:
+    """The INSERT of one table, compiled once for each number of rows that it is used with.
+
+    SQLite's driver lets other threads run at every row of an executemany, and then waits for its
+    turn; under load that costs more than the row. So few rows go in one statement of many rows.
+    """
+
+    def __init__(self, table: sa.Table, dialect: sa.Dialect, *, passing: bool = False) -> None:
+        self._table = table
+        self._dialect = by_position(dialect)
+        self._passing = passing
+        self._at_once = ROWS_AT_ONCE if dialect.name == "sqlite" else 1
+        self._texts: dict[int, str] = {}
+
+    def rows(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert rows: in statements of many, with executemany, or on PostgreSQL with COPY.
+
+        A row that is there already is an IntegrityError, or passed over with `passing`.
+        """
+        with driver(connection) as raw:
+            if len(rows) <= self._at_once * STATEMENTS:
+                for place in range(0, len(rows), self._at_once):
+                    some = rows[place : place + self._at_once]
+                    raw.execute(self._text(len(some)), [value for row in some for value in row])
+            elif self._dialect.name == "sqlite" or self._passing or len(rows) < COPY_FROM_ROWS:
+                raw.cursor().executemany(self._text(1), rows)
+            else:
+                _copy(raw, self._table, rows)
+
+    def _text(self, count: int) -> str:
+        if count not in self._texts:
+            plain: Any = ignoring(self._table, self._dialect) if self._passing else None
+            insert = self._table.insert() if plain is None else plain
+            if count > 1:
+                names = self._table.columns.keys()
+                insert = insert.values([dict.fromkeys(names) for _ in range(count)])
+            self._texts[count] = str(insert.compile(dialect=self._dialect))
+        return self._texts[count]
 
 
 def stream_rows(
@@ -219,11 +252,6 @@ def ignoring(table: sa.Table, dialect: sa.Dialect) -> sa.Insert:
     from sqlalchemy.dialects.sqlite import insert as lite_insert
 
     return lite_insert(table).on_conflict_do_nothing()
-
-
-def insert_ignoring(table: sa.Table, dialect: sa.Dialect) -> str:
-    """INSERT … ON CONFLICT DO NOTHING, as text for the driver."""
-    return str(ignoring(table, dialect).compile(dialect=dialect))
 
 
 def should_retry(error: DBAPIError) -> bool:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from provenance_store.sql.dialects import by_position
 from provenance_store.sql.tables import TABLE
-from provenance_store.viewer import Viewer
+from provenance_store.viewer import EVERYTHING, Viewer
 
 __all__ = ["Prepared"]
 
@@ -55,6 +55,10 @@ class Prepared:
         """(id, line_id, version, name, run_id) of a model version; None for anything else."""
         rows = self._rows(raw, viewer, _one_version, id=record_id)
         return rows[0] if rows else None
+
+    def run_members(self, raw: Any, run_id: str) -> Sequence[Any]:
+        """(principal, level) of a run's audience."""
+        return self._rows(raw, EVERYTHING, _run_members, run_id=run_id)
 
     def _rows(
         self,
@@ -146,4 +150,12 @@ def _one_version(seen: Condition) -> Query:
         sa.select(*_HEAD)
         .join(_version, _version.c.id == _record.c.id)
         .where(_record.c.id == wanted, seen)
+    )
+
+
+def _run_members(_: Condition) -> Query:
+    return (
+        sa.select(_member.c.principal, _member.c.level)
+        .join(_run, _run.c.audience == _member.c.digest)
+        .where(_run.c.run_id == _text("run_id"))
     )

@@ -25,7 +25,6 @@ __all__ = [
     "records",
     "records_by_id",
     "run_by_id",
-    "run_members",
     "run_steps",
     "run_tags",
     "runs",
@@ -223,15 +222,6 @@ def run_tags(run_ids: Sequence[str]) -> Query:
     """(run_id, tag) of these runs, in alphabetical order."""
     table = _T["run_tag"]
     return sa.select(table).where(table.c.run_id.in_(run_ids)).order_by(*table.c)
-
-
-def run_members(run_id: str) -> Query:
-    """(principal, level) of a run's audience."""
-    return (
-        sa.select(_member.c.principal, _member.c.level)
-        .join(_run, _run.c.audience == _member.c.digest)
-        .where(_run.c.run_id == run_id)
-    )
 
 
 def run_steps(run_id: str, viewer: Viewer) -> Query:

@@ -13,19 +13,14 @@ from provenance_store.errors import Conflict, InvalidInput, Sealed
 from provenance_store.ids import SEQUENCE_BITS, short_id
 from provenance_store.kinds import Mark
 from provenance_store.rows import LinkRow, OriginRow
-from provenance_store.sql.dialects import (
-    by_position,
-    driver,
-    ignoring,
-    insert_ignoring,
-    savepoint,
-    write_many,
-)
+from provenance_store.sql.dialects import Insert, ignoring, savepoint
 from provenance_store.sql.tables import KEYS, TABLE
 
 __all__ = ["ID_COLUMNS", "Statements", "mentioned_origins", "register_origin", "renumbered"]
 
 CHUNK = 500
+KNOWN = 10_000
+"""How many digests are remembered as written."""
 _REPEATED = frozenset({"environment", "audience", "audience_member", "run_tag"})
 """Tables whose rows are their own name: meeting one again is normal."""
 
@@ -34,10 +29,12 @@ class Statements:
     """The INSERTs of every table for one dialect, and how a batch is written with them."""
 
     def __init__(self, dialect: sa.Dialect) -> None:
-        dialect = by_position(dialect)
-        self._insert = {name: str(TABLE[name].insert().compile(dialect=dialect)) for name in TABLES}
-        self._ignore = {name: insert_ignoring(TABLE[name], dialect) for name in TABLES}
-        self._run = insert_ignoring(TABLE["run"], dialect)
+        self._insert = {
+            name: Insert(TABLE[name], dialect, passing=name in _REPEATED) for name in TABLES
+        }
+        self._links = Insert(TABLE["link"], dialect, passing=True)
+        self._run = Insert(TABLE["run"], dialect, passing=True)
+        self._known: set[str] = set()
 
     def write(self, connection: sa.Connection, batch: Batch) -> None:
         """Write a batch inside the caller's transaction, as new rows or as ones already there.
@@ -67,18 +64,22 @@ class Statements:
     def insert(self, connection: sa.Connection, name: str, rows: Any) -> None:
         """Insert new rows of a table; rows that are their own name may be there already."""
         if name in _REPEATED:
-            with driver(connection) as raw:
-                raw.cursor().executemany(self._ignore[name], rows)
-        else:
-            write_many(connection, TABLE[name], self._insert[name], rows)
+            rows = [row for row in rows if row[0] not in self._known]
+        self._insert[name].rows(connection, rows)
+
+    def committed(self, batch: Batch) -> None:
+        """Told when a batch is durable: what it named by content need not be written again."""
+        if len(self._known) > KNOWN:
+            self._known.clear()
+        self._known.update(row[0] for row in (*batch.environment, *batch.audience))
 
     def _write_missing(self, connection: sa.Connection, batch: Batch) -> None:
         for name in TABLES[1:]:
             rows = getattr(batch, name)
-            if not rows:
-                continue
-            if name in _REPEATED or name == "link":
-                connection.exec_driver_sql(self._ignore[name], rows)
+            if name == "link":
+                self._links.rows(connection, rows)
+            elif name in _REPEATED:
+                self.insert(connection, name, rows)
             elif missing := _not_there(connection, TABLE[name], rows):
                 _insert_missing(connection, TABLE[name], self._insert[name], missing)
 
@@ -90,7 +91,7 @@ class Statements:
         """Bring runs up to date with all that was said of them."""
         for run_id in sorted(run_ids):
             blank = (run_id, *(None,) * 5, 0, None, None)
-            connection.exec_driver_sql(self._run, blank)
+            self._run.rows(connection, [blank])
             connection.execute(_PROJECT, {"the_run": run_id})
 
 
@@ -205,10 +206,10 @@ def _conflict(table: sa.Table, stored: tuple[Any, ...], given: tuple[Any, ...]) 
 
 
 def _insert_missing(
-    connection: sa.Connection, table: sa.Table, statement: str, rows: list[tuple[Any, ...]]
+    connection: sa.Connection, table: sa.Table, insert: Insert, rows: list[tuple[Any, ...]]
 ) -> None:
     try:
-        write_many(connection, table, statement, list(dict.fromkeys(rows)))
+        insert.rows(connection, list(dict.fromkeys(rows)))
     except IntegrityError as error:
         raise Conflict(
             f"A row of {table.name} repeats a value that must be unique there.",
