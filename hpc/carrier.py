@@ -35,6 +35,8 @@ class CarrierSink(Sink):
 
     largest = 32 << 20
     """Bytes from which on a batch is divided, if it was not recorded `together`."""
+    grace = 0.0
+    """Seconds that the process goes on after SIGTERM, once everything is saved."""
 
     def __init__(
         self, origin: OriginRow | None = None, *, known: Mapping[str, int] | None = None

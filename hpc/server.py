@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
-import socket
+import signal
 import sys
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 from mpi4py import MPI
 
 from hpc.messages import Tag, encode_answers, unpack
 from hpc.settings import RETRY_SECONDS
+from hpc.watch import Watch
 from provenance_store.batch import Batch, decode_batch
 from provenance_store.errors import BraidError, InvalidInput, StoreUnavailable
 from provenance_store.rows import OriginRow
@@ -26,7 +31,7 @@ GROUP_BYTES = 32 << 20
 """So much is taken in before it is written."""
 BATCH_BYTES = 1 << 31
 LONGEST_PAUSE = 0.002
-LOOK_FOR_THE_DEAD_EVERY = 2.0
+LAST_SECONDS = 2.0
 
 logger = logging.getLogger("braid.hpc")
 
@@ -73,15 +78,22 @@ class Aggregator:
         self._answers: list[tuple[bytes, MPI.Request]] = []
         self._retry = float(RETRY_SECONDS.get())
         self._away_until = 0.0
-        self._watched = _watchable(members)
-        self._next_look = 0.0
+        self._until = math.inf
+        self._watch = Watch(members)
         self._report_every = report_every
         self._next_report = time.monotonic() + (report_every or 0.0)
 
     def serve(self) -> None:
-        """Return when every rank has left, or is known to be dead."""
+        """Return when every rank has left, or is known to be dead.
+
+        After SIGTERM it goes on for two seconds, while the ranks save what they hold.
+        """
+        with self._term_postponed():
+            self._serve()
+
+    def _serve(self) -> None:
         pause = 0.0
-        while self._present:
+        while self._present and time.monotonic() < self._until:
             group = self._take()
             if group:
                 self._commit(group)
@@ -92,6 +104,24 @@ class Aggregator:
                 time.sleep(pause)
             self._report()
         self._commit([])
+
+    @contextmanager
+    def _term_postponed(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self._until = time.monotonic() + LAST_SECONDS
+
+        previous = signal.signal(signal.SIGTERM, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+        if self._until != math.inf:
+            self.close()
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def close(self) -> None:
         """Let go of the store."""
@@ -193,17 +223,10 @@ class Aggregator:
         self._answers = [each for each in self._answers if not each[1].Test()]
         if self._early:
             self._commit([])
-        if time.monotonic() > self._next_look:
-            self._next_look = time.monotonic() + LOOK_FOR_THE_DEAD_EVERY
-            self._bury()
-
-    def _bury(self) -> None:
-        """Wait no longer for ranks of this machine whose process has gone without a goodbye."""
-        for rank in sorted(self._present & self._watched.keys()):
-            if not _is_alive(self._watched[rank]):
-                logger.error("Aggregator: rank %d is dead; going on without it.", rank)
-                self._present.discard(rank)
-                self._arriving = [each for each in self._arriving if each.source != rank]
+        for rank in self._watch.dead(self._present):
+            logger.error("Aggregator: rank %d is dead; going on without it.", rank)
+            self._present.discard(rank)
+            self._arriving = [each for each in self._arriving if each.source != rank]
 
     def _report(self) -> None:
         if self._report_every and time.monotonic() > self._next_report:
@@ -212,20 +235,3 @@ class Aggregator:
                 f"aggregator: {self.records} records in {self.batches} batches, "
                 f"{len(self._present)} ranks at work\n"
             )
-
-
-def _watchable(members: Sequence[OriginRow]) -> dict[int, int]:
-    """Processes by rank that this one can see now, and so would see die."""
-    here = socket.gethostname()
-    seen = {rank: row.process for rank, row in enumerate(members) if row.host == here}
-    return {rank: process for rank, process in seen.items() if _is_alive(process)}
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

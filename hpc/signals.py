@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any
 from weakref import WeakSet
@@ -36,6 +37,7 @@ def _save(number: int, frame: FrameType | None) -> None:
     busy = [sink for sink in list(_sinks) if not sink.secure()]
     if busy:
         return  # which raises the signal again
+    time.sleep(max([sink.grace for sink in list(_sinks)], default=0.0))
     if callable(_previous):
         _previous(number, frame)
     elif _previous == signal.SIG_DFL:

@@ -42,6 +42,9 @@ class _Sent(NamedTuple):
 class MpiSink(CarrierSink):
     """Sends batches to rank 0 of a communicator, which is this sink's own."""
 
+    grace = 0.5
+    """Launchers kill all ranks when the first one ends; the others are saving too."""
+
     def __init__(
         self, comm: MPI.Comm, spool: Path | str, origin: OriginRow, *, known: Mapping[str, int]
     ) -> None:
