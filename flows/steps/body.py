@@ -7,7 +7,7 @@ nothing, like one that is absent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -15,6 +15,14 @@ import msgspec
 from msgspec import Meta
 
 from flows.steps.moments import Moment
+from flows.steps.references import (
+    MAKING,
+    IdReference,
+    Item,
+    Reference,
+    UriReference,
+    read_receipt,
+)
 from flows.steps.refusals import Refused, refusal
 from flows.steps.uris import is_uri, tidy_uri
 from flows.steps.values import (
@@ -38,16 +46,10 @@ __all__ = [
     "Body",
     "Defined",
     "Definition",
-    "IdReference",
-    "Item",
     "ModelEntry",
-    "ReceiptReference",
-    "Reference",
     "Run",
     "Step",
-    "Unrecorded",
     "UriDocument",
-    "UriReference",
     "parse_body",
     "read_body",
 ]
@@ -55,60 +57,11 @@ __all__ = [
 MAX_MODELS = 1_000
 MAX_URIS = 1_000
 MAX_PRINCIPALS = 1_000
-MAX_RECEIPT_ITEMS = 1_000
 MAX_NESTING = 8
 """Datasets inside datasets."""
-MAKING = ("trained", "updated")
-"""How a model takes part in a step that makes a version of it."""
 
 
 # ---- references and definitions ----------------------------------------------------------
-
-
-class Item:
-    """An input or output: a Reference to what is recorded already, or Defined here."""
-
-    __slots__ = ()
-
-
-class Reference(Item):
-    """What is recorded already."""
-
-    __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class IdReference(Reference):
-    """By URN or short id."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class UriReference(Reference):
-    """By the URI of its bytes; what is not known yet is recorded when used."""
-
-    uri: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptReference(Reference):
-    """By the receipt of an earlier step: its outputs, or its model versions.
-
-    `cut` when the receipt did not list them all. Receipts of before Braid told how a model took
-    part have all of them in `made_models`.
-    """
-
-    step: str
-    outputs: tuple[str, ...]
-    made_models: tuple[str, ...]
-    used_models: tuple[str, ...] = ()
-    cut: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Unrecorded(Reference):
-    """Where a receipt should be, but the recording of that step had failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,7 +386,7 @@ def _read_item(value: Any) -> Item:
         return _read_text(value)
     if not isinstance(value, dict):
         raise Refused("An entry is a URN, a short id, a URI or an object with a name.")
-    if (reference := _read_receipt(value)) is not None:
+    if (reference := read_receipt(value)) is not None:
         return reference
     if "id" in value and value.keys() <= {"id", "name", "version", "how"}:
         return _read_id(value["id"])
@@ -486,57 +439,6 @@ def _read_definition(value: dict[Any, Any]) -> Definition:
         return msgspec.convert(value, Definition, dec_hook=_hook)
     except msgspec.ValidationError as error:
         raise refusal(error, {**_STRUCTS, "": Definition}) from None
-
-
-def _read_receipt(value: dict[Any, Any]) -> Reference | None:
-    """A receipt, or an action status that holds one; None if it is neither."""
-    if isinstance(value.get("step"), str) and isinstance(value.get("outputs"), list):
-        return _receipt(value)
-    if isinstance(details := value.get("details"), dict) and "status" in value:
-        if isinstance(details.get("step"), str):
-            return _receipt(details)
-        if value["status"] in ("FAILED", "INACTIVE", "ACTIVE"):
-            return Unrecorded()
-        raise Refused("This action status holds no receipt: it is not of a recorded step.")
-    if value.keys() & _ERROR_FIELDS and not value.keys() & _ITEM_FIELDS:
-        return Unrecorded()
-    return None
-
-
-_ERROR_FIELDS = frozenset({"Error", "Cause", "error", "code"})
-"""Of what a Catch puts where a receipt should be."""
-_ITEM_FIELDS = frozenset({"id", "uri", "uris", "name"})
-
-
-def _receipt(value: Mapping[str, Any]) -> ReceiptReference:
-    outputs = _ids(value.get("outputs"), "outputs")
-    entries = value.get("models") or []
-    if not isinstance(entries, list):
-        raise Refused("A receipt lists its models.", "models")
-    models = _ids([e.get("id") if isinstance(e, dict) else e for e in entries], "models")
-    is_made = [not isinstance(e, dict) or e.get("how", "trained") in MAKING for e in entries]
-    step = _ids([value["step"]], "step")[0]
-    counts = value.get("counts")
-    totals = counts if isinstance(counts, dict) else {}
-    cut = totals.get("outputs", 0) != len(outputs) or totals.get("models", 0) != len(models)
-    return ReceiptReference(
-        step,
-        outputs,
-        tuple(urn for urn, made in zip(models, is_made, strict=True) if made),
-        tuple(urn for urn, made in zip(models, is_made, strict=True) if not made),
-        bool(totals) and cut,
-    )
-
-
-def _ids(values: Any, name: str) -> tuple[str, ...]:
-    if values is None:
-        return ()
-    if not isinstance(values, list) or len(values) > MAX_RECEIPT_ITEMS:
-        raise Refused("This is not a receipt as it was given.", name)
-    for place, value in enumerate(values):
-        if not isinstance(value, str) or not looks_like_id(value):
-            raise Refused("A receipt holds ids such as urn:braid:<uuid>:3.", f"{name}[{place}]")
-    return tuple(values)
 
 
 _READERS: dict[type, Callable[[Any], Any]] = {

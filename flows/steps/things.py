@@ -6,18 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from flows.steps.adapters.base import Thing
-from flows.steps.body import (
-    Defined,
-    Definition,
+from flows.steps.body import Defined, Definition, ModelEntry, UriDocument
+from flows.steps.lookup import Lookup
+from flows.steps.references import (
     IdReference,
     Item,
-    ModelEntry,
     ReceiptReference,
     Reference,
-    UriDocument,
     UriReference,
 )
-from flows.steps.lookup import Lookup
 from flows.steps.refusals import within
 from flows.steps.uris import name_of_uri, tidy_uri
 from provenance_store.errors import InvalidInput, NotFound

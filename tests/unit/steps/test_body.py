@@ -13,11 +13,8 @@ from flows.steps import body_schema, parse_body, read_body
 from flows.steps.body import (
     Body,
     Defined,
-    IdReference,
-    ReceiptReference,
-    Unrecorded,
-    UriReference,
 )
+from flows.steps.references import IdReference, ReceiptReference, Unrecorded, UriReference
 from provenance_store.errors import InvalidInput, TooLarge
 
 URN = "urn:braid:41576239-95c8-4b98-94ee-ef7bb033939e:"
