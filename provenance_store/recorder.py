@@ -7,8 +7,7 @@ Each call makes rows with ids of its own and hands them to a Sink as one Batch; 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from provenance_store.batch import Batch
@@ -52,6 +51,29 @@ RecordLike = Record | str | int
 """A record to depend on: what a Recorder returned, a URN or short id, or a bare local id."""
 UriLike = str | Uri | Mapping[str, Any]
 """A URI as text, or with size (bytes), digest (``sha256:…``) and media_type."""
+
+
+class Together:
+    """The block of `Recorder.together`; a class, for it is entered many times for each step."""
+
+    __slots__ = ("_local", "_outermost", "_sink")
+
+    def __init__(self, sink: Sink, local: threading.local) -> None:
+        self._sink = sink
+        self._local = local
+
+    def __enter__(self) -> Batch:
+        batch: Batch | None = getattr(self._local, "batch", None)
+        self._outermost = batch is None
+        if batch is None:
+            batch = self._local.batch = self._sink.new_batch()
+        return batch
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._outermost:
+            batch, self._local.batch = self._local.batch, None
+            if kind is None and len(batch):
+                self._sink.write(batch)
 
 
 class Recorder:
@@ -321,22 +343,12 @@ class Recorder:
 
     # ---- batches and ids -----------------------------------------------------------------
 
-    @contextmanager
-    def together(self) -> Iterator[Batch]:
+    def together(self) -> Together:
         """Everything that this thread records inside is one batch: all or nothing, one commit.
 
         If the block raises, nothing of it is written. Blocks may be nested: the outermost writes.
         """
-        if (open_batch := getattr(self._local, "batch", None)) is not None:
-            yield open_batch
-            return
-        batch = self._local.batch = self.sink.new_batch()
-        try:
-            yield batch
-        finally:
-            self._local.batch = None
-        if len(batch):
-            self.sink.write(batch)
+        return Together(self.sink, self._local)
 
     _batch = together
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
@@ -30,6 +31,7 @@ def globus_uri(collection: str, path: str) -> str:
     return f"globus://{quote(collection.lower(), safe='')}/{quote('/'.join(parts), safe=_SAFE)}"
 
 
+@functools.lru_cache(maxsize=2048)
 def tidy_uri(uri: str) -> str:
     """The URI in the spelling that is stored: globus URIs as `globus_uri` makes them, and
     passwords and signatures replaced by ``[redacted]``."""
