@@ -129,7 +129,9 @@ class Actions:
         )
         action_id = str(uuid.uuid4())
         with recorder.together() as batch:
-            receipt = record_step(recorder, CallersLookup(store, caller), body)
+            receipt = record_step(
+                recorder, CallersLookup(store, caller), body, label=envelope.label
+            )
             self._runs.forget_repetition(batch, body.run)
             status = _status(action_id, caller, envelope, receipt.document(), now, seconds)
             document = encode(status).decode()

@@ -110,3 +110,14 @@ def test_health_readiness_and_metrics_need_no_token(told: House, ada: Person) ->
     assert "braid_request_seconds_bucket" in page
     assert ada.token not in page
     assert ada.identity.id not in page
+
+
+def test_a_run_takes_the_label_that_globus_flows_gives_its_actions(
+    house: House, ada: Person
+) -> None:
+    body = a_body(run_id="labelled")
+    body["run"] = {"run_id": "labelled", "status": "SUCCEEDED"}
+    assert house.run(ada, "label-1", body=body, label="Ni at 300 K").status_code == 202
+    run = house.get("/api/v1/runs/labelled", ada).json()
+    assert run["label"] == "Ni at 300 K"
+    assert run["completion_time"] is not None
