@@ -16,14 +16,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hpc.aggregate import aggregated
+from hpc.aggregate import aggregated, workers
 from hpc.spool_load import Loaded, load_spool
 from hpc.spool_sink import ClosingRecorder, spool
 
 if TYPE_CHECKING:
     from hpc.remote_sink import remote
 
-__all__ = ["ClosingRecorder", "Loaded", "aggregated", "load_spool", "remote", "spool"]
+__all__ = [
+    "ClosingRecorder",
+    "Loaded",
+    "aggregated",
+    "load_spool",
+    "remote",
+    "spool",
+    "workers",
+]
 
 
 def __getattr__(name: str) -> Any:

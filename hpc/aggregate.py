@@ -23,7 +23,7 @@ from provenance_store.values import Audience
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-__all__ = ["aggregated"]
+__all__ = ["aggregated", "workers"]
 
 logger = logging.getLogger("braid.hpc")
 
@@ -43,10 +43,11 @@ def aggregated(
     """Record from the ranks of an MPI job; every rank of `comm` must enter and leave.
 
     Worker ranks get a Recorder. Aggregator ranks serve until the last worker has left, and then
-    get None. There are `aggregators` of them, spread over the ranks, or with ``"node"`` the first
-    rank of every node that has more than one. Several on SQLite each write a shard of their own:
-    for ``sqlite:///run.db`` these are ``run-0.db``, ``run-1.db`` …, to be merged afterwards; on
-    PostgreSQL they share the database. A job of one rank writes straight to the store.
+    get None; collective calls inside the block are made on `workers`. There are `aggregators` of
+    them, spread over the ranks, or with ``"node"`` the first rank of every node that has more
+    than one. Several on SQLite each write a shard of their own: for ``sqlite:///run.db`` these
+    are ``run-0.db``, ``run-1.db`` …, to be merged afterwards; on PostgreSQL they share the
+    database. A job of one rank writes straight to the store.
 
     What cannot be delivered goes to the folder `spool` (default BRAID_SPOOL), from where
     ``braid spool load`` brings it in. Recording never waits longer than BRAID_RANK_WAIT_SECONDS.
@@ -76,6 +77,21 @@ def aggregated(
             yield from _work(comm, group, spool or SPOOL.get(), about)
     finally:
         group.Free()
+
+
+def workers(
+    comm: MPI.Intracomm | None = None, *, aggregators: int | Literal["node"] = 1
+) -> MPI.Intracomm | None:
+    """A communicator of those ranks that work when `aggregated` is called the same way.
+
+    For collective calls inside the block, where the aggregators do not take part. Every rank of
+    `comm` must call it, outside the block; ranks that will aggregate get None.
+    """
+    mpi = _mpi()
+    comm = mpi.COMM_WORLD if comm is None else comm
+    works = comm.size == 1 or _serving(comm, aggregators)[comm.rank] != comm.rank
+    made: Any = comm.Split(0 if works else mpi.UNDEFINED, comm.rank)
+    return made if works else None
 
 
 def _work(
