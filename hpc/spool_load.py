@@ -9,13 +9,14 @@ from pathlib import Path
 
 from hpc.spool_files import read_frames
 from provenance_store.batch import Batch, decode_batch
-from provenance_store.errors import BraidError, InvalidInput, NotFound
+from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.store import Store
 
 __all__ = ["BadFile", "Loaded", "load_spool", "waiting_files"]
 
 GROUP_BYTES = 16 << 20
 BATCH_BYTES = 1 << 32
+REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,11 @@ def load_spool(
     again: list[Path] = []
     for path in waiting_files(directory, unfinished=unfinished):
         size = path.stat().st_size
-        problem = _load_file(store, path, report)
-        if isinstance(problem, _AddsToUnknown):
+        problems = _load_file(store, path, report)
+        if problems.early:
             again.append(path)
         else:
-            _put_away(directory, path, problem, report, delete=delete)
+            _put_away(directory, path, problems, report, delete=delete)
         progress(size)
     for path in again:
         _put_away(directory, path, _load_file(store, path, Loaded()), report, delete=delete)
@@ -82,52 +83,53 @@ def load_spool(
     return report
 
 
-class _AddsToUnknown(InvalidInput):
-    """A batch adds to a record that is not there; it may be in a file that comes later."""
+@dataclass
+class _Problems:
+    """What is wrong with a file, and whether a batch adds to a record that is not there yet."""
+
+    reasons: list[str] = field(default_factory=list)
+    early: bool = False
 
 
-def _load_file(store: Store, path: Path, report: Loaded) -> BraidError | None:
-    """Write the batches of a file; returns the first thing that is wrong with it."""
-    problem: BraidError | None = None
-    try:
-        for group in _groups(path):
-            for batch, refused in zip(group, store.write_all(group), strict=True):
-                if refused is None:
-                    report.batches += 1
-                    report.records += len(batch.record)
-                elif problem is None or isinstance(problem, _AddsToUnknown):
-                    problem = _classified(refused)
-    except InvalidInput as error:
-        problem = error
-    return problem
+def _load_file(store: Store, path: Path, report: Loaded) -> _Problems:
+    """Write the batches of a file."""
+    problems = _Problems()
+    for group in _groups(path, problems):
+        for batch, refused in zip(group, store.write_all(group), strict=True):
+            if refused is None:
+                report.batches += 1
+                report.records += len(batch.record)
+            else:
+                problems.reasons.append(refused.message)
+                problems.early |= isinstance(refused, InvalidInput)
+    return problems
 
 
-def _classified(refused: BraidError) -> BraidError:
-    return _AddsToUnknown(refused.message) if isinstance(refused, InvalidInput) else refused
-
-
-def _groups(path: Path) -> Iterator[list[Batch]]:
-    """The batches of a file, a good number at a time; what is whole comes before what is torn."""
+def _groups(path: Path, problems: _Problems) -> Iterator[list[Batch]]:
+    """The batches of a file, a good number at a time, as far as it is whole."""
     group: list[Batch] = []
     size = 0
     try:
         for data in read_frames(path):
-            group.append(decode_batch(data, limit=BATCH_BYTES))
             size += len(data)
+            try:
+                group.append(decode_batch(data, limit=BATCH_BYTES))
+            except InvalidInput as error:
+                problems.reasons.append(error.message)
             if size >= GROUP_BYTES:
                 yield group
                 group, size = [], 0
-    except InvalidInput:
-        yield group
-        raise
+    except InvalidInput as error:
+        problems.reasons.append(error.message)
     yield group
 
 
 def _put_away(
-    directory: Path, path: Path, problem: BraidError | None, report: Loaded, *, delete: bool
+    directory: Path, path: Path, problems: _Problems, report: Loaded, *, delete: bool
 ) -> None:
-    if problem is not None:
-        report.bad.append(BadFile(_moved(path, directory / "bad"), problem.message))
+    if problems.reasons:
+        said = " ".join(problems.reasons[:REASONS])
+        report.bad.append(BadFile(_moved(path, directory / "bad"), said))
         return
     report.files += 1
     if delete:
