@@ -28,7 +28,8 @@ def moment(text: str) -> Moment:
     try:
         parsed = datetime.fromisoformat(text.upper())
         parsed = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-        return Moment((parsed - _EPOCH) // _MICROSECOND)
+        # Raises for a time that an offset moves out of the years that UTC can be written in.
+        return Moment((parsed.astimezone(UTC) - _EPOCH) // _MICROSECOND)
     except (ValueError, OverflowError):
         raise ValueError("There is no such time; write it as 2026-11-22T07:30:00Z.") from None
 

@@ -147,6 +147,9 @@ def nested(levels: int) -> dict[str, Any]:
     return {"name": "d", "kind": "dataset", **inner}
 
 
+BEFORE_TIME, AFTER_TIME = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"
+"""Times that no calendar has in UTC."""
+
 BAD: list[tuple[Any, str, str]] = [
     ([], "body", "an object, not a list"),
     ({"step": {"name": "S"}}, "body", "The field run is missing"),
@@ -166,6 +169,8 @@ BAD: list[tuple[Any, str, str]] = [
     (body(step={"name": "S", "start_time": 5}), "step.start_time", "A time is text"),
     (body(step={"name": "S", "start_time": "2026-02-30T00:00:00Z"}), "step.start_time", "no such"),
     (body(step={"name": "S", "start_time": "2026-02-03"}), "step.start_time", "RFC 3339"),
+    (body(run={"run_id": "r", "start_time": BEFORE_TIME}), "run.start_time", "no such"),
+    (body(step={"name": "S", "completion_time": AFTER_TIME}), "step.completion_time", "no such"),
     (body(step="S"), "step", "an object, not text"),
     (body(extra=1), "body", "the fields here are run, step, parameters"),
     (body(inputs="3.17"), "inputs", "a list or null"),
