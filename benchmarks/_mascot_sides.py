@@ -1,0 +1,167 @@
+"""The sides that mascot.py compares, each a process of its own: `SIDE URL C M N E` prints JSON.
+
+``braid`` plays the workload through the public Python API. ``raw`` makes the same rows by bare
+arithmetic and hands them to the driver, in the order of the key, indexes after the load: what
+the database itself can do.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from hpc.mascot import Size, play  # noqa: E402
+from provenance_store import open_store  # noqa: E402
+from provenance_store.kinds import Kind, Role  # noqa: E402
+from provenance_store.sql.tables import TABLE  # noqa: E402
+
+Rows = Iterator[tuple[Any, ...]]
+ORIGIN = 1 << 32
+
+
+def braid(url: str, size: Size) -> float:
+    with open_store(url) as store:
+        started = time.perf_counter()
+        with store.bulk_load() as recorder:
+            play(recorder, size)
+        return time.perf_counter() - started
+
+
+class Raw:
+    """The rows of the workload, table by table, each in the order of its primary key."""
+
+    def __init__(self, size: Size) -> None:
+        self.size = size
+        ids = iter(range(ORIGIN + 1, ORIGIN + 1 + sum(size.rows().values())))
+        self.configurations = [next(ids) for _ in range(size.configurations)]
+        self.versions = [[next(ids) for _ in range(size.models)]]
+        self.experiments = []
+        for _ in range(size.cycles):
+            self.experiments.append([next(ids) for _ in range(size.experiments)])
+            self.versions.append([next(ids) for _ in range(size.models)])
+
+    def record(self) -> Rows:
+        at = time.time_ns() // 1000
+        none = (None, None, None)
+        for n, i in enumerate(self.configurations):
+            yield (i, int(Kind.FACT), f"configuration-{n}", at, 0, *none)
+        for cycle, line in enumerate(self.versions):
+            for n, i in enumerate(line):
+                yield (i, int(Kind.MODEL), f"model-{n}", at, 0, *none)
+            for n, i in enumerate(self.experiments[cycle] if cycle < self.size.cycles else ()):
+                yield (i, int(Kind.DATA), f"experiment-{cycle}-{n}", at, 0, *none)
+
+    def version(self) -> Rows:
+        for depth, line in enumerate(self.versions):
+            for n, i in enumerate(line):
+                parent = self.versions[depth - 1][n] if depth else None
+                yield (i, self.versions[0][n], parent, depth)
+
+    def uri(self) -> Rows:
+        for n, i in enumerate(self.configurations):
+            for u in range(self.size.uris):
+                yield (i, f"mascot://configuration/{n}/{u}", None, None, None)
+        for cycle, made in enumerate(self.experiments):
+            for n, i in enumerate(made):
+                for u in range(self.size.uris):
+                    yield (i, f"mascot://experiment/{cycle}/{n}/{u}", None, None, None)
+
+    def link(self) -> Rows:
+        derived, trained, revision = (
+            int(r) for r in (Role.DERIVED_FROM, Role.TRAINED_ON, Role.REVISION_OF)
+        )
+        on: dict[int, list[int]] = {i: [] for i in self.configurations}
+        for n, i in enumerate(self.versions[0]):
+            on[self.configurations[n]].append(i)
+        drawn = random.Random(1)
+        for made in self.experiments:
+            for i in made:
+                for chosen in drawn.sample(self.configurations, self.size.dependencies):
+                    on[chosen].append(i)
+        for to, dependents in on.items():
+            yield from ((to, i, derived) for i in sorted(dependents))
+        for cycle, made in enumerate(self.experiments):
+            after = self.versions[cycle + 1]
+            yield from (
+                (to, i, revision) for to, i in zip(self.versions[cycle], after, strict=True)
+            )
+            for to in made:
+                yield from [(to, i, trained) for i in after]
+
+
+def raw(url: str, size: Size) -> float:
+    rows = Raw(size)
+    load = _postgresql if url.startswith("postgresql") else _sqlite
+    return load(url, lambda name: getattr(rows, name)())
+
+
+TABLES = ("record", "version", "uri", "link")
+
+
+def _sqlite(url: str, rows: Callable[[str], Rows]) -> float:
+    from sqlalchemy.dialects import sqlite
+    from sqlalchemy.schema import CreateIndex, CreateTable
+
+    database = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-65536"):
+        database.execute(f"PRAGMA {pragma}")
+    for name in TABLES:
+        database.execute(str(CreateTable(TABLE[name]).compile(dialect=sqlite.dialect())))
+    started = time.perf_counter()
+    database.execute("BEGIN")
+    for name in TABLES:
+        marks = ", ".join("?" * len(TABLE[name].columns))
+        database.executemany(f"INSERT INTO {name} VALUES ({marks})", rows(name))  # noqa: S608
+    for name in TABLES:
+        for index in sorted(TABLE[name].indexes, key=lambda i: str(i.name)):
+            database.execute(str(CreateIndex(index).compile(dialect=sqlite.dialect())))
+    database.execute("COMMIT")
+    return time.perf_counter() - started
+
+
+def _postgresql(url: str, rows: Callable[[str], Rows]) -> float:
+    import psycopg
+    from sqlalchemy.dialects import postgresql
+    from sqlalchemy.schema import AddConstraint, CreateIndex
+
+    types = {"BigInteger": "int8", "Integer": "int4", "SmallInteger": "int2", "Text": "text"}
+    with psycopg.connect(url) as database, database.cursor() as cursor:
+        for name in TABLES:
+            columns = [f"{c.name} {types[type(c.type).__name__]}" for c in TABLE[name].columns]
+            cursor.execute(f"CREATE TABLE {name} ({', '.join(columns)})")  # type: ignore[arg-type]
+        database.commit()
+        started = time.perf_counter()
+        for name in TABLES:
+            with cursor.copy(f"COPY {name} FROM STDIN (FORMAT BINARY)") as copy:  # type: ignore[arg-type]
+                copy.set_types([types[type(c.type).__name__] for c in TABLE[name].columns])
+                for row in rows(name):
+                    copy.write_row(row)
+        for name in TABLES:
+            later = [AddConstraint(TABLE[name].primary_key, isolate_from_table=False)]
+            later += [CreateIndex(index) for index in TABLE[name].indexes]  # type: ignore[list-item]
+            for statement in later:
+                cursor.execute(str(statement.compile(dialect=postgresql.dialect())))  # type: ignore[arg-type]
+        database.commit()
+        return time.perf_counter() - started
+
+
+def main() -> None:
+    side, url, *numbers = sys.argv[1:]
+    c, m, n, e = map(int, numbers)
+    seconds = {"braid": braid, "raw": raw}[side](url, Size(c, m, n, e, 3, 3))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "megabytes": memory}))
+
+
+if __name__ == "__main__":
+    main()
