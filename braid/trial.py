@@ -27,6 +27,8 @@ __all__ = ["Trial", "try_flow"]
 FINAL = ("SUCCEEDED", "FAILED", "ENDED", "INACTIVE")
 POLL_SECONDS = 0.1
 USERNAME = "you@sandbox.example.org"
+USER_ID = "5b0e8f6a-1c0d-4b7e-9a57-6d1f3c2e4a90"
+"""One person in all trials, who so finds again what earlier ones recorded in the same store."""
 
 Entry = dict[str, Any]
 
@@ -74,7 +76,7 @@ def try_flow(trial: Trial) -> dict[str, Any]:
         if trial.recording_urls:
             recorder = stack.enter_context(_provider(sandbox, trial.store_url))
             definition = _redirected(definition, trial.recording_urls, recorder)
-        identity = sandbox.add_identity(USERNAME)
+        identity = sandbox.add_identity(USERNAME, identity_id=USER_ID)
         with told_plainly():
             return _run(sandbox, identity, trial, definition)
 

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -22,6 +22,7 @@ from braid.client import QueryClient
 from braid.demo import report
 from braid.demo.progress import Watch
 from braid.demo.provider import Provider, serving
+from braid.reason import reason
 from flows.definition.login import told_plainly
 from flows.examples.bragg import example
 from flows.sandbox import Identity, Sandbox
@@ -86,7 +87,7 @@ def demonstrate(folder: Path) -> None:
         outcome = _run(console, sandbox, provider, user, flow, given)
         _keep(folder / LOG_FILE, {"entries": outcome.log})
         seen = _show(console, _query_client(sandbox, provider, user), outcome, given)
-    _tell_where(console, folder, store_url, seen)
+    _tell_where(console, folder, seen)
 
 
 def _run(
@@ -112,7 +113,7 @@ def _run(
             timeout=RUN_SECONDS,
         )
     if outcome.status != "SUCCEEDED":
-        raise DemoFailed(f"The run ended {outcome.status}: {_reason(outcome)}")
+        raise DemoFailed(f"The run ended {outcome.status}: {reason(outcome.run, outcome.log)}")
     if watch.unrecorded:
         steps_missed = ", ".join(dict.fromkeys(watch.unrecorded))
         raise DemoFailed(f"The run succeeded, but these steps were not recorded: {steps_missed}.")
@@ -158,22 +159,9 @@ def _query_client(sandbox: Sandbox, provider: Provider, user: Identity) -> Query
     return QueryClient(base_url=provider.url, authorizer=AccessTokenAuthorizer(token))
 
 
-def _reason(outcome: RunOutcome) -> str:
-    """In which state, and what its action provider said: a description, or a function's error."""
-    details = outcome.run["details"]
-    failed = [entry["details"] for entry in outcome.log if entry["code"] == "ActionFailed"]
-    where = f"in {failed[-1]['state_name']}, " if failed else ""
-    cause: Any = (details.get("details") or {}).get("cause") or details.get("description")
-    status: Mapping[str, Any] = cause if isinstance(cause, Mapping) else {"description": cause}
-    inner = status.get("details")
-    told = inner if isinstance(inner, Mapping) else status
-    said = told.get("description") or (told.get("result") or [cause])[0]
-    return f"{where}{(str(said).strip().splitlines() or [''])[-1][:500]}"
-
-
-def _tell_where(console: Console, folder: Path, store_url: str, seen: _Seen) -> None:
+def _tell_where(console: Console, folder: Path, seen: _Seen) -> None:
     _head(console, "Look for yourself")
-    store = shlex.quote(store_url)
+    store = shlex.quote(str(folder / "braid.db"))
     for question in (
         "runs",
         f"run show {seen.run_id}",

@@ -167,7 +167,7 @@ class Planner:
             errors = ", ".join(sorted(missing))
             self._note(
                 plan,
-                f"{errors} here would end the run without a record; harvest the run's log then.",
+                f"{errors} here would end the run without a record; --record-uncaught records it.",
             )
 
     def _plan_fail(self, plan: Plan) -> None:

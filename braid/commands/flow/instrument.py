@@ -89,8 +89,11 @@ def command(
         options=_options(**choices),
     )
     write_definition(output, done.definition, document)
+    places: dict[str, list[str]] = {}
     for note in done.notes:
-        click.echo(f"note: {note.path}: {note.message}", err=True)
+        places.setdefault(note.message, []).append(note.path)
+    for message, paths in places.items():
+        click.echo(f"note: {', '.join(paths)}: {message}", err=True)
 
 
 def _default_url() -> str:

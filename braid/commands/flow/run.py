@@ -12,6 +12,7 @@ from braid.errors import SAID_NO
 from braid.flowfile import JsonFile, definition_argument, read_definition
 from braid.options import displays, writes
 from braid.output import Display, Document, printable
+from braid.reason import reason
 from braid.source import Source
 
 __all__ = ["command"]
@@ -101,21 +102,44 @@ def command(
     document = read_definition(flow)
     from braid.trial import Trial, try_flow
 
+    log: list[Document] = []
+
+    def watch(entry: Document) -> None:
+        log.append(entry)
+        _tell(entry)
+
     trial = Trial(
         definition=document.definition,
         input_schema=input_schema or document.input_schema or {},
         input=given or {},
         store_url=source.url,
         provider_urls=frozenset(provider_urls),
-        watch=_tell,
+        watch=watch,
         **how,
     )
     run = try_flow(trial)
     _show(run, display)
-    if trial.recording_urls:
-        where = f" --store {source.shown}" if source.store else ""
-        click.echo(f"Recorded: braid run show {run['run_id']}{where}", err=True)
-    context.exit(0 if run["status"] == "SUCCEEDED" else SAID_NO)
+    _tell_what_was_recorded(run["run_id"], source, asked=bool(trial.recording_urls))
+    if run["status"] != "SUCCEEDED":
+        told = printable(reason(run, log))
+        click.echo(f"braid: the run is {run['status']}: {told}", err=True)
+        context.exit(SAID_NO)
+
+
+def _tell_what_was_recorded(run_id: str, source: Source, *, asked: bool) -> None:
+    """How to see it; or, on standard error too, that there is nothing to see."""
+    from provenance_store.errors import NotFound
+
+    if not asked:
+        told = "no state calls a provider; --provider-url names that of states written by hand"
+        return click.echo(f"Nothing was recorded: {told}.", err=True)
+    with source.open(create=True) as store:
+        try:
+            store.reader().run(run_id)
+        except NotFound:
+            return click.echo("Nothing was recorded: no record state was reached.", err=True)
+    where = f" --store {source.shown}" if source.store else ""
+    return click.echo(f"Recorded: braid run show {run_id}{where}", err=True)
 
 
 def _tell(entry: Document) -> None:
@@ -128,7 +152,3 @@ def _show(run: Document, display: Display) -> None:
         display.json(run)
     elif run["status"] == "SUCCEEDED":
         click.echo(json.dumps(run["details"].get("output"), indent=2, ensure_ascii=False))
-    else:
-        details = run["details"]
-        said = printable(str(details.get("description") or details.get("code") or ""))
-        click.echo(f"braid: the run is {run['status']}: {said}", err=True)

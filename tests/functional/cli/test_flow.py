@@ -86,12 +86,56 @@ def test_without_record_states_nothing_is_recorded(
     assert not (tmp_path / "braid.db").exists()
 
 
+def test_states_written_by_hand_are_recorded_at_the_address_that_is_named(
+    braid: Braid, flow: Path
+) -> None:
+    record = {
+        "Type": "Action",
+        "ActionUrl": URL,
+        "Parameters": {
+            "run": {"run_id.$": "$._context.run_id"},
+            "step": {"name": "Fit"},
+            "models": [{"name": "network", "how": "trained", "trained_on": []}],
+        },
+        "ResultPath": "$.provenance",
+        "End": True,
+    }
+    states = {**FLOW["States"], "Record Fit": record}
+    states["Fit"] = {**states["Fit"], "Next": "Record Fit"}
+    del states["Fit"]["End"]
+    flow.write_text(json.dumps({**FLOW, "States": states}))
+    unnamed = braid("flow", "run", "flow.json", *RUN)
+    assert "Nothing was recorded" in unnamed.err
+    assert "--provider-url" in unnamed.err
+    for _ in range(2):
+        braid("flow", "run", "flow.json", *RUN, "--provider-url", URL)
+    versions = json.loads(braid("models", "network", "--format", "json").out)["versions"]
+    assert [version["version"] for version in versions] == [0, 1]  # One line, in both runs.
+
+
 def test_a_run_that_fails_is_a_no(braid: Braid, flow: Path, tmp_path: Path) -> None:
     (tmp_path / "peaks.py").write_text("def peaks(n):\n    raise ValueError(n)\n")
     answer = braid("flow", "run", flow, *RUN)
     assert answer.code == 1
-    assert "the run is FAILED" in answer.err.splitlines()[-1]
+    assert answer.err.splitlines()[-1] == "braid: the run is FAILED: in Fit, ValueError: 3"
     assert "ActionStarted" in answer.err
+
+
+def test_nothing_is_said_to_be_recorded_when_no_record_state_was_reached(
+    braid: Braid, flow: Path
+) -> None:
+    braid("flow", "instrument", flow, "-o", "with.json", "--provider-url", URL)
+    answer = braid("flow", "run", "with.json", "--input", "input.json")
+    assert answer.code == 1
+    assert "Recorded:" not in answer.err
+    assert "Nothing was recorded: no record state was reached." in answer.err
+    assert "in Move, " in answer.err.splitlines()[-1]
+
+
+def test_steps_to_which_the_same_note_applies_share_a_line(braid: Braid, flow: Path) -> None:
+    done = braid("flow", "instrument", flow, "-o", "with.json", "--provider-url", URL)
+    (note,) = [line for line in done.err.splitlines() if "--record-uncaught" in line]
+    assert "$.States.Move, $.States.Fit:" in note
 
 
 def test_input_that_does_not_fit_the_schema_is_refused(

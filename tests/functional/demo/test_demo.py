@@ -254,7 +254,7 @@ def assert_the_report_shows_it(outcome: Outcome, said: str) -> None:
     assert "continues bragg-peaks v2" in said
     for version in outcome.reader.model("bragg-peaks")["versions"]:
         assert f"→ {version['scores']['median_px']:.3f} px" in said
-    assert "sqlite:///braid-demo/braid.db" in said
+    assert "--store braid-demo/braid.db" in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
