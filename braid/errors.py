@@ -55,7 +55,7 @@ def exit_code(error: BaseException) -> int:
 
 def describe(error: BaseException) -> str:
     """One sentence: what was wrong, and what to do about it."""
-    if isinstance(error, Ambiguous) and error.choices:
+    if isinstance(error, Ambiguous) and error.choices[:1] and error.choices[0] not in error.message:
         return f"{error.message} It may be: {', '.join(error.choices)}."
     if isinstance(error, BraidError):
         return error.message

@@ -15,6 +15,7 @@ import click
 
 from braid.output import Display, Document
 from braid.source import Source
+from provenance_store.errors import InvalidInput
 
 if TYPE_CHECKING:
     from provenance_store.handles import Record
@@ -67,7 +68,8 @@ class JsonText(click.ParamType[Any]):
 
 
 def describes(command: Command) -> Command:
-    """Add what every record may carry: ``uris``, ``files``, ``tags``, ``depends_on``, ``run``."""
+    """Add what every record may carry: ``uris``, ``files``, ``tags``, ``depends_on``, ``made_by``,
+    ``run_id``."""
     options = (
         click.option("--uri", "uris", multiple=True, help="Where it is; may be repeated."),
         click.option(
@@ -85,8 +87,12 @@ def describes(command: Command) -> Command:
             help="A tag; numbers, true and false keep their type. May be repeated.",
         ),
         click.option(
-            "--depends-on", multiple=True, metavar="ID", help="A record that it depends on."
+            "--depends-on",
+            multiple=True,
+            metavar="ID",
+            help="A record that it depends on. May be repeated.",
         ),
+        click.option("--made-by", metavar="ID", help="The step that made it."),
         click.option("--run", "run_id", metavar="RUN_ID", help="The flow run that it belongs to."),
     )
     for option in reversed(options):
@@ -110,6 +116,17 @@ class Place:
             recorder.run(run_id)
         elif not self.store.reader().records(run_id=run_id, limit=1)["records"]:
             recorder.run(run_id, start_time=recorder.clock())
+
+    def link_to_step(self, made: Record, step: str | None) -> None:
+        """Link a record that is being made to the step that made it, if one is named.
+
+        Raises InvalidInput when the id is known to be of something else.
+        """
+        if step is None:
+            return
+        if self.store is not None and self.store.reader().record(step)["kind"] != "step":
+            raise InvalidInput(f"{step} is no step; --made-by takes the id of a step.")
+        self.recorder.generated(step, [made])
 
     def show(self, display: Display, made: Record) -> None:
         """Show a record that was just made, once it is durable.

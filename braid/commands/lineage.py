@@ -24,7 +24,9 @@ NODES = [
 
 @click.command()
 @click.argument("id_", metavar="ID")
-@click.option("--up", "direction", flag_value="up", default="up", help="What it came from.")
+@click.option(
+    "--up", "direction", flag_value="up", default="up", help="What it came from. [default]"
+)
 @click.option("--down", "direction", flag_value="down", help="What came of it.")
 @click.option("--depth", type=click.IntRange(1), help="At most so many hops. [default: all]")
 @click.option(

@@ -18,7 +18,9 @@ __all__ = ["command"]
 @click.command()
 @click.argument("name")
 @describes
-@click.option("--live", is_flag=True, help="It may still grow; `promote` it when it is done.")
+@click.option(
+    "--live", is_flag=True, help="It may still grow, until `promote` of its handle in Python."
+)
 @records
 @displays("text", "json")
 def command(
@@ -28,6 +30,7 @@ def command(
     files: tuple[Path, ...],
     tags: tuple[tuple[str, Any], ...],
     depends_on: tuple[str, ...],
+    made_by: str | None,
     run_id: str | None,
     live: bool,
     source: Source,
@@ -48,4 +51,5 @@ def command(
                 depends_on=depends_on,
                 live=live,
             )
+            place.link_to_step(made, made_by)
         place.show(display, made)

@@ -27,6 +27,7 @@ def command(
     files: tuple[Path, ...],
     tags: tuple[tuple[str, Any], ...],
     depends_on: tuple[str, ...],
+    made_by: str | None,
     run_id: str | None,
     source: Source,
     display: Display,
@@ -45,4 +46,5 @@ def command(
                 tags=dict(tags),
                 depends_on=depends_on,
             )
+            place.link_to_step(made, made_by)
         place.show(display, made)

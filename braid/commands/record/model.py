@@ -25,10 +25,17 @@ __all__ = ["command"]
     is_flag=True,
     help="Make the next version: NAME is a model's name, or the id of the version to go on from.",
 )
-@click.option("--trained-on", multiple=True, metavar="ID", help="A record it was exposed to.")
+@click.option(
+    "--trained-on",
+    multiple=True,
+    metavar="ID",
+    help="A record it was exposed to. May be repeated.",
+)
 @click.option("--hyperparameters", type=JsonText(), help="An object.")
 @click.option("--metrics", type=JsonText(), help='A list such as [{"epoch": 1, "loss": 0.3}].')
-@click.option("--score", "scores", multiple=True, type=Pair(), help="A validation score.")
+@click.option(
+    "--score", "scores", multiple=True, type=Pair(), help="A validation score. May be repeated."
+)
 @describes
 @records
 @displays("text", "json")
@@ -44,6 +51,7 @@ def command(
     files: tuple[Path, ...],
     tags: tuple[tuple[str, Any], ...],
     depends_on: tuple[str, ...],
+    made_by: str | None,
     run_id: str | None,
     source: Source,
     display: Display,
@@ -68,6 +76,7 @@ def command(
                 made = recorder.update(_version(place, name), trained_on, **about)
             else:
                 made = recorder.model(name, trained_on=trained_on, **about)
+            place.link_to_step(made, made_by)
         place.show(display, made)
 
 

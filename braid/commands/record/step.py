@@ -22,7 +22,13 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("name")
-@click.option("--input", "inputs", multiple=True, metavar="ID", help="A record that it used.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="ID",
+    help="A record that it used. This and the next three may be repeated.",
+)
 @click.option("--model", "models", multiple=True, metavar="ID", help="A model version it used.")
 @click.option("--output", "outputs", multiple=True, metavar="NAME[=URI]", help="Data that it made.")
 @click.option("--output-file", "files", multiple=True, type=FILE, help="A file that it made.")
@@ -56,7 +62,8 @@ def command(
 ) -> None:
     """Record a step with its inputs, outputs and models.
 
-    Everything is written at once, or nothing. Prints the step's permanent name.
+    Everything is written at once, or nothing. Prints the step's permanent name, which
+    `braid record model --made-by` takes.
     """
     from provenance_store.ids import now
 

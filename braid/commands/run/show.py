@@ -20,6 +20,11 @@ def _names(part: str) -> Callable[[Document], str]:
     return value
 
 
+def _models(step: Document) -> str:
+    """Each model with how it took part, for a step may use one version and make the next."""
+    return ", ".join(f"{item['how']} {_mention(item)}" for item in step["models"])
+
+
 def _mention(item: Document) -> str:
     name = item["name"] or item["kind"]
     return f"{name} v{item['version']}" if "version" in item else str(name)
@@ -43,7 +48,7 @@ STEP_FIELDS = [
     Field("Start time", short_time("start_time")),
     Field("Inputs", _names("inputs")),
     Field("Outputs", _names("outputs")),
-    Field("Models", _names("models")),
+    Field("Models", _models),
     Field("URN", "id", wide=True),
 ]
 
