@@ -22,6 +22,13 @@ __all__ = ["Display", "Document", "Field", "printable", "short_time"]
 
 Document = Mapping[str, Any]
 
+LONGEST_LIST = 80
+"""In a table, of names with values (tags, scores) those within so many characters are shown."""
+WHOLE_FIRST, WHOLE = 40, 19
+"""Cells that a terminal table does not fold: of the first column, which names the row, and of the
+others, up to so many characters; an id can then be copied, and a time stays on its line."""
+NARROWEST = 10
+"""What is left to a column that is folded, in characters."""
 TREE_WIDTH = 10_000
 """Where lines of a tree are cut, in characters."""
 
@@ -41,6 +48,14 @@ class Field:
     def of(self, document: Document) -> str:
         """The value as one line of text; empty when there is none."""
         return _text(self.raw(document))
+
+    def brief(self, document: Document) -> str:
+        """The value for a table: of many names with values the first ones."""
+        value, text = self.raw(document), self.of(document)
+        if not isinstance(value, Mapping) or len(text) <= LONGEST_LIST:
+            return text
+        shown = text[: LONGEST_LIST - 5].rpartition(", ")[0] or text[: LONGEST_LIST - 5]
+        return f"{shown}, ..."
 
     def raw(self, document: Document) -> object:
         if callable(self.value):
@@ -120,10 +135,17 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return printable(", ".join(f"{key}={_text(item)}" for key, item in value.items()))
+        return printable(", ".join(f"{key}={_inner(item)}" for key, item in value.items()))
     if isinstance(value, list | tuple):
         return printable(", ".join(_text(item) for item in value))
     return printable(str(value))
+
+
+def _inner(value: object) -> str:
+    """A value beside others: what has parts of its own is told as JSON."""
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(value, ensure_ascii=False)
+    return _text(value)
 
 
 def _csv(found: Iterable[Document], fields: Sequence[Field]) -> None:
@@ -133,7 +155,7 @@ def _csv(found: Iterable[Document], fields: Sequence[Field]) -> None:
 
 
 def _table(found: Sequence[Document], fields: Sequence[Field]) -> None:
-    rows = [[field.of(document) for field in fields] for document in found]
+    rows = [[field.brief(document) for field in fields] for document in found]
     titles = [field.title for field in fields]
     if sys.stdout.isatty():
         _rich_table(titles, rows)
@@ -153,9 +175,33 @@ def _rich_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    titles, rows = _filled_columns(titles, rows)
+    whole = _whole_columns(titles, rows, console.width)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title, overflow="fold")
+    for place, title in enumerate(titles):
+        table.add_column(title, overflow="fold", no_wrap=place in whole)
     for row in rows:
         table.add_row(*map(Text, row))
-    Console().print(table)
+    console.print(table)
+
+
+def _filled_columns(
+    titles: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """The table without columns in which no row has anything: a terminal has no room for them."""
+    kept = [place for place, column in enumerate(zip(*rows, strict=True)) if any(column)]
+    return [titles[place] for place in kept], [[row[place] for place in kept] for row in rows]
+
+
+def _whole_columns(titles: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> set[int]:
+    """The columns that are not folded, as far as there is room for them, from the left."""
+    longest = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    room = width + 2 - sum(min(length, NARROWEST) + 2 for length in longest)
+    whole = set()
+    for place, length in enumerate(longest):
+        more = length - min(length, NARROWEST)
+        if length <= (WHOLE if place else WHOLE_FIRST) and more <= room:
+            whole.add(place)
+            room -= more
+    return whole

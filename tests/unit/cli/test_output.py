@@ -34,6 +34,32 @@ def test_plain_columns_are_aligned_and_more_is_announced_on_standard_error(
     assert "--marker m1" in err
 
 
+def test_many_tags_are_cut_in_a_table_and_whole_in_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    tags = {f"tag_{number}": [number, "x"] for number in range(20)}
+    document, fields = {"records": [{"tags": tags}]}, [Field("Tags", "tags")]
+    Display("text").table(document, rows="records", fields=fields)
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.startswith('tag_0=[0, "x"], tag_1=[1, "x"]')
+    assert line.endswith(", ...")
+    assert len(line) <= 80
+    Display("csv").table(document, rows="records", fields=fields)
+    assert "tag_19" in capsys.readouterr().out
+
+
+def test_a_terminal_folds_neither_ids_nor_times(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    fields = [*FIELDS, Field("Tags", "tags")]
+    run = {"run_id": "x" * 36, "label": "long " * 30, "start_time": "2026-11-22T07:26:46+00:00"}
+    Display("text").table({"runs": [run]}, rows="runs", fields=fields)
+    title, line, *_ = capsys.readouterr().out.splitlines()
+    assert "Tags" not in title  # Nobody has any.
+    assert "x" * 36 in line
+    assert "2026-11-22 07:26:46" in line
+
+
 def test_json_is_the_document_itself(capsys: pytest.CaptureFixture[str]) -> None:
     Display("json").table(DOCUMENT, rows="runs", fields=FIELDS)
     out, err = capsys.readouterr()
