@@ -85,7 +85,7 @@ class Watch:
         if not recorded:
             self.unrecorded.append(self._step)
         self._bar.console.print(
-            f"  [bold]{escape(self._step):<{STEP_WIDTH}}[/]{escape(text):<{TEXT_WIDTH}}"
+            f"  [bold]{escape(self._step):<{STEP_WIDTH}}[/]  {escape(text):<{TEXT_WIDTH}}"
             f" {seconds:5.1f} s  {mark}"
         )
         self._bar.advance(self._task)

@@ -70,7 +70,9 @@ def show_models(console: Console, client: QueryClient, name: str) -> None:
             f"{scores['p95_px']:.3f} px",
         )
     console.print(_indented(table, below=0))
-    told = "Errors, before and after training: distances from the fitted centres of held-out peaks."
+    told = (
+        "Errors, before → after: distances from the true (v0) or fitted centres of held-out peaks."
+    )
     console.print(f"  {told}", style="dim")
 
 

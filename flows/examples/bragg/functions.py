@@ -1,8 +1,10 @@
 """What the Compute steps of the flow call: plain functions of JSON values, which work on files.
 
 A *site* is a collection as a function finds it: ``{"collection": <id>, "folder": <where it is
-mounted>}``. Paths begin with a slash and are relative to that folder. Files that were written are
-described as record states take them: ``{"uri", "size", "digest", "media_type"}``.
+mounted>}``. Paths begin with a slash and are relative to that folder; ``globus://<id><path>`` says
+the same and names the file to whoever reads the arguments, such as `braid flow instrument`'s record
+states. Files that were written are described as record states take them: ``{"uri", "size",
+"digest", "media_type"}``.
 """
 
 from __future__ import annotations
@@ -160,7 +162,8 @@ def _px(value: Any) -> float:
 
 
 def _path(site: Site, path: str) -> Path:
-    return Path(site["folder"]) / path.lstrip("/")
+    inside = path.removeprefix(f"globus://{site['collection']}")
+    return Path(site["folder"]) / inside.lstrip("/")
 
 
 def _new(site: Site, path: str) -> Path:
