@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from provenance_store.batch import Batch
-from provenance_store.errors import BraidError, StoreUnavailable
-from provenance_store.sql.dialects import begin_write, should_retry, unavailable
+from provenance_store.errors import BraidError, InvalidInput, StoreUnavailable
+from provenance_store.sql.dialects import begin_write, cannot_hold, should_retry, unavailable
 from provenance_store.sql.write import Statements
 
 __all__ = ["Writer"]
@@ -54,8 +54,9 @@ class Writer:
     def write(self, batch: Batch) -> None:
         """Return when the batch is durable.
 
-        Raises Conflict or Sealed when it is refused, StoreUnavailable when the store is locked,
-        full or away; nothing of it is then written.
+        Raises Conflict or Sealed when it is refused, InvalidInput when the database cannot hold
+        a value of it, StoreUnavailable when the store is locked, full or away; nothing of it is
+        then written.
         """
         job = _Job(batch)
         with self._mutex:
@@ -164,6 +165,10 @@ class Writer:
             self.statements.write_new(connection, Batch.merged(job.batch for job in group))
         except (IntegrityError, BraidError):
             return False
+        except Exception as error:
+            if cannot_hold(error):
+                return False
+            raise
         for job in group:
             job.error = None
         return True
@@ -174,6 +179,13 @@ class Writer:
             self.statements.write(connection, job.batch)
         except BraidError as error:
             job.error = error
+        except Exception as error:
+            if not cannot_hold(error):
+                raise
+            job.error = InvalidInput(
+                "The database cannot hold a value of this: shorten the longest name, URI or tag, "
+                "and keep numbers within 64 bits."
+            )
 
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None

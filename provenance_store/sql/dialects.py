@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
 from provenance_store.errors import ConfigurationError, StoreUnavailable
 
@@ -19,6 +19,7 @@ __all__ = [
     "advisory_lock",
     "begin_write",
     "by_position",
+    "cannot_hold",
     "driver",
     "ignoring",
     "make_engine",
@@ -262,6 +263,14 @@ def should_retry(error: DBAPIError) -> bool:
     """
     code = getattr(error.orig, "sqlstate", None)
     return code in _SERIALIZATION or error.connection_invalidated
+
+
+def cannot_hold(error: Exception) -> bool:
+    """Whether the database refused a value for what it is: a number of more than 64 bits, a text
+    that is no Unicode, or one that is too long for PostgreSQL to index."""
+    too_long_to_index = "54000"
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return isinstance(error, DataError | OverflowError | UnicodeError) or state == too_long_to_index
 
 
 def unavailable(error: DBAPIError) -> StoreUnavailable | None:

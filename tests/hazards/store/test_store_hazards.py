@@ -9,12 +9,14 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from provenance_store import Store, open_store
-from provenance_store.errors import StoreUnavailable
+from provenance_store.errors import InvalidInput, StoreUnavailable
 from tests.support.postgres import PostgresServer
 
 ROOT = Path(__file__).parents[3]
@@ -106,7 +108,7 @@ def test_what_was_answered_before_a_kill_is_in_the_store(store_url: str) -> None
 FILL = """
 import resource, signal, sys
 from provenance_store import open_store
-from provenance_store.errors import StoreUnavailable
+from provenance_store.errors import InvalidInput, StoreUnavailable
 store = open_store("sqlite:///" + sys.argv[1])
 store.data("before")
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -186,6 +188,37 @@ def test_deadlocks_and_serialization_failures_are_tried_again(
         assert errors == []
         assert one.info()["tables"]["run"] == 80
         assert one.info()["tables"]["run_event"] == 160
+
+
+def test_what_the_database_cannot_hold_does_not_touch_what_is_written_with_it(
+    store_url: str,
+) -> None:
+    started = threading.Barrier(8)
+
+    def write(writer: int) -> None:
+        started.wait()
+        for n in range(20):
+            if writer:
+                store.data(f"{writer}-{n}")
+            else:
+                with pytest.raises(InvalidInput, match="cannot hold"):
+                    store.run("too late", completion_time=1 << 70)
+
+    with open_store(store_url) as store, ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+        assert store.info()["records"]["data"] == 140
+        assert store.info()["tables"]["run"] == 0
+
+
+def test_a_text_that_postgresql_cannot_index_is_refused_and_not_tried_again(
+    postgres_server: PostgresServer,
+) -> None:
+    letters = Random(7)
+    uri = "file:///" + "".join(chr(letters.randint(0x4E00, 0x9FFF)) for _ in range(4000))
+    with open_store(postgres_server.new_database()) as store:
+        with pytest.raises(InvalidInput, match="shorten"):
+            store.data("scan", uris=[uri])
+        assert store.info()["tables"]["record"] == 0
 
 
 def test_many_processes_write_one_store_and_none_loses_a_record(store_url: str) -> None:
