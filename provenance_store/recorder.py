@@ -72,7 +72,7 @@ class Together:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._outermost:
             batch, self._local.batch = self._local.batch, None
-            if kind is None and len(batch):
+            if kind is None and (batch.record or len(batch)):
                 self._sink.write(batch)
 
 

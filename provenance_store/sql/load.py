@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateIndex, DropIndex
+from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIndex
 
 from provenance_store.batch import Batch
 from provenance_store.sql.dialects import begin_write, stream_rows
@@ -15,9 +15,6 @@ from provenance_store.sql.tables import TABLE
 from provenance_store.sql.write import Statements
 
 __all__ = ["Load", "loading"]
-
-_LATER = tuple(sorted(TABLE["link"].indexes, key=lambda index: str(index.name)))
-"""Indexes that are dropped for the load and made again at its end."""
 
 
 class Load:
@@ -44,14 +41,39 @@ class Load:
 def loading(engine: sa.Engine, statements: Statements) -> Iterator[Load]:
     """A load: committed whole at the end, nothing of it written when the block raises.
 
-    Dropping and making indexes is part of the transaction, so a load that is cut off leaves the
+    The first links of a store are written without indexes, which are made at the end; to a store
+    that has links already they are added as usual, for making its indexes anew could take longer
+    than the load. All of this is part of the transaction, so a load that is cut off leaves the
     store as it was. Other writers wait until it ends.
     """
     with engine.connect() as connection:
         begin_write(connection)
-        for index in _LATER:
-            connection.execute(DropIndex(index))
+        is_first = connection.execute(sa.select(_link.c.to_id).limit(1)).first() is None
+        later = _made_later(connection.dialect) if is_first else ()
+        for _, drop in later:
+            connection.execute(drop)
         yield Load(connection, statements)
-        for index in _LATER:
-            connection.execute(CreateIndex(index))
+        for make, _ in reversed(later):
+            connection.execute(make)
         connection.commit()
+
+
+_link = TABLE["link"]
+_Ddl = sa.schema.ExecutableDDLElement
+
+
+def _made_later(dialect: sa.Dialect) -> list[tuple[_Ddl, _Ddl]]:
+    """How to make, and how to drop, what need not be kept up to date during a load.
+
+    On SQLite the links live in their primary key, so that one stays.
+    """
+    indexes: list[tuple[_Ddl, _Ddl]] = [(CreateIndex(i), DropIndex(i)) for i in _link.indexes]
+    if dialect.name == "postgresql":
+        key = _link.primary_key
+        indexes.append(
+            (
+                AddConstraint(key, isolate_from_table=False),
+                DropConstraint(key),
+            )
+        )
+    return indexes

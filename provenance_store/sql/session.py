@@ -10,10 +10,15 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from provenance_store.errors import StoreUnavailable
-from provenance_store.sql.dialects import begin_write, unavailable
+from provenance_store.errors import InvalidInput, StoreUnavailable
+from provenance_store.sql.dialects import begin_write, cannot_hold, unavailable
 
 __all__ = ["Session"]
+
+CANNOT_HOLD = (
+    "The database cannot hold a value of this: text is Unicode without the NUL character, "
+    "numbers have at most 64 bits."
+)
 
 
 class Session:
@@ -68,10 +73,15 @@ class Session:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Database errors raised inside leave as StoreUnavailable where that is what they are."""
+        """Database errors raised inside leave as StoreUnavailable where that is what they are,
+        and as InvalidInput for a value that no database takes."""
         try:
             yield
+        except UnicodeEncodeError:
+            raise InvalidInput(CANNOT_HOLD) from None
         except DBAPIError as error:
+            if cannot_hold(error):
+                raise InvalidInput(CANNOT_HOLD) from None
             raise unavailable(error) or error from None
         except PoolTimeout:
             raise StoreUnavailable("All connections to the store are in use; try again.") from None
