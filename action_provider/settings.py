@@ -198,5 +198,7 @@ class Options:
 def _required(setting: Setting[str | None], environ: Mapping[str, str] | None) -> str:
     value = setting.get(environ)
     if not value or not value.strip():
-        raise ConfigurationError(f"{setting.name} is not set. {setting.help}")
+        raise ConfigurationError(
+            f"{setting.name} is not set. {setting.help} `braid serve --help` tells how to get one."
+        )
     return value.strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from urllib.parse import urlsplit
 
 import click
 
@@ -83,8 +84,20 @@ def _foreign(error: BaseException) -> str | None:
         message = getattr(error, "message", None) or getattr(error, "code", "no explanation")
         return f"Globus answered {status}: {message}"
     if GLOBUS_NETWORK_ERROR in names:
-        return f"A Globus service or the Braid server cannot be reached: {error}"
+        return (
+            f"{_asked(error)} cannot be reached: {error}; check its address and the network, "
+            "or try again later."
+        )
     return f"Globus login: {error}" if GLOBUS_ERROR in names else None
+
+
+def _asked(error: BaseException) -> str:
+    """The machine that a request was for, where the error tells."""
+    request = getattr(getattr(error, "underlying_exception", None), "request", None)
+    parts = urlsplit(str(getattr(request, "url", "") or ""))
+    if not parts.hostname:
+        return "A Globus service or the Braid server"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _unexpected(error: BaseException) -> str:

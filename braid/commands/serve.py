@@ -41,9 +41,10 @@ def command(
 ) -> None:
     """Serve the action provider and the query API.
 
-    Takes BRAID_CLIENT_ID and BRAID_CLIENT_SECRET from the environment. Globus Flows calls https
-    addresses only: put a proxy with a certificate in front. Serves until it is stopped, and then
-    finishes the requests that it has begun.
+    Takes BRAID_CLIENT_ID and BRAID_CLIENT_SECRET from the environment:
+    docs/register-with-globus-auth.md tells how to get them, and `braid sandbox` prints some to
+    try. Globus Flows calls https addresses only: put a proxy with a certificate in front. Serves
+    until it is stopped, and then finishes the requests that it has begun.
     """
     from action_provider.app import create_app
     from action_provider.settings import Options

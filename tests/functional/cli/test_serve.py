@@ -145,6 +145,7 @@ def test_a_server_that_is_not_there(braid: Braid) -> None:
     answer = braid("runs", "--server", f"http://127.0.0.1:{port}")
     assert (answer.code, answer.out) == (1, "")
     assert answer.err.count("\n") == 1
+    assert "http://127.0.0.1:" in answer.err
     assert "cannot be reached" in answer.err
 
 
