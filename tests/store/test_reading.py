@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from provenance_store import Audience, Store, Viewer
 from provenance_store.errors import InvalidInput, NotFound
+from provenance_store.filters import write_marker
 
 ALICE, BOB = "urn:globus:auth:identity:alice", "urn:globus:auth:identity:bob"
 TEAM = "urn:globus:groups:id:team"
@@ -305,3 +307,16 @@ def test_a_bad_question_is_answered_with_one_sentence(
         ask(store.reader())
     assert "\n" not in caught.value.message
     assert caught.value.message.endswith(".")
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "\udcff"])
+def test_what_no_store_can_hold_is_not_found_in_one(store: Store, text: str) -> None:
+    reader = store.reader()
+    for ask in (reader.run, reader.model, lambda name: reader.record(f"urn:{name}")):
+        with pytest.raises((NotFound, InvalidInput)):
+            ask(text)
+    marker = write_marker(1, "a\x00b")
+    with contextlib.suppress(InvalidInput):
+        assert reader.runs(marker=marker)["runs"] == []
+    with contextlib.suppress(InvalidInput):
+        assert store.actions.get(text) is None
