@@ -20,6 +20,8 @@ from provenance_store.sql.write import mentioned_origins
 
 __all__ = ["CarrierSink"]
 
+PIECE_RECORDS = 100
+NAMED_BY_CONTENT = ("environment", "audience", "audience_member")
 LINKS_A_RECORD = 16
 """So many links count like one more record when a batch is measured."""
 
@@ -104,13 +106,23 @@ class CarrierSink(Sink):
         with self._gate:
             if not self._waiting:
                 self._due = time.monotonic() + self._patience
-            self._waiting.append(batch)
-            self._measure += len(batch.record) + len(batch.link) // LINKS_A_RECORD
+            self._gather(batch)
             if self._measure >= self._enough or time.monotonic() > self._due:
                 self._seal()
             self._progress()
         if self._ending:
             self._end()
+
+    def _gather(self, batch: Batch) -> None:
+        """Add to what waits: in pieces, so that it can be divided, but of many calls each.
+
+        Keeping the thousands of small batches would keep Python's garbage collector busy.
+        """
+        if self._waiting and len(self._waiting[-1].record) < PIECE_RECORDS:
+            self._waiting[-1].extend(batch)
+        else:
+            self._waiting.append(batch)
+        self._measure += len(batch.record) + len(batch.link) // LINKS_A_RECORD
 
     def flush(self) -> None:
         """Return when everything recorded is durable: in the store, or in the spool folder.
@@ -168,6 +180,8 @@ class CarrierSink(Sink):
     def _encoded(self, waiting: list[Batch]) -> list[bytes]:
         """One batch of what waits, or several where one would be too large."""
         batch = Batch.merged(waiting)
+        for name in NAMED_BY_CONTENT:
+            setattr(batch, name, list(dict.fromkeys(getattr(batch, name))))
         batch.origin = self._carried(batch)
         data = encode_batch(batch)
         if len(data) <= self.largest or len(waiting) == 1:

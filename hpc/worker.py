@@ -39,6 +39,10 @@ class _Sent(NamedTuple):
     request: MPI.Request
 
 
+_under_way: list[_Sent] = []
+"""What was left behind in sending: MPI may still read it, out of this process's memory."""
+
+
 class MpiSink(CarrierSink):
     """Sends batches to rank 0 of a communicator, which is this sink's own."""
 
@@ -101,6 +105,8 @@ class MpiSink(CarrierSink):
         until = time.monotonic() + GOODBYE_SECONDS
         while not request.Test() and time.monotonic() < until:
             time.sleep(LONGEST_PAUSE)
+        undelivered = [*self._given_up.values(), *self._completing]
+        _under_way.extend(sent for sent in undelivered if not sent.request.Test())
         self._keeper.report()
 
     # ---- messages --------------------------------------------------------------------------

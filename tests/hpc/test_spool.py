@@ -255,16 +255,16 @@ def test_a_store_that_is_away_leaves_the_files_where_they_are(
 
 def test_a_large_batch_is_divided_but_not_what_was_recorded_together(tmp_path: Path) -> None:
     with hpc.spool(tmp_path) as recorder:
-        recorder.sink.largest = 2000  # type: ignore[attr-defined]
-        for n in range(100):
+        recorder.sink.largest = 5000  # type: ignore[attr-defined]
+        for n in range(500):
             recorder.data(f"scan-{n}")
         with recorder.together():
-            for n in range(100):
+            for n in range(200):
                 recorder.data(f"image-{n}")
     [file] = files(tmp_path, "new")
     sizes = [len(frame) for frame in read_frames(file)]
-    assert len(sizes) > 4
-    assert [size for size in sizes if size > 2000] == [max(sizes)]
+    assert len(sizes) == 6
+    assert [size for size in sizes if size > 5000] == [max(sizes)]
 
 
 def test_names_that_hold_in_one_store_only_are_refused(tmp_path: Path) -> None:

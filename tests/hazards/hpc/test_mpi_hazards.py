@@ -253,3 +253,38 @@ def test_neither_store_nor_spool_is_said_and_the_job_still_ends(tmp_path: Path) 
     other.close()
     assert ended.code == 0, ended.err
     assert "cannot be written" in ended.err
+
+
+def test_sigterm_ends_a_rank_that_waits_for_its_aggregator(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'run.db'}"
+    patient = {**IMPATIENT, "BRAID_RANK_WAIT_SECONDS": "3600"}
+    with mpi_job(JOB, tmp_path, arguments=[url, "none"], environ=patient) as process:
+        wait_for(process, *workers(tmp_path, "flushed"))
+        os.kill(int((tmp_path / "up-0").read_text()), signal.SIGSTOP)
+        (tmp_path / "go-on").touch()
+        wait_for(process, *workers(tmp_path, "recorded"))
+        for rank in (1, 2):
+            os.kill(int((tmp_path / f"up-{rank}").read_text()), signal.SIGTERM)
+        end(process)
+        assert process.returncode != 0
+    load(url, tmp_path)
+    assert counted(url) == (1000, 5000)
+
+
+def test_a_full_buffer_is_spooled_and_recording_goes_on(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'run.db'}"
+    small = {**IMPATIENT, "BRAID_RANK_BUFFER_MB": "1"}
+    job = JOB.replace('f"file:///scratch/', '"x" * 2000 + f"file:///scratch/')
+    with mpi_job(job, tmp_path, arguments=[url, "hold"], environ=small) as process:
+        wait_for(process, *workers(tmp_path, "flushed"))
+        aggregator = int((tmp_path / "up-0").read_text())
+        os.kill(aggregator, signal.SIGSTOP)
+        (tmp_path / "go-on").touch()
+        wait_for(process, *workers(tmp_path, "recorded"))
+        assert list((tmp_path / "braid-spool" / "tmp").iterdir())
+        os.kill(aggregator, signal.SIGCONT)
+        (tmp_path / "end").touch()
+        _, err = end(process)
+        assert process.returncode == 0, err
+    load(url, tmp_path)
+    assert counted(url) == (1000, 5000)

@@ -1,0 +1,102 @@
+"""The aggregator's ear: messages of ranks become batches."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from mpi4py import MPI
+
+from hpc.messages import Tag, unpack
+from provenance_store.batch import Batch, decode_batch
+from provenance_store.errors import InvalidInput
+
+__all__ = ["Arrived", "Receiver"]
+
+GROUP_BYTES = 32 << 20
+"""So much is taken in before it is written."""
+BATCH_BYTES = 1 << 31
+
+logger = logging.getLogger("braid.hpc")
+
+
+@dataclass(slots=True)
+class Arrived:
+    """A message of a rank, its number there, and since when it is here; an unreadable one has
+    no batch."""
+
+    source: int
+    number: int
+    batch: Batch | None
+    since: float
+
+
+@dataclass(slots=True)
+class _Arriving:
+    source: int
+    data: bytearray
+    request: MPI.Request
+
+
+class Receiver:
+    """Takes messages in without waiting for any one rank.
+
+    `present` are the ranks that have not said goodbye, or whose messages are still arriving.
+    """
+
+    def __init__(self, comm: MPI.Comm) -> None:
+        self.present = set(range(1, comm.size))
+        self._comm = comm
+        self._leaving: set[int] = set()
+        self._arriving: list[_Arriving] = []
+        self._abandoned: list[_Arriving] = []
+
+    def take(self) -> list[Arrived]:
+        """What has arrived whole, at most about 32 MB."""
+        status = MPI.Status()
+        size = sum(len(each.data) for each in self._arriving)
+        while size < GROUP_BYTES:
+            message = self._comm.Improbe(MPI.ANY_SOURCE, MPI.ANY_TAG, status)
+            if message is None:
+                break
+            data = bytearray(status.Get_count(MPI.BYTE))
+            size += len(data)
+            request = message.Irecv([data, MPI.BYTE])
+            if status.Get_tag() == Tag.BYE:
+                self._leaving.add(status.Get_source())
+                request.Wait()
+            else:
+                self._arriving.append(_Arriving(status.Get_source(), data, request))
+        done, self._arriving = _sorted(self._arriving)
+        self.present -= self._leaving - {each.source for each in self._arriving}
+        return [_decoded(each) for each in done]
+
+    def bury(self, rank: int) -> None:
+        """Expect nothing more of a rank that is dead."""
+        self.present.discard(rank)
+        # MPI may still write into these buffers, so they are kept.
+        self._abandoned += [each for each in self._arriving if each.source == rank]
+        self._arriving = [each for each in self._arriving if each.source != rank]
+
+
+def _sorted(arriving: list[_Arriving]) -> tuple[list[_Arriving], list[_Arriving]]:
+    """Those that are here, and those still on their way; one that fails is not acknowledged."""
+    done: list[_Arriving] = []
+    under_way: list[_Arriving] = []
+    for each in arriving:
+        try:
+            (done if each.request.Test() else under_way).append(each)
+        except MPI.Exception as error:
+            logger.error("Aggregator: a message of rank %d is lost: %s", each.source, error)
+    return done, under_way
+
+
+def _decoded(each: _Arriving) -> Arrived:
+    number, data = unpack(each.data)
+    batch: Batch | None = None
+    try:
+        batch = decode_batch(data, limit=BATCH_BYTES)  # type: ignore[arg-type]
+    except InvalidInput as error:
+        logger.error("Aggregator: rank %d: %s", each.source, error.message)
+    return Arrived(each.source, number, batch, time.monotonic())
