@@ -34,7 +34,11 @@ Document = dict[str, Any]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts `braid demo` with the home and the current folder empty; ends it afterwards."""
+    """Starts `braid demo` with the home and the current folder empty; ends it afterwards.
+
+    As from a terminal: what a shell starts in the background ignores SIGINT, children included.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     home, here = tmp_path / "home", tmp_path / "here"
     home.mkdir()
     here.mkdir()
@@ -55,6 +59,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         return process
 
     yield demo
+    signal.signal(signal.SIGINT, before)
     for process in started:
         if process.poll() is None:
             process.terminate()
