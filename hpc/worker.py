@@ -17,7 +17,7 @@ from mpi4py import MPI
 
 from hpc.carrier import CarrierSink
 from hpc.keeper import Keeper
-from hpc.messages import Tag, decode_answers, pack
+from hpc.messages import Tag, decode_answers, pack, unpack
 from hpc.settings import BUFFER_MB, WAIT_SECONDS
 from hpc.spool_files import SpoolWriter
 from provenance_store.errors import StoreUnavailable
@@ -34,9 +34,13 @@ logger = logging.getLogger("braid.hpc")
 
 
 class _Sent(NamedTuple):
-    data: bytes
     message: bytes
     request: MPI.Request
+
+    @property
+    def data(self) -> bytes:
+        """The batch in the message."""
+        return bytes(unpack(self.message)[1])
 
 
 _under_way: list[_Sent] = []
@@ -121,8 +125,9 @@ class MpiSink(CarrierSink):
             data = self._held.pop(0)
             self._last += 1
             message = pack(self._last, data)
+            self._bytes += len(message) - len(data)
             request = self._comm.Isend([message, MPI.BYTE], AGGREGATOR, Tag.BATCH)
-            self._sent[self._last] = _Sent(data, message, request)
+            self._sent[self._last] = _Sent(message, request)
 
     def _look(self) -> bool:
         """Send what was held back, and take in acknowledgements; whether there were any."""
@@ -142,7 +147,7 @@ class MpiSink(CarrierSink):
 
     def _answered(self, number: int, durable: bool) -> None:
         if sent := self._sent.pop(number, None):
-            self._bytes -= len(sent.data)
+            self._bytes -= len(sent.message)
             if not durable:
                 self._keeper.keep(sent.data)
         else:
