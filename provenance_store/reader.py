@@ -10,11 +10,12 @@ from provenance_store import filters
 from provenance_store.errors import NotFound
 from provenance_store.filters import RecordFilter, RunFilter
 from provenance_store.ids import looks_like_id
-from provenance_store.kinds import Level
+from provenance_store.kinds import Kind, Level
 from provenance_store.reading import lineage, models, records, runs
 from provenance_store.reading.lineage import Direction
 from provenance_store.reading.models import Head
 from provenance_store.reading.view import View
+from provenance_store.sql import made
 from provenance_store.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -159,10 +160,15 @@ class Reader:
             return models.show_line(view, line_id)
 
     def heads(self, name: str, *, run_id: str | None = None) -> list[Head]:
-        """Versions of models of this name that none revises: of this run first, newest first."""
+        """Versions of models of this name that none revises: of this run first, newest first.
+
+        Where the viewer manages some, those that it may only see are left out, and a revision
+        that it may not see does not count.
+        """
         with self._session.look() as raw:
             rows = self._prepared.heads(raw, self._viewer, name)
-        heads = [Head(*row) for row in rows]
+        own = [row for row in rows if row[-1]] or rows
+        heads = [Head(*row[:-1]) for row in own]
         return sorted(heads, key=lambda head: head.run_id != run_id) if run_id else heads
 
     def version(self, record_id: int) -> Head | None:
@@ -170,6 +176,12 @@ class Reader:
         with self._session.look() as raw:
             row = self._prepared.version(raw, self._viewer, record_id)
         return None if row is None else Head(*row)
+
+    def made_by(self, step_id: int, *, limit: int) -> list[tuple[int, Kind]]:
+        """Ids and kinds of at most `limit` visible records that a step made, by id."""
+        with self._view() as view:
+            rows = view.all(made.made_by(step_id, self._viewer, limit))
+        return [(row.id, Kind(row.kind)) for row in rows]
 
     def lineage(
         self,

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
+from flows.steps.limits import MAX_LINKS
 from provenance_store.errors import NotFound
-from provenance_store.ids import ShortId, make_id, parse_id, short_id
+from provenance_store.kinds import Kind
 from provenance_store.reader import Head, Reader
 
 __all__ = ["Head", "Lookup", "Made", "MemoryLookup", "StoreLookup"]
-
-MAX_MADE = 100_000
 
 
 class Made(NamedTuple):
@@ -44,7 +43,7 @@ class Lookup(ABC):
 
     @abstractmethod
     def made_by(self, step_id: int) -> Made:
-        """What a step made."""
+        """What a step made: as far as the links of one step go, and one more if there are more."""
 
     def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
         """The ids of those URNs and short ids that name something; all at once where it can."""
@@ -94,16 +93,11 @@ class StoreLookup(Lookup):
         return self._reader.find_uris(uris, run_id=run_id)
 
     def made_by(self, step_id: int) -> Made:
-        step = short_id(step_id)
-        found = self._reader.lineage(step, direction="down", depth=1, limit=MAX_MADE)
-        made = {link["from"] for link in found["links"] if link["role"] == "generated_by"}
-        nodes = [node for node in found["nodes"] if node["id"] in made and "short_id" in node]
-        ids: dict[bool, list[int]] = {True: [], False: []}
-        for node in nodes:
-            parsed = parse_id(node["short_id"])
-            if isinstance(parsed, ShortId):
-                ids[node["kind"] == "model"].append(make_id(*parsed))
-        return Made(tuple(ids[False]), tuple(ids[True]))
+        made = self._reader.made_by(step_id, limit=MAX_LINKS + 1)
+        return Made(
+            tuple(record_id for record_id, kind in made if kind is not Kind.MODEL),
+            tuple(record_id for record_id, kind in made if kind is Kind.MODEL),
+        )
 
 
 class MemoryLookup(Lookup):

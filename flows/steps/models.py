@@ -151,6 +151,10 @@ class Models:
 
     def make(self, inputs: Sequence[int]) -> list[Head]:
         """Make the versions; what does not say what it was trained on was exposed to `inputs`."""
+        for making in self._making:
+            exposed = inputs if making.trained_on is None else making.trained_on
+            links = 1 + len(exposed) + len(making.depends_on)
+            self.things.allowance.links(links, making.path)
         return [self._made(making, inputs) for making in self._making]
 
     def _made(self, making: _Making, inputs: Sequence[int]) -> Head:

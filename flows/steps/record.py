@@ -101,6 +101,7 @@ class _Recording:
         step = located("step", lambda: self._step(inputs, derived, ordinal))
         outputs = self._outputs(derived, inputs)
         made = self.models.make(inputs)
+        self.things.allowance.links(len(outputs) + len(made), "outputs")
         self.recorder.generated(step, [*outputs, *(head.id for head in made)])
         self._finish(step)
         self._note(step, outputs, [head.id for head in made])
@@ -143,9 +144,12 @@ class _Recording:
 
     def _step(self, inputs: list[int], derived: Derived, ordinal: int | None) -> StepHandle:
         step, models = self.body.step, self.models
+        used = dict.fromkeys((*inputs, *models.exposed_to))
+        linked = (used, models.used, models.parents, models.deployed, self.things.steps)
+        self.things.allowance.links(sum(map(len, linked)), "inputs")
         handle = self.recorder.step(
             step.name,
-            inputs=dict.fromkeys((*inputs, *models.exposed_to)),
+            inputs=used,
             models=[*(head.id for head in models.used), *models.parents],
             informed_by=self.things.steps,
             tags=self._tags(derived),

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from flows.steps.adapters.base import Thing
 from flows.steps.body import Defined, Definition, ModelEntry, UriDocument
-from flows.steps.lookup import Lookup
+from flows.steps.limits import Allowance
+from flows.steps.lookup import Lookup, Made
 from flows.steps.references import (
     IdReference,
     Item,
@@ -37,6 +38,8 @@ class Things:
         """How many references were to steps whose recording had failed."""
         self.steps: list[int] = []
         """Steps whose receipts named nothing that they made."""
+        self.allowance = Allowance()
+        self._made: dict[int, Made] = {}
         self._by_uri: dict[str, int] = {}
         self._asked: set[str] = set()
         self._ids: dict[str, int] = {}
@@ -67,13 +70,15 @@ class Things:
         if (found := self._ids.get(reference)) is not None:
             return found
         try:
-            return self.lookup.resolve(reference)
+            found = self.lookup.resolve(reference)
         except NotFound:
             raise InvalidInput(
                 f"There is no record {reference} that you may see; check the id.", path=path
             ) from None
         except InvalidInput as error:
             raise within(error, path) from None
+        self._ids[reference] = found
+        return found
 
     def referred(self, reference: Reference, path: str, *, models: bool = False) -> list[int]:
         """What a reference means.
@@ -87,14 +92,17 @@ class Things:
         if isinstance(reference, UriReference):
             return [self.at(reference.uri, path)]
         if isinstance(reference, ReceiptReference):
-            return self._of_receipt(reference, path, models)
+            self.allowance.receipt(reference.step, path)
+            found = self._of_receipt(reference, path, models)
+            self.allowance.mentions(len(found), path)
+            return found
         self.unrecorded += 1
         return []
 
     def _of_receipt(self, receipt: ReceiptReference, path: str, models: bool) -> list[int]:
         step_id = self.resolve(receipt.step, path)
         if receipt.cut:
-            made = self.lookup.made_by(step_id)
+            made = self._made_by(step_id, path)
             outputs, versions = list(made.outputs), list(made.models)
         else:
             outputs = [self.resolve(urn, path) for urn in receipt.outputs]
@@ -105,6 +113,13 @@ class Things:
         if not (found := outputs or versions):
             self.steps.append(step_id)
         return found
+
+    def _made_by(self, step_id: int, path: str) -> Made:
+        """What a step made, asked once however often its receipt is passed."""
+        if (made := self._made.get(step_id)) is None:
+            made = self._made[step_id] = self.lookup.made_by(step_id)
+            self.allowance.mentions(len(made.outputs) + len(made.models), path)
+        return made
 
     def known(self, uri: str) -> int | None:
         """The record at a URI, if there is one: of this step, of this run, or the newest."""
@@ -208,7 +223,7 @@ class Things:
             depends_on=[*derived_from, *depends],
             uris=uris,
             tags=definition.tags,
-            **({"members": members} if definition.kind == "dataset" else {}),
+            **({"members": list(members)} if definition.kind == "dataset" else {}),
         )
         self._by_uri.update((uri.uri, made) for uri in uris)
         return made
@@ -216,7 +231,9 @@ class Things:
     def derived(self, thing: Thing, depends_on: Iterable[int]) -> int:
         """A new record as an adapter describes it."""
         make: Callable[..., Record] = getattr(self.recorder, thing.kind)
-        made = make(thing.name, depends_on=depends_on, uris=thing.uris, tags=thing.tags)
+        sources = list(depends_on)
+        self.allowance.links(len(sources), "result")
+        made = make(thing.name, depends_on=sources, uris=thing.uris, tags=thing.tags)
         if thing.value is not None:
             self.recorder.payload(made, "value", thing.value)
         self._by_uri.update((uri.uri, made.id) for uri in thing.uris)
@@ -228,6 +245,8 @@ class Things:
             self.lookup.note_uri(uri, record_id, run_id=self.recorder.run_id)
 
     def _make(self, path: str, make: Callable[..., Record], name: str, **how: Any) -> int:
+        links = len(how.get("depends_on", ())) + len(how.get("members", ()))
+        self.allowance.links(links, path)
         return located(path, lambda: make(name, **how)).id
 
 

@@ -182,3 +182,20 @@ def test_odd_documents_are_kept_as_they_are(store: Store) -> None:
     (step,) = store.reader().run("r1")["steps"]
     assert (step["parameters"], step["result"]) == (odd, result)
     assert (step["action_id"], step["tags"]) == ("x", {"label": "ab"})
+
+
+def test_what_a_step_made_is_found_within_a_bound_and_as_far_as_the_caller_may_see(
+    store: Store,
+) -> None:
+    made = record(
+        store,
+        "Make",
+        outputs=["file:///a", "file:///b"],
+        models=[{"name": "peaks", "how": "trained"}],
+    )
+    ada = StoreLookup(store.reader(Viewer(principals=frozenset({ADA}))))
+    bob = StoreLookup(store.reader(Viewer(principals=frozenset({BOB}))))
+    found = ada.made_by(made.step)
+    assert (found.outputs, found.models) == (made.outputs, (made.models[0].id,))
+    assert bob.made_by(made.step) == ((), ())
+    assert len(store.reader().made_by(made.step, limit=2)) == 2
