@@ -335,7 +335,7 @@ class Recorder:
             event = (self.sink.new_id(), self.clock() if at is None else at)
             times = (start_time, completion_time)
             batch.run_event.append(RunEventRow(run_id, *event, *fields, *times, digest))
-            batch.run_tag.extend(RunTagRow(run_id, check_text(t, "run tag", 1024)) for t in tags)
+            batch.run_tag.extend(RunTagRow(run_id, check_text(t, "run tag", 512)) for t in tags)
 
     def flush(self) -> None:
         """Return when everything recorded so far is durable."""

@@ -19,6 +19,7 @@ from provenance_store.errors import (
     ConfigurationError,
     Conflict,
     InvalidInput,
+    NotAllowed,
     NotFound,
 )
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now, parse_id
@@ -29,14 +30,14 @@ from provenance_store.rows import OriginRow
 from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, STORE_URL
 from provenance_store.sink import Sink, new_origin
 from provenance_store.sql import inspect, schema
-from provenance_store.sql.dialects import make_engine, read_url
+from provenance_store.sql.dialects import driver, make_engine, read_url
 from provenance_store.sql.load import loading
 from provenance_store.sql.prepared import Prepared
 from provenance_store.sql.session import Session
 from provenance_store.sql.write import mentioned_origins, register_origin, renumbered
 from provenance_store.values import Audience
 from provenance_store.viewer import EVERYTHING, Viewer
-from provenance_store.writer import ROWS_A_COMMIT, Writer
+from provenance_store.writer import ROWS_A_COMMIT, Guard, Writer
 
 __all__ = ["Store", "open_store", "upgrade_store"]
 
@@ -197,6 +198,34 @@ def _groups(batches: list[tuple[int, Batch]]) -> Iterator[list[tuple[int, Batch]
         yield group
 
 
+class GuardedSink(Sink):
+    """A store's sink for one recorder whose batches a guard may refuse."""
+
+    def __init__(self, behind: StoreSink, guard: Guard) -> None:
+        super().__init__()
+        self._behind = behind
+        self._guard = guard
+
+    @property
+    def numbering(self) -> object:
+        return self._behind.numbering
+
+    def register(self) -> OriginRow:
+        return self._behind.origin
+
+    def new_id(self) -> int:
+        return self._behind.new_id()
+
+    def resolve(self, reference: str) -> int:
+        return self._behind.resolve(reference)
+
+    def urn(self, record_id: int) -> str:
+        return self._behind.urn(record_id)
+
+    def write(self, batch: Batch) -> None:
+        self._behind.writer.write(batch, self._guard)
+
+
 class Store(Recorder):
     """An open store: record with it, read from it through `reader`, `close` it at the end.
 
@@ -217,11 +246,31 @@ class Store(Recorder):
         audience: Audience | None = None,
         environment: Mapping[str, Any] | str | None = None,
         clock: Callable[[], int] = now,
+        alone_as: frozenset[str] | None = None,
     ) -> Recorder:
-        """Another Recorder into this store, with defaults of its own; cheap to make."""
+        """Another Recorder into this store, with defaults of its own; cheap to make.
+
+        With `alone_as`, principals, what it records is refused with NotAllowed when anybody
+        whose things these do not manage has recorded anything of the run before, be it at the
+        same moment.
+        """
+        sink: Sink = self.sink
+        if alone_as is not None and run_id is not None:
+            sink = GuardedSink(self.sink, self._alone(alone_as, run_id))
         return Recorder(
-            self.sink, run_id=run_id, audience=audience, environment=environment, clock=clock
+            sink, run_id=run_id, audience=audience, environment=environment, clock=clock
         )
+
+    def _alone(self, principals: frozenset[str], run_id: str) -> Guard:
+        def guard(connection: sa.Connection) -> None:
+            with driver(connection) as raw:
+                if self.sink.prepared.is_others(raw, principals, run_id):
+                    raise NotAllowed(
+                        f"Run {run_id} was recorded by somebody else; who records it can name "
+                        "you in manage_by."
+                    )
+
+        return guard
 
     def reader(self, viewer: Viewer = EVERYTHING) -> Reader:
         """Read what a viewer may see."""

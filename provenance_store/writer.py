@@ -11,13 +11,20 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from provenance_store.batch import Batch
 from provenance_store.errors import BraidError, InvalidInput, StoreUnavailable
-from provenance_store.sql.dialects import begin_write, cannot_hold, should_retry, unavailable
+from provenance_store.sql.dialects import (
+    begin_write,
+    cannot_hold,
+    savepoint,
+    should_retry,
+    unavailable,
+)
 from provenance_store.sql.write import Statements
 
 __all__ = ["Writer"]
@@ -26,13 +33,21 @@ ROWS_A_COMMIT = 20_000
 RETRIES = 6
 
 
+Guard = Callable[[sa.Connection], None]
+
+
+def _unguarded(_: sa.Connection) -> None:
+    """Anything goes."""
+
+
 class _Job:
     """A batch that waits to be written. `wake` is held until its thread has something to do."""
 
-    __slots__ = ("batch", "done", "error", "leads", "wake")
+    __slots__ = ("batch", "done", "error", "guard", "leads", "wake")
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, guard: Guard) -> None:
         self.batch = batch
+        self.guard = guard
         self.done = False
         self.leads = False
         self.error: Exception | None = None
@@ -51,14 +66,17 @@ class Writer:
         self._busy = False
         self._connection: sa.Connection | None = None
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: Batch, guard: Guard = _unguarded) -> None:
         """Return when the batch is durable.
+
+        `guard` is asked inside the transaction, after the batch was written: what it raises
+        refuses the batch. So it sees all that was committed before, whoever wrote it.
 
         Raises Conflict or Sealed when it is refused, InvalidInput when the database cannot hold
         a value of it, StoreUnavailable when the store is locked, full or away; nothing of it is
         then written.
         """
-        job = _Job(batch)
+        job = _Job(batch, guard)
         with self._mutex:
             self._waiting.append(job)
             job.leads = not self._busy
@@ -162,7 +180,10 @@ class Writer:
     def _write_at_once(self, connection: sa.Connection, group: list[_Job]) -> bool:
         """Write the group as one batch of new rows; False, and nothing written, if it cannot be."""
         try:
-            self.statements.write_new(connection, Batch.merged(job.batch for job in group))
+            with savepoint(connection):
+                self.statements.write_new(connection, Batch.merged(job.batch for job in group))
+                for job in group:
+                    job.guard(connection)
         except (IntegrityError, BraidError):
             return False
         except Exception as error:
@@ -176,7 +197,9 @@ class Writer:
     def _write_one(self, connection: sa.Connection, job: _Job) -> None:
         job.error = None
         try:
-            self.statements.write(connection, job.batch)
+            with savepoint(connection):
+                self.statements.write(connection, job.batch)
+                job.guard(connection)
         except BraidError as error:
             job.error = error
         except Exception as error:

@@ -122,10 +122,13 @@ class Actions:
         seconds: float,
     ) -> str:
         now = self._clock()
-        self._runs.require(store, caller, body.run.run_id)
+        alone_as = self._runs.require(store, caller, body.run.run_id)
         audience = _audience(caller, envelope, body)
         recorder = store.recorder(
-            run_id=body.run.run_id, audience=audience, environment=body.environment
+            run_id=body.run.run_id,
+            audience=audience,
+            environment=body.environment,
+            alone_as=alone_as,
         )
         action_id = str(uuid.uuid4())
         with recorder.together() as batch:
@@ -161,19 +164,20 @@ class Actions:
             raise NotFound(f"There is no action {action_id[:80]!r}.")
         members = store.actions.members(row.audience)
         managers = {principal for principal, level in members.items() if level is Level.MANAGE}
-        if caller.is_one_of(managers):
+        if caller.is_one_of(managers, everybody=False):
             return row, Level.MANAGE
-        if caller.is_one_of(members) or caller.reads_everything:
+        if caller.is_one_of(members, everybody=False) or caller.reads_everything:
             return row, Level.READ
         raise NotFound(f"There is no action {action_id[:80]!r}.")
 
 
 def _audience(caller: Caller, envelope: Envelope, body: Body) -> Audience:
-    """The caller owns; the action's and the run's monitors and managers may see and manage."""
+    """The caller owns; the action's and the run's monitors and managers may see and manage.
+    So may the run's owner see, when it is the caller by another identity."""
     own = Audience(
         caller.identity, tuple(envelope.monitor_by or ()), tuple(envelope.manage_by or ())
     )
-    return audience_of(body, own)
+    return audience_of(body, own, identities=caller.identities)
 
 
 def _repeated(known: ActionRow, digest: str) -> str:

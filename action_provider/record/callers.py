@@ -43,14 +43,18 @@ class ManagedRuns:
         self._managed: LockedCache[bool] = LockedCache(maxsize=self.REMEMBERED, ttl=self.SECONDS)
         self._said: LockedCache[Run] = LockedCache(maxsize=self.REMEMBERED, ttl=self.SECONDS)
 
-    def require(self, store: Store, caller: Caller, run_id: str) -> None:
-        """Raise NotAllowed when the run is known and the caller does not manage it."""
+    def require(self, store: Store, caller: Caller, run_id: str) -> frozenset[str] | None:
+        """Raise NotAllowed when the run is known and the caller does not manage it.
+
+        Of a run that is not known, the identities as which the caller must be alone in it: the
+        store sees to that when it writes, for others may be writing at this moment.
+        """
         key = f"{caller.identity} {run_id}"
         if self._managed.get(key):
-            return
+            return None
         members = store.reader().run_members(run_id)
         if members is None:
-            return
+            return caller.identities
         managers = {principal for principal, level in members.items() if level is Level.MANAGE}
         if not caller.is_one_of(managers):
             raise NotAllowed(
@@ -59,6 +63,7 @@ class ManagedRuns:
             )
         if managers & caller.identities:
             self._managed[key] = True
+        return None
 
     def forget_repetition(self, batch: Batch, run: Run) -> None:
         """Take out of the batch what the last step of the run, recorded here, said of it too."""

@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Meta
 
 from action_provider.guard import decode
-from action_provider.settings import PRINCIPAL
+from flows.steps.refusals import Refused
+from flows.steps.values import read_principal
 from provenance_store.errors import InvalidInput
 
 __all__ = ["Envelope", "check_deadline", "content_digest", "release_seconds"]
@@ -64,23 +65,24 @@ _decoder = msgspec.json.Decoder(Envelope)
 def read_envelope(data: bytes) -> Envelope:
     """The request in a body; raises InvalidInput with its path for what does not fit."""
     envelope = decode(data, _decoder)
-    if envelope.monitor_by:
-        _check_principals(envelope.monitor_by, "monitor_by")
-    if envelope.manage_by:
-        _check_principals(envelope.manage_by, "manage_by")
     if envelope.allowed_clients and set(envelope.allowed_clients) != {"public"}:
         raise InvalidInput('Only "public" is possible here.', path="allowed_clients")
-    return envelope
+    return msgspec.structs.replace(
+        envelope,
+        monitor_by=_principals(envelope.monitor_by, "monitor_by"),
+        manage_by=_principals(envelope.manage_by, "manage_by"),
+    )
 
 
-def _check_principals(items: list[str], path: str) -> None:
-    for place, item in enumerate(items):
-        if not PRINCIPAL.fullmatch(item):
-            raise InvalidInput(
-                "A principal is written urn:globus:auth:identity:<uuid> or "
-                "urn:globus:groups:id:<uuid>.",
-                path=f"{path}[{place}]",
-            )
+def _principals(items: list[str] | None, path: str) -> list[str] | None:
+    return items and [_principal(item, f"{path}[{place}]") for place, item in enumerate(items)]
+
+
+def _principal(item: str, path: str) -> str:
+    try:
+        return str(read_principal(item))
+    except Refused as error:
+        raise InvalidInput(error.message, path=path) from None
 
 
 def content_digest(envelope: Envelope) -> str:

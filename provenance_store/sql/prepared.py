@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from provenance_store.kinds import Level
 from provenance_store.sql.dialects import by_position
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import EVERYTHING, Viewer
@@ -24,7 +25,7 @@ RECENT = 1000
 HEADS = 200
 
 _record, _uri, _version = TABLE["record"], TABLE["uri"], TABLE["version"]
-_run, _member = TABLE["run"], TABLE["audience_member"]
+_run, _event, _member = TABLE["run"], TABLE["run_event"], TABLE["audience_member"]
 
 Query = sa.Select[Any]
 Condition = sa.ColumnElement[bool]
@@ -48,13 +49,22 @@ class Prepared:
         return rows[0][0] if rows else None
 
     def heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
-        """(id, line_id, version, name, run_id) of versions that none revises, newest first."""
+        """(id, line_id, version, name, run_id, managed) of versions that none revises, newest
+        first."""
         return self._rows(raw, viewer, _heads, name=name)
 
     def version(self, raw: Any, viewer: Viewer, record_id: int) -> Any | None:
         """(id, line_id, version, name, run_id) of a model version; None for anything else."""
         rows = self._rows(raw, viewer, _one_version, id=record_id)
         return rows[0] if rows else None
+
+    def is_others(self, raw: Any, principals: frozenset[str], run_id: str) -> bool:
+        """Whether anything was recorded of a run by somebody whose things these do not manage."""
+        viewer = Viewer(principals)
+        return bool(
+            self._rows(raw, viewer, _others_event, run_id=run_id)
+            or self._rows(raw, viewer, _others_record, run_id=run_id)
+        )
 
     def run_members(self, raw: Any, run_id: str) -> Sequence[Any]:
         """(principal, level) of a run's audience."""
@@ -64,7 +74,7 @@ class Prepared:
         self,
         raw: Any,
         viewer: Viewer,
-        build: Callable[[Condition], Query],
+        build: Callable[[Access], Query],
         **values: Any,
     ) -> Sequence[Any]:
         key = (build.__name__, viewer.everything)
@@ -80,35 +90,53 @@ class Prepared:
             return list(viewer.principals)
         return msgspec.json.encode(list(viewer.principals)).decode()
 
-    def _compile(self, build: Callable[[Condition], Query], everything: bool) -> _Compiled:
-        seen = sa.true() if everything else self._seen()
-        compiled: Any = build(seen).compile(
+    def _compile(self, build: Callable[[Access], Query], everything: bool) -> _Compiled:
+        compiled: Any = build(Access(self._dialect, everything)).compile(
             dialect=self._dialect, compile_kwargs={"render_postcompile": True}
         )
         return str(compiled), tuple(compiled.positiontup), compiled.params
 
-    def _seen(self) -> Condition:
+
+class Access:
+    """Conditions on what a viewer may do; the principals are a parameter of the statement."""
+
+    def __init__(self, dialect: sa.Dialect, everything: bool) -> None:
+        self._dialect = dialect
+        self._everything = everything
+
+    def seen(self, record: sa.FromClause = _record) -> Condition:
+        """A record may be seen: its own audience, or that of its run."""
+        if self._everything:
+            return sa.true()
+        runs = sa.select(_run.c.run_id).where(_run.c.audience.in_(self._audiences()))
+        return sa.or_(record.c.audience.in_(self._audiences()), record.c.run_id.in_(runs))
+
+    def managed(self, table: sa.FromClause = _record) -> Condition:
+        """A record, or what was said of a run, belongs to an audience that the viewer manages."""
+        if self._everything:
+            return sa.true()
+        return sa.func.coalesce(table.c.audience, "").in_(self._audiences(Level.MANAGE))
+
+    def _audiences(self, level: Level = Level.READ) -> sa.Select[Any]:
         if self._dialect.name == "postgresql":
             given = sa.bindparam("principals", type_=ARRAY(sa.Text))
             is_one: Condition = _member.c.principal == sa.any_(given)
         else:
             each = sa.func.json_each(sa.bindparam("principals")).table_valued("value")
             is_one = _member.c.principal.in_(sa.select(each.c.value))
-        audiences = sa.select(_member.c.digest).where(is_one)
-        runs = sa.select(_run.c.run_id).where(_run.c.audience.in_(audiences))
-        return sa.or_(_record.c.audience.in_(audiences), _record.c.run_id.in_(runs))
+        return sa.select(_member.c.digest).where(is_one, _member.c.level >= level.value)
 
 
 def _text(name: str) -> sa.BindParameter[str]:
     return sa.bindparam(name, type_=sa.Text())
 
 
-def _see(seen: Condition) -> Query:
+def _see(access: Access) -> Query:
     wanted = sa.bindparam("id", type_=sa.BigInteger())
-    return sa.select(_record.c.id).where(_record.c.id == wanted, seen)
+    return sa.select(_record.c.id).where(_record.c.id == wanted, access.seen())
 
 
-def _at_uri(seen: Condition) -> Query:
+def _at_uri(access: Access) -> Query:
     recent = (
         sa.select(_uri.c.record_id)
         .where(_uri.c.uri == _text("uri"))
@@ -120,8 +148,13 @@ def _at_uri(seen: Condition) -> Query:
     return (
         sa.select(_record.c.id)
         .join(recent, recent.c.record_id == _record.c.id)
-        .where(seen)
-        .order_by(of_run.desc(), _record.c.created_at.desc(), _record.c.id.desc())
+        .where(access.seen())
+        .order_by(
+            of_run.desc(),
+            access.managed().desc(),
+            _record.c.created_at.desc(),
+            _record.c.id.desc(),
+        )
         .limit(1)
     )
 
@@ -129,33 +162,48 @@ def _at_uri(seen: Condition) -> Query:
 _HEAD = (_record.c.id, _version.c.line_id, _version.c.depth, _record.c.name, _record.c.run_id)
 
 
-def _heads(seen: Condition) -> Query:
-    child = _version.alias()
+def _heads(access: Access) -> Query:
     return (
-        sa.select(*_HEAD)
+        sa.select(*_HEAD, access.managed())
         .join(_version, _version.c.id == _record.c.id)
         .where(
             _record.c.name == _text("name"),
-            ~sa.exists().where(child.c.parent_id == _version.c.id),
-            seen,
+            ~sa.exists().where(*_revises(access)),
+            access.seen(),
         )
         .order_by(_record.c.created_at.desc(), _record.c.id.desc())
         .limit(HEADS)
     )
 
 
-def _one_version(seen: Condition) -> Query:
+def _revises(access: Access) -> tuple[Condition, ...]:
+    """The condition that a version has a successor that the viewer may see."""
+    child, record = _version.alias(), _record.alias()
+    return child.c.parent_id == _version.c.id, record.c.id == child.c.id, access.seen(record)
+
+
+def _one_version(access: Access) -> Query:
     wanted = sa.bindparam("id", type_=sa.BigInteger())
     return (
         sa.select(*_HEAD)
         .join(_version, _version.c.id == _record.c.id)
-        .where(_record.c.id == wanted, seen)
+        .where(_record.c.id == wanted, access.seen())
     )
 
 
-def _run_members(_: Condition) -> Query:
+def _run_members(_: Access) -> Query:
     return (
         sa.select(_member.c.principal, _member.c.level)
         .join(_run, _run.c.audience == _member.c.digest)
         .where(_run.c.run_id == _text("run_id"))
     )
+
+
+def _others_event(access: Access) -> Query:
+    of_run = _event.c.run_id == _text("run_id")
+    return sa.select(_event.c.id).where(of_run, ~access.managed(_event)).limit(1)
+
+
+def _others_record(access: Access) -> Query:
+    of_run = _record.c.run_id == _text("run_id")
+    return sa.select(_record.c.id).where(of_run, ~access.managed()).limit(1)

@@ -72,12 +72,12 @@ def can_see_run(viewer: Viewer) -> Condition:
     return sa.true() if viewer.everything else _run.c.audience.in_(_audiences(viewer))
 
 
-def can_see(viewer: Viewer) -> Condition:
+def can_see(viewer: Viewer, record: sa.FromClause = _record) -> Condition:
     """The condition on `record`: its own audience, or that of its run."""
     if viewer.everything:
         return sa.true()
     of_runs = sa.select(_run.c.run_id).where(can_see_run(viewer))
-    return sa.or_(_record.c.audience.in_(_audiences(viewer)), _record.c.run_id.in_(of_runs))
+    return sa.or_(record.c.audience.in_(_audiences(viewer)), record.c.run_id.in_(of_runs))
 
 
 def records_by_id(ids: Sequence[int], viewer: Viewer) -> Query:
@@ -274,14 +274,18 @@ def versions(line_id: int, viewer: Viewer) -> Query:
 
 
 def heads(viewer: Viewer, line_ids: Sequence[int]) -> Query:
-    """Versions of these lines that none revises."""
-    child = _version.alias()
+    """Versions of these lines that none revises which the viewer may see."""
+    child, revision = _version.alias(), _record.alias()
     return (
         sa.select(*_RECORD)
         .select_from(_FROM)
         .where(
             _version.c.line_id.in_(line_ids),
-            ~sa.exists().where(child.c.parent_id == _version.c.id),
+            ~sa.exists().where(
+                child.c.parent_id == _version.c.id,
+                revision.c.id == child.c.id,
+                can_see(viewer, revision),
+            ),
             can_see(viewer),
         )
     )

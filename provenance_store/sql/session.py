@@ -44,19 +44,21 @@ class Session:
 
         Each statement sees a state of its own.
         """
+        dialect: Any = self.engine.dialect
+        raw = None
         with self.translated():
-            raw = self.engine.raw_connection()
-            dialect: Any = self.engine.dialect
             try:
+                raw = self.engine.raw_connection()
                 yield raw.driver_connection
             except dialect.loaded_dbapi.Error as error:
-                if dialect.is_disconnect(error, raw.driver_connection, None):
+                if raw and dialect.is_disconnect(error, raw.driver_connection, None):
                     raw.invalidate()
                 raise DBAPIError.instance(
                     None, None, error, dialect.loaded_dbapi.Error, dialect=dialect
                 ) from None
             finally:
-                raw.close()
+                if raw is not None:
+                    raw.close()
 
     @contextmanager
     def change(self) -> Iterator[sa.Connection]:

@@ -121,7 +121,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_record"),
     )
     op.create_index("ix_record_created_at_id", "record", ["created_at", "id"], unique=False)
-    op.create_index("ix_record_name", "record", ["name"], unique=False)
+    op.create_index("ix_record_name", "record", ["name"], unique=False, postgresql_using="hash")
     op.create_index(
         "ix_record_run_id",
         "record",
@@ -142,7 +142,7 @@ def upgrade() -> None:
         sa.Column("audience", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("run_id", name="pk_run"),
     )
-    op.create_index("ix_run_flow_id", "run", ["flow_id"], unique=False)
+    op.create_index("ix_run_flow_id", "run", ["flow_id"], unique=False, postgresql_using="hash")
     op.create_index("ix_run_start_time_run_id", "run", ["start_time", "run_id"], unique=False)
     op.create_table(
         "run_event",
@@ -185,6 +185,7 @@ def upgrade() -> None:
         "step",
         ["action_id"],
         unique=False,
+        postgresql_using="hash",
         sqlite_where=sa.text("action_id IS NOT NULL"),
     )
     op.create_table(

@@ -1,0 +1,83 @@
+"""What strangers do at the same time, or under the same names, does not touch one's own."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from tests.functional.provider.house import House, Person, a_body
+
+
+def step(run_id: str, **more: Any) -> dict[str, Any]:
+    """A step without records."""
+    return {"run": {"run_id": run_id}, "step": {"name": "Train"}, "inputs": [], **more}
+
+
+def at_once(house: House, run_id: str, people: dict[str, Person]) -> dict[str, int]:
+    """The status codes of people who record a step of one run at the same moment."""
+    answers: dict[str, int] = {}
+    start = threading.Barrier(len(people))
+
+    def record(name: str) -> None:
+        body = a_body(run_id=run_id, models=[])
+        start.wait()
+        answers[name] = house.run(people[name], f"{name} {run_id}", body=body).status_code
+
+    threads = [threading.Thread(target=record, args=(name,)) for name in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def test_of_two_strangers_who_begin_a_run_at_once_one_has_it(
+    both_houses: House, ada: Person, bob: Person
+) -> None:
+    for turn in range(6):
+        answers = at_once(both_houses, f"contested-{turn}", {"ada": ada, "bob": bob})
+        assert sorted(answers.values()) == [202, 403]
+        winner, loser = (ada, bob) if answers["ada"] == 202 else (bob, ada)
+        where = f"/api/v1/runs/contested-{turn}"
+        assert len(both_houses.get(where, winner).json()["steps"]) == 1
+        assert both_houses.get(where, loser).status_code == 404
+
+
+def test_a_run_that_was_recorded_on_the_spot_is_not_taken_over(house: House, bob: Person) -> None:
+    house.store.run("local", label="of the beamline")
+    house.store.recorder(run_id="bare").step("Measure", parameters={"energy": 61})
+    for run_id in ("local", "bare"):
+        assert house.run(bob, f"take {run_id}", body=step(run_id)).status_code == 403
+        assert house.get(f"/api/v1/runs/{run_id}", bob).status_code == 404
+    assert house.store.info()["tables"]["action"] == 0
+
+
+def test_a_reader_who_updates_a_model_does_not_end_its_line_for_the_owner(
+    house: House, ada: Person, bob: Person
+) -> None:
+    trained = step("ada-1", models=[{"name": "braggnn", "how": "trained"}])
+    assert house.run(ada, "1", body=trained, monitor_by=[bob.urn]).status_code == 202
+    updated = [{"name": "braggnn", "how": "updated"}]
+    assert house.run(bob, "2", body=step("bob-1", models=updated)).status_code == 202
+    answer = house.run(ada, "3", body=step("ada-2", models=updated))
+    assert answer.status_code == 202
+    assert answer.json()["details"]["models"][0]["version"] == 1
+    listed = house.get("/api/v1/models?name=braggnn", ada).json()["models"]
+    assert [(m["versions"], m["branches"]) for m in listed] == [(2, 1)]
+
+
+def test_what_others_show_me_does_not_stand_in_for_my_own(
+    house: House, ada: Person, bob: Person
+) -> None:
+    uri = "globus://c/scan-9.h5"
+    mine = step("ada-1", outputs=[{"name": "mine", "uri": uri}])
+    mine["models"] = [{"name": "m2", "how": "trained"}]
+    assert house.run(ada, "1", body=mine).status_code == 202
+    planted = step("bob-1", outputs=[{"name": "planted", "uri": uri}])
+    planted["models"] = [{"name": "m2", "how": "trained"}]
+    assert house.run(bob, "2", body=planted, monitor_by=[ada.urn]).status_code == 202
+    later = step("ada-2", inputs=[uri], models=[{"name": "m2", "how": "updated"}])
+    answer = house.run(ada, "3", body=later)
+    assert answer.status_code == 202, answer.json()
+    used = house.get("/api/v1/runs/ada-2", ada).json()["steps"][0]["inputs"]
+    assert [record["name"] for record in used] == ["mine"]
