@@ -17,7 +17,7 @@ import msgspec
 
 from provenance_store.errors import InvalidInput
 from provenance_store.kinds import Level, Series, TagType
-from provenance_store.redaction import redact
+from provenance_store.redaction import REDACTED, is_secret_key, redact, scrub_text
 from provenance_store.rows import (
     AudienceMemberRow,
     AudienceRow,
@@ -129,7 +129,7 @@ def to_uri(value: str | Uri | Mapping[str, Any]) -> Uri:
 
 
 def uri_row(record_id: int, value: str | Uri | Mapping[str, Any]) -> UriRow:
-    """The row of one URI, checked."""
+    """The row of one URI, checked and without secrets."""
     uri = to_uri(value)
     check_text(uri.uri, "URI", MAX_URI)
     if uri.size is not None and not (type(uri.size) is int and 0 <= uri.size <= MAX_INTEGER):
@@ -140,18 +140,20 @@ def uri_row(record_id: int, value: str | Uri | Mapping[str, Any]) -> UriRow:
             raise InvalidInput(f"The digest of {uri.uri[:80]} is written sha256:<hexadecimal>.")
     if uri.media_type is not None:
         check_text(uri.media_type, "media type", 256)
-    return UriRow(record_id, uri.uri, uri.size, uri.digest, uri.media_type)
+    return UriRow(record_id, scrub_text(uri.uri), uri.size, uri.digest, uri.media_type)
 
 
 def tag_row(record_id: int, change_id: int, name: str, value: TagValue, at: int) -> TagRow:
-    """The row of one typed tag, checked."""
+    """The row of one typed tag, checked and without secrets."""
     check_text(name, "tag name", MAX_TAG_NAME)
+    if is_secret_key(name):
+        value = REDACTED
     if isinstance(value, bool):
         text, number = ("true", 1.0) if value else ("false", 0.0)
         return TagRow(record_id, name, change_id, TagType.BOOLEAN.value, text, number, at)
     if isinstance(value, str):
         check_text(value, f"tag {name}", MAX_TAG_TEXT, empty=True)
-        return TagRow(record_id, name, change_id, TagType.STRING.value, value, None, at)
+        return TagRow(record_id, name, change_id, TagType.STRING.value, scrub_text(value), None, at)
     if isinstance(value, int) and abs(value) <= MAX_INTEGER:
         number = float(value)
         return TagRow(record_id, name, change_id, TagType.INTEGER.value, str(value), number, at)

@@ -51,6 +51,7 @@ class Other:
             self._shift[origin.no] = (number - origin.no) << SEQUENCE_BITS
             if origin.uuid in known:
                 self.known_before.add(origin.no)
+        self._keep_shifts()
         return len(rows) - len(self.known_before)
 
     def differences(self, name: str) -> list[str]:
@@ -101,10 +102,24 @@ class Other:
         if len(shifts) <= 1:
             return column + sa.literal_column(str(*shifts or {0}))
         number = column.op(">>")(sa.literal_column(str(SEQUENCE_BITS)))
-        cases = {
-            origin: column + sa.literal_column(str(shift)) for origin, shift in self._shift.items()
-        }
-        return sa.case(cases, value=number)
+        found = sa.select(_shifts.c.shift).where(_shifts.c.no == number)
+        return column + found.scalar_subquery()
+
+    def _keep_shifts(self) -> None:
+        """Put the shifts where statements can look them up, one for each origin."""
+        _shifts.drop(self._connection, checkfirst=True)
+        _shifts.create(self._connection)
+        stream_rows(self._connection, _shifts, list(self._shift.items()))
+
+
+_shifts = sa.Table(
+    "other_shift",
+    sa.MetaData(),
+    sa.Column("no", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("shift", sa.BigInteger),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
 
 
 def _sentence(ours: sa.Table, others: list[sa.Column[Any]], row: Any) -> str:
