@@ -63,10 +63,10 @@ class Caller:
             self._groups = _groups(self._state)
         return self._groups
 
-    def is_one_of(self, allowed: Iterable[str]) -> bool:
-        """Whether a list of principals, or "everybody", means this caller."""
+    def is_one_of(self, allowed: Iterable[str], *, everybody: bool = True) -> bool:
+        """Whether a list of principals means this caller; with `everybody`, words for all too."""
         allowed = frozenset(allowed)
-        if allowed & self.identities or allowed & EVERYBODY:
+        if allowed & self.identities or (everybody and allowed & EVERYBODY):
             return True
         wanted = {principal for principal in allowed if principal.startswith(GROUP_PREFIX)}
         return bool(wanted and wanted & self.groups)

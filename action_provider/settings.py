@@ -7,14 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flows.steps.values import PRINCIPAL, UUID
 from provenance_store.errors import ConfigurationError
 from provenance_store.settings import Setting, bounded_int, optional_text
 
-__all__ = ["PRINCIPAL", "SETTINGS", "Options"]
-
-_UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-PRINCIPAL = re.compile(f"urn:globus:(?:auth:identity|groups:id):{_UUID}")
-"""An identity or a group of Globus, as its URN."""
+__all__ = ["SETTINGS", "Options"]
 
 
 def principals(*words: str) -> Callable[[str], tuple[str, ...]]:
@@ -25,7 +22,7 @@ def principals(*words: str) -> Callable[[str], tuple[str, ...]]:
         for item in items:
             if item not in words and not PRINCIPAL.fullmatch(item):
                 raise ValueError(f"an item is none of {', '.join(words)} and no principal URN")
-        return items
+        return tuple(item if item in words else item.lower() for item in items)
 
     return parse
 
@@ -33,7 +30,7 @@ def principals(*words: str) -> Callable[[str], tuple[str, ...]]:
 def group(text: str) -> str | None:
     """A parser for a Globus group: its UUID or URN; the URN comes back."""
     bare = text.strip().removeprefix("urn:globus:groups:id:")
-    if not re.fullmatch(_UUID, bare):
+    if not re.fullmatch(UUID, bare):
         raise ValueError("the UUID of a Globus group is needed")
     return f"urn:globus:groups:id:{bare.lower()}"
 

@@ -33,6 +33,7 @@ from flows.steps.values import (
     How,
     KindName,
     Points,
+    Principal,
     RunStatus,
     Scores,
     StepStatus,
@@ -78,9 +79,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
 UriText = Annotated[str, Meta(min_length=1, max_length=MAX_URI)]
 Digest = Annotated[str, Meta(max_length=256, pattern="^[A-Za-z0-9][A-Za-z0-9._+-]*:[0-9A-Fa-f]+$")]
 Size = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
-Principals = Annotated[
-    list[Annotated[str, Meta(min_length=1, max_length=512)]], Meta(max_length=MAX_PRINCIPALS)
-]
+Principals = Annotated[list[Principal], Meta(max_length=MAX_PRINCIPALS)]
 Items = Annotated[list[Item], Meta(max_length=MAX_ITEMS)]
 References = Annotated[list[Reference], Meta(max_length=MAX_ITEMS)]
 
@@ -234,7 +233,11 @@ class Run(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
     flow_title: Annotated[Text | None, Meta(description="The title of the flow.")] = None
     label: Annotated[Text | None, Meta(description="The label of the run.")] = None
     run_owner: Annotated[
-        Text | None, Meta(description="Who started the run: a Globus identity URN.")
+        Principal | None,
+        Meta(
+            description="Who started the run, as the flow says: a Globus identity URN. It may "
+            "read only when it is an identity of the caller."
+        ),
     ] = None
     username: Annotated[Text | None, Meta(description="The user name of the run's owner.")] = None
     status: Annotated[RunStatus | None, Meta(description="How the run stands.")] = None

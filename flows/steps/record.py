@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 
 from flows.steps import adapters
@@ -28,15 +28,21 @@ UNRECORDED = "unrecorded_inputs"
 """The tag of a step: how many of its references were to steps whose recording had failed."""
 
 
-def audience_of(body: Body, audience: Audience) -> Audience:
-    """An action's audience, widened by what the body says of the run: its owner and monitors may
-    read, its managers manage. Make the Recorder for a body with it."""
+def audience_of(body: Body, audience: Audience, *, identities: Collection[str] = ()) -> Audience:
+    """An action's audience, widened by what the body says of the run: its monitors may read, its
+    managers manage. Make the Recorder for a body with it.
+
+    The run's owner is what the body claims, so it may read only when it is one of `identities`:
+    those that are known to be the caller's.
+    """
     run = body.run
-    owner = (run.run_owner,) if run.run_owner else ()
+    readers = [*(run.monitor_by or ())]
+    if run.run_owner and run.run_owner in identities:
+        readers.insert(0, run.run_owner)
     return Audience(
         audience.owner,
-        readers=(*audience.readers, *owner, *(run.monitor_by or ())),
-        managers=(*audience.managers, *(run.manage_by or ())),
+        readers=(*audience.readers, *map(str, readers)),
+        managers=(*audience.managers, *map(str, run.manage_by or ())),
     )
 
 
@@ -74,7 +80,7 @@ def _record_run(recorder: Recorder, run: Run, label: str | None) -> None:
         flow_title=run.flow_title or None,
         label=run.label or label or None,
         status=None if run.status is None else str(run.status),
-        run_owner=run.run_owner or None,
+        run_owner=None if run.run_owner is None else str(run.run_owner),
         start_time=None if run.start_time is None else int(run.start_time),
         completion_time=None if ended is None else int(ended),
         audience=recorder.audience,

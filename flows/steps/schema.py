@@ -17,9 +17,11 @@ from flows.steps.values import (
     MAX_ITEMS,
     MAX_SCORES,
     MAX_TAGS,
+    PRINCIPAL,
     WORDS,
     Environment,
     Points,
+    Principal,
     Scores,
     Tags,
 )
@@ -103,6 +105,7 @@ _KINDS: dict[type, dict[str, Any]] = {
         },
     },
     Environment: {"type": "object"},
+    Principal: {"type": "string", "pattern": f"^{PRINCIPAL.pattern}$"},
     **{word: {"type": "string", "enum": list(word.choices)} for word in WORDS},
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -18,17 +19,21 @@ __all__ = [
     "MAX_ITEMS",
     "MAX_SCORES",
     "MAX_TAGS",
+    "PRINCIPAL",
+    "UUID",
     "VALUE_READERS",
     "WORDS",
     "Environment",
     "How",
     "KindName",
     "Points",
+    "Principal",
     "RunStatus",
     "Scores",
     "StepStatus",
     "Tags",
     "Word",
+    "read_principal",
 ]
 
 MAX_ITEMS = 100_000
@@ -36,6 +41,10 @@ MAX_ITEMS = 100_000
 MAX_TAGS = 1_000
 MAX_SCORES = 1_000
 MAX_ENVIRONMENT_BYTES = 65_536
+
+UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+PRINCIPAL = re.compile(f"urn:globus:(?:auth:identity|groups:id):{UUID}")
+"""An identity or a group of Globus, as its URN."""
 
 
 class Word(str):
@@ -79,6 +88,12 @@ class Scores(dict[str, float]):
 
 class Points(list[dict[str, Any]]):
     """A convergence curve."""
+
+
+class Principal(str):
+    """The URN of an identity or a group of Globus, in small letters; never everybody."""
+
+    __slots__ = ()
 
 
 class Environment(dict[str, Any]):
@@ -167,6 +182,15 @@ def _number(value: Any, path: str) -> float:
         return math.inf
 
 
+def read_principal(value: Any) -> Principal:
+    """A principal from its URN; raises Refused for everything else, "public" among it."""
+    if not isinstance(value, str) or not PRINCIPAL.fullmatch(value):
+        raise Refused(
+            "A principal is written urn:globus:auth:identity:<uuid> or urn:globus:groups:id:<uuid>."
+        )
+    return Principal(value.lower())
+
+
 def _read_environment(value: Any) -> Environment:
     if not isinstance(value, dict):
         raise Refused("The environment is an object.")
@@ -185,6 +209,7 @@ VALUE_READERS: dict[type, Callable[[Any], Any]] = {
     Scores: _read_scores,
     Points: _read_points,
     Environment: _read_environment,
+    Principal: read_principal,
     **{word: _word(word) for word in WORDS},
 }
 """What reads each kind of value; raises Refused."""

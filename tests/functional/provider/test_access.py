@@ -134,7 +134,10 @@ def test_a_run_owner_that_is_only_claimed_owns_nothing(
     assert status["creator_id"] == ada.urn
     record = house.get(f"/api/v1/records/{status['details']['step']}", ada).json()
     assert record["owner"] == ada.urn
-    assert house.get("/api/v1/runs/run-1", ada).json()["run_owner"] == bob.urn
+    run = house.get("/api/v1/runs/run-1", ada).json()
+    assert run["run_owner"] == bob.urn
+    assert house.get("/api/v1/runs/run-1", bob).status_code == 404
+    assert house.get(f"/api/v1/records/{status['details']['step']}", bob).status_code == 404
     assert house.post(f"/record/{status['action_id']}/release", bob).status_code in (403, 404)
 
 

@@ -147,6 +147,7 @@ def nested(levels: int) -> dict[str, Any]:
     return {"name": "d", "kind": "dataset", **inner}
 
 
+PERSON = "urn:globus:auth:identity:25af9d3b-aeb8-4f44-9c88-3264ad82a3ae"
 BEFORE_TIME, AFTER_TIME = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"
 """Times that no calendar has in UTC."""
 
@@ -162,7 +163,15 @@ BAD: list[tuple[Any, str, str]] = [
     (body(run={"run_id": "r", "status": "DONE"}), "run.status", "none of ACTIVE, INACTIVE"),
     (body(run={"run_id": "r", "tags": "x"}), "run.tags", "a list or null, not text"),
     (body(run={"run_id": "r", "tags": [1]}), "run.tags[0]", "must be text"),
-    (body(run={"run_id": "r", "monitor_by": [""]}), "run.monitor_by[0]", "must not be empty"),
+    (body(run={"run_id": "r", "monitor_by": [""]}), "run.monitor_by[0]", "A principal is written"),
+    (body(run={"run_id": "r", "monitor_by": ["public"]}), "run.monitor_by[0]", "A principal is"),
+    (body(run={"run_id": "r", "manage_by": [PERSON + "\n"]}), "run.manage_by[0]", "A principal is"),
+    (
+        body(run={"run_id": "r", "manage_by": [PERSON, "all_authenticated_users"]}),
+        "run.manage_by[1]",
+        "A principal is written",
+    ),
+    (body(run={"run_id": "r", "run_owner": "ada@example.org"}), "run.run_owner", "A principal is"),
     (body(run={"run_id": "r", "start_time": "now"}), "run.start_time", "RFC 3339"),
     (body(step={"name": "x" * 129}), "step.name", "more than 128 characters"),
     (body(step={"name": "S", "status": "ENDED"}), "step.status", "SUCCEEDED, FAILED"),

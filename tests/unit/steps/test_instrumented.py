@@ -15,6 +15,12 @@ from provenance_store.errors import InvalidInput
 PROVIDER = "https://braid.example.org/record"
 
 
+KNOWN = {
+    "status": "SUCCEEDED",
+    "run_owner": "urn:globus:auth:identity:25af9d3b-aeb8-4f44-9c88-3264ad82a3ae",
+}
+
+
 def evaluated(value: Any) -> Any:
     """Parameters as a provider may get them: text for each reference and expression."""
     if isinstance(value, list):
@@ -22,7 +28,7 @@ def evaluated(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        key.removesuffix(".$").removesuffix(".="): {"status": "SUCCEEDED"}.get(key[:-2], "text")
+        key.removesuffix(".$").removesuffix(".="): KNOWN.get(key[:-2], "text")
         if key.endswith((".$", ".="))
         else evaluated(item)
         for key, item in value.items()

@@ -643,11 +643,27 @@ def test_a_receipt_of_very_much_is_cut_and_counts(room: Room) -> None:
 # ---- access ------------------------------------------------------------------------------
 
 
-def test_the_run_widens_the_audience(room: Room) -> None:
-    run = {"run_id": "r", "run_owner": "urn:o", "monitor_by": ["urn:m"], "manage_by": ["urn:g"]}
+def principal(number: int) -> str:
+    return f"urn:globus:auth:identity:00000000-0000-4000-8000-00000000000{number:x}"
+
+
+def test_the_run_widens_the_audience() -> None:
+    owner, monitor, manager = principal(0xA), principal(2), principal(3)
+    run = {"run_id": "r", "run_owner": owner, "monitor_by": [monitor], "manage_by": [manager]}
     body = read_body({"run": run, "step": {"name": "S"}})
-    audience = audience_of(body, Audience("urn:me", readers=("urn:x",)))
-    assert audience == Audience("urn:me", readers=("urn:x", "urn:o", "urn:m"), managers=("urn:g",))
+    own = Audience("urn:me", readers=("urn:x",))
+    assert audience_of(body, own) == Audience("urn:me", ("urn:x", monitor), (manager,))
+    known = audience_of(body, own, identities={"urn:me", owner})
+    assert known == Audience("urn:me", ("urn:x", owner, monitor), (manager,))
+
+
+def test_principals_are_kept_in_small_letters() -> None:
+    head, _, uuid = principal(0xA).rpartition(":")
+    run: dict[str, Any] = {"run_id": "r", "run_owner": f"{head}:{uuid.upper()}"}
+    run |= {"monitor_by": ["urn:globus:groups:id:ABCDEF00-0000-4000-8000-000000000000"]}
+    read = read_body({"run": run, "step": {"name": "S"}}).run
+    assert read.run_owner == principal(0xA)
+    assert read.monitor_by == ["urn:globus:groups:id:abcdef00-0000-4000-8000-000000000000"]
 
 
 def test_every_record_and_the_run_have_the_recorders_audience() -> None:
