@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -12,13 +11,10 @@ from typing import Any
 
 from braid.settings import JOB_VARIABLES
 
-__all__ = ["Finished", "job_environment", "redacted", "run"]
+__all__ = ["Finished", "job_environment", "run"]
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
-REDACTED = "[redacted]"
-URL_PASSWORD = re.compile(r"(\w://[^/\s:@]*):[^/\s@]+@")
-NAME_AND_VALUE = re.compile(r"(-{0,2}([A-Za-z_][\w.-]*)\s*[=:]\s*)(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -65,26 +61,6 @@ def _wait_for(command: Sequence[str]) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def redacted(command: Sequence[str]) -> list[str]:
-    """A command line without secrets: values of options, variables and headers that are named
-    like a credential, and passwords in URLs."""
-    from provenance_store.redaction import is_secret_key
-
-    shown: list[str] = []
-    hide_next = False
-    for word in command:
-        pair = NAME_AND_VALUE.fullmatch(word)
-        if hide_next and not word.startswith("-"):
-            shown.append(REDACTED)
-        elif pair and is_secret_key(pair[2].replace("-", "_")):
-            shown.append(pair[1] + REDACTED)
-        else:
-            shown.append(URL_PASSWORD.sub(rf"\1:{REDACTED}@", word))
-        name = word.lstrip("-").replace("-", "_")
-        hide_next = word.startswith("-") and pair is None and is_secret_key(name)
-    return shown
 
 
 def job_environment() -> dict[str, Any]:

@@ -16,6 +16,7 @@ from provenance_store.errors import InvalidInput
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.ids import now
 from provenance_store.kinds import Kind, Mark, Role
+from provenance_store.redaction import redact, scrub_text
 from provenance_store.rows import (
     EnvironmentRow,
     LinkRow,
@@ -227,6 +228,7 @@ class Recorder:
         optional = (action_url, action_id, run_as, definition_digest)
         for text in filter(None, (type, *optional)):
             check_text(text, "step field", 8192)
+        optional = (scrub_text(action_url or "") or None, *optional[1:])
         with self._batch() as batch:
             made = self._record(batch, Kind.STEP, name, (), (), tags)
             batch.step.append(StepRow(made.id, type, *optional, ordinal, start))
@@ -296,7 +298,7 @@ class Recorder:
     def mark(self, record: RecordLike, mark: Mark, note: str = "") -> None:
         """Say something about a record that is already written."""
         check_text(note, "note", 16384, empty=True)
-        row = (self.id_of(record), mark.value, self.clock(), note, None)
+        row = (self.id_of(record), mark.value, self.clock(), scrub_text(note), None)
         with self._batch() as batch:
             batch.mark.append(MarkRow(self.sink.new_id(), *row))
 
@@ -335,7 +337,9 @@ class Recorder:
             event = (self.sink.new_id(), self.clock() if at is None else at)
             times = (start_time, completion_time)
             batch.run_event.append(RunEventRow(run_id, *event, *fields, *times, digest))
-            batch.run_tag.extend(RunTagRow(run_id, check_text(t, "run tag", 512)) for t in tags)
+            batch.run_tag.extend(
+                RunTagRow(run_id, scrub_text(check_text(t, "run tag", 512))[:512]) for t in tags
+            )
 
     def flush(self) -> None:
         """Return when everything recorded so far is durable."""
@@ -379,6 +383,8 @@ class Recorder:
         live: bool = False,
     ) -> Record:
         check_text(name, "name", MAX_NAME)
+        if "://" in name:
+            name = scrub_text(name)[:MAX_NAME]
         record_id = self.sink.new_id()
         where = self._environment_digest(batch) if kind in (Kind.STEP, Kind.MODEL) else None
         audience = self._audience(batch, self.audience)
@@ -437,6 +443,7 @@ class Recorder:
             document = self._environment
             if isinstance(document, str):
                 document = current_environment()
+            document = redact(document)
             row = EnvironmentRow(digest_of(document), canonical_json(document).decode())
             self._environment_row = row
         if self._environment_row not in batch.environment:

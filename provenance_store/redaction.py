@@ -90,7 +90,9 @@ def _redact_list(
             continue
         hidden = hide_next and not item.startswith("--")
         redacted.append(REDACTED if hidden else _redact_word(item, depth))
-        hide_next = not hidden and item.startswith("-") and is_secret_option(item)
+        hide_next = (
+            not hidden and item.startswith("-") and "=" not in item and is_secret_option(item)
+        )
     return redacted
 
 

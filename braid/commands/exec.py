@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.executing import Finished, job_environment, redacted, run
+from braid.executing import Finished, job_environment, run
 from braid.options import records
 from braid.recording import Pair, Place, file_uri, recording
 from braid.source import Source
@@ -141,7 +141,7 @@ def _write(place: Place, done: _Done) -> None:
     step: StepHandle = place.recorder.step(
         done.name,
         inputs=[_used(place, each) for each in done.inputs],
-        parameters={"command": redacted(done.command_line), "folder": str(Path.cwd())},
+        parameters={"command": list(done.command_line), "folder": str(Path.cwd())},
         type="Command",
         started_at=finished.started_at,
         **done.about,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
-from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote
 
-from provenance_store.redaction import REDACTED, is_secret_key
+from provenance_store.redaction import scrub_text
 
 __all__ = ["globus_uri", "is_uri", "name_of_uri", "tidy_uri"]
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[^\s\x00-\x1f]")
 _SAFE = "/~!$&'()*+,;=:@"
-_SIGNATURES = frozenset({"sig", "signature", "x-amz-signature", "x-goog-signature"})
 
 
 def is_uri(text: str) -> bool:
@@ -35,31 +34,11 @@ def globus_uri(collection: str, path: str) -> str:
 def tidy_uri(uri: str) -> str:
     """The URI in the spelling that is stored: globus URIs as `globus_uri` makes them, and
     passwords and signatures replaced by ``[redacted]``."""
+    uri = scrub_text(uri)
     if uri[:9].lower() == "globus://":
         collection, _, path = uri[9:].partition("/")
         return globus_uri(unquote(collection), "/" + unquote(path))
-    if "@" not in uri and "?" not in uri:
-        return uri
-    return _without_secrets(uri)
-
-
-def _without_secrets(uri: str) -> str:
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        return uri
-    user, at, host = parts.netloc.rpartition("@")
-    name, colon, _password = user.partition(":")
-    netloc = f"{name}:{REDACTED}@{host}" if colon else f"{user}{at}{host}"
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    if not any(_is_secret(key) for key, _ in pairs):
-        return urlunsplit(parts._replace(netloc=netloc)) if colon else uri
-    query = "&".join(f"{quote(k)}={REDACTED if _is_secret(k) else quote(v)}" for k, v in pairs)
-    return urlunsplit(parts._replace(netloc=netloc, query=query))
-
-
-def _is_secret(key: str) -> bool:
-    return key.lower() in _SIGNATURES or is_secret_key(key)
+    return uri
 
 
 def name_of_uri(uri: str) -> str:
