@@ -90,10 +90,13 @@ def _redact_list(
             continue
         hidden = hide_next and not item.startswith("--")
         redacted.append(REDACTED if hidden else _redact_word(item, depth))
-        hide_next = (
-            not hidden and item.startswith("-") and "=" not in item and is_secret_option(item)
-        )
+        hide_next = not hidden and _asks_for_secret(item)
     return redacted
+
+
+def _asks_for_secret(word: str) -> bool:
+    """Whether it is an option such as ``--password``, whose value comes next."""
+    return word.startswith("-") and "=" not in word and is_secret_option(word)
 
 
 def _redact_word(word: str, depth: int) -> str:

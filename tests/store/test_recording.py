@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -210,6 +211,17 @@ def test_secrets_are_redacted_before_they_are_written(store: Store) -> None:
         "hidden": "[redacted]",
         "_private_thing": "[redacted]",
     }
+
+
+def test_secrets_in_tags_names_and_uris_are_redacted(store: Store) -> None:
+    url = "https://u:S3CRET@h/x"
+    tags: dict[str, Any] = {"api_token": 5, "where": url}
+    made = store.data(url, uris=[url], tags=tags)
+    step = store.step("Call", action_url=url)
+    store.run("r", label="PASSWORD=S3CRET", tags=[url])
+    found = [store.reader().record(each.urn) for each in (made, step)]
+    assert found[0]["tags"] == {"api_token": "[redacted]", "where": "https://u:[redacted]@h/x"}
+    assert "S3CRET" not in f"{found}{store.reader().run('r')}"
 
 
 def test_a_long_document_keeps_its_digest_and_beginning(store: Store) -> None:

@@ -499,7 +499,8 @@ def test_passwords_and_signatures_in_uris_are_redacted() -> None:
     assert tidy_uri("https://u@h/x?a=1") == "https://u@h/x?a=1"
     signed = tidy_uri("https://h/x?a=1&X-Amz-Signature=abc&token=t")
     assert signed == "https://h/x?a=1&X-Amz-Signature=[redacted]&token=[redacted]"
-    assert tidy_uri("http://[::1/?token=x")
+    assert tidy_uri("http://[::1/?token=x") == "http://[::1/?token=[redacted]"
+    assert "SECRET" not in tidy_uri("globus://C/p?token=SECRET")
 
 
 @pytest.mark.parametrize(

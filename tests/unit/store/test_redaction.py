@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance_store.errors import TooLarge
-from provenance_store.redaction import REDACTED, is_secret_key, redact
+from provenance_store.redaction import REDACTED, is_secret_key, redact, scrub_text
 
 SECRET = (
     "token accessToken access_token refresh-token Authorization password dbPassword "
     "DB_PASSWORD client_secret AWS_SECRET_ACCESS_KEY api_key apiKey APIKey x-api-key "
     "private_key _private_x _tokens ssh_key bearer Cookie credentials https_token tokens "
-    "jwt"
+    "jwt accesstoken secretkey ACCESSKEY mytoken PGPASSWORD dbPassword1 passcode pw sessionid "
+    "max_secret tokens_info globus_token_info api_keys"
 ).split()
 HARMLESS = (
     "max_tokens num_tokens token_count tokenizer key keys primary_key name secretary path "
-    "keyword monkey password_length token_type n_tokens public_keynote tokenize"
+    "keyword monkey password_length token_type n_tokens public_keynote tokenize compass "
+    "tokens_per_second tokenCount maxTokens numtokens passwordless secretion detokenized"
 ).split()
 
 
@@ -44,6 +48,91 @@ json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from("abc"), inner),
 )
+
+
+TEXTS = {
+    "https://u:S@h/x": "https://u:[redacted]@h/x",
+    "https://u@h/x?a=1": "https://u@h/x?a=1",
+    "https://S12345678901234567890@h/x": "https://[redacted]@h/x",
+    "postgresql://me:S@S/S@db/x": "postgresql://me:[redacted]@db/x",
+    "see https://u:S S@h/x now": "see https://u:[redacted]@h/x now",
+    "https://u:S@[::1/x": "[redacted]",
+    "http://[::1/?token=S": "http://[::1/?token=[redacted]",
+    "https://h/?a=1&X-Amz-Signature=S&b=2#c": "https://h/?a=1&X-Amz-Signature=[redacted]&b=2#c",
+    "https://h/?X-Amz-Credential=S&code=S&key=S": "https://h/?X-Amz-Credential=[redacted]"
+    "&code=[redacted]&key=[redacted]",
+    "https://h/cb#access_token=S&state=1": "https://h/cb#access_token=[redacted]&state=1",
+    "https://h/a;sig=S/b": "https://h/a;sig=[redacted]/b",
+    "https://h/?r=https%3A%2F%2Fq%3Ftoken%3DS": "https://h/?r=[redacted]",
+    "Bearer S": "Bearer [redacted]",
+    "Basic dXNlcjpwYXNz": "Basic [redacted]",
+    "curl -H 'Authorization: token S' x": "curl -H 'Authorization: [redacted]' x",
+    "PASSWORD=S run": "PASSWORD=[redacted] run",
+    "run --password S --x": "run --password [redacted] --x",
+    "run --api-key=S --x": "run --api-key=[redacted] --x",
+    "AccountName=a;AccountKey=S==;E=c": "AccountName=a;AccountKey=[redacted];E=c",
+    "password=S;S": "password=[redacted]",
+    "db:\n  password: S S\n  host: h": "db:\n  password: [redacted]\n  host: h",
+    "{'password': 'S'}": "{'password': [redacted]}",
+    'x {\\"password\\": \\"S a\\"} y': 'x {\\"password\\": [redacted]} y',
+    '{"password": "S", "a": 1}': '{"password":"[redacted]","a":1}',
+    '{"a": "{\\"token\\": 1}"}': '{"a":"{\\"token\\":\\"[redacted]\\"}"}',
+    "-----BEGIN RSA PRIVATE KEY-----\nS\n": "[redacted]",
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_secrets_inside_text_are_taken_out(text: str) -> None:
+    assert scrub_text(text) == TEXTS[text]
+    assert redact({"a": {"b": text}}) == {"a": {"b": TEXTS[text]}}
+
+
+@pytest.mark.parametrize("text", TEXTS.values())
+def test_what_was_redacted_once_stays_as_it_is(text: str) -> None:
+    assert scrub_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Basic research on basic things",
+        "the bearer of bad news",
+        "if token == 3",
+        "monkey: 3",
+        "http://localhost:8080/x, me@example.org",
+        "https://h/x?max_tokens=5&page=2#part",
+        '{"a":  1, "tokenizer": "x"}',
+        "globus://c/p/key.h5",
+        "a secret garden, its key and the password policy",
+    ],
+)
+def test_text_that_only_speaks_of_secrets_is_kept(text: str) -> None:
+    assert scrub_text(text) == text
+
+
+def test_command_lines_and_headers_lose_their_values() -> None:
+    line = ["x", "--password", "-S", "PASSWORD=S S", "--token", "--keep", "S", "--api-key=a b"]
+    assert redact(line) == [
+        *("x", "--password", REDACTED, f"PASSWORD={REDACTED}", "--token", "--keep", "S"),
+        f"--api-key={REDACTED}",
+    ]
+    header = {"name": "Authorization", "value": "S"}
+    assert redact([header, {"name": "x", "value": 1}])[0]["value"] == REDACTED
+
+
+def test_what_is_no_json_yet_is_redacted_as_what_it_becomes() -> None:
+    @dataclasses.dataclass
+    class Login:
+        user: str
+        password: str
+
+    assert redact({"login": Login("u", "S")})["login"] == {"user": "u", "password": REDACTED}
+
+
+@given(st.text("abz :/?#@;=&-_{}[]\"'\\\n0%.", max_size=300))
+def test_any_text_can_be_scrubbed(text: str) -> None:
+    once = scrub_text(f"token {text}")
+    assert scrub_text(once) == once
 
 
 @given(json)
