@@ -332,8 +332,8 @@ class Recorder:
         fields = (flow_id, flow_title, label, status, run_owner)
         for text in filter(None, fields):
             check_text(text, "field of a run", 4096)
-        titles = (text and scrub_text(text) for text in (flow_title, label))
-        fields = (flow_id, *titles, status, run_owner)
+        title, label = (text and scrub_text(text) for text in (flow_title, label))
+        fields = (flow_id, title, label, status, run_owner)
         with self._batch() as batch:
             digest = self._audience(batch, audience)
             event = (self.sink.new_id(), self.clock() if at is None else at)

@@ -58,6 +58,13 @@ def optional_text(text: str) -> str | None:
     return text
 
 
+def file_mode(text: str) -> int:
+    """A parser for permissions of a file, octal as chmod takes them."""
+    if not text.strip() or set(text.strip()) - set("01234567") or int(text, 8) > 0o777:
+        raise ValueError("an octal number such as 600 or 640 is needed")
+    return int(text, 8)
+
+
 STORE_URL = Setting(
     "BRAID_STORE_URL",
     "sqlite:///braid.db",
@@ -76,6 +83,13 @@ BUSY_TIMEOUT_MS = Setting(
     "How long a write waits for another writer of the same store, in milliseconds.",
     bounded_int(0, 3_600_000),
 )
+SQLITE_MODE = Setting(
+    "BRAID_SQLITE_MODE",
+    0o600,
+    "Permissions of a new SQLite file, octal (default 600: its owner alone); files that are there "
+    "keep theirs.",
+    file_mode,
+)
 MAX_PAYLOAD_BYTES = Setting(
     "BRAID_MAX_PAYLOAD_BYTES",
     65_536,
@@ -88,6 +102,7 @@ SETTINGS: tuple[Setting[int] | Setting[str], ...] = (
     STORE_URL,
     PAGE_CACHE_MB,
     BUSY_TIMEOUT_MS,
+    SQLITE_MODE,
     MAX_PAYLOAD_BYTES,
 )
 """What `provenance_store` reads from the environment."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,7 +28,7 @@ from provenance_store.merge import Merged, merge_file
 from provenance_store.reader import Reader
 from provenance_store.recorder import Recorder
 from provenance_store.rows import OriginRow
-from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, STORE_URL
+from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, SQLITE_MODE, STORE_URL
 from provenance_store.sink import Sink, new_origin
 from provenance_store.sql import inspect, schema
 from provenance_store.sql.dialects import driver, make_engine, read_url
@@ -379,6 +380,20 @@ def upgrade_store(url: str | None = None) -> None:
         engine.dispose()
 
 
+def _make_private(file: Path) -> None:
+    """Make an empty file for SQLite to fill, unless one is there; its journals get its mode.
+
+    What keeps us from it keeps SQLite from it too, which says so in its own words.
+    """
+    mode = SQLITE_MODE.get()
+    with suppress(OSError):
+        handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            os.fchmod(handle, mode)
+        finally:
+            os.close(handle)
+
+
 def _engine(text: str, *, create: bool) -> sa.Engine:
     url = read_url(text)
     if url.get_backend_name() == "sqlite":
@@ -387,4 +402,6 @@ def _engine(text: str, *, create: bool) -> sa.Engine:
             raise NotFound(f"There is no store at {file}; make one with `braid store init`.")
         if not file.absolute().parent.is_dir():
             raise ConfigurationError(f"The folder {file.absolute().parent} does not exist.")
+        if create and "uri" not in url.query:
+            _make_private(file)
     return make_engine(url, cache_mb=PAGE_CACHE_MB.get(), busy_ms=BUSY_TIMEOUT_MS.get())

@@ -19,11 +19,19 @@ def current_version(connection: sa.Connection) -> str | None:
     Raises NotFound when the database holds tables that are not a store's.
     """
     names = set(sa.inspect(connection).get_table_names())
-    if "alembic_version" in names and "record" in names:
+    if "alembic_version" in names and "record" in names and "origin" in names:
         return connection.execute(sa.select(_VERSION.c.version_num)).scalar()
-    if names & {"records", "record"}:
+    if names - {"alembic_version"} or _is_stamped(connection, names):
         raise NotFound("This database holds other tables and no Braid store.")
     return None
+
+
+def _is_stamped(connection: sa.Connection, names: set[str]) -> bool:
+    """Whether somebody's migrations left their revision here, if nothing else."""
+    if "alembic_version" not in names:
+        return False
+    found = connection.execute(sa.select(_VERSION.c.version_num)).scalar()
+    return found is not None
 
 
 def create(engine: sa.Engine) -> None:
@@ -47,7 +55,7 @@ def _stamp(connection: sa.Connection) -> None:
         sa.Column("version_num", sa.String(32), nullable=False),
         sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
     )
-    stamp.create(connection)
+    stamp.create(connection, checkfirst=True)
     connection.execute(stamp.insert().values(version_num=SCHEMA_VERSION))
 
 
@@ -62,7 +70,11 @@ def require_current(engine: sa.Engine) -> None:
             f"The store has schema {found} and this Braid needs {SCHEMA_VERSION}; "
             "run `braid store upgrade`."
         )
-    if found > SCHEMA_VERSION:
+    _require_known(found)
+
+
+def _require_known(found: str | None) -> None:
+    if found is not None and found > SCHEMA_VERSION:
         raise SchemaMismatch(
             f"The store has schema {found}, newer than this Braid's {SCHEMA_VERSION}; "
             "install a newer Braid."
@@ -73,12 +85,22 @@ def upgrade(engine: sa.Engine, revision: str = "head") -> None:
     """Run the numbered migrations up to a revision, one program at a time."""
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", "provenance_store:migrations")
     with engine.connect() as connection:
+        found = current_version(connection)
+        _require_known(found)
+        connection.rollback()
         begin_write(connection)
         advisory_lock(connection)
         config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        try:
+            command.upgrade(config, revision)
+        except CommandError:
+            raise SchemaMismatch(
+                f"The store has schema {found}, which this Braid does not know; "
+                "use the Braid that made it."
+            ) from None
         connection.commit()

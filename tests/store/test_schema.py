@@ -174,3 +174,73 @@ def test_a_bad_url_is_refused_without_repeating_it(url: str) -> None:
 def test_a_server_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(StoreUnavailable, match="cannot be reached"):
         open_store("postgresql://nobody@127.0.0.1:9/none?connect_timeout=2")
+
+
+def execute(url: str, *statements: str | sa.Update) -> None:
+    engine = make_engine(read_url(url), cache_mb=1, busy_ms=1000)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(sa.text(statement) if isinstance(statement, str) else statement)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("revision", ["9999", "abc", "0000"])
+def test_a_schema_that_is_not_known_is_not_upgraded(store_url: str, revision: str) -> None:
+    open_store(store_url).close()
+    table = sa.table("alembic_version", sa.column("version_num"))
+    execute(store_url, sa.update(table).values(version_num=revision))
+    with pytest.raises(SchemaMismatch, match=revision):
+        upgrade_store(store_url)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["CREATE TABLE customers (id INTEGER)"],
+        ["CREATE TABLE record (id INTEGER)", "CREATE TABLE alembic_version (version_num TEXT)"],
+        [
+            "CREATE TABLE alembic_version (version_num TEXT)",
+            "INSERT INTO alembic_version VALUES ('abc')",
+        ],
+    ],
+)
+def test_no_tables_are_put_beside_those_of_others(store_url: str, statements: list[str]) -> None:
+    execute(store_url, *statements)
+    before = described(store_url)
+    for make in (open_store, upgrade_store):
+        with pytest.raises(NotFound, match="other tables and no Braid store"):
+            make(store_url)
+    assert described(store_url) == before
+
+
+def test_an_empty_table_of_revisions_is_no_hindrance(store_url: str) -> None:
+    execute(store_url, "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)")
+    with open_store(store_url) as store:
+        assert store.data("scan")
+
+
+@pytest.mark.parametrize(("setting", "mode"), [("", 0o600), ("640", 0o640)])
+def test_a_new_file_is_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, mode: int
+) -> None:
+    monkeypatch.setenv("BRAID_SQLITE_MODE", setting)
+    with open_store(f"sqlite:///{tmp_path / 'braid.db'}") as store:
+        store.data("scan")
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert set(modes.values()) == {mode}
+    assert len(modes) > 1
+
+
+def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    file = tmp_path / "braid.db"
+    file.touch()
+    file.chmod(0o644)
+    open_store(f"sqlite:///{file}").close()
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_mode_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAID_SQLITE_MODE", "rw")
+    with pytest.raises(ConfigurationError, match="octal"):
+        open_store(f"sqlite:///{tmp_path / 'braid.db'}")
+    assert not list(tmp_path.iterdir())
