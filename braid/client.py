@@ -60,9 +60,9 @@ class QueryClient(globus_sdk.BaseClient):
         """``GET /api/v1/runs``: a page of runs, latest start first."""
         return self._ask("runs", filters)
 
-    def run(self, run_id: str) -> dict[str, Any]:
-        """``GET /api/v1/runs/{run_id}``: a run with its steps in order."""
-        return self._ask(f"runs/{run_id}")
+    def run(self, run_id: str, **page: Any) -> dict[str, Any]:
+        """``GET /api/v1/runs/{run_id}``: a run with a page of its steps in order."""
+        return self._ask(f"runs/{run_id}", page)
 
     def records(self, *, tags: Sequence[str] = (), **filters: Any) -> dict[str, Any]:
         """``GET /api/v1/records``: a page of records, newest first."""

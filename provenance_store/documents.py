@@ -21,6 +21,7 @@ __all__ = [
     "Details",
     "brief",
     "record_document",
+    "record_outline",
     "restricted",
     "run_document",
     "step_document",
@@ -96,7 +97,18 @@ def restricted(number: int) -> dict[str, Any]:
 
 def record_document(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
     """A whole record without its links."""
+    document = record_outline(record, details, urn)
     payloads = details.payloads(record.id)
+    if record.kind == Kind.MODEL and record.depth is not None:
+        document["hyperparameters"] = payloads.get("hyperparameters", {})
+        document["metrics"] = details.curve(record.id)
+    if record.kind == Kind.STEP:
+        document |= {name: payloads.get(name) for name in ("parameters", "result", "error")}
+    return document
+
+
+def record_outline(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
+    """A record as lists show it: without its curve and the documents kept with it."""
     document = brief(record, urn) | {
         "created_at": format_time(record.created_at),
         "owner": record.owner,
@@ -107,27 +119,23 @@ def record_document(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
         "tags": details.tags(record.id),
     }
     if record.kind == Kind.MODEL:
-        document |= _model_part(record, details, payloads, urn)
+        document |= _model_part(record, details, urn)
     if record.kind == Kind.STEP:
-        document |= _step_part(record, payloads)
+        document |= _step_part(record)
     return document
 
 
-def _model_part(
-    record: Row, details: Details, payloads: Mapping[str, Any], urn: Urn
-) -> dict[str, Any]:
+def _model_part(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
     if record.depth is None:
         return {}
     return {
         "line": urn(record.line_id),
         "parent": None if record.parent_id is None else urn(record.parent_id),
-        "hyperparameters": payloads.get("hyperparameters", {}),
-        "metrics": details.curve(record.id),
         "scores": details.scores(record.id),
     }
 
 
-def _step_part(record: Row, payloads: Mapping[str, Any]) -> dict[str, Any]:
+def _step_part(record: Row) -> dict[str, Any]:
     return {
         "type": record.type,
         "status": record.status or "ACTIVE",
@@ -137,9 +145,6 @@ def _step_part(record: Row, payloads: Mapping[str, Any]) -> dict[str, Any]:
         "definition_digest": record.definition_digest,
         "start_time": format_time(record.started_at),
         "completion_time": format_time(record.completed_at),
-        "parameters": payloads.get("parameters"),
-        "result": payloads.get("result"),
-        "error": payloads.get("error"),
     }
 
 
@@ -152,10 +157,17 @@ def step_document(
     outputs: Sequence[Mapping[str, Any]],
     models: Sequence[Mapping[str, Any]],
     counts: Mapping[str, int],
+    left_out: Sequence[str],
 ) -> dict[str, Any]:
-    """A step of a run with what it used and made."""
-    document = record_document(record, details, urn)
-    return document | {
+    """A step of a run with what it used and made, its parameters and its error.
+
+    `left_out` names the documents that only the record itself shows.
+    """
+    payloads = details.payloads(record.id)
+    return record_outline(record, details, urn) | {
+        "parameters": payloads.get("parameters"),
+        "error": payloads.get("error"),
+        "left_out": list(left_out),
         "inputs": list(inputs),
         "outputs": list(outputs),
         "models": list(models),
@@ -168,8 +180,11 @@ def version_document(record: Row, details: Details, urn: Urn, *, head: bool) -> 
     return record_document(record, details, urn) | {"head": head}
 
 
-def run_document(run: Row, tags: Iterable[str]) -> dict[str, Any]:
-    """A run with the field names of Globus Flows."""
+def run_document(run: Row, tags: Iterable[str], recorded_by: str | None) -> dict[str, Any]:
+    """A run with the field names of Globus Flows.
+
+    `run_owner` is what was said by whoever recorded the run, `recorded_by`.
+    """
     return {
         "run_id": run.run_id,
         "flow_id": run.flow_id,
@@ -177,6 +192,7 @@ def run_document(run: Row, tags: Iterable[str]) -> dict[str, Any]:
         "label": run.label,
         "status": run.status,
         "run_owner": run.run_owner,
+        "recorded_by": recorded_by,
         "start_time": format_time(run.start_time),
         "completion_time": format_time(run.completion_time),
         "tags": list(tags),

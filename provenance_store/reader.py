@@ -59,10 +59,15 @@ class Reader:
         with self._view() as view:
             return runs.list_runs(view, wanted, after, filters.check_limit(limit))
 
-    def run(self, run_id: str) -> dict[str, Any]:
-        """One run with its steps in the order in which they began."""
+    def run(self, run_id: str, *, limit: int = 100, marker: str | None = None) -> dict[str, Any]:
+        """One run with a page of its steps, in the order in which they began.
+
+        Steps have their parameters and error, as far as 4 MiB go; `record` has the result too,
+        and whatever else a step's ``left_out`` names.
+        """
+        after = filters.read_marker(marker, int)
         with self._view() as view:
-            return runs.show_run(view, run_id)
+            return runs.show_run(view, run_id, after, filters.check_limit(limit))
 
     def run_members(self, run_id: str) -> dict[str, Level] | None:
         """Who may see or manage a run, whoever asks; None when nobody is known to."""
@@ -85,8 +90,11 @@ class Reader:
         limit: int = 25,
         marker: str | None = None,
     ) -> dict[str, Any]:
-        """Records, newest first. `name` and `uri` may hold ``*``; each of `tags` is a
-        condition such as ``sample=Ni`` or ``temperature_K>290``, and all must hold."""
+        """Records, newest first, without curves and documents: `record` has them.
+
+        `name` and `uri` may hold ``*``; each of `tags` is a condition such as ``sample=Ni`` or
+        ``temperature_K>290``, and all must hold.
+        """
         wanted = RecordFilter(
             kind=None if kind is None else filters.parse_kind(kind),
             name=name,

@@ -56,7 +56,8 @@ class LinkEnd(Mention, kw_only=True):
 
 
 class Record(msgspec.Struct, kw_only=True):
-    """A record. Models and steps have more fields than the others."""
+    """A record. Models and steps have more fields than the others; in lists they come without
+    hyperparameters, metrics, parameters, result and error."""
 
     id: Annotated[str, Meta(description="Its permanent name, urn:braid:…")]
     short_id: Annotated[str, Meta(description="Its short name, which holds in this store.")]
@@ -103,6 +104,10 @@ class StepDetail(Record, kw_only=True):
     outputs: list[Part]
     models: list[Part]
     counts: dict[str, int]
+    left_out: Annotated[
+        list[str],
+        Meta(description="Documents of the step that only its record shows, such as its result."),
+    ]
 
 
 class Run(msgspec.Struct, kw_only=True):
@@ -113,16 +118,20 @@ class Run(msgspec.Struct, kw_only=True):
     flow_title: str | None
     label: str | None
     status: RunStatus | None
-    run_owner: str | None
+    run_owner: Annotated[str | None, Meta(description="As whoever recorded the run says.")]
+    recorded_by: Annotated[str | None, Meta(description="Who recorded the run: an identity URN.")]
     start_time: Time | None
     completion_time: Time | None
     tags: list[str]
 
 
 class RunDetail(Run, kw_only=True):
-    """A run with its steps in the order in which they began."""
+    """A run with a page of its steps, in the order in which they began."""
 
     steps: list[StepDetail]
+    limit: int
+    has_next_page: bool
+    marker: str | None
 
 
 class Paged(msgspec.Struct, kw_only=True):

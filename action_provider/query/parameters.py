@@ -8,9 +8,11 @@ import msgspec
 from msgspec import Meta
 
 __all__ = ["LineageParameters", "ModelsParameters", "NoParameters", "RecordsParameters"]
-__all__ += ["RunsParameters"]
+__all__ += ["RunParameters", "RunsParameters"]
 
 TIME = "RFC 3339 time, date, or a time ago such as 90m or 7d; without an offset it is taken as UTC."
+
+MAX_TAG_FILTERS = 20
 
 Text = Annotated[str, Meta(max_length=8192)]
 
@@ -27,6 +29,12 @@ class Page(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         Text | None,
         Meta(description="The marker of the page before, with the same filters."),
     ] = None
+
+
+class RunParameters(Page, kw_only=True):
+    """Which steps of the run."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000, description="Steps on a page.")] = 100
 
 
 class Period(Page, kw_only=True):
@@ -68,8 +76,9 @@ class RecordsParameters(Period, kw_only=True):
     tag: Annotated[
         tuple[Text, ...],
         Meta(
+            max_length=MAX_TAG_FILTERS,
             description="A condition on a tag: sample, sample=Ni, temperature_K>290. "
-            "It may be given several times; all must hold."
+            "It may be given several times; all must hold.",
         ),
     ] = ()
     run_id: Annotated[Text | None, Meta(description="The run that it was made in.")] = None

@@ -20,6 +20,7 @@ from action_provider.query.parameters import (
     NoParameters,
     Period,
     RecordsParameters,
+    RunParameters,
     RunsParameters,
 )
 from action_provider.stores import StoreHolder
@@ -66,8 +67,8 @@ def _runs(reader: Reader, wanted: RunsParameters) -> dict[str, Any]:
     return reader.runs(**_filters(wanted))
 
 
-def _run(reader: Reader, _: NoParameters, *, run_id: str) -> dict[str, Any]:
-    return reader.run(run_id)
+def _run(reader: Reader, wanted: RunParameters, *, run_id: str) -> dict[str, Any]:
+    return reader.run(run_id, **msgspec.structs.asdict(wanted))
 
 
 def _records(reader: Reader, wanted: RecordsParameters) -> dict[str, Any]:
@@ -121,8 +122,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "get_run",
         "/runs/<string:run_id>",
-        "A flow run with its steps in order, each with its inputs, outputs and models.",
-        NoParameters,
+        "A flow run with a page of its steps in order, each with its inputs, outputs and models.",
+        RunParameters,
         shapes.RunDetail,
         _run,
         errors=(404,),

@@ -29,7 +29,7 @@ class Head(NamedTuple):
 def list_models(
     view: View, name: str | None, after: tuple[int, int] | None, limit: int
 ) -> dict[str, Any]:
-    """A page of lines, newest first, each with its latest version."""
+    """A page of lines, newest first, each with its latest version in outline."""
     rows = view.all(read.lines(view.viewer, name, after, limit + 1))
     items = _lines(view, rows[:limit]) if rows else []
     return page("models", items, rows, limit, lambda row: (row.created_at, row.id))
@@ -39,7 +39,7 @@ def _lines(view: View, rows: Sequence[Row]) -> list[dict[str, Any]]:
     ids = [row.id for row in rows]
     sizes = {row.line_id: row.versions for row in view.all(read.line_sizes(ids, view.viewer))}
     ends = view.all(read.heads(view.viewer, ids))
-    about = view.details([head.id for head in ends])
+    about = view.outlines([head.id for head in ends])
     of_line = grouped(ends, lambda head: head.line_id)
     items = []
     for row in rows:
@@ -47,7 +47,7 @@ def _lines(view: View, rows: Sequence[Row]) -> list[dict[str, Any]]:
         items.append(
             documents.brief(row, view.urn)
             | {"versions": sizes.get(row.id, 0), "branches": len(of_line[row.id])}
-            | {"latest": documents.record_document(latest, about, view.urn)}
+            | {"latest": documents.record_outline(latest, about, view.urn)}
         )
     return items
 

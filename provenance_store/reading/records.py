@@ -18,10 +18,10 @@ __all__ = ["list_records", "show_record"]
 def list_records(
     view: View, wanted: RecordFilter, after: tuple[int, int] | None, limit: int
 ) -> dict[str, Any]:
-    """A page of records, newest first."""
+    """A page of records, newest first, without their curves and documents."""
     rows = view.all(read.records(wanted, view.viewer, after, limit + 1))
-    about = view.details([row.id for row in rows[:limit]])
-    items = [documents.record_document(row, about, view.urn) for row in rows[:limit]]
+    about = view.outlines([row.id for row in rows[:limit]])
+    items = [documents.record_outline(row, about, view.urn) for row in rows[:limit]]
     return page("records", items, rows, limit, lambda row: (row.created_at, row.id))
 
 

@@ -11,10 +11,15 @@ from provenance_store.documents import Details
 from provenance_store.errors import NotFound
 from provenance_store.filters import RunFilter
 from provenance_store.kinds import Kind, Role
-from provenance_store.reading.view import MENTIONED, Row, View, page
-from provenance_store.sql import read
+from provenance_store.reading.view import MENTIONED, Row, View, grouped, page
+from provenance_store.sql import pages, read
 
 __all__ = ["list_runs", "show_run"]
+
+PAYLOAD_BUDGET = 4 << 20
+"""Characters of JSON that the parameters and errors of the steps on one page come to at most."""
+SHOWN = ("parameters", "error")
+"""The documents of a step that a run shows; its result is shown with the record."""
 
 
 def list_runs(
@@ -22,19 +27,32 @@ def list_runs(
 ) -> dict[str, Any]:
     """A page of runs, latest start first."""
     rows = view.all(read.runs(wanted, view.viewer, after, limit + 1))
-    tags = _tags(view, [row.run_id for row in rows[:limit]])
-    items = [documents.run_document(row, tags[row.run_id]) for row in rows[:limit]]
+    items = _documents(view, rows[:limit])
     return page("runs", items, rows, limit, lambda row: (row.start_time, row.run_id))
 
 
-def show_run(view: View, run_id: str) -> dict[str, Any]:
-    """One run with its steps in the order in which they began."""
+def show_run(view: View, run_id: str, after: tuple[int, int] | None, limit: int) -> dict[str, Any]:
+    """One run with a page of its steps in the order in which they began."""
     row = view.first(read.run_by_id(run_id, view.viewer))
     if row is None:
         raise NotFound(f"There is no run {run_id[:80]}.")
-    steps = view.all(read.run_steps(run_id, view.viewer))
-    document = documents.run_document(row, _tags(view, [run_id])[run_id])
-    return document | {"steps": _steps(view, steps)}
+    rows = view.all(pages.run_steps(run_id, view.viewer, after, limit + 1))
+    items = _steps(view, rows[:limit])
+    (document,) = _documents(view, [row])
+    return document | page("steps", items, rows, limit, _place)
+
+
+def _place(step: Row) -> tuple[int, int]:
+    began = step.created_at if step.started_at is None else step.started_at
+    return began, step.id
+
+
+def _documents(view: View, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    tags = _tags(view, [row.run_id for row in rows])
+    audiences = sorted({row.audience for row in rows if row.audience is not None})
+    said = view.all(pages.who_recorded(audiences)) if audiences else ()
+    owners = {row.digest: row.owner for row in said}
+    return [documents.run_document(row, tags[row.run_id], owners.get(row.audience)) for row in rows]
 
 
 def _tags(view: View, run_ids: Sequence[str]) -> Mapping[str, list[str]]:
@@ -51,8 +69,33 @@ def _steps(view: View, steps: Sequence[Row]) -> list[dict[str, Any]]:
     others = {link.to_id for links in used.values() for link in links[:MENTIONED]}
     others |= {link.from_id for links in made.values() for link in links[:MENTIONED]}
     known = view.by_id(others)
-    about = view.details([*ids, *known])
-    return [_step(view, step, used[step.id], made[step.id], known, about) for step in steps]
+    about = view.outlines([*ids, *known])
+    about.payload, left_out = _payloads(view, ids)
+    return [
+        _step(view, step, used[step.id], made[step.id], known, about, left_out[step.id])
+        for step in steps
+    ]
+
+
+def _payloads(view: View, ids: Sequence[int]) -> tuple[dict[int, list[Row]], dict[int, list[str]]]:
+    """The parameters and errors of steps, as many of the first as there is room for; and the
+    names of the other documents that are kept with them."""
+    place = {record_id: number for number, record_id in enumerate(ids)}
+    left_out: dict[int, list[str]] = defaultdict(list)
+    shown: set[int] = set()
+    room = PAYLOAD_BUDGET
+    rows = view.chunked(pages.payload_sizes, ids)
+    sizes = grouped(rows, lambda row: row.record_id)
+    for record_id in sorted(sizes, key=place.__getitem__):
+        wanted = [row for row in sizes[record_id] if row.name in SHOWN]
+        left_out[record_id] = [row.name for row in sizes[record_id] if row.name not in SHOWN]
+        room -= sum(row.size for row in wanted)
+        if room >= 0:
+            shown.add(record_id)
+        else:
+            left_out[record_id] += [row.name for row in wanted]
+    found = view.chunked(lambda chunk: pages.payloads(chunk, SHOWN), sorted(shown))
+    return grouped(found, lambda row: row.record_id), left_out
 
 
 def _step(
@@ -62,6 +105,7 @@ def _step(
     made: Sequence[Row],
     known: Mapping[int, Row],
     about: Details,
+    left_out: Sequence[str],
 ) -> dict[str, Any]:
     parts: dict[str, list[dict[str, Any]]] = {"inputs": [], "outputs": [], "models": []}
     ends = [(known.get(x.to_id), "inputs", Role(x.role).label) for x in used[:MENTIONED]]
@@ -74,7 +118,7 @@ def _step(
     counts = {name: len(items) for name, items in parts.items()}
     if max(len(used), len(made)) > MENTIONED:
         counts |= {"links_used": len(used), "links_made": len(made)}
-    return documents.step_document(step, about, view.urn, **parts, counts=counts)
+    return documents.step_document(step, about, view.urn, **parts, counts=counts, left_out=left_out)
 
 
 def _made_how(record: Row | None) -> str:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from provenance_store import documents, filters
 from provenance_store.documents import Details
 from provenance_store.kinds import Role
-from provenance_store.sql import read
+from provenance_store.sql import pages, read
 from provenance_store.viewer import Viewer
 
 __all__ = ["MENTIONED", "Row", "View", "grouped", "page"]
@@ -49,6 +49,12 @@ class View:
             for row in self.all(read.records_by_id(chunk, self.viewer))
         }
 
+    def chunked(
+        self, query: Callable[[Sequence[int]], sa.Select[Any]], ids: Sequence[int]
+    ) -> Iterator[Row]:
+        """The rows of a query about these ids, asked for some of them at a time."""
+        return (row for chunk in _chunks(ids) for row in self.all(query(chunk)))
+
     def details(self, ids: Sequence[int]) -> Details:
         """URIs, tags, metrics, payloads and marks of records that the viewer may see."""
         tables = {
@@ -60,6 +66,21 @@ class View:
         }
         marks = (row for chunk in _chunks(ids) for row in self.all(read.marks(chunk)))
         return Details(**tables, mark=grouped(marks, lambda row: row.record_id))
+
+    def outlines(self, ids: Sequence[int]) -> Details:
+        """URIs, tags, scores and marks of records: `details` without curves and documents."""
+        queries: dict[str, Callable[[Sequence[int]], sa.Select[Any]]] = {
+            "uri": lambda chunk: read.details("uri", chunk),
+            "tag": lambda chunk: read.details("tag", chunk),
+            "metric": pages.scores,
+            "mark": read.marks,
+        }
+        return Details(
+            **{
+                table: grouped(self.chunked(query, ids), lambda row: row.record_id)
+                for table, query in queries.items()
+            }
+        )
 
     def links(
         self,

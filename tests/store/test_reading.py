@@ -103,6 +103,7 @@ def test_runs_are_listed_latest_first_with_the_field_names_of_globus(store: Stor
         "label": "scan 4",
         "status": "SUCCEEDED",
         "run_owner": ALICE,
+        "recorded_by": None,
         "start_time": "1970-01-01T00:00:04.000000+00:00",
         "completion_time": None,
         "tags": ["hedm", "n4"],

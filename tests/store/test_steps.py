@@ -180,7 +180,9 @@ def test_odd_documents_are_kept_as_they_are(store: Store) -> None:
     result = {"status": "SUCCEEDED", "label": "a\x00b", "action_id": "x\x00", "details": odd}
     record(store, "Odd", parameters=odd, result=result, error=None)
     (step,) = store.reader().run("r1")["steps"]
-    assert (step["parameters"], step["result"]) == (odd, result)
+    assert step["left_out"] == ["result"]
+    kept = store.reader().record(step["id"])
+    assert (step["parameters"], kept["parameters"], kept["result"]) == (odd, odd, result)
     assert (step["action_id"], step["tags"]) == ("x", {"label": "ab"})
 
 

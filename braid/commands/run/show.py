@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,7 +11,14 @@ from braid.options import displays, reads
 from braid.output import Display, Document, Field, short_time
 from braid.source import Source
 
+if TYPE_CHECKING:
+    from braid.client import QueryClient
+    from provenance_store.reader import Reader
+
 __all__ = ["command"]
+
+STEPS_ON_A_PAGE = 1000
+PAGE = ("limit", "has_next_page", "marker")
 
 
 def _names(part: str) -> Callable[[Document], str]:
@@ -37,6 +45,7 @@ RUN_FIELDS = [
     Field("Label", "label"),
     Field("Status", "status"),
     Field("Owner", "run_owner"),
+    Field("Recorded by", "recorded_by"),
     Field("Started", short_time("start_time")),
     Field("Completed", short_time("completion_time")),
     Field("Tags", "tags"),
@@ -53,6 +62,16 @@ STEP_FIELDS = [
 ]
 
 
+def _whole(history: Reader | QueryClient, run_id: str) -> Document:
+    """The run with the steps of all pages."""
+    run = history.run(run_id, limit=STEPS_ON_A_PAGE)
+    page = run
+    while page["has_next_page"]:
+        page = history.run(run_id, limit=STEPS_ON_A_PAGE, marker=page["marker"])
+        run["steps"] += page["steps"]
+    return {name: value for name, value in run.items() if name not in PAGE}
+
+
 @click.command()
 @click.argument("run_id")
 @reads
@@ -63,7 +82,7 @@ def command(*, run_id: str, source: Source, display: Display) -> None:
     CSV is the table of steps.
     """
     with source.read() as history:
-        run = history.run(run_id)
+        run = _whole(history, run_id)
     if display.format == "text":
         display.details(run, fields=RUN_FIELDS)
         click.echo()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from braid.commands.run import show
 from provenance_store import open_store
 from tests.support.command_line import Braid
 
@@ -53,13 +54,29 @@ def test_json_is_the_document_of_the_store(braid: Braid, names: dict[str, str]) 
     with open_store("sqlite:///braid.db") as store:
         reader = store.reader()
         assert as_json(braid, "runs") == reader.runs()
-        assert as_json(braid, "run", "show", "run-1") == reader.run("run-1")
+        run = reader.run("run-1")
+        page = {name: run.pop(name) for name in ("limit", "has_next_page", "marker")}
+        assert page == {"limit": 100, "has_next_page": False, "marker": None}
+        assert as_json(braid, "run", "show", "run-1") == run
         assert as_json(braid, "records", "--kind", "data") == reader.records(kind="data")
         assert as_json(braid, "models") == reader.models()
         assert as_json(braid, "models", "braggnn") == reader.model("braggnn")
         assert as_json(braid, "lineage", names["step"]) == reader.lineage(names["step"])
         down = as_json(braid, "lineage", names["config"], "--down", "--depth", 1)
         assert down == reader.lineage(names["config"], direction="down", depth=1)
+
+
+def test_a_run_is_shown_with_the_steps_of_all_its_pages(
+    braid: Braid, names: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(show, "STEPS_ON_A_PAGE", 1)
+    with open_store("sqlite:///braid.db") as store:
+        steps = store.recorder(run_id="run-1")
+        for number in range(3):
+            steps.step(f"Later {number}")
+        listed = store.reader().run("run-1")["steps"]
+    assert len(listed) > 3
+    assert as_json(braid, "run", "show", "run-1")["steps"] == listed
 
 
 def test_a_recorded_file_has_its_size_and_digest(braid: Braid, names: dict[str, str]) -> None:

@@ -1,0 +1,55 @@
+"""Queries for lists and pages: only what a line of a list shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from provenance_store.kinds import Series
+from provenance_store.sql import read
+from provenance_store.sql.tables import TABLE
+from provenance_store.viewer import Viewer
+
+__all__ = ["payload_sizes", "payloads", "run_steps", "scores", "who_recorded"]
+
+_record, _step, _metric = TABLE["record"], TABLE["step"], TABLE["metric"]
+_payload, _audience = TABLE["payload"], TABLE["audience"]
+
+
+def run_steps(
+    run_id: str, viewer: Viewer, after: tuple[int, int] | None, limit: int
+) -> sa.Select[Any]:
+    """A page of the steps of a run, in the order in which they began; `after` is (began, id)."""
+    query = read.run_steps(run_id, viewer)
+    if after is not None:
+        began = sa.func.coalesce(_step.c.started_at, _record.c.created_at)
+        here = sa.tuple_(began, _record.c.id)
+        query = query.where(here > sa.tuple_(*map(sa.literal, after)))
+    return query.limit(limit)
+
+
+def scores(ids: Sequence[int]) -> sa.Select[Any]:
+    """The validation scores of these records, without their curves."""
+    return read.details("metric", ids).where(_metric.c.series == Series.SCORE.value)
+
+
+def payload_sizes(ids: Sequence[int]) -> sa.Select[Any]:
+    """(record_id, name, size) of the documents kept with these records, by record and name."""
+    size = sa.func.length(_payload.c.document).label("size")
+    return (
+        sa.select(_payload.c.record_id, _payload.c.name, size)
+        .where(_payload.c.record_id.in_(ids))
+        .order_by(_payload.c.record_id, _payload.c.name)
+    )
+
+
+def payloads(ids: Sequence[int], names: Sequence[str]) -> sa.Select[Any]:
+    """The documents of these names that are kept with these records."""
+    return read.details("payload", ids).where(_payload.c.name.in_(names))
+
+
+def who_recorded(audiences: Sequence[str]) -> sa.Select[Any]:
+    """(digest, owner) of these audiences."""
+    return sa.select(_audience.c.digest, _audience.c.owner).where(_audience.c.digest.in_(audiences))
