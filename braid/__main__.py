@@ -21,6 +21,9 @@ def main(args: Sequence[str] | None = None) -> int:
 
     0 done, 1 said no, 2 called wrong; 130 after Ctrl-C. Errors are one line on standard error.
     """
+    if sys.stdout is None:
+        click.echo("braid: standard output is closed; nothing can be shown.", err=True)
+        return 1
     try:
         code = command.main(args=args, prog_name="braid", standalone_mode=False)
         sys.stdout.flush()

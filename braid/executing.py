@@ -24,6 +24,8 @@ class Finished:
     code: int
     started_at: int
     completed_at: int
+    problem: str | None = None
+    """Why it could not be started, in a sentence."""
 
 
 def run(command: Sequence[str]) -> Finished:
@@ -34,13 +36,20 @@ def run(command: Sequence[str]) -> Finished:
     from provenance_store.ids import now
 
     start = now()
+    problem = None
     try:
         code = _wait_for(command)
-    except FileNotFoundError:
-        code = NOT_FOUND
-    except OSError:
-        code = NOT_EXECUTABLE
-    return Finished(128 - code if code < 0 else code, start, now())
+    except OSError as error:
+        code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+        problem = _problem(command[0], error)
+    return Finished(128 - code if code < 0 else code, start, now(), problem)
+
+
+def _problem(program: str, error: OSError) -> str:
+    shown = "".join(c if c.isprintable() else " " for c in program)
+    if isinstance(error, FileNotFoundError):
+        return f"{shown}: the command was not found."
+    return f"{shown}: the command cannot be run: {error.strerror}."
 
 
 def _wait_for(command: Sequence[str]) -> int:

@@ -12,8 +12,16 @@ import click
 
 if TYPE_CHECKING:
     from flows.definition.load import Document
+    from flows.definition.problems import Problem
 
-__all__ = ["JsonFile", "definition_argument", "read_definition", "write_definition", "written"]
+__all__ = [
+    "JsonFile",
+    "definition_argument",
+    "problem_line",
+    "read_definition",
+    "write_definition",
+    "written",
+]
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -54,6 +62,12 @@ def read_definition(path: Path) -> Document:
     if str(path) == "-":
         return parse_document(_read(path), name="standard input")
     return load_document(path)
+
+
+def problem_line(problem: Problem) -> str:
+    """What is wrong with a definition, where, and what to do."""
+    severity = problem.severity.value
+    return f"{severity}: {problem.path}: {problem.message}; {problem.advice}"
 
 
 def write_definition(path: Path, definition: dict[str, Any], like: Document) -> None:

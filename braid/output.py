@@ -151,7 +151,18 @@ def _inner(value: object) -> str:
 def _csv(found: Iterable[Document], fields: Sequence[Field]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([field.title.lower().replace(" ", "_") for field in fields])
-    writer.writerows([field.of(document) for field in fields] for document in found)
+    writer.writerows([_inert(field.of(document)) for field in fields] for document in found)
+
+
+def _inert(text: str) -> str:
+    """The text so that no spreadsheet takes it for a formula; numbers stay numbers."""
+    if not text.startswith(("=", "+", "-", "@")):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
 
 
 def _table(found: Sequence[Document], fields: Sequence[Field]) -> None:

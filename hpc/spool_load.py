@@ -45,6 +45,8 @@ def waiting_files(directory: Path, *, unfinished: bool = False) -> list[Path]:
     """
     if not directory.is_dir():
         raise NotFound(f"There is no spool folder {directory}.")
+    if not (directory / "new").is_dir():
+        raise NotFound(f"{directory} is no spool folder: there is no new/ in it.")
     folders = ("new", "tmp") if unfinished else ("new",)
     found = [path for folder in folders for path in (directory / folder).glob("*.braid")]
     return sorted(found, key=lambda path: path.name)

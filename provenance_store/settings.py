@@ -58,11 +58,11 @@ def optional_text(text: str) -> str | None:
     return text
 
 
-def file_mode(text: str) -> int:
+def file_mode(text: str) -> str:
     """A parser for permissions of a file, octal as chmod takes them."""
     if not text.strip() or set(text.strip()) - set("01234567") or int(text, 8) > 0o777:
         raise ValueError("an octal number such as 600 or 640 is needed")
-    return int(text, 8)
+    return text.strip()
 
 
 STORE_URL = Setting(
@@ -85,8 +85,8 @@ BUSY_TIMEOUT_MS = Setting(
 )
 SQLITE_MODE = Setting(
     "BRAID_SQLITE_MODE",
-    0o600,
-    "Permissions of a new SQLite file, octal (default 600: its owner alone); files that are there "
+    "600",
+    "Permissions of a new SQLite file, octal; 600 is for its owner alone. Files that are there "
     "keep theirs.",
     file_mode,
 )

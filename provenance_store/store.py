@@ -385,7 +385,7 @@ def _make_private(file: Path) -> None:
 
     What keeps us from it keeps SQLite from it too, which says so in its own words.
     """
-    mode = SQLITE_MODE.get()
+    mode = int(SQLITE_MODE.get(), 8)
     with suppress(OSError):
         handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:

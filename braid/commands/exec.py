@@ -54,6 +54,8 @@ def command(
     """
     used = [_input(text) for text in inputs]
     finished = run(command_line)
+    if finished.problem:
+        click.echo(f"braid: {finished.problem}", err=True)
     made = [_output(path) for path in outputs if path.is_file()]
     for path in outputs:
         if not path.is_file():

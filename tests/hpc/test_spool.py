@@ -13,6 +13,7 @@ import pytest
 
 import hpc
 from hpc.spool_files import SpoolWriter, read_frames
+from hpc.spool_load import waiting_files
 from provenance_store import Recorder, Store, encode_batch, open_store
 from provenance_store.errors import InvalidInput, NotFound, StoreUnavailable
 from provenance_store.sink import MemorySink
@@ -278,3 +279,8 @@ def test_names_that_hold_in_one_store_only_are_refused(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path, store: Store) -> None:
     with pytest.raises(NotFound, match="no spool folder"):
         hpc.load_spool(store, tmp_path / "nothing")
+
+
+def test_a_folder_that_is_no_spool_is_said_to_be_none(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="is no spool folder"):
+        waiting_files(tmp_path)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from braid.errors import SAID_NO
-from braid.flowfile import JsonFile, definition_argument, read_definition
+from braid.flowfile import JsonFile, definition_argument, problem_line, read_definition
 from braid.options import displays, writes
 from braid.output import Display, Document, printable
 from braid.reason import reason
@@ -97,9 +97,12 @@ def command(
 
     Transfer copies files between folders, Compute calls Python functions here; any other hosted
     action is answered with what it was sent. Record states write into the store. Prints the
-    final state; exit 1 unless the run succeeded.
+    final state; exit 1 unless the run succeeded. A definition in which `braid flow validate` finds
+    errors is not run.
     """
     document = read_definition(flow)
+    if not _is_valid(document.definition):
+        context.exit(SAID_NO)
     from braid.trial import Trial, try_flow
 
     log: list[Document] = []
@@ -124,6 +127,17 @@ def command(
         told = printable(reason(run, log))
         click.echo(f"braid: the run is {run['status']}: {told}", err=True)
         context.exit(SAID_NO)
+
+
+def _is_valid(definition: dict[str, Any]) -> bool:
+    """Whether nothing is wrong with it; what is wrong is told as `braid flow validate` does."""
+    from flows.definition.problems import Severity
+    from flows.definition.validate import validate
+
+    errors = [each for each in validate(definition) if each.severity is Severity.ERROR]
+    for problem in errors:
+        click.echo(printable(problem_line(problem)), err=True)
+    return not errors
 
 
 def _tell_what_was_recorded(run_id: str, source: Source, *, asked: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from braid.errors import SAID_NO
-from braid.flowfile import definition_argument, read_definition
+from braid.flowfile import definition_argument, problem_line, read_definition
 from braid.options import displays
 from braid.output import Display, Field
 
@@ -40,8 +40,7 @@ def command(context: click.Context, /, *, flow: Path, strict: bool, display: Dis
     problems = validate(read_definition(flow).definition)
     found = [_document(dataclasses.asdict(problem)) for problem in problems]
     if display.format == "text":
-        lines = [f"{p['severity']}: {p['path']}: {p['message']}; {p['advice']}" for p in found]
-        display.lines(lines, empty="Nothing is wrong.")
+        display.lines([problem_line(problem) for problem in problems], empty="Nothing is wrong.")
     else:
         display.table({"problems": found}, rows="problems", fields=FIELDS)
     bad = [problem for problem in problems if strict or problem.severity is Severity.ERROR]

@@ -180,3 +180,10 @@ def test_sigterm_reaches_the_command_and_is_recorded(store: str, tmp_path: Path)
         assert process.wait(30) == 143
     [step] = steps(store)
     assert step["result"] == {"exit_code": 143}
+
+
+def test_a_command_that_cannot_be_started_is_told(braid: Braid, tmp_path: Path) -> None:
+    missing = braid("exec", "--", "/nonexistent")
+    assert (missing.code, missing.err) == (127, "braid: /nonexistent: the command was not found.\n")
+    refused = braid("exec", "--", str(tmp_path))
+    assert (refused.code, refused.err.count("cannot be run")) == (126, 1)

@@ -228,3 +228,14 @@ def test_a_flow_is_deployed_and_updated(
         refused = braid("flow", "deploy", flow, "--title", "Fit peaks")
         assert refused.code == 1
         assert "wrong" not in refused.err
+
+
+def test_a_definition_with_errors_is_not_run(braid: Braid, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text('{"StartAt": "A", "States": {"B": {"Type": "Pass", "End": true}}}')
+    wrong = braid("flow", "validate", str(bad))
+    done = braid("flow", "run", str(bad))
+    assert (done.code, done.out) == (1, "")
+    assert done.err.splitlines() == [
+        line for line in wrong.out.splitlines() if line.startswith("error")
+    ]

@@ -57,3 +57,17 @@ def test_names_are_completed(tmp_path: Path) -> None:
         tmp_path, _BRAID_COMPLETE="bash_complete", COMP_WORDS="braid flow i", COMP_CWORD="2"
     )
     assert answer.stdout.split(",")[-1].strip() == "instrument"
+
+
+def test_a_closed_standard_output_is_told_in_a_sentence(tmp_path: Path) -> None:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec '{sys.executable}' -m braid models >&-"],
+        cwd=tmp_path,
+        env=environ,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "standard output is closed" in done.stderr

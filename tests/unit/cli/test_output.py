@@ -87,3 +87,11 @@ def test_details_leave_out_what_is_not_there(capsys: pytest.CaptureFixture[str])
 
 def test_a_name_cannot_drive_the_terminal() -> None:
     assert printable("a\x1b]0;title\x07b\r\nc") == "a ]0;title b  c"
+
+
+def test_csv_holds_no_formulas(capsys: pytest.CaptureFixture[str]) -> None:
+    values = ["=1+1", "+x", "-cmd", "@x", "-1.5", "+2e3", "x=1"]
+    document = {"rows": [{"a": value} for value in values]}
+    Display("csv").table(document, rows="rows", fields=[Field("A", "a")])
+    shown = capsys.readouterr().out.split()[1:]
+    assert shown == ["'=1+1", "'+x", "'-cmd", "'@x", "-1.5", "+2e3", "x=1"]
