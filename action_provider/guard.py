@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TypeVar
 
 import msgspec
 from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from action_provider.errors import Malformed
 from flows.steps.refusals import refusal
@@ -23,9 +25,12 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
 def read_body(request: Request, *, depth: int) -> bytes:
     """The body of a request, checked by `check_json`. The content type does not matter.
 
-    Raises werkzeug's RequestEntityTooLarge over the server's limit, without reading it.
+    Raises werkzeug's RequestEntityTooLarge over the server's limit: without reading it when its
+    length is announced, and else when the limit is reached.
     """
     data = request.get_data(cache=False)
+    if request.content_length is None and len(data) >= (request.max_content_length or math.inf):
+        raise RequestEntityTooLarge
     if not data:
         raise Malformed("The request has no body; send a JSON object.")
     check_json(data, depth=depth)

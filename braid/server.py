@@ -51,6 +51,8 @@ def serve(
         "keepalive": 30,
         "errorlog": "-",
         "loglevel": "warning",
+        # Nobody in front is believed about who called or how: no header changes the request.
+        "forwarder_headers": "",
         "proc_name": "braid",
         "control_socket_disable": True,
         "when_ready": lambda _arbiter: when_ready(),

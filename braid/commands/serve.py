@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from braid.options import writes
 from braid.source import Source
 
 __all__ = ["command"]
+
+BUSY_MS = 5_000
+"""How long a write of the server waits for another, unless the environment says: a caller waits."""
 
 
 @click.command()
@@ -49,7 +54,9 @@ def command(
     from action_provider.app import create_app
     from action_provider.settings import Options
     from braid.server import listen, serve
+    from provenance_store.settings import BUSY_TIMEOUT_MS
 
+    os.environ.setdefault(BUSY_TIMEOUT_MS.name, str(BUSY_MS))
     Options.read()
     _prepare(source, upgrade=upgrade)
     listening = listen(host, port)

@@ -32,6 +32,7 @@ READS_THE_ENVIRONMENT = {
     "provenance_store/settings.py": "Setting.get, the door",
     "flows/sandbox/surroundings.py": "a child process is given what this one has, and no proxy "
     "is asked for this machine",
+    "braid/commands/serve.py": "a server waits less for another writer, unless it is told to",
 }
 """Modules that may touch os.environ, and why."""
 

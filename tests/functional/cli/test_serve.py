@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from globus_sdk import AccessTokenAuthorizer, BaseClient
 
 from flows.sandbox import Sandbox
@@ -80,6 +81,24 @@ def record(server: Serving, environ: dict[str, str], sandbox: Sandbox) -> dict[s
 def test_the_health_check_of_the_container_answers(server: Serving) -> None:
     assert answer_of(f"{server.url}/healthz") == {"status": "ok"}
     assert answer_of(f"{server.url}/readyz") == {"status": "ok"}
+
+
+def test_a_body_in_chunks_is_refused_where_the_limit_is_reached(
+    server: Serving, environ: dict[str, str], sandbox: Sandbox
+) -> None:
+    login = sandbox.directory.identity(environ["BRAID_LOGIN_CLIENT_ID"])
+    assert login is not None
+    headers = {"Authorization": f"Bearer {sandbox.token_for(login, environ['BRAID_SCOPE'])}"}
+    parts = iter([b'{"request_id": "', *[b"x" * 65_536] * 64, b'"}'])
+    answer = requests.post(f"{server.url}/record/run", data=parts, headers=headers, timeout=30)
+    assert (answer.status_code, answer.json()["code"]) == (413, "RequestEntityTooLarge")
+    small = requests.post(
+        f"{server.url}/record/run",
+        data=iter([b'{"request_', b'id": 1}']),
+        headers=headers,
+        timeout=30,
+    )
+    assert small.status_code == 422
 
 
 def test_the_reading_commands_ask_a_server(
