@@ -56,7 +56,7 @@ class ManagedRuns:
         if members is None:
             return caller.identities
         managers = {principal for principal, level in members.items() if level is Level.MANAGE}
-        if not caller.is_one_of(managers):
+        if not caller.is_one_of(managers, everybody=False):
             raise NotAllowed(
                 f"Run {run_id} was recorded by somebody else; who records it can name you in "
                 "manage_by."
