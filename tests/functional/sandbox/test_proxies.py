@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 import requests
 
-from flows.sandbox import Sandbox
+from flows.sandbox import Sandbox, surroundings
 from flows.sandbox.runner import run_definition
 from flows.sandbox.surroundings import direct, inherited, without_proxy
 
@@ -22,6 +22,9 @@ def behind_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, NOBODY)
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
+    # Sandboxes of other tests may be open in this process; here it is as if there were none.
+    monkeypatch.setattr(surroundings, "_holders", 0)
+    monkeypatch.setattr(surroundings, "_before", {})
 
 
 def exempted() -> list[str | None]:

@@ -84,6 +84,6 @@ def test_a_run_whose_provider_was_never_there_ends_as_without_it(town: Town) -> 
     without = run_definition(made, {}, town.sandbox)
     assert without.status == plain.status == "SUCCEEDED"
     assert set(without.output) - set(plain.output) == {"_braid"}
-    said = [value for value in without.output["_braid"].values()]
+    said = list(without.output["_braid"].values())
     assert len(said) == 3
     assert all("ActionUnableToRun" in str(value) for value in said)
