@@ -47,8 +47,15 @@ class Models:
 
     @property
     def parents(self) -> list[int]:
-        """The versions that the versions in the making go on from."""
-        return [making.parent.id for making in self._making if making.parent is not None]
+        """The versions that the step was given to go on from: those that it updates, and those
+        named by id. A model trained under a name known before need not have read its last version.
+        """
+        return [
+            making.parent.id
+            for making in self._making
+            if making.parent is not None
+            and (making.entry.verb == "updated" or making.entry.id is not None)
+        ]
 
     def taking_part(self, made: Sequence[Head]) -> list[tuple[Head, str]]:
         """All models of the step with how they took part, the versions that it made first."""
