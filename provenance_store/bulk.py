@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BulkSink"]
 
-ROWS_IN_MEMORY = 8_000_000
+ROWS_IN_MEMORY = 4_000_000
 
 
 class BulkBatch(Batch):

@@ -88,7 +88,6 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
             f"busy_timeout={int(busy_ms)}",
             "synchronous=FULL",
             f"cache_size={-1024 * int(cache_mb)}",
-            "temp_store=MEMORY",
         ):
             connection.execute(f"PRAGMA {pragma}")
         _use_wal(connection, busy_ms)
