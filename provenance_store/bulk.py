@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 from provenance_store.batch import TABLES, Batch
 from provenance_store.errors import InvalidInput
-from provenance_store.rows import OriginRow
-from provenance_store.sink import Sink
+from provenance_store.sink import SinkBeside
 from provenance_store.sql.load import Load
 
 if TYPE_CHECKING:
@@ -42,32 +41,15 @@ class BulkBatch(Batch):
         return Batch.__len__(self) + len(self.fans)
 
 
-class BulkSink(Sink):
+class BulkSink(SinkBeside):
     """Gathers new records and writes them in large pieces of one transaction."""
 
     def __init__(self, store: StoreSink, load: Load) -> None:
-        super().__init__()
-        self._store = store
+        super().__init__(store)
         self._load = load
         self._rows = Batch()
         self._links: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
         self._held = 0
-
-    @property
-    def numbering(self) -> object:
-        return self._store.numbering
-
-    def register(self) -> OriginRow:
-        return self._store.origin
-
-    def new_id(self) -> int:
-        return self._store.new_id()
-
-    def resolve(self, reference: str) -> int:
-        return self._store.resolve(reference)
-
-    def urn(self, record_id: int) -> str:
-        return self._store.urn(record_id)
 
     def new_batch(self) -> Batch:
         return BulkBatch()

@@ -16,7 +16,7 @@ from provenance_store.errors import NotFound
 from provenance_store.ids import MAX_SEQUENCE, Urn, make_id, new_uuid, now, parse_id
 from provenance_store.rows import OriginRow
 
-__all__ = ["MemorySink", "Sink", "new_origin"]
+__all__ = ["MemorySink", "Sink", "SinkBeside", "new_origin"]
 
 
 def new_origin(no: int, *, who: str | None = None) -> OriginRow:
@@ -101,6 +101,30 @@ class Sink(ABC):
 
     def close(self) -> None:  # noqa: B027
         """Flush and let go of files and connections."""
+
+
+class SinkBeside(Sink):
+    """Ids and names of another sink, with a way of writing of its own."""
+
+    def __init__(self, behind: Sink) -> None:
+        super().__init__()
+        self._behind = behind
+
+    @property
+    def numbering(self) -> object:
+        return self._behind.numbering
+
+    def register(self) -> OriginRow:
+        return self._behind.origin
+
+    def new_id(self) -> int:
+        return self._behind.new_id()
+
+    def resolve(self, reference: str) -> int:
+        return self._behind.resolve(reference)
+
+    def urn(self, record_id: int) -> str:
+        return self._behind.urn(record_id)
 
 
 class MemorySink(Sink):

@@ -29,7 +29,7 @@ from provenance_store.reader import Reader
 from provenance_store.recorder import Recorder
 from provenance_store.rows import OriginRow
 from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, SQLITE_MODE, STORE_URL
-from provenance_store.sink import Sink, new_origin
+from provenance_store.sink import Sink, SinkBeside, new_origin
 from provenance_store.sql import inspect, schema
 from provenance_store.sql.dialects import driver, make_engine, read_url
 from provenance_store.sql.load import loading
@@ -199,32 +199,16 @@ def _groups(batches: list[tuple[int, Batch]]) -> Iterator[list[tuple[int, Batch]
         yield group
 
 
-class GuardedSink(Sink):
+class GuardedSink(SinkBeside):
     """A store's sink for one recorder whose batches a guard may refuse."""
 
     def __init__(self, behind: StoreSink, guard: Guard) -> None:
-        super().__init__()
-        self._behind = behind
+        super().__init__(behind)
+        self._writer = behind.writer
         self._guard = guard
 
-    @property
-    def numbering(self) -> object:
-        return self._behind.numbering
-
-    def register(self) -> OriginRow:
-        return self._behind.origin
-
-    def new_id(self) -> int:
-        return self._behind.new_id()
-
-    def resolve(self, reference: str) -> int:
-        return self._behind.resolve(reference)
-
-    def urn(self, record_id: int) -> str:
-        return self._behind.urn(record_id)
-
     def write(self, batch: Batch) -> None:
-        self._behind.writer.write(batch, self._guard)
+        self._writer.write(batch, self._guard)
 
 
 class Store(Recorder):
