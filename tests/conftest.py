@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from provenance_store import Store, open_store
+from tests.support.needs import missing
 from tests.support.postgres import PostgresServer
 
 SHARED_FLOWS = Path(__file__).parents[2] / "shared" / "flows"
@@ -28,12 +29,18 @@ def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server of this test process; skipped without one, unless CI asks for it."""
     server = PostgresServer.find()
     if server is None:
-        reason = "PostgreSQL is not installed (apt-get install postgresql)"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("PostgreSQL is not installed (apt-get install postgresql)")
     with server:
         yield server
+
+
+@pytest.fixture
+def own_postgres() -> PostgresServer:
+    """A PostgreSQL server, not started yet, that the test may stop; `with` starts it."""
+    server = PostgresServer.find()
+    if server is None or not server.is_ours:
+        missing("there is no PostgreSQL here that a test may stop (apt-get install postgresql)")
+    return server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -221,12 +221,10 @@ def test_a_database_lock_that_ends_in_time_costs_nothing(tmp_path: Path) -> None
     assert not (tmp_path / "braid-spool").exists()
 
 
-def test_a_database_server_that_goes_away_sends_records_to_the_spool(tmp_path: Path) -> None:
-    server = PostgresServer.find()
-    if server is None or not server.is_ours:
-        assert not os.environ.get("CI"), "PostgreSQL is needed"
-        pytest.skip("no PostgreSQL of our own to stop")
-    with server:
+def test_a_database_server_that_goes_away_sends_records_to_the_spool(
+    tmp_path: Path, own_postgres: PostgresServer
+) -> None:
+    with own_postgres as server:
         url = server.new_database()
         with mpi_job(JOB, tmp_path, arguments=[url, "none"], environ=IMPATIENT) as process:
             wait_for(process, *workers(tmp_path, "flushed"))

@@ -201,11 +201,10 @@ def test_requests_wait_for_another_writer_and_none_is_lost(
         assert house.store.info()["records"]["step"] == 5
 
 
-def test_a_database_server_that_goes_and_comes_back(town: Town, ada: Person) -> None:
-    server = PostgresServer.find()
-    if server is None or server._binaries is None:
-        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
-    with server:
+def test_a_database_server_that_goes_and_comes_back(
+    town: Town, ada: Person, own_postgres: PostgresServer
+) -> None:
+    with own_postgres as server:
         url = server.new_database()
         with serving(url, town.environ()) as house:
             before = house.run(ada, "r1").json()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
 import subprocess
@@ -142,12 +141,8 @@ def test_a_folder_in_place_of_the_file_is_said(tmp_path: Path) -> None:
         open_store(f"sqlite:///{tmp_path}")
 
 
-def test_a_database_server_that_restarts_is_found_again(tmp_path: Path) -> None:
-    server = PostgresServer.find()
-    if server is None or not server.is_ours:
-        assert not os.environ.get("CI"), "PostgreSQL is needed"
-        pytest.skip("no PostgreSQL of our own to restart")
-    with server, open_store(server.new_database()) as store:
+def test_a_database_server_that_restarts_is_found_again(own_postgres: PostgresServer) -> None:
+    with own_postgres as server, open_store(server.new_database()) as store:
         store.data("before")
         store.reader().records()
         server.stop()
