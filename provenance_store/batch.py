@@ -28,6 +28,7 @@ from provenance_store.rows import (
     RunEventRow,
     RunTagRow,
     StepRow,
+    StubRow,
     TagRow,
     UriRow,
     VersionRow,
@@ -48,6 +49,7 @@ class Batch:
     step: list[StepRow] = field(default_factory=list)
     outcome: list[OutcomeRow] = field(default_factory=list)
     version: list[VersionRow] = field(default_factory=list)
+    stub: list[StubRow] = field(default_factory=list)
     uri: list[UriRow] = field(default_factory=list)
     tag: list[TagRow] = field(default_factory=list)
     metric: list[MetricRow] = field(default_factory=list)

@@ -1,14 +1,15 @@
 """From rows to the JSON-ready documents of the query API and of ``--format json``.
 
 Times are RFC 3339 in UTC, ids URNs, sizes bytes. Keys are always there; what is not known is
-null or empty, so that programs need not ask twice.
+null or empty, so that programs need not ask twice. Only ``invalidated`` and ``reduced`` are there
+just for records that are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +17,9 @@ from provenance_store.ids import short_id
 from provenance_store.kinds import Kind, Mark, Series
 from provenance_store.times import format_time
 from provenance_store.values import tag_value
+
+if TYPE_CHECKING:
+    from provenance_store.reading.validity import Invalidation
 
 __all__ = [
     "Details",
@@ -25,6 +29,7 @@ __all__ = [
     "restricted",
     "run_document",
     "step_document",
+    "validity",
     "version_document",
 ]
 
@@ -41,6 +46,7 @@ class Details:
     metric: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     payload: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     mark: Mapping[int, Sequence[Row]] = field(default_factory=dict)
+    invalid: Mapping[int, Invalidation] = field(default_factory=dict)
 
     def uris(self, record_id: int) -> list[dict[str, Any]]:
         """Where the record's bytes are."""
@@ -76,6 +82,11 @@ class Details:
         said = {m.mark for m in self.mark.get(record.id, ())}
         return bool(record.live) and Mark.PROMOTED not in said
 
+    def reduced(self, record_id: int) -> dict[str, Any]:
+        """`reduced`, for a record whose tags, metrics and documents were dropped by age."""
+        said = [m for m in self.mark.get(record_id, ()) if m.mark == Mark.REDUCED]
+        return {"reduced": {"at": format_time(said[-1].at), "note": said[-1].note}} if said else {}
+
 
 def brief(record: Row, urn: Urn) -> dict[str, Any]:
     """What stands for a record where another one mentions it."""
@@ -88,6 +99,14 @@ def brief(record: Row, urn: Urn) -> dict[str, Any]:
     if record.depth is not None:
         document["version"] = record.depth
     return document
+
+
+def validity(invalid: Invalidation | None, urn: Urn) -> dict[str, Any]:
+    """`invalidated`, for a record that is: since when, why, and the record that it began with."""
+    if invalid is None:
+        return {}
+    root = urn(invalid.root_id) if invalid.root_seen else "restricted"
+    return {"invalidated": {"at": format_time(invalid.at), "cause": invalid.cause, "root": root}}
 
 
 def restricted(number: int) -> dict[str, Any]:
@@ -122,7 +141,8 @@ def record_outline(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
         document |= _model_part(record, details, urn)
     if record.kind == Kind.STEP:
         document |= _step_part(record)
-    return document
+    document |= validity(details.invalid.get(record.id), urn)
+    return document | details.reduced(record.id)
 
 
 def _model_part(record: Row, details: Details, urn: Urn) -> dict[str, Any]:

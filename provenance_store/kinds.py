@@ -77,7 +77,11 @@ class Mark(_Named):
     PROMOTED = 1
     """Live data became static: it takes no more additions."""
     INVALIDATED = 2
+    """It must not be relied on, and nothing that derives from it; the note says why."""
     RESTORED = 3
+    """It may be relied on again."""
+    REDUCED = 4
+    """Its tags, metrics and documents were dropped by age; the note says by which rule."""
 
 
 class Level(_Named):

@@ -23,6 +23,7 @@ __all__ = [
     "RunEventRow",
     "RunTagRow",
     "StepRow",
+    "StubRow",
     "TagRow",
     "UriRow",
     "VersionRow",
@@ -106,6 +107,14 @@ class VersionRow(NamedTuple):
     depth: int
 
 
+class StubRow(NamedTuple):
+    """A node that was left out of a slice: `kind` is a Kind, `name` None where it is hidden."""
+
+    id: int
+    kind: int
+    name: str | None
+
+
 class LinkRow(NamedTuple):
     """`from_id` depends on `to_id`; `role` is a Role."""
 
@@ -162,7 +171,11 @@ class PayloadRow(NamedTuple):
 
 
 class MarkRow(NamedTuple):
-    """Something said of a record later; `mark` is a Mark, `cause_id` the root of a cascade."""
+    """Something said of a record later; `mark` is a Mark.
+
+    `cause_id` is the record itself where it is invalidated or restored: its descendants have no
+    marks of their own, they follow it.
+    """
 
     id: int
     record_id: int

@@ -9,6 +9,7 @@ from provenance_store import documents
 from provenance_store.errors import NotFound
 from provenance_store.filters import RecordFilter
 from provenance_store.kinds import Role
+from provenance_store.reading.validity import Invalidation, validity_of
 from provenance_store.reading.view import MENTIONED, Row, View, page
 from provenance_store.sql import read
 
@@ -33,17 +34,21 @@ def show_record(view: View, record_id: int) -> dict[str, Any]:
     up = view.links([record_id], limit=MENTIONED + 1)[record_id]
     down = view.links([record_id], down=True, limit=MENTIONED + 1)[record_id]
     known = view.by_id({link.to_id for link in up} | {link.from_id for link in down})
+    invalid = validity_of(view, known)
     return documents.record_document(row, view.details([record_id]), view.urn) | {
-        "links": _ends(view, [(link.to_id, link.role) for link in up], known),
-        "dependents": _ends(view, [(link.from_id, link.role) for link in down], known),
+        "links": _ends(view, [(link.to_id, link.role) for link in up], known, invalid),
+        "dependents": _ends(view, [(link.from_id, link.role) for link in down], known, invalid),
         "truncated": max(len(up), len(down)) > MENTIONED,
     }
 
 
 def _ends(
-    view: View, ends: Sequence[tuple[int, int]], known: Mapping[int, Row]
+    view: View,
+    ends: Sequence[tuple[int, int]],
+    known: Mapping[int, Row],
+    invalid: Mapping[int, Invalidation],
 ) -> list[dict[str, Any]]:
     return [
-        {"role": Role(role).label} | view.brief(known.get(other), number)
+        {"role": Role(role).label} | view.brief(known.get(other), number, invalid)
         for number, (other, role) in enumerate(ends[:MENTIONED], start=1)
     ]

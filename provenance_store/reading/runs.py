@@ -130,7 +130,7 @@ def _made_how(record: Row | None) -> str:
 def _mention(
     view: View, record: Row | None, about: Details, how: str, number: int
 ) -> dict[str, Any]:
-    document = view.brief(record, number) | {"how": how}
+    document = view.brief(record, number, about.invalid) | {"how": how}
     if record is None:
         return document
     extra = (

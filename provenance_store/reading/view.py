@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from provenance_store import documents, filters
 from provenance_store.documents import Details
 from provenance_store.kinds import Role
+from provenance_store.reading.validity import Invalidation, validity_of
 from provenance_store.sql import pages, read
 from provenance_store.viewer import Viewer
 
@@ -65,7 +67,8 @@ class View:
             for table in ("uri", "tag", "metric", "payload")
         }
         marks = (row for chunk in _chunks(ids) for row in self.all(read.marks(chunk)))
-        return Details(**tables, mark=grouped(marks, lambda row: row.record_id))
+        by_record = grouped(marks, lambda row: row.record_id)
+        return Details(**tables, mark=by_record, invalid=validity_of(self, ids))
 
     def outlines(self, ids: Sequence[int]) -> Details:
         """URIs, tags, scores and marks of records: `details` without curves and documents."""
@@ -79,7 +82,8 @@ class View:
             **{
                 table: grouped(self.chunked(query, ids), lambda row: row.record_id)
                 for table, query in queries.items()
-            }
+            },
+            invalid=validity_of(self, ids),
         )
 
     def links(
@@ -98,11 +102,21 @@ class View:
         )
         return grouped(rows, lambda row: row.to_id if down else row.from_id)
 
-    def brief(self, record: Row | None, number: int) -> dict[str, Any]:
-        """What stands for a record elsewhere: a numbered placeholder where it is not seen."""
+    def brief(
+        self,
+        record: Row | None,
+        number: int,
+        invalid: Mapping[int, Invalidation] = MappingProxyType({}),
+    ) -> dict[str, Any]:
+        """What stands for a record elsewhere: a numbered placeholder where it is not seen.
+
+        `invalid` is what `validity_of` found of it and others.
+        """
         if record is None:
             return documents.restricted(number)
-        return documents.brief(record, self.urn)
+        return documents.brief(record, self.urn) | documents.validity(
+            invalid.get(record.id), self.urn
+        )
 
 
 def grouped(rows: Iterable[Row], key: Callable[[Row], int]) -> dict[int, list[Row]]:

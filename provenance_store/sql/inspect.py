@@ -13,7 +13,7 @@ from provenance_store.sql.tables import TABLE
 
 __all__ = ["info", "origin_number", "origin_uuid", "problems"]
 
-_origin, _record = TABLE["origin"], TABLE["record"]
+_origin, _record, _stub = TABLE["origin"], TABLE["record"], TABLE["stub"]
 _UUID = sa.select(_origin.c.uuid).where(_origin.c.no == sa.bindparam("no"))
 _NUMBER = sa.select(_origin.c.no).where(_origin.c.uuid == sa.bindparam("uuid"))
 
@@ -51,7 +51,10 @@ def problems(connection: sa.Connection) -> list[str]:
     for name, column in _BELONGS:
         table = TABLE[name]
         owner = table.c[column]
-        lost = sa.select(owner).where(owner.is_not(None), ~sa.exists().where(_record.c.id == owner))
+        known: sa.ColumnElement[bool] = sa.exists().where(_record.c.id == owner)
+        if (name, column) in _MAY_BE_STUBS:
+            known = known | sa.exists().where(_stub.c.id == owner)
+        lost = sa.select(owner).where(owner.is_not(None), ~known)
         rows = connection.execute(lost.limit(11)).scalars().all()
         if rows:
             first = ", ".join(short_id(i) for i in rows[:10])
@@ -73,8 +76,21 @@ _BELONGS = (
     ("metric", "record_id"),
     ("payload", "record_id"),
     ("mark", "record_id"),
+    ("mark", "cause_id"),
+    ("taint", "record_id"),
+    ("taint", "root_id"),
     ("action", "step_id"),
 )
+_MAY_BE_STUBS = {
+    ("link", "to_id"),
+    ("version", "line_id"),
+    ("version", "parent_id"),
+    ("mark", "record_id"),
+    ("mark", "cause_id"),
+    ("taint", "record_id"),
+    ("taint", "root_id"),
+}
+"""What a slice may name without holding it."""
 
 
 def _damage(connection: sa.Connection) -> list[str]:

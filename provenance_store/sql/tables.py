@@ -20,6 +20,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
+    literal_column,
 )
 from sqlalchemy.dialects import sqlite
 
@@ -126,6 +128,9 @@ version = Table(
     Index(None, "parent_id"),
 )
 
+stub = Table("stub", METADATA, _key("id"), _required("kind", SmallInteger), Column("name", Text))
+"""Nodes that a slice left out; where the record is here too, the record counts."""
+
 link = Table(
     "link",
     METADATA,
@@ -146,6 +151,15 @@ uri = Table(
     Column("media_type", Text),
     sqlite_with_rowid=False,
 )
+# PostgreSQL's B-trees hold no values over 2,700 bytes, and a URI may be longer: there the key is
+# a unique index on a hash of it, which is also smaller.
+uri.primary_key.ddl_if(dialect="sqlite")
+Index(
+    "ix_uri_record_id_hash",
+    uri.c.record_id,
+    func.hashtextextended(uri.c.uri, literal_column("0")),
+    unique=True,
+).ddl_if(dialect="postgresql")
 Index("ix_uri_uri", uri.c.uri, postgresql_using="hash")
 Index(
     "ix_uri_digest",
@@ -198,6 +212,12 @@ mark = Table(
     Column("cause_id", Id),
     Index(None, "record_id"),
 )
+
+taint = Table("taint", METADATA, _key("record_id"), _key("root_id"), sqlite_with_rowid=False)
+"""What derives from a record that was invalidated once: kept with `link` and `mark`, only grows.
+
+Whether the root is invalid at present is what its latest mark says. Every root is a row too.
+"""
 
 run_event = Table(
     "run_event",

@@ -21,7 +21,7 @@ __all__ = ["ID_COLUMNS", "Statements", "mentioned_origins", "register_origin", "
 CHUNK = 500
 KNOWN = 10_000
 """How many digests are remembered as written."""
-_REPEATED = frozenset({"environment", "audience", "audience_member", "run_tag"})
+_REPEATED = frozenset({"environment", "audience", "audience_member", "run_tag", "stub"})
 """Tables whose rows are their own name: meeting one again is normal."""
 
 
@@ -246,15 +246,28 @@ def renumbered(batch: Batch, numbers: dict[int, int]) -> Batch:
     for name in TABLES[1:]:
         places = _ID_PLACES.get(name, ())
         rows = getattr(batch, name)
-        setattr(result, name, [_shifted(row, places, shift) for row in rows] if places else rows)
+        if places:
+            make: Any = LinkRow._make if name == "link" else tuple
+            rows = [make(_shifted(row, places, shift)) for row in rows]
+        setattr(result, name, rows)
     return result
 
 
 _IDS = frozenset(
-    {"id", "record_id", "line_id", "parent_id", "to_id", "from_id", "cause_id", "step_id"}
+    {
+        "id",
+        "record_id",
+        "line_id",
+        "parent_id",
+        "to_id",
+        "from_id",
+        "cause_id",
+        "root_id",
+        "step_id",
+    }
 )
 ID_COLUMNS: dict[str, frozenset[str]] = {
-    name: _IDS.intersection(TABLE[name].columns.keys()) for name in TABLES
+    name: _IDS.intersection(table.columns.keys()) for name, table in TABLE.items()
 }
 """The columns of each table that hold ids."""
 _ID_PLACES: dict[str, tuple[int, ...]] = {
@@ -263,14 +276,12 @@ _ID_PLACES: dict[str, tuple[int, ...]] = {
 }
 
 
-def _shifted(
-    row: tuple[Any, ...], places: tuple[int, ...], shift: dict[int, int]
-) -> tuple[Any, ...]:
+def _shifted(row: tuple[Any, ...], places: tuple[int, ...], shift: dict[int, int]) -> list[Any]:
     values = list(row)
     for place in places:
         if (value := values[place]) is not None:
             values[place] = value + shift[value >> SEQUENCE_BITS]
-    return LinkRow(*values) if len(values) == 3 else tuple(values)
+    return values
 
 
 def mentioned_origins(batch: Batch) -> set[int]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import random
+import string
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from provenance_store import Audience, Kind, Role, Store, Uri
-from provenance_store.errors import InvalidInput, NotFound, Sealed
+from provenance_store.errors import Conflict, InvalidInput, NotFound, Sealed
+from provenance_store.recorder import Recorder
+from provenance_store.sink import MemorySink
 
 
 def test_the_lines_of_the_readme_record_facts_data_models_and_steps(store: Store) -> None:
@@ -318,3 +322,20 @@ def test_roles_tell_how_a_model_took_part(store: Store) -> None:
     step.used(model, role=Role.DEPLOYED)
     assert store.reader().record(step.urn)["links"][0]["role"] == "deployed"
     assert model.kind is Kind.MODEL
+
+
+def test_a_uri_of_any_length_is_kept_and_found(store: Store) -> None:
+    long = "https://c/" + "".join(random.Random(1).choices(string.printable[:62], k=8000))
+    sink = MemorySink()
+    Recorder(sink, environment=None).data("scan", uris=[long, long + "x", "globus://c/short"])
+    store.write(sink.batch)
+    store.write(sink.batch)
+    found = store.reader().records(uri=long)["records"]
+    assert [uri["uri"] for uri in found[0]["uris"]] == sorted(
+        (long, long + "x", "globus://c/short")
+    )
+    assert store.info()["tables"]["uri"] == 3
+    changed = sink.batch
+    changed.uri[0] = changed.uri[0]._replace(size=3)
+    with pytest.raises(Conflict):
+        store.write(changed)

@@ -189,6 +189,13 @@ def upgrade() -> None:
         sqlite_where=sa.text("action_id IS NOT NULL"),
     )
     op.create_table(
+        "stub",
+        sa.Column("id", _ID, autoincrement=False, nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_stub"),
+    )
+    op.create_table(
         "tag",
         sa.Column("record_id", _ID, autoincrement=False, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -202,15 +209,29 @@ def upgrade() -> None:
     )
     op.create_index("ix_tag_name_number", "tag", ["name", "number"], unique=False)
     op.create_table(
+        "taint",
+        sa.Column("record_id", _ID, autoincrement=False, nullable=False),
+        sa.Column("root_id", _ID, autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("record_id", "root_id", name="pk_taint"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "uri",
         sa.Column("record_id", _ID, autoincrement=False, nullable=False),
         sa.Column("uri", sa.Text(), nullable=False),
         sa.Column("size", _ID, nullable=True),
         sa.Column("digest", sa.Text(), nullable=True),
         sa.Column("media_type", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("record_id", "uri", name="pk_uri"),
+        sa.PrimaryKeyConstraint("record_id", "uri", name="pk_uri").ddl_if(dialect="sqlite"),
         sqlite_with_rowid=False,
     )
+    if op.get_bind().dialect.name == "postgresql":
+        op.create_index(
+            "ix_uri_record_id_hash",
+            "uri",
+            ["record_id", sa.text("hashtextextended(uri, 0)")],
+            unique=True,
+        )
     op.create_index(
         "ix_uri_digest",
         "uri",
