@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from provenance_store.actions import Actions
+from provenance_store.author import Author, making_origins
 from provenance_store.batch import Batch
 from provenance_store.bulk import BulkSink
 from provenance_store.errors import (
@@ -30,7 +31,8 @@ from provenance_store.recorder import Recorder
 from provenance_store.rows import OriginRow
 from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, SQLITE_MODE, STORE_URL
 from provenance_store.sink import Sink, SinkBeside, new_origin
-from provenance_store.sql import inspect, schema
+from provenance_store.sql import belonging, inspect, schema
+from provenance_store.sql.belonging import Belonging, Holder
 from provenance_store.sql.dialects import driver, make_engine, read_url
 from provenance_store.sql.load import loading
 from provenance_store.sql.prepared import Prepared
@@ -121,12 +123,15 @@ class StoreSink(Sink):
     def write(self, batch: Batch) -> None:
         self.writer.write(batch)
 
-    def write_travelled(self, batch: Batch) -> None:
-        """Write a batch that numbers origins its own way and carries them.
+    def own_numbers(self, batch: Batch) -> Batch:
+        """The batch, which numbers origins its own way and carries them, as this store does.
 
         Raises InvalidInput when it mentions an origin that it does not carry.
         """
-        self.writer.write(self._own_numbers(batch))
+        carried = {row.no for row in batch.origin}
+        if unknown := mentioned_origins(batch) - carried:
+            raise InvalidInput(f"The batch mentions origin {min(unknown)} without carrying it.")
+        return renumbered(batch, self.numbers_of(batch.origin))
 
     def write_all(self, batches: Sequence[Batch]) -> list[BraidError | None]:
         """Write batches that carry their origins in as few commits as may be.
@@ -138,7 +143,7 @@ class StoreSink(Sink):
         ready: list[tuple[int, Batch]] = []
         for place, batch in enumerate(batches):
             try:
-                ready.append((place, self._own_numbers(batch)))
+                ready.append((place, self.own_numbers(batch)))
             except InvalidInput as error:
                 answers[place] = error
         for group in _groups(ready):
@@ -155,12 +160,6 @@ class StoreSink(Sink):
         except (Conflict, InvalidInput) as error:
             return error
         return None
-
-    def _own_numbers(self, batch: Batch) -> Batch:
-        carried = {row.no for row in batch.origin}
-        if unknown := mentioned_origins(batch) - carried:
-            raise InvalidInput(f"The batch mentions origin {min(unknown)} without carrying it.")
-        return renumbered(batch, self.numbers_of(batch.origin))
 
     def close(self) -> None:
         self.writer.close()
@@ -276,13 +275,39 @@ class Store(Recorder):
             yield Recorder(sink)
             sink.flush()
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: Batch, author: Author | None = None) -> None:
         """Write a batch that was made elsewhere; again changes nothing.
 
         One transaction. Raises InvalidInput when it mentions origins that it does not carry,
-        Conflict when the store holds one of its rows with another content.
+        Conflict when the store holds one of its rows with another content, and with an `author`
+        NotAllowed for what that one may not write.
         """
-        self.sink.write_travelled(batch)
+        own = self.sink.own_numbers(batch)
+        if author is None:
+            self.sink.write(own)
+        else:
+            self.sink.writer.write(own, self._by(author, making_origins(own)))
+
+    def _by(self, author: Author, origins: set[int]) -> Guard:
+        guards = [self._alone(author.identities, run_id) for run_id in sorted(author.alone_in)]
+
+        def guard(connection: sa.Connection) -> None:
+            if foreign := belonging.foreign_origin(connection, origins, author.identities):
+                raise NotAllowed(f"The origin {foreign} is somebody else's: record with your own.")
+            for alone in guards:
+                alone(connection)
+
+        return guard
+
+    def holders(self, uuids: Collection[str]) -> dict[str, Holder]:
+        """Who writes with those of these origins that are known here, by UUID."""
+        with self.sink.session.read() as connection:
+            return belonging.holders(connection, uuids)
+
+    def belongings(self, ids: Collection[int]) -> dict[int, Belonging]:
+        """Kind and audience of those of these records that are here, whoever asks."""
+        with self.sink.session.read() as connection:
+            return belonging.belongings(connection, ids)
 
     def write_all(self, batches: Sequence[Batch]) -> list[BraidError | None]:
         """Write batches that were made elsewhere in as few commits as may be.

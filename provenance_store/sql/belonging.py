@@ -1,0 +1,72 @@
+"""Whom origins and records belong to: asked before somebody may write about them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS
+from provenance_store.kinds import Kind
+from provenance_store.sql.tables import TABLE
+
+__all__ = ["Belonging", "Holder", "belongings", "foreign_origin", "holders"]
+
+CHUNK = 500
+
+_origin, _record = TABLE["origin"], TABLE["record"]
+
+
+class Holder(NamedTuple):
+    """An origin here: its number, who writes with it (empty while that is not known), and
+    whether it has made a record."""
+
+    no: int
+    who: str
+    used: bool
+
+
+class Belonging(NamedTuple):
+    """A record's kind, and the digest of its audience."""
+
+    kind: Kind
+    audience: str | None
+
+
+def holders(connection: sa.Connection, uuids: Collection[str]) -> dict[str, Holder]:
+    """Those of these origins that the store knows, by UUID."""
+    first = sa.cast(_origin.c.no, sa.BigInteger) * sa.literal(1 << SEQUENCE_BITS, sa.BigInteger)
+    used = sa.exists().where(_record.c.id.between(first, first + MAX_SEQUENCE))
+    found = {}
+    for chunk in _chunks(sorted(uuids)):
+        query = sa.select(_origin.c.uuid, _origin.c.no, _origin.c.who, used)
+        for row in connection.execute(query.where(_origin.c.uuid.in_(chunk))):
+            found[row[0]] = Holder(row[1], row[2], bool(row[3]))
+    return found
+
+
+def belongings(connection: sa.Connection, ids: Collection[int]) -> dict[int, Belonging]:
+    """What those of these records are that the store has."""
+    query = sa.select(_record.c.id, _record.c.kind, _record.c.audience)
+    return {
+        row[0]: Belonging(Kind(row[1]), row[2])
+        for chunk in _chunks(sorted(ids))
+        for row in connection.execute(query.where(_record.c.id.in_(chunk)))
+    }
+
+
+def foreign_origin(
+    connection: sa.Connection, numbers: Collection[int], identities: Collection[str]
+) -> str | None:
+    """The UUID of one of these origins that is written with by somebody else; None if none is."""
+    query = sa.select(_origin.c.uuid).where(_origin.c.who.not_in(sorted(identities)))
+    for chunk in _chunks(sorted(numbers)):
+        found = connection.execute(query.where(_origin.c.no.in_(chunk)).limit(1)).scalar()
+        if found is not None:
+            return str(found)
+    return None
+
+
+def _chunks(items: Sequence[Any]) -> list[Sequence[Any]]:
+    return [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
