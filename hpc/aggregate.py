@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from hpc.launcher import load_mpi
 from hpc.layout import aggregator_by_node, aggregator_by_share, shard_url
 from hpc.settings import SPOOL
 from hpc.signals import guard
-from provenance_store.errors import BraidError, ConfigurationError, StoreUnavailable
+from provenance_store.errors import BraidError, StoreUnavailable
 from provenance_store.recorder import Recorder
 from provenance_store.rows import OriginRow
 from provenance_store.settings import STORE_URL
@@ -23,7 +24,7 @@ from provenance_store.values import Audience
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-__all__ = ["aggregated", "workers"]
+__all__ = ["aggregated", "store_urls", "workers"]
 
 logger = logging.getLogger("braid.hpc")
 
@@ -53,9 +54,10 @@ def aggregated(
     ``braid spool load`` brings it in. Recording never waits longer than BRAID_RANK_WAIT_SECONDS.
     `comm` is COMM_WORLD by default; `report_every` seconds an aggregator writes a line to
     standard error. Raises ConfigurationError, on all ranks, when the store cannot be used or
-    there is no rank left to work, and where mpi4py is not installed.
+    there is no rank left to work, and where mpi4py is not installed or belongs to another MPI
+    library than the launcher.
     """
-    mpi = _mpi()
+    mpi = load_mpi()
     comm = mpi.COMM_WORLD if comm is None else comm
     url = url or STORE_URL.get()
     about: dict[str, Any] = {"run_id": run_id, "audience": audience, "environment": environment}
@@ -87,11 +89,25 @@ def workers(
     For collective calls inside the block, where the aggregators do not take part. Every rank of
     `comm` must call it, outside the block; ranks that will aggregate get None.
     """
-    mpi = _mpi()
+    mpi = load_mpi()
     comm = mpi.COMM_WORLD if comm is None else comm
     works = comm.size == 1 or _serving(comm, aggregators)[comm.rank] != comm.rank
     made: Any = comm.Split(0 if works else mpi.UNDEFINED, comm.rank)
     return made if works else None
+
+
+def store_urls(
+    url: str, comm: MPI.Intracomm | None = None, *, aggregators: int | Literal["node"] = 1
+) -> list[str]:
+    """The URLs of the stores that `aggregated` writes to when called the same way.
+
+    One, or on SQLite that of every aggregator's shard. Every rank of `comm` must call it.
+    """
+    comm = load_mpi().COMM_WORLD if comm is None else comm
+    if comm.size == 1:
+        return [url]
+    shards = len(set(_serving(comm, aggregators)))
+    return list(dict.fromkeys(shard_url(url, place, shards) for place in range(shards)))
 
 
 def _work(
@@ -177,14 +193,3 @@ def _serving(comm: MPI.Intracomm, aggregators: int | str) -> list[int]:
     first = node.bcast(comm.rank, root=0)
     node.Free()
     return aggregator_by_node(comm.allgather(first))
-
-
-def _mpi() -> Any:
-    try:
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        raise ConfigurationError(
-            "hpc.aggregated needs mpi4py and an MPI library: install braid-provenance[hpc] and, "
-            f"where the system brings none, the mpich wheel ({error})."
-        ) from error
-    return MPI

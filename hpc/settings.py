@@ -8,6 +8,7 @@ __all__ = [
     "BATCH_MILLISECONDS",
     "BATCH_RECORDS",
     "BUFFER_MB",
+    "LAUNCHER_VARIABLES",
     "RETRY_SECONDS",
     "SETTINGS",
     "SPOOL",
@@ -61,6 +62,20 @@ RETRY_SECONDS = Setting(
     "spool, in seconds; afterwards it tries again as often.",
     bounded_int(0, 86_400),
 )
+
+LAUNCHER_VARIABLES: tuple[tuple[Setting[int | None], Setting[int | None]], ...] = tuple(
+    (
+        Setting(rank, None, "Rank of this process; set by the MPI launcher.", int),
+        Setting(ranks, None, "Number of processes; set by the MPI launcher.", int),
+    )
+    for rank, ranks in (
+        ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI, Cray MPI, srun --mpi=pmi2
+        ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),  # Open MPI
+        ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"),  # MVAPICH
+        ("PMIX_RANK", "SLURM_STEP_NUM_TASKS"),  # srun --mpi=pmix
+    )
+)
+"""By launcher, where it says which process this is, and of how many."""
 
 SETTINGS: tuple[Setting[int] | Setting[str], ...] = (
     SPOOL,

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from braid.options import displays, writes
 from braid.output import Display, Field
-from braid.progress import rows_progress
 from braid.source import Source
-
-if TYPE_CHECKING:
-    from hpc.mascot import Progress, Size
-    from provenance_store.store import Store
 
 __all__ = ["command"]
 
@@ -25,7 +19,19 @@ FIELDS = [
     Field("Seconds", "seconds"),
     Field("Rows a second", "rows_per_second"),
     Field("Counts", "counts"),
+    Field("Stores", "stores"),
 ]
+
+
+class Aggregators(click.ParamType[Any]):
+    """A number, or ``node``."""
+
+    name = "N|node"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "node":
+            return value
+        return click.IntRange(min=1).convert(value, param, ctx)
 
 
 @click.command()
@@ -42,55 +48,51 @@ FIELDS = [
 @click.option(
     "--commit",
     type=click.Choice(["load", "batch", "each"]),
-    default="load",
-    show_default=True,
-    help="One transaction in all, one for each batch, or one for each record.",
+    help="One transaction in all, one for each batch, or one for each record. [default: load]",
+)
+@click.option(
+    "--aggregators",
+    type=Aggregators(),
+    help="Under mpiexec, so many ranks write for the others, or one on each node. [default: 1]",
 )
 @displays("text", "json")
-def command(*, source: Source, display: Display, commit: str, deps: int, **given: Any) -> None:
+def command(
+    *,
+    source: Source,
+    display: Display,
+    commit: str | None,
+    deps: int,
+    aggregators: Any,
+    **given: Any,
+) -> None:
     """Record the Mascot workload of the Braid-DB paper, and count.
 
     C configurations; M models, each depending on one of them; N cycles of E experiments; after
     each cycle every model becomes a new version that is exposed to all its experiments.
     -C 1000 -M 1000 -N 5 -E 4000 are the published 20,146,000 entries. The store should be a new
-    one: what was there before is not counted.
+    one; what was there before is not counted, and what it holds afterwards is held against the
+    formula.
+
+    Under `mpiexec -n 4 braid mascot` the ranks share the work: one aggregates, three record.
+    Several aggregators on SQLite write a shard each, which `braid merge` brings together.
     """
+    from braid.mascot import alone, on_ranks, one_voice
+    from hpc.launcher import launched
     from hpc.mascot import Size
 
-    size = Size(dependencies=deps, **given)
-    with source.open(create=True) as store:
-        before = _counts(store)
-        started = time.perf_counter()
-        with rows_progress(sum(size.rows().values()), "Recording") as progress:
-            _record(store, size, commit, progress)
-        seconds = time.perf_counter() - started
-        made = {name: count - before[name] for name, count in _counts(store).items()}
-    if made != size.rows():
-        raise click.ClickException(f"The store holds {made}, and {size.rows()} were recorded.")
-    rows, entries = sum(made.values()), size.published()
-    display.details(
-        {
-            "entries": sum(entries.values()),
-            "published": entries,
-            "rows": rows,
-            "seconds": round(seconds, 3),
-            "rows_per_second": round(rows / seconds),
-            "counts": made,
-        },
-        fields=FIELDS,
-    )
+    job = launched()
+    with one_voice(job):
+        size = Size(dependencies=deps, **given)
+        if job is None:
+            _refuse(aggregators, "--aggregators is for MPI jobs; start with mpiexec.")
+            answer: dict[str, Any] | None = alone(source, size, commit or "load")
+        else:
+            _refuse(commit, "MPI jobs take no --commit: aggregators commit what has arrived.")
+            answer = on_ranks(source, size, job.rank, aggregators or 1)
+    if answer is not None:
+        display.details(answer, fields=FIELDS)
 
 
-def _record(store: Store, size: Size, commit: str, progress: Progress) -> None:
-    from hpc.mascot import play
-
-    if commit == "load":
-        with store.bulk_load() as recorder:
-            play(recorder, size, progress=progress)
-    else:
-        play(store.recorder(), size, each=commit == "each", progress=progress)
-
-
-def _counts(store: Store) -> dict[str, int]:
-    tables = store.info()["tables"]
-    return {name: tables[name] for name in ("record", "version", "uri", "link")}
+def _refuse(given: object, why: str) -> None:
+    if given:
+        raise click.UsageError(why)

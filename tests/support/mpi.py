@@ -1,4 +1,4 @@
-"""Scripts under a real `mpiexec`, never for longer than they may take."""
+"""Scripts and commands under a real `mpiexec`, never for longer than they may take."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.needs import missing
 
-__all__ = ["Ended", "mpi_job", "run_mpi"]
+__all__ = ["Ended", "braid_on_ranks", "mpi_job", "run_mpi"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,14 +42,21 @@ def mpi_job(
     launcher: Sequence[str] = (),
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a Python script on ranks; whatever is left of it is killed at the end."""
-    mpiexec = _mpiexec()
     file = folder / "job.py"
     file.write_text(textwrap.dedent(script))
-    python = [sys.executable, "-m", "mpi4py", str(file), *map(str, arguments)]
+    python = ["-m", "mpi4py", str(file), *map(str, arguments)]
+    with _started([*launcher, "-n", str(ranks)], python, folder, environ or {}) as process:
+        yield process
+
+
+@contextmanager
+def _started(
+    launcher: Sequence[str], python: Sequence[str], folder: Path, environ: Mapping[str, str]
+) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [mpiexec, *launcher, "-n", str(ranks), *python],
+        [_mpiexec(), *launcher, sys.executable, *python],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -64,12 +71,23 @@ def mpi_job(
 def run_mpi(script: str, folder: Path, *, seconds: float = 60, **options: object) -> Ended:
     """Run a Python script on ranks to its end; fails the test when it takes too long."""
     with mpi_job(script, folder, **options) as process:  # type: ignore[arg-type]
-        try:
-            out, err = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            _kill_all(process)
-            out, err = process.communicate()
-            pytest.fail(f"the job hangs after {seconds} s:\n{out}\n{err}")
+        return _ended(process, seconds)
+
+
+def braid_on_ranks(*args: object, folder: Path, ranks: int = 3, seconds: float = 60) -> Ended:
+    """Run ``mpiexec -n RANKS braid ARGS`` to its end; fails the test when it takes too long."""
+    python = ["-m", "braid", *map(str, args)]
+    with _started(["-n", str(ranks)], python, folder, {}) as process:
+        return _ended(process, seconds)
+
+
+def _ended(process: subprocess.Popen[str], seconds: float) -> Ended:
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        _kill_all(process)
+        out, err = process.communicate()
+        pytest.fail(f"the job hangs after {seconds} s:\n{out}\n{err}")
     return Ended(process.returncode, out, err)
 
 
