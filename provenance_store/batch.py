@@ -18,6 +18,7 @@ from provenance_store.rows import (
     AudienceMemberRow,
     AudienceRow,
     EnvironmentRow,
+    FileCheckRow,
     LinkRow,
     MarkRow,
     MetricRow,
@@ -51,6 +52,7 @@ class Batch:
     version: list[VersionRow] = field(default_factory=list)
     stub: list[StubRow] = field(default_factory=list)
     uri: list[UriRow] = field(default_factory=list)
+    file_check: list[FileCheckRow] = field(default_factory=list)
     tag: list[TagRow] = field(default_factory=list)
     metric: list[MetricRow] = field(default_factory=list)
     payload: list[PayloadRow] = field(default_factory=list)

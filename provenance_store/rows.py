@@ -13,6 +13,7 @@ __all__ = [
     "AudienceMemberRow",
     "AudienceRow",
     "EnvironmentRow",
+    "FileCheckRow",
     "LinkRow",
     "MarkRow",
     "MetricRow",
@@ -131,6 +132,20 @@ class UriRow(NamedTuple):
     size: int | None
     digest: str | None
     media_type: str | None
+
+
+class FileCheckRow(NamedTuple):
+    """The size and digest that the file at one URI of a record was found to have at a time.
+
+    A record's own rows never change; this is how a digest becomes known afterwards.
+    """
+
+    record_id: int
+    id: int
+    uri: str
+    at: int
+    size: int
+    digest: str
 
 
 class TagRow(NamedTuple):

@@ -72,6 +72,7 @@ _BELONGS = (
     ("version", "line_id"),
     ("version", "parent_id"),
     ("uri", "record_id"),
+    ("file_check", "record_id"),
     ("tag", "record_id"),
     ("metric", "record_id"),
     ("payload", "record_id"),

@@ -168,6 +168,19 @@ Index(
     postgresql_where=uri.c.digest.is_not(None),
 )
 
+file_check = Table(
+    "file_check",
+    METADATA,
+    _key("record_id"),
+    _key("id"),
+    _required("uri", Text),
+    _required("at", Id),
+    _required("size", Id),
+    _required("digest", Text),
+    sqlite_with_rowid=False,
+)
+"""What the file at a URI of a record was found to be, after the record was made."""
+
 tag = Table(
     "tag",
     METADATA,

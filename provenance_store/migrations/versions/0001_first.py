@@ -53,6 +53,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest", name="pk_environment"),
     )
     op.create_table(
+        "file_check",
+        sa.Column("record_id", _ID, autoincrement=False, nullable=False),
+        sa.Column("id", _ID, autoincrement=False, nullable=False),
+        sa.Column("uri", sa.Text(), nullable=False),
+        sa.Column("at", _ID, nullable=False),
+        sa.Column("size", _ID, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("record_id", "id", name="pk_file_check"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "link",
         sa.Column("to_id", _ID, autoincrement=False, nullable=False),
         sa.Column("from_id", _ID, autoincrement=False, nullable=False),
