@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from provenance_store import filters
 from provenance_store.errors import NotFound
+from provenance_store.exchange.extract import Extract, gather
 from provenance_store.filters import RecordFilter, RunFilter
 from provenance_store.ids import looks_like_id
 from provenance_store.kinds import Kind, Level
@@ -207,6 +208,29 @@ class Reader:
         start = self.resolve(reference)
         with self._view() as view:
             return lineage.show_lineage(view, start, direction=direction, depth=depth, limit=limit)
+
+    def extract(
+        self,
+        references: Sequence[str] = (),
+        *,
+        run_ids: Sequence[str] = (),
+        everything: bool = False,
+        directions: Sequence[Direction] = ("up",),
+        depth: int | None = None,
+        limit: int = 10_000,
+    ) -> Extract:
+        """A part of the history to be exported: see `exchange.extract.gather`."""
+        ids = [self.resolve(reference) for reference in references]
+        with self._view() as view:
+            return gather(
+                view,
+                ids=ids,
+                run_ids=run_ids,
+                everything=everything,
+                directions=directions,
+                depth=depth,
+                limit=limit,
+            )
 
     @contextmanager
     def _view(self) -> Iterator[View]:

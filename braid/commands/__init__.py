@@ -22,6 +22,7 @@ COMMANDS = {
     "spool": "Bring in what jobs recorded into files.",
     "records": "List records, newest first.",
     "models": "List models and their versions.",
+    "export": "Write records, runs or a store as PROV, RO-Crate, DataCite or GMeta.",
     "merge": "Merge other stores, SQLite files, into this one.",
     "mascot": "Record the Mascot workload of the Braid-DB paper, and count.",
     "lineage": "Show what a record came from, or what came of it.",
