@@ -82,6 +82,13 @@ class Details:
         said = {m.mark for m in self.mark.get(record.id, ())}
         return bool(record.live) and Mark.PROMOTED not in said
 
+    def marks(self, record_id: int) -> list[dict[str, Any]]:
+        """What was said of the record later, oldest first."""
+        return [
+            {"mark": Mark(m.mark).label, "at": format_time(m.at), "note": m.note}
+            for m in self.mark.get(record_id, ())
+        ]
+
     def reduced(self, record_id: int) -> dict[str, Any]:
         """`reduced`, for a record whose tags, metrics and documents were dropped by age."""
         said = [m for m in self.mark.get(record_id, ()) if m.mark == Mark.REDUCED]

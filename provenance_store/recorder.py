@@ -298,7 +298,9 @@ class Recorder:
     def mark(self, record: RecordLike, mark: Mark, note: str = "") -> None:
         """Say something about a record that is already written."""
         check_text(note, "note", 16384, empty=True)
-        row = (self.id_of(record), mark.value, self.clock(), scrub_text(note), None)
+        record_id = self.id_of(record)
+        cause = record_id if mark in (Mark.INVALIDATED, Mark.RESTORED) else None
+        row = (record_id, mark.value, self.clock(), scrub_text(note), cause)
         with self._batch() as batch:
             batch.mark.append(MarkRow(self.sink.new_id(), *row))
 

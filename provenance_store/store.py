@@ -25,6 +25,7 @@ from provenance_store.errors import (
     NotFound,
 )
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now, parse_id
+from provenance_store.invalidation import Affected, invalidate, restore
 from provenance_store.merge import Merged, merge_file
 from provenance_store.reader import Reader
 from provenance_store.recorder import Recorder
@@ -327,6 +328,39 @@ class Store(Recorder):
         return merge_file(
             self.sink.session, self.sink.writer.statements, Path(file), dry_run=dry_run
         )
+
+    def invalidate(
+        self,
+        reference: str,
+        *,
+        cause: str,
+        dry_run: bool = False,
+        viewer: Viewer = EVERYTHING,
+    ) -> Affected:
+        """Say that a record must not be relied on: all that derives from it is invalid with it.
+
+        Also what is recorded, or merged, later. It stays so until `restore`; nothing is deleted,
+        and the cause is shown to everybody who may see any of it. With `dry_run` nothing is
+        written, and the answer says what would be invalid.
+
+        Raises NotFound for what the viewer may not see, NotAllowed for what it does not manage.
+        """
+        return invalidate(self.sink, reference, cause=cause, dry_run=dry_run, viewer=viewer)
+
+    def restore(
+        self,
+        reference: str,
+        *,
+        cause: str = "",
+        dry_run: bool = False,
+        viewer: Viewer = EVERYTHING,
+    ) -> Affected:
+        """Take an invalidation back: what is not invalid for another cause is valid again.
+
+        Raises InvalidInput when the record was not invalidated itself, naming what was; else as
+        `invalidate`.
+        """
+        return restore(self.sink, reference, cause=cause, dry_run=dry_run, viewer=viewer)
 
     def info(self) -> dict[str, Any]:
         """What the store holds: schema, rows by table, records by kind, origins."""

@@ -26,6 +26,32 @@ class Uri(msgspec.Struct):
     media_type: str | None
 
 
+class Invalidated(msgspec.Struct):
+    """Since when a record must not be relied on, why, and because of which record.
+
+    The root is "restricted" where the caller may not see it.
+    """
+
+    at: Time
+    cause: str
+    root: str
+
+
+class Reduced(msgspec.Struct):
+    """When the tags, metrics and documents of a record were dropped by age, and by which rule."""
+
+    at: Time
+    note: str
+
+
+class Said(msgspec.Struct):
+    """Something said of a record later."""
+
+    mark: Literal["promoted", "invalidated", "restored", "reduced"]
+    at: Time
+    note: str
+
+
 class Mention(msgspec.Struct, kw_only=True):
     """A record as another document mentions it.
 
@@ -38,6 +64,7 @@ class Mention(msgspec.Struct, kw_only=True):
     short_id: str | msgspec.UnsetType = msgspec.UNSET
     version: int | msgspec.UnsetType = msgspec.UNSET
     restricted: bool | msgspec.UnsetType = msgspec.UNSET
+    invalidated: Invalidated | msgspec.UnsetType = msgspec.UNSET
 
 
 class Part(Mention, kw_only=True):
@@ -87,11 +114,14 @@ class Record(msgspec.Struct, kw_only=True):
     parameters: Any | msgspec.UnsetType = msgspec.UNSET
     result: Any | msgspec.UnsetType = msgspec.UNSET
     error: Any | msgspec.UnsetType = msgspec.UNSET
+    invalidated: Invalidated | msgspec.UnsetType = msgspec.UNSET
+    reduced: Reduced | msgspec.UnsetType = msgspec.UNSET
 
 
 class RecordDetail(Record, kw_only=True):
-    """A record with its links, one hop each way."""
+    """A record with what was said of it later and its links, one hop each way."""
 
+    marks: list[Said]
     links: list[LinkEnd]
     dependents: list[LinkEnd]
     truncated: Annotated[bool, Meta(description="Whether there are more links than listed.")]

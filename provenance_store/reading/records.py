@@ -35,7 +35,9 @@ def show_record(view: View, record_id: int) -> dict[str, Any]:
     down = view.links([record_id], down=True, limit=MENTIONED + 1)[record_id]
     known = view.by_id({link.to_id for link in up} | {link.from_id for link in down})
     invalid = validity_of(view, known)
-    return documents.record_document(row, view.details([record_id]), view.urn) | {
+    about = view.details([record_id])
+    return documents.record_document(row, about, view.urn) | {
+        "marks": about.marks(record_id),
         "links": _ends(view, [(link.to_id, link.role) for link in up], known, invalid),
         "dependents": _ends(view, [(link.from_id, link.role) for link in down], known, invalid),
         "truncated": max(len(up), len(down)) > MENTIONED,

@@ -22,6 +22,7 @@ __all__ = [
     "cannot_hold",
     "driver",
     "ignoring",
+    "lock_links",
     "make_engine",
     "read_url",
     "savepoint",
@@ -138,6 +139,15 @@ def advisory_lock(connection: sa.Connection) -> None:
     """Let one process at a time change the schema; held until the transaction ends."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SCHEMA_LOCK)))
+
+
+def lock_links(connection: sa.Connection) -> None:
+    """Let nobody else write links until this transaction ends: who waits then sees what it did.
+
+    SQLite has one writer at a time anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE link IN SHARE ROW EXCLUSIVE MODE")
 
 
 @contextmanager

@@ -1,27 +1,47 @@
-"""Invalidation: what is invalid, and what follows it."""
+"""Invalidation: what is invalid, and what follows it.
+
+`mark` holds what was said of a record itself. `taint` holds (record, root) for everything that
+derives from a record that was ever invalidated: a permanent fact, of which there is one more
+when a link is written and never one less. So two stores that are merged agree on it in any
+order, and what derives from the invalid is shown as such wherever, and whenever, it was made.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from provenance_store.kinds import Mark, Role
+from provenance_store.batch import Batch
+from provenance_store.kinds import Level, Mark, Role
+from provenance_store.sql.dialects import by_position, driver, ignoring, lock_links
 from provenance_store.sql.read import can_see
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
-__all__ = ["CARRIES", "causes"]
+__all__ = [
+    "CARRIES",
+    "Follow",
+    "affected",
+    "affected_kinds",
+    "causes",
+    "follow_all",
+    "is_managed",
+    "own_marks",
+]
 
 CARRIES = tuple(role for role in Role if role is not Role.INFORMED_BY)
 """The roles that invalidity follows, from what is depended on to what depends.
 
 A step that was only informed by an earlier one did not use what that one made.
 """
+CHUNK = 500
 
 _mark, _taint, _record = TABLE["mark"], TABLE["taint"], TABLE["record"]
+_link, _stub, _run, _member = TABLE["link"], TABLE["stub"], TABLE["run"], TABLE["audience_member"]
 _OF_VALIDITY = (Mark.INVALIDATED.value, Mark.RESTORED.value)
+_carried = _link.c.role != Role.INFORMED_BY.value
 
 
 def causes(ids: Sequence[int], viewer: Viewer) -> sa.Select[Any]:
@@ -60,3 +80,163 @@ def _in_force() -> sa.ColumnElement[bool]:
             later.c.record_id == _mark.c.record_id, later.c.mark.in_(_OF_VALIDITY), newer
         ),
     )
+
+
+def own_marks(record_id: int) -> sa.Select[Any]:
+    """What was said of the validity of a record itself, oldest first."""
+    return (
+        sa.select(_mark)
+        .where(_mark.c.record_id == record_id, _mark.c.mark.in_(_OF_VALIDITY))
+        .order_by(_mark.c.at, _mark.c.mark, _mark.c.id)
+    )
+
+
+def is_managed(record_id: int, viewer: Viewer) -> sa.Select[Any]:
+    """A row when the viewer manages a record: by its own audience, else by that of its run."""
+    audience = sa.func.coalesce(_record.c.audience, _run.c.audience)
+    managed = sa.select(_member.c.digest).where(
+        _member.c.principal.in_(sorted(viewer.principals)), _member.c.level >= Level.MANAGE.value
+    )
+    return (
+        sa.select(_record.c.id)
+        .outerjoin(_run, _run.c.run_id == _record.c.run_id)
+        .where(_record.c.id == record_id, audience.in_(managed))
+    )
+
+
+def _below(root_id: int) -> sa.CTE:
+    """A record and all that derives from it, by one recursive query."""
+    below = sa.select(sa.literal(root_id, sa.BigInteger).label("id")).cte("below", recursive=True)
+    return below.union(
+        sa.select(_link.c.from_id).join(below, below.c.id == _link.c.to_id).where(_carried)
+    )
+
+
+def _kinds(root_id: int) -> sa.Select[Any]:
+    below = _below(root_id)
+    return (
+        sa.select(
+            below.c.id,
+            sa.func.coalesce(_record.c.kind, _stub.c.kind).label("kind"),
+            sa.func.coalesce(_record.c.name, _stub.c.name).label("name"),
+        )
+        .outerjoin(_record, _record.c.id == below.c.id)
+        .outerjoin(_stub, _stub.c.id == below.c.id)
+    )
+
+
+def affected_kinds(root_id: int) -> sa.Select[Any]:
+    """(kind, count) of a record and all that derives from it."""
+    found = _kinds(root_id).subquery()
+    return sa.select(found.c.kind, sa.func.count()).group_by(found.c.kind).order_by(found.c.kind)
+
+
+def affected(root_id: int, viewer: Viewer, limit: int) -> sa.Select[Any]:
+    """(id, kind, name, depth) of the first that derive from a record, oldest first, without it."""
+    below, version = _below(root_id), TABLE["version"]
+    return (
+        sa.select(_record.c.id, _record.c.kind, _record.c.name, version.c.depth)
+        .join(below, below.c.id == _record.c.id)
+        .outerjoin(version, version.c.id == _record.c.id)
+        .where(_record.c.id != root_id, can_see(viewer))
+        .order_by(_record.c.created_at, _record.c.id)
+        .limit(limit)
+    )
+
+
+class Follow:
+    """Keeps `taint` with what is written, inside the writer's transaction."""
+
+    def __init__(self, dialect: sa.Dialect) -> None:
+        is_any = sa.select(_taint.c.record_id).limit(1)
+        compiled = is_any.compile(
+            dialect=by_position(dialect), compile_kwargs={"literal_binds": True}
+        )
+        self._is_any = str(compiled)
+
+    def before(self, connection: sa.Connection, batch: Batch) -> None:
+        """Before a batch is inserted: others that write links wait for one that invalidates."""
+        if batch.mark and _roots(batch):
+            lock_links(connection)
+
+    def after(self, connection: sa.Connection, batch: Batch) -> None:
+        """After a batch was inserted: what it says is invalid, and what derives from that."""
+        roots = _roots(batch) if batch.mark else ()
+        if roots:
+            connection.execute(_into_taint(connection.dialect), roots)
+        elif not batch.link or not self._any(connection):
+            return
+        seeds = {row["record_id"] for row in roots}
+        seeds.update(self._reached(connection, batch))
+        for chunk in _chunks(sorted(seeds)):
+            connection.execute(_spread(_taint.c.record_id.in_(chunk), connection.dialect))
+
+    def _any(self, connection: sa.Connection) -> bool:
+        with driver(connection) as raw:
+            return raw.execute(self._is_any).fetchone() is not None
+
+    def _reached(self, connection: sa.Connection, batch: Batch) -> Iterator[int]:
+        """The records of a batch that depend on a tainted one, which become so too."""
+        links = [row for row in batch.link if row[2] != Role.INFORMED_BY]
+        tainted: dict[int, list[int]] = {}
+        for chunk in _chunks(sorted({row[0] for row in links})):
+            query = sa.select(_taint).where(_taint.c.record_id.in_(chunk))
+            for record_id, root_id in connection.execute(query):
+                tainted.setdefault(record_id, []).append(root_id)
+        rows = [
+            {"record_id": row[1], "root_id": root_id}
+            for row in links
+            for root_id in tainted.get(row[0], ())
+        ]
+        if rows:
+            connection.execute(_into_taint(connection.dialect), rows)
+        return (row["record_id"] for row in rows)
+
+
+def _roots(batch: Batch) -> list[dict[str, int]]:
+    invalid = [row for row in batch.mark if row[2] == Mark.INVALIDATED]
+    return [
+        {"record_id": row[1], "root_id": row[1] if row[5] is None else row[5]} for row in invalid
+    ]
+
+
+def follow_all(connection: sa.Connection) -> None:
+    """Bring `taint` up to date with all marks and links, after many came in at once."""
+    root = sa.func.coalesce(_mark.c.cause_id, _mark.c.record_id)
+    said = sa.select(_mark.c.record_id, root).where(_mark.c.mark == Mark.INVALIDATED.value)
+    connection.execute(_from_select(said, connection.dialect))
+    if connection.execute(sa.select(_taint.c.record_id).limit(1)).first() is None:
+        return
+    known = _taint.alias()
+    leads_on = sa.exists().where(
+        _link.c.to_id == _taint.c.record_id,
+        _carried,
+        ~sa.exists().where(
+            known.c.record_id == _link.c.from_id, known.c.root_id == _taint.c.root_id
+        ),
+    )
+    connection.execute(_spread(leads_on, connection.dialect))
+
+
+def _spread(seeds: sa.ColumnElement[bool], dialect: sa.Dialect) -> Any:
+    """Taint all that derives from rows of `taint` that meet a condition, by one recursive query."""
+    down = sa.select(_taint.c.record_id, _taint.c.root_id).where(seeds).cte("down", recursive=True)
+    down = down.union(
+        sa.select(_link.c.from_id, down.c.root_id)
+        .join(down, down.c.record_id == _link.c.to_id)
+        .where(_carried)
+    )
+    return _from_select(sa.select(down.c.record_id, down.c.root_id).where(sa.true()), dialect)
+
+
+def _from_select(query: sa.Select[Any], dialect: sa.Dialect) -> Any:
+    insert: Any = ignoring(_taint, dialect)
+    return insert.from_select(["record_id", "root_id"], query)
+
+
+def _into_taint(dialect: sa.Dialect) -> sa.Insert:
+    return ignoring(_taint, dialect)
+
+
+def _chunks(items: Sequence[int]) -> Iterable[Sequence[int]]:
+    return (items[i : i + CHUNK] for i in range(0, len(items), CHUNK))

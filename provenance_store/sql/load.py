@@ -11,6 +11,7 @@ from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIn
 
 from provenance_store.batch import Batch
 from provenance_store.sql.dialects import begin_write, stream_rows
+from provenance_store.sql.invalidate import follow_all
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.write import Statements
 
@@ -55,6 +56,7 @@ def loading(engine: sa.Engine, statements: Statements) -> Iterator[Load]:
         yield Load(connection, statements)
         for make, _ in reversed(later):
             connection.execute(make)
+        follow_all(connection)
         connection.commit()
 
 

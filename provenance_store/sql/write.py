@@ -14,6 +14,7 @@ from provenance_store.ids import SEQUENCE_BITS, short_id
 from provenance_store.kinds import Mark
 from provenance_store.rows import LinkRow, OriginRow
 from provenance_store.sql.dialects import Insert, ignoring, savepoint
+from provenance_store.sql.invalidate import Follow
 from provenance_store.sql.tables import KEYS, TABLE
 
 __all__ = ["ID_COLUMNS", "Statements", "mentioned_origins", "register_origin", "renumbered"]
@@ -34,6 +35,7 @@ class Statements:
         }
         self._links = Insert(TABLE["link"], dialect, passing=True)
         self._run = Insert(TABLE["run"], dialect, passing=True)
+        self._follow = Follow(dialect)
         self._known: set[str] = set()
 
     def write(self, connection: sa.Connection, batch: Batch) -> None:
@@ -47,14 +49,20 @@ class Statements:
         except IntegrityError:
             with savepoint(connection):
                 self._write_missing(connection, batch)
-                self.project_runs(connection, batch)
+                self._keep_up(connection, batch)
 
     def write_new(self, connection: sa.Connection, batch: Batch) -> None:
         """Write a batch of new rows; raises IntegrityError, and undoes it, when one is not."""
         check_additions(connection, batch)
+        self._follow.before(connection, batch)
         with savepoint(connection):
             self._insert_all(connection, batch)
-            self.project_runs(connection, batch)
+            self._keep_up(connection, batch)
+
+    def _keep_up(self, connection: sa.Connection, batch: Batch) -> None:
+        """Bring what is kept with the rows, for quick answers, up to date with a batch."""
+        self.project_runs(connection, batch)
+        self._follow.after(connection, batch)
 
     def _insert_all(self, connection: sa.Connection, batch: Batch) -> None:
         for name in TABLES[1:]:

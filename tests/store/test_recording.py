@@ -39,6 +39,7 @@ def test_the_lines_of_the_readme_record_facts_data_models_and_steps(store: Store
         "short_id": scan.short_id,
         "kind": "data",
         "name": "scan-17",
+        "marks": [],
         "created_at": "",
         "owner": None,
         "run_id": None,

@@ -1,0 +1,140 @@
+"""Saying that a record must not be relied on, and taking it back.
+
+Nothing is deleted: a mark is added to the record, and all that derives from it, by links of
+`sql.invalidate.CARRIES`, follows it for as long as that is the last word. The mark says since
+when and why; who made it is told by its id's origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from provenance_store.documents import brief
+from provenance_store.errors import InvalidInput, NotAllowed, NotFound
+from provenance_store.ids import now, short_id
+from provenance_store.kinds import Kind, Mark
+from provenance_store.reading.validity import causes_of
+from provenance_store.reading.view import View
+from provenance_store.redaction import scrub_text
+from provenance_store.rows import MarkRow
+from provenance_store.sql import invalidate as sql
+from provenance_store.times import format_time
+from provenance_store.values import check_text
+from provenance_store.viewer import EVERYTHING, Viewer
+
+if TYPE_CHECKING:
+    from provenance_store.store import StoreSink
+
+__all__ = ["FIRST", "Affected", "invalidate", "restore"]
+
+FIRST = 10
+"""How many of what derives from a record are named."""
+MAX_CAUSE = 4096
+
+
+@dataclass(frozen=True)
+class Affected:
+    """What was, or with a dry run would be, said of a record, and what follows it.
+
+    `record` stands for the record; `count` is how many derive from it, `kinds` the same by kind,
+    `first` stands for the oldest of these that the viewer may see. `at` is None for a dry run.
+    """
+
+    record: dict[str, Any]
+    at: int | None
+    cause: str
+    count: int
+    kinds: dict[str, int] = field(default_factory=dict)
+    first: Sequence[dict[str, Any]] = ()
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "record": self.record,
+            "at": format_time(self.at),
+            "cause": self.cause,
+            "affected": {
+                "count": self.count,
+                "kinds": self.kinds,
+                "first": list(self.first),
+            },
+        }
+
+
+def invalidate(
+    sink: StoreSink,
+    reference: str,
+    *,
+    cause: str,
+    dry_run: bool = False,
+    viewer: Viewer = EVERYTHING,
+) -> Affected:
+    """Mark a record as invalid; see `Store.invalidate`."""
+    text = scrub_text(check_text(cause, "cause", MAX_CAUSE))
+    return _say(sink, reference, Mark.INVALIDATED, text, dry_run=dry_run, viewer=viewer)
+
+
+def restore(
+    sink: StoreSink,
+    reference: str,
+    *,
+    cause: str = "",
+    dry_run: bool = False,
+    viewer: Viewer = EVERYTHING,
+) -> Affected:
+    """Take an invalidation back; see `Store.restore`."""
+    text = scrub_text(check_text(cause, "cause", MAX_CAUSE, empty=True))
+    return _say(sink, reference, Mark.RESTORED, text, dry_run=dry_run, viewer=viewer)
+
+
+def _say(
+    sink: StoreSink, reference: str, mark: Mark, text: str, *, dry_run: bool, viewer: Viewer
+) -> Affected:
+    record_id = sink.locate(reference)
+    if record_id is None:
+        raise NotFound(f"There is no record {reference} in this store.")
+    with sink.session.read() as connection:
+        view = View(connection, viewer, sink.urn)
+        row = view.by_id([record_id]).get(record_id)
+        if row is None:
+            raise NotFound(f"There is no record {reference} in this store.")
+        if not viewer.everything and view.first(sql.is_managed(record_id, viewer)) is None:
+            raise NotAllowed(f"{reference} can be invalidated by those who manage it; you do not.")
+        if mark is Mark.RESTORED:
+            _require_own(view, record_id)
+        before = [said.at for said in view.all(sql.own_marks(record_id))]
+        found = _affected(view, brief(row, sink.urn), record_id, text)
+    if dry_run:
+        return found
+    at = max(now(), *(moment + 1 for moment in before), 0)
+    batch = sink.new_batch()
+    batch.mark.append(MarkRow(sink.new_id(), record_id, mark.value, at, text, record_id))
+    sink.write(batch)
+    return Affected(found.record, at, text, found.count, found.kinds, found.first)
+
+
+def _require_own(view: View, record_id: int) -> None:
+    """Refuse to restore what was not invalidated itself."""
+    causes = causes_of(view, [record_id]).get(record_id, [])
+    if any(cause.root_id == record_id for cause in causes):
+        return
+    named = short_id(record_id)
+    if not causes:
+        raise InvalidInput(f"{named} is not invalid.")
+    roots = ", ".join(view.urn(cause.root_id) for cause in causes if cause.root_seen)
+    raise InvalidInput(
+        f"{named} is invalid because of what it derives from; restore that: "
+        + (roots or "a record that you may not see")
+        + "."
+    )
+
+
+def _affected(view: View, record: dict[str, Any], record_id: int, text: str) -> Affected:
+    kinds = {Kind(row.kind).label: int(row[1]) for row in view.all(sql.affected_kinds(record_id))}
+    kinds[record["kind"]] -= 1
+    kinds = {kind: count for kind, count in kinds.items() if count}
+    rows = view.all(sql.affected(record_id, view.viewer, FIRST))
+    first = [brief(row, view.urn) for row in rows]
+    return Affected(record, None, text, sum(kinds.values()), kinds, first)
