@@ -10,6 +10,8 @@ from flask import Flask
 
 from action_provider import errors, health, logs, openapi
 from action_provider.auth import Authenticator
+from action_provider.batches import routes as batches
+from action_provider.batches.taking import Batches
 from action_provider.metrics import Metrics
 from action_provider.query import routes as query
 from action_provider.record import operations as record
@@ -24,7 +26,10 @@ from provenance_store.settings import STORE_URL
 __all__ = ["EXTENSION", "OPERATIONS", "Braid", "create_app"]
 
 EXTENSION = "braid"
-OPERATIONS = (*record.OPERATIONS, *query.OPERATIONS, *health.OPERATIONS, openapi.OPERATION)
+OPERATIONS = (
+    *(*record.OPERATIONS, *query.OPERATIONS, *batches.OPERATIONS),
+    *(*health.OPERATIONS, openapi.OPERATION),
+)
 """Every operation of the server."""
 
 
@@ -63,6 +68,8 @@ def create_app(store_url: str | None = None, *, environ: Mapping[str, str] | Non
     actions = Actions(stores, options, metrics, now)
     app.register_blueprint(RecordBlueprint(actions, authenticator, options, schema))
     app.register_blueprint(query.query_blueprint(stores, authenticator))
+    taking = Batches(stores, options, metrics)
+    app.register_blueprint(batches.batches_blueprint(taking, authenticator, options))
     app.register_blueprint(health.health_blueprint(stores, metrics))
     document = openapi.openapi(OPERATIONS, version=_version(), input_schema=schema)
     app.register_blueprint(openapi.openapi_blueprint(document))

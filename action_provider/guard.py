@@ -14,7 +14,7 @@ from action_provider.errors import Malformed
 from flows.steps.refusals import refusal
 from provenance_store.errors import InvalidInput, TooLarge
 
-__all__ = ["check_json", "decode", "invalid", "read_body"]
+__all__ = ["check_json", "decode", "invalid", "read_body", "read_bytes"]
 
 T = TypeVar("T")
 
@@ -23,7 +23,14 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
 
 
 def read_body(request: Request, *, depth: int) -> bytes:
-    """The body of a request, checked by `check_json`. The content type does not matter.
+    """The body of a request, checked by `check_json`. The content type does not matter."""
+    data = read_bytes(request, "send a JSON object")
+    check_json(data, depth=depth)
+    return data
+
+
+def read_bytes(request: Request, otherwise: str) -> bytes:
+    """The body of a request; `otherwise` is what whoever sent none is told to do.
 
     Raises werkzeug's RequestEntityTooLarge over the server's limit: without reading it when its
     length is announced, and else when the limit is reached.
@@ -32,8 +39,7 @@ def read_body(request: Request, *, depth: int) -> bytes:
     if request.content_length is None and len(data) >= (request.max_content_length or math.inf):
         raise RequestEntityTooLarge
     if not data:
-        raise Malformed("The request has no body; send a JSON object.")
-    check_json(data, depth=depth)
+        raise Malformed(f"The request has no body; {otherwise}.")
     return data
 
 

@@ -111,7 +111,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "security": [{"globus": []}] if operation.secured else [],
     }
     if operation.body is not None:
-        content = {"application/json": {"schema": _schema(operation.body)}}
+        content = {operation.body_media_type: {"schema": _schema(operation.body)}}
         document["requestBody"] = {"required": True, "content": content}
     return document
 
@@ -172,6 +172,8 @@ def _meaning(status: int) -> str:
 def _schema(kind: Any) -> dict[str, Any]:
     if kind is None:
         return {"type": "string"}
+    if kind is bytes:
+        return {"type": "string", "format": "binary"}
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return {"$ref": REF.format(name=kind.__name__)}
     schema: dict[str, Any] = msgspec.json.schema(kind)

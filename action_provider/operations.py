@@ -17,7 +17,7 @@ class Operation:
 
     `path` is written as Flask writes it. `parameters` is the struct that the query is read
     into, `answers` the type of the JSON answer by status (None: it is not JSON of ours),
-    `errors` the further statuses, `body` the request body.
+    `errors` the further statuses, `body` the request body (bytes: it is not JSON).
     """
 
     name: str
@@ -27,7 +27,8 @@ class Operation:
     answers: Mapping[int, Any]
     errors: tuple[int, ...] = ()
     parameters: type[msgspec.Struct] | None = None
-    body: type[msgspec.Struct] | None = None
+    body: type[msgspec.Struct] | type[bytes] | None = None
+    body_media_type: str = "application/json"
     media_type: str = "application/json"
     secured: bool = True
     path_help: Mapping[str, str] = field(default_factory=dict)

@@ -78,6 +78,12 @@ BODY_LIMIT = Setting(
     "Largest request body, in bytes.",
     bounded_int(1024, 1 << 30),
 )
+BATCH_LIMIT = Setting(
+    "BRAID_BATCH_LIMIT_BYTES",
+    8 << 20,
+    "Largest batch that a remote recorder may send, in bytes; recorders send 4 MiB where they can.",
+    bounded_int(1024, 1 << 30),
+)
 JSON_DEPTH = Setting(
     "BRAID_JSON_DEPTH",
     100,
@@ -142,6 +148,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     VISIBLE_TO,
     RUNNABLE_BY,
     BODY_LIMIT,
+    BATCH_LIMIT,
     JSON_DEPTH,
     TOKEN_CACHE_SIZE,
     TOKEN_CACHE_SECONDS,
@@ -167,6 +174,7 @@ class Options:
     visible_to: tuple[str, ...]
     runnable_by: tuple[str, ...]
     body_limit: int
+    batch_limit: int
     json_depth: int
     token_cache_size: int
     token_cache_seconds: int

@@ -1,0 +1,1 @@
+"""Batches of remote recorders, at ``/api/v1/batches``."""

@@ -1,0 +1,114 @@
+"""What a caller may write: new things of its own, and additions to what it manages.
+
+Everything else in a batch is only a mention. A record may depend on records that the caller may
+not see, or that are not here yet: that says nothing about them, and the answer is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from action_provider.auth import Caller
+from action_provider.batches.whole import additions
+from provenance_store.author import making_origins
+from provenance_store.batch import Batch
+from provenance_store.errors import InvalidInput, NotAllowed
+from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id
+from provenance_store.kinds import Kind, Level
+from provenance_store.rows import OriginRow
+from provenance_store.sql.belonging import Belonging, Holder
+from provenance_store.sql.write import mentioned_origins
+from provenance_store.store import Store
+
+__all__ = ["Claim", "check_owners"]
+
+
+def check_owners(caller: Caller, batch: Batch) -> None:
+    """Raise NotAllowed for an audience whose owner is not the caller."""
+    for row in batch.audience:
+        if row.owner not in caller.identities:
+            raise NotAllowed(
+                "The batch holds records of another owner; record with no audience, or your own."
+            )
+
+
+class Claim:
+    """What a caller's batch claims, compared with what the store holds."""
+
+    def __init__(self, store: Store, caller: Caller, batch: Batch) -> None:
+        self._store = store
+        self._caller = caller
+        self._batch = batch
+        self._uuids = {row.no: row.uuid for row in batch.origin}
+        self._holders = store.holders(self._uuids.values())
+
+    def owners(self) -> dict[int, str]:
+        """Whose the things are that each origin makes: the identity that used the origin first.
+
+        By the batch's number of the origin. Raises NotAllowed for an origin of somebody else.
+        """
+        return {no: self._owner(self._uuids[no]) for no in sorted(making_origins(self._batch))}
+
+    def origins(self, owners: dict[int, str]) -> list[OriginRow]:
+        """The rows of the origins that the batch needs: of its own with their owners as writers,
+        of others with the UUID alone."""
+        numbers = mentioned_origins(self._batch)
+        return [
+            row._replace(who=owners[row.no])
+            if row.no in owners
+            else OriginRow(row.no, row.uuid, "", "", 0, "", 0)
+            for row in self._batch.origin
+            if row.no in numbers
+        ]
+
+    def require_managed(self) -> dict[int, Kind]:
+        """The kinds of the records that the batch adds to, all of which the caller manages.
+
+        Raises InvalidInput for one that is not here, as far as the caller may know, NotAllowed
+        for one that the caller may only see, and for one of its own batch that is here already
+        and somebody else's.
+        """
+        added = additions(self._batch)
+        here = self._here({row.id for row in self._batch.record} | added)
+        audiences = {belonging.audience for belonging in here.values()}
+        managed = {audience for audience in audiences if self._manages(audience)}
+        for record_id in sorted(here.keys() - added):
+            if here[record_id].audience not in managed:
+                raise NotAllowed(f"{self._urn(record_id)} is here already and not yours.")
+        for record_id in sorted(added):
+            if record_id not in here or here[record_id].audience not in managed:
+                raise self._refusal(record_id)
+        return {record_id: here[record_id].kind for record_id in added}
+
+    def _owner(self, uuid: str) -> str:
+        holder = self._holders.get(uuid, Holder(0, "", False))
+        if holder.who in self._caller.identities:
+            return holder.who
+        if holder.who or holder.used:
+            raise NotAllowed(f"The origin {uuid} is somebody else's: record with your own.")
+        return self._caller.identity
+
+    def _here(self, ids: Iterable[int]) -> dict[int, Belonging]:
+        """Those of these records that the store has, by their ids in the batch."""
+        own = {}
+        for record_id in ids:
+            holder = self._holders.get(self._uuids[record_id >> SEQUENCE_BITS])
+            if holder is not None and holder.used:
+                own[make_id(holder.no, record_id & MAX_SEQUENCE)] = record_id
+        return {own[i]: belonging for i, belonging in self._store.belongings(own).items()}
+
+    def _manages(self, audience: str | None) -> bool:
+        if audience is None:
+            return False
+        members = self._store.actions.members(audience)
+        managers = {principal for principal, level in members.items() if level is Level.MANAGE}
+        return self._caller.is_one_of(managers, everybody=False)
+
+    def _refusal(self, record_id: int) -> InvalidInput | NotAllowed:
+        urn = self._urn(record_id)
+        if self._store.reader(self._caller.viewer()).resolve_all([urn]):
+            return NotAllowed(f"You may see {urn}, but not add to it.")
+        return InvalidInput(f"The batch adds to {urn}, which is not here.")
+
+    def _urn(self, record_id: int) -> str:
+        return str(Urn(self._uuids[record_id >> SEQUENCE_BITS], record_id & MAX_SEQUENCE))

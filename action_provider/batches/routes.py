@@ -1,0 +1,67 @@
+"""The route that takes batches."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from flask import Blueprint, Request, Response, request
+from msgspec import Meta
+from werkzeug.exceptions import UnsupportedMediaType
+
+from action_provider.auth import Authenticator
+from action_provider.batches.taking import Batches
+from action_provider.errors import answer
+from action_provider.guard import read_bytes
+from action_provider.operations import Operation
+from action_provider.settings import Options
+from provenance_store.errors import NotAllowed
+
+__all__ = ["OPERATIONS", "batches_blueprint"]
+
+MEDIA_TYPE = "application/msgpack"
+
+
+class Taken(msgspec.Struct):
+    """The batch is in the store, on its disk."""
+
+    records: Annotated[int, Meta(description="How many records the batch has.")]
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "write_batch",
+        "POST",
+        "/api/v1/batches",
+        "Write a batch of a remote recorder. Again changes nothing.",
+        {200: Taken},
+        errors=(400, 401, 403, 409, 413, 415, 422, 503),
+        body=bytes,
+        body_media_type=MEDIA_TYPE,
+    ),
+)
+
+
+def batches_blueprint(
+    batches: Batches, authenticator: Authenticator, options: Options
+) -> Blueprint:
+    """The route; who may record steps may write batches."""
+    blueprint = Blueprint("batches", __name__)
+    blueprint.register_error_handler(Exception, answer)
+
+    @blueprint.post(OPERATIONS[0].path)
+    def write_batch() -> Response:
+        caller = authenticator.caller(request)
+        if not caller.is_one_of(options.runnable_by):
+            raise NotAllowed("You are not among those who may record here.")
+        taken = Taken(batches.take(caller, _body(request, options.batch_limit)))
+        return Response(msgspec.json.encode(taken), mimetype="application/json")
+
+    return blueprint
+
+
+def _body(request: Request, limit: int) -> bytes:
+    if request.mimetype != MEDIA_TYPE or request.headers.get("Content-Encoding"):
+        raise UnsupportedMediaType(f"Send the batch as {MEDIA_TYPE}, not compressed.")
+    request.max_content_length = limit
+    return read_bytes(request, "send a batch")

@@ -1,0 +1,88 @@
+"""Taking a batch that a recorder elsewhere has made: checks first, then one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from action_provider.auth import Caller
+from action_provider.batches.reading import read_batch
+from action_provider.batches.rights import Claim, check_owners
+from action_provider.batches.rows import Cleaner
+from action_provider.batches.whole import check_kinds, check_whole, spoken_runs
+from action_provider.metrics import Metrics
+from action_provider.record.callers import ManagedRuns
+from action_provider.settings import Options
+from action_provider.stores import StoreHolder
+from provenance_store.author import Author
+from provenance_store.batch import Batch
+from provenance_store.errors import InvalidInput
+from provenance_store.ids import SEQUENCE_BITS
+from provenance_store.rows import RunEventRow
+from provenance_store.store import Store
+from provenance_store.values import Audience
+
+__all__ = ["Batches"]
+
+
+class Batches:
+    """What callers may do with batches: have them written."""
+
+    def __init__(self, stores: StoreHolder, options: Options, metrics: Metrics) -> None:
+        self._stores = stores
+        self._metrics = metrics
+        self._cleaner = Cleaner(depth=options.json_depth)
+        self._runs = ManagedRuns()
+
+    def take(self, caller: Caller, data: bytes) -> int:
+        """Write a batch on behalf of a caller; how many records it has. Again changes nothing.
+
+        What says nothing about its audience is the caller's own. Raises InvalidInput for what is
+        no batch of a recorder, NotAllowed for one that writes what is not the caller's to write,
+        Conflict when the store has one of its rows otherwise; nothing is written then.
+        """
+        batch = self._cleaner.clean(read_batch(data))
+        check_whole(batch)
+        check_owners(caller, batch)
+        store = self._stores.get()
+        claim = Claim(store, caller, batch)
+        owners = claim.owners()
+        check_kinds(batch, claim.require_managed())
+        _own(batch, owners)
+        alone_in = self._new_runs(store, caller, batch)
+        batch.origin = claim.origins(owners)
+        store.write(batch, Author(caller.identities, alone_in))
+        self._metrics.recorded(batch)
+        return len(batch.record)
+
+    def _new_runs(self, store: Store, caller: Caller, batch: Batch) -> frozenset[str]:
+        """The runs that begin here. What the batch does not say of them is that they are its
+        owner's: so that is said, or strangers could join them later.
+
+        Raises NotAllowed for runs of others.
+        """
+        runs = sorted(spoken_runs(batch))
+        new = {run_id for run_id in runs if self._runs.require(store, caller, run_id) is not None}
+        for run_id in sorted(new - {row.run_id for row in batch.run_event}):
+            first = next((row for row in batch.record if row.run_id == run_id), None)
+            if first is None:
+                raise InvalidInput(f"There is no run {run_id} to tag.", path="run_tag")
+            nothing = (None,) * 7
+            event = RunEventRow(run_id, first.id, first.created_at, *nothing, first.audience)
+            batch.run_event.append(event)
+        return frozenset(new)
+
+
+def _own(batch: Batch, owners: Mapping[int, str]) -> None:
+    """Give what has no audience one: that of the owner alone, by the origin that made it."""
+    made = {no: Audience(owner).rows() for no, owner in owners.items()}
+    digests = {no: row.digest for no, (row, _) in made.items()}
+    for place, row in enumerate(batch.record):
+        if row.audience is None:
+            batch.record[place] = row._replace(audience=digests[row.id >> SEQUENCE_BITS])
+    for place, event in enumerate(batch.run_event):
+        if event.audience is None:
+            batch.run_event[place] = event._replace(audience=digests[event.id >> SEQUENCE_BITS])
+    for audience, members in dict.fromkeys(made.values()):
+        if audience not in batch.audience:
+            batch.audience.append(audience)
+            batch.audience_member.extend(members)

@@ -1,0 +1,172 @@
+"""The rows of a batch beside each other: each belongs to a record, and is of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from action_provider.batches.reading import TAKEN
+from provenance_store.batch import Batch
+from provenance_store.errors import InvalidInput
+from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS
+from provenance_store.kinds import Kind, Level, Role
+from provenance_store.rows import AudienceMemberRow
+from provenance_store.sql.write import ID_COLUMNS
+from provenance_store.values import Audience
+
+__all__ = ["additions", "check_kinds", "check_whole", "spoken_runs"]
+
+MAX_ORIGINS = 1_000
+MAX_RUNS = 100
+DEPENDENT: Mapping[int, Kind] = {
+    Role.USED: Kind.STEP,
+    Role.DEPLOYED: Kind.STEP,
+    Role.INFORMED_BY: Kind.STEP,
+    Role.TRAINED_ON: Kind.MODEL,
+    Role.REVISION_OF: Kind.MODEL,
+    Role.HAS_MEMBER: Kind.DATASET,
+}
+"""What only one kind of record can be to another."""
+
+
+def check_whole(batch: Batch) -> None:
+    """Raise InvalidInput when the batch is not whole in itself, whatever the store holds."""
+    _check_origins(batch)
+    _check_ids(batch)
+    _check_audiences(batch)
+    _check_parts(batch)
+    _check_versions(batch)
+    if len(spoken_runs(batch)) > MAX_RUNS:
+        raise InvalidInput(f"A batch speaks of at most {MAX_RUNS} runs.", path="run_event")
+
+
+def spoken_runs(batch: Batch) -> set[str]:
+    """The ids of the runs that the batch records something of."""
+    runs = {row.run_id for row in batch.record if row.run_id is not None}
+    runs.update(row.run_id for row in batch.run_event)
+    return runs.union(row.run_id for row in batch.run_tag)
+
+
+def additions(batch: Batch) -> set[int]:
+    """The ids of records that the batch adds to, or speaks of, without making them.
+
+    A step is spoken of by what it is said to have made. What is only depended on is not.
+    """
+    spoken = {row.id for row in batch.outcome}
+    spoken.update(row.record_id for row in batch.uri)
+    spoken.update(row.record_id for row in batch.tag)
+    spoken.update(row.record_id for row in batch.payload)
+    spoken.update(row.record_id for row in batch.mark)
+    for link in batch.link:
+        spoken.add(link.from_id)
+        if link.role == Role.GENERATED_BY:
+            spoken.add(link.to_id)
+    return spoken - {row.id for row in batch.record}
+
+
+def check_kinds(batch: Batch, known: Mapping[int, Kind]) -> None:
+    """Raise InvalidInput for a row that its record's kind cannot have.
+
+    `known` are the kinds of the records that the batch adds to.
+    """
+    kinds = {**known, **{row.id: Kind(row.kind) for row in batch.record}}
+    for place, outcome in enumerate(batch.outcome):
+        _require(kinds[outcome.id], Kind.STEP, f"outcome[{place}]")
+    for place, link in enumerate(batch.link):
+        if link.role == Role.GENERATED_BY:
+            _require(kinds[link.to_id], Kind.STEP, f"link[{place}]")
+        elif link.role in DEPENDENT:
+            _require(kinds[link.from_id], DEPENDENT[link.role], f"link[{place}]")
+
+
+def _require(kind: Kind, wanted: Kind, path: str) -> None:
+    if kind is not wanted:
+        raise InvalidInput(f"Only a {wanted.label} has this, not a {kind.label}.", path=path)
+
+
+def _check_origins(batch: Batch) -> None:
+    if len(batch.origin) > MAX_ORIGINS:
+        raise InvalidInput(f"A batch mentions at most {MAX_ORIGINS} origins.", path="origin")
+    for column in ("no", "uuid"):
+        if len({getattr(row, column) for row in batch.origin}) < len(batch.origin):
+            raise InvalidInput(f"Two origins have the same {column}.", path="origin")
+
+
+def _check_ids(batch: Batch) -> None:
+    carried = {row.no for row in batch.origin}
+    for name in TAKEN:
+        rows = getattr(batch, name)
+        columns = sorted(ID_COLUMNS[name]) if rows else ()
+        places = [(column, rows[0]._fields.index(column)) for column in columns]
+        for column, where in places:
+            for place, row in enumerate(rows):
+                value = row[where]
+                if value is not None and not (
+                    value >> SEQUENCE_BITS in carried and value & MAX_SEQUENCE
+                ):
+                    raise InvalidInput(
+                        "This id is of no origin that the batch carries.",
+                        path=f"{name}[{place}].{column}",
+                    )
+
+
+def _check_audiences(batch: Batch) -> None:
+    members: dict[str, set[AudienceMemberRow]] = {row.digest: set() for row in batch.audience}
+    for place, member in enumerate(batch.audience_member):
+        if member.digest not in members:
+            raise InvalidInput(
+                "The batch does not carry this audience.", path=f"audience_member[{place}]"
+            )
+        members[member.digest].add(member)
+    for place, row in enumerate(batch.audience):
+        given = members[row.digest]
+        made = Audience(
+            row.owner,
+            readers=tuple(m.principal for m in given if m.level == Level.READ),
+            managers=tuple(m.principal for m in given if m.level == Level.MANAGE),
+        ).rows()
+        if made[0] != row or set(made[1]) != given:
+            raise InvalidInput(
+                "An audience is its owner and its members, kept under their digest.",
+                path=f"audience[{place}]",
+            )
+    for name in ("record", "run_event"):
+        for place, row in enumerate(getattr(batch, name)):
+            if row.audience is not None and row.audience not in members:
+                raise InvalidInput(
+                    "The batch does not carry this audience.", path=f"{name}[{place}].audience"
+                )
+
+
+def _check_parts(batch: Batch) -> None:
+    """Steps, versions and numbers are written with their record, never later."""
+    made: dict[Kind, set[int]] = {kind: set() for kind in Kind}
+    for row in batch.record:
+        made[Kind(row.kind)].add(row.id)
+    for name, kind in (("step", Kind.STEP), ("version", Kind.MODEL)):
+        parts = [row.id for row in getattr(batch, name)]
+        _require_made(parts, made[kind], name, kind)
+        if missing := made[kind].difference(parts):
+            place = next(i for i, row in enumerate(batch.record) if row.id in missing)
+            raise InvalidInput(
+                f"A {kind.label} has a row of its own in the table {name}.", path=f"record[{place}]"
+            )
+    _require_made([row.record_id for row in batch.metric], made[Kind.MODEL], "metric", Kind.MODEL)
+
+
+def _require_made(ids: Iterable[int], made: set[int], name: str, kind: Kind) -> None:
+    for place, record_id in enumerate(ids):
+        if record_id not in made:
+            raise InvalidInput(
+                f"It belongs to a {kind.label} that the batch makes.", path=f"{name}[{place}]"
+            )
+
+
+def _check_versions(batch: Batch) -> None:
+    versions = {row.id: row for row in batch.version}
+    for place, row in enumerate(batch.version):
+        parent = None if row.parent_id is None else versions.get(row.parent_id)
+        if parent and (parent.line_id, parent.depth + 1) != (row.line_id, row.depth):
+            raise InvalidInput(
+                "A version is of its parent's line, and the next one in it.",
+                path=f"version[{place}]",
+            )
