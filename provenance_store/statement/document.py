@@ -1,0 +1,74 @@
+"""The statement itself: an in-toto Statement v1 whose predicate holds evidence and account."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from typing import Any
+
+from provenance_store.statement.claims import derive
+from provenance_store.statement.merkle import leaf_hash, root_hash
+
+__all__ = ["DERIVED", "PREDICATE_TYPE", "RECORD_DIGEST", "STATEMENT_TYPE", "state", "subjects"]
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "urn:braid:predicate:statement:v1"
+"""The version counts up when a verifier of the one before would misread the next."""
+RECORD_DIGEST = "braidRecordSha256"
+"""The algorithm under which a record has a digest: the leaf of its evidence, so SHA-256 of a zero
+byte and its canonical JSON. A record without a file is a subject by this alone."""
+DERIVED = ("claim", "counts", "chain", "models", "facts", "begins_with", "not_supported")
+"""The parts of a predicate that follow from its evidence."""
+
+_HEX = re.compile(r"[0-9a-f]+")
+
+
+def state(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The in-toto Statement over gathered evidence.
+
+    Subjects are the record and each of its files that has a digest.
+    """
+    evidence = dict(found)
+    records = evidence.pop("records")
+    hashes = [leaf_hash(record) for record in records]
+    leaves = [
+        {"id": record["id"], "leaf": leaf.hex(), "record": record}
+        for record, leaf in zip(records, hashes, strict=True)
+    ]
+    tree = {"hashing": "rfc6962-sha256", "size": len(leaves), "root": root_hash(hashes).hex()}
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": list(subjects(leaves, evidence["root"])),
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            "made_with": _software(),
+            **derive(found),
+            "evidence": {**evidence, "tree": tree, "leaves": leaves},
+        },
+    }
+
+
+def subjects(leaves: list[dict[str, Any]], root: str) -> Iterator[dict[str, Any]]:
+    """What the statement is about: the record, then its files."""
+    (about,) = (leaf for leaf in leaves if leaf["id"] == root)
+    yield {"name": root, "digest": {RECORD_DIGEST: about["leaf"]}}
+    for uri in about["record"]["uris"]:
+        if digests := dict(_digests(uri)):
+            yield {"name": uri["uri"], "digest": digests}
+
+
+def _digests(uri: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Digests by algorithm, those found later first, so that the one recorded wins."""
+    texts = [check["digest"] for check in uri["checks"]] + [uri["digest"]]
+    for text in texts:
+        algorithm, _, value = (text or "").partition(":")
+        if algorithm and _HEX.fullmatch(value):
+            yield algorithm, value
+
+
+def _software() -> str:
+    try:
+        return f"braid-provenance {metadata.version('braid-provenance')}"
+    except metadata.PackageNotFoundError:
+        return "braid-provenance"

@@ -1,0 +1,124 @@
+"""Signed statements: DSSE envelopes with ed25519 signatures, through securesystemslib.
+
+The one module that needs the extra ``sign``. The key of an envelope is given by whoever checks
+it; what an envelope says of its key is not believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from provenance_store.errors import ConfigurationError, InvalidInput
+
+if TYPE_CHECKING:
+    from securesystemslib.dsse import Envelope
+
+__all__ = ["PAYLOAD_TYPE", "is_envelope", "payload_of", "sign", "signed_by"]
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+MAKE_A_KEY = "make one with `openssl genpkey -algorithm ed25519 -out key.pem`"
+MAKE_PUBLIC = "get it with `openssl pkey -in key.pem -pubout -out pub.pem`"
+
+
+def sign(payload: bytes, private_key: bytes) -> dict[str, Any]:
+    """A DSSE envelope around an in-toto Statement, signed with an ed25519 key in PEM.
+
+    Raises InvalidInput when the key is none, ConfigurationError when signing is not installed.
+    """
+    dsse, signer = _library()
+    envelope = dsse.Envelope(payload, PAYLOAD_TYPE, {})
+    envelope.sign(signer.CryptoSigner(_private(private_key)))
+    document: dict[str, Any] = envelope.to_dict()
+    return document
+
+
+def is_envelope(document: Mapping[str, Any]) -> bool:
+    """Whether a document is meant as a DSSE envelope."""
+    return "payloadType" in document and "payload" in document
+
+
+def payload_of(document: Mapping[str, Any]) -> bytes:
+    """What an envelope holds; raises InvalidInput when it is none around an in-toto Statement."""
+    envelope = _envelope(document)
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise InvalidInput(
+            f"The envelope holds {envelope.payload_type[:80]!r} and not an in-toto Statement."
+        )
+    return bytes(envelope.payload)
+
+
+def signed_by(document: Mapping[str, Any], public_key: bytes) -> bool:
+    """Whether one of the envelope's signatures was made with this key over this very payload.
+
+    `public_key` is an ed25519 key in PEM; raises InvalidInput when it is none.
+    """
+    from securesystemslib.exceptions import VerificationError
+
+    envelope = _envelope(document)
+    key = _public(public_key)
+    for signature in envelope.signatures.values():
+        key.keyid = signature.keyid  # which key is meant is what the caller says
+        try:
+            key.verify_signature(signature, envelope.pae())
+        except VerificationError:
+            continue
+        return True
+    return False
+
+
+def _envelope(document: Mapping[str, Any]) -> Envelope:
+    dsse, _ = _library()
+    try:
+        signatures = [{"keyid": "", **one} for one in document["signatures"]]
+        plain = {name: document[name] for name in ("payload", "payloadType")}
+        envelope: Envelope = dsse.Envelope.from_dict({**plain, "signatures": signatures})
+    except Exception as error:
+        raise InvalidInput(f"This is no DSSE envelope: {_first_line(error)}.") from None
+    return envelope
+
+
+def _private(pem: bytes) -> Any:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise InvalidInput(
+            "The private key is encrypted; decrypt it with `openssl pkey -in key.pem -out "
+            "plain.pem` for as long as it is needed."
+        ) from None
+    except ValueError:
+        raise InvalidInput(f"The file is no private key in PEM; {MAKE_A_KEY}.") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise InvalidInput(f"The private key is not an ed25519 key; {MAKE_A_KEY}.")
+    return key
+
+
+def _public(pem: bytes) -> Any:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        key = load_pem_public_key(pem)
+    except ValueError:
+        raise InvalidInput(f"The file is no public key in PEM; {MAKE_PUBLIC}.") from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise InvalidInput(f"The public key is not an ed25519 key; {MAKE_PUBLIC}.")
+    return _library()[1].SSlibKey.from_crypto(key)
+
+
+def _library() -> tuple[Any, Any]:
+    try:
+        import cryptography  # noqa: F401
+        from securesystemslib import dsse, signer
+    except ImportError:
+        raise ConfigurationError(
+            "Signatures need the extra `sign`: pip install 'braid-provenance[sign]'."
+        ) from None
+    return dsse, signer
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(".")

@@ -1,0 +1,175 @@
+"""Gathering the evidence: everything a record rests on, as far as it may be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+
+from provenance_store import documents
+from provenance_store.documents import Details
+from provenance_store.errors import InvalidInput
+from provenance_store.ids import SEQUENCE_BITS
+from provenance_store.kinds import Kind
+from provenance_store.reading.lineage import walk
+from provenance_store.reading.validity import validity_of
+from provenance_store.reading.view import Row, View, grouped
+from provenance_store.sql import evidence, read
+from provenance_store.statement.leaf import Parts, document_part, record_leaf
+from provenance_store.times import format_time
+
+__all__ = ["MAX_RECORDS", "gather", "gather_these"]
+
+MAX_RECORDS = 100_000
+"""A statement is over at most so many records."""
+AT_ONCE = 50
+"""Documents kept with records have up to 64 KiB each and are hashed, not held."""
+
+T = TypeVar("T", int, str)
+
+
+def gather(view: View, start: int, *, as_of: int, limit: int) -> dict[str, Any]:
+    """What a statement on the record `start` rests on, in JSON.
+
+    `records` are in the order of their URNs; what may not be seen is counted as `restricted`.
+    At most `limit` records, nearest first, and `truncated` if there were more. Tags and checks
+    of files are those set until `as_of`, in microseconds UTC.
+    """
+    if not 1 <= limit <= MAX_RECORDS:
+        raise InvalidInput(f"A statement is over 1 to {MAX_RECORDS} records.")
+    found = walk(view, start, direction="up", depth=None, limit=limit)
+    return _Gathering(view, as_of).document(found.nodes) | {
+        "root": view.urn(start),
+        "limit": limit,
+        "truncated": found.truncated,
+    }
+
+
+def gather_these(view: View, ids: Collection[int], *, as_of: int) -> dict[str, Any]:
+    """The same about these records, wherever they are in the graph."""
+    return _Gathering(view, as_of).document(ids)
+
+
+@dataclass
+class _Gathering:
+    view: View
+    as_of: int
+
+    def document(self, ids: Collection[int]) -> dict[str, Any]:
+        rows = self.view.by_id(ids)
+        order = sorted(rows, key=self.view.urn)
+        parts = self._parts(order)
+        ends = {link.to_id for links in parts.links.values() for link in links}
+        visible = rows.keys() | self.view.by_id(ends - rows.keys()).keys()
+        records = [
+            record_leaf(rows[i], parts, urn=self.view.urn, shown=visible.__contains__)
+            for i in order
+        ]
+        return {
+            "as_of": format_time(self.as_of),
+            "scope": "everything" if self.view.viewer.everything else "restricted",
+            "records": records,
+            **self._not_here(ids, rows),
+            **self._said_later(order, rows),
+            **self._around(records, rows),
+        }
+
+    def _parts(self, ids: Sequence[int]) -> Parts:
+        return Parts(
+            uri=self._many("uri", ids),
+            check=self._until_then(self._many("file_check", ids), "at"),
+            tag=self._until_then(self._many("tag", ids), "set_at"),
+            metric=self._many("metric", ids),
+            documents=self._documents(ids),
+            links=self.view.links(ids),
+        )
+
+    def _many(self, table: str, ids: Sequence[int]) -> dict[int, list[Row]]:
+        rows = self.view.chunked(lambda chunk: read.details(table, chunk), ids)
+        return grouped(rows, lambda row: row.record_id)
+
+    def _until_then(self, rows: Mapping[int, list[Row]], column: str) -> dict[int, list[Row]]:
+        return {
+            i: [row for row in some if getattr(row, column) <= self.as_of]
+            for i, some in rows.items()
+        }
+
+    def _documents(self, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+        kept: dict[int, dict[str, Any]] = {}
+        for row in self._rows(lambda chunk: read.details("payload", chunk), ids):
+            part = document_part(row.name, row.document)
+            kept.setdefault(row.record_id, {})[row.name] = part
+        return kept
+
+    def _rows(
+        self, query: Callable[[Sequence[T]], sa.Select[Any]], keys: Sequence[T]
+    ) -> Iterator[Row]:
+        """The rows of a query about these keys, asked for a few of them at a time."""
+        for start in range(0, len(keys), AT_ONCE):
+            yield from self.view.all(query(keys[start : start + AT_ONCE]))
+
+    def _not_here(self, ids: Collection[int], rows: Mapping[int, Row]) -> dict[str, Any]:
+        """What was reached and has no record: hidden, left out of a slice, or lost."""
+        others = [i for i in ids if i not in rows]
+        if not self.view.viewer.everything:
+            return {"restricted": len(others), "stubs": [], "missing": []}
+        stubs = {row.id: row for row in self.view.chunked(evidence.stubs, others)}
+        return {
+            "restricted": 0,
+            "stubs": [
+                {"id": self.view.urn(i), "kind": Kind(row.kind).label, "name": row.name}
+                for i, row in sorted(stubs.items(), key=lambda item: self.view.urn(item[0]))
+            ],
+            "missing": sorted(self.view.urn(i) for i in others if i not in stubs),
+        }
+
+    def _said_later(self, ids: Sequence[int], rows: Mapping[int, Row]) -> dict[str, Any]:
+        marks = grouped(self.view.chunked(read.marks, ids), lambda row: row.record_id)
+        about = Details(mark=marks, invalid=validity_of(self.view, ids))
+        urn = self.view.urn
+        said = {
+            urn(i): documents.validity(about.invalid.get(i), urn) | about.reduced(i) for i in ids
+        }
+        return {
+            **{
+                name: {i: told[name] for i, told in said.items() if name in told}
+                for name in ("invalidated", "reduced")
+            },
+            "open": [urn(i) for i in ids if about.is_live(rows[i])],
+        }
+
+    def _around(
+        self, records: Sequence[Mapping[str, Any]], rows: Mapping[int, Row]
+    ) -> dict[str, Any]:
+        """The runs, environments and writing sessions that the records name."""
+        digests = sorted({r["environment"] for r in records if r["environment"]})
+        run_ids = sorted({r["run_id"] for r in records if r["run_id"]})
+        numbers = sorted({record_id >> SEQUENCE_BITS for record_id in rows})
+        return {
+            "runs": {run["run_id"]: run for run in self._runs(run_ids)},
+            "environments": {
+                row.digest: msgspec.json.decode(row.document)
+                for row in self._rows(evidence.environments, digests)
+            },
+            "origins": dict(self._origins(numbers)),
+        }
+
+    def _runs(self, run_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+        for row in self._rows(lambda chunk: evidence.runs(chunk, self.view.viewer), run_ids):
+            yield documents.run_document(row, (), row.owner)
+
+    def _origins(self, numbers: Sequence[int]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for row in self.view.chunked(evidence.origins, numbers):
+            yield (
+                row.uuid,
+                {
+                    "who": row.who or None,
+                    "host": row.host or None,
+                    "process": row.process,
+                    "software": row.software or None,
+                    "started_at": format_time(row.started_at),
+                },
+            )

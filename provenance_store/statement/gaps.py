@@ -1,0 +1,285 @@
+"""What a statement does not support, as plainly as what it does: named rules over the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from provenance_store.statement.graph import Graph, Leaf
+
+__all__ = ["LATE", "Level", "not_supported"]
+
+LATE = timedelta(hours=1)
+"""A step that was recorded this long after it ended was recorded after the fact: a flow records
+a step within seconds, or minutes when the recording is retried, and whoever harvests a finished
+run or writes from memory comes later."""
+STEP_GOES_ON = ("ACTIVE", "INACTIVE")
+
+
+class Level(StrEnum):
+    """How much a gap matters."""
+
+    AGAINST = "against"
+    """It speaks against the result."""
+    UNSEEN = "unseen"
+    """There is evidence that is not part of the statement."""
+    UNPROVEN = "unproven"
+    """It is said, and nothing here proves it."""
+
+
+class Rule(NamedTuple):
+    """A gap: its name in JSON, its weight, what it means for one record and for several."""
+
+    name: str
+    level: Level
+    one: str
+    many: str
+    find: Callable[[Graph], Iterable[str] | int]
+
+
+def not_supported(graph: Graph) -> list[dict[str, Any]]:
+    """Every gap that there is, the gravest first, each with a sentence and its records.
+
+    Where `records` cannot be named, for they may not be seen, there is a count alone.
+    """
+    return [gap for rule in RULES if (gap := _applied(rule, graph)) is not None]
+
+
+def _applied(rule: Rule, graph: Graph) -> dict[str, Any] | None:
+    found = rule.find(graph)
+    urns = [] if isinstance(found, int) else list(dict.fromkeys(found))
+    count = found if isinstance(found, int) else len(urns)
+    if not count:
+        return None
+    sentence = rule.one if count == 1 else rule.many.format(n=f"{count:,}")
+    return {
+        "what": rule.name,
+        "level": rule.level.value,
+        "text": sentence,
+        "count": count,
+        "records": urns,
+    }
+
+
+def _chosen(*kinds: str) -> Callable[[Callable[[Graph, Leaf], bool]], Callable[[Graph], list[str]]]:
+    """Make a rule over the records of some kinds from a condition on one."""
+
+    def decorate(condition: Callable[[Graph, Leaf], bool]) -> Callable[[Graph], list[str]]:
+        def find(graph: Graph) -> list[str]:
+            return [r["id"] for kind in kinds for r in graph.of_kind(kind) if condition(graph, r)]
+
+        return find
+
+    return decorate
+
+
+def _invalidated(graph: Graph) -> Iterable[str]:
+    return sorted(graph.found["invalidated"])
+
+
+def _checks(record: Leaf) -> Iterator[tuple[str | None, str]]:
+    """Pairs of the digests of one file by one algorithm, as recorded and as found later."""
+    for uri in record["uris"]:
+        known = {}
+        if uri["digest"]:
+            known[uri["digest"].partition(":")[0]] = uri["digest"]
+        for check in uri["checks"]:
+            algorithm = check["digest"].partition(":")[0]
+            yield known.setdefault(algorithm, check["digest"]), check["digest"]
+
+
+@_chosen("fact", "data", "dataset", "model")
+def _changed(_: Graph, record: Leaf) -> bool:
+    return any(before != after for before, after in _checks(record))
+
+
+@_chosen("step")
+def _failed(_: Graph, step: Leaf) -> bool:
+    return step["step"]["status"] not in ("SUCCEEDED", *STEP_GOES_ON)
+
+
+@_chosen("step")
+def _unfinished(_: Graph, step: Leaf) -> bool:
+    return step["step"]["status"] in STEP_GOES_ON
+
+
+@_chosen("step")
+def _late(_: Graph, step: Leaf) -> bool:
+    ended = step["step"]["completed_at"] or step["step"]["started_at"]
+    return bool(ended) and _time(step["created_at"]) - _time(ended) > LATE
+
+
+@_chosen("step")
+def _backwards(_: Graph, step: Leaf) -> bool:
+    start, end = step["step"]["started_at"], step["step"]["completed_at"]
+    return bool(start and end) and _time(end) < _time(start)
+
+
+@_chosen("fact", "data", "model")
+def _no_digest(_: Graph, record: Leaf) -> bool:
+    return any(not (uri["digest"] or uri["checks"]) for uri in record["uris"])
+
+
+@_chosen("fact", "data", "model")
+def _no_place(_: Graph, record: Leaf) -> bool:
+    return not record["uris"] and not (record["kind"] == "fact" and record["tags"])
+
+
+@_chosen("step", "model")
+def _no_environment(_: Graph, record: Leaf) -> bool:
+    return record["environment"] is None
+
+
+@_chosen("data", "model")
+def _no_step(graph: Graph, record: Leaf) -> bool:
+    return bool(record["links"]) and "generated_by" not in {k["role"] for k in record["links"]}
+
+
+@_chosen("data", "dataset", "model")
+def _begins(_: Graph, record: Leaf) -> bool:
+    return not record["links"] and not record["hidden_links"]
+
+
+@_chosen("fact", "data", "dataset", "model", "step")
+def _nobody(_: Graph, record: Leaf) -> bool:
+    return record["owner"] is None
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "invalidated",
+        Level.AGAINST,
+        "One record has been marked invalid, or derives from one that has.",
+        "{n} records have been marked invalid, or derive from one that has.",
+        _invalidated,
+    ),
+    Rule(
+        "files_changed",
+        Level.AGAINST,
+        "The file of one record was found to have another content than was recorded.",
+        "The files of {n} records were found to have another content than was recorded.",
+        _changed,
+    ),
+    Rule(
+        "failed_steps",
+        Level.AGAINST,
+        "One step of the chain did not succeed.",
+        "{n} steps of the chain did not succeed.",
+        _failed,
+    ),
+    Rule(
+        "missing_records",
+        Level.AGAINST,
+        "One record that is depended on is not in the store any more.",
+        "{n} records that are depended on are not in the store any more.",
+        lambda graph: graph.found["missing"],
+    ),
+    Rule(
+        "restricted",
+        Level.UNSEEN,
+        "One ancestor may not be seen by whoever asked for this statement.",
+        "{n} ancestors may not be seen by whoever asked for this statement.",
+        lambda graph: int(graph.found["restricted"]),
+    ),
+    Rule(
+        "omitted",
+        Level.UNSEEN,
+        "One ancestor was left out of the slice of the history that this store was given.",
+        "{n} ancestors were left out of the slice of the history that this store was given.",
+        lambda graph: [stub["id"] for stub in graph.found["stubs"]],
+    ),
+    Rule(
+        "truncated",
+        Level.UNSEEN,
+        "There are more ancestors than the limit of this statement; the nearest are in it.",
+        "",
+        lambda graph: int(graph.found["truncated"]),
+    ),
+    Rule(
+        "reduced",
+        Level.UNSEEN,
+        "Of one record the tags, numbers and documents were dropped by age.",
+        "Of {n} records the tags, numbers and documents were dropped by age.",
+        lambda graph: sorted(graph.found["reduced"]),
+    ),
+    Rule(
+        "unfinished_steps",
+        Level.UNPROVEN,
+        "One step has no recorded end: it is still going on, or was cut off.",
+        "{n} steps have no recorded end: they are still going on, or were cut off.",
+        _unfinished,
+    ),
+    Rule(
+        "recorded_late",
+        Level.UNPROVEN,
+        "One step was recorded after the fact, more than an hour after it ended.",
+        "{n} steps were recorded after the fact, more than an hour after they ended.",
+        _late,
+    ),
+    Rule(
+        "times_disagree",
+        Level.UNPROVEN,
+        "One step is said to have ended before it began.",
+        "{n} steps are said to have ended before they began.",
+        _backwards,
+    ),
+    Rule(
+        "still_open",
+        Level.UNPROVEN,
+        "One record is live data that was never closed: it may have grown since it was used.",
+        "{n} records are live data that were never closed: they may have grown since they were "
+        "used.",
+        lambda graph: graph.found["open"],
+    ),
+    Rule(
+        "no_digest",
+        Level.UNPROVEN,
+        "One record names a file without a digest, so nothing shows that its content is the same "
+        "as then.",
+        "{n} records name files without a digest, so nothing shows that their content is the same "
+        "as then.",
+        _no_digest,
+    ),
+    Rule(
+        "no_file",
+        Level.UNPROVEN,
+        "One record names no file at all.",
+        "{n} records name no file at all.",
+        _no_place,
+    ),
+    Rule(
+        "no_step",
+        Level.UNPROVEN,
+        "One record is said to derive from others, without a step that made it.",
+        "{n} records are said to derive from others, without a step that made them.",
+        _no_step,
+    ),
+    Rule(
+        "origin_unknown",
+        Level.UNPROVEN,
+        "One record is where the chain begins; how it was made is not recorded.",
+        "{n} records are where the chain begins; how they were made is not recorded.",
+        _begins,
+    ),
+    Rule(
+        "no_environment",
+        Level.UNPROVEN,
+        "One step or model version has no recorded environment: hardware, software, code.",
+        "{n} steps and model versions have no recorded environment: hardware, software, code.",
+        _no_environment,
+    ),
+    Rule(
+        "no_identity",
+        Level.UNPROVEN,
+        "One record was written by an account of a machine; no Globus identity stands for it.",
+        "{n} records were written by accounts of machines; no Globus identity stands for them.",
+        _nobody,
+    ),
+)
+"""The gravest first. A new kind of gap is a new rule here."""

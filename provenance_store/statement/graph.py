@@ -1,0 +1,71 @@
+"""The records of a statement by URN, and how they hang together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["Graph", "Leaf"]
+
+Leaf = Mapping[str, Any]
+"""A record as `statement.leaf` makes it."""
+
+
+class Graph:
+    """Look-ups over gathered evidence; what is not among it is left out."""
+
+    def __init__(self, found: Mapping[str, Any]) -> None:
+        self.found = found
+        self.records: dict[str, Leaf] = {record["id"]: record for record in found["records"]}
+        self._made: dict[str, list[str]] = defaultdict(list)
+        self._used_by: dict[str, list[str]] = defaultdict(list)
+        for record in self.records.values():
+            for link in record["links"]:
+                if link["role"] == "generated_by":
+                    self._made[link["to"]].append(record["id"])
+                elif link["role"] in ("used", "deployed"):
+                    self._used_by[link["to"]].append(record["id"])
+
+    @property
+    def root(self) -> Leaf:
+        """The record that the statement is about."""
+        return self.records[self.found["root"]]
+
+    def of_kind(self, kind: str) -> list[Leaf]:
+        """The records of a kind in the order in which they came to be."""
+        chosen = (record for record in self.records.values() if record["kind"] == kind)
+        return sorted(chosen, key=when)
+
+    def ends(self, record: Leaf, *roles: str) -> list[str]:
+        """URNs of what a record depends on in these roles, as far as it is among the evidence."""
+        found = (link["to"] for link in record["links"] if link["role"] in roles)
+        return [urn for urn in dict.fromkeys(found) if urn in self.records]
+
+    def made_by(self, step: Leaf) -> list[str]:
+        """URNs of what a step made."""
+        return self._made[step["id"]]
+
+    def used_by(self, record: Leaf) -> list[str]:
+        """URNs of the steps that used a record."""
+        return self._used_by[record["id"]]
+
+    def nearest_first(self) -> list[str]:
+        """All URNs by their distance from the root, those out of reach last."""
+        order = {self.found["root"]: None}
+        frontier = [self.found["root"]]
+        while frontier:
+            ends = {k["to"] for urn in frontier for k in self.records[urn]["links"]}
+            frontier = sorted(urn for urn in ends if urn in self.records and urn not in order)
+            order |= dict.fromkeys(frontier)
+        return [*order, *(urn for urn in self.records if urn not in order)]
+
+    def ordered(self, urns: Sequence[str]) -> list[Leaf]:
+        """These records in the order in which they came to be."""
+        return sorted((self.records[urn] for urn in urns), key=when)
+
+
+def when(record: Leaf) -> tuple[str, str]:
+    """Where a record stands in time; RFC 3339 in UTC sorts as text."""
+    step = record.get("step")
+    return (step and step["started_at"]) or record["created_at"], record["id"]

@@ -1,0 +1,150 @@
+"""A record as a statement lists it: what was recorded and does not change, in JSON.
+
+Only text, whole numbers, booleans and nulls, so that its canonical JSON is the same from any
+program: fractions are text, as Python writes them. Times are RFC 3339 in UTC, sizes bytes, ids
+URNs. Not in it are what is said of the record later (marks), who else may see it, and what
+depends on it. Tags have a history: here they are as of the statement, and so are checks of files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from provenance_store.kinds import Kind, Role, Series, TagType
+from provenance_store.times import format_time
+from provenance_store.values import canonical_json
+
+__all__ = ["QUOTED", "Parts", "document_part", "record_leaf"]
+
+QUOTED = 4096
+"""Hyperparameters, parameters and errors of at most so many bytes are quoted; of the others, and
+of results, a statement has the digest and the size."""
+QUOTED_NAMES = ("hyperparameters", "parameters", "error")
+
+Row = Any
+
+
+class Parts:
+    """The one-to-many rows of records, by record id."""
+
+    def __init__(
+        self,
+        *,
+        uri: Mapping[int, Sequence[Row]],
+        check: Mapping[int, Sequence[Row]],
+        tag: Mapping[int, Sequence[Row]],
+        metric: Mapping[int, Sequence[Row]],
+        documents: Mapping[int, Mapping[str, Any]],
+        links: Mapping[int, Sequence[Row]],
+    ) -> None:
+        self.uri = uri
+        self.check = check
+        self.tag = tag
+        self.metric = metric
+        self.documents = documents
+        self.links = links
+
+
+def record_leaf(
+    row: Row, parts: Parts, *, urn: Callable[[int], str], shown: Callable[[int], bool]
+) -> dict[str, Any]:
+    """The record; links to what is not `shown` are counted only."""
+    links = parts.links.get(row.id, ())
+    leaf = {
+        "id": urn(row.id),
+        "kind": Kind(row.kind).label,
+        "name": row.name,
+        "created_at": format_time(row.created_at),
+        "opened_live": bool(row.live),
+        "owner": row.owner,
+        "run_id": row.run_id,
+        "environment": row.environment,
+        "uris": _uris(parts.uri.get(row.id, ()), parts.check.get(row.id, ())),
+        "tags": _tags(parts.tag.get(row.id, ()), urn),
+        "documents": dict(parts.documents.get(row.id, {})),
+        "links": _links(links, urn, shown),
+        "hidden_links": sum(not shown(link.to_id) for link in links),
+    }
+    if row.kind == Kind.MODEL and row.depth is not None:
+        leaf["model"] = _model(row, parts.metric.get(row.id, ()), urn)
+    if row.kind == Kind.STEP:
+        leaf["step"] = _step(row)
+    return leaf
+
+
+def document_part(name: str, text: str) -> dict[str, Any]:
+    """A document kept with a record: digest and size of its JSON text as stored, or all of it."""
+    data = text.encode()
+    part: dict[str, Any] = {"bytes": len(data), "digest": _sha256(data)}
+    if name in QUOTED_NAMES and len(data) <= QUOTED:
+        part["text"] = text
+    return part
+
+
+def _uris(uris: Sequence[Row], checks: Sequence[Row]) -> list[dict[str, Any]]:
+    found = []
+    for row in sorted(uris, key=lambda row: row.uri):
+        later = [
+            {"at": format_time(c.at), "size": c.size, "digest": c.digest}
+            for c in checks
+            if c.uri == row.uri
+        ]
+        later.sort(key=lambda check: (check["at"], check["digest"]))
+        part = {n: getattr(row, n) for n in ("uri", "size", "digest", "media_type")}
+        found.append(part | {"checks": later})
+    return found
+
+
+def _tags(rows: Sequence[Row], urn: Callable[[int], str]) -> dict[str, Any]:
+    """The values that counted: the latest of each name."""
+    latest: dict[str, tuple[tuple[int, str], Row]] = {}
+    for row in rows:
+        place = (row.set_at, urn(row.id))
+        if row.name not in latest or latest[row.name][0] < place:
+            latest[row.name] = (place, row)
+    return {
+        name: {"type": TagType(row.type).label, "value": row.text}
+        for name, (_, row) in latest.items()
+    }
+
+
+def _links(
+    rows: Sequence[Row], urn: Callable[[int], str], shown: Callable[[int], bool]
+) -> list[dict[str, str]]:
+    ends = sorted((Role(row.role).label, urn(row.to_id)) for row in rows if shown(row.to_id))
+    return [{"role": role, "to": to} for role, to in ends]
+
+
+def _model(row: Row, numbers: Sequence[Row], urn: Callable[[int], str]) -> dict[str, Any]:
+    scores = {n.name: _text(n.value) for n in numbers if n.series == Series.SCORE}
+    curve = sorted((n.step, n.name, _text(n.value)) for n in numbers if n.series == Series.METRIC)
+    return {
+        "line": urn(row.line_id),
+        "parent": None if row.parent_id is None else urn(row.parent_id),
+        "version": row.depth,
+        "scores": scores,
+        "curve": {"values": len(curve), "digest": _sha256(canonical_json(curve))},
+    }
+
+
+def _step(row: Row) -> dict[str, Any]:
+    return {
+        "type": row.type,
+        "status": row.status or "ACTIVE",
+        "action_url": row.action_url,
+        "action_id": row.action_id,
+        "run_as": row.run_as,
+        "definition_digest": row.definition_digest,
+        "started_at": format_time(row.started_at),
+        "completed_at": format_time(row.completed_at),
+    }
+
+
+def _text(number: float | None) -> str | None:
+    return None if number is None else repr(float(number))
+
+
+def _sha256(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
