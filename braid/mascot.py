@@ -1,10 +1,11 @@
-"""What `braid mascot` does: alone, or as one rank of an MPI job."""
+"""What `braid mascot` does: alone, as one rank of an MPI job, or in sizes for the figure."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -18,7 +19,7 @@ from provenance_store.errors import BraidError
 if TYPE_CHECKING:
     from provenance_store.store import Store
 
-__all__ = ["alone", "on_ranks", "one_voice"]
+__all__ = ["alone", "on_ranks", "one_voice", "sweep"]
 
 REPORT_EVERY = 10.0
 
@@ -55,6 +56,26 @@ def on_ranks(
         return None
     answer = _answer(size, _difference(_counts_of(urls), before), seconds)
     return answer | ({"stores": urls} if len(urls) > 1 else {})
+
+
+def sweep(folder: Path, size: Size, up_to: int | None) -> dict[str, Any]:
+    """Measure rising sizes; CSV and plots go into the folder. Returns the answer that is shown.
+
+    Raises ConfigurationError, before anything is measured, where matplotlib is missing.
+    """
+    from hpc.mascot.figure import draw, need_matplotlib
+    from hpc.mascot.sweep import COMMITS, UP_TO, measure, sizes, write_csv
+
+    need_matplotlib()
+    rows = sum(sum(each.rows().values()) for each in sizes(up_to or UP_TO, size))
+    folder.mkdir(parents=True, exist_ok=True)
+    with rows_progress(len(COMMITS) * rows, "Recording") as progress:
+        points = list(measure(folder, size, up_to=up_to, progress=progress))
+    plots = [folder / "mascot.svg", folder / "mascot.png"]
+    write_csv(folder / "mascot.csv", points)
+    draw(points, plots, title="Mascot into SQLite, durable, indexes included")
+    files = [str(path) for path in (folder / "mascot.csv", *plots)]
+    return {"points": [point.document() for point in points], "files": files}
 
 
 @contextmanager

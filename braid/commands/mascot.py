@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from braid.options import displays, writes
 from braid.output import Display, Field
@@ -21,6 +23,22 @@ FIELDS = [
     Field("Counts", "counts"),
     Field("Stores", "stores"),
 ]
+
+
+POINTS = [
+    Field("Entries", "entries"),
+    Field("Commits", "commits"),
+    Field("Seconds", "seconds"),
+    Field("Rows a second", "rows_per_second"),
+]
+NOT_SWEPT = {
+    "configurations": "-C",
+    "models": "-M",
+    "experiments": "-E",
+    "commit": "--commit",
+    "aggregators": "--aggregators",
+    "store": "--store",
+}
 
 
 class Aggregators(click.ParamType[Any]):
@@ -55,14 +73,32 @@ class Aggregators(click.ParamType[Any]):
     type=Aggregators(),
     help="Under mpiexec, so many ranks write for the others, or one on each node. [default: 1]",
 )
+@click.option(
+    "--sweep",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Measure rising sizes, without and with a commit for each record, and write "
+    "mascot.csv, mascot.svg and mascot.png there: the published figure.",
+)
+@click.option(
+    "--up-to",
+    type=click.IntRange(min=1),
+    help="Entries of the largest size of a sweep, 20146000 for the published one. "
+    "[default: what takes half a minute, at most 6000000]",
+)
 @displays("text", "json")
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     *,
     source: Source,
     display: Display,
     commit: str | None,
     deps: int,
     aggregators: Any,
+    sweep: Path | None,
+    up_to: int | None,
     **given: Any,
 ) -> None:
     """Record the Mascot workload of the Braid-DB paper, and count.
@@ -75,24 +111,46 @@ def command(
 
     Under `mpiexec -n 4 braid mascot` the ranks share the work: one aggregates, three record.
     Several aggregators on SQLite write a shard each, which `braid merge` brings together.
+
+    --sweep plots rows a second over entries, with C = M = n and E = 4n for n = 10, 20, 50 ...,
+    each in a new SQLite store inside FOLDER that is removed again. It takes about a minute;
+    --up-to 20146000 goes to the published size, which takes long with a commit for each record.
     """
-    from braid.mascot import alone, on_ranks, one_voice
+    from braid import mascot
     from hpc.launcher import launched
     from hpc.mascot import Size
 
     job = launched()
-    with one_voice(job):
+    with mascot.one_voice(job):
+        if sweep is not None:
+            _refuse(job, "--sweep is for one process; start it without mpiexec.")
+            _refuse_given(context, NOT_SWEPT, "does not go with --sweep, which sets it itself.")
         size = Size(dependencies=deps, **given)
+        if sweep is not None:
+            return _points(display, mascot.sweep(sweep, size, up_to))
+        _refuse(up_to, "--up-to belongs to --sweep.")
         if job is None:
             _refuse(aggregators, "--aggregators is for MPI jobs; start with mpiexec.")
-            answer: dict[str, Any] | None = alone(source, size, commit or "load")
+            answer: dict[str, Any] | None = mascot.alone(source, size, commit or "load")
         else:
             _refuse(commit, "MPI jobs take no --commit: aggregators commit what has arrived.")
-            answer = on_ranks(source, size, job.rank, aggregators or 1)
+            answer = mascot.on_ranks(source, size, job.rank, aggregators or 1)
     if answer is not None:
         display.details(answer, fields=FIELDS)
+
+
+def _points(display: Display, answer: dict[str, Any]) -> None:
+    display.table(answer, rows="points", fields=POINTS)
+    if display.format == "text":
+        click.echo(f"Written: {', '.join(answer['files'])}", err=True)
 
 
 def _refuse(given: object, why: str) -> None:
     if given:
         raise click.UsageError(why)
+
+
+def _refuse_given(context: click.Context, options: dict[str, str], why: str) -> None:
+    for name, option in options.items():
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} {why}")
