@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from provenance_store.errors import InvalidInput
-from provenance_store.kinds import Kind
+from provenance_store.kinds import Kind, Role
 
 __all__ = [
     "MAX_LIMIT",
@@ -22,6 +22,7 @@ __all__ = [
     "TagCondition",
     "check_limit",
     "parse_kind",
+    "parse_role",
     "parse_tag",
     "read_marker",
     "write_marker",
@@ -111,6 +112,15 @@ def parse_kind(text: str) -> Kind:
     except KeyError:
         names = ", ".join(kind.label for kind in Kind)
         raise InvalidInput(f"{text[:40]!r} is not a kind; the kinds are {names}.") from None
+
+
+def parse_role(text: str) -> Role:
+    """The role with this name; raises InvalidInput naming all roles."""
+    try:
+        return Role[text.upper()]
+    except KeyError:
+        names = ", ".join(role.label for role in Role)
+        raise InvalidInput(f"{text[:40]!r} is not a role; the roles are {names}.") from None
 
 
 def check_limit(limit: int) -> int:

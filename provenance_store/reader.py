@@ -4,25 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from provenance_store import filters
 from provenance_store.errors import NotFound
 from provenance_store.exchange.extract import Extract, gather
 from provenance_store.filters import RecordFilter, RunFilter
-from provenance_store.ids import looks_like_id
+from provenance_store.ids import looks_like_id, now
 from provenance_store.kinds import Kind, Level
-from provenance_store.reading import lineage, models, records, runs
-from provenance_store.reading.lineage import Direction
+from provenance_store.lineage import Lineage
+from provenance_store.reading import models, records, runs
+from provenance_store.reading.lineage import Direction, OneWay, trace
 from provenance_store.reading.models import Head
 from provenance_store.reading.view import View
 from provenance_store.sql import made
+from provenance_store.statement import evidence
+from provenance_store.statement.document import state
 from provenance_store.viewer import Viewer
 
 if TYPE_CHECKING:
     from provenance_store.store import StoreSink
 
-__all__ = ["Head", "Reader"]
+__all__ = ["Head", "LineageOptions", "Reader"]
+
+
+class LineageOptions(TypedDict, total=False):
+    """How a lineage is asked for; all of it may be left out."""
+
+    depth: int | None
+    """At most so many hops, steps included; by default all."""
+    roles: Iterable[str]
+    """Only links of these roles are walked, such as ``trained_on``; by default all."""
+    kinds: Iterable[str]
+    """Only nodes of these kinds are shown, the root and placeholders besides; the others are
+    walked through. Where nothing but such a way leads from one to another, they are linked with
+    the role None, in documents "influenced_by"."""
+    folded: bool
+    """One node for all versions of the models of one name, with the range of the versions."""
+    limit: int
+    """At most so many nodes are visited, and 20 links for each, by default 10,000 nodes;
+    ``truncated`` says whether there was more."""
 
 
 class Reader:
@@ -197,17 +218,62 @@ class Reader:
         reference: str,
         *,
         direction: Direction = "up",
-        depth: int | None = None,
-        limit: int = 10_000,
+        **options: Unpack[LineageOptions],
     ) -> dict[str, Any]:
-        """Everything a record depends on (up), or everything that depends on it (down).
+        """The JSON-ready document of `graph`."""
+        return self.graph(reference, direction=direction, **options).document()
 
-        `depth` counts hops, steps included; at most `limit` nodes are visited and ``truncated``
-        says whether there was more. A node the viewer may not see is a placeholder.
+    def graph(
+        self,
+        reference: str,
+        *,
+        direction: Direction = "up",
+        depth: int | None = None,
+        roles: Iterable[str] = (),
+        kinds: Iterable[str] = (),
+        folded: bool = False,
+        limit: int = 10_000,
+    ) -> Lineage:
+        """Everything a record depends on (up), everything that depends on it (down), or both.
+
+        The options are those of `LineageOptions`. A node the viewer may not see is a placeholder,
+        whatever its kind. Raises InvalidInput for options that make no sense, NotFound when the
+        reference names nothing visible.
+        """
+        wanted_roles = tuple(filters.parse_role(role) for role in roles)
+        wanted_kinds = frozenset(filters.parse_kind(kind) for kind in kinds)
+        start = self.resolve(reference)
+        with self._view() as view:
+            return trace(
+                view,
+                start,
+                direction=direction,
+                depth=depth,
+                roles=wanted_roles,
+                kinds=wanted_kinds,
+                folded=folded,
+                limit=limit,
+            )
+
+    def statement(
+        self, reference: str, *, limit: int = 10_000, as_of: int | None = None
+    ) -> dict[str, Any]:
+        """A statement on how a record came to be: an in-toto Statement, in JSON.
+
+        It is over the record and at most `limit` of what it depends on, nearest first. Tags and
+        checks of files are those of the time `as_of`, in microseconds UTC, by default now.
         """
         start = self.resolve(reference)
         with self._view() as view:
-            return lineage.show_lineage(view, start, direction=direction, depth=depth, limit=limit)
+            at = now() if as_of is None else as_of
+            return state(evidence.gather(view, start, as_of=at, limit=limit))
+
+    def evidence(self, references: Iterable[str], *, as_of: int) -> dict[str, Any]:
+        """What is known today of the records of a statement made at a time, to compare it with."""
+        located = (self._sink.locate(reference) for reference in references)
+        ids = {record_id for record_id in located if record_id is not None}
+        with self._view() as view:
+            return evidence.gather_these(view, ids, as_of=as_of)
 
     def extract(
         self,
@@ -215,7 +281,7 @@ class Reader:
         *,
         run_ids: Sequence[str] = (),
         everything: bool = False,
-        directions: Sequence[Direction] = ("up",),
+        directions: Sequence[OneWay] = ("up",),
         depth: int | None = None,
         limit: int = 10_000,
     ) -> Extract:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import sqlalchemy as sa
 
@@ -26,8 +26,10 @@ from provenance_store.errors import (
 )
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now, parse_id
 from provenance_store.invalidation import Affected, invalidate, restore
+from provenance_store.lineage import Lineage
 from provenance_store.merge import Merged, merge_file
-from provenance_store.reader import Reader
+from provenance_store.reader import LineageOptions, Reader
+from provenance_store.reading.lineage import Direction
 from provenance_store.recorder import Recorder
 from provenance_store.rows import OriginRow
 from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, SQLITE_MODE, STORE_URL
@@ -260,6 +262,20 @@ class Store(Recorder):
     def reader(self, viewer: Viewer = EVERYTHING) -> Reader:
         """Read what a viewer may see."""
         return Reader(self.sink, viewer)
+
+    def lineage(
+        self,
+        reference: str,
+        direction: Direction = "up",
+        *,
+        viewer: Viewer = EVERYTHING,
+        **options: Unpack[LineageOptions],
+    ) -> Lineage:
+        """What a record came from (up), what came of it (down), or both, as a small graph.
+
+        Options and answer are those of `Reader.graph`.
+        """
+        return self.reader(viewer).graph(reference, direction=direction, **options)
 
     @contextmanager
     def bulk_load(self) -> Iterator[Recorder]:

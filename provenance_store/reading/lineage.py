@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import Literal
 
+from provenance_store.documents import validity
 from provenance_store.errors import InvalidInput
-from provenance_store.kinds import Role
+from provenance_store.kinds import Kind, Role
+from provenance_store.lineage import Lineage, Node
+from provenance_store.lineage.shaping import fold, keep_kinds
+from provenance_store.reading.validity import Invalidation, validity_of
 from provenance_store.reading.view import View
+from provenance_store.sql import walks
+from provenance_store.sql.walks import Links
 
-__all__ = ["Direction", "Walk", "show_lineage", "walk"]
+__all__ = ["Direction", "OneWay", "Walk", "trace", "walk"]
 
-Direction = Literal["up", "down"]
+OneWay = Literal["up", "down"]
+Direction = Literal["up", "down", "both"]
+
 MAX_NODES = 1_000_000
+LINKS_A_NODE = 20
+"""A lineage has at most so many links for each node that it may have."""
+LEVELS = 64
+"""What is more than so many hops away is read at once, and not level by level."""
+IDS_AT_ONCE = 10_000
+UNBOUNDED = 1 << 40
+
+Numbered = tuple[int, int, int]
+_KINDS = {kind.value: kind for kind in Kind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,32 +40,42 @@ class Walk:
     """What was reached: nodes with their distance in hops, links between them, nearest first."""
 
     nodes: dict[int, int]
-    links: list[tuple[int, int, int]]
+    links: list[Numbered]
     truncated: bool
 
 
-def show_lineage(
-    view: View, start: int, *, direction: Direction, depth: int | None, limit: int
-) -> dict[str, Any]:
-    """The document of a walk: nodes nearest first, placeholders for what is not seen."""
-    found = walk(view, start, direction=direction, depth=depth, limit=limit)
-    known = view.by_id(found.nodes)
-    nodes = {
-        record_id: view.brief(known.get(record_id), number) | {"distance": distance}
-        for number, (record_id, distance) in enumerate(found.nodes.items())
-    }
-    links = [
-        {"from": nodes[frm]["id"], "to": nodes[to]["id"], "role": Role(role).label}
-        for frm, to, role in found.links
-    ]
-    return {
-        "root": nodes[start]["id"],
-        "direction": direction,
-        "depth": depth,
-        "nodes": list(nodes.values()),
-        "links": links,
-        "truncated": found.truncated,
-    }
+def trace(
+    view: View,
+    start: int,
+    *,
+    direction: Direction = "up",
+    depth: int | None = None,
+    roles: Iterable[Role] = (),
+    kinds: Iterable[Kind] = (),
+    folded: bool = False,
+    limit: int,
+) -> Lineage:
+    """The lineage of a record as the viewer may see it; see `Reader.graph`."""
+    most_links = LINKS_A_NODE * limit
+    found = walk(
+        view,
+        start,
+        direction=direction,
+        depth=depth,
+        limit=limit,
+        roles=tuple(roles),
+        most_links=most_links,
+    )
+    nodes, links = _as_seen(view, found)
+    lineage = Lineage(
+        direction=direction, depth=depth, nodes=nodes, links=links, truncated=found.truncated
+    )
+    if wanted := frozenset(kinds):
+        lineage = keep_kinds(lineage, wanted, most_links)
+    return fold(lineage) if folded else lineage
+
+
+# ---- walking ---------------------------------------------------------------------------
 
 
 def walk(
@@ -55,45 +85,210 @@ def walk(
     direction: Direction,
     depth: int | None,
     limit: int,
+    roles: Sequence[Role] = (),
+    most_links: int = UNBOUNDED,
 ) -> Walk:
-    """Visit everything reachable from `start`, level by level, each node once.
+    """Visit everything reachable from `start`, nearest first, each node once.
 
-    At most `limit` nodes; cycles are harmless. Links are (from_id, to_id, role).
+    At most `limit` nodes and `most_links` links; cycles are harmless. With `roles`, over links of
+    these only. Links are (from_id, to_id, role). What the viewer may not see is walked through.
     """
     _check(direction, depth, limit)
-    down = direction == "down"
-    nodes = {start: 0}
-    links: dict[tuple[int, int, int], None] = {}
-    frontier = [start]
-    truncated = False
-    distance = 0
-    while frontier and not truncated and (depth is None or distance < depth):
-        distance += 1
-        reached: list[int] = []
-        for from_id, to_id, role in _level(view, frontier, down):
-            other = from_id if down else to_id
-            if other not in nodes:
-                if len(nodes) >= limit:
-                    truncated = True
-                    continue
-                nodes[other] = distance
-                reached.append(other)
-            links[from_id, to_id, role] = None
-        frontier = sorted(reached)
-    return Walk(nodes, list(links), truncated)
-
-
-def _level(view: View, frontier: list[int], down: bool) -> list[tuple[int, int, int]]:
-    links = view.links(frontier, down=down)
-    return [
-        (row.from_id, row.to_id, row.role) for record_id in frontier for row in links[record_id]
-    ]
+    if direction == "both":
+        ways = [
+            _one_way(view, start, down, depth, limit, roles, most_links) for down in (False, True)
+        ]
+        return _joined(limit, *ways)
+    return _one_way(view, start, direction == "down", depth, limit, roles, most_links)
 
 
 def _check(direction: str, depth: int | None, limit: int) -> None:
-    if direction not in ("up", "down"):
-        raise InvalidInput("A lineage goes up (what it depends on) or down (what depends on it).")
+    if direction not in ("up", "down", "both"):
+        raise InvalidInput(
+            "A lineage goes up (what it depends on), down (what depends on it) or both ways."
+        )
     if depth is not None and not 1 <= depth <= MAX_NODES:
         raise InvalidInput("The depth of a lineage is a whole number of hops, 1 or more.")
     if not 1 <= limit <= MAX_NODES:
         raise InvalidInput(f"The node limit of a lineage is 1 to {MAX_NODES}.")
+
+
+def _one_way(
+    view: View,
+    start: int,
+    down: bool,
+    depth: int | None,
+    limit: int,
+    roles: Sequence[Role],
+    most_links: int,
+) -> Walk:
+    def read(ids: Sequence[int], most: int) -> Links:
+        return _links_of(view, ids, down, roles, most)
+
+    on = _Progress(start, down, limit, most_links)
+    while on.goes_on(min(depth or LEVELS, LEVELS)):
+        on.step(read)
+    if on.goes_on(depth or UNBOUNDED):
+        far = walks.links_within(
+            view.connection,
+            on.frontier,
+            down=down,
+            roles=roles,
+            nodes=limit + 1,
+            limit=most_links + 1,
+        )
+        known = _by_node(far, down)
+        while on.goes_on(depth or UNBOUNDED):
+            on.step(lambda ids, _: _columns(link for i in ids for link in known.get(i, ())))
+        on.truncated |= len(far.role) > most_links
+    return Walk(on.nodes, on.links, on.truncated)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """A walk under way: `frontier` are the nodes at `distance`, whose links come next."""
+
+    start: int
+    down: bool
+    limit: int
+    most_links: int
+    nodes: dict[int, int] = field(init=False)
+    frontier: list[int] = field(init=False)
+    links: list[Numbered] = field(default_factory=list)
+    distance: int = 0
+    truncated: bool = False
+
+    def __post_init__(self) -> None:
+        self.nodes = {self.start: 0}
+        self.frontier = [self.start]
+
+    def goes_on(self, depth: int) -> bool:
+        """Whether there is a next level, and it may be visited."""
+        return bool(self.frontier) and not self.truncated and self.distance < depth
+
+    def step(self, read: Callable[[Sequence[int], int], Links]) -> None:
+        """Visit the next level; `read` gives the links of some nodes, and at most so many."""
+        room = self.most_links - len(self.links)
+        found = read(self.frontier, room + 1)
+        cut = len(found.role) > room
+        if cut:
+            found = Links(*(column[:room] for column in found))
+        there = found.from_id if self.down else found.to_id
+        reached = sorted(set(there).difference(self.nodes))
+        left = self.limit - len(self.nodes)
+        self.distance += 1
+        self.frontier = reached[:left]
+        self.nodes.update(dict.fromkeys(self.frontier, self.distance))
+        if len(reached) > left:
+            ends = zip(zip(*found, strict=True), there, strict=True)
+            self.links += (link for link, end in ends if end in self.nodes)
+        else:
+            self.links += zip(*found, strict=True)
+        self.truncated = cut or len(reached) > left
+
+
+def _links_of(
+    view: View, ids: Sequence[int], down: bool, roles: Sequence[Role], most: int
+) -> Links:
+    if len(ids) <= IDS_AT_ONCE:
+        return walks.links_of(view.connection, ids, down=down, roles=roles, limit=most)
+    columns = Links([], [], [])
+    for place in range(0, len(ids), IDS_AT_ONCE):
+        some = ids[place : place + IDS_AT_ONCE]
+        left = most - len(columns.role)
+        found = walks.links_of(view.connection, some, down=down, roles=roles, limit=left)
+        for column, more in zip(columns, found, strict=True):
+            column += more
+    return columns
+
+
+def _by_node(links: Links, down: bool) -> dict[int, list[Numbered]]:
+    known: dict[int, list[Numbered]] = defaultdict(list)
+    for link in zip(*links, strict=True):
+        known[link[1] if down else link[0]].append(link)
+    return known
+
+
+def _columns(links: Iterable[Numbered]) -> Links:
+    found = list(links)
+    return Links(*(list(column) for column in zip(*found, strict=True))) if found else _NO_LINKS
+
+
+_NO_LINKS = Links([], [], [])
+
+
+def _joined(limit: int, up: Walk, down: Walk) -> Walk:
+    """Both walks as one: of a node that both reach the shorter way counts."""
+    nodes = dict(up.nodes)
+    for node, distance in down.nodes.items():
+        nodes[node] = min(distance, nodes.get(node, distance))
+    nearest = dict(sorted(nodes.items(), key=lambda item: item[1])[:limit])
+    links = dict.fromkeys(
+        link for link in (*up.links, *down.links) if link[0] in nearest and link[1] in nearest
+    )
+    truncated = up.truncated or down.truncated or len(nearest) < len(nodes)
+    return Walk(nearest, list(links), truncated)
+
+
+# ---- what the viewer may see of it -----------------------------------------------------
+
+
+def _as_seen(view: View, found: Walk) -> tuple[list[Node], list[Numbered]]:
+    """The nodes with what the viewer may know of them, and the links between them."""
+    ids = list(found.nodes)
+    seen, kinds, names = walks.records(view.connection, ids, view.viewer)
+    stubs, stub_kinds, stub_names = _stubs(view, ids, seen)
+    known = [*seen, *stubs]
+    kind_of = dict(zip(known, map(_KINDS.__getitem__, [*kinds, *stub_kinds]), strict=True))
+    name_of = dict(zip(known, [*names, *stub_names], strict=True))
+    models = [i for i, kind in kind_of.items() if kind is Kind.MODEL]
+    versioned, _, numbers = walks.versions(view.connection, models)
+    version_of = dict(zip(versioned, numbers, strict=True))
+    nodes = list(
+        map(
+            Node,
+            ids,
+            map(kind_of.get, ids),
+            map(name_of.get, ids),
+            map(version_of.get, ids),
+            found.nodes.values(),
+            repeat(view.urn),
+        )
+    )
+    invalid = validity_of(view, walks.tainted(view.connection, known))
+    if len(known) == len(ids) and not stubs and not invalid:
+        return nodes, found.links
+    return _remarked(view, nodes, found.links, frozenset(stubs), invalid)
+
+
+def _stubs(
+    view: View, ids: Sequence[int], seen: Sequence[int]
+) -> tuple[list[int], list[int], list[str | None]]:
+    """Of those that are no records, what is known of them; a stub has no audience of its own."""
+    if len(seen) == len(ids) or not view.viewer.everything:
+        return [], [], []
+    return walks.stubs(view.connection, sorted(set(ids).difference(seen)))
+
+
+def _remarked(
+    view: View,
+    nodes: Sequence[Node],
+    links: Sequence[Numbered],
+    stubs: Set[int],
+    invalid: Mapping[int, Invalidation],
+) -> tuple[list[Node], list[Numbered]]:
+    """Stubs and invalid nodes marked as such, and nothing left of what may not be seen."""
+    marked = []
+    hidden: dict[int, int] = {}
+    for place, node in enumerate(nodes):
+        if node.kind is None:
+            hidden[node.id] = -place
+            marked.append(node._replace(id=-place))
+        elif node.id in stubs or node.id in invalid:
+            about = validity(invalid.get(node.id), view.urn).get("invalidated")
+            marked.append(node._replace(stub=node.id in stubs, invalidated=about))
+        else:
+            marked.append(node)
+    if not hidden:
+        return marked, list(links)
+    return marked, [(hidden.get(f, f), hidden.get(t, t), role) for f, t, role in links]

@@ -18,7 +18,7 @@ from provenance_store.sql.dialects import by_position
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import EVERYTHING, Viewer
 
-__all__ = ["Prepared"]
+__all__ = ["Access", "Prepared", "listed"]
 
 RECENT = 1000
 """Of the records at one URI, how many of the last are looked at for the newest."""
@@ -81,20 +81,22 @@ class Prepared:
         if key not in self._cached:
             self._cached[key] = self._compile(build, viewer.everything)
         text, order, constants = self._cached[key]
-        given = {**constants, **values, "principals": self._listed(viewer)}
+        given = {**constants, **values, "principals": listed(self._dialect, viewer)}
         rows: Sequence[Any] = raw.execute(text, tuple(given[name] for name in order)).fetchall()
         return rows
-
-    def _listed(self, viewer: Viewer) -> Any:
-        if self._dialect.name == "postgresql":
-            return list(viewer.principals)
-        return msgspec.json.encode(list(viewer.principals)).decode()
 
     def _compile(self, build: Callable[[Access], Query], everything: bool) -> _Compiled:
         compiled: Any = build(Access(self._dialect, everything)).compile(
             dialect=self._dialect, compile_kwargs={"render_postcompile": True}
         )
         return str(compiled), tuple(compiled.positiontup), compiled.params
+
+
+def listed(dialect: sa.Dialect, viewer: Viewer) -> Any:
+    """The principals of a viewer, as `Access` takes them."""
+    if dialect.name == "postgresql":
+        return list(viewer.principals)
+    return msgspec.json.encode(list(viewer.principals)).decode()
 
 
 class Access:

@@ -1,0 +1,165 @@
+"""What a question for a lineage is answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from provenance_store.errors import ConfigurationError
+from provenance_store.ids import short_id
+from provenance_store.kinds import Kind, Role
+
+if TYPE_CHECKING:
+    import networkx  # type: ignore[import-untyped]
+
+__all__ = ["INFLUENCED_BY", "Lineage", "Link", "Node", "Versions"]
+
+INFLUENCED_BY = "influenced_by"
+"""The role of a link that stands for a way through nodes that are not shown (PROV's
+wasInfluencedBy)."""
+
+_ROLES = {role.value: role for role in Role}
+
+
+class Versions(NamedTuple):
+    """Which versions of a model a folded node stands for, and how many of them."""
+
+    first: int
+    last: int
+    number: int
+
+
+class Node(NamedTuple):
+    """A node of a lineage, so many hops from the root.
+
+    `kind` is None for one that the viewer may not see: its id is then only a negative number, and
+    it has no name. `version` is the number of a model version. A stub is one that a slice left
+    out: its name may be None. `invalidated` is as in documents, None for what is valid.
+    """
+
+    id: int
+    kind: Kind | None
+    name: str | None
+    version: int | None
+    distance: int
+    urn_of: Callable[[int], str]
+    invalidated: dict[str, Any] | None = None
+    stub: bool = False
+    versions: Versions | None = None
+
+    @property
+    def urn(self) -> str:
+        """The permanent name; ``restricted:<number>`` for what the viewer may not see."""
+        return f"restricted:{-self.id}" if self.kind is None else self.urn_of(self.id)
+
+    def document(self) -> dict[str, Any]:
+        """The node as JSON has it."""
+        about: dict[str, Any] = {"id": self.urn}
+        if self.kind is None:
+            about |= {"kind": "restricted", "name": None, "restricted": True}
+        elif self.stub:
+            about |= {"kind": self.kind.label, "name": self.name, "stub": True}
+        else:
+            about |= {"short_id": short_id(self.id), "kind": self.kind.label, "name": self.name}
+        if self.version is not None:
+            about["version"] = self.version
+        if self.versions is not None:
+            first, last, number = self.versions
+            about["versions"] = {"first": first, "last": last, "count": number}
+        if self.invalidated is not None:
+            about["invalidated"] = self.invalidated
+        about["distance"] = self.distance
+        return about
+
+
+class Link(NamedTuple):
+    """The node `from_id` depends on the node `to_id`.
+
+    `role` is None for a way through nodes that are not shown.
+    """
+
+    from_id: int
+    to_id: int
+    role: Role | None
+
+    @property
+    def label(self) -> str:
+        """The role in documents."""
+        return INFLUENCED_BY if self.role is None else self.role.label
+
+
+class Lineage:
+    """What a record came from, what came of it, or both, as one viewer may see it.
+
+    `nodes` are nearest first, the root before all; `truncated` says whether there is more than
+    the limit allowed.
+    """
+
+    def __init__(
+        self,
+        *,
+        direction: str,
+        depth: int | None,
+        nodes: Sequence[Node],
+        links: Sequence[tuple[int, int, int]],
+        truncated: bool,
+    ) -> None:
+        self.direction = direction
+        self.depth = depth
+        self.nodes = nodes
+        self.truncated = truncated
+        self.numbered_links = links
+        """(from_id, to_id, number of the role, 0 for None): `links` without an object for each."""
+
+    def __repr__(self) -> str:
+        return (
+            f"<Lineage {self.direction} of {self.root.name!r}: {len(self.nodes)} nodes, "
+            f"{len(self.numbered_links)} links{', truncated' if self.truncated else ''}>"
+        )
+
+    @property
+    def root(self) -> Node:
+        """Where it begins."""
+        return self.nodes[0]
+
+    @cached_property
+    def links(self) -> list[Link]:
+        """Links between the nodes; each points from what depends to what it depends on."""
+        return [Link(frm, to, _ROLES.get(role)) for frm, to, role in self.numbered_links]
+
+    def document(self) -> dict[str, Any]:
+        """The answer of the query API."""
+        nodes = [node.document() for node in self.nodes]
+        urns = {node.id: about["id"] for node, about in zip(self.nodes, nodes, strict=True)}
+        labels = {0: INFLUENCED_BY, **{number: role.label for number, role in _ROLES.items()}}
+        return {
+            "root": nodes[0]["id"],
+            "direction": self.direction,
+            "depth": self.depth,
+            "nodes": nodes,
+            "links": [
+                {"from": urns[frm], "to": urns[to], "role": labels[role]}
+                for frm, to, role in self.numbered_links
+            ],
+            "truncated": self.truncated,
+        }
+
+    def to_networkx(self) -> networkx.MultiDiGraph[str]:
+        """The same as a graph of networkx: nodes are URNs, attributes as in the document; the key
+        of an edge is its role. Raises ConfigurationError where networkx is not installed."""
+        try:
+            import networkx
+        except ImportError:
+            raise ConfigurationError(
+                "networkx is not installed: pip install 'braid-provenance[graph]'."
+            ) from None
+        found = self.document()
+        about = {name: found[name] for name in ("root", "direction", "depth", "truncated")}
+        graph: networkx.MultiDiGraph[str] = networkx.MultiDiGraph(**about)
+        graph.add_nodes_from((node.pop("id"), node) for node in found["nodes"])
+        graph.add_edges_from(
+            (link["from"], link["to"], link["role"], {"role": link["role"]})
+            for link in found["links"]
+        )
+        return graph
