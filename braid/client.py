@@ -76,6 +76,10 @@ class QueryClient(globus_sdk.BaseClient):
         """``GET /api/v1/records/{id}/lineage``: its nodes and links."""
         return self._ask(f"records/{reference}/lineage", options)
 
+    def statement(self, reference: str, **options: Any) -> dict[str, Any]:
+        """``GET /api/v1/records/{id}/statement``: how it came to be, an in-toto Statement."""
+        return self._ask(f"records/{reference}/statement", {"format": "json", **options})
+
     def models(self, **filters: Any) -> dict[str, Any]:
         """``GET /api/v1/models``: a page of models, each with its latest version."""
         return self._ask("models", filters)
@@ -138,6 +142,6 @@ def _query(name: str, value: Any) -> Any:
     """A parameter as the query string has it: times in RFC 3339, several values as a list."""
     if value is None:
         return None
-    if name in ("since", "until"):
+    if name in ("since", "until", "as_of"):
         return format_time(value)
     return list(value) if isinstance(value, tuple) else value

@@ -24,23 +24,44 @@ class LazyGroup(click.Group):
 
     ``package`` is the package that holds a module for every name in ``commands``; the module
     calls its click command ``command``. Listing and completing names imports none of them.
+    ``default`` is the command that is meant where none is named: ``braid statement 3.17``.
     """
 
     def __init__(
-        self, *args: Any, package: str, commands_help: Mapping[str, str], **kwargs: Any
+        self,
+        *args: Any,
+        package: str,
+        commands_help: Mapping[str, str],
+        default: str | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.package = package
         self.commands_help = commands_help
+        self.default = default
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, with the default command put in where none is named."""
+        if self.default and args and not self._is_own(ctx, args[0]):
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+    def _is_own(self, ctx: click.Context, word: str) -> bool:
+        """Whether a first word is for the group: a command, one misspelt, or a call for help."""
+        near = difflib.get_close_matches(word, self.commands_help, n=1)
+        return bool(near) or word in self.get_help_option_names(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of the table, which is the order of the help."""
         return list(self.commands_help)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command itself, imported now; None when there is none of that name."""
+        """The command itself, imported now; where there is none of that name the default, or
+        None."""
         if cmd_name not in self.commands_help:
-            return None
+            if self.default is None:
+                return None
+            cmd_name = self.default
         module = importlib.import_module(f"{self.package}.{module_name(cmd_name)}")
         command: click.Command = module.command
         return command

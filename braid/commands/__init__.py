@@ -23,9 +23,11 @@ COMMANDS = {
     "records": "List records, newest first.",
     "models": "List models and their versions.",
     "export": "Write records, runs or a store as PROV, RO-Crate, DataCite or GMeta.",
+    "import": "Import PROV-JSON, or a database of Braid-DB.",
     "merge": "Merge other stores, SQLite files, into this one.",
     "mascot": "Record the Mascot workload of the Braid-DB paper, and count.",
     "lineage": "Show what a record came from, or what came of it.",
+    "statement": "Make or verify a statement on how a result came to be.",
 }
 
 

@@ -53,15 +53,15 @@ def signed_by(document: Mapping[str, Any], public_key: bytes) -> bool:
 
     `public_key` is an ed25519 key in PEM; raises InvalidInput when it is none.
     """
-    from securesystemslib.exceptions import VerificationError
-
     envelope = _envelope(document)
     key = _public(public_key)
+    from securesystemslib.exceptions import UnverifiedSignatureError
+
     for signature in envelope.signatures.values():
         key.keyid = signature.keyid  # which key is meant is what the caller says
         try:
             key.verify_signature(signature, envelope.pae())
-        except VerificationError:
+        except UnverifiedSignatureError:
             continue
         return True
     return False

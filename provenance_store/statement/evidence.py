@@ -25,6 +25,8 @@ __all__ = ["MAX_RECORDS", "gather", "gather_these"]
 
 MAX_RECORDS = 100_000
 """A statement is over at most so many records."""
+LINKS_A_RECORD = 20
+"""On the way to them at most so many links for each of that limit are followed."""
 AT_ONCE = 50
 """Documents kept with records have up to 64 KiB each and are hashed, not held."""
 
@@ -40,7 +42,8 @@ def gather(view: View, start: int, *, as_of: int, limit: int) -> dict[str, Any]:
     """
     if not 1 <= limit <= MAX_RECORDS:
         raise InvalidInput(f"A statement is over 1 to {MAX_RECORDS} records.")
-    found = walk(view, start, direction="up", depth=None, limit=limit)
+    most_links = LINKS_A_RECORD * limit
+    found = walk(view, start, direction="up", depth=None, limit=limit, most_links=most_links)
     return _Gathering(view, as_of).document(found.nodes) | {
         "root": view.urn(start),
         "limit": limit,

@@ -1,0 +1,96 @@
+"""`braid statement make`"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from braid.options import reads
+from braid.output import Document
+from braid.source import Source
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument("id_", metavar="ID")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(("text", "markdown", "json")),
+    help="How to write it. [default: text; with --sign json]",
+)
+@click.option(
+    "--sign",
+    "key",
+    metavar="KEY",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Sign it with the ed25519 private key in this PEM file.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write it to this file.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=10_000,
+    show_default=True,
+    help="Over at most so many records, the nearest.",
+)
+@reads
+def command(
+    *,
+    id_: str,
+    format_: str | None,
+    key: Path | None,
+    file: Path | None,
+    limit: int,
+    source: Source,
+) -> None:
+    """Tell how a result came to be; what `braid statement ID` does.
+
+    The claim, what speaks against it, what could not be seen or is not proven, the chain of steps
+    with the model versions and static facts, and every record with its id, URIs, sizes and digests.
+    Text and Markdown cut long lists; JSON has everything and is what `braid statement verify`
+    takes: an in-toto Statement with a Merkle digest over the records. With --sign it comes in a
+    DSSE envelope. To make a key:
+
+    \b
+      openssl genpkey -algorithm ed25519 -out key.pem
+      openssl pkey -in key.pem -pubout -out pub.pem
+    """
+    if key is not None and format_ not in (None, "json"):
+        raise click.UsageError("--sign writes JSON; leave --format away.")
+    with source.read() as history:
+        statement = history.statement(id_, limit=limit)
+    text = _signed(statement, key) if key else _written(statement, format_ or "text")
+    if file is None:
+        click.echo(text, nl=False)
+    else:
+        file.write_text(text, encoding="utf-8")
+
+
+def _signed(statement: Document, key: Path) -> str:
+    from provenance_store.statement.envelope import sign
+
+    payload = json.dumps(statement, ensure_ascii=False, separators=(",", ":")).encode()
+    return _json(sign(payload, key.read_bytes()))
+
+
+def _written(statement: Document, form: str) -> str:
+    if form == "json":
+        return _json(statement)
+    from provenance_store.statement.account import account
+
+    return account(statement, "markdown" if form == "markdown" else "text")
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
