@@ -1,7 +1,8 @@
 """What a caller may write: new things of its own, and additions to what it manages.
 
 Everything else in a batch is only a mention. A record may depend on records that the caller may
-not see, or that are not here yet: that says nothing about them, and the answer is the same.
+not see, or that are not here yet: that says nothing about them, and the answer is the same. Only
+the next version of a model joins its line, so that the caller must see the version before.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput, NotAllowed
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id
 from provenance_store.kinds import Kind, Level
+from provenance_store.reader import Head
 from provenance_store.rows import OriginRow
 from provenance_store.sql.belonging import Belonging, Holder
 from provenance_store.sql.write import mentioned_origins
 from provenance_store.store import Store
+from provenance_store.viewer import Viewer
 
 __all__ = ["Claim", "check_owners"]
 
@@ -80,6 +83,31 @@ class Claim:
                 raise self._refusal(record_id)
         return {record_id: here[record_id].kind for record_id in added}
 
+    def require_lines(self) -> None:
+        """Raise InvalidInput for a version of a line that is not here, as far as the caller may
+        know, or whose number is not the next one there."""
+        made = {row.id for row in self._batch.version}
+        for place, row in enumerate(self._batch.version):
+            if row.parent_id is None or row.parent_id in made:
+                continue
+            parent = self._version(row.parent_id)
+            if parent is None:
+                raise InvalidInput(
+                    f"The batch revises {self._urn(row.parent_id)}, which is not here."
+                )
+            if (parent.line_id, parent.version + 1) != (self._here_as(row.line_id), row.depth):
+                raise InvalidInput(
+                    "A version is of its parent's line, and the next one in it.",
+                    path=f"version[{place}]",
+                )
+
+    def _version(self, version_id: int) -> Head | None:
+        own = self._here_as(version_id)
+        if own is None:
+            return None
+        mine = self._store.reader(Viewer(self._caller.identities)).version(own)
+        return mine or self._store.reader(self._caller.viewer()).version(own)
+
     def _owner(self, uuid: str) -> str:
         holder = self._holders.get(uuid, Holder(0, "", False))
         if holder.who in self._caller.identities:
@@ -90,12 +118,16 @@ class Claim:
 
     def _here(self, ids: Iterable[int]) -> dict[int, Belonging]:
         """Those of these records that the store has, by their ids in the batch."""
-        own = {}
-        for record_id in ids:
-            holder = self._holders.get(self._uuids[record_id >> SEQUENCE_BITS])
-            if holder is not None and holder.used:
-                own[make_id(holder.no, record_id & MAX_SEQUENCE)] = record_id
-        return {own[i]: belonging for i, belonging in self._store.belongings(own).items()}
+        own = {self._here_as(record_id): record_id for record_id in ids}
+        found = self._store.belongings([i for i in own if i is not None])
+        return {own[i]: belonging for i, belonging in found.items()}
+
+    def _here_as(self, record_id: int) -> int | None:
+        """The id that a record has in the store if it is there; None if it cannot be."""
+        holder = self._holders.get(self._uuids[record_id >> SEQUENCE_BITS])
+        if holder is None or not holder.used:
+            return None
+        return make_id(holder.no, record_id & MAX_SEQUENCE)
 
     def _manages(self, audience: str | None) -> bool:
         if audience is None:

@@ -47,6 +47,7 @@ class Batches:
         claim = Claim(store, caller, batch)
         owners = claim.owners()
         check_kinds(batch, claim.require_managed())
+        claim.require_lines()
         _own(batch, owners)
         alone_in = self._new_runs(store, caller, batch)
         batch.origin = claim.origins(owners)

@@ -1,0 +1,656 @@
+"""Batches of remote recorders: written once, as the caller's own, and nobody else's."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hpc
+from flows.sandbox.webserver import WebServer
+from provenance_store import Batch, encode_batch, open_store
+from provenance_store.batch import TABLES
+from provenance_store.kinds import Mark
+from provenance_store.recorder import Recorder
+from provenance_store.rows import ActionRow, OutcomeRow, RunTagRow, TagRow, VersionRow
+from provenance_store.values import Audience
+from tests.functional.provider.batches import MEDIA_TYPE, Job, everything, post, record_of
+from tests.functional.provider.house import House, Person, Town, a_body, serving
+
+
+def grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    return {name: after[name] - n for name, n in before.items() if after[name] != n}
+
+
+# ---- what is taken -----------------------------------------------------------------------
+
+
+def test_a_batch_with_rows_in_every_table_is_the_callers(
+    both_houses: House, ada: Person, bob: Person
+) -> None:
+    _, batch = everything()
+    answer = post(both_houses, ada, batch)
+    assert (answer.status_code, answer.json()) == (200, {"records": 6})
+    assert both_houses.store.check() == []
+    records = both_houses.get("/api/v1/records", ada).json()["records"]
+    assert {r["owner"] for r in records} == {ada.urn}
+    assert {r["name"] for r in records} == {"calibration", "scan", "scans", "train", "net"}
+    run = both_houses.get("/api/v1/runs/job-1", ada).json()
+    assert (run["recorded_by"], run["label"], run["tags"]) == (ada.urn, "Ni, 300 K", ["nickel"])
+    assert [m["version"] for m in run["steps"][0]["models"]] == [0, 1]
+    assert both_houses.get("/api/v1/records", bob).json()["records"] == []
+    assert both_houses.get("/api/v1/runs/job-1", bob).status_code == 404
+
+
+def test_a_batch_again_changes_nothing(both_houses: House, ada: Person) -> None:
+    _, batch = everything()
+    assert post(both_houses, ada, batch).status_code == 200
+    before = both_houses.counts()
+    assert post(both_houses, ada, batch).json() == {"records": 6}
+    assert both_houses.counts() == before
+
+
+def test_a_batch_again_by_another_of_ones_identities_changes_nothing(
+    house: House, town: Town, ada: Person
+) -> None:
+    work = town.person("ada-at-work", linked=(ada.identity,))
+    _, batch = everything()
+    assert post(house, ada, batch).status_code == 200
+    before = house.counts()
+    assert post(house, work, batch).status_code == 200
+    assert house.counts() == before
+
+
+def test_batches_at_once_are_written_once(both_houses: House, ada: Person) -> None:
+    _, batch = everything()
+    answers: list[int] = []
+    start = threading.Barrier(4)
+
+    def send() -> None:
+        start.wait()
+        answers.append(post(both_houses, ada, batch).status_code)
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [200] * 4
+    assert both_houses.counts()["record"] == 6
+
+
+def test_an_empty_batch_is_taken(house: House, ada: Person) -> None:
+    assert post(house, ada, b"\x80").json() == {"records": 0}
+    assert post(house, ada, encode_batch(Batch())).json() == {"records": 0}
+
+
+def test_a_batch_of_four_mebibytes_is_taken(house: House, ada: Person) -> None:
+    job = Job()
+    members = [job.recorder.data("m" * 900) for _ in range(4700)]
+    data = encode_batch(job.batch())
+    assert len(data) > 4 << 20
+    assert post(house, ada, data).json() == {"records": len(members)}
+
+
+def test_a_later_batch_adds_to_what_an_earlier_one_made(both_houses: House, ada: Person) -> None:
+    job = Job()
+    scan = job.recorder.data("scan", live=True)
+    step = job.recorder.step("train", inputs=[scan])
+    assert post(both_houses, ada, job.batch()).status_code == 200
+    made = job.recorder.data("peaks")
+    job.recorder.generated(step, [made])
+    job.recorder.finish(step, result={"peaks": 3})
+    job.recorder.tag(scan, {"sample": "Ni"})
+    job.recorder.add(scan, uris=["file:///more.h5"])
+    job.recorder.promote(scan)
+    assert post(both_houses, ada, job.batch()).status_code == 200
+    shown = record_of(both_houses, ada, scan)
+    assert (shown["tags"], shown["live"]) == ({"sample": "Ni"}, False)
+    assert record_of(both_houses, ada, step)["result"] == {"peaks": 3}
+    assert both_houses.store.check() == []
+
+
+def test_another_job_of_the_same_person_adds_and_updates(house: House, ada: Person) -> None:
+    first, second = Job(), Job()
+    scan = first.recorder.data("scan", live=True)
+    model = first.recorder.model("net")
+    assert post(house, ada, first.batch()).status_code == 200
+    second.recorder.tag(scan.urn, {"sample": "Ni"})
+    second.recorder.add(scan.urn, uris=["file:///more.h5"])
+    second.recorder.update(model, [scan])
+    assert post(house, ada, second.mentioning(second.batch())).status_code == 200
+    line = house.get("/api/v1/models/net", ada).json()
+    assert [v["version"] for v in line["versions"]] == [0, 1]
+    assert record_of(house, ada, scan)["tags"] == {"sample": "Ni"}
+
+
+def test_readers_and_managers_that_a_job_names_read_and_manage(
+    house: House, ada: Person, bob: Person, carol: Person
+) -> None:
+    audience = Audience(ada.urn, readers=(bob.urn,), managers=(carol.urn,))
+    job = Job(run_id="shared", audience=audience)
+    scan = job.recorder.data("scan")
+    assert post(house, ada, job.batch()).status_code == 200
+    assert record_of(house, bob, scan)["name"] == "scan"
+    for who, status in ((bob, 403), (carol, 200)):
+        other = Job()
+        other.recorder.tag(scan.urn, {"seen": True})
+        assert post(house, who, other.mentioning(other.batch())).status_code == status
+
+
+def test_managers_by_a_group_may_add(town: Town, house: House, ada: Person, bob: Person) -> None:
+    group = town.group("beamline", bob)
+    job = Job(run_id="of the group", audience=Audience(ada.urn, managers=(group.urn,)))
+    scan = job.recorder.data("scan")
+    assert post(house, ada, job.batch()).status_code == 200
+    other = Job(run_id="of the group")
+    other.recorder.tag(scan.urn, {"seen": True})
+    other.recorder.data("another")
+    assert post(house, bob, other.mentioning(other.batch())).status_code == 200
+
+
+def test_secrets_are_taken_out_on_arrival(both_houses: House, ada: Person) -> None:
+    _, batch = everything()
+    secret = "hunter2-hunter2"
+    batch.record[0] = batch.record[0]._replace(name=f"https://u:{secret}@host/x")
+    batch.payload[0] = batch.payload[0]._replace(document=f'{{"password": "{secret}"}}')
+    batch.uri[0] = batch.uri[0]._replace(uri=f"https://host/x?token={secret}")
+    row = batch.tag[0]
+    batch.tag.append(TagRow(row.record_id, "api_key", row.id, 1, secret, None, row.set_at))
+    batch.tag[0] = row._replace(text=f"Bearer {secret}")
+    batch.mark[0] = batch.mark[0]._replace(note=f"password={secret}")
+    event = batch.run_event[0]
+    batch.run_event[0] = event._replace(label=f"--token {secret}", flow_title=f"token={secret}")
+    batch.run_tag[0] = batch.run_tag[0]._replace(tag=f"password={secret}")
+    batch.step[0] = batch.step[0]._replace(action_url=f"https://u:{secret}@host/run")
+    batch.origin[0] = batch.origin[0]._replace(software=f"x token={secret}", host=f"pw={secret}")
+    assert post(both_houses, ada, batch).status_code == 200
+    assert post(both_houses, ada, batch).status_code == 200
+    assert secret not in dump(both_houses)
+
+
+def test_an_environment_loses_its_secrets_and_keeps_a_digest_of_its_own(
+    house: House, ada: Person
+) -> None:
+    from provenance_store.rows import EnvironmentRow
+    from provenance_store.values import canonical_json, digest_of
+
+    document = {"password": "hunter2-hunter2", "python": "3.11"}
+    row = EnvironmentRow(digest_of(document), canonical_json(document).decode())
+    _, batch = everything()
+    batch.environment.append(row)
+    batch.record[0] = batch.record[0]._replace(environment=row.digest)
+    assert post(house, ada, batch).status_code == 200
+    names = {r["name"]: r for r in house.get("/api/v1/records", ada).json()["records"]}
+    expected = digest_of(document | {"password": "[redacted]"})
+    assert names["calibration"]["environment"] == expected
+    assert "hunter2" not in dump(house)
+
+
+def dump(house: House) -> str:
+    """All that is in the store, as text."""
+    import sqlalchemy as sa
+
+    from provenance_store.sql.tables import TABLE
+
+    with house.store.sink.session.read() as connection:
+        rows = {name: connection.execute(sa.select(table)).all() for name, table in TABLE.items()}
+    return repr(rows)
+
+
+# ---- what is not the caller's to write -----------------------------------------------------
+
+
+class Hers:
+    """What ada has recorded, with another job by the provider: a step, a model, live data."""
+
+    def __init__(self, house: House, ada: Person) -> None:
+        self.job = Job(run_id="hers")
+        recorder = self.job.recorder
+        self.live = recorder.data("live", live=True)
+        self.step = recorder.step("open step")
+        self.model = recorder.model("net")
+        assert post(house, ada, self.job.batch()).status_code == 200
+
+
+@pytest.fixture
+def hers(house: House, ada: Person) -> Hers:
+    return Hers(house, ada)
+
+
+def refused(house: House, who: Person, batch: Batch, status: int, says: str) -> None:
+    before = house.store.info()["tables"]
+    answer = post(house, who, batch)
+    assert answer.status_code == status, answer.text
+    assert set(answer.json()) == {"code", "description"}
+    assert says in answer.json()["description"]
+    assert house.store.info()["tables"] == before
+
+
+def attack(hers: Hers, what: str) -> Batch:
+    """A stranger's batch that touches what is hers."""
+    job = Job()
+    recorder = job.recorder
+    live, step = job.knows(hers.live.urn), job.knows(hers.step.urn)
+    mine = recorder.data("mine")
+    run: dict[str, Any] = {
+        "a tag": lambda: recorder.tag(live, {"sample": "Cu"}),
+        "a mark": lambda: recorder.mark(live, Mark.INVALIDATED, "bad"),
+        "a promotion": lambda: recorder.promote(live),
+        "a URI": lambda: recorder.add(live, uris=["file:///x"]),
+        "a dependency": lambda: recorder.add(live, depends_on=[mine]),
+        "an input": lambda: recorder.used(step, [mine]),
+        "an end": lambda: recorder.finish(step),
+        "a document": lambda: recorder.payload(step, "result", {"x": 1}),
+        "an output": lambda: recorder.generated(step, [mine]),
+    }
+    run[what]()
+    return job.mentioning(job.batch())
+
+
+TOUCHES = ["a tag", "a mark", "a promotion", "a URI", "a dependency", "an input", "an end"]
+TOUCHES += ["a document", "an output"]
+
+
+@pytest.mark.parametrize("what", TOUCHES)
+def test_strangers_add_nothing_to_the_records_of_others(
+    house: House, hers: Hers, bob: Person, what: str
+) -> None:
+    refused(house, bob, attack(hers, what), 422, "which is not here")
+
+
+@pytest.mark.parametrize("what", TOUCHES)
+def test_readers_add_nothing_either(house: House, ada: Person, bob: Person, what: str) -> None:
+    hers = object.__new__(Hers)
+    hers.job = Job(run_id="hers", audience=Audience(ada.urn, readers=(bob.urn,)))
+    hers.live = hers.job.recorder.data("live", live=True)
+    hers.step = hers.job.recorder.step("open step")
+    hers.model = hers.job.recorder.model("net")
+    assert post(house, ada, hers.job.batch()).status_code == 200
+    refused(house, bob, attack(hers, what), 403, "but not add to it")
+
+
+def test_what_does_not_exist_and_what_is_not_seen_are_refused_alike(
+    house: House, hers: Hers, bob: Person
+) -> None:
+    nowhere = Job()
+    nothing = nowhere.recorder.data("nothing")
+    said = []
+    for urn in (hers.live.urn, nothing.urn):
+        job = Job()
+        job.recorder.tag(urn, {"a": 1})
+        answer = post(house, bob, job.mentioning(job.batch()))
+        said.append((answer.status_code, answer.json()["description"].replace(urn, "X")))
+    assert said[0] == said[1]
+
+
+def test_links_to_what_does_not_exist_and_what_is_not_seen_are_taken_alike(
+    house: House, hers: Hers, ada: Person, bob: Person
+) -> None:
+    shown = []
+    for urn in (hers.live.urn, Job().recorder.data("nothing").urn):
+        job = Job()
+        mine = job.recorder.data("mine", depends_on=[urn])
+        assert post(house, bob, job.mentioning(job.batch())).json() == {"records": 1}
+        shown.append(record_of(house, bob, mine)["links"])
+        lineage = house.get(f"/api/v1/records/{mine.urn}/lineage", bob)
+        assert lineage.status_code == 200
+    assert shown[0] == shown[1]
+    assert [link["kind"] for link in shown[0]] == ["restricted"]
+    dependents = record_of(house, ada, hers.live)["dependents"]
+    assert [link["kind"] for link in dependents] == ["restricted"]
+
+
+def test_what_was_only_mentioned_is_written_later_by_whoever_made_it(
+    house: House, ada: Person, bob: Person
+) -> None:
+    early, late = Job(), Job()
+    scan = late.recorder.data("scan")
+    mine = early.recorder.data("mine", depends_on=[scan.urn])
+    assert post(house, bob, early.mentioning(early.batch())).status_code == 200
+    assert post(house, ada, late.batch()).status_code == 200
+    assert record_of(house, ada, scan)["owner"] == ada.urn
+    assert record_of(house, bob, mine)["owner"] == bob.urn
+
+
+def test_an_origin_belongs_to_who_used_it_first(house: House, hers: Hers, bob: Person) -> None:
+    more = Recorder(hers.job.sink, environment=None).data("not hers")
+    assert more
+    refused(house, bob, hers.job.batch(), 403, "somebody else")
+
+
+@pytest.mark.parametrize("table", ["tag", "mark", "run_event"])
+def test_ids_of_another_origin_are_not_used_up(
+    house: House, hers: Hers, bob: Person, table: str
+) -> None:
+    job = Job(run_id="mine")
+    mine = job.recorder.data("mine", tags={"a": 1})
+    job.recorder.promote(mine)
+    job.recorder.run("mine")
+    theirs = job.knows(hers.live.urn) + 1000
+    batch = job.mentioning(job.batch())
+    rows = getattr(batch, table)
+    rows[0] = rows[0]._replace(id=theirs)
+    refused(house, bob, batch, 403, "somebody else")
+
+
+def test_the_servers_own_origin_is_not_spoken_for(house: House, ada: Person) -> None:
+    assert house.run(ada, "1").status_code == 202
+    step = house.get("/api/v1/runs/run-1", ada).json()["steps"][0]["id"]
+    job = Job()
+    mine = job.recorder.data("mine")
+    theirs = job.knows(step) + 1000
+    batch = job.mentioning(job.batch())
+    batch.record.append(batch.record[0]._replace(id=theirs))
+    assert mine
+    refused(house, ada, batch, 403, "somebody else")
+
+
+def test_what_was_loaded_on_the_spot_is_not_taken_over(house: House, ada: Person) -> None:
+    job, batch = everything(run_id=None)
+    house.store.write(batch)
+    refused(house, ada, batch, 403, "somebody else")
+    job.recorder.data("more")
+    refused(house, ada, job.batch(), 403, "somebody else")
+
+
+def test_what_a_server_has_taken_is_loaded_on_the_spot_without_a_conflict(
+    both_houses: House, ada: Person
+) -> None:
+    _, batch = everything()
+    assert post(both_houses, ada, batch).status_code == 200
+    before = both_houses.counts()
+    both_houses.store.write(batch)
+    assert grown(before, both_houses.counts()) == {}
+    assert both_houses.get("/api/v1/runs/job-1", ada).json()["recorded_by"] == ada.urn
+
+
+def test_nobody_writes_in_anothers_name(house: House, ada: Person, bob: Person) -> None:
+    job = Job(audience=Audience(ada.urn, managers=(bob.urn,)))
+    job.recorder.data("as if of ada")
+    refused(house, bob, job.batch(), 403, "another owner")
+
+
+def test_the_audience_of_another_is_not_widened(
+    house: House, hers: Hers, ada: Person, bob: Person
+) -> None:
+    stored = Audience(ada.urn).rows()[0]
+    job = Job(audience=Audience(bob.urn))
+    job.recorder.data("mine")
+    batch = job.batch()
+    batch.audience_member.append(batch.audience_member[0]._replace(digest=stored.digest))
+    refused(house, bob, batch, 422, "does not carry")
+    batch.audience.append(stored)
+    refused(house, bob, batch, 422, "under their digest")
+    batch.audience[-1] = stored._replace(owner=bob.urn)
+    refused(house, bob, batch, 422, "under their digest")
+    assert house.get(f"/api/v1/records/{hers.live.urn}", bob).status_code == 404
+
+
+@pytest.mark.parametrize("how", ["a record", "an event", "a tag"])
+def test_strangers_stay_out_of_runs(both_houses: House, ada: Person, bob: Person, how: str) -> None:
+    Hers(both_houses, ada)
+    assert both_houses.run(ada, "1", body=a_body(run_id="flow-run")).status_code == 202
+    for run_id in ("hers", "flow-run"):
+        job = Job(run_id=run_id if how == "a record" else None)
+        job.recorder.data("planted")
+        if how == "an event":
+            job.recorder.run(run_id, label="taken over")
+        batch = job.batch()
+        if how == "a tag":
+            batch.run_tag.append(RunTagRow(run_id, "taken"))
+        refused(both_houses, bob, batch, 403, "recorded by somebody else")
+
+
+def test_a_run_is_not_tagged_before_it_is_there(house: House, bob: Person) -> None:
+    refused(house, bob, Batch(run_tag=[RunTagRow("future", "mine")]), 422, "no run future")
+
+
+def at_once(house: House, run_id: str, people: tuple[Person, ...]) -> dict[str, int]:
+    """The status codes of people who record in one run at the same moment."""
+    answers: dict[str, int] = {}
+    start = threading.Barrier(len(people))
+
+    def send(who: Person) -> None:
+        job = Job(run_id=run_id)
+        job.recorder.data("scan")
+        batch = job.batch()
+        start.wait()
+        answers[who.urn] = post(house, who, batch).status_code
+
+    threads = [threading.Thread(target=send, args=(who,)) for who in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def test_of_two_strangers_who_begin_a_run_at_once_one_has_it(
+    both_houses: House, ada: Person, bob: Person
+) -> None:
+    for turn in range(6):
+        answers = at_once(both_houses, f"contested-{turn}", (ada, bob))
+        assert sorted(answers.values()) == [200, 403]
+        winner, loser = (ada, bob) if answers[ada.urn] == 200 else (bob, ada)
+        where = f"/api/v1/runs/contested-{turn}"
+        assert both_houses.get(where, winner).status_code == 200
+        assert both_houses.get(where, loser).status_code == 404
+
+
+def test_steps_of_flows_and_batches_of_jobs_share_a_run(house: House, ada: Person) -> None:
+    assert house.run(ada, "1", body=a_body(run_id="shared")).status_code == 202
+    job = Job(run_id="shared")
+    job.recorder.step("Simulate")
+    assert post(house, ada, job.batch()).status_code == 200
+    assert house.run(ada, "2", body=a_body("After", run_id="shared")).status_code == 202
+    steps = house.get("/api/v1/runs/shared", ada).json()["steps"]
+    assert [step["name"] for step in steps] == ["Train", "Simulate", "After"]
+
+
+def test_strangers_add_no_versions_to_a_model(
+    house: House, hers: Hers, ada: Person, bob: Person
+) -> None:
+    for urn in (hers.model.urn, Job().recorder.model("net").urn):
+        job = Job(audience=Audience(bob.urn, readers=(ada.urn,)))
+        line = job.knows(urn)
+        mine = job.recorder.model("net")
+        batch = job.mentioning(job.batch())
+        batch.version[0] = VersionRow(mine.id, line, line, 1)
+        refused(house, bob, batch, 422, "revises")
+
+
+@pytest.mark.parametrize(("depth", "status"), [(1, 200), (2, 422)])
+def test_readers_add_versions_that_are_the_next_ones(
+    house: House, ada: Person, bob: Person, depth: int, status: int
+) -> None:
+    job = Job(audience=Audience(ada.urn, readers=(bob.urn,)))
+    model = job.recorder.model("net")
+    assert post(house, ada, job.batch()).status_code == 200
+    other = Job()
+    other.recorder.update(model)
+    batch = other.mentioning(other.batch())
+    batch.version[0] = batch.version[0]._replace(depth=depth)
+    assert post(house, bob, batch).status_code == status
+
+
+def test_actions_are_the_servers_own(house: House, bob: Person) -> None:
+    row = ActionRow("a", bob.urn, "r", "d", "SUCCEEDED", "{}", None, "x", 0, 1 << 60)
+    refused(house, bob, Batch(action=[row]), 422, "action")
+
+
+def test_an_end_said_again_otherwise_is_a_conflict(house: House, ada: Person) -> None:
+    job = Job()
+    step = job.recorder.step("train")
+    step.finish()
+    assert post(house, ada, job.batch()).status_code == 200
+    again = job.batch()
+    again.outcome.append(OutcomeRow(step.id, "FAILED", 7))
+    refused(house, ada, again, 409, "outcome.status")
+
+
+def test_an_addition_to_static_data_is_refused_as_sealed(house: House, ada: Person) -> None:
+    job = Job()
+    scan = job.recorder.data("scan")
+    assert post(house, ada, job.batch()).status_code == 200
+    job.recorder.add(scan, uris=["file:///more"])
+    refused(house, ada, job.batch(), 409, "no additions")
+
+
+def test_an_output_of_a_step_that_is_no_step_is_refused(house: House, ada: Person) -> None:
+    job = Job()
+    scan = job.recorder.data("scan")
+    assert post(house, ada, job.batch()).status_code == 200
+    job.recorder.generated(scan, [job.recorder.data("made")])
+    refused(house, ada, job.batch(), 422, "Only a step")
+
+
+def test_a_refused_batch_claims_no_origin(house: House, ada: Person, bob: Person) -> None:
+    job, batch = everything()
+    batch.record[0] = batch.record[0]._replace(kind=99)
+    assert post(house, bob, batch).status_code == 422
+    job.recorder.data("hers")
+    assert post(house, ada, job.batch()).status_code == 200
+
+
+# ---- the request ---------------------------------------------------------------------------
+
+
+def test_who_may_not_record_may_not_send_batches(town: Town, tmp_path: Path) -> None:
+    ada, bob = town.person("ada-3"), town.person("bob-3")
+    environ = town.environ(BRAID_RUNNABLE_BY=ada.urn)
+    with serving(f"sqlite:///{tmp_path / 'x.db'}", environ) as house:
+        _, batch = everything()
+        assert post(house, bob, batch).status_code == 403
+        assert post(house, ada, batch).status_code == 200
+
+
+def test_a_token_is_needed(house: House) -> None:
+    _, batch = everything()
+    answer = post(house, None, batch)
+    assert (answer.status_code, answer.json()["code"]) == (401, "Unauthorized")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "application/json"},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": ""},
+        {"Content-Encoding": "gzip"},
+    ],
+)
+def test_other_media_types_are_415(house: House, ada: Person, headers: dict[str, str]) -> None:
+    _, batch = everything()
+    answer = post(house, ada, batch, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (415, "UnsupportedMediaType")
+    assert MEDIA_TYPE in answer.json()["description"]
+
+
+def test_a_batch_has_a_limit_of_its_own(town: Town, ada: Person, tmp_path: Path) -> None:
+    environ = town.environ(BRAID_BATCH_LIMIT_BYTES="2048", BRAID_BODY_LIMIT_BYTES="1024")
+    with serving(f"sqlite:///{tmp_path / 'x.db'}", environ) as house:
+        job = Job()
+        job.recorder.data("x" * 1000)
+        job.recorder.data("x" * 500)
+        data = encode_batch(job.batch())
+        assert 1024 < len(data) < 2048
+        assert post(house, ada, data).status_code == 200
+        answer = post(house, ada, data + data)
+        assert (answer.status_code, answer.json()["code"]) == (413, "RequestEntityTooLarge")
+        long = a_body(parameters={"comment": "x" * 900})
+        assert house.run(ada, "1", body=long).status_code == 413
+
+
+def test_a_store_that_is_away_is_503(town: Town, ada: Person, tmp_path: Path) -> None:
+    with serving(f"sqlite:///{tmp_path / 'no-such-folder' / 'x.db'}", town.environ()) as house:
+        _, batch = everything()
+        answer = post(house, ada, batch)
+        assert answer.status_code in (500, 503)
+        assert set(answer.json()) == {"code", "description"}
+
+
+# ---- with the recorder -----------------------------------------------------------------------
+
+
+def test_a_remote_recorder_records_through_the_server(
+    both_houses: House, ada: Person, bob: Person, tmp_path: Path
+) -> None:
+    spool = tmp_path / "spool"
+    with hpc.remote(both_houses.url, ada.token, spool=spool, run_id="job-1") as recorder:
+        scans = [recorder.data(f"scan-{n}", tags={"n": n}) for n in range(1500)]
+        with recorder.step("train", inputs=scans[:3], parameters={"epochs": 2}) as step:
+            model = step.updated(recorder.model("net"), scans[:3], scores={"mae": 0.1})
+        recorder.flush()
+        after = model.update(scans[3:5])
+        recorder.tag(scans[0], {"late": True})
+    assert not spool.exists()
+    assert both_houses.store.check() == []
+    assert both_houses.store.info()["records"]["data"] == 1500
+    lineage = both_houses.get(f"/api/v1/records/{after.urn}/lineage", ada).json()
+    assert len(lineage["nodes"]) == 9
+    assert record_of(both_houses, ada, scans[0])["tags"] == {"n": 0, "late": True}
+    assert both_houses.get(f"/api/v1/records/{model.urn}", bob).status_code == 404
+
+
+def test_while_the_server_is_away_records_are_spooled_and_loaded_afterwards(
+    town: Town, ada: Person, tmp_path: Path
+) -> None:
+    url, spool = f"sqlite:///{tmp_path / 'store.db'}", tmp_path / "spool"
+    with serving(url, town.environ()) as house:
+        recorder = hpc.remote(house.url, ada.token, spool=spool, run_id="job-1")
+        first = recorder.data("first", live=True)
+        recorder.flush()
+        assert record_of(house, ada, first)["owner"] == ada.urn
+    recorder.data("second", depends_on=[first])
+    recorder.tag(first, {"late": True})
+    recorder.flush()
+    recorder.close()
+    assert list((spool / "new").glob("*.braid"))
+    with open_store(url) as store:
+        assert hpc.load_spool(store, spool).bad == []
+    with serving(url, town.environ()) as house:
+        assert record_of(house, ada, first)["tags"] == {"late": True}
+        assert house.store.check() == []
+        run = house.get("/api/v1/records?run_id=job-1", ada).json()["records"]
+        assert [r["name"] for r in run] == ["second", "first"]
+
+
+def test_a_server_that_comes_back_is_used_again(
+    town: Town, ada: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpc.remote_sink.REST_SECONDS", 0.0)
+    url, spool = f"sqlite:///{tmp_path / 'store.db'}", tmp_path / "spool"
+    with serving(url, town.environ()) as house:
+        recorder = hpc.remote(house.url, ada.token, spool=spool)
+        recorder.data("first")
+        recorder.flush()
+        app, port = house.app, int(house.url.rpartition(":")[2])
+    recorder.data("second")
+    recorder.flush()
+    server = WebServer(app, port=port)
+    try:
+        recorder.data("third")
+        recorder.close()
+    finally:
+        server.stop()
+    with open_store(url) as store:
+        assert {r["name"] for r in store.reader().records()["records"]} == {"first", "third"}
+        assert hpc.load_spool(store, spool).records == 1
+        assert store.check() == []
+
+
+def test_every_table_is_either_taken_or_refused() -> None:
+    from action_provider.batches.reading import TAKEN
+
+    assert set(TAKEN) <= set(TABLES)
+    assert "action" not in TAKEN
+    _, batch = everything()
+    assert {name for name in TAKEN if getattr(batch, name)} >= set(TAKEN) - {
+        "environment",
+        "audience",
+        "audience_member",
+    }
