@@ -17,13 +17,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from hpc.mascot import Size, play  # noqa: E402
 from provenance_store import open_store  # noqa: E402
 from provenance_store.kinds import Kind, Role  # noqa: E402
-from provenance_store.sql.tables import TABLE  # noqa: E402
+from provenance_store.sql.tables import METADATA, TABLE  # noqa: E402
 
 Rows = Iterator[tuple[Any, ...]]
 ORIGIN = 1 << 32
@@ -108,23 +111,32 @@ def raw(url: str, size: Size) -> float:
 TABLES = ("record", "version", "uri", "link")
 
 
-def _sqlite(url: str, rows: Callable[[str], Rows]) -> float:
-    from sqlalchemy.dialects import sqlite
-    from sqlalchemy.schema import CreateIndex, CreateTable
+def ddl(url: str) -> tuple[list[str], list[str]]:
+    """What makes the tables, and what makes their indexes, in a database of this kind."""
+    made: dict[type[Any], list[str]] = {CreateTable: [], CreateIndex: []}
 
+    def collect(statement: Any, *_: object) -> None:
+        made[type(statement)].append(str(statement.compile(dialect=engine.dialect)))
+
+    engine = sa.create_mock_engine(url.partition(":")[0] + "://", collect)
+    METADATA.create_all(engine, tables=[TABLE[name] for name in TABLES], checkfirst=False)
+    return made[CreateTable], made[CreateIndex]
+
+
+def _sqlite(url: str, rows: Callable[[str], Rows]) -> float:
+    tables, indexes = ddl(url)
     database = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-65536"):
         database.execute(f"PRAGMA {pragma}")
-    for name in TABLES:
-        database.execute(str(CreateTable(TABLE[name]).compile(dialect=sqlite.dialect())))
+    for statement in tables:
+        database.execute(statement)
     started = time.perf_counter()
     database.execute("BEGIN")
     for name in TABLES:
         marks = ", ".join("?" * len(TABLE[name].columns))
         database.executemany(f"INSERT INTO {name} VALUES ({marks})", rows(name))  # noqa: S608
-    for name in TABLES:
-        for index in sorted(TABLE[name].indexes, key=lambda i: str(i.name)):
-            database.execute(str(CreateIndex(index).compile(dialect=sqlite.dialect())))
+    for statement in indexes:
+        database.execute(statement)
     database.execute("COMMIT")
     return time.perf_counter() - started
 
@@ -132,9 +144,10 @@ def _sqlite(url: str, rows: Callable[[str], Rows]) -> float:
 def _postgresql(url: str, rows: Callable[[str], Rows]) -> float:
     import psycopg
     from sqlalchemy.dialects import postgresql
-    from sqlalchemy.schema import AddConstraint, CreateIndex
 
     types = {"BigInteger": "int8", "Integer": "int4", "SmallInteger": "int2", "Text": "text"}
+    keys = [AddConstraint(TABLE[n].primary_key, isolate_from_table=False) for n in TABLES]
+    later = [str(key.compile(dialect=postgresql.dialect())) for key in keys] + ddl(url)[1]
     with psycopg.connect(url) as database, database.cursor() as cursor:
         for name in TABLES:
             columns = [f"{c.name} {types[type(c.type).__name__]}" for c in TABLE[name].columns]
@@ -146,11 +159,8 @@ def _postgresql(url: str, rows: Callable[[str], Rows]) -> float:
                 copy.set_types([types[type(c.type).__name__] for c in TABLE[name].columns])
                 for row in rows(name):
                     copy.write_row(row)
-        for name in TABLES:
-            later = [AddConstraint(TABLE[name].primary_key, isolate_from_table=False)]
-            later += [CreateIndex(index) for index in TABLE[name].indexes]  # type: ignore[list-item]
-            for statement in later:
-                cursor.execute(str(statement.compile(dialect=postgresql.dialect())))  # type: ignore[arg-type]
+        for statement in later:
+            cursor.execute(statement)  # type: ignore[arg-type]
         database.commit()
         return time.perf_counter() - started
 

@@ -3,29 +3,38 @@
 Run `python benchmarks/mascot.py`, or with `--full` for the published size, 20,146,000 entries
 (several minutes). Each side is a process of its own, the two in turn, `--rounds` times; printed
 are the medians, rows a second, peak memory and the ratio of the medians, whose budget is 1.5.
-`--postgresql URL` names a server on which databases may be created; without it only SQLite is
-measured.
+PostgreSQL is measured on a server that is started for it, where one is installed, or on the
+server of `--postgresql URL`, on which databases may be created; `--no-postgresql` leaves it out.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from _postgres import BenchmarkServer  # noqa: E402
+from _results import Result, tell  # noqa: E402
+
 from hpc.mascot import Size  # noqa: E402
 
 SIDES = Path(__file__).with_name("_mascot_sides.py")
 BUDGET = 1.5
+MEMORY_BUDGET = 1024
 SMALL, FULL = (300, 300, 3, 1200), (1000, 1000, 5, 4000)
+FLOORS = {
+    "SQLite": "raw sqlite3 executemany, indexes after the load",
+    "PostgreSQL": "psycopg binary COPY, keys and indexes after the load",
+}
 
 
 def run(side: str, url: str, size: tuple[int, int, int, int]) -> dict[str, float]:
@@ -35,32 +44,47 @@ def run(side: str, url: str, size: tuple[int, int, int, int]) -> dict[str, float
     return result
 
 
-def new_database(server: str | None, folder: str, name: str) -> str:
-    if server is None:
-        return f"sqlite:///{folder}/{name}.db"
-    import psycopg
-
-    database = f"mascot_{os.getpid()}_{name}"
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {database}")  # type: ignore[arg-type]
-    return f"{server}/{database}"
+@contextlib.contextmanager
+def new_file() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield f"sqlite:///{folder}/mascot.db"
 
 
-def measure(server: str | None, size: tuple[int, int, int, int], rounds: int) -> None:
-    results: dict[str, list[dict[str, float]]] = {"raw": [], "braid": []}
-    for number in range(rounds):
-        for side, found in results.items():
-            with tempfile.TemporaryDirectory() as folder:
-                url = new_database(server, folder, f"{side}_{number}")
-                found.append(run(side, url, size))
+def measure(
+    database: str,
+    new_store: Callable[[], contextlib.AbstractContextManager[str]],
+    size: tuple[int, int, int, int],
+    rounds: int,
+) -> list[Result]:
+    found: dict[str, list[dict[str, float]]] = {"raw": [], "braid": []}
+    for _ in range(rounds):
+        for side in found:
+            with new_store() as url:
+                found[side].append(run(side, url, size))
     rows = sum(Size(*size, 3, 3).rows().values())
-    medians = {}
-    for side, found in results.items():
-        seconds = medians[side] = statistics.median(r["seconds"] for r in found)
-        memory = max(r["megabytes"] for r in found)
-        print(f"  {side:6} {seconds:8.2f} s  {rows / seconds:10,.0f} rows/s  {memory:6.0f} MB peak")
-    ratio = medians["braid"] / medians["raw"]
-    print(f"  ratio {ratio:.2f}  (budget {BUDGET}: {'met' if ratio <= BUDGET else 'MISSED'})")
+    entries = sum(Size(*size, 3, 3).published().values())
+    seconds = {side: statistics.median(r["seconds"] for r in found[side]) for side in found}
+    memory = {side: max(r["megabytes"] for r in found[side]) for side in found}
+    for side in found:
+        print(f"  {side:6}{seconds[side]:8.2f} s{rows / seconds[side]:12,.0f} rows/s")
+    about = f"Mascot, {entries:,} entries, {database}"
+    return [
+        Result(
+            what=about,
+            ours=seconds["braid"],
+            unit="s",
+            floor=seconds["raw"],
+            floor_is=FLOORS[database],
+            budget=BUDGET,
+            note=f"{entries / seconds['braid']:,.0f} entries/s",
+        ),
+        Result(
+            what=f"{about}: peak memory of the process",
+            ours=memory["braid"],
+            unit="MB",
+            note=f"at most {MEMORY_BUDGET} MB",
+        ),
+    ]
 
 
 def main() -> None:
@@ -68,13 +92,15 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="the published 20,146,000 entries")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--postgresql", metavar="URL", default=None)
+    parser.add_argument("--no-postgresql", action="store_true")
     options = parser.parse_args()
     size = FULL if options.full else SMALL
-    entries = sum(Size(*size, 3, 3).published().values())
-    for name, server in (("SQLite", None), ("PostgreSQL", options.postgresql)):
-        if name == "SQLite" or server:
-            print(f"Mascot, {entries:,} entries, {name}")
-            measure(server, size, options.rounds)
+    results = measure("SQLite", new_file, size, options.rounds)
+    server = None if options.no_postgresql else BenchmarkServer.at(options.postgresql)
+    if server is not None:
+        with server:
+            results += measure("PostgreSQL", server.passing_database, size, options.rounds)
+    tell("mascot", results)
 
 
 if __name__ == "__main__":
