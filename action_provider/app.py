@@ -14,6 +14,7 @@ from action_provider.batches import routes as batches
 from action_provider.batches.taking import Batches
 from action_provider.metrics import Metrics
 from action_provider.query import routes as query
+from action_provider.query import statement
 from action_provider.record import operations as record
 from action_provider.record.actions import Actions
 from action_provider.record.blueprint import RecordBlueprint
@@ -27,7 +28,7 @@ __all__ = ["EXTENSION", "OPERATIONS", "Braid", "create_app"]
 
 EXTENSION = "braid"
 OPERATIONS = (
-    *(*record.OPERATIONS, *query.OPERATIONS, *batches.OPERATIONS),
+    *(*record.OPERATIONS, *query.OPERATIONS, *statement.OPERATIONS, *batches.OPERATIONS),
     *(*health.OPERATIONS, openapi.OPERATION),
 )
 """Every operation of the server."""
@@ -68,6 +69,7 @@ def create_app(store_url: str | None = None, *, environ: Mapping[str, str] | Non
     actions = Actions(stores, options, metrics, now)
     app.register_blueprint(RecordBlueprint(actions, authenticator, options, schema))
     app.register_blueprint(query.query_blueprint(stores, authenticator))
+    app.register_blueprint(statement.statement_blueprint(stores, authenticator))
     taking = Batches(stores, options, metrics)
     app.register_blueprint(batches.batches_blueprint(taking, authenticator, options))
     app.register_blueprint(health.health_blueprint(stores, metrics))

@@ -154,6 +154,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status, kind in operation.answers.items():
         content = {operation.media_type: {"schema": _schema(kind)}}
+        content |= {name: {"schema": _schema(None)} for name in operation.text_media_types}
         responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
     for status in sorted({*operation.errors, 500}):
         responses[str(status)] = {

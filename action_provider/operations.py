@@ -17,7 +17,8 @@ class Operation:
 
     `path` is written as Flask writes it. `parameters` is the struct that the query is read
     into, `answers` the type of the JSON answer by status (None: it is not JSON of ours),
-    `errors` the further statuses, `body` the request body (bytes: it is not JSON).
+    `errors` the further statuses, `body` the request body (bytes: it is not JSON). The answer may
+    also be asked for as text, in `text_media_types`.
     """
 
     name: str
@@ -30,5 +31,6 @@ class Operation:
     body: type[msgspec.Struct] | type[bytes] | None = None
     body_media_type: str = "application/json"
     media_type: str = "application/json"
+    text_media_types: tuple[str, ...] = ()
     secured: bool = True
     path_help: Mapping[str, str] = field(default_factory=dict)
