@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -34,9 +33,10 @@ from provenance_store.recorder import Recorder
 from provenance_store.rows import OriginRow
 from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, SQLITE_MODE, STORE_URL
 from provenance_store.sink import Sink, SinkBeside, new_origin
+from provenance_store.slices import Sliced, Wanted, take_slice
 from provenance_store.sql import belonging, inspect, schema
 from provenance_store.sql.belonging import Belonging, Holder
-from provenance_store.sql.dialects import driver, make_engine, read_url
+from provenance_store.sql.dialects import driver, make_engine, make_private, read_url
 from provenance_store.sql.load import loading
 from provenance_store.sql.prepared import Prepared
 from provenance_store.sql.session import Session
@@ -378,6 +378,48 @@ class Store(Recorder):
         """
         return restore(self.sink, reference, cause=cause, dry_run=dry_run, viewer=viewer)
 
+    def slice(
+        self,
+        file: str | Path,
+        references: Sequence[str] = (),
+        *,
+        run_ids: Sequence[str] = (),
+        flow_ids: Sequence[str] = (),
+        up: bool = True,
+        down: bool = False,
+        depth: int | None = None,
+        rules: Collection[str] = (),
+        without: Collection[str] = (),
+        hide_names: bool = False,
+        force: bool = False,
+        progress: Callable[[str], object] = lambda what: None,
+    ) -> Sliced:
+        """Write a part of this store as a store of its own, a new SQLite file.
+
+        It begins with the records, and the runs, that are named, or with all there are. `down`
+        adds what depends on these, `up` what any of them depends on, at most `depth` hops away;
+        `rules` names those of `slices.RULES` that are not followed. What is mentioned and not
+        taken becomes a stub, without its name with `hide_names`; `without` names the parts of
+        `slices.LEFT_OUT` that are kept out. The file has its name only when it is whole;
+        `progress` is told what is being done.
+
+        Raises NotFound for a start that is not there, InvalidInput when the file is there
+        already and `force` is not given.
+        """
+        ids = [self.sink.resolve(reference) for reference in references]
+        wanted = Wanted(
+            ids=ids,
+            run_ids=run_ids,
+            flow_ids=flow_ids,
+            up=up,
+            down=down,
+            depth=depth,
+            rules=rules,
+            without=without,
+            hide_names=hide_names,
+        )
+        return take_slice(self.sink, Path(file), wanted, force=force, progress=progress)
+
     def info(self) -> dict[str, Any]:
         """What the store holds: schema, rows by table, records by kind, origins."""
         with self.sink.session.read() as connection:
@@ -439,20 +481,6 @@ def upgrade_store(url: str | None = None) -> None:
         engine.dispose()
 
 
-def _make_private(file: Path) -> None:
-    """Make an empty file for SQLite to fill, unless one is there; its journals get its mode.
-
-    What keeps us from it keeps SQLite from it too, which says so in its own words.
-    """
-    mode = int(SQLITE_MODE.get(), 8)
-    with suppress(OSError):
-        handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        try:
-            os.fchmod(handle, mode)
-        finally:
-            os.close(handle)
-
-
 def _engine(text: str, *, create: bool) -> sa.Engine:
     url = read_url(text)
     if url.get_backend_name() == "sqlite":
@@ -462,5 +490,5 @@ def _engine(text: str, *, create: bool) -> sa.Engine:
         if not file.absolute().parent.is_dir():
             raise ConfigurationError(f"The folder {file.absolute().parent} does not exist.")
         if create and "uri" not in url.query:
-            _make_private(file)
+            make_private(file, int(SQLITE_MODE.get(), 8))
     return make_engine(url, cache_mb=PAGE_CACHE_MB.get(), busy_ms=BUSY_TIMEOUT_MS.get())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +26,7 @@ __all__ = [
     "ignoring",
     "lock_links",
     "make_engine",
+    "make_private",
     "read_url",
     "savepoint",
     "should_retry",
@@ -139,6 +142,19 @@ def advisory_lock(connection: sa.Connection) -> None:
     """Let one process at a time change the schema; held until the transaction ends."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SCHEMA_LOCK)))
+
+
+def make_private(file: Path, mode: int) -> None:
+    """Make an empty file for SQLite to fill, unless one is there; its journals get its mode.
+
+    What keeps us from it keeps SQLite from it too, which says so in its own words.
+    """
+    with suppress(OSError):
+        handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            os.fchmod(handle, mode)
+        finally:
+            os.close(handle)
 
 
 def lock_links(connection: sa.Connection) -> None:

@@ -8,7 +8,7 @@ from provenance_store.errors import NotFound, SchemaMismatch
 from provenance_store.sql.dialects import advisory_lock, begin_write
 from provenance_store.sql.tables import METADATA, SCHEMA_VERSION
 
-__all__ = ["create", "current_version", "require_current", "upgrade"]
+__all__ = ["create", "current_version", "require_current", "stamp", "upgrade"]
 
 _VERSION = sa.table("alembic_version", sa.column("version_num"))
 
@@ -44,14 +44,15 @@ def create(engine: sa.Engine) -> None:
         advisory_lock(connection)
         if current_version(connection) is None:
             METADATA.create_all(connection)
-            _stamp(connection)
+            stamp(connection)
         connection.commit()
 
 
-def _stamp(connection: sa.Connection) -> None:
+def stamp(connection: sa.Connection, name: str | None = None) -> None:
+    """Write down which schema this is, in the database or an attached one of that name."""
     stamp = sa.Table(
         "alembic_version",
-        sa.MetaData(),
+        sa.MetaData(schema=name),
         sa.Column("version_num", sa.String(32), nullable=False),
         sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
     )

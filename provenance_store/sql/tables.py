@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-__all__ = ["KEYS", "METADATA", "SCHEMA_VERSION", "TABLE"]
+__all__ = ["KEYS", "METADATA", "POSTGRESQL_INDEXES", "SCHEMA_VERSION", "TABLE", "Id"]
 
 SCHEMA_VERSION = "0001"
 """The newest Alembic revision; a new store is created as if migrated to it."""
@@ -154,6 +154,8 @@ uri = Table(
 # PostgreSQL's B-trees hold no values over 2,700 bytes, and a URI may be longer: there the key is
 # a unique index on a hash of it, which is also smaller.
 uri.primary_key.ddl_if(dialect="sqlite")
+POSTGRESQL_INDEXES = frozenset({"ix_uri_record_id_hash"})
+"""Indexes that SQLite stores do not have."""
 Index(
     "ix_uri_record_id_hash",
     uri.c.record_id,
