@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from provenance_store import filters
 from provenance_store.errors import NotFound
-from provenance_store.exchange.extract import Extract, gather
+from provenance_store.exchange.extract import Extract, Way, gather
 from provenance_store.filters import RecordFilter, RunFilter
 from provenance_store.ids import looks_like_id, now
 from provenance_store.kinds import Kind, Level

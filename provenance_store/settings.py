@@ -97,6 +97,12 @@ MAX_PAYLOAD_BYTES = Setting(
     "of a larger one the digest, the size and the beginning are kept.",
     bounded_int(1024, 16_777_216),
 )
+MAX_IMPORT_BYTES = Setting(
+    "BRAID_MAX_IMPORT_BYTES",
+    64 << 20,
+    "Largest PROV-JSON document that is imported, in bytes.",
+    bounded_int(1024, 1 << 34),
+)
 
 SETTINGS: tuple[Setting[int] | Setting[str], ...] = (
     STORE_URL,
@@ -104,5 +110,6 @@ SETTINGS: tuple[Setting[int] | Setting[str], ...] = (
     BUSY_TIMEOUT_MS,
     SQLITE_MODE,
     MAX_PAYLOAD_BYTES,
+    MAX_IMPORT_BYTES,
 )
 """What `provenance_store` reads from the environment."""

@@ -11,7 +11,7 @@ from braid.options import reads
 from braid.source import Source
 
 if TYPE_CHECKING:
-    from provenance_store.exchange.extract import Extract
+    from provenance_store.exchange.extract import Extract, Way
 
 __all__ = ["command"]
 
@@ -77,7 +77,7 @@ def command(
     run_ids = [*runs, *(text for text in ids if not looks_like_id(text))]
     if bool(records or run_ids) == everything:
         raise click.UsageError("Name records or runs, or give --all for the whole store.")
-    ways = [*(["up"] if up or (records and not down) else []), *(["down"] if down else [])]
+    ways: list[Way] = [*(["up"] if up or (records and not down) else []), *(["down"] if down else [])]
     with source.open(create=False) as store:
         found = store.reader().extract(
             records,

@@ -19,9 +19,9 @@ from provenance_store.reading.view import Row, View
 from provenance_store.sql import exchange, read
 from provenance_store.times import format_time
 
-__all__ = ["Extract", "Link", "gather"]
+__all__ = ["Extract", "Link", "Way", "gather"]
 
-Direction = Literal["up", "down"]
+Way = Literal["up", "down"]
 MAX_NODES = 1_000_000
 
 
@@ -64,7 +64,7 @@ def gather(
     ids: Sequence[int] = (),
     run_ids: Sequence[str] = (),
     everything: bool = False,
-    directions: Sequence[Direction] = ("up",),
+    directions: Sequence[Way] = ("up",),
     depth: int | None = None,
     limit: int = 10_000,
 ) -> Extract:

@@ -10,7 +10,7 @@ import re
 from typing import Final
 from urllib.parse import unquote, unquote_to_bytes
 
-__all__ = ["NAMESPACES", "decoded", "encoded", "origin_prefixes", "principal_name"]
+__all__ = ["NAMESPACES", "decoded", "encoded", "origin_prefixes", "principal_name", "principal_of"]
 
 NAMESPACES: Final = {
     "braid": "urn:braid:terms:",
@@ -54,6 +54,16 @@ def principal_name(principal: str) -> tuple[str, str]:
         if local != principal and _UUID.fullmatch(local):
             return prefix, local
     return "principal", principal
+
+
+def principal_of(uri: str) -> str | None:
+    """The identity, group or other principal that we named this way; None for agents of others."""
+    for prefix in ("identity", "group"):
+        if uri.startswith(NAMESPACES[prefix]):
+            return uri
+    if uri.startswith(NAMESPACES["principal"]):
+        return decoded(uri.removeprefix(NAMESPACES["principal"]))
+    return None
 
 
 def origin_prefixes(uuids: set[str]) -> dict[str, str]:

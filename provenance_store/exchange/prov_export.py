@@ -77,17 +77,18 @@ class _Writer:
                 {"prov:type": [self._term("Environment")]}
                 | {"braid:document": [canonical_json(environment).decode()]},
             )
-        for run in extract.runs.values():
-            self._run(run)
-        for name, record in extract.records.items():
-            self._record(name, record)
+        for run_id in sorted(extract.runs):
+            self._run(extract.runs[run_id])
+        records = sorted(extract.records, key=_urn)
+        for name in records:
+            self._record(name, extract.records[name])
         for name in sorted(extract.stubs):
             self._stub(name, extract.stubs[name])
         for name in sorted(extract.hidden):
             self._node(name, {"prov:type": [self._term("Hidden")]})
         for link in extract.links:
             self._link(link)
-        for name in extract.records:
+        for name in records:
             self._responsible(name)
         self._agents()
         return self._document
@@ -169,7 +170,9 @@ class _Writer:
             "braid:mark": [_json(mark) for mark in record["marks"]],
         }
         if record["environment"]:
-            attributes["braid:environment"] = [self._name("environment", _hex(record["environment"]))]
+            attributes["braid:environment"] = [
+                self._name("environment", _hex(record["environment"]))
+            ]
         attributes |= self._places(record["uris"])
         attributes |= {f"tag:{name}": [value] for name, value in record["tags"].items()}
         attributes |= {f"document:{name}": [_json(p)] for name, p in record["payloads"].items()}
@@ -181,9 +184,7 @@ class _Writer:
         attributes |= self._step(record)
         self._node(node, attributes, record["start_time"], record["completion_time"])
         if record["run_id"] in self._extract.runs:
-            self._document.wasStartedBy(
-                self._of(node), None, self._name("run", record["run_id"])
-            )
+            self._document.wasStartedBy(self._of(node), None, self._name("run", record["run_id"]))
 
     def _places(self, uris: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
         """Each URI as a location; with what else is known of the bytes there as JSON."""

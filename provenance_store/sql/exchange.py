@@ -11,7 +11,7 @@ from provenance_store.sql import read
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
-__all__ = ["all_ids", "environments", "known", "members", "of_run", "runs", "stubs"]
+__all__ = ["all_ids", "environments", "known", "known_runs", "members", "of_run", "runs", "stubs"]
 
 _T = TABLE
 _record, _run, _environment = _T["record"], _T["run"], _T["environment"]
@@ -59,3 +59,8 @@ def known(ids: Sequence[int]) -> sa.Select[Any]:
     """(id, kind, name, created_at) of those of these records that are here, whoever may see them."""
     columns = (_record.c.id, _record.c.kind, _record.c.name, _record.c.created_at)
     return sa.select(*columns).where(_record.c.id.in_(ids))
+
+
+def known_runs(run_ids: Sequence[str]) -> sa.Select[Any]:
+    """(run_id) of those of these runs that are here, whoever may see them."""
+    return sa.select(_run.c.run_id).where(_run.c.run_id.in_(run_ids))

@@ -1,0 +1,224 @@
+"""How an import enters the store: one batch with ids that follow from what is imported.
+
+The same input makes the same batch, so importing twice changes nothing. What the store has already
+stays as it is; it only learns of marks, such as invalidations.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from provenance_store.batch import TABLES, Batch
+from provenance_store.errors import Conflict
+from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id
+from provenance_store.kinds import Kind
+from provenance_store.rows import LinkRow, OriginRow
+from provenance_store.sink import new_origin
+from provenance_store.sql import exchange, read
+from provenance_store.sql.write import mentioned_origins
+
+if TYPE_CHECKING:
+    from provenance_store.store import Store
+
+__all__ = ["Imported", "Numbers", "known_kinds", "take_in"]
+
+_NAMESPACE = uuid.UUID("8f3b1f0e-6a53-5b0e-9a0f-6f1d0c7f2b61")
+_OF_RECORDS = {
+    "record": "id",
+    "step": "id",
+    "outcome": "id",
+    "version": "id",
+    "stub": "id",
+    "uri": "record_id",
+    "tag": "record_id",
+    "metric": "record_id",
+    "payload": "record_id",
+    "link": "from_id",
+}
+"""Tables whose rows belong to the record of this column, and are left out where it is known."""
+_ADDITIONS = ("link", "uri", "tag")
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What came of an import: new records by kind, new links and marks, records known before.
+
+    `notes` say what was left out or guessed, a sentence each.
+    """
+
+    records: dict[str, int] = field(default_factory=dict)
+    links: int = 0
+    known: int = 0
+    notes: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "records": dict(self.records),
+            "links": self.links,
+            "known": self.known,
+            "notes": list(self.notes),
+        }
+
+
+class Numbers:
+    """Numbers the origins of a batch that travels.
+
+    `content` is what names the imported thing: the same content, the same origin for its records.
+    """
+
+    def __init__(self, content: str, software: str) -> None:
+        own = new_origin(1)
+        uuid_ = str(uuid.uuid5(_NAMESPACE, content))
+        self.own = own._replace(uuid=uuid_, software=f"import of {software}; {own.software}")
+        self._numbers = {uuid_: 1}
+        self._last = 0
+
+    def named(self, sequence: int) -> int:
+        """The id of the sequence-th thing of this import."""
+        self._last = max(self._last, sequence)
+        return make_id(1, sequence)
+
+    def next(self) -> int:
+        """A further id of this import."""
+        return self.named(self._last + 1)
+
+    def of(self, urn: str) -> int:
+        """The id, as the batch numbers origins, of a URN."""
+        parsed = parse_id(urn)
+        assert isinstance(parsed, Urn)
+        number = self._numbers.setdefault(parsed.origin, len(self._numbers) + 1)
+        return make_id(number, parsed.sequence)
+
+    def origins(self, batch: Batch) -> list[OriginRow]:
+        """The rows of the origins that a batch mentions."""
+        mentioned = mentioned_origins(batch)
+        rows = [self.own if 1 in mentioned else None]
+        rows += [
+            OriginRow(number, uuid_, "", "", 0, "", 0) if number in mentioned else None
+            for uuid_, number in list(self._numbers.items())[1:]
+        ]
+        return [row for row in rows if row is not None]
+
+
+def take_in(
+    store: Store,
+    batch: Batch,
+    numbers: Numbers,
+    notes: Iterable[str] = (),
+    *,
+    dry_run: bool = False,
+    additions: bool = False,
+) -> Imported:
+    """Write what is new of a batch, in one transaction; nothing when all is known.
+
+    With `dry_run` nothing is written at all. With `additions` known records are live and get the
+    links, URIs and tags that they do not have yet.
+
+    Raises Conflict when the store has one of its records as something else.
+    """
+    batch.origin = numbers.origins(batch)
+    shifts = _shifts(store, batch.origin)
+    known = _known(store, batch, shifts)
+    runs = _known_runs(store, batch)
+    _leave_out(batch, known, runs, additions=additions)
+    if additions:
+        there = _links_there(store, known, shifts)
+        batch.link = [row for row in batch.link if row not in there]
+    batch.origin = numbers.origins(batch)
+    counted = {kind.label: 0 for kind in Kind}
+    for row in batch.record:
+        counted[Kind(row.kind).label] += 1
+    if not dry_run and any(getattr(batch, name) for name in TABLES[1:]):
+        store.write(batch)
+    made = {kind: count for kind, count in counted.items() if count}
+    return Imported(made, len(batch.link), len(known), tuple(notes))
+
+
+def known_kinds(store: Store, numbers: Numbers, sequences: Sequence[int]) -> dict[int, Kind]:
+    """What kinds the store has taken these of an import's own records for."""
+    shift = _shifts(store, [numbers.own]).get(numbers.own.no)
+    if shift is None:
+        return {}
+    ids = [make_id(numbers.own.no, sequence) + shift for sequence in sequences]
+    return {row.id & MAX_SEQUENCE: Kind(row.kind) for row in _rows(store, exchange.known, ids)}
+
+
+def _rows(
+    store: Store, query: Callable[[Sequence[Any]], sa.Select[Any]], keys: Sequence[Any]
+) -> Iterator[Any]:
+    with store.sink.session.read() as connection:
+        for start in range(0, len(keys), CHUNK):
+            yield from connection.execute(query(keys[start : start + CHUNK])).all()
+
+
+def _shifts(store: Store, origins: Iterable[OriginRow]) -> dict[int, int]:
+    """What is added to ids of a batch to get the store's, by origin, for origins known there."""
+    found = {}
+    for origin in origins:
+        local = store.sink.locate(str(Urn(origin.uuid, 1)))
+        if local is not None:
+            found[origin.no] = local - make_id(origin.no, 1)
+    return found
+
+
+def _known(store: Store, batch: Batch, shifts: Mapping[int, int]) -> set[int]:
+    """The records of the batch, as it numbers them, that the store has."""
+    found: set[int] = set()
+    given = {
+        row.id + shifts[row.id >> SEQUENCE_BITS]: row
+        for row in batch.record
+        if row.id >> SEQUENCE_BITS in shifts
+    }
+    for row in _rows(store, exchange.known, sorted(given)):
+        ours = given[row.id]
+        for name in ("kind", "name", "created_at"):
+            if getattr(ours, name) != getattr(row, name):
+                raise Conflict(
+                    record=store.sink.urn(row.id),
+                    field=name,
+                    stored=getattr(row, name),
+                    given=getattr(ours, name),
+                )
+        found.add(ours.id)
+    return found
+
+
+def _links_there(store: Store, known: set[int], shifts: Mapping[int, int]) -> set[LinkRow]:
+    """The links of known records, as the batch numbers them."""
+    back = {(make_id(no, 0) + shift) >> SEQUENCE_BITS: shift for no, shift in shifts.items()}
+    ids = sorted(record_id + shifts[record_id >> SEQUENCE_BITS] for record_id in known)
+    there = set()
+    for row in _rows(store, read.dependencies, ids):
+        ends = (row.to_id, row.from_id)
+        if all(end >> SEQUENCE_BITS in back for end in ends):
+            to_id, from_id = (end - back[end >> SEQUENCE_BITS] for end in ends)
+            there.add(LinkRow(to_id, from_id, row.role))
+    return there
+
+
+def _known_runs(store: Store, batch: Batch) -> set[str]:
+    wanted = sorted({row.run_id for row in batch.run_event})
+    return {row.run_id for row in _rows(store, exchange.known_runs, wanted)}
+
+
+def _leave_out(batch: Batch, known: set[int], runs: set[str], *, additions: bool) -> None:
+    for name, column in _OF_RECORDS.items():
+        if additions and name in _ADDITIONS:
+            continue
+        rows = [row for row in getattr(batch, name) if getattr(row, column) not in known]
+        setattr(batch, name, rows)
+    batch.run_event = [row for row in batch.run_event if row.run_id not in runs]
+    batch.run_tag = [row for row in batch.run_tag if row.run_id not in runs]
+    used = {row.environment for row in batch.record}
+    batch.environment = [row for row in batch.environment if row.digest in used]
+    audiences = {row.audience for row in batch.record}
+    audiences |= {row.audience for row in batch.run_event}
+    batch.audience = [row for row in batch.audience if row.digest in audiences]
+    batch.audience_member = [row for row in batch.audience_member if row.digest in audiences]

@@ -1,0 +1,248 @@
+"""From a PROV document to a batch.
+
+What carries our own URNs and terms becomes the very record it was exported from. Everything else
+is imported as a new record that is tagged ``imported``, keeps its identifier as a URI and its
+attributes as tags; what kind it is, is inferred by `infer_kind`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from provenance_store.batch import Batch
+from provenance_store.errors import InvalidInput
+from provenance_store.exchange.incoming import Imported, Numbers, take_in
+from provenance_store.exchange.names import NAMESPACES, principal_of
+from provenance_store.exchange.prov_foreign import Foreign
+from provenance_store.exchange.prov_own import Own
+from provenance_store.exchange.prov_reading import PROV, Element, Prov, Relation, read_prov
+from provenance_store.exchange.values import sentence
+from provenance_store.ids import looks_like_id
+from provenance_store.kinds import Kind, Role
+from provenance_store.rows import LinkRow, StubRow
+
+if TYPE_CHECKING:
+    from provenance_store.store import Store
+
+__all__ = ["import_prov"]
+
+BRAID: Final = NAMESPACES["braid"]
+
+ENDS: Final = {
+    "used": ("activity", "entity", Role.USED),
+    "wasGeneratedBy": ("entity", "activity", Role.GENERATED_BY),
+    "wasDerivedFrom": ("generatedEntity", "usedEntity", Role.DERIVED_FROM),
+    "wasInformedBy": ("informed", "informant", Role.INFORMED_BY),
+    "wasStartedBy": ("activity", "trigger", Role.USED),
+    "hadMember": ("collection", "entity", Role.HAS_MEMBER),
+    "wasInfluencedBy": ("influencee", "influencer", None),
+    "specializationOf": ("specificEntity", "generalEntity", Role.DERIVED_FROM),
+    "mentionOf": ("specificEntity", "generalEntity", Role.DERIVED_FROM),
+}
+"""Relations that become links: what depends, what it depends on, and the role."""
+
+_BY_KINDS = {
+    (False, False): Role.DERIVED_FROM,
+    (True, False): Role.USED,
+    (False, True): Role.GENERATED_BY,
+    (True, True): Role.INFORMED_BY,
+}
+"""The role of an influence, by whether its ends are activities."""
+
+_SPACES = re.compile(
+    "|".join(re.escape(NAMESPACES[p]) for p in ("environment", "run", "flow", "hidden"))
+)
+
+
+def import_prov(store: Store, file: Path, *, dry_run: bool = False) -> Imported:
+    """Import a PROV-JSON file in one transaction; again changes nothing.
+
+    Raises InvalidInput with the place of what is wrong, TooLarge beyond the limits, Conflict when
+    the store has one of its records as something else. Nothing is then written.
+    """
+    found = read_prov(file)
+    try:
+        batch, numbers, notes = _Import(found).batch()
+    except InvalidInput as error:
+        if error.path.startswith("$"):
+            raise type(error)(sentence(error), path=f"{file}: {error.path}") from None
+        raise
+    return take_in(store, batch, numbers, notes, dry_run=dry_run)
+
+
+class _Import:
+    """Makes the batch of one document."""
+
+    def __init__(self, found: Prov) -> None:
+        self._found = found
+        self._numbers = Numbers(f"prov {found.digest}", "PROV-JSON")
+        self._batch = Batch()
+        self._left_out: Counter[str] = Counter()
+        self._ids: dict[str, int] = {}
+        self._acts: dict[str, bool] = {}
+
+    def batch(self) -> tuple[Batch, Numbers, list[str]]:
+        self._implied()
+        agents = self._agents()
+        own, foreign, stubs = self._sorted(agents)
+        for number, element in enumerate(foreign, start=1):
+            self._ids[element.uri] = self._numbers.named(number)
+        for element in (*own, *stubs):
+            self._ids[element.uri] = self._numbers.of(element.uri)
+        owners = self._owners()
+        writer = Own(self._found, self._batch, self._numbers, owners)
+        for element in own:
+            writer.record(element)
+        writer.runs()
+        others = Foreign(self._found, self._batch, self._numbers, self._ids, agents)
+        for element in foreign:
+            others.record(element)
+        for element in stubs:
+            self._stub(element)
+        self._links(others)
+        return self._batch, self._numbers, [*self._found.notes, *others.notes, *self._told()]
+
+    # ---- what things are -----------------------------------------------------------------
+
+    def _implied(self) -> None:
+        """Things that only relations speak of are what the relation makes them."""
+        for relation in self._found.relations:
+            for end, uri in relation.ends.items():
+                element = self._found.elements.get(uri)
+                if element is None:
+                    element = self._found.elements[uri] = Element(uri, uri)
+                if not element.kinds and (kind := _IMPLIED.get((relation.name, end))):
+                    element.kinds.add(kind)
+
+    def _agents(self) -> dict[str, Element]:
+        """Agents that are nothing else."""
+        return {u: e for u, e in self._found.elements.items() if e.kinds == {"agent"}}
+
+    def _sorted(self, agents: Iterable[str]) -> tuple[list[Element], list[Element], list[Element]]:
+        """Our own records, records of others, and mentions of our own that are not described."""
+        own: list[Element] = []
+        foreign: list[Element] = []
+        stubs: list[Element] = []
+        for uri in sorted(self._found.elements.keys() - set(agents)):
+            element = self._found.elements[uri]
+            self._acts[uri] = "activity" in element.kinds
+            if looks_like_id(uri):
+                described = bool(element.all(f"{BRAID}created_at"))
+                (own if described else stubs).append(element)
+            elif _SPACES.match(uri):
+                self._left_out["hidden records"] += uri.startswith(NAMESPACES["hidden"])
+            elif element.kinds:
+                foreign.append(element)
+        return own, foreign, stubs
+
+    def _owners(self) -> dict[str, str]:
+        """Who is responsible for a thing, by its URI: identities, not whoever had a role in it."""
+        found: dict[str, str] = {}
+        for relation in self._found.relations:
+            if relation.name == "wasAttributedTo":
+                uri = relation.ends.get("entity")
+            elif relation.name == "wasAssociatedWith" and not relation.all(f"{PROV}role"):
+                uri = relation.ends.get("activity")
+            else:
+                continue
+            agent = relation.ends.get("agent")
+            if uri and agent and (principal := principal_of(agent)):
+                found[uri] = min(principal, found.get(uri, principal))
+        return found
+
+    def _stub(self, element: Element) -> None:
+        kinds = [str(k) for k in element.all(f"{BRAID}kind")]
+        kind = next((k for k in Kind if k.label in kinds), None)
+        if kind is None:
+            kind = Kind.STEP if self._acts[element.uri] else Kind.DATA
+        label = element.one(f"{PROV}label")
+        name = label[:1024] if isinstance(label, str) else None
+        self._batch.stub.append(StubRow(self._ids[element.uri], kind.value, name))
+
+    # ---- links ---------------------------------------------------------------------------
+
+    def _links(self, others: Foreign) -> None:
+        found: dict[LinkRow, None] = {}
+        for relation in self._found.relations:
+            if relation.name not in ENDS:
+                if relation.name in ("wasEndedBy", "alternateOf", "actedOnBehalfOf"):
+                    self._left_out[f"{relation.name} relations"] += 1
+                continue
+            source, target, role = ENDS[relation.name]
+            ends = relation.ends.get(source), relation.ends.get(target)
+            if relation.name == "wasStartedBy" and None in ends:
+                continue
+            row = self._link(relation, ends, role, others)
+            if row is not None:
+                found[row] = None
+        self._batch.link.extend(sorted(found))
+
+    def _link(
+        self,
+        relation: Relation,
+        ends: tuple[str | None, str | None],
+        role: Role | None,
+        others: Foreign,
+    ) -> LinkRow | None:
+        source, target = (self._ids.get(uri or "") for uri in ends)
+        if source is None or target is None or source == target:
+            self._left_out[f"{relation.name} relations without two records"] += 1
+            return None
+        acts = (self._acts[ends[0] or ""], self._acts[ends[1] or ""])
+        return LinkRow(target, source, self._role(relation, acts, ends, role, others).value)
+
+    def _role(
+        self,
+        relation: Relation,
+        acts: tuple[bool, bool],
+        ends: tuple[str | None, str | None],
+        role: Role | None,
+        others: Foreign,
+    ) -> Role:
+        types = relation.all(f"{PROV}type")
+        if role is None:
+            said = [str(value) for value in relation.all(f"{BRAID}role")]
+            return next((r for r in Role if r.label in said), _BY_KINDS[acts])
+        if role is Role.USED and f"{BRAID}deployed" in relation.all(f"{PROV}role"):
+            return Role.DEPLOYED
+        if role is Role.DERIVED_FROM and f"{BRAID}TrainedOn" in types:
+            return Role.TRAINED_ON
+        if role is Role.DERIVED_FROM and f"{PROV}Revision" in types:
+            own = looks_like_id(ends[0] or "")
+            return Role.REVISION_OF if own or others.revises(*ends) else role
+        return role
+
+    def _told(self) -> list[str]:
+        return [f"{count} {what} were left out." for what, count in self._left_out.items() if count]
+
+
+_IMPLIED: Final = {
+    (name, end): kind
+    for name, ends in {
+        "used": {"activity": "activity", "entity": "entity"},
+        "wasGeneratedBy": {"entity": "entity", "activity": "activity"},
+        "wasDerivedFrom": {
+            "generatedEntity": "entity",
+            "usedEntity": "entity",
+            "activity": "activity",
+        },
+        "wasInformedBy": {"informed": "activity", "informant": "activity"},
+        "wasStartedBy": {"activity": "activity", "trigger": "entity", "starter": "activity"},
+        "wasEndedBy": {"activity": "activity", "trigger": "entity", "ender": "activity"},
+        "wasInvalidatedBy": {"entity": "entity", "activity": "activity"},
+        "wasAttributedTo": {"entity": "entity", "agent": "agent"},
+        "wasAssociatedWith": {"activity": "activity", "agent": "agent", "plan": "entity"},
+        "actedOnBehalfOf": {"delegate": "agent", "responsible": "agent", "activity": "activity"},
+        "wasInfluencedBy": {"influencee": "entity", "influencer": "entity"},
+        "specializationOf": {"specificEntity": "entity", "generalEntity": "entity"},
+        "alternateOf": {"alternate1": "entity", "alternate2": "entity"},
+        "mentionOf": {"specificEntity": "entity", "generalEntity": "entity"},
+        "hadMember": {"collection": "entity", "entity": "entity"},
+    }.items()
+    for end, kind in ends.items()
+}
+"""What a relation says of its ends."""
