@@ -30,7 +30,8 @@ def read_batch(data: bytes) -> Batch:
         names = _tables.decode(data)
         batch = _batch.decode(data)
     except msgspec.ValidationError as error:
-        raise invalid(error, Batch) from None
+        refused = invalid(error, Batch)
+        raise refused if refused.path else InvalidInput("This is not a batch.") from None
     except UnicodeDecodeError:
         raise InvalidInput("The batch holds text that is not UTF-8.") from None
     except msgspec.DecodeError as error:

@@ -11,11 +11,14 @@ import pytest
 import schemathesis
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from schemathesis.specs.openapi import checks
 
 from action_provider.app import EXTENSION, OPERATIONS, create_app
 from action_provider.operations import Operation
 from flows.sandbox import Sandbox
+from provenance_store import encode_batch
+from tests.functional.provider.batches import MEDIA_TYPE, everything
 from tests.functional.provider.house import Town, a_body
 
 CHECKS = [
@@ -24,6 +27,10 @@ CHECKS = [
     checks.content_type_conformance,
     checks.response_schema_conformance,
 ]
+
+schemathesis.openapi.media_type(
+    MEDIA_TYPE, st.binary() | st.builds(lambda: encode_batch(everything(run_id=None)[1]))
+)
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +105,7 @@ def test_answers_of_the_store_fit_the_declared_shapes(
         "/api/v1/records": "",
         "/api/v1/records/{record_id}": model["id"],
         "/api/v1/records/{record_id}/lineage": step["id"],
+        "/api/v1/records/{record_id}/statement": model["id"],
         "/api/v1/models": "",
         "/api/v1/models/{name}": model["name"],
         "/healthz": "",
