@@ -65,12 +65,8 @@ class _Gathering:
         rows = self.view.by_id(ids)
         order = sorted(rows, key=self.view.urn)
         parts = self._parts(order)
-        ends = {link.to_id for links in parts.links.values() for link in links}
-        visible = rows.keys() | self.view.by_id(ends - rows.keys()).keys()
-        records = [
-            record_leaf(rows[i], parts, urn=self.view.urn, shown=visible.__contains__)
-            for i in order
-        ]
+        shown = self._shown(parts, rows)
+        records = [record_leaf(rows[i], parts, urn=self.view.urn, shown=shown) for i in order]
         return {
             "as_of": format_time(self.as_of),
             "scope": "everything" if self.view.viewer.everything else "restricted",
@@ -79,6 +75,14 @@ class _Gathering:
             **self._said_later(order, rows),
             **self._around(records, rows),
         }
+
+    def _shown(self, parts: Parts, rows: Mapping[int, Row]) -> Callable[[int], bool]:
+        """Which ends of links may be named: all, here or not, for who may see everything."""
+        if self.view.viewer.everything:
+            return lambda _: True
+        ends = {link.to_id for links in parts.links.values() for link in links}
+        visible = rows.keys() | self.view.by_id(ends - rows.keys()).keys()
+        return visible.__contains__
 
     def _parts(self, ids: Sequence[int]) -> Parts:
         return Parts(
