@@ -13,7 +13,7 @@ import resource
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,7 @@ def raw(url: str, size: Size) -> float:
 TABLES = ("record", "version", "uri", "link")
 
 
-def ddl(url: str) -> tuple[list[str], list[str]]:
+def ddl(url: str, names: Sequence[str] = TABLES) -> tuple[list[str], list[str]]:
     """What makes the tables, and what makes their indexes, in a database of this kind."""
     made: dict[type[Any], list[str]] = {CreateTable: [], CreateIndex: []}
 
@@ -119,7 +119,7 @@ def ddl(url: str) -> tuple[list[str], list[str]]:
         made[type(statement)].append(str(statement.compile(dialect=engine.dialect)))
 
     engine = sa.create_mock_engine(url.partition(":")[0] + "://", collect)
-    METADATA.create_all(engine, tables=[TABLE[name] for name in TABLES], checkfirst=False)
+    METADATA.create_all(engine, tables=[TABLE[name] for name in names], checkfirst=False)
     return made[CreateTable], made[CreateIndex]
 
 

@@ -17,6 +17,8 @@ __all__ = ["Arrived", "Receiver"]
 GROUP_BYTES = 32 << 20
 """So much is taken in before it is written."""
 BATCH_BYTES = 1 << 31
+PATIENCE = 0.005
+"""Seconds to wait for the next of the messages that are under way."""
 
 logger = logging.getLogger("braid.hpc")
 
@@ -53,7 +55,27 @@ class Receiver:
         self._abandoned: list[_Arriving] = []
 
     def take(self) -> list[Arrived]:
-        """What has arrived whole, at most about 32 MB."""
+        """What has arrived whole, at most about 32 MB.
+
+        Large messages move only while MPI is called, so it goes on for as long as any moves:
+        what arrives together is one commit.
+        """
+        whole: list[_Arriving] = []
+        size, until = 0, time.monotonic() + PATIENCE
+        while size < GROUP_BYTES:
+            self._accept()
+            done, self._arriving = _sorted(self._arriving)
+            whole += done
+            size += sum(len(each.data) for each in done)
+            if done:
+                until = time.monotonic() + PATIENCE
+            elif not self._arriving or time.monotonic() > until:
+                break
+        self.present -= self._leaving - {each.source for each in self._arriving}
+        return [_decoded(each) for each in whole]
+
+    def _accept(self) -> None:
+        """Begin to receive what ranks have sent, at most about 32 MB at a time."""
         status = MPI.Status()
         size = sum(len(each.data) for each in self._arriving)
         while size < GROUP_BYTES:
@@ -68,9 +90,6 @@ class Receiver:
                 request.Wait()
             else:
                 self._arriving.append(_Arriving(status.Get_source(), data, request))
-        done, self._arriving = _sorted(self._arriving)
-        self.present -= self._leaving - {each.source for each in self._arriving}
-        return [_decoded(each) for each in done]
 
     def bury(self, rank: int) -> None:
         """Expect nothing more of a rank that is dead."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from provenance_store.recorder import Recorder
 
-__all__ = ["play_on_ranks"]
+__all__ = ["play_on_ranks", "wait_for_all"]
 
 PAUSE = 0.0005
 
@@ -50,7 +50,7 @@ def play_on_ranks(
             begun = time.perf_counter()
             with _all_or_none(comm):
                 _play_share(recorder, size, working, each=each)
-    comm.Barrier()
+    wait_for_all(comm)
     took = 0.0 if begun is None else time.perf_counter() - begun
     longest: float = max(comm.allgather(took))
     return longest
@@ -69,20 +69,21 @@ class _Exchange:
         self._recorder = recorder
 
     def __call__(self, own: Sequence[Record]) -> Sequence[Any]:
-        self._wait_for_all()
+        wait_for_all(self._comm)
         everybodys = self._comm.allgather(own)
         return [self._adopted(record) for records in everybodys for record in records]
-
-    def _wait_for_all(self) -> None:
-        """Sleep until all ranks are here: inside a collective call they would keep the cores."""
-        request = self._comm.Ibarrier()
-        while not request.Test():
-            time.sleep(PAUSE)
 
     def _adopted(self, record: Record) -> Record:
         """The same record with this rank's number, worked out once and not for every link."""
         recorder = self._recorder
         return Record(recorder.id_of(record), record.kind, record.name, recorder)
+
+
+def wait_for_all(comm: MPI.Intracomm) -> None:
+    """A barrier that sleeps: inside MPI's own a rank would keep its core, which another needs."""
+    request = comm.Ibarrier()
+    while not request.Test():
+        time.sleep(PAUSE)
 
 
 @contextmanager
