@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from provenance_store.errors import ConfigurationError
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind, Role
+from provenance_store.lineage.columns import Links
 
 if TYPE_CHECKING:
     import networkx  # type: ignore[import-untyped]
@@ -102,20 +103,20 @@ class Lineage:
         direction: str,
         depth: int | None,
         nodes: Sequence[Node],
-        links: Sequence[tuple[int, int, int]],
+        links: Links,
         truncated: bool,
     ) -> None:
         self.direction = direction
         self.depth = depth
         self.nodes = nodes
         self.truncated = truncated
-        self.numbered_links = links
-        """(from_id, to_id, number of the role, 0 for None): `links` without an object for each."""
+        self.columns = links
+        """`links` without an object for each; the role is a number, 0 for None."""
 
     def __repr__(self) -> str:
         return (
             f"<Lineage {self.direction} of {self.root.name!r}: {len(self.nodes)} nodes, "
-            f"{len(self.numbered_links)} links{', truncated' if self.truncated else ''}>"
+            f"{len(self.columns.role)} links{', truncated' if self.truncated else ''}>"
         )
 
     @property
@@ -126,7 +127,9 @@ class Lineage:
     @cached_property
     def links(self) -> list[Link]:
         """Links between the nodes; each points from what depends to what it depends on."""
-        return [Link(frm, to, _ROLES.get(role)) for frm, to, role in self.numbered_links]
+        return [
+            Link(frm, to, _ROLES.get(role)) for frm, to, role in zip(*self.columns, strict=True)
+        ]
 
     def document(self) -> dict[str, Any]:
         """The answer of the query API."""
@@ -140,7 +143,7 @@ class Lineage:
             "nodes": nodes,
             "links": [
                 {"from": urns[frm], "to": urns[to], "role": labels[role]}
-                for frm, to, role in self.numbered_links
+                for frm, to, role in zip(*self.columns, strict=True)
             ],
             "truncated": self.truncated,
         }

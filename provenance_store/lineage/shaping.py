@@ -6,14 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 
 from provenance_store.kinds import Kind
+from provenance_store.lineage.columns import Links, Numbered
 from provenance_store.lineage.graph import Lineage, Node, Versions
 
 __all__ = ["fold", "keep_kinds"]
 
 MOST_BITS = 1 << 32
 """Ways through hidden nodes are found in memory of so many bits at most."""
-
-_Numbered = tuple[int, int, int]
 
 
 def keep_kinds(lineage: Lineage, kinds: Set[Kind], most_links: int) -> Lineage:
@@ -28,12 +27,13 @@ def keep_kinds(lineage: Lineage, kinds: Set[Kind], most_links: int) -> Lineage:
         if node is lineage.root or node.kind is None or node.kind in kinds
     ]
     shown = {node.id: number for number, node in enumerate(nodes)}
-    links = [link for link in lineage.numbered_links if link[0] in shown and link[1] in shown]
+    every = list(zip(*lineage.columns, strict=True))
+    links = [link for link in every if link[0] in shown and link[1] in shown]
     truncated = lineage.truncated
     if (len(lineage.nodes) - len(nodes)) * len(nodes) > MOST_BITS:
         truncated = True
     else:
-        for link in _around(lineage.numbered_links, shown, {(f, t) for f, t, _ in links}):
+        for link in _around(every, shown, {(f, t) for f, t, _ in links}):
             if len(links) >= most_links:
                 truncated = True
                 break
@@ -42,14 +42,14 @@ def keep_kinds(lineage: Lineage, kinds: Set[Kind], most_links: int) -> Lineage:
         direction=lineage.direction,
         depth=lineage.depth,
         nodes=nodes,
-        links=links,
+        links=Links.of(links),
         truncated=truncated,
     )
 
 
 def _around(
-    links: Sequence[_Numbered], shown: Mapping[int, int], direct: Set[tuple[int, int]]
-) -> Iterator[_Numbered]:
+    links: Sequence[Numbered], shown: Mapping[int, int], direct: Set[tuple[int, int]]
+) -> Iterator[Numbered]:
     """Links between shown nodes for the ways through hidden ones; one is enough for two nodes."""
     onward: dict[int, list[int]] = defaultdict(list)
     for frm, to, _ in links:
@@ -132,14 +132,15 @@ def fold(lineage: Lineage) -> Lineage:
         if place.get(node.id, node.id) == node.id
     ]
     moved = (
-        (place.get(frm, frm), place.get(to, to), role) for frm, to, role in lineage.numbered_links
+        (place.get(frm, frm), place.get(to, to), role)
+        for frm, to, role in zip(*lineage.columns, strict=True)
     )
     links = dict.fromkeys(link for link in moved if link[0] != link[1])
     return Lineage(
         direction=lineage.direction,
         depth=lineage.depth,
         nodes=nodes,
-        links=list(links),
+        links=Links.of(links),
         truncated=lineage.truncated,
     )
 

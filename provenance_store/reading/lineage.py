@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Literal
 
 from provenance_store.documents import validity
 from provenance_store.errors import InvalidInput
 from provenance_store.kinds import Kind, Role
 from provenance_store.lineage import Lineage, Node
+from provenance_store.lineage.columns import Links, Numbered
 from provenance_store.lineage.shaping import fold, keep_kinds
 from provenance_store.reading.validity import Invalidation, validity_of
 from provenance_store.reading.view import View
 from provenance_store.sql import walks
-from provenance_store.sql.walks import Links
 
 __all__ = ["Direction", "OneWay", "Walk", "trace", "walk"]
 
@@ -31,7 +31,6 @@ LEVELS = 64
 IDS_AT_ONCE = 10_000
 UNBOUNDED = 1 << 40
 
-Numbered = tuple[int, int, int]
 _KINDS = {kind.value: kind for kind in Kind}
 
 
@@ -40,8 +39,13 @@ class Walk:
     """What was reached: nodes with their distance in hops, links between them, nearest first."""
 
     nodes: dict[int, int]
-    links: list[Numbered]
+    columns: Links
     truncated: bool
+
+    @property
+    def links(self) -> list[Numbered]:
+        """(from_id, to_id, role) of each link; `columns` holds the same without objects."""
+        return list(zip(*self.columns, strict=True))
 
 
 def trace(
@@ -139,7 +143,7 @@ def _one_way(
         )
         known = _by_node(far, down)
         while on.goes_on(depth or UNBOUNDED):
-            on.step(lambda ids, _: _columns(link for i in ids for link in known.get(i, ())))
+            on.step(lambda ids, _: Links.of(link for i in ids for link in known.get(i, ())))
         on.truncated |= len(far.role) > most_links
     return Walk(on.nodes, on.links, on.truncated)
 
@@ -154,7 +158,7 @@ class _Progress:
     most_links: int
     nodes: dict[int, int] = field(init=False)
     frontier: list[int] = field(init=False)
-    links: list[Numbered] = field(default_factory=list)
+    links: Links = field(default_factory=lambda: Links([], [], []))
     distance: int = 0
     truncated: bool = False
 
@@ -168,7 +172,7 @@ class _Progress:
 
     def step(self, read: Callable[[Sequence[int], int], Links]) -> None:
         """Visit the next level; `read` gives the links of some nodes, and at most so many."""
-        room = self.most_links - len(self.links)
+        room = self.most_links - len(self.links.role)
         found = read(self.frontier, room + 1)
         cut = len(found.role) > room
         if cut:
@@ -180,10 +184,9 @@ class _Progress:
         self.frontier = reached[:left]
         self.nodes.update(dict.fromkeys(self.frontier, self.distance))
         if len(reached) > left:
-            ends = zip(zip(*found, strict=True), there, strict=True)
-            self.links += (link for link, end in ends if end in self.nodes)
-        else:
-            self.links += zip(*found, strict=True)
+            kept = [end in self.nodes for end in there]
+            found = Links(*(list(compress(column, kept)) for column in found))
+        self.links.extend(found)
         self.truncated = cut or len(reached) > left
 
 
@@ -196,9 +199,7 @@ def _links_of(
     for place in range(0, len(ids), IDS_AT_ONCE):
         some = ids[place : place + IDS_AT_ONCE]
         left = most - len(columns.role)
-        found = walks.links_of(view.connection, some, down=down, roles=roles, limit=left)
-        for column, more in zip(columns, found, strict=True):
-            column += more
+        columns.extend(walks.links_of(view.connection, some, down=down, roles=roles, limit=left))
     return columns
 
 
@@ -207,14 +208,6 @@ def _by_node(links: Links, down: bool) -> dict[int, list[Numbered]]:
     for link in zip(*links, strict=True):
         known[link[1] if down else link[0]].append(link)
     return known
-
-
-def _columns(links: Iterable[Numbered]) -> Links:
-    found = list(links)
-    return Links(*(list(column) for column in zip(*found, strict=True))) if found else _NO_LINKS
-
-
-_NO_LINKS = Links([], [], [])
 
 
 def _joined(limit: int, up: Walk, down: Walk) -> Walk:
@@ -227,13 +220,13 @@ def _joined(limit: int, up: Walk, down: Walk) -> Walk:
         link for link in (*up.links, *down.links) if link[0] in nearest and link[1] in nearest
     )
     truncated = up.truncated or down.truncated or len(nearest) < len(nodes)
-    return Walk(nearest, list(links), truncated)
+    return Walk(nearest, Links.of(links), truncated)
 
 
 # ---- what the viewer may see of it -----------------------------------------------------
 
 
-def _as_seen(view: View, found: Walk) -> tuple[list[Node], list[Numbered]]:
+def _as_seen(view: View, found: Walk) -> tuple[list[Node], Links]:
     """The nodes with what the viewer may know of them, and the links between them."""
     ids = list(found.nodes)
     seen, kinds, names = walks.records(view.connection, ids, view.viewer)
@@ -257,8 +250,8 @@ def _as_seen(view: View, found: Walk) -> tuple[list[Node], list[Numbered]]:
     )
     invalid = validity_of(view, walks.tainted(view.connection, known))
     if len(known) == len(ids) and not stubs and not invalid:
-        return nodes, found.links
-    return _remarked(view, nodes, found.links, frozenset(stubs), invalid)
+        return nodes, found.columns
+    return _remarked(view, nodes, found.columns, frozenset(stubs), invalid)
 
 
 def _stubs(
@@ -273,10 +266,10 @@ def _stubs(
 def _remarked(
     view: View,
     nodes: Sequence[Node],
-    links: Sequence[Numbered],
+    links: Links,
     stubs: Set[int],
     invalid: Mapping[int, Invalidation],
-) -> tuple[list[Node], list[Numbered]]:
+) -> tuple[list[Node], Links]:
     """Stubs and invalid nodes marked as such, and nothing left of what may not be seen."""
     marked = []
     hidden: dict[int, int] = {}
@@ -290,5 +283,8 @@ def _remarked(
         else:
             marked.append(node)
     if not hidden:
-        return marked, list(links)
-    return marked, [(hidden.get(f, f), hidden.get(t, t), role) for f, t, role in links]
+        return marked, links
+    from_id, to_id = (
+        [hidden.get(end, end) for end in column] for column in (links.from_id, links.to_id)
+    )
+    return marked, Links(from_id, to_id, links.role)

@@ -9,33 +9,26 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from provenance_store.kinds import Role
+from provenance_store.lineage.columns import Links
 from provenance_store.sql.dialects import by_position, driver
 from provenance_store.sql.prepared import Access, listed
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import EVERYTHING, Viewer
 
-__all__ = ["Links", "links_of", "links_within", "records", "stubs", "tainted", "versions"]
+__all__ = ["links_of", "links_within", "records", "stubs", "tainted", "versions"]
 
 _record, _link, _version = TABLE["record"], TABLE["link"], TABLE["version"]
 _stub, _taint = TABLE["stub"], TABLE["taint"]
 
 Query = sa.Select[Any]
 _Condition = sa.ColumnElement[bool]
-
-
-class Links(NamedTuple):
-    """Links as columns of the same length."""
-
-    from_id: list[int]
-    to_id: list[int]
-    role: list[int]
 
 
 def links_of(
@@ -97,7 +90,7 @@ def tainted(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
 # ---- running ---------------------------------------------------------------------------
 
 _Build = Callable[["Dialect"], Query]
-_Statement = tuple[str, tuple[str, ...], dict[str, Any], tuple[bool, ...]]
+_Statement = tuple[str, tuple[str, ...], dict[str, Any], int]
 _TEXTS: dict[tuple[str, str, tuple[Role, ...], bool], _Statement] = {}
 
 
@@ -112,19 +105,17 @@ def _ask(
 ) -> Any:
     """The columns that a query gathers, a list each."""
     wanted = tuple(sorted(set(roles)))
-    text, order, constants, numeric = _compiled(
-        connection.dialect, build, wanted, viewer.everything
-    )
-    given: dict[str, Any] = {**constants, **values, "ids": _written(connection.dialect, ids)}
-    given["principals"] = listed(connection.dialect, viewer)
-    on_postgresql = connection.dialect.name == "postgresql"
+    dialect = connection.dialect
+    text, order, constants, numbers = _compiled(dialect, build, wanted, viewer.everything)
+    given: dict[str, Any] = {**constants, **values, "ids": _written(dialect, ids)}
+    given["principals"] = listed(dialect, viewer)
+    how = {"binary": True} if numbers else {}
     with driver(connection) as raw:
-        how = {"binary": True} if on_postgresql else {}
         row = raw.execute(text, [given[name] for name in order], **how).fetchone()
-    return [
-        _numbers(value) if is_number and on_postgresql else _decoded(value)
-        for value, is_number in zip(row, numeric, strict=True)
-    ]
+    if not numbers:
+        return [msgspec.json.decode(value) for value in row]
+    texts = [msgspec.json.decode(value or "[]") for value in row[1:]]
+    return [*_apart(row[0], numbers), *texts]
 
 
 def _written(dialect: sa.Dialect, ids: Sequence[int]) -> str:
@@ -133,33 +124,26 @@ def _written(dialect: sa.Dialect, ids: Sequence[int]) -> str:
     return "{" + text[1:-1] + "}" if dialect.name == "postgresql" else text
 
 
-def _decoded(value: str | None) -> list[Any]:
-    found: list[Any] = [] if value is None else msgspec.json.decode(value)
-    return found
-
-
-def _numbers(value: bytes | None) -> list[int]:
-    """PostgreSQL's int8send of many, one after the other: big-endian."""
+def _apart(value: bytes | None, columns: int) -> list[list[int]]:
+    """The numbers of so many columns, row after row in PostgreSQL's int8send: big-endian."""
     numbers = array("q", value or b"")
     numbers.byteswap()
-    return numbers.tolist()
+    return [numbers[place::columns].tolist() for place in range(columns)]
 
 
 def _compiled(
     dialect: sa.Dialect, build: _Build, roles: tuple[Role, ...], everything: bool
 ) -> _Statement:
+    """The text of a query, its parameters in order, their constants, and how many columns of
+    numbers are in its first value (PostgreSQL)."""
     key = (dialect.name, build.__name__, roles, everything)
     if key not in _TEXTS:
         by_place = by_position(dialect)
-        query = build(Dialect(by_place, everything, roles))
+        written = Dialect(by_place, everything, roles)
+        query = build(written)
         made: Any = query.compile(dialect=by_place, compile_kwargs={"render_postcompile": True})
-        numeric = tuple(isinstance(column.type, _Numbers) for column in query.selected_columns)
-        _TEXTS[key] = (str(made), tuple(made.positiontup), made.params, numeric)
+        _TEXTS[key] = (str(made), tuple(made.positiontup), made.params, written.numbers)
     return _TEXTS[key]
-
-
-class _Numbers(sa.types.LargeBinary):
-    """A column of whole numbers in one value."""
 
 
 class Dialect(Access):
@@ -168,6 +152,7 @@ class Dialect(Access):
     def __init__(self, dialect: sa.Dialect, everything: bool, roles: tuple[Role, ...]) -> None:
         super().__init__(dialect, everything)
         self.is_postgresql = dialect.name == "postgresql"
+        self.numbers = 0
         self._roles = roles
 
     def given(self) -> sa.Select[Any]:
@@ -179,13 +164,6 @@ class Dialect(Access):
         each = sa.func.json_each(ids).table_valued(sa.column("value", sa.BigInteger))
         return sa.select(each.c.value.label("id"))
 
-    def among(self, column: sa.ColumnElement[int]) -> _Condition:
-        """The column is one of the ids that were passed."""
-        if self.is_postgresql:
-            ids = sa.cast(sa.bindparam("ids", type_=sa.Text()), ARRAY(sa.BigInteger))
-            return column == sa.any_(ids)
-        return column.in_(self.given())
-
     def walked(self) -> _Condition:
         """A link may be walked: its role is one of those wanted, or any."""
         if not self._roles:
@@ -193,17 +171,23 @@ class Dialect(Access):
         return _link.c.role.in_([role.value for role in self._roles])
 
     def gathered(self, rows: sa.FromClause, *names: str) -> Query:
-        """Columns of rows, each as one value."""
-        return sa.select(*(self._gathered(rows.c[name]) for name in names))
-
-    def _gathered(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """Columns of rows, each as one value; on PostgreSQL those of numbers, first, together."""
+        columns = [rows.c[name] for name in names]
         if not self.is_postgresql:
-            return sa.func.json_group_array(column)
-        if isinstance(column.type, sa.Text):
-            return sa.cast(sa.func.array_to_json(sa.func.array_agg(column)), sa.Text)
-        nothing = sa.cast(sa.literal("", sa.Text), sa.LargeBinary)
-        each = sa.func.int8send(sa.cast(column, sa.BigInteger))
-        return sa.func.string_agg(each, nothing, type_=_Numbers())
+            return sa.select(*map(sa.func.json_group_array, columns))
+        numbers = [column for column in columns if not isinstance(column.type, sa.Text)]
+        texts = [column for column in columns if isinstance(column.type, sa.Text)]
+        self.numbers = len(numbers)
+        row: sa.ColumnElement[Any] = _sent(numbers[0])
+        for column in numbers[1:]:
+            row = row.op("||")(_sent(column))
+        together = sa.func.string_agg(row, sa.cast(sa.literal("", sa.Text), sa.LargeBinary))
+        return sa.select(together, *(sa.cast(sa.func.json_agg(text), sa.Text) for text in texts))
+
+
+def _sent(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """A number as eight bytes."""
+    return sa.func.int8send(sa.cast(column, sa.BigInteger))
 
 
 # ---- queries ---------------------------------------------------------------------------
@@ -213,10 +197,12 @@ def _number(name: str) -> sa.BindParameter[int]:
     return sa.bindparam(name, type_=sa.BigInteger())
 
 
-def _links(dialect: Dialect, side: sa.ColumnElement[int]) -> Query:
+def _links(dialect: Dialect, side: sa.Column[Any]) -> Query:
+    given = dialect.given().subquery()
     found = (
         sa.select(_link.c.from_id, _link.c.to_id, _link.c.role)
-        .where(dialect.among(side), dialect.walked())
+        .join(given, given.c.id == side)
+        .where(dialect.walked())
         .limit(_number("limit"))
         .subquery()
     )
@@ -255,37 +241,29 @@ def _reached_down(dialect: Dialect) -> Query:
     return _reached(dialect, _link.c.to_id, _link.c.from_id)
 
 
+def _about(dialect: Dialect, *columns: sa.Column[Any], seen: bool = False) -> Query:
+    """Columns of a table for the ids that were passed, which its first column is to be."""
+    given = dialect.given().subquery()
+    condition = dialect.seen() if seen else sa.true()
+    rows = sa.select(*columns).join(given, given.c.id == columns[0]).where(condition)
+    return dialect.gathered(rows.subquery(), *(column.name for column in columns))
+
+
 def _records(dialect: Dialect) -> Query:
-    found = (
-        sa.select(_record.c.id, _record.c.kind, _record.c.name)
-        .where(dialect.among(_record.c.id), dialect.seen())
-        .subquery()
-    )
-    return dialect.gathered(found, "id", "kind", "name")
+    return _about(dialect, _record.c.id, _record.c.kind, _record.c.name, seen=True)
 
 
 def _versions(dialect: Dialect) -> Query:
-    found = (
-        sa.select(_version.c.id, _version.c.line_id, _version.c.depth)
-        .where(dialect.among(_version.c.id))
-        .subquery()
-    )
-    return dialect.gathered(found, "id", "line_id", "depth")
+    return _about(dialect, _version.c.id, _version.c.line_id, _version.c.depth)
 
 
 def _stubs(dialect: Dialect) -> Query:
-    found = (
-        sa.select(_stub.c.id, _stub.c.kind, _stub.c.name)
-        .where(dialect.among(_stub.c.id))
-        .subquery()
-    )
-    return dialect.gathered(found, "id", "kind", "name")
+    return _about(dialect, _stub.c.id, _stub.c.kind, _stub.c.name)
+
+
+def _tainted(dialect: Dialect) -> Query:
+    return _about(dialect, _taint.c.record_id)
 
 
 def _any_taint(dialect: Dialect) -> Query:
     return dialect.gathered(sa.select(_taint.c.record_id).limit(1).subquery(), "record_id")
-
-
-def _tainted(dialect: Dialect) -> Query:
-    found = sa.select(_taint.c.record_id).where(dialect.among(_taint.c.record_id)).subquery()
-    return dialect.gathered(found, "record_id")
