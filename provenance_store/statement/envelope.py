@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from provenance_store.errors import ConfigurationError, InvalidInput
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def signed_by(document: Mapping[str, Any], public_key: bytes) -> bool:
     from securesystemslib.exceptions import UnverifiedSignatureError
 
     for signature in envelope.signatures.values():
-        key.keyid = signature.keyid  # which key is meant is what the caller says
+        key.keyid = signature.keyid
         try:
             key.verify_signature(signature, envelope.pae())
         except UnverifiedSignatureError:
@@ -70,12 +72,29 @@ def signed_by(document: Mapping[str, Any], public_key: bytes) -> bool:
 def _envelope(document: Mapping[str, Any]) -> Envelope:
     dsse, _ = _library()
     try:
-        signatures = [{"keyid": "", **one} for one in document["signatures"]]
-        plain = {name: document[name] for name in ("payload", "payloadType")}
-        envelope: Envelope = dsse.Envelope.from_dict({**plain, "signatures": signatures})
+        given = msgspec.convert(document, _Given)
+        # Signatures are told apart by their place: what they say of their key is not believed.
+        signatures = [{"keyid": str(n), "sig": one.sig} for n, one in enumerate(given.signatures)]
+        envelope: Envelope = dsse.Envelope.from_dict(
+            {
+                "payload": given.payload,
+                "payloadType": given.payload_type,
+                "signatures": signatures,
+            }
+        )
     except Exception as error:
         raise InvalidInput(f"This is no DSSE envelope: {_first_line(error)}.") from None
     return envelope
+
+
+class _Signature(msgspec.Struct):
+    sig: str
+
+
+class _Given(msgspec.Struct, rename={"payload_type": "payloadType"}):
+    payload: str
+    payload_type: str
+    signatures: list[_Signature]
 
 
 def _private(pem: bytes) -> Any:
