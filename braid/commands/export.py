@@ -2,20 +2,61 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from braid.flowfile import JsonFile
 from braid.options import reads
 from braid.source import Source
 
 if TYPE_CHECKING:
     from provenance_store.exchange.extract import Extract, Way
+    from provenance_store.store import Store
 
 __all__ = ["command"]
 
 FORMATS = ("prov-json", "prov-n", "ro-crate", "datacite", "gmeta")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is exported: records and runs, or everything, and how much around them."""
+
+    records: list[str]
+    runs: list[str]
+    everything: bool
+    up: bool
+    down: bool
+    depth: int | None
+    limit: int
+
+    def extract(self, store: Store, records: list[str], runs: list[str]) -> Extract:
+        """The part of the history around some of them."""
+        up = self.up or (bool(records) and not self.down)
+        ways: list[Way] = [*(["up"] if up else []), *(["down"] if self.down else [])]  # type: ignore[list-item]
+        found = store.reader().extract(
+            records,
+            run_ids=runs,
+            everything=self.everything,
+            directions=ways,
+            depth=self.depth,
+            limit=self.limit,
+        )
+        if found.truncated:
+            click.echo("There is more: raise --limit to export all of it.", err=True)
+        return found
+
+    def whole(self, store: Store) -> Extract:
+        """All of it in one."""
+        return self.extract(store, self.records, self.runs)
+
+    def one_by_one(self, store: Store) -> list[tuple[Extract, str | None]]:
+        """Each with its own history, and its run id if it is a run."""
+        records = [(self.extract(store, [name], []), None) for name in self.records]
+        return [*records, *((self.extract(store, [], [run]), run) for run in self.runs)]
 
 
 @click.command()
@@ -28,7 +69,7 @@ FORMATS = ("prov-json", "prov-n", "ro-crate", "datacite", "gmeta")
     type=click.Choice(FORMATS),
     default=FORMATS[0],
     show_default=True,
-    help="What to write.",
+    help="What to write; see above.",
 )
 @click.option(
     "-o",
@@ -37,8 +78,8 @@ FORMATS = ("prov-json", "prov-n", "ro-crate", "datacite", "gmeta")
     default="-",
     help="Write here instead of to standard output; a crate needs it: a new folder, or FILE.zip.",
 )
-@click.option("--up", is_flag=True, help="With what it came from. [default, but for runs]")
-@click.option("--down", is_flag=True, help="With what came of it.")
+@click.option("--up", is_flag=True, help="With all that it came from. [default, but for runs]")
+@click.option("--down", is_flag=True, help="With all that came of it.")
 @click.option("--depth", type=click.IntRange(1), help="At most so many hops. [default: all]")
 @click.option(
     "--limit",
@@ -46,6 +87,21 @@ FORMATS = ("prov-json", "prov-n", "ro-crate", "datacite", "gmeta")
     default=100_000,
     show_default=True,
     help="At most so many records.",
+)
+@click.option(
+    "--definition",
+    type=JsonFile(),
+    help="ro-crate: the definition of the flow, to be put into the crate.",
+)
+@click.option("--license", "license_", metavar="URL|TEXT", help="ro-crate, datacite: the licence.")
+@click.option("--publisher", help="datacite: who publishes it. [default: not available]")
+@click.option("--doi", help="datacite: the DOI it is to have.")
+@click.option("--url", help="datacite: the address of its landing page.")
+@click.option(
+    "--visible-to",
+    multiple=True,
+    metavar="PRINCIPAL",
+    help="gmeta: who may find it, instead of those who may see the record; may be repeated.",
 )
 @reads
 def command(
@@ -55,37 +111,99 @@ def command(
     everything: bool,
     format_: str,
     output: Path,
+    source: Source,
     up: bool,
     down: bool,
     depth: int | None,
     limit: int,
-    source: Source,
+    **about: Any,
 ) -> None:
     """Write records, runs or a whole store in a format of others.
 
+    ID is a permanent name (urn:braid:...) or a short one such as 3.17; with it goes all that it
+    came from. RUN_ID is a run, with its steps and what they used and made.
+
     \b
-    prov-json, prov-n  W3C PROV: records, steps, runs, agents and how they hang together
+    prov-json  W3C PROV as JSON; `braid import` reads it again
+    prov-n     W3C PROV as people read it
+    ro-crate   Provenance Run Crate of one run, Process Run Crate of anything else
+    datacite   the document for a DOI of one record or run (DataCite REST API, kernel 4.6)
+    gmeta      entries for Globus Search, ready for ingest
     """
-    from provenance_store.exchange.prov_export import to_prov_json, to_prov_n
+    if source.server:
+        raise click.UsageError("An export is made from a store, not from a server; give --store.")
+    wanted = _wanted(ids, runs, everything, up, down, depth, limit)
+    with source.open(create=False) as store:
+        if format_ == "ro-crate":
+            return _crate(store, wanted, output, about)
+        text = _text(store, wanted, format_, about)
+    if str(output) == "-":
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+def _wanted(ids: tuple[str, ...], runs: tuple[str, ...], everything: bool, *how: Any) -> Wanted:
     from provenance_store.ids import looks_like_id
 
-    if source.server:
-        raise click.UsageError(
-            "braid export reads a store, not a server; give --store, or ask for a slice."
-        )
     records = [text for text in ids if looks_like_id(text)]
     run_ids = [*runs, *(text for text in ids if not looks_like_id(text))]
     if bool(records or run_ids) == everything:
         raise click.UsageError("Name records or runs, or give --all for the whole store.")
-    ways: list[Way] = [*(["up"] if up or (records and not down) else []), *(["down"] if down else [])]
-    with source.open(create=False) as store:
-        found = store.reader().extract(
-            records,
-            run_ids=run_ids,
-            everything=everything,
-            directions=ways,
-            depth=depth,
-            limit=limit,
+    return Wanted(records, run_ids, everything, *how)
+
+
+def _text(store: Store, wanted: Wanted, format_: str, about: dict[str, Any]) -> str:
+    if format_ == "prov-json":
+        from provenance_store.exchange.prov_export import to_prov_json
+
+        return to_prov_json(wanted.whole(store))
+    if format_ == "prov-n":
+        from provenance_store.exchange.prov_export import to_prov_n
+
+        return to_prov_n(wanted.whole(store))
+    if wanted.everything:
+        raise click.UsageError(f"{format_} describes records or runs; name them.")
+    if format_ == "gmeta":
+        from provenance_store.exchange.gmeta import ingest_document, to_gmeta
+
+        entries = wanted.one_by_one(store)
+        visible_to = about["visible_to"]
+        return ingest_document(
+            [to_gmeta(found, run_id=run, visible_to=visible_to) for found, run in entries]
         )
-    text = to_prov_json(found) if format_ == "prov-json" else to_prov_n(found)
-    click.echo(text, nl=False)
+    from provenance_store.exchange.datacite import to_datacite
+
+    if len(wanted.records) + len(wanted.runs) > 1:
+        raise click.UsageError("A DOI is for one record or run; name one.")
+    ((found, run),) = wanted.one_by_one(store)
+    return to_datacite(
+        found,
+        run_id=run,
+        publisher=about["publisher"],
+        doi=about["doi"],
+        url=about["url"],
+        license=about["license_"],
+    )
+
+
+def _crate(store: Store, wanted: Wanted, output: Path, about: dict[str, Any]) -> None:
+    from provenance_store.exchange.crate import write_crate
+    from provenance_store.ids import now
+    from provenance_store.times import format_time
+
+    if str(output) == "-":
+        raise click.UsageError("A crate is a folder or a zip file; give -o FOLDER or -o FILE.zip.")
+    if len(wanted.runs) > 1 or (wanted.runs and wanted.records):
+        raise click.UsageError("A crate holds one run; name it alone.")
+    if about["definition"] is not None and not wanted.runs:
+        raise click.UsageError("--definition goes with a run.")
+    write_crate(
+        wanted.whole(store),
+        output,
+        run_id=next(iter(wanted.runs), None),
+        published=str(format_time(now())),
+        definition=about["definition"],
+        license=about["license_"],
+    )
+    click.echo(f"Wrote {output}.", err=True)

@@ -174,7 +174,7 @@ class _Writer:
                 self._name("environment", _hex(record["environment"]))
             ]
         attributes |= self._places(record["uris"])
-        attributes |= {f"tag:{name}": [value] for name, value in record["tags"].items()}
+        attributes |= {f"tag:{name}": [value] for name, value in sorted(record["tags"].items())}
         attributes |= {f"document:{name}": [_json(p)] for name, p in record["payloads"].items()}
         if record["kind"] == "model":
             attributes |= self._version(record)

@@ -1,0 +1,424 @@
+"""RO-Crate: a run as a Provenance Run Crate, any other part of the history as a Process Run Crate.
+
+The profiles are those of the Workflow Run RO-Crate collection, version 0.5, on RO-Crate 1.1. What
+the files at the recorded URIs hold is not copied: they are web-based data entities with their size
+and SHA-256. The whole history is in the crate too, as PROV-JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from provenance_store.errors import InvalidInput
+from provenance_store.exchange.extract import Extract
+from provenance_store.exchange.extras import rocrate_library
+from provenance_store.exchange.names import encoded
+from provenance_store.exchange.prov_export import to_prov_json
+from provenance_store.exchange.summary import user_names
+from provenance_store.kinds import Role
+
+__all__ = ["PROFILES", "write_crate"]
+
+PROFILES: Final = {
+    "process": ("https://w3id.org/ro/wfrun/process/0.5", "Process Run Crate", "0.5"),
+    "workflow": ("https://w3id.org/ro/wfrun/workflow/0.5", "Workflow Run Crate", "0.5"),
+    "provenance": ("https://w3id.org/ro/wfrun/provenance/0.5", "Provenance Run Crate", "0.5"),
+    "workflow-ro-crate": (
+        "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
+        "Workflow RO-Crate",
+        "1.0",
+    ),
+}
+"""The profiles that a crate says it conforms to: URI, name, version."""
+TERMS: Final = "https://w3id.org/ro/terms/workflow-run/context"
+LANGUAGE: Final = "https://docs.globus.org/api/flows/authoring-flows/"
+ENGINE: Final = "https://www.globus.org/globus-flows-service"
+UNLICENSED: Final = "Not stated: ask whoever recorded the run before you use this further."
+
+STATUS: Final = {
+    "SUCCEEDED": "http://schema.org/CompletedActionStatus",
+    "ENDED": "http://schema.org/CompletedActionStatus",
+    "FAILED": "http://schema.org/FailedActionStatus",
+}
+"""The ``actionStatus`` of a step or run; of all others it is ActiveActionStatus."""
+ACTIVE: Final = "http://schema.org/ActiveActionStatus"
+
+TYPES: Final = ((bool, "Boolean"), (int, "Integer"), (float, "Float"), (str, "Text"))
+"""The type of a parameter by that of its value; what has parts is a PropertyValue."""
+
+
+def write_crate(
+    extract: Extract,
+    output: Path,
+    *,
+    run_id: str | None,
+    published: str,
+    definition: Any = None,
+    license: str | None = None,
+) -> None:
+    """Write the crate of a run, or with `run_id` None of a part of the history.
+
+    `output` is a new folder, or a file that ends in ``.zip``. `published` is a date or time as
+    RFC 3339. `definition` is the flow definition as JSON; without it the crate describes the flow
+    as its steps were recorded. Raises InvalidInput when the output is there already.
+    """
+    if output.suffix != ".zip" and output.exists() and (output.is_file() or any(output.iterdir())):
+        raise InvalidInput(f"{output} is there already; a crate is written into a new folder.")
+    library = rocrate_library()
+    crate = _Crate(library, extract, license or UNLICENSED)
+    made = crate.of_run(run_id, definition) if run_id is not None else crate.of_history()
+    made.root_dataset["datePublished"] = published
+    if output.suffix != ".zip":
+        made.write(output)
+        return
+    beside = output.with_name(f".{output.name}.part")
+    try:
+        made.write_zip(beside)
+        beside.replace(output)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+class _Crate:
+    """Makes one crate."""
+
+    def __init__(self, library: Any, extract: Extract, license: str) -> None:
+        self._library = library
+        self._extract = extract
+        self._crate = library.ROCrate(version="1.1")
+        self._crate.metadata.extra_contexts.append(TERMS)
+        self._crate.license = self._license(license)
+        self._things: dict[str, str] = {}
+        self._names = user_names(extract)
+        self._steps = {n: r for n, r in extract.records.items() if r["kind"] == "step"}
+
+    # ---- the two kinds of crates ---------------------------------------------------------
+
+    def of_run(self, run_id: str, definition: Any) -> Any:
+        """A Provenance Run Crate."""
+        run = self._extract.runs[run_id]
+        self._steps = {n: s for n, s in self._steps.items() if s["run_id"] == run_id}
+        self._describe(
+            run["label"] or run["flow_title"] or f"Run {run_id}",
+            f"Run {run_id} of the flow {run['flow_title'] or run['flow_id'] or 'without a name'}, "
+            "as it was recorded in Braid.",
+            ("process", "workflow", "provenance", "workflow-ro-crate"),
+        )
+        self._crate.metadata["conformsTo"] = [
+            {"@id": "https://w3id.org/ro/crate/1.1"},
+            {"@id": PROFILES["workflow-ro-crate"][0]},
+        ]
+        self._entities()
+        actions = self._actions()
+        workflow = self._workflow(run, definition)
+        action = self._run(run, workflow)
+        self._history(action)
+        self._crate.root_dataset["mentions"] = [{"@id": i} for i in (action, *actions.values())]
+        return self._crate
+
+    def of_history(self) -> Any:
+        """A Process Run Crate."""
+        names = [self._extract.records[root]["name"] for root in self._extract.roots[:3]]
+        about = ", ".join(names) or "a store"
+        self._describe(
+            f"How {about} came about", f"The history of {about}, recorded in Braid.", ("process",)
+        )
+        self._entities()
+        actions = self._actions()
+        self._history("./")
+        mentions = list(actions.values()) + [
+            i for i in map(self._things.__getitem__, self._extract.roots) if i not in actions
+        ]
+        self._crate.root_dataset["mentions"] = [{"@id": i} for i in dict.fromkeys(mentions)]
+        return self._crate
+
+    def _describe(self, name: str, description: str, profiles: Iterable[str]) -> None:
+        self._crate.name = name
+        self._crate.description = description
+        conforms = []
+        for profile in profiles:
+            uri, title, version = PROFILES[profile]
+            conforms.append({"@id": uri})
+            self._add(uri, ["CreativeWork", "Profile"], name=title, version=version)
+        self._crate.root_dataset["conformsTo"] = conforms
+
+    # ---- entities ------------------------------------------------------------------------
+
+    def _add(self, id_: str, types: str | list[str], **properties: Any) -> str:
+        """A contextual entity; properties without a value are left out."""
+        about = {key: value for key, value in properties.items() if value not in (None, [])}
+        entity = self._library.ContextEntity(self._crate, id_, {"@type": types, **about})
+        self._crate.add(entity)
+        return id_
+
+    def _file(self, path: str, types: list[str], content: bytes, **properties: Any) -> str:
+        """A file that is in the crate."""
+        about = {key: value for key, value in properties.items() if value not in (None, [])}
+        about |= {"@type": types, "contentSize": str(len(content))}
+        source = BytesIO(content)
+        self._crate.add(
+            self._library.File(self._crate, source=source, dest_path=path, properties=about)
+        )
+        return path
+
+    def _license(self, text: str) -> Any:
+        if text.startswith(("https://", "http://")):
+            return {"@id": self._add(text, "CreativeWork", name=text, description="The licence.")}
+        return text
+
+    def _person(self, principal: str | None) -> dict[str, str] | None:
+        if principal is None:
+            return None
+        if principal not in self._crate:
+            name = self._names.get(principal, principal)
+            id_ = principal if ":" in principal else f"#{encoded(principal)}"
+            self._add(id_, "Person", name=name)
+            return {"@id": id_}
+        return {"@id": principal}
+
+    def _entities(self) -> None:
+        """What every node but the steps is in the crate."""
+        members: dict[str, list[str]] = {}
+        for link in self._extract.links_of(Role.HAS_MEMBER):
+            members.setdefault(link.source, []).append(link.target)
+        for node, record in self._extract.records.items():
+            if record["kind"] != "step":
+                self._things[node] = self._thing(node, record)
+        for node, stub in self._extract.stubs.items():
+            what = "Left out of this crate."
+            self._things[node] = self._add(
+                f"#{node}", "CreativeWork", name=stub["name"], description=what
+            )
+        for node in self._extract.hidden:
+            self._things[node] = self._add(
+                f"#{node}", "CreativeWork", name="Not shown", description="Not yours to see."
+            )
+        for node, parts in members.items():
+            collection = self._crate.get(f"#{node}")
+            if collection is not None:
+                found = [{"@id": self._things[part]} for part in parts if part in self._things]
+                collection["hasPart"] = [*_listed(collection.get("hasPart")), *found]
+
+    def _thing(self, node: str, record: Mapping[str, Any]) -> str:
+        """A file for a record with one URI, a collection of several files, else what it is."""
+        about = self._about(node, record)
+        files = [self._remote(uri, record["name"]) for uri in record["uris"]]
+        if len(files) == 1 and record["kind"] != "dataset":
+            entity = self._crate.get(files[0])
+            for key, value in about.items():
+                if key == "identifier":
+                    value = [*_listed(entity.get(key)), value]
+                entity[key] = value
+            return files[0]
+        types = "Collection" if files or record["kind"] == "dataset" else "CreativeWork"
+        return self._add(f"#{node}", types, **about, hasPart=[{"@id": i} for i in files])
+
+    def _about(self, node: str, record: Mapping[str, Any]) -> dict[str, Any]:
+        about = {
+            "name": record["name"],
+            "identifier": node,
+            "additionalType": record["kind"],
+            "dateCreated": record["created_at"],
+            "author": self._person(record["owner"]),
+        }
+        if record["kind"] == "model" and "version" in record:
+            about["version"] = str(record["version"])
+        if record["tags"]:
+            about["keywords"] = [f"{k}={v}" for k, v in sorted(record["tags"].items())]
+        if "invalidated" in record:
+            about["creativeWorkStatus"] = f"Invalidated: {record['invalidated']['cause']}"
+        return {key: value for key, value in about.items() if value is not None}
+
+    def _remote(self, uri: Mapping[str, Any], name: str) -> str:
+        """A file that is elsewhere, as a web-based data entity."""
+        id_ = quote(uri["uri"], safe="!#$%&'()*+,/:;=?@[]~")
+        if ":" not in id_:
+            id_ = f"file:///{id_.lstrip('/')}"
+        if id_ not in self._crate:
+            about = {"@type": "File", "name": name, "encodingFormat": uri["media_type"]}
+            if uri["size"] is not None:
+                about["contentSize"] = str(uri["size"])
+            algorithm, _, digest = (uri["digest"] or "").partition(":")
+            about |= {"sha256": digest} if algorithm == "sha256" else {}
+            about = {key: value for key, value in about.items() if value is not None}
+            self._crate.add(self._library.DataEntity(self._crate, id_, about))
+        return id_
+
+    def _history(self, about: str) -> None:
+        self._file(
+            "provenance.prov.json",
+            ["File"],
+            to_prov_json(self._extract).encode(),
+            name="The same history as W3C PROV",
+            description="PROV-JSON; braid import reads it.",
+            encodingFormat="application/json",
+            about={"@id": about},
+        )
+
+    # ---- steps and tools -----------------------------------------------------------------
+
+    def _actions(self) -> dict[str, str]:
+        """A CreateAction for each step."""
+        used, made = self._ends()
+        for node, step in self._steps.items():
+            tool = self._tool(step)
+            parameters = self._parameters(node, step, tool)
+            objects = [{"@id": self._things[i]} for i in used.get(node, ()) if i in self._things]
+            results = [{"@id": self._things[i]} for i in made.get(node, ()) if i in self._things]
+            self._things[node] = self._add(
+                f"#{node}",
+                "CreateAction",
+                name=step["name"],
+                identifier=node,
+                description=_told(step),
+                instrument={"@id": tool},
+                agent=self._person(step["owner"]),
+                object=objects + parameters,
+                result=results,
+                startTime=step["start_time"],
+                endTime=step["completion_time"],
+                **_ending(step["status"], step["payloads"].get("error")),
+            )
+        return {node: self._things[node] for node in self._steps}
+
+    def _ends(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        used: dict[str, list[str]] = {}
+        made: dict[str, list[str]] = {}
+        for link in self._extract.links_of(Role.USED, Role.DEPLOYED):
+            used.setdefault(link.source, []).append(link.target)
+        for link in self._extract.links_of(Role.GENERATED_BY):
+            made.setdefault(link.target, []).append(link.source)
+        return used, made
+
+    def _tool(self, step: Mapping[str, Any]) -> str:
+        """What a step ran: the action provider, or the kind of step it was."""
+        url = step["action_url"]
+        id_ = url or f"#tool/{encoded(step['type'])}/{encoded(step['name'])}"
+        if id_ not in self._crate:
+            name = url or f"{step['name']} ({step['type']})"
+            self._add(id_, "SoftwareApplication", name=name, url=url)
+        return id_
+
+    def _parameters(self, node: str, step: Mapping[str, Any], tool: str) -> list[dict[str, str]]:
+        """A value for each of the first level of a step's parameters, and what it is one of."""
+        given = step["payloads"].get("parameters")
+        found = []
+        for name, value in given.items() if isinstance(given, dict) else ():
+            formal = f"#parameter/{encoded(tool)}/{encoded(name)}"
+            if formal not in self._crate:
+                kind = next((t for py, t in TYPES if isinstance(value, py)), "PropertyValue")
+                self._add(formal, "FormalParameter", name=name, additionalType=kind)
+                self._crate.get(tool).append_to("input", {"@id": formal})
+            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            id_ = self._add(
+                f"#value/{node}/{encoded(name)}",
+                "PropertyValue",
+                name=name,
+                value=shown,
+                exampleOfWork={"@id": formal},
+            )
+            found.append({"@id": id_})
+        return found
+
+    # ---- the flow and its run --------------------------------------------------------------
+
+    def _workflow(self, run: Mapping[str, Any], definition: Any) -> str:
+        """The flow, as its definition says or as its steps were recorded."""
+        tools = list(dict.fromkeys(self._tool(step) for step in self._steps.values()))
+        how: dict[tuple[str, str], str] = {}
+        for step in self._steps.values():
+            key = (step["name"], self._tool(step))
+            if key not in how:
+                how[key] = self._add(
+                    f"#step/{len(how) + 1}",
+                    "HowToStep",
+                    name=step["name"],
+                    position=str(len(how) + 1),
+                    workExample={"@id": key[1]},
+                )
+        for node, step in self._steps.items():
+            self._add(
+                f"#control/{node}",
+                "ControlAction",
+                name=f"Orchestrate {step['name']}",
+                instrument={"@id": how[step["name"], self._tool(step)]},
+                object={"@id": self._things[node]},
+                **_ending(step["status"], None),
+            )
+        recorded = {"flow_id": run["flow_id"], "title": run["flow_title"]}
+        recorded["steps"] = [{"name": n, "tool": t} for n, t in how]
+        content = json.dumps(definition or recorded, indent=2, ensure_ascii=False).encode()
+        self._add(LANGUAGE, "ComputerLanguage", name="Globus Flows", url={"@id": LANGUAGE})
+        note = None if definition else "The steps as recorded; the definition was not given."
+        id_ = self._file(
+            "flow.json" if definition else "flow-as-recorded.json",
+            ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
+            content,
+            name=run["flow_title"] or "The flow",
+            identifier=run["flow_id"],
+            description=note,
+            encodingFormat="application/json",
+            programmingLanguage={"@id": LANGUAGE},
+            hasPart=[{"@id": tool} for tool in tools],
+            step=[{"@id": step} for step in how.values()],
+        )
+        self._crate.mainEntity = self._crate.get(id_)
+        return id_
+
+    def _run(self, run: Mapping[str, Any], workflow: str) -> str:
+        """The CreateAction of the run, and the OrganizeAction of the engine."""
+        used, made = self._ends()
+        outputs = {i for node in self._steps for i in made.get(node, ())}
+        inputs = {i for node in self._steps for i in used.get(node, ())} - outputs
+        who = self._person(run["run_owner"] or run["recorded_by"])
+        about = {"startTime": run["start_time"], "endTime": run["completion_time"], "agent": who}
+        about |= _ending(run["status"], None)
+        action = self._add(
+            f"#run/{encoded(run['run_id'])}",
+            "CreateAction",
+            name=run["label"] or f"Run {run['run_id']}",
+            identifier=run["run_id"],
+            instrument={"@id": workflow},
+            object=[{"@id": self._things[i]} for i in sorted(inputs) if i in self._things],
+            result=[{"@id": self._things[i]} for i in sorted(outputs) if i in self._things],
+            **about,
+        )
+        if run["flow_id"]:
+            self._add(ENGINE, "SoftwareApplication", name="Globus Flows", url={"@id": ENGINE})
+            self._add(
+                f"#organize/{encoded(run['run_id'])}",
+                "OrganizeAction",
+                name=f"Globus Flows carried out run {run['run_id']}",
+                instrument={"@id": ENGINE},
+                object=[{"@id": f"#control/{node}"} for node in self._steps],
+                result={"@id": action},
+                **about,
+            )
+        return action
+
+
+def _ending(status: str | None, error: Any) -> dict[str, Any]:
+    """How an action ended, as schema.org says it."""
+    found: dict[str, Any] = {"actionStatus": {"@id": STATUS.get(status or "", ACTIVE)}}
+    if status == "FAILED" and error is not None:
+        said = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
+        found["error"] = said
+    return found
+
+
+def _told(step: Mapping[str, Any]) -> str:
+    comment = step["tags"].get("comment")
+    said = f"Step {step['name']} of type {step['type']}, {step['status']}"
+    action = f", action {step['action_id']}" if step["action_id"] else ""
+    return f"{said}{action}." + (f" {comment}" if isinstance(comment, str) else "")
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,192 @@
+"""DataCite: the document to make a DOI for a record or a run.
+
+It is what the DataCite REST API takes (``POST /dois``), with attributes of kernel 4.6: a draft,
+until somebody gives it a ``doi`` or ``prefix`` and an ``event``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from provenance_store.exchange.extract import Extract
+from provenance_store.exchange.names import NAMESPACES, encoded
+from provenance_store.exchange.summary import (
+    LISTED,
+    direct_sources,
+    lineage_summary,
+    user_names,
+)
+from provenance_store.kinds import Role
+
+__all__ = ["RELATIONS", "to_datacite"]
+
+UNKNOWN: Final = ":unav"
+"""DataCite's word for what is not available."""
+GENERAL: Final = {
+    "data": "Dataset",
+    "dataset": "Collection",
+    "model": "Model",
+    "fact": "Other",
+    "step": "Event",
+    "run": "Workflow",
+}
+"""The ``resourceTypeGeneral`` of a kind."""
+NOUNS: Final = (
+    ("step", "step", "steps"),
+    ("data", "piece of data", "pieces of data"),
+    ("dataset", "dataset", "datasets"),
+    ("model", "model version", "model versions"),
+    ("fact", "fact", "facts"),
+)
+RELATIONS: Final = {
+    Role.USED: "IsDerivedFrom",
+    Role.DEPLOYED: "IsDerivedFrom",
+    Role.DERIVED_FROM: "IsDerivedFrom",
+    Role.TRAINED_ON: "IsDerivedFrom",
+    Role.REVISION_OF: "IsNewVersionOf",
+    Role.HAS_MEMBER: "HasPart",
+    Role.INFORMED_BY: "References",
+    Role.GENERATED_BY: "IsDerivedFrom",
+}
+"""The ``relationType`` to what a record came from directly, by how."""
+
+
+def to_datacite(
+    extract: Extract,
+    *,
+    run_id: str | None = None,
+    publisher: str | None = None,
+    doi: str | None = None,
+    url: str | None = None,
+    license: str | None = None,
+) -> str:
+    """The document for the one root of an extract, or for a run, as JSON text."""
+    if run_id is not None:
+        about = _of_run(extract, run_id)
+    else:
+        about = _of_record(extract, extract.roots[0])
+    attributes = about | {
+        "publisher": {"name": publisher or UNKNOWN},
+        "schemaVersion": "http://datacite.org/schema/kernel-4",
+    }
+    attributes["descriptions"].append(_methods(extract))
+    if license:
+        key = "rightsUri" if license.startswith(("https://", "http://")) else "rights"
+        attributes["rightsList"] = [{key: license}]
+    attributes |= {name: value for name, value in (("doi", doi), ("url", url)) if value}
+    document = {"data": {"type": "dois", "attributes": attributes}}
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _of_record(extract: Extract, root: str) -> dict[str, Any]:
+    record = extract.records[root]
+    created = record["created_at"]
+    name = record["name"]
+    description = f"{name}, {record['kind']}, recorded in Braid as {root}."
+    if "invalidated" in record:
+        description += f" It was declared invalid: {record['invalidated']['cause']}"
+    names = user_names(extract)
+    attributes = _common(names, root, name, record["kind"], created, record["owner"], description)
+    related = [
+        _related(extract, node, RELATIONS[role]) for node, role in direct_sources(extract, root)
+    ]
+    attributes["relatedIdentifiers"] = [r for r in related if r is not None][:LISTED]
+    attributes["subjects"] = [
+        {"subject": f"{key}: {value}"} for key, value in sorted(record["tags"].items())
+    ]
+    attributes["sizes"] = [f"{u['size']} bytes" for u in record["uris"] if u["size"] is not None]
+    media = (u["media_type"] for u in record["uris"])
+    attributes["formats"] = sorted({text for text in media if text})
+    attributes["contentUrl"] = [u["uri"] for u in record["uris"]]
+    if "version" in record:
+        attributes["version"] = str(record["version"])
+    return attributes
+
+
+def _of_run(extract: Extract, run_id: str) -> dict[str, Any]:
+    run = extract.runs[run_id]
+    name = run["label"] or run["flow_title"] or f"Run {run_id}"
+    description = f"Run {run_id} of the flow {run['flow_title'] or run['flow_id'] or 'unnamed'}."
+    subject = f"{NAMESPACES['run']}{encoded(run_id)}"
+    who = run["run_owner"] or run["recorded_by"]
+    names = user_names(extract)
+    attributes = _common(names, subject, name, "run", run["start_time"], who, description)
+    if run["completion_time"]:
+        span = f"{run['start_time']}/{run['completion_time']}"
+        attributes["dates"].append({"date": span, "dateType": "Collected"})
+    used = {link.target for link in extract.links_of(Role.USED, Role.DEPLOYED)}
+    made = {link.source for link in extract.links_of(Role.GENERATED_BY)}
+    related = [_related(extract, node, "IsDerivedFrom") for node in sorted(used - made)]
+    related += [_related(extract, node, "IsSourceOf") for node in sorted(made)]
+    attributes["relatedIdentifiers"] = [r for r in related if r is not None][:LISTED]
+    attributes["subjects"] = [{"subject": tag} for tag in run["tags"]]
+    return attributes
+
+
+def _common(
+    names: Mapping[str, str],
+    subject: str,
+    name: str,
+    kind: str,
+    created: str,
+    owner: str | None,
+    description: str,
+) -> dict[str, Any]:
+    return {
+        "identifiers": [{"identifier": subject, "identifierType": "URN"}],
+        "creators": [_creator(owner, names)],
+        "titles": [{"title": name}],
+        "publicationYear": int(created[:4]),
+        "types": {"resourceTypeGeneral": GENERAL[kind], "resourceType": kind.capitalize()},
+        "dates": [{"date": created, "dateType": "Created"}],
+        "descriptions": [{"description": description, "descriptionType": "Abstract"}],
+    }
+
+
+def _creator(owner: str | None, names: Mapping[str, str]) -> dict[str, Any]:
+    if not owner:
+        return {"name": UNKNOWN}
+    uuid = owner.removeprefix(NAMESPACES["identity"])
+    if uuid == owner:
+        return {"name": owner}
+    identifier = {"nameIdentifier": owner, "nameIdentifierScheme": "Globus Auth"}
+    identifier["schemeUri"] = "https://auth.globus.org"
+    name = names.get(owner, owner)
+    return {"name": name, "nameType": "Personal", "nameIdentifiers": [identifier]}
+
+
+def _related(extract: Extract, node: str, relation: str) -> dict[str, Any] | None:
+    if node in extract.hidden:
+        return None
+    found: Mapping[str, Any] = extract.records.get(node) or extract.stubs[node]
+    return {
+        "relatedIdentifier": node,
+        "relatedIdentifierType": "URN",
+        "relationType": relation,
+        "resourceTypeGeneral": GENERAL[found["kind"]],
+    }
+
+
+def _named(item: Mapping[str, Any]) -> str:
+    version = f" version {item['version']}" if "version" in item else ""
+    return f"{item['name']}{version} ({item['id']})"
+
+
+def _methods(extract: Extract) -> dict[str, str]:
+    """How it came about, in a few sentences."""
+    summary = lineage_summary(extract)
+    counts = summary["counts"]
+    parts = [
+        f"{counts[kind]} {one if counts[kind] == 1 else many}"
+        for kind, one, many in NOUNS
+        if counts.get(kind)
+    ]
+    text = f"Its recorded history has {', '.join(parts) or 'nothing else'}."
+    for name, title in (("models", "Models"), ("facts", "Facts"), ("sources", "Source data")):
+        listed = [_named(item) for item in summary[name]]
+        if listed:
+            more = counts[name] - len(listed)
+            text += f" {title}: {'; '.join(listed)}{f'; and {more} more' if more else ''}."
+    return {"description": text, "descriptionType": "Methods"}
