@@ -9,6 +9,10 @@ from importlib import metadata
 from flask import Flask
 
 from action_provider import errors, health, logs, openapi
+from action_provider.advice import operations as questions
+from action_provider.advice.advice import Advice
+from action_provider.advice.blueprint import AdviceBlueprint
+from action_provider.advice.questions import question_schema
 from action_provider.auth import Authenticator
 from action_provider.batches import routes as batches
 from action_provider.batches.taking import Batches
@@ -28,7 +32,8 @@ __all__ = ["EXTENSION", "OPERATIONS", "Braid", "create_app"]
 
 EXTENSION = "braid"
 OPERATIONS = (
-    *(*record.OPERATIONS, *query.OPERATIONS, *statement.OPERATIONS, *batches.OPERATIONS),
+    *(*record.OPERATIONS, *questions.OPERATIONS),
+    *(*query.OPERATIONS, *statement.OPERATIONS, *batches.OPERATIONS),
     *(*health.OPERATIONS, openapi.OPERATION),
 )
 """Every operation of the server."""
@@ -70,10 +75,13 @@ def create_app(store_url: str | None = None, *, environ: Mapping[str, str] | Non
     app.register_blueprint(RecordBlueprint(actions, authenticator, options, schema))
     app.register_blueprint(query.query_blueprint(stores, authenticator))
     app.register_blueprint(statement.statement_blueprint(stores, authenticator))
+    advice = Advice(stores, options, now)
+    app.register_blueprint(AdviceBlueprint(advice, authenticator, options))
     taking = Batches(stores, options, metrics)
     app.register_blueprint(batches.batches_blueprint(taking, authenticator, options))
     app.register_blueprint(health.health_blueprint(stores, metrics))
-    document = openapi.openapi(OPERATIONS, version=_version(), input_schema=schema)
+    bodies = {"Envelope": schema, "QueryEnvelope": question_schema()}
+    document = openapi.openapi(OPERATIONS, version=_version(), bodies=bodies)
     app.register_blueprint(openapi.openapi_blueprint(document))
     return app
 

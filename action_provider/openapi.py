@@ -49,14 +49,17 @@ def openapi_blueprint(document: Mapping[str, Any]) -> Blueprint:
 
 
 def openapi(
-    operations: Iterable[Operation], *, version: str, input_schema: Mapping[str, Any]
+    operations: Iterable[Operation], *, version: str, bodies: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The document. `input_schema` describes the body of a record action."""
+    """The document. `bodies` are the schemas of what action providers take, by the name of the
+    struct that their envelope is declared with."""
     operations = tuple(operations)
     kinds = [ErrorAnswer, *_kinds(operations)]
     _, schemas = msgspec.json.schema_components(kinds, ref_template=REF)
-    schemas["Envelope"]["properties"]["body"] = {"$ref": REF.format(name="RecordBody")}
-    schemas["RecordBody"] = _embedded(input_schema, schemas)
+    for envelope, body in bodies.items():
+        name = f"{envelope}Body"
+        schemas[envelope]["properties"]["body"] = {"$ref": REF.format(name=name)}
+        schemas[name] = _embedded(name, body, schemas)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         path = _PATH_PARAMETER.sub(r"{\1}", operation.path)
@@ -92,12 +95,13 @@ def _kinds(operations: Iterable[Operation]) -> list[Any]:
     return list(kinds)
 
 
-def _embedded(schema: Mapping[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+def _embedded(prefix: str, schema: Mapping[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     """The schema with its own definitions moved beside the others."""
-    text = msgspec.json.encode(schema).replace(b'"#/$defs/', b'"#/components/schemas/Record.')
+    place = REF.format(name=prefix)
+    text = msgspec.json.encode(schema).replace(b'"#/$defs/', f'"{place}.'.encode())
     whole: dict[str, Any] = msgspec.json.decode(text)
     for name, definition in whole.pop("$defs", {}).items():
-        schemas[f"Record.{name}"] = definition
+        schemas[f"{prefix}.{name}"] = definition
     whole.pop("$schema", None)
     return whole
 

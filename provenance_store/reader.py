@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from provenance_store import filters
+from provenance_store import documents, filters
 from provenance_store.errors import NotFound
 from provenance_store.exchange.extract import Extract, Way, gather
 from provenance_store.filters import RecordFilter, RunFilter
@@ -16,6 +16,7 @@ from provenance_store.lineage import Lineage
 from provenance_store.reading import models, records, runs
 from provenance_store.reading.lineage import Direction, OneWay, trace
 from provenance_store.reading.models import Head
+from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
 from provenance_store.sql import made
 from provenance_store.statement import evidence
@@ -206,6 +207,20 @@ class Reader:
         with self._session.look() as raw:
             row = self._prepared.version(raw, self._viewer, record_id)
         return None if row is None else Head(*row)
+
+    def invalid(self, ids: Iterable[int]) -> list[dict[str, Any]]:
+        """Those of these records that are invalid, in brief with ``at``, ``cause`` and ``root``
+        of that; in the order given, without those that may not be seen."""
+        wanted = list(dict.fromkeys(ids))
+        with self._view() as view:
+            found = validity_of(view, wanted)
+            rows = view.by_id(found)
+            return [
+                documents.brief(rows[i], view.urn)
+                | documents.validity(found[i], view.urn)["invalidated"]
+                for i in wanted
+                if i in rows
+            ]
 
     def made_by(self, step_id: int, *, limit: int) -> list[tuple[int, Kind]]:
         """Ids and kinds of at most `limit` visible records that a step made, by id."""

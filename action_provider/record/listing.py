@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Protocol
 
 import msgspec
 from msgspec import Meta
 
 from action_provider.auth import Caller
-from action_provider.record.actions import Actions
 from action_provider.record.status import ActionPage, ActionStatus, read_status
 from provenance_store.errors import InvalidInput
 from provenance_store.rows import ActionRow
@@ -18,6 +18,14 @@ __all__ = ["EnumerateParameters", "page_of"]
 
 STATUSES = frozenset({"active", "inactive", "succeeded", "failed"})
 ROLES = frozenset({"creator_id", "monitor_by", "manage_by"})
+
+
+class Listing(Protocol):
+    """Lists actions that a caller may see, newest first."""
+
+    def listed(
+        self, caller: Caller, statuses: frozenset[str], after: tuple[int, str] | None
+    ) -> Iterator[ActionRow]: ...
 
 
 class EnumerateParameters(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,7 +49,7 @@ class EnumerateParameters(msgspec.Struct, forbid_unknown_fields=True):
     marker: Annotated[str, Meta(description="The marker of the page before.")] | None = None
 
 
-def page_of(actions: Actions, caller: Caller, wanted: EnumerateParameters) -> ActionPage:
+def page_of(actions: Listing, caller: Caller, wanted: EnumerateParameters) -> ActionPage:
     """One page of the actions that the caller may see."""
     statuses = frozenset(s.upper() for s in _words(wanted.status, STATUSES, "status"))
     roles = _words(wanted.roles, ROLES, "roles")

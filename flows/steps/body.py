@@ -53,6 +53,7 @@ __all__ = [
     "UriDocument",
     "parse_body",
     "read_body",
+    "read_reference",
 ]
 
 MAX_MODELS = 1_000
@@ -398,7 +399,8 @@ def _read_item(value: Any) -> Item:
     return Defined(_read_definition(value))
 
 
-def _read_reference(value: Any) -> Reference:
+def read_reference(value: Any) -> Reference:
+    """What a reference names, from its JSON; raises Refused for everything else."""
     item = _read_item(value)
     if isinstance(item, Reference):
         return item
@@ -420,7 +422,7 @@ def _read_id(value: Any) -> Reference:
     if isinstance(value, str) and looks_like_id(value):
         return IdReference(value)
     if isinstance(value, dict):
-        return _read_reference(value)
+        return read_reference(value)
     raise Refused("An id is written urn:braid:<uuid>:<number>, or 3.17 for short.", "id")
 
 
@@ -447,7 +449,7 @@ def _read_definition(value: dict[Any, Any]) -> Definition:
 _READERS: dict[type, Callable[[Any], Any]] = {
     **VALUE_READERS,
     Item: _read_item,
-    Reference: _read_reference,
+    Reference: read_reference,
 }
 
 

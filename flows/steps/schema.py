@@ -26,9 +26,9 @@ from flows.steps.values import (
     Tags,
 )
 
-__all__ = ["body_schema"]
+__all__ = ["REFERENCES", "body_schema"]
 
-_REFERENCES: list[dict[str, Any]] = [
+REFERENCES: list[dict[str, Any]] = [
     {
         "type": "string",
         "minLength": 1,
@@ -75,11 +75,12 @@ _REFERENCES: list[dict[str, Any]] = [
         },
     },
 ]
-_ITEM = {"anyOf": [*_REFERENCES, {"$ref": "#/$defs/Definition"}]}
+"""The ways to write a reference."""
+_ITEM = {"anyOf": [*REFERENCES, {"$ref": "#/$defs/Definition"}]}
 _NUMBER = {"type": ["number", "null"]}
 _KINDS: dict[type, dict[str, Any]] = {
     Item: _ITEM,
-    Reference: {"anyOf": _REFERENCES},
+    Reference: {"anyOf": REFERENCES},
     Moment: {"type": "string", "format": "date-time"},
     Tags: {
         "type": "object",

@@ -1,0 +1,160 @@
+"""From a question to its answer: a small document of which a Choice state can make use.
+
+Booleans and numbers stand at the top. Lists are short, and what would make an answer large is
+left out of them; ``truncated`` says whether there is more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from action_provider.advice.questions import (
+    ModelsQuestion,
+    Question,
+    RecordsQuestion,
+    ValidityQuestion,
+)
+from flows.steps.lookup import StoreLookup
+from flows.steps.references import IdReference, ReceiptReference, Reference, UriReference
+from provenance_store.reader import Reader
+
+__all__ = ["MAX_ANSWER_BYTES", "answer_to"]
+
+MAX_ANSWER_BYTES = 16_384
+MAX_FIELD_BYTES = 1_024
+"""Of the tags, scores and URIs of one thing."""
+
+Document = dict[str, Any]
+
+
+def answer_to(question: Question, reader: Reader) -> Document:
+    """The answer as the reader's viewer may know it, below MAX_ANSWER_BYTES."""
+    if isinstance(question, ModelsQuestion):
+        return _models(question, reader)
+    if isinstance(question, RecordsQuestion):
+        return _records(question, reader)
+    return _validity(question, reader)
+
+
+def _models(question: ModelsQuestion, reader: Reader) -> Document:
+    page = reader.models(name=question.name, limit=question.limit)
+    models = [
+        _brief(model["latest"]) | {"line": model["id"], "versions": model["versions"]}
+        for model in page["models"]
+    ]
+    return _listed("models", models, more=page["has_next_page"], first="best")
+
+
+def _records(question: RecordsQuestion, reader: Reader) -> Document:
+    page = reader.records(
+        kind=question.kind,
+        name=question.name,
+        uri=question.uri,
+        digest=question.digest,
+        tags=question.tags,
+        run_id=question.run_id,
+        limit=question.limit,
+    )
+    records = [_brief(record) for record in page["records"]]
+    return _listed("records", records, more=page["has_next_page"], first="newest")
+
+
+def _validity(question: ValidityQuestion, reader: Reader) -> Document:
+    ids, missing = _subjects(question, reader)
+    invalid = reader.invalid(ids)
+    entries = [_cut(entry) for entry in invalid[: question.limit]]
+    return {
+        "found": bool(ids) and not missing,
+        "valid": bool(ids) and not missing and not invalid,
+        "count": len(ids),
+        "missing": missing,
+        "invalid_count": len(invalid),
+    } | _fitting("invalid", entries, more=len(invalid) > len(entries))
+
+
+# ---- what is asked about -----------------------------------------------------------------
+
+
+def _subjects(question: ValidityQuestion, reader: Reader) -> tuple[list[int], int]:
+    """The ids that are asked about, and how many references name nothing."""
+    found = [_ids(reference, reader) for reference in question.of or ()]
+    if question.model is not None:
+        found.append([head.id for head in reader.heads(question.model)[:1]])
+    ids = dict.fromkeys(record_id for several in found for record_id in several)
+    return list(ids), sum(1 for several in found if not several)
+
+
+def _ids(reference: Reference, reader: Reader) -> list[int]:
+    """What a reference stands for; nothing when any of it cannot be seen."""
+    if isinstance(reference, UriReference):
+        at_uri = reader.find_uri(reference.uri)
+        return [] if at_uri is None else [at_uri]
+    if isinstance(reference, IdReference):
+        return _resolved([reference.id], reader)
+    if not isinstance(reference, ReceiptReference):
+        return []
+    step = _resolved([reference.step], reader)
+    if reference.cut and step:
+        made = StoreLookup(reader).made_by(step[0])
+        return [*made.outputs, *made.models] or step
+    return _resolved([*reference.outputs, *reference.made_models], reader) or step
+
+
+def _resolved(references: Iterable[str], reader: Reader) -> list[int]:
+    wanted = list(references)
+    ids = reader.resolve_all(wanted)
+    return list(ids.values()) if len(ids) == len(set(wanted)) else []
+
+
+# ---- small documents ---------------------------------------------------------------------
+
+
+def _listed(name: str, items: list[Document], *, more: bool, first: str) -> Document:
+    return {
+        "found": bool(items),
+        "count": len(items),
+        first: items[0] if items else None,
+    } | _fitting(name, items, more=more)
+
+
+def _fitting(name: str, items: list[Document], *, more: bool) -> Document:
+    """As many of the items as fit."""
+    kept, size = [], 0
+    for item in items:
+        size += len(msgspec.json.encode(item))
+        if size > MAX_ANSWER_BYTES // 2:
+            break
+        kept.append(item)
+    return {name: kept, "truncated": more or len(kept) < len(items)}
+
+
+def _brief(record: Mapping[str, Any]) -> Document:
+    """What a flow may want to know of a record, and no more."""
+    document = {name: record[name] for name in ("id", "kind", "name", "created_at", "run_id")}
+    document["valid"] = "invalidated" not in record
+    document["uris"] = _small(uri["uri"] for uri in record["uris"])
+    document["tags"] = dict(_small(record["tags"].items()))
+    for name in ("version", "status"):
+        if name in record:
+            document[name] = record[name]
+    if "scores" in record:
+        document["scores"] = dict(_small(record["scores"].items()))
+    return document
+
+
+def _small(items: Iterable[Any]) -> list[Any]:
+    """The first of the items that are not large together."""
+    kept, left = [], MAX_FIELD_BYTES
+    for item in items:
+        left -= len(msgspec.json.encode(item))
+        if left < 0:
+            break
+        kept.append(item)
+    return kept
+
+
+def _cut(entry: Document) -> Document:
+    return {name: value[:512] if isinstance(value, str) else value for name, value in entry.items()}
