@@ -8,11 +8,12 @@ and SHA-256. The whole history is in the crate too, as PROV-JSON.
 from __future__ import annotations
 
 import json
+import mimetypes
 from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from provenance_store.errors import InvalidInput
 from provenance_store.exchange.extract import Extract
@@ -118,7 +119,7 @@ class _Crate:
         workflow = self._workflow(run, definition)
         action = self._run(run, workflow)
         self._history(action)
-        self._crate.root_dataset["mentions"] = [{"@id": i} for i in (action, *actions.values())]
+        self._mention([action, *actions.values()])
         return self._crate
 
     def of_history(self) -> Any:
@@ -131,11 +132,21 @@ class _Crate:
         self._entities()
         actions = self._actions()
         self._history("./")
-        mentions = list(actions.values()) + [
-            i for i in map(self._things.__getitem__, self._extract.roots) if i not in actions
-        ]
-        self._crate.root_dataset["mentions"] = [{"@id": i} for i in dict.fromkeys(mentions)]
+        roots = [self._things[root] for root in self._extract.roots]
+        self._mention([*actions.values(), *roots])
         return self._crate
+
+    def _mention(self, things: list[str]) -> None:
+        """Mention these and all collections in the root, and write single values as such."""
+        entities = self._crate.get_entities()
+        collections = [e.id for e in entities if e.properties()["@type"] == "Collection"]
+        found = dict.fromkeys([*things, *collections])
+        self._crate.root_dataset["mentions"] = [{"@id": id_} for id_ in found]
+        for entity in entities:
+            about = entity.properties()
+            for key, value in about.items():
+                if isinstance(value, list) and len(value) == 1:
+                    about[key] = value[0]
 
     def _describe(self, name: str, description: str, profiles: Iterable[str]) -> None:
         self._crate.name = name
@@ -169,7 +180,7 @@ class _Crate:
     def _license(self, text: str) -> Any:
         if text.startswith(("https://", "http://")):
             return {"@id": self._add(text, "CreativeWork", name=text, description="The licence.")}
-        return text
+        return {"@id": self._add("#licence", "CreativeWork", name="Licence", description=text)}
 
     def _person(self, principal: str | None) -> dict[str, str] | None:
         if principal is None:
@@ -202,7 +213,8 @@ class _Crate:
             collection = self._crate.get(f"#{node}")
             if collection is not None:
                 found = [{"@id": self._things[part]} for part in parts if part in self._things]
-                collection["hasPart"] = [*_listed(collection.get("hasPart")), *found]
+                parts_ = [*_listed(collection.properties().get("hasPart")), *found]
+                collection["hasPart"] = parts_
 
     def _thing(self, node: str, record: Mapping[str, Any]) -> str:
         """A file for a record with one URI, a collection of several files, else what it is."""
@@ -223,7 +235,7 @@ class _Crate:
             "name": record["name"],
             "identifier": node,
             "additionalType": record["kind"],
-            "dateCreated": record["created_at"],
+            "dateCreated": _time(record["created_at"]),
             "author": self._person(record["owner"]),
         }
         if record["kind"] == "model" and "version" in record:
@@ -240,7 +252,8 @@ class _Crate:
         if ":" not in id_:
             id_ = f"file:///{id_.lstrip('/')}"
         if id_ not in self._crate:
-            about = {"@type": "File", "name": name, "encodingFormat": uri["media_type"]}
+            media_type = uri["media_type"] or mimetypes.guess_type(urlsplit(id_).path)[0]
+            about = {"@type": "File", "name": name, "encodingFormat": media_type}
             if uri["size"] is not None:
                 about["contentSize"] = str(uri["size"])
             algorithm, _, digest = (uri["digest"] or "").partition(":")
@@ -280,8 +293,8 @@ class _Crate:
                 agent=self._person(step["owner"]),
                 object=objects + parameters,
                 result=results,
-                startTime=step["start_time"],
-                endTime=step["completion_time"],
+                startTime=_time(step["start_time"]),
+                endTime=_time(step["completion_time"]),
                 **_ending(step["status"], step["payloads"].get("error")),
             )
         return {node: self._things[node] for node in self._steps}
@@ -363,6 +376,7 @@ class _Crate:
             identifier=run["flow_id"],
             description=note,
             encodingFormat="application/json",
+            version=self._definition_digest(),
             programmingLanguage={"@id": LANGUAGE},
             hasPart=[{"@id": tool} for tool in tools],
             step=[{"@id": step} for step in how.values()],
@@ -370,19 +384,29 @@ class _Crate:
         self._crate.mainEntity = self._crate.get(id_)
         return id_
 
+    def _definition_digest(self) -> str | None:
+        """The digest of the definition, where all steps that tell of one tell of the same."""
+        found = {step["definition_digest"] for step in self._steps.values()} - {None}
+        return found.pop() if len(found) == 1 else None
+
     def _run(self, run: Mapping[str, Any], workflow: str) -> str:
         """The CreateAction of the run, and the OrganizeAction of the engine."""
         used, made = self._ends()
         outputs = {i for node in self._steps for i in made.get(node, ())}
         inputs = {i for node in self._steps for i in used.get(node, ())} - outputs
         who = self._person(run["run_owner"] or run["recorded_by"])
-        about = {"startTime": run["start_time"], "endTime": run["completion_time"], "agent": who}
-        about |= _ending(run["status"], None)
+        about = {"agent": who, **_ending(run["status"], None)}
+        about["startTime"], about["endTime"] = map(
+            _time, (run["start_time"], run["completion_time"])
+        )
+        if who is not None:
+            self._crate.root_dataset["author"] = who
         action = self._add(
             f"#run/{encoded(run['run_id'])}",
             "CreateAction",
             name=run["label"] or f"Run {run['run_id']}",
             identifier=run["run_id"],
+            description=f"Run {run['run_id']} ended as {run['status'] or 'not known'}.",
             instrument={"@id": workflow},
             object=[{"@id": self._things[i]} for i in sorted(inputs) if i in self._things],
             result=[{"@id": self._things[i]} for i in sorted(outputs) if i in self._things],
@@ -404,7 +428,7 @@ class _Crate:
 
 def _ending(status: str | None, error: Any) -> dict[str, Any]:
     """How an action ended, as schema.org says it."""
-    found: dict[str, Any] = {"actionStatus": {"@id": STATUS.get(status or "", ACTIVE)}}
+    found: dict[str, Any] = {"actionStatus": STATUS.get(status or "", ACTIVE)}
     if status == "FAILED" and error is not None:
         said = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
         found["error"] = said
@@ -416,6 +440,11 @@ def _told(step: Mapping[str, Any]) -> str:
     said = f"Step {step['name']} of type {step['type']}, {step['status']}"
     action = f", action {step['action_id']}" if step["action_id"] else ""
     return f"{said}{action}." + (f" {comment}" if isinstance(comment, str) else "")
+
+
+def _time(text: str | None) -> str | None:
+    """ISO 8601 to the millisecond, as the profiles want it; the PROV document has all of it."""
+    return None if text is None else f"{text[:23]}{text[26:]}"
 
 
 def _listed(value: Any) -> list[Any]:
