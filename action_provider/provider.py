@@ -44,7 +44,7 @@ class ProviderBlueprint(ActionProviderBlueprint):  # type: ignore[misc]
         self._authenticator = authenticator
         self._options = options
         self._description = description_json(description)
-        super().__init__(description, name, __name__, url_prefix=f"/{name}")
+        super().__init__(description, f"{name}_provider", __name__, url_prefix=f"/{name}")
         self.register_error_handler(Exception, answer)
         self._add_routes()
 
