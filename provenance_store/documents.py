@@ -42,6 +42,7 @@ class Details:
     """One-to-many rows of some records, grouped by record id."""
 
     uri: Mapping[int, Sequence[Row]] = field(default_factory=dict)
+    file_check: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     tag: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     metric: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     payload: Mapping[int, Sequence[Row]] = field(default_factory=dict)
@@ -49,11 +50,16 @@ class Details:
     invalid: Mapping[int, Invalidation] = field(default_factory=dict)
 
     def uris(self, record_id: int) -> list[dict[str, Any]]:
-        """Where the record's bytes are."""
-        return [
-            {"uri": u.uri, "size": u.size, "digest": u.digest, "media_type": u.media_type}
-            for u in self.uri.get(record_id, ())
-        ]
+        """Where the record's bytes are; a digest that was not recorded with it is the first one
+        found later, with the size found."""
+        checks = sorted(self.file_check.get(record_id, ()), key=lambda c: c.at, reverse=True)
+        first = {c.uri: c for c in checks}
+        documents = []
+        for u in self.uri.get(record_id, ()):
+            known = first[u.uri] if u.digest is None and u.uri in first else u
+            about = {"size": known.size, "digest": known.digest, "media_type": u.media_type}
+            documents.append({"uri": u.uri} | about)
+        return documents
 
     def tags(self, record_id: int) -> dict[str, Any]:
         """The current tags; rows come oldest first, so the latest value stays."""

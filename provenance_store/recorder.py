@@ -19,6 +19,7 @@ from provenance_store.kinds import Kind, Mark, Role
 from provenance_store.redaction import redact, scrub_text
 from provenance_store.rows import (
     EnvironmentRow,
+    FileCheckRow,
     LinkRow,
     MarkRow,
     OutcomeRow,
@@ -290,6 +291,22 @@ class Recorder:
             batch.uri.extend(uri_row(record_id, uri) for uri in uris)
             self._link(batch, record_id, depends_on, Role.DERIVED_FROM)
             self._link(batch, record_id, members, Role.HAS_MEMBER)
+
+    def found_file(
+        self, record: RecordLike, uri: str, *, size: int, digest: str, at: int | None = None
+    ) -> None:
+        """Record what the file at one of a record's URIs was found to be.
+
+        The record stays as it is: this is how a size (bytes) and a digest (``sha256:…``) become
+        known afterwards, or that they are others now. `at` is in microseconds UTC, default now.
+        """
+        record_id = self.id_of(record)
+        row = uri_row(record_id, Uri(uri, size, digest))
+        then = self.clock() if at is None else at
+        with self._batch() as batch:
+            new_id = self.sink.new_id()
+            check = FileCheckRow(record_id, new_id, row.uri, then, size, digest)
+            batch.file_check.append(check)
 
     def promote(self, record: RecordLike, note: str = "") -> None:
         """Make live data static: from now on it takes no additions."""

@@ -64,7 +64,7 @@ class View:
                 (row for chunk in _chunks(ids) for row in self.all(read.details(table, chunk))),
                 lambda row: row.record_id,
             )
-            for table in ("uri", "tag", "metric", "payload")
+            for table in ("uri", "file_check", "tag", "metric", "payload")
         }
         marks = (row for chunk in _chunks(ids) for row in self.all(read.marks(chunk)))
         by_record = grouped(marks, lambda row: row.record_id)
@@ -74,6 +74,7 @@ class View:
         """URIs, tags, scores and marks of records: `details` without curves and documents."""
         queries: dict[str, Callable[[Sequence[int]], sa.Select[Any]]] = {
             "uri": lambda chunk: read.details("uri", chunk),
+            "file_check": lambda chunk: read.details("file_check", chunk),
             "tag": lambda chunk: read.details("tag", chunk),
             "metric": pages.scores,
             "mark": read.marks,

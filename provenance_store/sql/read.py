@@ -38,6 +38,7 @@ _T = TABLE
 _record, _run, _tag, _link = _T["record"], _T["run"], _T["tag"], _T["link"]
 _version, _step, _outcome, _mark = _T["version"], _T["step"], _T["outcome"], _T["mark"]
 _member, _audience, _uri = _T["audience_member"], _T["audience"], _T["uri"]
+_check = _T["file_check"]
 
 _RECORD = (
     _record,
@@ -108,8 +109,9 @@ def _wanted(wanted: RecordFilter) -> list[Condition]:
         with_uri = sa.select(_uri.c.record_id).where(_like(_uri.c.uri, wanted.uri))
         conditions.append(_record.c.id.in_(with_uri))
     if wanted.digest is not None:
-        with_digest = sa.select(_uri.c.record_id).where(_uri.c.digest == wanted.digest)
-        conditions.append(_record.c.id.in_(with_digest))
+        recorded = sa.select(_uri.c.record_id).where(_uri.c.digest == wanted.digest)
+        found_later = sa.select(_check.c.record_id).where(_check.c.digest == wanted.digest)
+        conditions.append(_record.c.id.in_(recorded.union(found_later)))
     if wanted.run_id is not None:
         conditions.append(_record.c.run_id == wanted.run_id)
     if wanted.owner is not None:

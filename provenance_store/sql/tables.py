@@ -179,6 +179,7 @@ file_check = Table(
     _required("at", Id),
     _required("size", Id),
     _required("digest", Text),
+    Index(None, "digest"),
     sqlite_with_rowid=False,
 )
 """What the file at a URI of a record was found to be, after the record was made."""

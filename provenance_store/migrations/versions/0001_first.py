@@ -63,6 +63,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("record_id", "id", name="pk_file_check"),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_file_check_digest", "file_check", ["digest"], unique=False)
     op.create_table(
         "link",
         sa.Column("to_id", _ID, autoincrement=False, nullable=False),
