@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["rows_progress"]
+__all__ = ["bytes_progress", "rows_progress"]
 
 
 @contextmanager
@@ -22,3 +22,10 @@ def rows_progress(total: int, what: str) -> Iterator[Callable[[int], object]]:
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
         task = progress.add_task(what, total=total)
         yield lambda rows: progress.advance(task, rows)
+
+
+@contextmanager
+def bytes_progress(total: int, what: str) -> Iterator[Callable[[int], object]]:
+    """A bar on standard error that is told how many bytes were read."""
+    with rows_progress(total, f"{what}, {total / 1e6:,.0f} MB") as advance:
+        yield advance

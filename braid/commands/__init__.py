@@ -28,6 +28,8 @@ COMMANDS = {
     "mascot": "Record the Mascot workload of the Braid-DB paper, and count.",
     "lineage": "Show what a record came from, or what came of it.",
     "statement": "Make or verify a statement on how a result came to be.",
+    "digest": "Record size and digest of files that records name.",
+    "verify": "Say whether files still are what was recorded; exit 1 if not.",
 }
 
 

@@ -333,7 +333,7 @@ class _Story:
     def _content(self, uri: Mapping[str, Any]) -> Line:
         size, digest, when = uri["size"], uri["digest"], ""
         if uri["checks"] and digest is None:
-            found = uri["checks"][-1]
+            found = uri["checks"][0]
             size, digest, when = found["size"], found["digest"], f", found {_time(found['at'])}"
         told = "of unknown size" if size is None else f"{size:,} bytes"
         return Line(f"{told}{when},", digest) if digest else Line(f"{told}, without a digest")

@@ -59,8 +59,8 @@ def subjects(leaves: list[dict[str, Any]], root: str) -> Iterator[dict[str, Any]
 
 
 def _digests(uri: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Digests by algorithm, those found later first, so that the one recorded wins."""
-    texts = [check["digest"] for check in uri["checks"]] + [uri["digest"]]
+    """Digests by algorithm: the one recorded, then the first found, and so first comes last."""
+    texts = [uri["digest"], *(check["digest"] for check in uri["checks"])][::-1]
     for text in texts:
         algorithm, _, value = (text or "").partition(":")
         if algorithm and _HEX.fullmatch(value):

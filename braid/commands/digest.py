@@ -1,0 +1,162 @@
+"""`braid digest`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from braid.errors import SAID_NO
+from braid.options import displays, writes
+from braid.output import Display, Document, Field
+from braid.places import files_of, maps, of_run
+from braid.progress import bytes_progress
+from braid.source import Source
+
+if TYPE_CHECKING:
+    from provenance_store.files import Place
+    from provenance_store.reader import Reader
+    from provenance_store.store import Store
+
+__all__ = ["command"]
+
+FIELDS = [
+    Field("State", "state"),
+    Field("Record", "name"),
+    Field("URI", "uri"),
+    Field("Size", "size"),
+    Field("Digest", "digest"),
+    Field("Path", "path", wide=True),
+    Field("URN", "id", wide=True),
+]
+RECORDED, KNOWN, MISSING, NOT_LOCAL, NO_RECORD = (
+    *("recorded", "known", "missing", "not local"),
+    "no record",
+)
+
+
+@click.command()
+@click.argument("things", metavar="[ID|FILE]...", nargs=-1)
+@click.option("--run", "run_id", metavar="RUN_ID", help="All records of this run.")
+@click.option("--again", is_flag=True, help="Also of files whose digest is known.")
+@click.option(
+    "--algorithm",
+    type=click.Choice(("sha256", "blake2b")),
+    default="sha256",
+    show_default=True,
+    help="How to make digests.",
+)
+@maps
+@writes
+@displays("text", "json", "csv")
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    *,
+    things: tuple[str, ...],
+    run_id: str | None,
+    again: bool,
+    algorithm: str,
+    places: tuple[Place, ...],
+    source: Source,
+    display: Display,
+) -> None:
+    """Record size and digest of files that records name.
+
+    Of the files of the records given by ID, of a run's, or of local files: then of all records
+    that name them. A record itself never changes: what is found is kept beside it, with the time.
+    Exit 1 when a file is missing, or no record names it. `braid verify` compares later.
+    """
+    if not things and not run_id:
+        raise click.UsageError("Name records by ID, files, or a run with --run.")
+    with source.open(create=False) as store:
+        reader = store.reader()
+        wanted, unknown = _sorted_out(reader, things, places)
+        records = list(files_of(reader, [*wanted, *(of_run(reader, run_id) if run_id else ())]))
+        chosen = [(r, uri) for r, uri in records if _is_meant(r, uri, wanted, run_id)]
+        done = list(_recorded(store, chosen, places, algorithm, again=again))
+    done += [_document(NO_RECORD, {"id": None, "name": None}, None, Path(f)) for f in unknown]
+    display.table({"files": done}, rows="files", fields=FIELDS, empty="No files are named.")
+    wrong = [document for document in done if document["state"] in (MISSING, NO_RECORD)]
+    context.exit(SAID_NO if wrong else 0)
+
+
+def _sorted_out(
+    reader: Reader, things: Sequence[str], places: Sequence[Place]
+) -> tuple[dict[str, frozenset[str] | None], list[str]]:
+    """Records by id with the URIs that are meant, None for all; and files that none names."""
+    from provenance_store.files import uris_of
+    from provenance_store.ids import looks_like_id
+
+    wanted: dict[str, frozenset[str] | None] = {}
+    unknown = []
+    for thing in things:
+        if looks_like_id(thing):
+            wanted[reader.record(thing)["id"]] = None
+            continue
+        if not Path(thing).is_file():
+            raise click.UsageError(f"{thing!r} is neither an id nor a file.")
+        uris = frozenset(uris_of(Path(thing), places))
+        found = [r["id"] for uri in uris for r in reader.records(uri=uri, limit=1000)["records"]]
+        for urn in found:
+            before = wanted.get(urn, frozenset())
+            wanted[urn] = None if before is None else before | uris
+        if not found:
+            unknown.append(thing)
+    return wanted, unknown
+
+
+def _is_meant(
+    record: Document,
+    uri: Document,
+    wanted: dict[str, frozenset[str] | None],
+    run_id: str | None,
+) -> bool:
+    if run_id and record["run_id"] == run_id:
+        return True
+    uris = wanted.get(record["id"], frozenset())
+    return uris is None or uri["uri"] in uris
+
+
+def _recorded(
+    store: Store,
+    chosen: Sequence[tuple[Document, Document]],
+    places: Sequence[Place],
+    algorithm: str,
+    *,
+    again: bool,
+) -> Iterator[dict[str, Any]]:
+    from provenance_store.files import local_path, measure
+
+    total = sum(uri["size"] or 0 for _, uri in chosen)
+    with bytes_progress(total, "Reading files") as progress:
+        for record, uri in chosen:
+            path = local_path(uri["uri"], places)
+            if not again and (uri["digest"] or uri["checks"]):
+                yield _document(KNOWN, record, uri, path)
+            elif path is None:
+                yield _document(NOT_LOCAL, record, uri, path)
+            elif not path.is_file():
+                yield _document(MISSING, record, uri, path)
+            else:
+                found = measure(path, algorithm=algorithm, progress=progress)
+                store.found_file(record["id"], uri["uri"], size=found.size, digest=found.digest)
+                yield _document(RECORDED, record, {**uri, **found._asdict()}, path)
+
+
+def _document(
+    state: str, record: Document, uri: Document | None, path: Path | None
+) -> dict[str, Any]:
+    known = uri["checks"][0] if uri and uri["checks"] and not uri["digest"] else uri or {}
+    return {
+        "state": state,
+        "id": record["id"],
+        "name": record["name"],
+        "uri": uri and uri["uri"],
+        "path": None if path is None else str(path),
+        "size": known.get("size"),
+        "digest": known.get("digest"),
+    }

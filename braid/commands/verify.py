@@ -1,0 +1,86 @@
+"""`braid verify`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from braid.errors import SAID_NO
+from braid.options import displays, reads
+from braid.output import Display, Document, Field
+from braid.places import files_of, maps, of_run
+from braid.progress import bytes_progress
+from braid.source import Source
+
+if TYPE_CHECKING:
+    from provenance_store.files import Place
+
+__all__ = ["command"]
+
+FIELDS = [
+    Field("State", "state"),
+    Field("Record", "name"),
+    Field("URI", "uri"),
+    Field("Expected", "expected"),
+    Field("Found", "found"),
+    Field("Path", "path", wide=True),
+    Field("URN", "id", wide=True),
+]
+WRONG = ("changed", "missing")
+
+
+@click.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option("--run", "run_id", metavar="RUN_ID", help="All records of this run.")
+@click.option("--up", is_flag=True, help="And of everything that they came from.")
+@maps
+@reads
+@displays("text", "json", "csv")
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    *,
+    ids: tuple[str, ...],
+    run_id: str | None,
+    up: bool,
+    places: tuple[Place, ...],
+    source: Source,
+    display: Display,
+) -> None:
+    """Say whether files still are what was recorded; exit 1 if not.
+
+    For each file of the records: ok, changed, missing, "no digest" when none was ever recorded
+    (`braid digest` does), or "not local". Nothing is written.
+    """
+    if not ids and not run_id:
+        raise click.UsageError("Name records by ID, or a run with --run.")
+    with source.read() as history:
+        wanted = [*ids, *(of_run(history, run_id) if run_id else ())]
+        found = list(files_of(history, wanted, limit=100_000 if up else 1))
+    checked = list(_checked(found, places))
+    display.table({"files": checked}, rows="files", fields=FIELDS, empty="No files are named.")
+    wrong = [document for document in checked if document["state"] in WRONG]
+    context.exit(SAID_NO if wrong else 0)
+
+
+def _checked(
+    found: Sequence[tuple[Document, Document]], places: Sequence[Place]
+) -> Iterator[dict[str, Any]]:
+    from provenance_store.files import check
+
+    total = sum(uri["size"] or 0 for _, uri in found)
+    with bytes_progress(total, "Reading files") as progress:
+        for record, uri in found:
+            state, path, expected, now = check(uri, places, progress=progress)
+            yield {
+                "state": state.value,
+                "id": record["id"],
+                "name": record["name"],
+                "uri": uri["uri"],
+                "path": None if path is None else str(path),
+                "expected": expected,
+                "found": now,
+            }
