@@ -43,7 +43,7 @@ from provenance_store.sql.session import Session
 from provenance_store.sql.write import mentioned_origins, register_origin, renumbered
 from provenance_store.values import Audience
 from provenance_store.viewer import EVERYTHING, Viewer
-from provenance_store.writer import ROWS_A_COMMIT, Guard, Writer
+from provenance_store.writer import Guard, Writer
 
 __all__ = ["Store", "open_store", "upgrade_store"]
 
@@ -187,6 +187,11 @@ class StoreSink(Sink):
             return self.prepared.see(raw, EVERYTHING, record_id)
 
 
+ROWS_TOGETHER = 200_000
+"""How many rows of batches that came together are one commit: links of few records to many go
+all over the table, and writing them 20,000 at a time takes twice as long."""
+
+
 def _groups(batches: list[tuple[int, Batch]]) -> Iterator[list[tuple[int, Batch]]]:
     """The same in the same order, in groups of a good number of rows for one commit."""
     group: list[tuple[int, Batch]] = []
@@ -194,7 +199,7 @@ def _groups(batches: list[tuple[int, Batch]]) -> Iterator[list[tuple[int, Batch]
     for place, batch in batches:
         group.append((place, batch))
         rows += len(batch)
-        if rows >= ROWS_A_COMMIT:
+        if rows >= ROWS_TOGETHER:
             yield group
             group, rows = [], 0
     if group:
@@ -335,15 +340,25 @@ class Store(Recorder):
         """
         return self.sink.write_all(batches)
 
-    def merge(self, file: str | Path, *, dry_run: bool = False) -> Merged:
+    def merge(
+        self,
+        file: str | Path,
+        *,
+        dry_run: bool = False,
+        tags: str = "latest",
+        progress: Callable[[str], object] = lambda what: None,
+    ) -> Merged:
         """Merge another store, a SQLite file: identities are kept, twice changes nothing.
 
-        One transaction. Raises MergeConflict with a report when both stores have a record with
-        different content, InvalidInput when the file is no store.
+        One transaction. `tags` is the policy for tags that both have with another value, one of
+        `merge.TAGS`; with `dry_run` nothing is kept, and the answer says what would be added;
+        `progress` is told what is being done. What derives from the invalid is so afterwards,
+        whichever store knew of it.
+
+        Raises MergeConflict with a report when the stores say other things of the same records,
+        InvalidInput when the file is no store, SchemaMismatch when it is of another version.
         """
-        return merge_file(
-            self.sink.session, self.sink.writer.statements, Path(file), dry_run=dry_run
-        )
+        return merge_file(self.sink, Path(file), dry_run=dry_run, tags=tags, progress=progress)
 
     def invalidate(
         self,

@@ -200,13 +200,17 @@ def _roots(batch: Batch) -> list[dict[str, int]]:
     ]
 
 
-def follow_all(connection: sa.Connection) -> None:
-    """Bring `taint` up to date with all marks and links, after many came in at once."""
+def follow_all(connection: sa.Connection) -> int:
+    """Bring `taint` up to date with all marks and links, after many came in at once.
+
+    How many rows are new.
+    """
     root = sa.func.coalesce(_mark.c.cause_id, _mark.c.record_id)
     said = sa.select(_mark.c.record_id, root).where(_mark.c.mark == Mark.INVALIDATED.value)
-    connection.execute(_from_select(said, connection.dialect))
+    new = _count(connection, _from_select(said, connection.dialect))
     if connection.execute(sa.select(_taint.c.record_id).limit(1)).first() is None:
-        return
+        return 0
+    lock_links(connection)
     known = _taint.alias()
     leads_on = sa.exists().where(
         _link.c.to_id == _taint.c.record_id,
@@ -215,7 +219,12 @@ def follow_all(connection: sa.Connection) -> None:
             known.c.record_id == _link.c.from_id, known.c.root_id == _taint.c.root_id
         ),
     )
-    connection.execute(_spread(leads_on, connection.dialect))
+    return new + _count(connection, _spread(leads_on, connection.dialect))
+
+
+def _count(connection: sa.Connection, insert: Any) -> int:
+    done = connection.execute(insert, execution_options={"preserve_rowcount": True})
+    return int(done.rowcount)
 
 
 def _spread(seeds: sa.ColumnElement[bool], dialect: sa.Dialect) -> Any:

@@ -15,7 +15,7 @@ from provenance_store.sql.invalidate import follow_all
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.write import Statements
 
-__all__ = ["Load", "loading"]
+__all__ = ["Load", "indexed_later", "loading"]
 
 
 class Load:
@@ -49,15 +49,22 @@ def loading(engine: sa.Engine, statements: Statements) -> Iterator[Load]:
     """
     with engine.connect() as connection:
         begin_write(connection)
-        is_first = connection.execute(sa.select(_link.c.to_id).limit(1)).first() is None
-        later = _made_later(connection.dialect) if is_first else ()
-        for _, drop in later:
-            connection.execute(drop)
-        yield Load(connection, statements)
-        for make, _ in reversed(later):
-            connection.execute(make)
+        with indexed_later(connection):
+            yield Load(connection, statements)
         follow_all(connection)
         connection.commit()
+
+
+@contextmanager
+def indexed_later(connection: sa.Connection) -> Iterator[None]:
+    """If no link was written yet, the indexes of links are made when the block ends."""
+    is_first = connection.execute(sa.select(_link.c.to_id).limit(1)).first() is None
+    later = _made_later(connection.dialect) if is_first else ()
+    for _, drop in later:
+        connection.execute(drop)
+    yield
+    for make, _ in reversed(later):
+        connection.execute(make)
 
 
 _link = TABLE["link"]

@@ -17,7 +17,14 @@ from provenance_store.sql.dialects import Insert, ignoring, savepoint
 from provenance_store.sql.invalidate import Follow
 from provenance_store.sql.tables import KEYS, TABLE
 
-__all__ = ["ID_COLUMNS", "Statements", "mentioned_origins", "register_origin", "renumbered"]
+__all__ = [
+    "ID_COLUMNS",
+    "Statements",
+    "closed",
+    "mentioned_origins",
+    "register_origin",
+    "renumbered",
+]
 
 CHUNK = 500
 KNOWN = 10_000
@@ -139,14 +146,19 @@ def check_additions(connection: sa.Connection, batch: Batch) -> None:
     added = {row[1] for row in batch.link if row[1] not in made}
     added |= {row[0] for row in batch.uri if row[0] not in made}
     for chunk in _chunks(sorted(added)):
-        closed = _closed(connection, chunk)
-        if new := [i for i in closed if not _already_there(connection, batch, i)]:
+        found = _closed(connection, chunk)
+        if new := [i for i in found if not _already_there(connection, batch, i)]:
             raise Sealed(
                 f"{short_id(new[0])} takes no additions: it is static; record something new "
                 "that derives from it.",
                 record=short_id(new[0]),
                 field="link",
             )
+
+
+def closed(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
+    """Those of these records that take no additions: all must be there."""
+    return [i for chunk in _chunks(ids) for i in _closed(connection, chunk)]
 
 
 def _closed(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
