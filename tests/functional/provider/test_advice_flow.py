@@ -1,0 +1,103 @@
+"""The example flow that asks where to start, run in the sandbox."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.definition import validate
+from flows.sandbox import Sandbox
+from flows.sandbox.runner import RunOutcome, run_definition
+from tests.functional.provider.house import House, Person, Town, serving
+
+EXAMPLE = "https://braid.example.org"
+
+
+@pytest.fixture(scope="module")
+def town() -> Iterator[Town]:
+    with Sandbox(time_scale=0.001) as sandbox:
+        yield Town(sandbox)
+
+
+@pytest.fixture
+def house(town: Town, tmp_path: Path) -> Iterator[House]:
+    with serving(f"sqlite:///{tmp_path / 'store.db'}", town.environ()) as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+def ada(town: Town) -> Person:
+    return town.person("ada")
+
+
+def example(name: str) -> dict[str, Any]:
+    text = files("flows.examples.start").joinpath(name).read_text()
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def at(url: str, definition: dict[str, Any]) -> dict[str, Any]:
+    """The flow with the provider at another address."""
+    moved: dict[str, Any] = json.loads(json.dumps(definition).replace(EXAMPLE, url))
+    return moved
+
+
+def train(town: Town, who: Person, scan: str, definition: dict[str, Any]) -> RunOutcome:
+    outcome = run_definition(
+        definition,
+        {"model": "bragg", "scan": {"name": scan, "uri": f"globus://beamline/{scan}"}},
+        town.sandbox,
+        input_schema=example("input_schema.json"),
+        user=who.identity,
+    )
+    assert outcome.status == "SUCCEEDED", outcome.run["details"]
+    return outcome
+
+
+def test_the_example_is_valid() -> None:
+    assert validate(example("definition.json")) == []
+
+
+def test_a_flow_fine_tunes_what_can_be_relied_on_and_begins_anew_otherwise(
+    town: Town, house: House, ada: Person
+) -> None:
+    flow = at(house.url, example("definition.json"))
+    first = train(town, ada, "scan-1", flow).output
+    assert first["Start"]["details"]["found"] is False
+    assert (first["Trained"]["how"], "Holds" in first) == ("trained", False)
+
+    second = train(town, ada, "scan-2", flow).output
+    assert second["Holds"]["details"]["valid"] is True
+    assert second["Trained"]["how"] == "updated"
+    made = second["Recorded"]["details"]["models"][0]
+    assert (made["name"], made["version"]) == ("bragg", 1)
+
+    scan = house.get("/api/v1/records?name=scan-2", ada).json()["records"][0]["id"]
+    house.store.invalidate(scan, cause="the detector was misaligned")
+    third = train(town, ada, "scan-3", flow).output
+    assert third["Start"]["details"]["best"]["id"] == made["id"]
+    assert third["Holds"]["details"]["valid"] is False
+    assert third["Trained"]["how"] == "trained"
+    assert third["Recorded"]["details"]["models"][0]["version"] == 0
+
+
+def test_a_flow_that_gets_no_answer_goes_on(town: Town, house: House, ada: Person) -> None:
+    definition = at(house.url, example("definition.json"))
+    asking = definition["States"]["Ask for a start"]
+    asking["ActionUrl"] = "http://127.0.0.1:9/query"
+    asking["ActionScope"] = town.scope
+    output = train(town, ada, "scan-1", definition).output
+    assert "NoAnswer" in output
+    assert output["Trained"]["how"] == "trained"
+
+
+def test_what_another_person_trained_is_no_start(town: Town, house: House, ada: Person) -> None:
+    flow = at(house.url, example("definition.json"))
+    train(town, ada, "scan-1", flow)
+    output = train(town, town.person("bob"), "scan-2", flow).output
+    assert output["Start"]["details"]["found"] is False
