@@ -20,7 +20,7 @@ from provenance_store.ids import now
 from provenance_store.kinds import Mark
 from provenance_store.rows import TagRow
 from provenance_store.sql.conflicts import conflicts, tag_differences, tags_to_settle
-from provenance_store.sql.invalidate import follow_all
+from provenance_store.sql.invalidate import follow_all, taint_size
 from provenance_store.sql.load import indexed_later
 from provenance_store.sql.merge import MERGED, Other, beside
 from provenance_store.sql.stubs import fill_stubs
@@ -113,6 +113,7 @@ class _Merge:
 
     def done(self, dry_run: bool, *, size: int) -> Merged:
         large = self._connection.dialect.name != "sqlite" or size > LARGE
+        tainted = taint_size(self._connection)
         origins = self._other.register_origins()
         overlap = bool(self._other.known_before)
         if overlap:
@@ -120,12 +121,13 @@ class _Merge:
             self._refuse_differences()
         with indexed_later(self._connection) if large else nullcontext():
             rows = {name: self._insert(name) for name in MERGED}
-        tainted = rows.pop("taint")
         if overlap and self._tags == "theirs":
             rows["tag"] += self._set_theirs(dry_run)
         self._progress("what follows")
         filled = fill_stubs(self._connection, self._other.rows("stub"))
-        tainted += follow_all(self._connection)
+        follow_all(self._connection)
+        tainted = taint_size(self._connection) - tainted
+        del rows["taint"]
         if rows["run_event"]:
             self._sink.writer.statements.project(self._connection, self._other.run_ids())
         return Merged(

@@ -29,6 +29,7 @@ __all__ = [
     "follow_all",
     "is_managed",
     "own_marks",
+    "taint_size",
 ]
 
 CARRIES = tuple(role for role in Role if role is not Role.INFORMED_BY)
@@ -200,16 +201,13 @@ def _roots(batch: Batch) -> list[dict[str, int]]:
     ]
 
 
-def follow_all(connection: sa.Connection) -> int:
-    """Bring `taint` up to date with all marks and links, after many came in at once.
-
-    How many rows are new.
-    """
+def follow_all(connection: sa.Connection) -> None:
+    """Bring `taint` up to date with all marks and links, after many came in at once."""
     root = sa.func.coalesce(_mark.c.cause_id, _mark.c.record_id)
     said = sa.select(_mark.c.record_id, root).where(_mark.c.mark == Mark.INVALIDATED.value)
-    new = _count(connection, _from_select(said, connection.dialect))
+    connection.execute(_from_select(said, connection.dialect))
     if connection.execute(sa.select(_taint.c.record_id).limit(1)).first() is None:
-        return 0
+        return
     lock_links(connection)
     known = _taint.alias()
     leads_on = sa.exists().where(
@@ -219,12 +217,12 @@ def follow_all(connection: sa.Connection) -> int:
             known.c.record_id == _link.c.from_id, known.c.root_id == _taint.c.root_id
         ),
     )
-    return new + _count(connection, _spread(leads_on, connection.dialect))
+    connection.execute(_spread(leads_on, connection.dialect))
 
 
-def _count(connection: sa.Connection, insert: Any) -> int:
-    done = connection.execute(insert, execution_options={"preserve_rowcount": True})
-    return int(done.rowcount)
+def taint_size(connection: sa.Connection) -> int:
+    """How many (record, root) there are."""
+    return int(connection.execute(sa.select(sa.func.count()).select_from(_taint)).scalar_one())
 
 
 def _spread(seeds: sa.ColumnElement[bool], dialect: sa.Dialect) -> Any:

@@ -1,0 +1,96 @@
+"""Two teams with a store each: what one finds out later reaches what the other made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provenance_store import Store, open_store
+
+
+@pytest.fixture
+def a(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path / 'team-a.db'}") as opened:
+        yield opened
+
+
+def test_an_invalid_scan_taints_the_inference_of_another_team(
+    a: Store, store: Store, tmp_path: Path
+) -> None:
+    """A trains and slices; B merges, fine-tunes, infers; A invalidates; B merges again."""
+    scan = a.data("scan 7", uris=["globus://a/scan-7.h5"])
+    scans = a.dataset("scans", [scan, a.data("scan 8")])
+    with a.step("Train", inputs=[scans]) as train:
+        model = a.update(a.model("braggnn"), [scans])
+        train.output("weights", depends_on=[model])
+    a.slice(tmp_path / "first.db", [model.urn])
+
+    b = store
+    b.data("of our own")
+    assert b.merge(tmp_path / "first.db").origins == 1
+    tuned = b.model("braggnn tuned", depends_on=[model.urn], trained_on=[b.data("our scan")])
+    with b.step("Infer", models=[tuned]) as infer:
+        peaks = infer.output("peaks")
+    assert "invalidated" not in b.reader().record(peaks.urn)
+
+    a.invalidate(scan.urn, cause="the detector was misaligned")
+    a.slice(tmp_path / "second.db", [model.urn])
+    told = b.merge(tmp_path / "second.db", dry_run=True)
+    assert "invalidated" not in b.reader().record(peaks.urn)
+    assert b.merge(tmp_path / "second.db") == told
+    assert told.tainted == 6  # scan, scans, model | tuned, Infer, peaks
+    shown = b.reader().record(peaks.urn)["invalidated"]
+    assert shown["cause"] == "the detector was misaligned"
+    assert shown["root"] == scan.urn
+    assert b.reader().record(scan.urn)["invalidated"]["root"] == scan.urn
+    (ours,) = b.reader().records(name="our scan")["records"]
+    assert "invalidated" not in ours
+    assert b.check() == []
+
+    later = b.data("figure", depends_on=[peaks])
+    assert b.reader().record(later.urn)["invalidated"] == shown
+
+    a.restore(scan.urn, cause="it was not")
+    a.slice(tmp_path / "third.db", [model.urn])
+    b.merge(tmp_path / "third.db")
+    assert "invalidated" not in b.reader().record(later.urn)
+
+
+def test_it_reaches_the_other_team_where_the_scan_itself_was_left_out(
+    a: Store, store: Store, tmp_path: Path
+) -> None:
+    """The slice holds the model alone: the scan is not even a stub of the first one."""
+    scan = a.data("scan 7")
+    scans = a.dataset("scans", [scan])
+    model = a.update(a.model("braggnn"), [scans])
+    a.slice(tmp_path / "first.db", [model.urn], depth=0)
+    store.merge(tmp_path / "first.db")
+    peaks = store.data("peaks", depends_on=[model.urn])
+    a.invalidate(scan.urn, cause="misaligned")
+    a.slice(tmp_path / "second.db", [model.urn], depth=0)
+    store.merge(tmp_path / "second.db")
+    assert store.reader().record(peaks.urn)["invalidated"]["root"] == scan.urn
+    assert store.check() == []
+    assert store.info()["tables"]["stub"] == 2
+    a.slice(tmp_path / "all.db")
+    assert store.merge(tmp_path / "all.db").filled == 2
+    assert store.info()["tables"]["stub"] == 0
+    assert store.reader().record(peaks.urn)["invalidated"]["root"] == scan.urn
+
+
+def test_a_scan_that_is_only_a_stub_here_is_still_the_root(
+    a: Store, store: Store, tmp_path: Path
+) -> None:
+    """B slices what is tainted on to C, which knows neither A's scan nor A."""
+    scan = a.data("scan 7")
+    model = a.update(a.model("braggnn"), [scan])
+    a.invalidate(scan.urn, cause="misaligned")
+    a.slice(tmp_path / "b.db", [model.urn], depth=0)
+    with open_store(f"sqlite:///{tmp_path / 'b.db'}") as b:
+        peaks = b.data("peaks", depends_on=[model.urn])
+        b.slice(tmp_path / "c.db", [peaks.urn], depth=0)
+    store.merge(tmp_path / "c.db")
+    assert store.reader().record(peaks.urn)["invalidated"]["root"] == scan.urn
+    assert store.check() == []
