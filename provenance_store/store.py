@@ -30,6 +30,7 @@ from provenance_store.merge import Merged, merge_file
 from provenance_store.reader import LineageOptions, Reader
 from provenance_store.reading.lineage import Direction
 from provenance_store.recorder import Recorder
+from provenance_store.retention import Reduced, reduce
 from provenance_store.rows import OriginRow
 from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, SQLITE_MODE, STORE_URL
 from provenance_store.sink import Sink, SinkBeside, new_origin
@@ -392,6 +393,21 @@ class Store(Recorder):
         `invalidate`.
         """
         return restore(self.sink, reference, cause=cause, dry_run=dry_run, viewer=viewer)
+
+    def reduce(
+        self,
+        *,
+        before: int,
+        dry_run: bool = False,
+        progress: Callable[[int], object] = lambda records: None,
+    ) -> Reduced:
+        """Drop tags, metrics and documents of records made before a time (microseconds UTC).
+
+        Nodes, links, URIs and digests stay, and a mark says of each record that it was reduced.
+        Some hundred records at a time are one transaction; `progress` is told how many. With
+        `dry_run` nothing is dropped, and the answer says what would be.
+        """
+        return reduce(self.sink, before=before, dry_run=dry_run, progress=progress)
 
     def slice(
         self,
