@@ -84,9 +84,9 @@ class QueryClient(globus_sdk.BaseClient):
         """``GET /api/v1/models``: a page of models, each with its latest version."""
         return self._ask("models", filters)
 
-    def model(self, reference: str) -> dict[str, Any]:
-        """``GET /api/v1/models/{name}``: a model with all its versions."""
-        return self._ask(f"models/{reference}")
+    def model(self, reference: str, **page: Any) -> dict[str, Any]:
+        """``GET /api/v1/models/{name}``: a model with a page of its versions."""
+        return self._ask(f"models/{reference}", page)
 
     def _ask(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         query = {name: _query(name, value) for name, value in (params or {}).items()}
@@ -140,8 +140,10 @@ def _translated(error: globus_sdk.GlobusAPIError) -> BraidError:
 
 def _query(name: str, value: Any) -> Any:
     """A parameter as the query string has it: times in RFC 3339, several values as a list."""
-    if value is None:
+    if value is None or value is False:
         return None
+    if value is True:
+        return "true"
     if name in ("since", "until", "as_of"):
         return format_time(value)
     return list(value) if isinstance(value, tuple) else value

@@ -1,4 +1,5 @@
-"""A lineage as a tree to read or as a graph for Graphviz, from the document of the query API."""
+"""A lineage as a tree to read, or as a graph for Graphviz or Mermaid, from the document of the
+query API. `braid.picture` draws it."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from braid.output import Document, printable
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-__all__ = ["as_dot", "as_tree"]
+__all__ = ["INVERSE", "ROLES", "as_dot", "as_mermaid", "as_tree", "label", "role_label", "version"]
 
 SHAPES = {
     "fact": "note",
@@ -22,6 +23,33 @@ SHAPES = {
     "restricted": "octagon",
 }
 """Node shapes of Graphviz by kind."""
+
+MERMAID = {
+    "fact": ('>"', '"]'),
+    "data": ('(["', '"])'),
+    "dataset": ('[["', '"]]'),
+    "model": ('{{"', '"}}'),
+    "step": ('["', '"]'),
+    "restricted": ('("', '")'),
+}
+"""What is put around a label by kind: node shapes of Mermaid."""
+
+MERMAID_ENTITIES = str.maketrans(
+    {"#": "#35;", '"': "#quot;", "&": "#amp;", "<": "#lt;", ">": "#gt;", "`": "#96;", "\\": "#92;"}
+)
+"""What Mermaid would read as markup, as it writes it inside of quotes."""
+
+ROLES = (
+    "used",
+    "deployed",
+    "generated_by",
+    "derived_from",
+    "trained_on",
+    "revision_of",
+    "has_member",
+    "informed_by",
+)
+"""The roles that are recorded; a test holds that they are all."""
 
 MAX_LEVELS = 50
 """How deep a tree is drawn."""
@@ -35,20 +63,35 @@ INVERSE = {
     "revision_of": "revised by",
     "has_member": "member of",
     "informed_by": "informed",
+    "influenced_by": "influenced",
 }
-"""What a role reads like from the other end; a test holds that every role is here."""
+"""What a role reads like from the other end; a test holds that every role is here.
+
+The last one is none that is recorded: it stands for a way through nodes that are not shown.
+"""
 
 
 def as_tree(lineage: Document) -> Tree:
     """The root and below it, role by role, what it depends on (or, going down, what depends on
     it). What was shown before is named again, but not unfolded again, and neither is what is more
-    than MAX_LEVELS deep."""
+    than MAX_LEVELS deep. A lineage both ways has a branch for each."""
     from rich.text import Text
     from rich.tree import Tree
 
-    nodes = {node["id"]: node for node in lineage["nodes"]}
-    children = _children(lineage)
-    root = Tree(Text(_label(nodes[lineage["root"]])))
+    root = Tree(Text(label(_nodes(lineage)[lineage["root"]])))
+    if lineage["direction"] == "both":
+        for title, up in (("came from", True), ("gave rise to", False)):
+            _grow(root.add(Text(title)), lineage, up)
+    else:
+        _grow(root, lineage, lineage["direction"] == "up")
+    return root
+
+
+def _grow(root: Tree, lineage: Document, up: bool) -> None:
+    from rich.text import Text
+
+    nodes = _nodes(lineage)
+    children = _children(lineage, up)
     seen = {lineage["root"]}
     waiting = [(root, lineage["root"], 1)]
     while waiting:
@@ -59,13 +102,12 @@ def as_tree(lineage: Document) -> Tree:
         unfold = []
         for role, child in children[node_id]:
             again = child in seen and bool(children[child])
-            label = f"{role}: {_label(nodes[child])}{' (see above)' if again else ''}"
-            twig = branch.add(Text(label))
+            line = f"{role}: {label(nodes[child])}{' (see above)' if again else ''}"
+            twig = branch.add(Text(line))
             if child not in seen:
                 seen.add(child)
                 unfold.append((twig, child, level + 1))
         waiting += reversed(unfold)
-    return root
 
 
 def as_dot(lineage: Document) -> Iterator[str]:
@@ -74,15 +116,38 @@ def as_dot(lineage: Document) -> Iterator[str]:
     yield "  rankdir=BT;"
     for node in lineage["nodes"]:
         shape = SHAPES.get(node["kind"], "ellipse")
-        yield f"  {_quoted(node['id'])} [label={_quoted(_label(node))}, shape={shape}];"
+        marked = ", color=red, penwidth=2" if "invalidated" in node else ""
+        yield f"  {_quoted(node['id'])} [label={_quoted(label(node))}, shape={shape}{marked}];"
     for link in lineage["links"]:
         ends = f"{_quoted(link['from'])} -> {_quoted(link['to'])}"
         yield f"  {ends} [label={_quoted(link['role'])}];"
     yield "}"
 
 
-def _children(lineage: Document) -> defaultdict[str, list[tuple[str, str]]]:
-    up = lineage["direction"] == "up"
+def as_mermaid(lineage: Document) -> Iterator[str]:
+    """The lines of a Mermaid flowchart, as GitHub and many wikis draw it inside of Markdown.
+
+    Arrows point from the dependent to what it depends on; what is invalid has a red border.
+    """
+    names = {node["id"]: f"n{number}" for number, node in enumerate(lineage["nodes"])}
+    yield "flowchart RL"
+    for node in lineage["nodes"]:
+        before, after = MERMAID.get(node["kind"], MERMAID["data"])
+        text = label(node).translate(MERMAID_ENTITIES)
+        yield f"  {names[node['id']]}{before}{text}{after}"
+    for link in lineage["links"]:
+        yield f'  {names[link["from"]]} -->|"{role_label(link)}"| {names[link["to"]]}'
+    invalid = [names[node["id"]] for node in lineage["nodes"] if "invalidated" in node]
+    if invalid:
+        yield "  classDef invalid stroke:#c00,stroke-width:3px"
+        yield f"  class {','.join(invalid)} invalid"
+
+
+def _nodes(lineage: Document) -> dict[str, Document]:
+    return {node["id"]: node for node in lineage["nodes"]}
+
+
+def _children(lineage: Document, up: bool) -> defaultdict[str, list[tuple[str, str]]]:
     here, there = ("from", "to") if up else ("to", "from")
     children: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
     for link in lineage["links"]:
@@ -91,11 +156,33 @@ def _children(lineage: Document) -> defaultdict[str, list[tuple[str, str]]]:
     return children
 
 
-def _label(node: Document) -> str:
+def role_label(link: Document) -> str:
+    """The role of a link, in words."""
+    return str(link["role"]).replace("_", " ")
+
+
+def label(node: Document) -> str:
+    """A node in one line: name, version, kind and short id, and whether it may be relied on."""
     if node.get("restricted"):
         return "(not yours to see)"
-    version = f" v{node['version']}" if "version" in node else ""
-    return printable(f"{node['name']}{version}  [{node['kind']} {node['short_id']}]")
+    if node.get("stub"):
+        about = f"{node['name'] or '(no name)'}  [{node['kind']}, left out of this slice]"
+    else:
+        about = f"{node['name']}{version(node)}  [{node['kind']} {node['short_id']}]"
+    return printable(f"{about}{_invalid(node)}")
+
+
+def version(node: Document) -> str:
+    """The number of a model version, or the range that a folded node stands for, after a space."""
+    if "versions" in node:
+        first, last, count = (node["versions"][name] for name in ("first", "last", "count"))
+        return f" v{first}" if first == last else f" v{first}-v{last} ({count} versions)"
+    return f" v{node['version']}" if "version" in node else ""
+
+
+def _invalid(node: Document) -> str:
+    cause = node.get("invalidated")
+    return f"  INVALID: {cause['cause']}" if cause else ""
 
 
 def _quoted(text: Any) -> str:

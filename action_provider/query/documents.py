@@ -199,23 +199,36 @@ class ModelPage(Paged, kw_only=True):
 
 
 class Version(Record, kw_only=True):
-    """A model version; it is a head when none revises it."""
+    """A model version, without its curve; it is a head when none revises it."""
 
     head: bool
 
 
-class Line(msgspec.Struct, kw_only=True):
-    """A line with all its versions by number."""
+class Line(Paged, kw_only=True):
+    """A line with a page of its versions by number."""
 
     id: str
     name: str
     versions: list[Version]
 
 
+class Versions(msgspec.Struct):
+    """Which versions a folded node stands for."""
+
+    first: int
+    last: int
+    count: int
+
+
 class Node(Mention, kw_only=True):
-    """A node of a lineage, so many hops from where it began."""
+    """A node of a lineage, so many hops from where it began.
+
+    A stub is one that a slice left out; a folded node stands for several versions of a model.
+    """
 
     distance: int
+    stub: bool | msgspec.UnsetType = msgspec.UNSET
+    versions: Versions | msgspec.UnsetType = msgspec.UNSET
 
 
 class Link(msgspec.Struct, rename={"from_id": "from", "to_id": "to"}):
@@ -230,7 +243,7 @@ class Lineage(msgspec.Struct, kw_only=True):
     """What was reached; `truncated` when there was more than the limit."""
 
     root: str
-    direction: Literal["up", "down"]
+    direction: Literal["up", "down", "both"]
     depth: int | None
     nodes: list[Node]
     links: list[Link]

@@ -8,13 +8,24 @@ import msgspec
 from msgspec import Meta
 
 __all__ = ["LineageParameters", "ModelsParameters", "NoParameters", "RecordsParameters"]
-__all__ += ["RunParameters", "RunsParameters"]
+__all__ += ["ModelParameters", "RunParameters", "RunsParameters"]
 
 TIME = "RFC 3339 time, date, or a time ago such as 90m or 7d; without an offset it is taken as UTC."
 
 MAX_TAG_FILTERS = 20
 
 Text = Annotated[str, Meta(max_length=8192)]
+KindName = Literal["fact", "data", "model", "dataset", "step"]
+RoleName = Literal[
+    "used",
+    "deployed",
+    "generated_by",
+    "derived_from",
+    "trained_on",
+    "revision_of",
+    "has_member",
+    "informed_by",
+]
 
 
 class NoParameters(msgspec.Struct, forbid_unknown_fields=True):
@@ -91,15 +102,36 @@ class ModelsParameters(Page, kw_only=True):
     name: Annotated[Text | None, Meta(description="The model's name; * is anything.")] = None
 
 
+class ModelParameters(Page, kw_only=True):
+    """Which versions of the model."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000, description="Versions on a page.")] = 100
+
+
 class LineageParameters(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """How far to walk, and which way."""
 
     direction: Annotated[
-        Literal["up", "down"],
+        Literal["up", "down", "both"],
         Meta(description="up: what the record depends on; down: what depends on it."),
     ] = "up"
     depth: Annotated[
         Annotated[int, Meta(ge=1, le=1_000_000)] | None,
         Meta(description="At most so many hops; steps are counted."),
     ] = None
+    roles: Annotated[
+        tuple[RoleName, ...],
+        Meta(description="Go over links of this role only; it may be given several times."),
+    ] = ()
+    kinds: Annotated[
+        tuple[KindName, ...],
+        Meta(
+            description="Show nodes of this kind only, the root and what may not be seen besides; "
+            "the others are walked through, and a link of the role influenced_by stands for such "
+            "a way. It may be given several times."
+        ),
+    ] = ()
+    folded: Annotated[
+        bool, Meta(description="One node for all versions of the models of one name.")
+    ] = False
     limit: Annotated[int, Meta(ge=1, le=100_000, description="At most so many nodes.")] = 10_000

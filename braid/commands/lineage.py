@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import click
 
-from braid.graph import as_dot, as_tree
+from braid.graph import ROLES, as_dot, as_mermaid, as_tree, version
 from braid.options import displays, reads
 from braid.output import Display, Document, Field
+from braid.picture import as_svg
 from braid.source import Source
 
 __all__ = ["command"]
@@ -17,32 +19,72 @@ NODES = [
     Field("ID", "id"),
     Field("Kind", "kind"),
     Field("Name", "name"),
-    Field("Version", "version"),
+    Field("Version", lambda node: version(node).strip().removeprefix("v")),
     Field("Distance", "distance"),
+    Field("Invalid", "invalidated.cause"),
 ]
 
+DRAWN: dict[str, Callable[[Document], Iterator[str]]] = {
+    "dot": as_dot,
+    "svg": as_svg,
+    "mermaid": as_mermaid,
+}
 
-@click.command()
+EXAMPLES = """
+\b
+Examples:
+  braid lineage 3.17                           what 3.17 came from, as a tree
+  braid lineage 3.17 --down --depth 2          what came of it, two hops
+  braid lineage 3.17 --kind model --kind data  models and data, steps left out
+  braid lineage 3.17 --role trained_on --role revision_of
+                                               only what models were trained on
+  braid lineage 3.17 --both --fold --format svg > lineage.svg
+"""
+
+
+@click.command(epilog=EXAMPLES)
 @click.argument("id_", metavar="ID")
 @click.option(
     "--up", "direction", flag_value="up", default="up", help="What it came from. [default]"
 )
 @click.option("--down", "direction", flag_value="down", help="What came of it.")
+@click.option("--both", "direction", flag_value="both", help="Both.")
 @click.option("--depth", type=click.IntRange(1), help="At most so many hops. [default: all]")
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(ROLES),
+    metavar="ROLE",
+    help=f"Go over links of this role only; may be repeated. Roles: {', '.join(ROLES)}.",
+)
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(["fact", "data", "model", "dataset", "step"]),
+    metavar="KIND",
+    help="Show nodes of this kind only, going through the others; may be repeated. "
+    "Kinds: fact, data, model, dataset, step.",
+)
+@click.option("--fold", "folded", is_flag=True, help="One node for all versions of a model.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 1_000_000),
     default=10_000,
     show_default=True,
-    help="At most so many nodes.",
+    help="Visit at most so many nodes.",
 )
 @reads
-@displays("text", "json", "csv", "dot")
+@displays("text", "json", "csv", "dot", "svg", "mermaid")
 def command(
     *,
     id_: str,
-    direction: Literal["up", "down"],
+    direction: Literal["up", "down", "both"],
     depth: int | None,
+    roles: tuple[str, ...],
+    kinds: tuple[str, ...],
+    folded: bool,
     limit: int,
     source: Source,
     display: Display,
@@ -50,19 +92,28 @@ def command(
     """Show what a record came from, or what came of it.
 
     ID is a permanent name (urn:braid:...) or, in one store, the short form such as 3.17. Text is a
-    tree, dot is for Graphviz, CSV lists the nodes by distance.
+    tree, dot is for Graphviz, mermaid for Markdown, svg a picture; CSV lists the nodes by distance.
+    In pictures arrows point from what was made to what it came from.
     """
     with source.read() as history:
-        found = history.lineage(id_, direction=direction, depth=depth, limit=limit)
+        found = history.lineage(
+            id_,
+            direction=direction,
+            depth=depth,
+            roles=roles,
+            kinds=kinds,
+            folded=folded,
+            limit=limit,
+        )
     _show(found, display)
     if found["truncated"]:
-        click.echo("There is more: raise --limit or --depth to see it.", err=True)
+        click.echo("There is more: raise --limit to see it.", err=True)
 
 
 def _show(found: Document, display: Display) -> None:
     if display.format == "text":
         display.tree(as_tree(found))
-    elif display.format == "dot":
-        display.lines(list(as_dot(found)))
+    elif display.format in DRAWN:
+        display.lines(list(DRAWN[display.format](found)))
     else:
         display.table(found, rows="nodes", fields=NODES)

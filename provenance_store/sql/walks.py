@@ -157,7 +157,7 @@ class Dialect(Access):
 
     def given(self) -> sa.Select[Any]:
         """The ids that were passed, as a table."""
-        ids = sa.bindparam("ids", type_=sa.Text())
+        ids = sa.bindparam("ids", type_=sa.Text(), required=False)
         if self.is_postgresql:
             of_type = ARRAY(sa.BigInteger)
             return sa.select(sa.func.unnest(sa.cast(ids, of_type), type_=sa.BigInteger).label("id"))
@@ -194,7 +194,7 @@ def _sent(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 
 
 def _number(name: str) -> sa.BindParameter[int]:
-    return sa.bindparam(name, type_=sa.BigInteger())
+    return sa.bindparam(name, type_=sa.BigInteger(), required=False)
 
 
 def _links(dialect: Dialect, side: sa.Column[Any]) -> Query:

@@ -1,0 +1,266 @@
+"""A lineage drawn as SVG: time goes from left to right, arrows point to what was depended on.
+
+Plain SVG without scripts, fonts or links, so that it can be put into a page or a paper.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from xml.sax.saxutils import escape
+
+from braid.graph import label, role_label, version
+from braid.layout import Layout, Point, arrange
+from braid.output import Document, printable
+from provenance_store.errors import InvalidInput
+
+__all__ = ["MOST_LINKS", "MOST_NODES", "as_svg"]
+
+MOST_NODES, MOST_LINKS = 600, 3000
+"""What is larger than that cannot be read as a picture."""
+
+LONGEST = 26
+"""Characters of a name that are shown; the whole name is in the tooltip."""
+CHARACTER, PADDING = 6.6, 15.0
+HEIGHT, GAP, MARGIN = 38.0, 74.0, 24.0
+LEGEND_ROW, NARROWEST = 18.0, 480.0
+
+FILLS = {
+    "fact": "#ececec",
+    "data": "#fdf3c7",
+    "dataset": "#fbe3a1",
+    "model": "#cfeccd",
+    "step": "#cfe0f7",
+    "restricted": "#ffffff",
+}
+EDGES = {
+    "fact": "#777777",
+    "data": "#b08b00",
+    "dataset": "#b08b00",
+    "model": "#2f7d2b",
+    "step": "#2f5fa8",
+    "restricted": "#999999",
+}
+"""Inside and border of a node by kind."""
+
+KIND_WORDS = {"restricted": "not yours to see"}
+INVALID = "#c00000"
+STROKES = {
+    "used": "#2f5fa8",
+    "deployed": "#2f5fa8",
+    "generated_by": "#555555",
+    "derived_from": "#b08b00",
+    "trained_on": "#2f7d2b",
+    "revision_of": "#8a2fa8",
+    "has_member": "#b0643c",
+    "informed_by": "#999999",
+    "influenced_by": "#999999",
+}
+"""Colours of links by role."""
+DASHED = {"deployed", "informed_by", "influenced_by"}
+
+
+def as_svg(lineage: Document) -> Iterator[str]:
+    """The lines of an SVG image. Raises InvalidInput for more than can be read as a picture."""
+    nodes, links = lineage["nodes"], _single(lineage["links"])
+    if len(nodes) > MOST_NODES or len(links) > MOST_LINKS:
+        raise InvalidInput(
+            f"{len(nodes)} nodes and {len(links)} links cannot be read as a picture, "
+            f"{MOST_NODES} and {MOST_LINKS} can: give --depth, --kind, --role, --fold or --limit."
+        )
+    number = {node["id"]: place for place, node in enumerate(nodes)}
+    ends = [(number[link["from"]], number[link["to"]]) for link in links]
+    canvas = _Canvas(nodes, arrange(len(nodes), ends))
+    legend = _Legend(nodes, links, canvas.width, canvas.height)
+    width, height = legend.width, legend.height
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
+        f'width="{width:.0f}" height="{height:.0f}" font-family="sans-serif" font-size="12">'
+    )
+    yield f"<title>Lineage of {_text(label(nodes[number[lineage['root']]]))}</title>"
+    yield f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>'
+    for role in sorted({link["role"] for link in links}):
+        yield (
+            f'<marker id="{role}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
+            f'markerHeight="7" orient="auto"><path d="M0 1L9 5L0 9z" fill="{STROKES[role]}"/>'
+            "</marker>"
+        )
+    for place, link in enumerate(links):
+        yield canvas.link(link, place, ends[place])
+    for place, node in enumerate(nodes):
+        yield from canvas.node(node, place, is_root=node["id"] == lineage["root"])
+    yield from legend.lines()
+    yield "</svg>"
+
+
+def _single(links: Sequence[Document]) -> list[Document]:
+    """The links that a picture shows: between two nodes the first, and none to itself."""
+    found: dict[tuple[str, str], Document] = {}
+    for link in links:
+        if link["from"] != link["to"]:
+            found.setdefault((link["from"], link["to"]), link)
+    return list(found.values())
+
+
+class _Canvas:
+    """Columns as wide as their widest node, and what is drawn in them."""
+
+    def __init__(self, nodes: Sequence[Document], layout: Layout) -> None:
+        self._layout = layout
+        self._widths = [_width_of(node) for node in nodes]
+        points = [*layout.places, *(point for route in layout.routes for point in route)]
+        columns = [0.0] * (1 + max((point.column for point in points), default=0))
+        for point, width in zip(layout.places, self._widths, strict=True):
+            columns[point.column] = max(columns[point.column], width)
+        self._middles = []
+        right = MARGIN
+        for width in columns:
+            self._middles.append(right + width / 2)
+            right += width + GAP
+        self.width = right - GAP + MARGIN
+        self.height = max((p.y for p in points), default=0.0) + HEIGHT + 2 * MARGIN
+
+    def _xy(self, point: Point) -> tuple[float, float]:
+        return self._middles[point.column], point.y + MARGIN + HEIGHT / 2
+
+    def link(self, link: Document, place: int, ends: tuple[int, int]) -> str:
+        """A curve through the bends of its route, an arrow at the end."""
+        points = [self._xy(point) for point in self._layout.routes[place]]
+        begin, end = (self._widths[node] / 2 for node in ends)
+        back = points[0][0] < points[-1][0]
+        side = 1 if back else -1
+        lower = 6.0 if back else 0.0
+        points[0] = (points[0][0] + side * begin, points[0][1] + lower)
+        points[-1] = (points[-1][0] - side * end, points[-1][1] + lower)
+        path = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
+        for (x1, y1), (x2, y2) in pairwise(points):
+            half = (x1 + x2) / 2
+            path.append(f"C{half:.1f} {y1:.1f} {half:.1f} {y2:.1f} {x2:.1f} {y2:.1f}")
+        role = link["role"]
+        return (
+            f'<path d="{"".join(path)}" fill="none" {_stroke(role)} '
+            f'marker-end="url(#{role})"><title>{_text(role_label(link))}</title></path>'
+        )
+
+    def node(self, node: Document, place: int, *, is_root: bool) -> Iterator[str]:
+        """A shape with two lines of text, the whole label as its tooltip."""
+        x, y = self._xy(self._layout.places[place])
+        invalid = "invalidated" in node
+        first, second = _lines(node)
+        yield f"<g><title>{_text(label(node))}</title>"
+        yield _shape(node["kind"], x, y, self._widths[place], invalid=invalid, bold=is_root)
+        weight = ' font-weight="bold"' if is_root else ""
+        yield (
+            f'<text x="{x:.1f}" y="{y - 3:.1f}" text-anchor="middle"{weight}>{_text(first)}</text>'
+        )
+        colour = INVALID if invalid else "#555555"
+        yield (
+            f'<text x="{x:.1f}" y="{y + 11:.1f}" text-anchor="middle" font-size="10" '
+            f'fill="{colour}">{_text(second)}</text></g>'
+        )
+
+
+class _Legend:
+    """What the shapes and colours in the picture mean, in rows below it."""
+
+    def __init__(
+        self, nodes: Sequence[Document], links: Sequence[Document], width: float, top: float
+    ) -> None:
+        self.width = max(width, NARROWEST)
+        self._top = top
+        self._items: list[tuple[float, float, str]] = []
+        self._x, self._y = MARGIN, top
+        for kind in FILLS:
+            if any(node["kind"] == kind for node in nodes):
+                self._add(24, KIND_WORDS.get(kind, kind), _shape(kind, 10, -4, 20, height=12))
+        if any("invalidated" in node for node in nodes):
+            self._add(24, "invalid", _shape("data", 10, -4, 20, height=12, invalid=True))
+        self._x, self._y = MARGIN, self._y + LEGEND_ROW
+        for role in STROKES:
+            if any(link["role"] == role for link in links):
+                line = f'<path d="M0 -4H20" fill="none" {_stroke(role)} marker-end="url(#{role})"/>'
+                self._add(24, role.replace("_", " "), line)
+        self.height = self._y + MARGIN
+
+    def _add(self, indent: float, words: str, drawing: str) -> None:
+        wide = indent + CHARACTER * len(words) + 18
+        if self._x + wide > self.width - MARGIN and self._x > MARGIN:
+            self._x, self._y = MARGIN, self._y + LEGEND_ROW
+        text = f'<text x="{indent}" y="0" font-size="11" fill="#333333">{_text(words)}</text>'
+        self._items.append((self._x, self._y, drawing + text))
+        self._x += wide
+
+    def lines(self) -> Iterator[str]:
+        """The items, each in its place."""
+        for x, y, drawing in self._items:
+            yield f'<g transform="translate({x:.1f} {y:.1f})">{drawing}</g>'
+
+
+def _shape(
+    kind: str,
+    x: float,
+    y: float,
+    width: float,
+    *,
+    height: float = HEIGHT,
+    invalid: bool = False,
+    bold: bool = False,
+) -> str:
+    """The outline of a node of this kind about its middle."""
+    left, top, right, bottom = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    border = INVALID if invalid else EDGES[kind]
+    style = f'fill="{FILLS[kind]}" stroke="{border}" stroke-width="{2.5 if invalid or bold else 1}"'
+    if kind == "restricted":
+        style += ' stroke-dasharray="4 3"'
+    cut = height / 4
+    if kind == "model":
+        points = f"M{left} {y}L{left + cut} {top}H{right - cut}L{right} {y}"
+        return f'<path d="{points}L{right - cut} {bottom}H{left + cut}z" {style}/>'
+    if kind == "fact":
+        points = f"M{left} {top}H{right - cut}L{right} {top + cut}V{bottom}H{left}z"
+        return f'<path d="{points}" {style}/>'
+    round_by = {"data": height / 2, "dataset": height / 2, "step": 2.0}.get(kind, 6.0)
+    box = (
+        f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height}" '
+        f'rx="{round_by}" {style}/>'
+    )
+    if kind != "dataset":
+        return box
+    inner = f'x="{left + 3:.1f}" y="{top + 3:.1f}" width="{width - 6:.1f}" height="{height - 6}"'
+    return f'{box}<rect {inner} rx="{round_by - 3}" fill="none" stroke="{border}"/>'
+
+
+def _stroke(role: str) -> str:
+    dashes = ' stroke-dasharray="5 3"' if role in DASHED else ""
+    return f'stroke="{STROKES[role]}" stroke-width="1.3"{dashes}'
+
+
+def _lines(node: Document) -> tuple[str, str]:
+    if node.get("restricted"):
+        return "?", "not yours to see"
+    name = printable(str(node["name"] or "(no name)"))
+    first = _cut(name, LONGEST) + version(node)
+    second = f"{node['kind']} {'left out' if node.get('stub') else node['short_id']}"
+    return first, f"INVALID {second}" if "invalidated" in node else second
+
+
+def _cut(text: str, longest: int) -> str:
+    """The text without its middle when it is too long: names often differ at the end."""
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest // 2]}\u2026{text[-(longest - longest // 2 - 1) :]}"
+
+
+def _width_of(node: Document) -> float:
+    first, second = _lines(node)
+    return 2 * PADDING + max(_wide(first) * CHARACTER, _wide(second) * CHARACTER * 0.85)
+
+
+def _wide(text: str) -> int:
+    """How wide a text is, in characters of the usual width."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _text(text: str) -> str:
+    return escape(printable(text))
