@@ -17,6 +17,13 @@ from provenance_store.exchange.summary import lineage_summary
 __all__ = ["MAX_BYTES", "ingest_document", "to_gmeta"]
 
 VERSION: Final = "2016-11-09"
+PRINCIPALS: Final = (
+    NAMESPACES["identity"],
+    NAMESPACES["group"],
+    "public",
+    "all_authenticated_users",
+)
+"""How what Globus Search shows entries to begins."""
 MAX_BYTES: Final = 10_000_000
 """What Globus Search takes in one request, in bytes of JSON."""
 
@@ -30,7 +37,7 @@ def to_gmeta(
     names and values, for Globus Search holds every field to one type. Raises InvalidInput when
     nobody is named.
     """
-    readers = list(visible_to) or extract.readers
+    readers = list(visible_to) or [who for who in extract.readers if who.startswith(PRINCIPALS)]
     if not readers:
         raise InvalidInput(
             "Nobody is known who may see this, so nobody could find it: name principals with "
