@@ -209,8 +209,10 @@ def step_document(
 
 
 def version_document(record: Row, details: Details, urn: Urn, *, head: bool) -> dict[str, Any]:
-    """A model version in the list of its line; `head` when none revises it."""
-    return record_document(record, details, urn) | {"head": head}
+    """A model version in the list of its line, without its curve; `head` when none revises it."""
+    hyperparameters = details.payloads(record.id).get("hyperparameters", {})
+    outline = record_outline(record, details, urn)
+    return outline | {"hyperparameters": hyperparameters, "head": head}
 
 
 def run_document(run: Row, tags: Iterable[str], recorded_by: str | None) -> dict[str, Any]:

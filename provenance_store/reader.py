@@ -177,18 +177,22 @@ class Reader:
         with self._view() as view:
             return models.list_models(view, name, after, filters.check_limit(limit))
 
-    def model(self, reference: str) -> dict[str, Any]:
-        """One line, by name or by the id of any of its versions, with all its versions by number.
+    def model(
+        self, reference: str, *, limit: int = 100, marker: str | None = None
+    ) -> dict[str, Any]:
+        """One line, by name or by the id of any of its versions, with a page of its versions by
+        number. Versions come without their curves: `record` has them.
 
         Raises NotFound, or Ambiguous with the choices when several lines have the name.
         """
+        after = filters.read_marker(marker, int)
         record_id = self.resolve(reference) if looks_like_id(reference) else None
         with self._view() as view:
             if record_id is None:
                 line_id = models.line_named(view, reference)
             else:
                 line_id = models.line_of(view, record_id, reference)
-            return models.show_line(view, line_id)
+            return models.show_line(view, line_id, after, filters.check_limit(limit))
 
     def heads(self, name: str, *, run_id: str | None = None) -> list[Head]:
         """Versions of models of this name that none revises: of this run first, newest first.

@@ -251,6 +251,8 @@ def _mark(row: MarkRow) -> MarkRow:
     if row.mark not in SAID:
         raise InvalidInput(f"A recorder does not say {row.mark} of a record.")
     _moment(row.at)
+    if row.cause_id not in (None, row.record_id):
+        raise InvalidInput("What is said of a record is said for its own sake: cause_id is nil.")
     return row._replace(note=scrub_text(check_text(row.note, "note", 16384, empty=True)))
 
 

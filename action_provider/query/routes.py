@@ -16,6 +16,7 @@ from action_provider.parameters import read_parameters
 from action_provider.query import documents as shapes
 from action_provider.query.parameters import (
     LineageParameters,
+    ModelParameters,
     ModelsParameters,
     NoParameters,
     Period,
@@ -88,8 +89,8 @@ def _models(reader: Reader, wanted: ModelsParameters) -> dict[str, Any]:
     return reader.models(**msgspec.structs.asdict(wanted))
 
 
-def _model(reader: Reader, _: NoParameters, *, name: str) -> dict[str, Any]:
-    return reader.model(name)
+def _model(reader: Reader, wanted: ModelParameters, *, name: str) -> dict[str, Any]:
+    return reader.model(name, **msgspec.structs.asdict(wanted))
 
 
 def _filters(wanted: Period) -> dict[str, Any]:
@@ -168,8 +169,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "get_model",
         "/models/<path:name>",
-        "A model with all its versions.",
-        NoParameters,
+        "A model with a page of its versions, by number.",
+        ModelParameters,
         shapes.Line,
         _model,
         errors=(404, 409),

@@ -42,11 +42,12 @@ def command(
 ) -> None:
     """List models and their versions.
 
-    With MODEL, a name or the id of one of its versions, all versions of that model.
+    With MODEL, a name or the id of one of its versions, the versions of that model.
     """
     with source.read() as history:
         if model is not None:
-            display.table(history.model(model), rows="versions", fields=VERSIONS)
+            line = history.model(model, limit=limit, marker=marker)
+            display.table(line, rows="versions", fields=VERSIONS)
         else:
             found = history.models(limit=limit, marker=marker)
             display.table(found, rows="models", fields=LINES, empty="No models.")

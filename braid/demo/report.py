@@ -59,12 +59,13 @@ def show_lineage(
 def show_models(console: Console, client: QueryClient, name: str) -> None:
     """The versions of a model, with their convergence and their validation scores."""
     table = _table("Version", "Trained on", "Loss by epoch", "Median error", "95 % within")
-    for version in client.model(name)["versions"]:
+    for listed in client.model(name)["versions"]:
+        version = client.record(listed["id"])
         scores = version["scores"]
         _row(
             table,
             f"v{version['version']}",
-            _trained_on(client, version["id"]),
+            _trained_on(version),
             _curve([point["loss"] for point in version["metrics"]]),
             f"{scores['median_px_before']:.3f} → {scores['median_px']:.3f} px",
             f"{scores['p95_px']:.3f} px",
@@ -76,9 +77,8 @@ def show_models(console: Console, client: QueryClient, name: str) -> None:
     console.print(f"  {told}", style="dim")
 
 
-def _trained_on(client: QueryClient, record_id: str) -> str:
-    links = client.record(record_id)["links"]
-    return _names([link for link in links if link["role"] == "trained_on"])
+def _trained_on(version: Document) -> str:
+    return _names([link for link in version["links"] if link["role"] == "trained_on"])
 
 
 def _curve(losses: Sequence[float]) -> str:

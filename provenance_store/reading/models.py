@@ -9,7 +9,7 @@ from provenance_store import documents
 from provenance_store.errors import Ambiguous, InvalidInput, NotFound
 from provenance_store.kinds import Kind
 from provenance_store.reading.view import Row, View, grouped, page
-from provenance_store.sql import read
+from provenance_store.sql import pages, read
 
 __all__ = ["Head", "line_named", "line_of", "list_models", "show_line"]
 
@@ -52,15 +52,24 @@ def _lines(view: View, rows: Sequence[Row]) -> list[dict[str, Any]]:
     return items
 
 
-def show_line(view: View, line_id: int) -> dict[str, Any]:
-    """One line with all its versions by number, branches of one number by age."""
-    rows = view.all(read.versions(line_id, view.viewer))
-    about = view.details([row.id for row in rows])
-    parents = {row.parent_id for row in rows}
+def show_line(
+    view: View, line_id: int, after: tuple[int, int] | None, limit: int
+) -> dict[str, Any]:
+    """One line with a page of its versions by number, branches of one number by age."""
+    rows = view.all(pages.versions(line_id, view.viewer, after, limit + 1))
+    ids = [row.id for row in rows[:limit]]
+    about = view.outlines(ids)
+    documented = view.chunked(lambda chunk: pages.payloads(chunk, ["hyperparameters"]), ids)
+    about.payload = grouped(documented, lambda row: row.record_id)
+    revised = {row.parent_id for row in view.all(pages.revised(ids, view.viewer))}
     items = [
-        documents.version_document(row, about, view.urn, head=row.id not in parents) for row in rows
+        documents.version_document(row, about, view.urn, head=row.id not in revised)
+        for row in rows[:limit]
     ]
-    return {"id": view.urn(line_id), "name": rows[0].name, "versions": items}
+    named = rows[0] if rows else view.first(pages.versions(line_id, view.viewer, None, 1))
+    return {"id": view.urn(line_id), "name": named.name if named else None} | page(
+        "versions", items, rows, limit, lambda row: (row.depth, row.id)
+    )
 
 
 def line_of(view: View, record_id: int, reference: str) -> int:

@@ -12,10 +12,18 @@ from provenance_store.sql import read
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
-__all__ = ["payload_sizes", "payloads", "run_steps", "scores", "who_recorded"]
+__all__ = [
+    "payload_sizes",
+    "payloads",
+    "revised",
+    "run_steps",
+    "scores",
+    "versions",
+    "who_recorded",
+]
 
 _record, _step, _metric = TABLE["record"], TABLE["step"], TABLE["metric"]
-_payload, _audience = TABLE["payload"], TABLE["audience"]
+_payload, _audience, _version = TABLE["payload"], TABLE["audience"], TABLE["version"]
 
 
 def run_steps(
@@ -28,6 +36,31 @@ def run_steps(
         here = sa.tuple_(began, _record.c.id)
         query = query.where(here > sa.tuple_(*map(sa.literal, after)))
     return query.limit(limit)
+
+
+def versions(
+    line_id: int, viewer: Viewer, after: tuple[int, int] | None, limit: int
+) -> sa.Select[Any]:
+    """A page of the versions of a line by number, branches of one number by age; `after` is
+    (number, id) of the last one before."""
+    query = read.versions(line_id, viewer)
+    if after is not None:
+        depth, last = after
+        other = _record.alias()
+        made = sa.select(other.c.created_at).where(other.c.id == last).scalar_subquery()
+        here = sa.tuple_(_version.c.depth, _record.c.created_at, _record.c.id)
+        query = query.where(here > sa.tuple_(sa.literal(depth), made, sa.literal(last)))
+    return query.limit(limit)
+
+
+def revised(ids: Sequence[int], viewer: Viewer) -> sa.Select[Any]:
+    """(parent_id) of those of these versions that another one revises which the viewer sees."""
+    return (
+        sa.select(_version.c.parent_id)
+        .join(_record, _record.c.id == _version.c.id)
+        .where(_version.c.parent_id.in_(ids), read.can_see(viewer))
+        .distinct()
+    )
 
 
 def scores(ids: Sequence[int]) -> sa.Select[Any]:

@@ -91,3 +91,26 @@ def test_a_run_tells_who_recorded_it_beside_whom_it_names_as_its_owner(store: St
     read = store.reader()
     for run in (read.run("r"), *read.runs()["runs"]):
         assert (run["run_owner"], run["recorded_by"]) == (BOB, ADA)
+
+
+def test_versions_of_a_model_come_in_pages_without_their_curves(store: Store) -> None:
+    version = store.model("net", hyperparameters={"rate": 0.1})
+    branches = [version.update(metrics=[{"epoch": 1, "loss": 0.5}]) for _ in range(4)]
+    ends = [branch.update(scores={"mae": 0.1}) for branch in branches[:2]]
+    expected = [version.urn, *(v.urn for v in branches), *(v.urn for v in ends)]
+    heads = {v.urn for v in (*branches[2:], *ends)}
+    whole = store.reader().model("net")
+    assert [v["id"] for v in whole["versions"]] == expected
+    assert (whole["limit"], whole["has_next_page"], whole["marker"]) == (100, False, None)
+    found, marker = [], None
+    while True:
+        page = store.reader().model("net", limit=2, marker=marker)
+        assert (page["id"], page["name"]) == (version.urn, "net")
+        found += page["versions"]
+        marker = page["marker"]
+        if not page["has_next_page"]:
+            break
+    assert found == whole["versions"]
+    assert {v["id"] for v in found if v["head"]} == heads
+    assert not any("metrics" in v for v in found)
+    assert found[0]["hyperparameters"] == {"rate": 0.1}

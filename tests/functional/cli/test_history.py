@@ -60,7 +60,7 @@ def test_json_is_the_document_of_the_store(braid: Braid, names: dict[str, str]) 
         assert as_json(braid, "run", "show", "run-1") == run
         assert as_json(braid, "records", "--kind", "data") == reader.records(kind="data")
         assert as_json(braid, "models") == reader.models()
-        assert as_json(braid, "models", "braggnn") == reader.model("braggnn")
+        assert as_json(braid, "models", "braggnn") == reader.model("braggnn", limit=25)
         assert as_json(braid, "lineage", names["step"]) == reader.lineage(names["step"])
         down = as_json(braid, "lineage", names["config"], "--down", "--depth", 1)
         assert down == reader.lineage(names["config"], direction="down", depth=1)

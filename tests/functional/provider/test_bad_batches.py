@@ -308,6 +308,12 @@ BAD: list[Bad] = [
     Bad("a payload of nothing", put("payload", record_id=1 << 32 | 900), 422, "not here"),
     Bad("a mark of no kind", put("mark", mark=99), 422, "99"),
     Bad("the store's own mark", put("mark", mark=4), 422, "4"),
+    Bad(
+        "a mark because of another",
+        lambda b: put("mark", cause_id=b.record[0].id)(b),
+        422,
+        "own sake",
+    ),
     Bad("a long note", put("mark", note="x" * 20_000), 422, "16384"),
     Bad("a mark of another age", put("mark", at=DOOM), 422, "time"),
     Bad("a mark of nothing", put("mark", record_id=1 << 32 | 900), 422, "not here"),
