@@ -128,6 +128,28 @@ def test_the_reading_commands_ask_a_server(
     assert receipt["inputs"][0] in {node["id"] for node in nodes}
 
 
+def test_a_statement_is_asked_from_a_server_and_verified_against_it(
+    braid: Braid,
+    server: Serving,
+    environ: dict[str, str],
+    sandbox: Sandbox,
+    logged_in: None,
+    tmp_path: Path,
+) -> None:
+    receipt = record(server, environ, sandbox)
+    at = ("--server", server.url)
+    text = braid("statement", receipt["models"][0]["id"], *at)
+    assert (text.code, text.err) == (0, "")
+    assert text.out.startswith("Statement on braggnn")
+    file = tmp_path / "statement.json"
+    made = braid("statement", receipt["models"][0]["id"], "--format", "json", "-o", file, *at)
+    assert (made.code, made.out, made.err) == (0, "", "")
+    told = braid("statement", "verify", file, *at)
+    assert (told.code, told.err) == (0, "")
+    assert "say the same today" in told.out
+    assert braid("verify", receipt["inputs"][0], *at).code == 0
+
+
 def test_a_server_says_no_in_one_line(braid: Braid, server: Serving, logged_in: None) -> None:
     for args in (("run", "show", "nope"), ("lineage", "9.9"), ("models", "nobody")):
         answer = braid(*args, "--server", server.url)
