@@ -29,3 +29,15 @@ def bytes_progress(total: int, what: str) -> Iterator[Callable[[int], object]]:
     """A bar on standard error that is told how many bytes were read."""
     with rows_progress(total, f"{what}, {total / 1e6:,.0f} MB") as advance:
         yield advance
+
+
+@contextmanager
+def stage_progress() -> Iterator[Callable[[str], object]]:
+    """A line on standard error that is told what is being done at the moment."""
+    if not sys.stderr.isatty():
+        yield lambda what: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("...") as status:
+        yield lambda what: status.update(what.replace("_", " "))

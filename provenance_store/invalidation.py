@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["FIRST", "Affected", "invalidate", "restore"]
 
 FIRST = 10
-"""How many of what derives from a record are named."""
+"""How many of what derives from a record are named, if nothing else is wanted."""
 MAX_CAUSE = 4096
 
 
@@ -70,10 +70,13 @@ def invalidate(
     cause: str,
     dry_run: bool = False,
     viewer: Viewer = EVERYTHING,
+    named: int = FIRST,
 ) -> Affected:
     """Mark a record as invalid; see `Store.invalidate`."""
     text = scrub_text(check_text(cause, "cause", MAX_CAUSE))
-    return _say(sink, reference, Mark.INVALIDATED, text, dry_run=dry_run, viewer=viewer)
+    return _say(
+        sink, reference, Mark.INVALIDATED, text, dry_run=dry_run, viewer=viewer, named=named
+    )
 
 
 def restore(
@@ -83,14 +86,22 @@ def restore(
     cause: str = "",
     dry_run: bool = False,
     viewer: Viewer = EVERYTHING,
+    named: int = FIRST,
 ) -> Affected:
     """Take an invalidation back; see `Store.restore`."""
     text = scrub_text(check_text(cause, "cause", MAX_CAUSE, empty=True))
-    return _say(sink, reference, Mark.RESTORED, text, dry_run=dry_run, viewer=viewer)
+    return _say(sink, reference, Mark.RESTORED, text, dry_run=dry_run, viewer=viewer, named=named)
 
 
 def _say(
-    sink: StoreSink, reference: str, mark: Mark, text: str, *, dry_run: bool, viewer: Viewer
+    sink: StoreSink,
+    reference: str,
+    mark: Mark,
+    text: str,
+    *,
+    dry_run: bool,
+    viewer: Viewer,
+    named: int,
 ) -> Affected:
     record_id = sink.locate(reference)
     if record_id is None:
@@ -105,7 +116,7 @@ def _say(
         if mark is Mark.RESTORED:
             _require_own(view, record_id)
         before = [said.at for said in view.all(sql.own_marks(record_id))]
-        found = _affected(view, brief(row, sink.urn), record_id, text)
+        found = _affected(view, brief(row, sink.urn), record_id, text, named)
     if dry_run:
         return found
     at = max(now(), *(moment + 1 for moment in before), 0)
@@ -131,10 +142,12 @@ def _require_own(view: View, record_id: int) -> None:
     )
 
 
-def _affected(view: View, record: dict[str, Any], record_id: int, text: str) -> Affected:
+def _affected(
+    view: View, record: dict[str, Any], record_id: int, text: str, named: int
+) -> Affected:
     kinds = {Kind(row.kind).label: int(row[1]) for row in view.all(sql.affected_kinds(record_id))}
     kinds[record["kind"]] -= 1
     kinds = {kind: count for kind, count in kinds.items() if count}
-    rows = view.all(sql.affected(record_id, view.viewer, FIRST))
+    rows = view.all(sql.affected(record_id, view.viewer, named))
     first = [brief(row, view.urn) for row in rows]
     return Affected(record, None, text, sum(kinds.values()), kinds, first)

@@ -24,7 +24,7 @@ from provenance_store.errors import (
     NotFound,
 )
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now, parse_id
-from provenance_store.invalidation import Affected, invalidate, restore
+from provenance_store.invalidation import FIRST, Affected, invalidate, restore
 from provenance_store.lineage import Lineage
 from provenance_store.merge import Merged, merge_file
 from provenance_store.reader import LineageOptions, Reader
@@ -368,16 +368,19 @@ class Store(Recorder):
         cause: str,
         dry_run: bool = False,
         viewer: Viewer = EVERYTHING,
+        named: int = FIRST,
     ) -> Affected:
         """Say that a record must not be relied on: all that derives from it is invalid with it.
 
         Also what is recorded, or merged, later. It stays so until `restore`; nothing is deleted,
         and the cause is shown to everybody who may see any of it. With `dry_run` nothing is
-        written, and the answer says what would be invalid.
+        written, and the answer says what would be invalid. `named` of these are described.
 
         Raises NotFound for what the viewer may not see, NotAllowed for what it does not manage.
         """
-        return invalidate(self.sink, reference, cause=cause, dry_run=dry_run, viewer=viewer)
+        return invalidate(
+            self.sink, reference, cause=cause, dry_run=dry_run, viewer=viewer, named=named
+        )
 
     def restore(
         self,
@@ -386,13 +389,16 @@ class Store(Recorder):
         cause: str = "",
         dry_run: bool = False,
         viewer: Viewer = EVERYTHING,
+        named: int = FIRST,
     ) -> Affected:
         """Take an invalidation back: what is not invalid for another cause is valid again.
 
         Raises InvalidInput when the record was not invalidated itself, naming what was; else as
         `invalidate`.
         """
-        return restore(self.sink, reference, cause=cause, dry_run=dry_run, viewer=viewer)
+        return restore(
+            self.sink, reference, cause=cause, dry_run=dry_run, viewer=viewer, named=named
+        )
 
     def reduce(
         self,

@@ -8,6 +8,7 @@ import click
 
 from braid.options import displays, writes
 from braid.output import Display, Field
+from braid.progress import stage_progress
 from braid.source import Source
 
 __all__ = ["command"]
@@ -17,24 +18,44 @@ FIELDS = [
     Field("New origins", "origins"),
     Field("New rows", lambda document: sum(document["rows"].values())),
     Field("by table", "rows"),
+    Field("Stubs filled in", lambda document: document["filled"] or None),
+    Field("Newly invalid", lambda document: document["tainted"] or None),
 ]
+POLICIES = ("latest", "ours", "theirs", "refuse")
+"""What becomes of tags that differ; a test holds that these are all."""
 
 
 @click.command()
 @writes
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would be added, and add nothing.")
+@click.option(
+    "--tags",
+    type=click.Choice(POLICIES),
+    default="latest",
+    show_default=True,
+    help="Where a record has a tag in both with another value: latest keeps both in its history "
+    "and the last that was set counts, ours leaves it as it is here, theirs sets the other's value "
+    "anew, refuse merges nothing.",
+)
 @displays("text", "json")
-def command(*, source: Source, display: Display, files: tuple[Path, ...], dry_run: bool) -> None:
-    """Merge other stores, SQLite files, into this one.
+def command(
+    *, source: Source, display: Display, files: tuple[Path, ...], dry_run: bool, tags: str
+) -> None:
+    """Merge other stores, SQLite files, into this one: slices, copies, shards.
 
-    Identities are kept: merging twice changes nothing, and a newer copy adds the difference.
+    Identities are kept: merging twice changes nothing, and a newer slice adds the difference.
+    Records take the place of stubs. What the other store knows to be invalid is so here, with all
+    that was made of it.
+
     Each file is one transaction; a record that both have with different content stops it, with
-    a report, and nothing of that file is merged.
+    a report, and nothing of that file is merged. Only tags may differ: --tags says what counts.
     """
-    with source.open(create=True) as store:
+    with source.open(create=True) as store, stage_progress() as progress:
         merged = [
-            {"file": str(file), **store.merge(file, dry_run=dry_run).document()} for file in files
+            {"file": str(file)}
+            | store.merge(file, dry_run=dry_run, tags=tags, progress=progress).document()
+            for file in files
         ]
     if display.format == "json":
         return display.json({"merged": merged})

@@ -9,6 +9,7 @@ import click
 from braid.options import Time, displays, pages, reads
 from braid.output import Display, Document, Field, short_time
 from braid.source import Source
+from braid.validity import marked_fields
 
 __all__ = ["command"]
 
@@ -53,4 +54,5 @@ def command(*, source: Source, display: Display, **filters: Any) -> None:
     """List records, newest first."""
     with source.read() as history:
         found = history.records(**filters)
-        display.table(found, rows="records", fields=FIELDS, empty="No records.")
+    fields = marked_fields(FIELDS, found["records"], display)
+    display.table(found, rows="records", fields=fields, empty="No records.")

@@ -10,6 +10,7 @@ import click
 from braid.options import displays, reads
 from braid.output import Display, Document, Field, short_time
 from braid.source import Source
+from braid.validity import marked, marked_fields
 
 if TYPE_CHECKING:
     from braid.client import QueryClient
@@ -35,7 +36,7 @@ def _models(step: Document) -> str:
 
 def _mention(item: Document) -> str:
     name = item["name"] or item["kind"]
-    return f"{name} v{item['version']}" if "version" in item else str(name)
+    return marked(f"{name} v{item['version']}" if "version" in item else str(name), item)
 
 
 RUN_FIELDS = [
@@ -86,4 +87,5 @@ def command(*, run_id: str, source: Source, display: Display) -> None:
     if display.format == "text":
         display.details(run, fields=RUN_FIELDS)
         click.echo()
-    display.table(run, rows="steps", fields=STEP_FIELDS, empty="No steps were recorded.")
+    fields = marked_fields(STEP_FIELDS, run["steps"], display)
+    display.table(run, rows="steps", fields=fields, empty="No steps were recorded.")

@@ -12,10 +12,11 @@ COMMANDS = {
     "init": "Create a store, or do nothing when it exists.",
     "upgrade": "Bring a store to the schema of this version.",
     "info": "Describe a store: schema, size, counts by table and kind.",
+    "reduce": "Drop tags, metrics and documents of old records.",
     "check": "Verify a store; exit 1 when something is wrong.",
 }
 
 
 @click.command(cls=LazyGroup, package="braid.commands.store", commands_help=COMMANDS)
 def command() -> None:
-    """Create, upgrade, describe or check a store."""
+    """Create, upgrade, describe, reduce or check a store."""

@@ -1,0 +1,128 @@
+"""`braid invalidate`"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from braid.flowfile import JsonFile
+from braid.options import displays, writes
+from braid.output import Display, Document, Field
+from braid.source import Source
+
+__all__ = ["command"]
+
+MOST_IDS = 1000
+"""How many of the affected records a flow is told by name."""
+
+
+def _affected(document: Document) -> str:
+    """``5 (dataset=1, model=1, step=1, data=2)``"""
+    found = document["affected"]
+    kinds = ", ".join(f"{kind}={count}" for kind, count in found["kinds"].items())
+    return f"{found['count']} ({kinds})" if kinds else "nothing"
+
+
+def _name(record: Document) -> str:
+    version = f" v{record['version']}" if "version" in record else ""
+    return f"{record['name']}{version} [{record['kind']} {record['short_id']}]"
+
+
+def _first(document: Document) -> str:
+    found = document["affected"]
+    names = [_name(record) for record in found["first"][:10]]
+    return ", ".join([*names, "..."] if found["count"] > len(names) else names)
+
+
+FIELDS = [
+    Field("Record", lambda document: _name(document["record"])),
+    Field("Cause", "cause"),
+    Field("Derived from it", _affected),
+    Field("First of these", _first),
+    Field("Run started", "run_id"),
+]
+
+
+@click.command()
+@click.argument("id_", metavar="ID")
+@writes
+@click.option("--cause", metavar="TEXT", help="Why: shown with all that derives from it.")
+@click.option("--undo", is_flag=True, help="Take it back: --cause then says why, if given.")
+@click.option("--dry-run", is_flag=True, help="Say what would be invalid, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--start-flow", metavar="FLOW_ID", help="Then start this Globus flow.")
+@click.option(
+    "--flow-input",
+    type=JsonFile(),
+    metavar="FILE",
+    help="The flow's input: JSON in which {record}, {cause}, {affected} (how many) and "
+    "{affected_ids} are filled in.",
+)
+@displays("text", "json")
+def command(
+    *,
+    id_: str,
+    source: Source,
+    cause: str | None,
+    undo: bool,
+    dry_run: bool,
+    yes: bool,
+    start_flow: str | None,
+    flow_input: dict[str, Any] | None,
+    display: Display,
+) -> None:
+    """Mark a record, and all that derives from it, as not to be relied on.
+
+    First shows what that is, and asks. Nothing is deleted: the record gets a mark, and whatever
+    derives from it - by a step that used it, a model trained on it, a dataset it is a member of,
+    however many hops away, now or later, here or in stores that this one is merged into - is
+    shown as invalid with the cause and the record that it began with. --undo takes it back, and
+    both stay in the record's history.
+
+    With --start-flow a Globus flow is started afterwards, to tell people or to compute again.
+    """
+    _check(cause, undo, flow_input, start_flow)
+    with source.open(create=False) as store:
+        say = store.restore if undo else store.invalidate
+        told = say(id_, cause=cause or "", dry_run=True, named=MOST_IDS).document()
+        if dry_run:
+            return _show(told | {"dry_run": True}, display)
+        if not yes:
+            _ask(told, undo)
+        start = _starter(start_flow, flow_input, told)
+        done = say(id_, cause=cause or "", named=MOST_IDS).document()
+    if start is not None:
+        done["run_id"] = start(done)
+    _show(done, display)
+
+
+def _check(cause: str | None, undo: bool, flow_input: object, start_flow: str | None) -> None:
+    if not undo and not cause:
+        raise click.UsageError("Say why with --cause.")
+    if flow_input is not None and start_flow is None:
+        raise click.UsageError("--flow-input goes with --start-flow.")
+
+
+def _ask(told: Document, undo: bool) -> None:
+    Display("text").details(told, fields=FIELDS)
+    if not sys.stdin.isatty():
+        raise click.UsageError("Give --yes to go ahead without being asked.")
+    question = "Take the invalidation back?" if undo else "Mark all of this as invalid?"
+    click.confirm(question, abort=True, err=True)
+
+
+def _starter(flow_id: str | None, template: dict[str, Any] | None, told: Document) -> Any:
+    """What starts the flow; whatever can go wrong before goes wrong before anything is marked."""
+    if flow_id is None:
+        return None
+    from braid.reaction import filled, flow_starter
+
+    filled(template or {}, dict(told))
+    start = flow_starter(flow_id, f"{told['record']['name']}: {told['cause']}")
+    return lambda done: start(filled(template or {}, done))
+
+
+def _show(document: dict[str, Any], display: Display) -> None:
+    display.details(document, fields=FIELDS)

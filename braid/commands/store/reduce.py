@@ -1,0 +1,42 @@
+"""`braid store reduce`"""
+
+from __future__ import annotations
+
+import click
+
+from braid.options import Time, displays, writes
+from braid.output import Display, Field
+from braid.progress import rows_progress
+from braid.source import Source
+
+__all__ = ["command"]
+
+FIELDS = [
+    Field("Records", lambda document: str(document["records"])),
+    Field("Rows", "rows"),
+]
+
+
+@click.command()
+@writes
+@click.option(
+    "--older-than",
+    "before",
+    type=Time(),
+    required=True,
+    help="Records made before: 365d for days ago, or 2026-11-01.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be dropped, and drop nothing.")
+@displays("text", "json")
+def command(*, source: Source, before: int, dry_run: bool, display: Display) -> None:
+    """Drop tags, metrics, parameters, results and hyperparameters of old records.
+
+    Records, links, runs, URIs and digests stay, so lineages and statements still hold; each
+    record is marked as reduced. What was dropped cannot be brought back, also not by a merge.
+    """
+    with source.open(create=False) as store:
+        told = store.reduce(before=before, dry_run=True)
+        if not dry_run:
+            with rows_progress(told.records, "Reducing") as progress:
+                told = store.reduce(before=before, progress=progress)
+    display.details(told.document(), fields=FIELDS)
