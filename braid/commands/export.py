@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from braid.flowfile import JsonFile
-from braid.options import reads
+from braid.options import writes
 from braid.source import Source
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class Wanted:
     metavar="PRINCIPAL",
     help="gmeta: who may find it, instead of those who may see the record; may be repeated.",
 )
-@reads
+@click.option("--server", hidden=True)
+@writes
 def command(
     *,
     ids: tuple[str, ...],
@@ -116,9 +117,10 @@ def command(
     down: bool,
     depth: int | None,
     limit: int,
+    server: str | None,
     **about: Any,
 ) -> None:
-    """Write records, runs or a whole store in a format of others.
+    """Write records, runs or a store as PROV, RO-Crate, DataCite or GMeta.
 
     ID is a permanent name (urn:braid:...) or a short one such as 3.17; with it goes all that it
     came from. RUN_ID is a run, with its steps and what they used and made.
@@ -129,8 +131,15 @@ def command(
     ro-crate   Provenance Run Crate of one run, Process Run Crate of anything else
     datacite   the document for a DOI of one record or run (DataCite REST API, kernel 4.6)
     gmeta      entries for Globus Search, ready for ingest
+
+    \b
+    braid export 3.17 -o peaks.json
+    braid export RUN_ID --format ro-crate --definition flow.json -o run.zip
+    braid export --all --store slice.db --format prov-n
     """
-    if source.server:
+    from braid.settings import SERVER
+
+    if server or (source.store is None and SERVER.get()):
         raise click.UsageError("An export is made from a store, not from a server; give --store.")
     wanted = _wanted(ids, runs, everything, up, down, depth, limit)
     with source.open(create=False) as store:

@@ -38,7 +38,7 @@ FIELDS = [
 def command(
     *, source: Source, display: Display, files: tuple[Path, ...], dry_run: bool, reverse: bool
 ) -> None:
-    """Import what other programs wrote: PROV-JSON, or a database of Braid-DB.
+    """Import PROV-JSON, or a database of Braid-DB.
 
     What was exported from a Braid store comes back under its own identity. Everything else becomes
     new records tagged `imported`; kinds are inferred. Each file is one transaction, and importing

@@ -28,6 +28,9 @@ SQL_STATEMENT = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+EXCHANGE = ("prov.model", "rocrate.rocrate")
+"""Modules of the libraries that only an exchange needs."""
+
 READS_THE_ENVIRONMENT = {
     "provenance_store/settings.py": "Setting.get, the door",
     "flows/sandbox/surroundings.py": "a child process is given what this one has, and no proxy "
@@ -150,6 +153,19 @@ def test_only_the_store_knows_its_database_library() -> None:
         if not name_of(path).startswith("provenance_store/")
         and {module.split(".")[0] for module in imported(parse(path))}
         & {"sqlalchemy", "alembic", "sqlite3", "psycopg"}
+    ]
+    assert offences == []
+
+
+def test_the_libraries_of_the_exchange_are_loaded_in_one_place() -> None:
+    named = [
+        name_of(path) for path in modules() for text in strings(parse(path)) if text in EXCHANGE
+    ]
+    assert set(named) == {"provenance_store/exchange/extras.py"}
+    offences = [
+        name_of(path)
+        for path in modules()
+        if {module.split(".")[0] for module in imported(parse(path))} & {"prov", "rocrate"}
     ]
     assert offences == []
 
