@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from xml.sax.saxutils import escape
 
 from braid.graph import label, role_label, version
@@ -71,14 +70,15 @@ def as_svg(lineage: Document) -> Iterator[str]:
         )
     number = {node["id"]: place for place, node in enumerate(nodes)}
     ends = [(number[link["from"]], number[link["to"]]) for link in links]
-    canvas = _Canvas(nodes, arrange(len(nodes), ends))
+    root = number[lineage["root"]]
+    canvas = _Canvas(nodes, arrange(len(nodes), ends), root)
     legend = _Legend(nodes, links, canvas.width, canvas.height)
     width, height = legend.width, legend.height
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'width="{width:.0f}" height="{height:.0f}" font-family="sans-serif" font-size="12">'
     )
-    yield f"<title>Lineage of {_text(label(nodes[number[lineage['root']]]))}</title>"
+    yield f"<title>Lineage of {_text(label(nodes[root]))}</title>"
     yield f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>'
     for role in sorted({link["role"] for link in links}):
         yield (
@@ -89,7 +89,7 @@ def as_svg(lineage: Document) -> Iterator[str]:
     for place, link in enumerate(links):
         yield canvas.link(link, place, ends[place])
     for place, node in enumerate(nodes):
-        yield from canvas.node(node, place, is_root=node["id"] == lineage["root"])
+        yield from canvas.node(node, place, is_root=place == root)
     yield from legend.lines()
     yield "</svg>"
 
@@ -106,11 +106,12 @@ def _single(links: Sequence[Document]) -> list[Document]:
 class _Canvas:
     """Columns as wide as their widest node, and what is drawn in them."""
 
-    def __init__(self, nodes: Sequence[Document], layout: Layout) -> None:
+    def __init__(self, nodes: Sequence[Document], layout: Layout, root: int) -> None:
         self._layout = layout
-        self._widths = [_width_of(node) for node in nodes]
+        self._widths = [_width_of(node, bold=number == root) for number, node in enumerate(nodes)]
         points = [*layout.places, *(point for route in layout.routes for point in route)]
         columns = [0.0] * (1 + max((point.column for point in points), default=0))
+        self._columns = columns
         for point, width in zip(layout.places, self._widths, strict=True):
             columns[point.column] = max(columns[point.column], width)
         self._middles = []
@@ -125,23 +126,37 @@ class _Canvas:
         return self._middles[point.column], point.y + MARGIN + HEIGHT / 2
 
     def link(self, link: Document, place: int, ends: tuple[int, int]) -> str:
-        """A curve through the bends of its route, an arrow at the end."""
-        points = [self._xy(point) for point in self._layout.routes[place]]
-        begin, end = (self._widths[node] / 2 for node in ends)
-        back = points[0][0] < points[-1][0]
-        side = 1 if back else -1
-        lower = 6.0 if back else 0.0
-        points[0] = (points[0][0] + side * begin, points[0][1] + lower)
-        points[-1] = (points[-1][0] - side * end, points[-1][1] + lower)
-        path = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
-        for (x1, y1), (x2, y2) in pairwise(points):
-            half = (x1 + x2) / 2
-            path.append(f"C{half:.1f} {y1:.1f} {half:.1f} {y2:.1f} {x2:.1f} {y2:.1f}")
+        """A curve from column to column, level within each so that it meets no other node."""
+        (x, y), *rest = self._stops(self._layout.routes[place], ends)
+        path = [f"M{x:.1f} {y:.1f}"]
+        for number, (to_x, to_y) in enumerate(rest):
+            half = (x + to_x) / 2
+            if number % 2:
+                path.append(f"C{half:.1f} {y:.1f} {half:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}")
+            elif abs(to_x - x) >= 1:  # an arrow at the end of nothing points nowhere
+                path.append(f"H{to_x:.1f}")
+            x, y = to_x, to_y
         role = link["role"]
         return (
             f'<path d="{"".join(path)}" fill="none" {_stroke(role)} '
             f'marker-end="url(#{role})"><title>{_text(role_label(link))}</title></path>'
         )
+
+    def _stops(self, route: Sequence[Point], ends: tuple[int, int]) -> list[tuple[float, float]]:
+        """Where a link enters and leaves each column; those that go back to the right, lower."""
+        back = route[0].column < route[-1].column
+        way, lower = (1, 6.0) if back else (-1, 0.0)
+        stops = []
+        for point in route:
+            x, y = self._xy(point)
+            reach = way * self._columns[point.column] / 2
+            stops += [(x - reach, y + lower), (x + reach, y + lower)]
+        for place, node, side in ((0, ends[0], way), (-1, ends[1], -way)):
+            stops[place] = (
+                self._xy(route[place])[0] + side * self._widths[node] / 2,
+                stops[place][1],
+            )
+        return stops
 
     def node(self, node: Document, place: int, *, is_root: bool) -> Iterator[str]:
         """A shape with two lines of text, the whole label as its tooltip."""
@@ -252,9 +267,10 @@ def _cut(text: str, longest: int) -> str:
     return f"{text[: longest // 2]}\u2026{text[-(longest - longest // 2 - 1) :]}"
 
 
-def _width_of(node: Document) -> float:
+def _width_of(node: Document, *, bold: bool) -> float:
     first, second = _lines(node)
-    return 2 * PADDING + max(_wide(first) * CHARACTER, _wide(second) * CHARACTER * 0.85)
+    wider = 1.15 if bold else 1.0
+    return 2 * PADDING + max(_wide(first) * CHARACTER * wider, _wide(second) * CHARACTER * 0.85)
 
 
 def _wide(text: str) -> int:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from braid.graph import INVERSE, MAX_LEVELS, SHAPES, as_dot, as_tree
+from braid.graph import INVERSE, MAX_LEVELS, MERMAID, ROLES, SHAPES, as_dot, as_mermaid, as_tree
 from braid.output import Display
+from braid.picture import EDGES, FILLS, STROKES
 from provenance_store.kinds import Kind, Role
+from provenance_store.lineage.graph import INFLUENCED_BY
 
 
 def node(name: str, kind: str = "data", **more: Any) -> dict[str, Any]:
@@ -30,8 +32,11 @@ DIAMOND: dict[str, Any] = {
 
 
 def test_every_role_reads_from_the_other_end_too_and_every_kind_has_a_shape() -> None:
-    assert set(INVERSE) == {role.label for role in Role}
-    assert set(SHAPES) == {kind.label for kind in Kind} | {"restricted"}
+    assert tuple(role.label for role in Role) == ROLES
+    assert set(INVERSE) == {*ROLES, INFLUENCED_BY}
+    kinds = {kind.label for kind in Kind} | {"restricted"}
+    assert set(SHAPES) == set(MERMAID) == set(FILLS) == set(EDGES) == kinds
+    assert set(STROKES) == set(INVERSE)
 
 
 def test_what_was_shown_is_not_unfolded_again(capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,3 +90,49 @@ def test_what_may_not_be_seen_is_a_placeholder(capsys: pytest.CaptureFixture[str
     links = [{"from": "urn:d", "to": "restricted:0", "role": "used"}]
     Display().tree(as_tree(DIAMOND | {"nodes": nodes, "links": links}))
     assert "not yours to see" in capsys.readouterr().out
+
+
+def test_both_ways_are_two_branches(capsys: pytest.CaptureFixture[str]) -> None:
+    Display().tree(as_tree(DIAMOND | {"direction": "both", "root": "urn:b"}))
+    out = capsys.readouterr().out
+    assert "came from" in out
+    assert "trained on: c" in out
+    assert "gave rise to: d" in out
+
+
+def test_what_is_folded_left_out_or_invalid_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    versions = {"first": 0, "last": 3, "count": 4}
+    bad = {"at": "2026-11-01T00:00:00.000000+00:00", "cause": "bad scan", "root": "urn:a"}
+    nodes = [
+        node("d", invalidated=bad),
+        node("m", "model", version=3, versions=versions),
+        {"id": "urn:s", "kind": "data", "name": None, "stub": True},
+    ]
+    links = [
+        {"from": "urn:d", "to": "urn:m", "role": "derived_from"},
+        {"from": "urn:d", "to": "urn:s", "role": "influenced_by"},
+    ]
+    lineage = DIAMOND | {"nodes": nodes, "links": links}
+    Display().tree(as_tree(lineage))
+    out = capsys.readouterr().out
+    assert "m v0-v3 (4 versions)" in out
+    assert "INVALID: bad scan" in out
+    assert "influenced by: (no name)  [data, left out of this slice]" in out
+    assert "color=red" in "\n".join(as_dot(lineage))
+
+
+def test_mermaid_is_escaped_and_names_no_node_by_its_label() -> None:
+    nasty = node('say "hi" `x` #1 <b> \\ end', "step", invalidated={"cause": "x"})
+    lines = list(as_mermaid(DIAMOND | {"nodes": [nasty, *DIAMOND["nodes"][1:]], "links": []}))
+    assert lines[0] == "flowchart RL"
+    assert lines[1].startswith(
+        '  n0["say #quot;hi#quot; #96;x#96; #35;1 #lt;b#gt; #92; end  [step 1.'
+    )
+    assert lines[2].startswith('  n1{{"b v2  [model')
+    assert lines[-1] == "  class n0 invalid"
+
+
+def test_mermaid_links_are_labelled() -> None:
+    lines = list(as_mermaid(DIAMOND))
+    assert '  n0 -->|"derived from"| n1' in lines
+    assert sum("-->" in line for line in lines) == len(DIAMOND["links"])

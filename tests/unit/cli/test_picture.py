@@ -1,0 +1,108 @@
+"""A lineage drawn: nodes in columns that do not overlap, well-formed SVG."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from braid.layout import BEND, ROW, arrange
+from braid.picture import MOST_NODES, as_svg
+from provenance_store.errors import InvalidInput
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def node(number: int, kind: str = "data", **more: Any) -> dict[str, Any]:
+    about = {"id": f"urn:{number}", "short_id": f"1.{number}", "kind": kind}
+    return about | {"name": f"record number {number}", **more}
+
+
+def lineage(nodes: list[dict[str, Any]], ends: list[tuple[int, int]]) -> dict[str, Any]:
+    links = [
+        {"from": nodes[a]["id"], "to": nodes[b]["id"], "role": "derived_from"} for a, b in ends
+    ]
+    return {"root": nodes[0]["id"], "direction": "up", "nodes": nodes, "links": links}
+
+
+def drawn(document: dict[str, Any]) -> ElementTree.Element:
+    return ElementTree.fromstring("\n".join(as_svg(document)))
+
+
+GRAPHS = st.integers(1, 14).flatmap(
+    lambda count: st.tuples(
+        st.just(count),
+        st.lists(st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)), max_size=30),
+    )
+)
+
+
+@given(graph=GRAPHS)
+@settings(max_examples=150, deadline=None)
+def test_no_two_are_in_the_same_place_and_links_run_from_column_to_column(
+    graph: tuple[int, list[tuple[int, int]]],
+) -> None:
+    count, links = graph
+    layout = arrange(count, links)
+    assert len(layout.places) == count
+    columns = defaultdict(list)
+    for place in layout.places:
+        columns[place.column].append(place.y)
+    for (a, b), route in zip(links, layout.routes, strict=True):
+        if a == b:
+            assert route == []
+            continue
+        assert (route[0], route[-1]) == (layout.places[a], layout.places[b])
+        steps = {later.column - point.column for point, later in itertools.pairwise(route)}
+        assert steps in ({-1}, {1})
+        for bend in route[1:-1]:
+            near = [abs(bend.y - y) for y in columns[bend.column]]
+            assert all(distance >= (ROW + BEND) / 2 - 1e-6 for distance in near)
+    for places in columns.values():
+        places.sort()
+        assert all(b - a >= ROW - 1e-6 for a, b in itertools.pairwise(places))
+
+
+def test_what_is_depended_on_is_left_of_what_depends_on_it() -> None:
+    layout = arrange(4, [(0, 1), (1, 2), (0, 2), (2, 3)])
+    assert [place.column for place in layout.places] == [3, 2, 1, 0]
+    assert len(layout.routes[2]) == 3
+
+
+def test_a_tree_is_drawn_without_crossings_and_level() -> None:
+    layout = arrange(7, [(0, 1), (0, 2), (1, 3), (1, 4), (2, 5), (2, 6)])
+    y = [place.y for place in layout.places]
+    assert (y[3] < y[4] < y[5] < y[6]) or (y[3] > y[4] > y[5] > y[6])
+    assert y[0] == pytest.approx((y[1] + y[2]) / 2, abs=1)
+
+
+def test_every_node_is_drawn_with_its_whole_name_as_tooltip() -> None:
+    long = node(1, name="grain-map-of-the-whole-sample-2026-11-02.json & <more>")
+    root = drawn(lineage([node(0), long, node(2, "model", version=3)], [(0, 1), (0, 2)]))
+    titles = [title.text or "" for title in root.iter(f"{SVG}title")]
+    assert any("whole-sample-2026-11-02.json & <more>" in title for title in titles)
+    texts = [text.text or "" for text in root.iter(f"{SVG}text")]
+    assert "record number 2 v3" in texts
+    assert any("\u2026" in text for text in texts)
+    assert len([p for p in root.iter(f"{SVG}path") if "marker-end" in p.attrib]) == 2 + 1
+
+
+def test_what_is_invalid_or_not_to_be_seen_is_told_apart_in_the_legend() -> None:
+    hidden = {"id": "restricted:1", "kind": "restricted", "name": None, "restricted": True}
+    bad = node(2, invalidated={"cause": "beam dump"})
+    root = drawn(lineage([node(0), hidden, bad], [(0, 1), (0, 2)]))
+    texts = [text.text or "" for text in root.iter(f"{SVG}text")]
+    assert "not yours to see" in texts
+    assert "invalid" in texts
+    assert "INVALID data 1.2" in texts
+
+
+def test_what_could_not_be_read_as_a_picture_is_refused_with_a_way_out() -> None:
+    many = [node(number) for number in range(MOST_NODES + 1)]
+    with pytest.raises(InvalidInput, match="--depth"):
+        list(as_svg(lineage(many, [])))
