@@ -10,6 +10,8 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
+from braid.worker import Worker
+
 __all__ = ["Listening", "listen", "serve"]
 
 WsgiApplication = Callable[..., Any]
@@ -43,7 +45,7 @@ def serve(
     """Serve until stopped; every worker process makes an application of its own."""
     options = {
         "bind": f"fd://{listening.socket.fileno()}",
-        "worker_class": "gthread",
+        "worker_class": Worker,
         "workers": workers,
         "threads": threads,
         "timeout": 120,
