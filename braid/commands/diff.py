@@ -1,0 +1,104 @@
+"""`braid diff`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from braid.errors import SAID_NO
+from braid.options import displays, reads
+from braid.output import Display, Document, Field
+from braid.source import Source
+from provenance_store.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from braid.client import QueryClient
+    from provenance_store.reader import Reader
+
+__all__ = ["command"]
+
+FIELDS = [
+    Field("Where", "where"),
+    Field("What", "what"),
+    Field("A", "a"),
+    Field("B", "b"),
+]
+STEPS_ON_A_PAGE = 1000
+
+
+@click.command()
+@click.argument("a", metavar="ID")
+@click.argument("b", metavar="ID")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=10_000,
+    show_default=True,
+    help="Look at most at so many records of each side, the nearest.",
+)
+@reads
+@displays("text", "json", "csv")
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    *,
+    a: str,
+    b: str,
+    limit: int,
+    source: Source,
+    display: Display,
+) -> None:
+    """Say why two results differ; exit 1 if they do.
+
+    Two results, two model versions, two steps, or two run ids. What differs in inputs, versions,
+    parameters, hyperparameters, environment and code, tags, scores and content: of the two, and of
+    what they came from, matched by step, model and name. Ids and times, which always differ, are
+    left out.
+    """
+    with source.read() as history:
+        found = _compared(history, a, b, limit)
+    display.table(found, rows="differences", fields=FIELDS, empty="Nothing differs.")
+    if found["truncated"]:
+        click.echo("There is more that was not compared; raise --limit.", err=True)
+    context.exit(SAID_NO if found["differences"] else 0)
+
+
+def _compared(history: Reader | QueryClient, a: str, b: str, limit: int) -> dict[str, Any]:
+    from provenance_store.difference import compare_records, compare_runs
+    from provenance_store.ids import looks_like_id
+    from provenance_store.statement.account import evidence_of
+
+    if looks_like_id(a) != looks_like_id(b):
+        raise InvalidInput("Give the ids of two records, or of two runs.")
+    if looks_like_id(a):
+        return compare_records(
+            *(evidence_of(history.statement(one, limit=limit)) for one in (a, b))
+        )
+    runs = [_whole_run(history, one) for one in (a, b)]
+    return compare_runs(runs[0], runs[1], _evidence(history, runs))
+
+
+def _whole_run(history: Reader | QueryClient, run_id: str) -> dict[str, Any]:
+    run = page = history.run(run_id, limit=STEPS_ON_A_PAGE)
+    while page["has_next_page"]:
+        page = history.run(run_id, limit=STEPS_ON_A_PAGE, marker=page["marker"])
+        run["steps"] += page["steps"]
+    return run
+
+
+def _evidence(history: Reader | QueryClient, runs: list[dict[str, Any]]) -> Document:
+    """The steps of the runs, and what each used and made."""
+    from braid.client import QueryClient
+    from provenance_store.ids import now
+
+    if isinstance(history, QueryClient):
+        raise InvalidInput("Runs are compared in a store; give --store, or compare two records.")
+    steps = [step for run in runs for step in run["steps"]]
+    parts = [part for step in steps for name in PARTS for part in step[name]]
+    ids = {document["id"] for document in (*steps, *parts) if not document.get("restricted")}
+    return history.evidence(sorted(ids), as_of=now())
+
+
+PARTS = ("inputs", "outputs", "models")

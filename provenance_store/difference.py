@@ -1,0 +1,347 @@
+"""Why two results differ: what is not the same in how they came to be.
+
+Two records are compared and then, in lockstep, what they depend on: the steps that made them,
+the inputs, model versions and facts of those, and so on, matched by role, kind and name. The
+same record on both sides has the same history and is not looked into.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+import msgspec
+
+from provenance_store.statement.graph import Graph, Leaf
+
+__all__ = ["Row", "compare_records", "compare_runs"]
+
+MAX_PAIRS = 10_000
+MAX_KEYS = 100
+"""Of two documents at most so many keys that differ are told."""
+FIELDS_OF_RUNS = ("flow_id", "flow_title", "label", "status", "run_owner", "tags")
+STEP_FIELDS = ("type", "status", "action_url", "run_as", "definition_digest")
+DOCUMENTS = ("hyperparameters", "parameters", "error")
+FOLLOWED = (
+    "generated_by",
+    "used",
+    "deployed",
+    "trained_on",
+    "derived_from",
+    "revision_of",
+    "has_member",
+)
+
+Value = str | int | float | bool | None
+
+
+class Row(NamedTuple):
+    """Something that differs: `where` is a step or record by name, `what` the part of it.
+
+    `one` and `other` are its values on either side, None where there is none.
+    """
+
+    where: str
+    what: str
+    one: Any
+    other: Any
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"where": self.where, "what": self.what, "a": self.one, "b": self.other}
+
+
+class _Side(NamedTuple):
+    graph: Graph
+    environments: Mapping[str, Any]
+
+
+class _Pair(NamedTuple):
+    one: str
+    other: str
+
+
+def compare_records(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What differs between two records and in what they came from, nearest first.
+
+    Each side is the evidence of a statement on the record (`statement.account.evidence_of`).
+    The answer has ``a`` and ``b`` (the records in brief), ``differences``, how many pairs of
+    records were ``compared``, and ``truncated`` when there was more than was looked at.
+    """
+    comparison = _Comparison(_side(one), _side(other))
+    rows = list(comparison.follow([_Pair(one["root"], other["root"])]))
+    return {
+        "a": _brief(comparison.one.graph.root),
+        "b": _brief(comparison.other.graph.root),
+        "differences": [row.document() for row in rows],
+        "compared": comparison.compared,
+        "truncated": comparison.truncated or one["truncated"] or other["truncated"],
+    }
+
+
+def compare_runs(
+    one: Mapping[str, Any], other: Mapping[str, Any], evidence: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What differs between two runs: their steps by name, each with what it used and made.
+
+    Runs are documents of `Reader.run` with all steps, `evidence` what `Reader.evidence` says of
+    the steps and of what they used and made.
+    """
+    side = _side({"root": "", **evidence})
+    comparison = _Comparison(side, side, deep=False)
+    rows = [
+        Row("run", name, one.get(name), other.get(name))
+        for name in FIELDS_OF_RUNS
+        if one.get(name) != other.get(name)
+    ]
+    pairs, alone = _steps(one["steps"], other["steps"])
+    rows += alone
+    rows += comparison.follow(pairs)
+    return {
+        "a": {"run_id": one["run_id"], "label": one["label"]},
+        "b": {"run_id": other["run_id"], "label": other["label"]},
+        "differences": [row.document() for row in rows],
+        "compared": comparison.compared,
+        "truncated": comparison.truncated,
+    }
+
+
+def _side(evidence: Mapping[str, Any]) -> _Side:
+    return _Side(Graph(evidence), evidence["environments"])
+
+
+def _steps(
+    one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]
+) -> tuple[list[_Pair], list[Row]]:
+    """Steps of one name are matched in the order in which they began."""
+    sides: list[dict[str, list[str]]] = []
+    for steps in (one, other):
+        by_name: dict[str, list[str]] = defaultdict(list)
+        for step in steps:
+            by_name[step["name"]].append(step["id"])
+        sides.append(by_name)
+    pairs, alone = [], []
+    for name in dict.fromkeys([*sides[0], *sides[1]]):
+        ones, others = sides[0].get(name, []), sides[1].get(name, [])
+        pairs += [_Pair(*ids) for ids in zip(ones, others, strict=False)]
+        if len(ones) != len(others):
+            alone.append(Row(name, "times", len(ones), len(others)))
+    return pairs, alone
+
+
+class _Comparison:
+    """Two graphs side by side; `deep` follows what things came from to the beginning."""
+
+    def __init__(self, one: _Side, other: _Side, *, deep: bool = True) -> None:
+        self.one = one
+        self.other = other
+        self.deep = deep
+        self.compared = 0
+        self.truncated = False
+
+    def follow(self, pairs: Iterable[_Pair]) -> Iterator[Row]:
+        """The differences of these pairs, and of what they depend on, nearest first."""
+        waiting = deque((pair, 0) for pair in pairs)
+        for pair, _ in waiting:
+            one, other = self.one.graph.records[pair.one], self.other.graph.records[pair.other]
+            for name in ("kind", "name"):
+                if one[name] != other[name]:
+                    yield Row(_label(one), name, one[name], other[name])
+            if "model" in one and "model" in other:
+                yield from _changed(_label(one), [_version(one, other)])
+        seen = {pair for pair, _ in waiting}
+        while waiting:
+            if self.compared >= MAX_PAIRS:
+                self.truncated = True
+                return
+            pair, level = waiting.popleft()
+            if pair.one == pair.other:
+                continue
+            self.compared += 1
+            one = self.one.graph.records[pair.one]
+            other = self.other.graph.records[pair.other]
+            yield from self._of_pair(one, other)
+            if not self.deep and level:
+                continue
+            for role in FOLLOWED:
+                found, alone = self._matched(one, other, role)
+                yield from alone
+                new = [pair for pair in found if pair not in seen]
+                seen.update(new)
+                waiting.extend((pair, level + 1) for pair in new)
+
+    def _matched(self, one: Leaf, other: Leaf, role: str) -> tuple[list[_Pair], list[Row]]:
+        """What both depend on in a role, by kind and name; and what is another, or on one side
+        only."""
+        if role == "revision_of" and _same_line(one, other):
+            return [], []
+        ones, others = self._ends(self.one, one, role), self._ends(self.other, other, role)
+        if not self.deep and role == "generated_by":
+            ones, others = self._made(self.one, one), self._made(self.other, other)
+        named, left, right = _by_key(ones, others, _key)
+        alike, left, right = _by_key(left, right, lambda record: record["kind"])
+        where = _label(one)
+        words = "made" if not self.deep and role == "generated_by" else role.replace("_", " ")
+        pairs = named + alike
+        ends = [
+            (_label(self.one.graph.records[p.one]), _label(self.other.graph.records[p.other]))
+            for p in pairs
+        ]
+        rows = [Row(where, words, *labels) for labels in ends if labels[0] != labels[1]]
+        rows += [Row(where, words, _label(record), None) for record in left]
+        rows += [Row(where, words, None, _label(record)) for record in right]
+        return pairs, rows
+
+    @staticmethod
+    def _ends(side: _Side, record: Leaf, role: str) -> list[Leaf]:
+        return [side.graph.records[urn] for urn in side.graph.ends(record, role)]
+
+    @staticmethod
+    def _made(side: _Side, record: Leaf) -> list[Leaf]:
+        return side.graph.ordered(side.graph.made_by(record))
+
+    def _of_pair(self, one: Leaf, other: Leaf) -> Iterator[Row]:
+        where = _label(one) if one["name"] == other["name"] else f"{_label(one)} / {_label(other)}"
+        changes = chain(
+            _identity(one, other),
+            _documents(one, other),
+            _environment(self.one, one, self.other, other),
+            _tags(one, other),
+            _contents(one, other),
+        )
+        yield from _changed(where, changes)
+
+
+Change = tuple[str, Any, Any]
+
+
+def _changed(where: str, changes: Iterable[Change]) -> Iterator[Row]:
+    return (Row(where, what, one, other) for what, one, other in changes if one != other)
+
+
+def _version(one: Leaf, other: Leaf) -> Change:
+    return "version", one["model"]["version"], other["model"]["version"]
+
+
+def _identity(one: Leaf, other: Leaf) -> Iterator[Change]:
+    yield "owner", one["owner"], other["owner"]
+    if "model" in one and "model" in other:
+        yield from _flat("scores", _numbers(one), _numbers(other))
+        curves = [f"{x['model']['curve']['values']} values" for x in (one, other)]
+        if one["model"]["curve"] != other["model"]["curve"]:
+            same = " (others)" if curves[0] == curves[1] else ""
+            yield "convergence curve", curves[0], curves[1] + same
+    if "step" in one and "step" in other:
+        for name in STEP_FIELDS:
+            yield name, one["step"][name], other["step"][name]
+
+
+def _numbers(model: Leaf) -> dict[str, Any]:
+    scores = model["model"]["scores"]
+    return {name: None if text is None else float(text) for name, text in scores.items()}
+
+
+def _documents(one: Leaf, other: Leaf) -> Iterator[Change]:
+    for name in DOCUMENTS:
+        parts = [record["documents"].get(name) for record in (one, other)]
+        if parts[0] == parts[1]:
+            continue
+        if all(part is None or "text" in part for part in parts):
+            texts = ["{}" if part is None else part["text"] for part in parts]
+            yield from _flat(name, *map(msgspec.json.decode, texts))
+        else:
+            yield (name, *(part and part["digest"] for part in parts))
+
+
+def _environment(left: _Side, one: Leaf, right: _Side, other: Leaf) -> Iterator[Change]:
+    if one["environment"] == other["environment"]:
+        return
+    documents = [
+        side.environments.get(record["environment"])
+        for side, record in ((left, one), (right, other))
+    ]
+    if None in documents:
+        yield "environment", one["environment"], other["environment"]
+    else:
+        yield from _flat("environment", *documents)
+
+
+def _tags(one: Leaf, other: Leaf) -> Iterator[Change]:
+    values = [{n: tag["value"] for n, tag in record["tags"].items()} for record in (one, other)]
+    yield from _flat("tags", *values)
+
+
+def _contents(one: Leaf, other: Leaf) -> Iterator[Change]:
+    """Files: other bytes where digests are known, else other places."""
+    first, second = (sorted(filter(None, map(_digest, r["uris"]))) for r in (one, other))
+    if first and second:
+        yield "content", ", ".join(first), ", ".join(second)
+    else:
+        first, second = (sorted(uri["uri"] for uri in r["uris"]) for r in (one, other))
+        yield "files", ", ".join(first) or None, ", ".join(second) or None
+
+
+def _digest(uri: Mapping[str, Any]) -> str | None:
+    if uri["digest"] is None and uri["checks"]:
+        return str(uri["checks"][0]["digest"])
+    return None if uri["digest"] is None else str(uri["digest"])
+
+
+def _flat(name: str, one: Any, other: Any) -> Iterator[Change]:
+    """Two documents key by key, with dots between the keys of nested ones."""
+    first, second = dict(_leaves(name, one)), dict(_leaves(name, other))
+    different = [k for k in dict.fromkeys([*first, *second]) if first.get(k) != second.get(k)]
+    for key in different[:MAX_KEYS]:
+        yield key, first.get(key), second.get(key)
+    if len(different) > MAX_KEYS:
+        yield name, f"and {len(different) - MAX_KEYS} keys more", None
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _leaves(f"{name}.{key}", inner)
+    elif value != {}:
+        yield name, value
+
+
+def _by_key(
+    ones: Sequence[Leaf], others: Sequence[Leaf], key: Any
+) -> tuple[list[_Pair], list[Leaf], list[Leaf]]:
+    """Pairs of the same key in their order, and what is left of each side."""
+    waiting: dict[Any, deque[Leaf]] = defaultdict(deque)
+    same = {record["id"] for record in ones} & {record["id"] for record in others}
+    for record in others:
+        if record["id"] not in same:
+            waiting[key(record)].append(record)
+    pairs, left = [], []
+    for record in ones:
+        if record["id"] in same:
+            continue
+        found = waiting[key(record)]
+        if found:
+            pairs.append(_Pair(record["id"], found.popleft()["id"]))
+        else:
+            left.append(record)
+    return pairs, left, [record for some in waiting.values() for record in some]
+
+
+def _key(record: Leaf) -> tuple[str, str]:
+    return record["kind"], record["name"]
+
+
+def _same_line(one: Leaf, other: Leaf) -> bool:
+    models = [record["model"] for record in (one, other) if "model" in record]
+    return len(models) == 2 and models[0]["line"] == models[1]["line"]
+
+
+def _label(record: Leaf) -> str:
+    version = f" v{record['model']['version']}" if "model" in record else ""
+    return f"{record['name']}{version}"
+
+
+def _brief(record: Leaf) -> dict[str, Any]:
+    brief = {name: record[name] for name in ("id", "kind", "name")}
+    return brief | ({"version": record["model"]["version"]} if "model" in record else {})
