@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hpc.spool_files import read_frames
+from provenance_store.author import is_identity, own
 from provenance_store.batch import Batch, decode_batch
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.store import Store
@@ -97,6 +98,8 @@ def _load_file(store: Store, path: Path, report: Loaded) -> _Problems:
     """Write the batches of a file."""
     problems = _Problems()
     for group in _groups(path, problems):
+        for batch in group:
+            _own(store, batch)
         for batch, refused in zip(group, store.write_all(group), strict=True):
             if refused is None:
                 report.batches += 1
@@ -105,6 +108,15 @@ def _load_file(store: Store, path: Path, report: Loaded) -> _Problems:
                 problems.reasons.append(refused.message)
                 problems.early |= isinstance(refused, InvalidInput)
     return problems
+
+
+def _own(store: Store, batch: Batch) -> None:
+    """Give what a remote recorder spooled to whom the server knows the recorder as."""
+    holders = store.holders(row.uuid for row in batch.origin)
+    known = ((row.no, holders.get(row.uuid)) for row in batch.origin)
+    owners = {no: holder.who for no, holder in known if holder and is_identity(holder.who)}
+    if owners:
+        own(batch, owners)
 
 
 def _groups(path: Path, problems: _Problems) -> Iterator[list[Batch]]:

@@ -322,7 +322,7 @@ class Store(Recorder):
 
         return guard
 
-    def holders(self, uuids: Collection[str]) -> dict[str, Holder]:
+    def holders(self, uuids: Iterable[str]) -> dict[str, Holder]:
         """Who writes with those of these origins that are known here, by UUID."""
         with self.sink.session.read() as connection:
             return belonging.holders(connection, uuids)

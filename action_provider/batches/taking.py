@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from action_provider.auth import Caller
 from action_provider.batches.reading import read_batch
 from action_provider.batches.rights import Claim, check_owners
@@ -13,13 +11,11 @@ from action_provider.metrics import Metrics
 from action_provider.record.callers import ManagedRuns
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
-from provenance_store.author import Author
+from provenance_store.author import Author, own
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput
-from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.rows import RunEventRow
 from provenance_store.store import Store
-from provenance_store.values import Audience
 
 __all__ = ["Batches"]
 
@@ -48,7 +44,7 @@ class Batches:
         owners = claim.owners()
         check_kinds(batch, claim.require_managed())
         claim.require_lines()
-        _own(batch, owners)
+        own(batch, owners)
         alone_in = self._new_runs(store, caller, batch)
         batch.origin = claim.origins(owners)
         store.write(batch, Author(caller.identities, alone_in))
@@ -71,19 +67,3 @@ class Batches:
             event = RunEventRow(run_id, first.id, first.created_at, *nothing, first.audience)
             batch.run_event.append(event)
         return frozenset(new)
-
-
-def _own(batch: Batch, owners: Mapping[int, str]) -> None:
-    """Give what has no audience one: that of the owner alone, by the origin that made it."""
-    made = {no: Audience(owner).rows() for no, owner in owners.items()}
-    digests = {no: row.digest for no, (row, _) in made.items()}
-    for place, row in enumerate(batch.record):
-        if row.audience is None:
-            batch.record[place] = row._replace(audience=digests[row.id >> SEQUENCE_BITS])
-    for place, event in enumerate(batch.run_event):
-        if event.audience is None:
-            batch.run_event[place] = event._replace(audience=digests[event.id >> SEQUENCE_BITS])
-    for audience, members in dict.fromkeys(made.values()):
-        if audience not in batch.audience:
-            batch.audience.append(audience)
-            batch.audience_member.extend(members)

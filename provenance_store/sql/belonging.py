@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -34,7 +34,7 @@ class Belonging(NamedTuple):
     audience: str | None
 
 
-def holders(connection: sa.Connection, uuids: Collection[str]) -> dict[str, Holder]:
+def holders(connection: sa.Connection, uuids: Iterable[str]) -> dict[str, Holder]:
     """Those of these origins that the store knows, by UUID."""
     first = sa.cast(_origin.c.no, sa.BigInteger) * sa.literal(1 << SEQUENCE_BITS, sa.BigInteger)
     used = sa.exists().where(_record.c.id.between(first, first + MAX_SEQUENCE))

@@ -202,20 +202,9 @@ def _not_there(
         for key, row in zip(keys, chunk, strict=True):
             if key not in stored:
                 missing.append(row)
-            elif stored[key] != tuple(row) and not _same_but_audience(table, stored[key], row):
+            elif stored[key] != tuple(row):
                 raise _conflict(table, stored[key], row)
     return missing
-
-
-def _same_but_audience(table: sa.Table, stored: tuple[Any, ...], given: tuple[Any, ...]) -> bool:
-    """Whether a row only does not say whose it is: a server that took it before has added that.
-
-    The same batch may come from a spool folder as well, where nobody had looked at it.
-    """
-    if "audience" not in table.c:
-        return False
-    place = table.columns.keys().index("audience")
-    return given[place] is None and tuple(given) == (*stored[:place], None, *stored[place + 1 :])
 
 
 def _one_of(table: sa.Table, keys: Sequence[tuple[Any, ...]]) -> sa.ColumnElement[bool]:

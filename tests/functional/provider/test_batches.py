@@ -10,6 +10,7 @@ import pytest
 
 import hpc
 from flows.sandbox.webserver import WebServer
+from hpc.spool_files import SpoolWriter
 from provenance_store import Batch, encode_batch, open_store
 from provenance_store.batch import TABLES
 from provenance_store.kinds import Mark
@@ -356,15 +357,34 @@ def test_what_was_loaded_on_the_spot_is_not_taken_over(house: House, ada: Person
     refused(house, ada, job.batch(), 403, "somebody else")
 
 
-def test_what_a_server_has_taken_is_loaded_on_the_spot_without_a_conflict(
-    both_houses: House, ada: Person
+def test_what_a_server_has_taken_is_loaded_from_the_spool_without_a_conflict(
+    both_houses: House, ada: Person, tmp_path: Path
 ) -> None:
     _, batch = everything()
     assert post(both_houses, ada, batch).status_code == 200
     before = both_houses.counts()
-    both_houses.store.write(batch)
+    spooled(tmp_path / "spool", batch)
+    assert hpc.load_spool(both_houses.store, tmp_path / "spool").bad == []
     assert grown(before, both_houses.counts()) == {}
-    assert both_houses.get("/api/v1/runs/job-1", ada).json()["recorded_by"] == ada.urn
+
+
+def test_what_a_known_recorder_spooled_is_its_owners(
+    both_houses: House, ada: Person, bob: Person, tmp_path: Path
+) -> None:
+    job, batch = everything(run_id=None)
+    assert post(both_houses, ada, batch).status_code == 200
+    late = job.recorder.data("late")
+    spooled(tmp_path / "spool", job.batch())
+    assert hpc.load_spool(both_houses.store, tmp_path / "spool").records == 1
+    assert record_of(both_houses, ada, late)["owner"] == ada.urn
+    assert both_houses.get(f"/api/v1/records/{late.urn}", bob).status_code == 404
+
+
+def spooled(folder: Path, batch: Batch) -> None:
+    """Put a batch into a spool folder."""
+    writer = SpoolWriter(folder)
+    writer.append(encode_batch(batch))
+    writer.finish()
 
 
 def test_nobody_writes_in_anothers_name(house: House, ada: Person, bob: Person) -> None:
