@@ -43,6 +43,8 @@ _OF_RECORDS = {
 """Tables whose rows belong to the record of this column, and are left out where it is known."""
 _ADDITIONS = ("link", "uri", "tag")
 CHUNK = 500
+OWN = 1
+"""The number, in a batch, of the origin that is made for an import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +76,16 @@ class Numbers:
     """
 
     def __init__(self, content: str, software: str) -> None:
-        own = new_origin(1)
+        own = new_origin(OWN)
         uuid_ = str(uuid.uuid5(_NAMESPACE, content))
         self.own = own._replace(uuid=uuid_, software=f"import of {software}; {own.software}")
-        self._numbers = {uuid_: 1}
+        self._numbers = {uuid_: OWN}
         self._last = 0
 
     def named(self, sequence: int) -> int:
         """The id of the sequence-th thing of this import."""
         self._last = max(self._last, sequence)
-        return make_id(1, sequence)
+        return make_id(OWN, sequence)
 
     def next(self) -> int:
         """A further id of this import."""
@@ -99,7 +101,7 @@ class Numbers:
     def origins(self, batch: Batch) -> list[OriginRow]:
         """The rows of the origins that a batch mentions."""
         mentioned = mentioned_origins(batch)
-        rows = [self.own if 1 in mentioned else None]
+        rows = [self.own if OWN in mentioned else None]
         rows += [
             OriginRow(number, uuid_, "", "", 0, "", 0) if number in mentioned else None
             for uuid_, number in list(self._numbers.items())[1:]
@@ -127,6 +129,7 @@ def take_in(
     shifts = _shifts(store, batch.origin)
     known = _known(store, batch, shifts)
     runs = _known_runs(store, batch)
+    described = len(batch.record)
     _leave_out(batch, known, runs, additions=additions)
     if additions:
         there = _links_there(store, known, shifts)
@@ -138,7 +141,7 @@ def take_in(
     if not dry_run and any(getattr(batch, name) for name in TABLES[1:]):
         store.write(batch)
     made = {kind: count for kind, count in counted.items() if count}
-    return Imported(made, len(batch.link), len(known), tuple(notes))
+    return Imported(made, len(batch.link), described - len(batch.record), tuple(notes))
 
 
 def known_kinds(store: Store, numbers: Numbers, sequences: Sequence[int]) -> dict[int, Kind]:
@@ -169,8 +172,13 @@ def _shifts(store: Store, origins: Iterable[OriginRow]) -> dict[int, int]:
 
 
 def _known(store: Store, batch: Batch, shifts: Mapping[int, int]) -> set[int]:
-    """The records of the batch, as it numbers them, that the store has."""
-    found: set[int] = set()
+    """The records and stubs of the batch, as it numbers them, that are records of the store."""
+    stubs = {
+        row.id + shifts[row.id >> SEQUENCE_BITS]: row.id
+        for row in batch.stub
+        if row.id >> SEQUENCE_BITS in shifts
+    }
+    found = {stubs[row.id] for row in _rows(store, exchange.known, sorted(stubs))}
     given = {
         row.id + shifts[row.id >> SEQUENCE_BITS]: row
         for row in batch.record
@@ -214,6 +222,13 @@ def _leave_out(batch: Batch, known: set[int], runs: set[str], *, additions: bool
             continue
         rows = [row for row in getattr(batch, name) if getattr(row, column) not in known]
         setattr(batch, name, rows)
+    if not additions:
+        # What the document alone says of a record does not count where the record is known.
+        batch.mark = [
+            row
+            for row in batch.mark
+            if row.record_id not in known or row.id >> SEQUENCE_BITS != OWN
+        ]
     batch.run_event = [row for row in batch.run_event if row.run_id not in runs]
     batch.run_tag = [row for row in batch.run_tag if row.run_id not in runs]
     used = {row.environment for row in batch.record}

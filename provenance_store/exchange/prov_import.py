@@ -20,10 +20,12 @@ from provenance_store.exchange.names import NAMESPACES, principal_of
 from provenance_store.exchange.prov_foreign import Foreign
 from provenance_store.exchange.prov_own import Own
 from provenance_store.exchange.prov_reading import PROV, Element, Prov, Relation, read_prov
-from provenance_store.exchange.values import sentence
+from provenance_store.exchange.values import json_in, sentence
 from provenance_store.ids import looks_like_id
-from provenance_store.kinds import Kind, Role
-from provenance_store.rows import LinkRow, StubRow
+from provenance_store.kinds import Kind, Mark, Role
+from provenance_store.redaction import scrub_text
+from provenance_store.rows import LinkRow, MarkRow, StubRow
+from provenance_store.times import parse_time
 
 if TYPE_CHECKING:
     from provenance_store.store import Store
@@ -84,6 +86,7 @@ class _Import:
         self._left_out: Counter[str] = Counter()
         self._ids: dict[str, int] = {}
         self._acts: dict[str, bool] = {}
+        self._said_invalid = self._claims()
 
     def batch(self) -> tuple[Batch, Numbers, list[str]]:
         self._implied()
@@ -104,6 +107,7 @@ class _Import:
         for element in stubs:
             self._stub(element)
         self._links(others)
+        self._invalid(own)
         return self._batch, self._numbers, [*self._found.notes, *others.notes, *self._told()]
 
     # ---- what things are -----------------------------------------------------------------
@@ -216,8 +220,67 @@ class _Import:
             return Role.REVISION_OF if own or others.revises(*ends) else role
         return role
 
+    def _invalid(self, own: Iterable[Element]) -> None:
+        """Mark what is said to be invalid because of something that is not in the document.
+
+        What derives from an invalid record of the document follows it by itself.
+        """
+        urns = {self._ids[element.uri]: element.uri for element in own}
+        claimed = {i for i, urn in urns.items() if urn in self._said_invalid}
+        while left := sorted(claimed - invalidated(self._batch)):
+            up = {x.from_id for x in self._batch.link if _carries(x) and x.to_id in claimed}
+            for record_id in [i for i in left if i not in up] or left:
+                at, cause, root = self._said_invalid[urns[record_id]]
+                note = scrub_text(f"{cause} (because of {root})")[:16384]
+                row = (record_id, Mark.INVALIDATED.value, at, note, record_id)
+                self._batch.mark.append(MarkRow(self._numbers.next(), *row))
+
+    def _claims(self) -> dict[str, tuple[int, str, str]]:
+        """What is said to be invalid: since when, why, and because of what."""
+        found: dict[str, tuple[int, str, str]] = {}
+        for relation in self._found.relations:
+            entity = relation.ends.get("entity")
+            if relation.name == "wasInvalidatedBy" and entity and relation.time is not None:
+                why = [str(v) for v in relation.all(f"{BRAID}cause")[:1]]
+                because = [str(v) for v in relation.all(f"{BRAID}root")[:1]]
+                found[entity] = (relation.time, "".join(why), "".join(because))
+        for element in self._found.elements.values():
+            for text in element.all(f"{BRAID}invalidated"):
+                said = json_in(text, "braid:invalidated")
+                if not isinstance(said, dict) or not isinstance(said.get("at"), str):
+                    raise InvalidInput(
+                        "braid:invalidated has at, cause and root.", path=element.place
+                    )
+                cause, root = str(said.get("cause", "")), str(said.get("root", ""))
+                found[element.uri] = (parse_time(said["at"], now=0), cause, root)
+        return found
+
     def _told(self) -> list[str]:
         return [f"{count} {what} were left out." for what, count in self._left_out.items() if count]
+
+
+def invalidated(batch: Batch) -> set[int]:
+    """The records that a batch invalidates, and those that follow them by its links."""
+    last: dict[int, tuple[int, int]] = {}
+    for mark in batch.mark:
+        if mark.mark in (Mark.INVALIDATED, Mark.RESTORED):
+            last[mark.record_id] = max(last.get(mark.record_id, (0, 0)), (mark.at, mark.mark))
+    down: dict[int, list[int]] = {}
+    for link in batch.link:
+        if _carries(link):
+            down.setdefault(link.to_id, []).append(link.from_id)
+    waiting = [i for i, (_, mark) in last.items() if mark == Mark.INVALIDATED]
+    found = set(waiting)
+    while waiting:
+        new = [i for i in down.get(waiting.pop(), ()) if i not in found]
+        found.update(new)
+        waiting += new
+    return found
+
+
+def _carries(link: LinkRow) -> bool:
+    """Whether what depends follows when what it depends on is invalid."""
+    return link.role != Role.INFORMED_BY
 
 
 _IMPLIED: Final = {

@@ -15,7 +15,7 @@ from provenance_store.errors import Conflict, InvalidInput, NotFound, TooLarge
 from provenance_store.exchange.files import import_file
 from provenance_store.exchange.prov_export import RELATIONS, to_prov_json, to_prov_n
 from provenance_store.exchange.prov_import import import_prov
-from provenance_store.kinds import Kind, Role
+from provenance_store.kinds import Kind, Mark, Role
 from provenance_store.viewer import Viewer
 from tests.support.exchange import OWNER, RUN, graphs, record_graph, some_science
 
@@ -162,8 +162,6 @@ def test_a_later_export_brings_what_was_invalidated_since(
     result = other.data("result", depends_on=[scan])
     import_prov(store, written(tmp_path, whole(other)))
     assert "invalidated" not in store.reader().record(result.urn)
-    from provenance_store.kinds import Mark
-
     other.mark(scan, Mark.INVALIDATED, "beam was off")
     import_prov(store, written(tmp_path, whole(other)))
     assert store.reader().record(scan.urn)["invalidated"]["cause"] == "beam was off"
@@ -190,6 +188,28 @@ def test_what_lies_beyond_the_depth_is_named_and_linked_to(
     assert other.check() == []
     again = to_prov_json(other.reader().extract([peaks.urn]))
     assert json.loads(again)["entity"].keys() == json.loads(text)["entity"].keys()
+
+
+def test_what_is_invalid_stays_so_where_its_cause_is_left_out(
+    store: Store, other: Store, tmp_path: Path
+) -> None:
+    bad = store.data("bad scan")
+    store.mark(bad, Mark.INVALIDATED, "beam was off")
+    between = store.data("between", depends_on=[bad])
+    result = store.data("result", depends_on=[between])
+    step = store.step("Look", inputs=[result])
+    made = step.output("made")
+    file = written(tmp_path, to_prov_json(store.reader().extract([made.urn], depth=2)))
+    import_prov(other, file)
+    for record in (result, step, made):
+        cause = other.reader().record(record.urn)["invalidated"]["cause"]
+        assert cause == f"beam was off (because of {bad.urn})"
+    before = other.info()
+    import_prov(other, file)
+    assert other.info() == before
+    at_home = store.info()
+    import_prov(store, file)
+    assert store.info() == at_home
 
 
 def test_who_may_not_see_a_record_gets_a_placeholder_in_its_place(
