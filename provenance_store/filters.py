@@ -17,6 +17,7 @@ from provenance_store.kinds import Kind, Role
 
 __all__ = [
     "MAX_LIMIT",
+    "ModelSearch",
     "RecordFilter",
     "RunFilter",
     "TagCondition",
@@ -68,6 +69,16 @@ class RecordFilter:
     owner: str | None = None
     since: int | None = None
     until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSearch:
+    """What model versions are looked for; `best` names the metric or score that ranks them."""
+
+    record: RecordFilter = RecordFilter()
+    trained_on: tuple[int, ...] = ()
+    best: str = ""
+    highest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

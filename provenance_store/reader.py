@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from provenance_store import documents, filters
 from provenance_store.errors import NotFound
 from provenance_store.exchange.extract import Extract, Way, gather
-from provenance_store.filters import RecordFilter, RunFilter
+from provenance_store.filters import ModelSearch, RecordFilter, RunFilter
 from provenance_store.ids import looks_like_id, now
 from provenance_store.kinds import Kind, Level
 from provenance_store.lineage import Lineage
@@ -170,12 +170,53 @@ class Reader:
         return {uri: record_id for uri, record_id in found.items() if record_id is not None}
 
     def models(
-        self, *, name: str | None = None, limit: int = 25, marker: str | None = None
+        self,
+        *,
+        name: str | None = None,
+        trained_on: str | Sequence[str] = (),
+        tags: Iterable[str] = (),
+        best: str | None = None,
+        highest: bool = False,
+        limit: int = 25,
+        marker: str | None = None,
     ) -> dict[str, Any]:
-        """Lines of model versions, newest first, each with its latest version."""
-        after = filters.read_marker(marker, int)
+        """Lines of model versions, newest first, each with its latest version.
+
+        With any of `trained_on`, `tags` or `best` only lines that have versions as wanted, and
+        with each the best or newest of these as ``match``, and how many there are as ``matches``.
+        `trained_on` are ids or URIs of records, all of which the version must have been trained
+        on: directly, through datasets, through steps that read the record and what they made, or
+        as a later version of, or made from, a model that was. `tags` are conditions on the
+        version's tags. `best` names a validation score, or else a metric, whose last value counts:
+        the lowest is first, with `highest` (or a ``-`` before the name) the highest; the value is
+        the match's ``value``, and versions without one are left out. Invalid versions are not left
+        out, but marked.
+        """
+        size = filters.check_limit(limit)
+        references = (trained_on,) if isinstance(trained_on, str) else tuple(trained_on)
+        conditions = tuple(filters.parse_tag(tag) for tag in tags)
+        if not (references or conditions or best):
+            after = filters.read_marker(marker, int)
+            with self._view() as view:
+                return models.list_models(view, name, after, size)
+        wanted = ModelSearch(
+            RecordFilter(kind=Kind.MODEL, name=name, tags=conditions),
+            tuple(self._named_or_at(reference) for reference in references),
+            (best or "").removeprefix("-"),
+            highest or (best or "").startswith("-"),
+        )
+        place = filters.read_marker(marker, float)
         with self._view() as view:
-            return models.list_models(view, name, after, filters.check_limit(limit))
+            return models.find_models(view, wanted, place, size)
+
+    def _named_or_at(self, reference: str) -> int:
+        """The local id of a record by its id, or of the newest one at a URI; or NotFound."""
+        if looks_like_id(reference):
+            return self.resolve(reference)
+        found = self.find_uri(reference)
+        if found is None:
+            raise NotFound(f"There is no record at {reference[:200]} in this store.")
+        return found
 
     def model(
         self, reference: str, *, limit: int = 100, marker: str | None = None

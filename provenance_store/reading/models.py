@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 
 from provenance_store import documents
 from provenance_store.errors import Ambiguous, InvalidInput, NotFound
+from provenance_store.filters import ModelSearch
+from provenance_store.ids import short_id
 from provenance_store.kinds import Kind
 from provenance_store.reading.view import Row, View, grouped, page
+from provenance_store.sql import models as search
 from provenance_store.sql import pages, read
 
-__all__ = ["Head", "line_named", "line_of", "list_models", "show_line"]
+__all__ = ["Head", "find_models", "line_named", "line_of", "list_models", "show_line"]
 
 CHOICES = 50
 
@@ -35,19 +38,54 @@ def list_models(
     return page("models", items, rows, limit, lambda row: (row.created_at, row.id))
 
 
+def find_models(
+    view: View, wanted: ModelSearch, after: tuple[int, float] | None, limit: int
+) -> dict[str, Any]:
+    """A page of lines that have versions as wanted, each with the best (or newest) of these."""
+    rows = view.all(search.best_of_lines(wanted, view.viewer, after, limit + 1))
+    about = view.outlines([row.id for row in rows[:limit]])
+    items = []
+    for row, line in zip(rows, _standing(view, rows[:limit]), strict=False):
+        value = float(row.rank_value) if wanted.best else None
+        match = documents.record_outline(row, about, view.urn) | {"value": value}
+        items.append(
+            {
+                "id": view.urn(row.line_id),
+                "short_id": short_id(row.line_id),
+                "kind": Kind.MODEL.label,
+                "name": row.name,
+                "version": 0,
+            }
+            | line
+            | {"matches": row.matches, "match": match}
+        )
+    return page("models", items, rows, limit, lambda row: (row.id, row.rank_value))
+
+
 def _lines(view: View, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    ids = [row.id for row in rows]
+    lines = zip(rows, _standing(view, rows), strict=True)
+    return [documents.brief(row, view.urn) | line for row, line in lines]
+
+
+def _standing(view: View, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Of the line of each of these: how many versions and branches, and its latest version."""
+    ids = [row.line_id for row in rows]
+    if not ids:
+        return []
     sizes = {row.line_id: row.versions for row in view.all(read.line_sizes(ids, view.viewer))}
     ends = view.all(read.heads(view.viewer, ids))
     about = view.outlines([head.id for head in ends])
     of_line = grouped(ends, lambda head: head.line_id)
     items = []
     for row in rows:
-        latest = max(of_line[row.id], key=lambda v: (v.depth, v.created_at, v.id), default=row)
+        heads = of_line[row.line_id]
+        latest = max(heads, key=lambda v: (v.depth, v.created_at, v.id), default=row)
         items.append(
-            documents.brief(row, view.urn)
-            | {"versions": sizes.get(row.id, 0), "branches": len(of_line[row.id])}
-            | {"latest": documents.record_outline(latest, about, view.urn)}
+            {
+                "versions": sizes.get(row.line_id, 0),
+                "branches": len(heads),
+                "latest": documents.record_outline(latest, about, view.urn),
+            }
         )
     return items
 

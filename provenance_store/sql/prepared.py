@@ -119,6 +119,10 @@ class Access:
             return sa.true()
         return sa.func.coalesce(table.c.audience, "").in_(self._audiences(Level.MANAGE))
 
+    def managed_first(self) -> tuple[sa.ColumnElement[Any], ...]:
+        """To order by: what the viewer manages comes first. PostgreSQL takes no constant there."""
+        return () if self._everything else (self.managed().desc(),)
+
     def _audiences(self, level: Level = Level.READ) -> sa.Select[Any]:
         if self._dialect.name == "postgresql":
             given = sa.bindparam("principals", type_=ARRAY(sa.Text))
@@ -153,7 +157,7 @@ def _at_uri(access: Access) -> Query:
         .where(access.seen())
         .order_by(
             of_run.desc(),
-            access.managed().desc(),
+            *access.managed_first(),
             _record.c.created_at.desc(),
             _record.c.id.desc(),
         )

@@ -22,6 +22,8 @@ __all__ = [
     "lines",
     "marks",
     "named",
+    "record_columns",
+    "record_conditions",
     "records",
     "records_by_id",
     "run_by_id",
@@ -64,6 +66,11 @@ _FROM = (
 )
 
 
+def record_columns() -> tuple[tuple[Any, ...], sa.FromClause]:
+    """What queries for whole records select, and from where."""
+    return _RECORD, _FROM
+
+
 def _audiences(viewer: Viewer) -> sa.Select[Any]:
     return sa.select(_member.c.digest).where(_member.c.principal.in_(sorted(viewer.principals)))
 
@@ -90,14 +97,17 @@ def records(
     wanted: RecordFilter, viewer: Viewer, after: tuple[int, int] | None, limit: int
 ) -> Query:
     """A page of records, newest first; `after` is (created_at, id) of the last one before."""
-    query = sa.select(*_RECORD).select_from(_FROM).where(can_see(viewer), *_wanted(wanted))
+    query = (
+        sa.select(*_RECORD).select_from(_FROM).where(can_see(viewer), *record_conditions(wanted))
+    )
     if after is not None:
         here = sa.tuple_(_record.c.created_at, _record.c.id)
         query = query.where(here < sa.tuple_(*map(sa.literal, after)))
     return query.order_by(_record.c.created_at.desc(), _record.c.id.desc()).limit(limit)
 
 
-def _wanted(wanted: RecordFilter) -> list[Condition]:
+def record_conditions(wanted: RecordFilter) -> list[Condition]:
+    """Conditions on `record` to be as wanted."""
     conditions: list[Condition] = [
         _record.c.id.in_(sa.select(_tag.c.record_id).where(tag_holds(tag))) for tag in wanted.tags
     ]

@@ -1,0 +1,126 @@
+"""Finding model versions by what they were trained on, by tag and by how well they do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from provenance_store.filters import ModelSearch
+from provenance_store.kinds import Kind, Role, Series
+from provenance_store.sql.read import can_see, record_columns, record_conditions
+from provenance_store.sql.tables import TABLE
+from provenance_store.viewer import Viewer
+
+__all__ = ["ONWARD_FROM_DATA", "ONWARD_FROM_MODELS", "best_of_lines", "environment"]
+
+_record, _version, _link, _metric = (
+    TABLE[name] for name in ("record", "version", "link", "metric")
+)
+
+ONWARD_FROM_DATA = (Role.TRAINED_ON, Role.HAS_MEMBER, Role.USED, Role.GENERATED_BY)
+"""A model is trained on a record when links of these roles lead to it, through datasets, through
+steps that read the record and what they made, and (`DERIVED_FROM`) through data that derive from
+it; a model that only derives from it, such as from a configuration, is not."""
+ONWARD_FROM_MODELS = (Role.REVISION_OF, Role.DERIVED_FROM, Role.TRAINED_ON)
+"""From there on later versions and models that were made from it count; what such a model was used
+to make, and what was trained on that, does not."""
+
+
+def _trained_on(record_id: int) -> sa.Select[Any]:
+    """The ids of model versions that were trained on a record, by one recursive query."""
+    exposed = (
+        sa.select(_record.c.id, _record.c.kind)
+        .where(_record.c.id == record_id)
+        .cte(f"exposed_{record_id}", recursive=True)
+    )
+    later = _record.alias()
+    was, becomes = exposed.c.kind == Kind.MODEL.value, later.c.kind == Kind.MODEL.value
+    leads_on = sa.or_(
+        sa.and_(~was, _link.c.role.in_(ONWARD_FROM_DATA)),
+        sa.and_(~was, ~becomes, _link.c.role == Role.DERIVED_FROM),
+        sa.and_(was, becomes, _link.c.role.in_(ONWARD_FROM_MODELS)),
+    )
+    exposed = exposed.union(
+        sa.select(later.c.id, later.c.kind)
+        .select_from(exposed)
+        .join(_link, _link.c.to_id == exposed.c.id)
+        .join(later, later.c.id == _link.c.from_id)
+        .where(leads_on)
+    )
+    return sa.select(exposed.c.id).where(
+        exposed.c.kind == Kind.MODEL.value, exposed.c.id != record_id
+    )
+
+
+def _value(name: str) -> sa.ScalarSelect[Any]:
+    """How well a version does: its score of this name, else the last value of the metric."""
+    of_version = (
+        _metric.c.record_id == _record.c.id,
+        _metric.c.name == name,
+        _metric.c.value.is_not(None),
+    )
+    scores_first = _metric.c.series == Series.SCORE.value
+    return (
+        sa.select(_metric.c.value)
+        .where(*of_version)
+        .order_by(scores_first.desc(), _metric.c.step.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def best_of_lines(
+    wanted: ModelSearch, viewer: Viewer, after: tuple[int, float] | None, limit: int
+) -> sa.Select[Any]:
+    """Of each line that has versions as wanted the best, else the newest: whole records with
+    `value` and `matches`, the number of such versions; best, else newest, first.
+
+    `after` is (id, value or time of making) of the last one before.
+    """
+    rank = (_value(wanted.best) if wanted.best else _record.c.created_at).label("rank_value")
+    found = (
+        sa.select(_record.c.id, _version.c.line_id, rank)
+        .join(_version, _version.c.id == _record.c.id)
+        .where(
+            can_see(viewer),
+            *record_conditions(wanted.record),
+            *(_record.c.id.in_(_trained_on(record_id)) for record_id in wanted.trained_on),
+        )
+        .subquery()
+    )
+    upwards = bool(wanted.best) and not wanted.highest
+    order = [
+        (column.asc() if upwards else column.desc()) for column in (found.c.rank_value, found.c.id)
+    ]
+    line = found.c.line_id
+    ranked = (
+        sa.select(
+            found.c.id,
+            found.c.rank_value,
+            sa.func.row_number().over(partition_by=line, order_by=order).label("place"),
+            sa.func.count().over(partition_by=line).label("matches"),
+        )
+        .where(found.c.rank_value.is_not(None))
+        .subquery()
+    )
+    columns, tables = record_columns()
+    query = (
+        sa.select(*columns, ranked.c.rank_value, ranked.c.matches)
+        .select_from(tables.join(ranked, ranked.c.id == _record.c.id))
+        .where(ranked.c.place == 1)
+    )
+    key = sa.tuple_(ranked.c.rank_value, ranked.c.id)
+    if after is not None:
+        value = after[1] if wanted.best else int(after[1])
+        here = sa.tuple_(sa.literal(value), sa.literal(after[0]))
+        query = query.where(key > here if upwards else key < here)
+    ends = (ranked.c.rank_value, ranked.c.id)
+    return query.order_by(*(end.asc() if upwards else end.desc() for end in ends)).limit(limit)
+
+
+def environment(digests: Sequence[str]) -> sa.Select[Any]:
+    """(digest, document) of these environments."""
+    table = TABLE["environment"]
+    return sa.select(table).where(table.c.digest.in_(digests))
