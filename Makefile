@@ -46,8 +46,16 @@ docs: $(VENV)/.test ## write docs/reference again from the code
 
 .PHONY: bench
 bench: $(VENV)/.test ## the benchmarks, each beside its floor in the same run
-	@for script in $$(ls benchmarks/*.py | grep -v '/_'); do \
+	@for script in $$(ls benchmarks/*.py | grep -v -e '/_' -e '/soak' -e '/results'); do \
 		echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+.PHONY: results
+results: $(VENV)/.test ## run the benchmarks and write docs/results.md (ten minutes or so)
+	$(BIN)/python benchmarks/results.py $(RESULTS_ARGS)
+
+.PHONY: soak
+soak: $(VENV)/.test ## five minutes of MPI ranks recording, with faults in between
+	$(BIN)/python benchmarks/soak.py
 
 .PHONY: lock
 lock: ## resolve pyproject.toml again into both locks (needs network; uses uv)

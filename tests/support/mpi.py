@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.needs import missing
 
-__all__ = ["Ended", "braid_on_ranks", "mpi_job", "run_mpi"]
+__all__ = ["Ended", "braid_on_ranks", "mpi_job", "need_mpi", "run_mpi"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,7 +54,7 @@ def _started(
     launcher: Sequence[str], python: Sequence[str], folder: Path, environ: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [_mpiexec(), *launcher, sys.executable, *python],
+        [need_mpi(), *launcher, sys.executable, *python],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
         stdout=subprocess.PIPE,
@@ -91,7 +91,8 @@ def _ended(process: subprocess.Popen[str], seconds: float) -> Ended:
     return Ended(process.returncode, out, err)
 
 
-def _mpiexec() -> str:
+def need_mpi() -> str:
+    """The path of mpiexec; where there is none the test is skipped, or in CI fails."""
     if importlib.util.find_spec("mpi4py") is None:
         missing("mpi4py is not installed (pip install mpi4py)")
     beside = Path(sys.executable).with_name("mpiexec")
