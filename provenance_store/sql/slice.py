@@ -78,8 +78,9 @@ class Selection:
         return self._count(_runs)
 
     def add_everything(self) -> None:
-        """Begin with all records."""
+        """Begin with all records and runs."""
         self._add(sa.select(_record.c.id, sa.literal(0)).where(sa.true()))
+        self._into(_runs, sa.select(_run.c.run_id).where(sa.true()))
 
     def walk(self, *, down: bool, roles: Collection[Role], depth: int | None) -> None:
         """Add what is reached from the nodes so far, at most `depth` hops away."""
@@ -195,11 +196,12 @@ class Selection:
         )
 
     def _origins(self) -> list[int]:
-        tag = TABLE["tag"]
+        tag, check = TABLE["tag"], TABLE["file_check"]
         mentioned = (
             sa.select(_number(_chosen.c.id)),
             sa.select(_number(_left_out.c.id)),
             sa.select(_number(tag.c.id)).where(_in(tag.c.record_id)),
+            sa.select(_number(check.c.id)).where(_in(check.c.record_id)),
             sa.select(_number(_mark.c.id)).where(self._wanted("mark", _mark)),
             sa.select(_number(_event.c.id)).where(self._wanted("run_event", _event)),
         )

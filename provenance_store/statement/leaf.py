@@ -98,15 +98,16 @@ def _uris(uris: Sequence[Row], checks: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def _tags(rows: Sequence[Row], urn: Callable[[int], str]) -> dict[str, Any]:
-    """The values that counted: the latest of each name."""
-    latest: dict[str, tuple[tuple[int, str], Row]] = {}
+    """The values that counted: the latest of each name, the same in every store."""
+    latest: dict[str, Row] = {}
     for row in rows:
-        place = (row.set_at, urn(row.id))
-        if row.name not in latest or latest[row.name][0] < place:
-            latest[row.name] = (place, row)
+        known = latest.get(row.name)
+        if known is None or known.set_at < row.set_at:
+            latest[row.name] = row
+        elif known.set_at == row.set_at:
+            latest[row.name] = max(known, row, key=lambda tag: urn(tag.id))
     return {
-        name: {"type": TagType(row.type).label, "value": row.text}
-        for name, (_, row) in latest.items()
+        name: {"type": TagType(row.type).label, "value": row.text} for name, row in latest.items()
     }
 
 

@@ -23,7 +23,7 @@ from provenance_store.values import digest_of
 __all__ = ["Difference", "against_itself", "against_store", "read_statement"]
 
 MAX_SHOWN = 200
-DROPPED_BY_AGE = ("tags", "documents", "model")
+DROPPED_BY_AGE = ("tags", "documents")
 SAYS_NOTHING = (None, "")
 
 
@@ -154,18 +154,26 @@ def _compared(
     urn = stated["id"]
     for name in sorted(stated.keys() | today.keys()):
         before, now = stated.get(name), today.get(name)
-        if name == "hidden_links" or before == now or (reduced and name in DROPPED_BY_AGE):
+        if name == "hidden_links" or before == now:
             continue
         if name == "links":
             yield from _links(stated, today)
         elif isinstance(before, dict) and isinstance(now, dict):
             for key in sorted(before.keys() | now.keys()):
-                if before.get(key) != now.get(key):
-                    yield Difference(urn, f"{name}.{key}", before.get(key), now.get(key))
+                if before.get(key) == now.get(key) or (reduced and _dropped(name, key, now)):
+                    continue
+                yield Difference(urn, f"{name}.{key}", before.get(key), now.get(key))
         elif name == "uris":
             yield from _uris(urn, before, now)
         else:
             yield Difference(urn, name, before, now)
+
+
+def _dropped(name: str, key: str, now: Mapping[str, Any]) -> bool:
+    """Whether this is gone from a record, and not another now, where things were dropped by age."""
+    if name == "model":
+        return (key == "scores" and not now[key]) or (key == "curve" and now[key]["values"] == 0)
+    return name in DROPPED_BY_AGE and key not in now
 
 
 def _uris(urn: str, before: Any, now: Any) -> Iterator[Difference]:

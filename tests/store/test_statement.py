@@ -6,12 +6,13 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from provenance_store import Audience, Mark, Store, Viewer
+from provenance_store import Audience, Mark, Store, Viewer, open_store
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.rows import FileCheckRow
 from provenance_store.sql.tables import TABLE
@@ -276,6 +277,81 @@ def test_invalid_evidence_is_told_with_its_cause(store: Store, science: Science)
     store.restore(science.scan.urn, cause="it was on")
     assert verified(store, before).holds
     assert any("valid again" in note for note in verified(store, after).notes)
+
+
+def test_what_was_dropped_by_age_is_told_and_the_rest_compared(
+    store: Store, science: Science
+) -> None:
+    before = made(store, science)
+    store.reduce(before=NOON + HOUR)
+    verdict = verified(store, before)
+    assert verdict.holds
+    assert "dropped by age" in verdict.notes[0]
+    after = made(store, science)
+    assert gaps(after)["reduced"]["count"] == 5
+    assert verified(store, after).holds
+    change(store, sa.insert(TABLE["tag"]).values(**A_TAG, record_id=science.peaks.id))
+    assert [d.record for d in verified(store, before).differences] == [science.peaks.urn]
+    change(store, where("version", id=science.model.id).values(depth=7))
+    assert science.model.urn in {d.record for d in verified(store, before).differences}
+
+
+A_TAG = {"name": "peaks", "id": 1, "type": 2, "text": "401", "number": 401.0, "set_at": NOON}
+
+
+def checks(store: Store) -> set[str]:
+    """The permanent names of all checks of files: which session made each."""
+    with store.sink.session.read() as connection:
+        return {store.sink.urn(row.id) for row in connection.execute(sa.select(CHECK))}
+
+
+CHECK = TABLE["file_check"]
+
+
+def test_it_is_the_same_after_a_slice_and_a_merge(
+    store: Store, science: Science, tmp_path: Path
+) -> None:
+    check_file(store, science.scan.urn, "globus://collection/scan-17.h5", "sha256:00", NOON)
+    with open_store(store.sink.session.engine.url.render_as_string(False)) as another_session:
+        digest = "sha256:" + "cd" * 32
+        uri = "globus://collection/setup.cfg"
+        check_file(another_session, science.config.urn, uri, digest, NOON)
+    statement = made(store, science)
+    store.data("not part of it")
+    store.slice(tmp_path / "slice.db", [science.peaks.urn])
+    with open_store(f"sqlite:///{tmp_path / 'team.db'}") as team:
+        team.data("so that numbers of origins differ")
+        team.merge(tmp_path / "slice.db")
+        assert verified(team, statement).holds
+        again = team.reader().statement(science.peaks.urn)
+        tree = again["predicate"]["evidence"]["tree"]
+        assert tree == statement["predicate"]["evidence"]["tree"]
+        assert again["subject"] == statement["subject"]
+        assert checks(team) == checks(store)
+
+
+def test_a_slice_tells_what_was_left_out_of_it(
+    store: Store, science: Science, tmp_path: Path
+) -> None:
+    statement = made(store, science)
+    store.slice(tmp_path / "slice.db", [science.peaks.urn], depth=2)
+    with open_store(f"sqlite:///{tmp_path / 'slice.db'}") as part:
+        own = part.reader().statement(science.peaks.urn)
+        assert gaps(own)["omitted"]["count"] > 0
+        assert verified(part, own).holds
+        assert verified(store, own).holds
+        verdict = verified(part, statement)
+        assert not verdict.holds
+        assert all("left out" in d.field or "not in" in d.field for d in verdict.differences)
+
+
+def test_checks_of_files_stay_out_of_a_slice_without_uris(
+    store: Store, science: Science, tmp_path: Path
+) -> None:
+    check_file(store, science.scan.urn, "globus://collection/scan-17.h5", "sha256:00", NOON)
+    store.slice(tmp_path / "slice.db", [science.peaks.urn], without=["uris"])
+    with open_store(f"sqlite:///{tmp_path / 'slice.db'}") as part:
+        assert part.info()["tables"]["file_check"] == 0
 
 
 # ---- whether it still holds ------------------------------------------------------------
