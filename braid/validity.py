@@ -21,9 +21,17 @@ def marked(text: str, document: Document) -> str:
 
 
 def marked_fields(
-    fields: Sequence[Field], documents: Iterable[Document], display: Display
+    fields: Sequence[Field],
+    documents: Iterable[Document],
+    display: Display,
+    *,
+    of: str | None = None,
 ) -> list[Field]:
-    """The columns, with one for why rows are invalid: in text only where any is."""
+    """The columns, with one for why rows are invalid: in text only where any is.
+
+    `documents` are what may be invalid: the rows, or what each has under the key `of`.
+    """
     if display.format == "csv" or any("invalidated" in document for document in documents):
-        return [*fields, Field("Validity", cause)]
+        why = cause if of is None else lambda row: cause(row[of])
+        return [*fields, Field("Validity", why)]
     return list(fields)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
 import click
 
+from braid.curve import sparkline
 from braid.options import displays, pages, reads
-from braid.output import Display, Field, short_time
+from braid.output import Display, Document, Field, short_time
 from braid.source import Source
+from braid.validity import cause, marked, marked_fields
 
 __all__ = ["command"]
+
+NAMED = 8
+"""How many of a list a page names; JSON has all."""
 
 LINES = [
     Field("Name", "name"),
@@ -19,6 +27,18 @@ LINES = [
     Field("Created at", lambda model: short_time("created_at")(model["latest"])),
     Field("Scores", "latest.scores"),
     Field("Latest URN", "latest.id", wide=True),
+]
+MATCHES = [
+    Field("ID", "match.short_id"),
+    Field("Name", "name"),
+    Field("Version", "match.version"),
+    Field("Value", "match.value"),
+    Field("Matching", "matches"),
+    Field("Latest", "latest.version"),
+    Field("Created at", lambda model: short_time("created_at")(model["match"])),
+    Field("Scores", "match.scores"),
+    Field("Tags", "match.tags"),
+    Field("URN", "match.id", wide=True),
 ]
 VERSIONS = [
     Field("ID", "short_id"),
@@ -31,23 +51,193 @@ VERSIONS = [
     Field("URN", "id", wide=True),
 ]
 
+EXAMPLES = """
+\b
+Examples:
+  braid models                       all models, newest first
+  braid models braggnn               the versions of one
+  braid models 3.17                  one version: what made it, its curve, what came of it
+  braid models --trained-on globus://c/scan-17.h5 --tag technique=hedm --best val_loss
+                                     the best start for fine-tuning
+  braid models --best accuracy --highest
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("model", required=False)
+@click.option("--versions", is_flag=True, help="With an id: list the versions of its model.")
+@click.option("--name", metavar="NAME", help="Only models of this name; * is anything.")
+@click.option(
+    "--trained-on",
+    "trained_on",
+    multiple=True,
+    metavar="ID|URI",
+    help="Only versions trained on this record, or the newest at this URI: directly, through "
+    "datasets and steps, or as a later version of one that was. May be repeated: on all of them.",
+)
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only versions with this tag: sample, sample=Ni, temperature_K>290. May be repeated.",
+)
+@click.option(
+    "--best",
+    metavar="METRIC",
+    help="Rank by this validation score, else by the last value of this metric, lowest first.",
+)
+@click.option("--highest", is_flag=True, help="With --best: highest first.")
 @pages
 @reads
 @displays("text", "json", "csv")
 def command(
-    *, model: str | None, limit: int, marker: str | None, source: Source, display: Display
+    *,
+    model: str | None,
+    versions: bool,
+    name: str | None,
+    trained_on: tuple[str, ...],
+    tags: tuple[str, ...],
+    best: str | None,
+    highest: bool,
+    limit: int,
+    marker: str | None,
+    source: Source,
+    display: Display,
 ) -> None:
-    """List models and their versions.
+    """List models, find the best, show the versions of one, or one version.
 
-    With MODEL, a name or the id of one of its versions, the versions of that model.
+    MODEL is a name, or the id of a version (urn:braid:... or 3.17). A search shows of each model
+    that has such versions the best one, or without --best the newest.
     """
+    filters: dict[str, Any] = {
+        "name": name,
+        "trained_on": trained_on,
+        "tags": tags,
+        "best": best,
+    }
+    _check(model, versions, filters, highest)
     with source.read() as history:
-        if model is not None:
-            line = history.model(model, limit=limit, marker=marker)
-            display.table(line, rows="versions", fields=VERSIONS)
+        if model is None:
+            found = history.models(**filters, highest=highest, limit=limit, marker=marker)
+            _list(found, display)
+        elif _is_id(model) and not versions:
+            _version(history.model_version(model), display)
         else:
-            found = history.models(limit=limit, marker=marker)
-            display.table(found, rows="models", fields=LINES, empty="No models.")
+            line = history.model(model, limit=limit, marker=marker)
+            fields = marked_fields(VERSIONS, line["versions"], display)
+            display.table(line, rows="versions", fields=fields)
+
+
+def _check(model: str | None, versions: bool, filters: Mapping[str, object], highest: bool) -> None:
+    if model is not None and any(filters.values()):
+        raise click.UsageError("Give MODEL, or options to search by; not both.")
+    if versions and model is None:
+        raise click.UsageError("--versions goes with the id of a version.")
+    if highest and not filters["best"]:
+        raise click.UsageError("--highest goes with --best METRIC.")
+
+
+def _is_id(text: str) -> bool:
+    from provenance_store.ids import looks_like_id
+
+    return looks_like_id(text)
+
+
+def _list(found: Document, display: Display) -> None:
+    searched = any("match" in model for model in found["models"])
+    shown = "match" if searched else "latest"
+    documents = [model[shown] for model in found["models"]]
+    fields = marked_fields(MATCHES if searched else LINES, documents, display, of=shown)
+    display.table(found, rows="models", fields=fields, empty="No models.")
+
+
+# ---- one version -----------------------------------------------------------------------
+
+
+def _version(version: Document, display: Display) -> None:
+    if display.format == "csv":
+        display.table(
+            {"versions": [version]}, rows="versions", fields=[*VERSIONS[:6], VERSIONS[-1]]
+        )
+    else:
+        display.details(version, fields=[*ABOUT, *_curves(version), *CAME_OF_IT])
+
+
+def _mentions(part: str) -> Callable[[Document], str]:
+    """The first of a list of records, and how many there are besides."""
+
+    def value(version: Document) -> str:
+        found = version[part]
+        named = ", ".join(_mention(item) for item in found[:NAMED])
+        return named + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
+
+    return value
+
+
+def _mention(item: Document) -> str:
+    if item.get("restricted"):
+        return "(not yours to see)"
+    number = f" v{item['version']}" if "version" in item else ""
+    return marked(f"{item['name']}{number} [{item['short_id']}]", item)
+
+
+def _environment(version: Document) -> str:
+    """Host, software and code of the environment in a line; JSON has all of it."""
+    found = version["environment_document"] or {}
+    hardware, software, code = (
+        part if isinstance(part := found.get(name), Mapping) else {}
+        for name in ("hardware", "software", "code")
+    )
+    packages = software.get("packages") or {}
+    parts = [
+        hardware.get("host"),
+        hardware.get("machine"),
+        hardware.get("cpu_count") and f"{hardware['cpu_count']} CPUs",
+        software.get("python") and f"Python {software['python']}",
+        software.get("system"),
+        packages and f"{len(packages)} packages",
+        code.get("script"),
+        code.get("digest"),
+    ]
+    return ", ".join(str(part) for part in parts if part) or str(version["environment"] or "")
+
+
+def _curves(version: Document) -> Iterator[Field]:
+    """A line for each metric: its course, its first and its last value."""
+    points = version["metrics"]
+    for name in dict.fromkeys(key for point in points for key in point if key != "epoch"):
+        values = [point.get(name) for point in points]
+        known = [value for value in values if value is not None]
+        if known:
+            ends = f"{known[0]:.4g} to {known[-1]:.4g} in {len(points)} epochs"
+            yield Field(f"Curve of {name}", _always(f"{sparkline(values)}  {ends}"))
+
+
+def _always(text: str) -> Callable[[Document], str]:
+    return lambda _: text
+
+
+ABOUT = [
+    Field("Model", lambda version: f"{version['name']} v{version['version']}"),
+    Field("ID", lambda version: f"{version['short_id']}  {version['id']}"),
+    Field("Validity", cause),
+    Field("Created at", short_time("created_at")),
+    Field("Owner", "owner"),
+    Field("Run ID", "run_id"),
+    Field("Made by", _mentions("made_by")),
+    Field("Fine-tuned from", _mentions("fine_tuned_from")),
+    Field("Trained on", _mentions("trained_on")),
+    Field("Facts", _mentions("facts")),
+    Field("Other inputs", _mentions("inputs")),
+    Field("Hyperparameters", "hyperparameters"),
+    Field("Environment", _environment),
+    Field("Tags", "tags"),
+    Field("URIs", lambda version: ", ".join(uri["uri"] for uri in version["uris"])),
+    Field("Scores", "scores"),
+]
+CAME_OF_IT = [
+    Field("Revised by", _mentions("revised_by")),
+    Field("Used by", _mentions("used_by")),
+    Field("Produced", _mentions("produced")),
+]
