@@ -80,13 +80,17 @@ class QueryClient(globus_sdk.BaseClient):
         """``GET /api/v1/records/{id}/statement``: how it came to be, an in-toto Statement."""
         return self._ask(f"records/{reference}/statement", {"format": "json", **options})
 
-    def models(self, **filters: Any) -> dict[str, Any]:
-        """``GET /api/v1/models``: a page of models, each with its latest version."""
-        return self._ask("models", filters)
+    def models(self, *, tags: Sequence[str] = (), **filters: Any) -> dict[str, Any]:
+        """``GET /api/v1/models``: a page of models, each with its latest or its best version."""
+        return self._ask("models", {"tag": tags, **filters})
 
     def model(self, reference: str, **page: Any) -> dict[str, Any]:
         """``GET /api/v1/models/{name}``: a model with a page of its versions."""
         return self._ask(f"models/{reference}", page)
+
+    def model_version(self, reference: str) -> dict[str, Any]:
+        """``GET /api/v1/records/{id}/model``: what made a model version, and what came of it."""
+        return self._ask(f"records/{reference}/model")
 
     def _ask(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         query = {name: _query(name, value) for name, value in (params or {}).items()}

@@ -15,6 +15,7 @@ from provenance_store.kinds import Kind, Level
 from provenance_store.lineage import Lineage
 from provenance_store.reading import models, records, runs
 from provenance_store.reading.lineage import Direction, OneWay, trace
+from provenance_store.reading.model_version import show_version
 from provenance_store.reading.models import Head
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
@@ -234,6 +235,16 @@ class Reader:
             else:
                 line_id = models.line_of(view, record_id, reference)
             return models.show_line(view, line_id, after, filters.check_limit(limit))
+
+    def model_version(self, reference: str) -> dict[str, Any]:
+        """One model version: data, facts, steps and environment that made it, its curve and scores,
+        what it was made from, what it was used for and what came of that.
+
+        Raises NotFound, or InvalidInput when the record is no model.
+        """
+        record_id = self.resolve(reference)
+        with self._view() as view:
+            return show_version(view, record_id, reference)
 
     def heads(self, name: str, *, run_id: str | None = None) -> list[Head]:
         """Versions of models of this name that none revises: of this run first, newest first.

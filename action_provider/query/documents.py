@@ -212,6 +212,27 @@ class Line(Paged, kw_only=True):
     versions: list[Version]
 
 
+class ModelVersion(Record, kw_only=True):
+    """A model version with what made it and what came of it; lists have 1000 items at most."""
+
+    environment_document: Annotated[
+        Any, Meta(description="Hardware, software and code, of the version or of its step.")
+    ]
+    made_by: list[Mention]
+    fine_tuned_from: list[Mention]
+    trained_on: list[Mention]
+    facts: Annotated[
+        list[Mention], Meta(description="Code, configuration and other facts it depends on.")
+    ]
+    inputs: Annotated[list[Mention], Meta(description="What else the steps that made it used.")]
+    revised_by: list[Mention]
+    used_by: list[Mention]
+    produced: Annotated[
+        list[Mention], Meta(description="What steps made that used it, and what derives from it.")
+    ]
+    truncated: Annotated[bool, Meta(description="Whether any of the lists is cut.")]
+
+
 class Versions(msgspec.Struct):
     """Which versions a folded node stands for."""
 

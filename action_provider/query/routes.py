@@ -85,6 +85,10 @@ def _lineage(reader: Reader, wanted: LineageParameters, *, record_id: str) -> di
     return reader.lineage(record_id, **msgspec.structs.asdict(wanted))
 
 
+def _model_version(reader: Reader, _: NoParameters, *, record_id: str) -> dict[str, Any]:
+    return reader.model_version(record_id)
+
+
 def _models(reader: Reader, wanted: ModelsParameters) -> dict[str, Any]:
     return reader.models(**msgspec.structs.asdict(wanted))
 
@@ -155,6 +159,16 @@ QUESTIONS: tuple[Question, ...] = (
         LineageParameters,
         shapes.Lineage,
         _lineage,
+        errors=(404,),
+        path_help=RECORD_ID,
+    ),
+    Question(
+        "get_model_version",
+        "/records/<string:record_id>/model",
+        "A model version: data, facts and environment that made it, its curve, what came of it.",
+        NoParameters,
+        shapes.ModelVersion,
+        _model_version,
         errors=(404,),
         path_help=RECORD_ID,
     ),
