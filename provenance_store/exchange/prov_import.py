@@ -86,6 +86,7 @@ class _Import:
         self._left_out: Counter[str] = Counter()
         self._ids: dict[str, int] = {}
         self._acts: dict[str, bool] = {}
+        self._undescribed: set[str] = set()
         self._said_invalid = self._claims()
 
     def batch(self) -> tuple[Batch, Numbers, list[str]]:
@@ -106,6 +107,7 @@ class _Import:
             others.record(element)
         for element in stubs:
             self._stub(element)
+            self._undescribed.add(element.uri)
         self._links(others)
         self._invalid(own)
         return self._batch, self._numbers, [*self._found.notes, *others.notes, *self._told()]
@@ -118,7 +120,7 @@ class _Import:
             for end, uri in relation.ends.items():
                 element = self._found.elements.get(uri)
                 if element is None:
-                    element = self._found.elements[uri] = Element(uri, uri)
+                    element = self._found.elements[uri] = Element(str(uri), uri.text)
                 if not element.kinds and (kind := _IMPLIED.get((relation.name, end))):
                     element.kinds.add(kind)
 
@@ -193,6 +195,9 @@ class _Import:
         others: Foreign,
     ) -> LinkRow | None:
         source, target = (self._ids.get(uri or "") for uri in ends)
+        if ends[0] in self._undescribed:
+            self._left_out[f"{relation.name} relations of records that are not described"] += 1
+            return None
         if source is None or target is None or source == target:
             self._left_out[f"{relation.name} relations without two records"] += 1
             return None

@@ -91,7 +91,7 @@ class Relation:
 
     name: str
     uri: str | None
-    ends: dict[str, str]
+    ends: dict[str, Name]
     time: int | None
     attributes: dict[str, list[Any]]
 
@@ -163,12 +163,13 @@ def _add_element(found: Prov, model: Any, record: Any) -> None:
 
 
 def _relation(model: Any, record: Any) -> Relation:
-    ends, time = {}, None
+    ends: dict[str, Name] = {}
+    time = None
     for key, value in record.formal_attributes:
         if isinstance(value, datetime):
             time = _micros(value)
         elif value is not None:
-            ends[key.localpart] = value.uri
+            ends[key.localpart] = Name(value.uri, str(value))
     attributes: dict[str, list[Any]] = {}
     for key, value in record.extra_attributes:
         attributes.setdefault(key.uri, []).append(_plain(model, value))

@@ -109,6 +109,8 @@ def opened(file: Path) -> Iterator[BraidDb]:
             database = BraidDb(found, file)
             database.check()
             yield database
+    except UnicodeDecodeError:
+        raise InvalidInput("this SQLite database is damaged.", path=f"{file}: $") from None
     except sqlite3.Error as error:
         raise InvalidInput(
             f"this SQLite database cannot be read: {error}.", path=f"{file}: $"

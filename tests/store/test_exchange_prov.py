@@ -323,6 +323,27 @@ def test_things_in_bundles_and_things_only_spoken_of_are_taken_in(
     assert named(store, "a")["tags"]["ex:note"] == "one, two"
 
 
+def test_what_others_derive_from_our_records_is_linked_to_them(
+    store: Store, tmp_path: Path
+) -> None:
+    scan = store.data("scan")
+    origin, _, number = scan.urn.rpartition(":")
+    document = {
+        "prefix": {"ex": "http://example.org/", "o": f"{origin}:"},
+        "wasDerivedFrom": {
+            "_:1": {"prov:generatedEntity": "ex:fit", "prov:usedEntity": f"o:{number}"},
+            "_:2": {"prov:generatedEntity": f"o:{number}", "prov:usedEntity": "ex:other"},
+        },
+    }
+    imported = import_prov(store, written(tmp_path, document))
+    assert (imported.records, imported.links) == ({"data": 2}, 1)
+    assert imported.notes == (
+        "1 wasDerivedFrom relations of records that are not described were left out.",
+    )
+    assert [link["id"] for link in named(store, "fit")["links"]] == [scan.urn]
+    assert store.info()["tables"]["stub"] == 0
+
+
 def test_revisions_in_a_circle_are_harmless(store: Store, tmp_path: Path) -> None:
     model = {"prov:type": "a model"}
     revision = {"$": "prov:Revision", "type": "xsd:QName"}
