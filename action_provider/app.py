@@ -22,6 +22,7 @@ from action_provider.query import statement
 from action_provider.record import operations as record
 from action_provider.record.actions import Actions
 from action_provider.record.blueprint import RecordBlueprint
+from action_provider.record.desk import Desk
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from flows.steps.schema import body_schema
@@ -47,9 +48,12 @@ class Braid:
     stores: StoreHolder
     authenticator: Authenticator
     metrics: Metrics
+    desk: Desk | None
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Let the recording process end, and let go of the store."""
+        if self.desk is not None:
+            self.desk.close()
         self.stores.close()
 
 
@@ -63,16 +67,21 @@ def create_app(store_url: str | None = None, *, environ: Mapping[str, str] | Non
     logs.quiet()
     options = Options.read(environ)
     metrics = Metrics()
-    stores = StoreHolder(store_url or STORE_URL.get(environ), purge_seconds=options.purge_seconds)
+    url = store_url or STORE_URL.get(environ)
+    stores = StoreHolder(url, purge_seconds=options.purge_seconds)
     authenticator = Authenticator(options)
     app = Flask("action_provider", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = options.body_limit
-    app.extensions[EXTENSION] = Braid(options, stores, authenticator, metrics)
+    desk = Desk(url, environ) if _records_apart(options, url) else None
+    app.extensions[EXTENSION] = Braid(options, stores, authenticator, metrics, desk)
     errors.install(app)
     metrics.watch(app)
     schema = body_schema()
-    actions = Actions(stores, options, metrics, now)
-    app.register_blueprint(RecordBlueprint(actions, authenticator, options, schema))
+    actions = Actions(stores, options, now)
+    recording = actions.run if desk is None else desk.run
+    app.register_blueprint(
+        RecordBlueprint(actions, recording, authenticator, metrics, options, schema)
+    )
     app.register_blueprint(query.query_blueprint(stores, authenticator))
     app.register_blueprint(statement.statement_blueprint(stores, authenticator))
     advice = Advice(stores, options, now)
@@ -84,6 +93,12 @@ def create_app(store_url: str | None = None, *, environ: Mapping[str, str] | Non
     document = openapi.openapi(OPERATIONS, version=_version(), bodies=bodies)
     app.register_blueprint(openapi.openapi_blueprint(document))
     return app
+
+
+def _records_apart(options: Options, url: str) -> bool:
+    if options.recording == "auto":
+        return url.startswith("sqlite:")
+    return options.recording == "process"
 
 
 def _version() -> str:

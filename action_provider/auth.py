@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import globus_sdk
@@ -41,17 +42,25 @@ EVERYBODY = frozenset({"public", "all_authenticated_users"})
 class Caller:
     """Somebody with a valid token: its identity, the identities linked to it, its groups.
 
-    Groups are asked for only when a question depends on them.
+    Groups are asked for only when a question depends on them; `known_groups` is None until then.
     """
 
-    __slots__ = ("_groups", "_reader_group", "_state", "identities", "identity")
+    __slots__ = ("_ask_for_groups", "identities", "identity", "known_groups", "reader_group")
 
-    def __init__(self, state: AuthState, reader_group: str | None) -> None:
-        self._state = state
-        self._reader_group = reader_group
-        self._groups: frozenset[str] | None = None
-        self.identity: str = state.effective_identity
-        self.identities: frozenset[str] = state.identities | {self.identity}
+    def __init__(
+        self,
+        identity: str,
+        identities: Iterable[str],
+        *,
+        known_groups: frozenset[str] | None,
+        ask_for_groups: Callable[[], frozenset[str]],
+        reader_group: str | None,
+    ) -> None:
+        self.identity = identity
+        self.identities = frozenset(identities) | {identity}
+        self.known_groups = known_groups
+        self.reader_group = reader_group
+        self._ask_for_groups = ask_for_groups
 
     @property
     def groups(self) -> frozenset[str]:
@@ -59,9 +68,9 @@ class Caller:
 
         Raises ServiceUnavailable when Globus does not say, NotAllowed when it refuses to.
         """
-        if self._groups is None:
-            self._groups = _groups(self._state)
-        return self._groups
+        if self.known_groups is None:
+            self.known_groups = self._ask_for_groups()
+        return self.known_groups
 
     def is_one_of(self, allowed: Iterable[str], *, everybody: bool = True) -> bool:
         """Whether a list of principals means this caller; with `everybody`, words for all too."""
@@ -74,7 +83,7 @@ class Caller:
     @property
     def reads_everything(self) -> bool:
         """Whether the caller is in the store-wide reader group."""
-        return self._reader_group is not None and self._reader_group in self.groups
+        return self.reader_group is not None and self.reader_group in self.groups
 
     def viewer(self) -> Viewer:
         """The caller as the store's reader knows it."""
@@ -118,7 +127,13 @@ class Authenticator:
     def _current(self, state: AuthState) -> Caller:
         if (state._token_data.get("exp") or math.inf) <= time.time():
             raise Unauthorized("The token has expired.", error="invalid_token")
-        return Caller(state, self._reader_group)
+        return Caller(
+            state.effective_identity,
+            state.identities,
+            known_groups=AuthState.group_membership_cache.get(state._token_hash),
+            ask_for_groups=partial(_groups, state),
+            reader_group=self._reader_group,
+        )
 
 
 class Clients(ClientFactory):  # type: ignore[misc]
@@ -154,9 +169,6 @@ def _refused(error: AuthenticationError) -> Unauthorized:
 
 
 def _groups(state: AuthState) -> frozenset[str]:
-    cached: frozenset[str] | None = AuthState.group_membership_cache.get(state._token_hash)
-    if cached is not None:
-        return cached
     try:
         groups = _ask_for_groups(state)
     except ValueError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -30,7 +30,16 @@ from provenance_store.errors import (
     TooLarge,
 )
 
-__all__ = ["ERRORS", "Malformed", "Unauthorized", "answer", "describe", "install"]
+__all__ = [
+    "ERRORS",
+    "Malformed",
+    "Unauthorized",
+    "answer",
+    "describe",
+    "error_named",
+    "install",
+    "named",
+]
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +91,7 @@ SENTENCES = {
 """What is said instead of Werkzeug's own words."""
 
 RETRY_AFTER_SECONDS = "5"
+UNEXPECTED = "InternalServerError"
 
 
 def install(app: Flask) -> None:
@@ -93,14 +103,34 @@ def answer(error: Exception) -> Response:
     """The HTTP answer to any exception."""
     if isinstance(error, HTTPException) and error.code is not None:
         return _of_http(error)
-    row = next((row for row in ERRORS if isinstance(error, row.kind)), None)
+    row = _row(error)
     if row is None:
-        return _unexpected(error)
+        _log_unexpected(error)
+        return describe(500, UNEXPECTED, "Something went wrong here; the log says where.")
     if row.status >= 500:
         log.warning("%s: %s", row.code, _sentence(error))
     response = describe(row.status, row.code, _sentence(error))
     response.headers.extend(_headers(error, row.status))
     return response
+
+
+def named(error: Exception) -> tuple[str, str]:
+    """The name and the sentence with which an error travels between our own processes."""
+    row = _row(error)
+    if row is None:
+        _log_unexpected(error)
+        return UNEXPECTED, ""
+    return row.code, error.message if isinstance(error, BraidError) else str(error)
+
+
+def error_named(code: str, message: str, choices: Sequence[str] = ()) -> Exception:
+    """The error that `named` named."""
+    if code == "Ambiguous":
+        return Ambiguous(message, choices=choices)
+    for row in ERRORS:
+        if row.code == code and issubclass(row.kind, BraidError):
+            return row.kind(message)
+    return RuntimeError(code)
 
 
 def describe(status: int, code: str, description: str) -> Response:
@@ -118,11 +148,14 @@ def _of_http(error: HTTPException) -> Response:
     return response
 
 
-def _unexpected(error: Exception) -> Response:
+def _row(error: Exception) -> Mapped | None:
+    return next((row for row in ERRORS if isinstance(error, row.kind)), None)
+
+
+def _log_unexpected(error: Exception) -> None:
     """Frames are logged, but not the message: it may repeat what was sent."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     log.error("unexpected %s\n%s", type(error).__name__, frames)
-    return describe(500, "InternalServerError", "Something went wrong here; the log says where.")
 
 
 def _headers(error: Exception, status: int) -> Iterator[tuple[str, str]]:

@@ -19,8 +19,6 @@ from prometheus_client import (
     generate_latest,
 )
 
-from provenance_store.batch import Batch
-
 __all__ = ["Metrics"]
 
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -48,10 +46,10 @@ class Metrics:
         self._steps = Counter("braid_steps", "Steps written.", registry=self.registry)
         self._info = Info("braid_worker", "The process that answers.", registry=self.registry)
 
-    def recorded(self, batch: Batch) -> None:
-        """Count what a batch wrote."""
-        self._records.inc(len(batch.record))
-        self._steps.inc(len(batch.step))
+    def recorded(self, records: int, steps: int) -> None:
+        """Count what was written."""
+        self._records.inc(records)
+        self._steps.inc(steps)
 
     def watch(self, app: Flask) -> None:
         """Count every request of the application."""

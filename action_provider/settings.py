@@ -27,6 +27,17 @@ def principals(*words: str) -> Callable[[str], tuple[str, ...]]:
     return parse
 
 
+def one_of(*words: str) -> Callable[[str], str]:
+    """A parser for one of the given words."""
+
+    def parse(text: str) -> str:
+        if text.strip() not in words:
+            raise ValueError(f"it is one of {', '.join(words)}")
+        return text.strip()
+
+    return parse
+
+
 def group(text: str) -> str | None:
     """A parser for a Globus group: its UUID or URN; the URN comes back."""
     bare = text.strip().removeprefix("urn:globus:groups:id:")
@@ -126,6 +137,13 @@ PURGE_SECONDS = Setting(
     "How often each worker removes the actions whose release_after has passed, in seconds.",
     bounded_int(1, 86_400),
 )
+RECORDING = Setting(
+    "BRAID_RECORDING",
+    "auto",
+    "Where each worker makes and writes records: in a process beside it, which is faster on "
+    "SQLite, or in the threads that answer. auto is process on SQLite, threads on PostgreSQL.",
+    one_of("auto", "process", "threads"),
+)
 AUTH_URL: Setting[str | None] = Setting(
     "GLOBUS_SDK_SERVICE_URL_AUTH",
     None,
@@ -156,6 +174,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     RELEASE_AFTER_DAYS,
     RELEASE_AFTER_MAX_DAYS,
     PURGE_SECONDS,
+    RECORDING,
     AUTH_URL,
     GROUPS_URL,
 )
@@ -182,6 +201,7 @@ class Options:
     release_after_days: int
     release_after_max_days: int
     purge_seconds: int
+    recording: str
     auth_url: str | None
     groups_url: str | None
 

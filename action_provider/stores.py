@@ -20,11 +20,12 @@ log = logging.getLogger(__name__)
 class StoreHolder:
     """Opens the store once in each process, and again after a failure to open.
 
-    A server thus starts, and answers 503, while its database is away.
+    A server thus starts, and answers 503, while its database is away. Without `purge_seconds`
+    nothing is swept: another holder does it.
     """
 
     def __init__(
-        self, url: str, *, purge_seconds: float, open_it: Callable[[str], Store] = open_store
+        self, url: str, *, purge_seconds: float | None, open_it: Callable[[str], Store] = open_store
     ) -> None:
         self._url = url
         self._purge_seconds = purge_seconds
@@ -58,12 +59,12 @@ class StoreHolder:
         self._process = os.getpid()
         self._stop = threading.Event()
         atexit.register(self.close)
-        threading.Thread(
-            target=self._sweep, args=(self._store, self._stop), name="purge", daemon=True
-        ).start()
+        if self._purge_seconds is not None:
+            sweep = (self._store, self._stop, self._purge_seconds)
+            threading.Thread(target=self._sweep, args=sweep, name="purge", daemon=True).start()
 
-    def _sweep(self, store: Store, stop: threading.Event) -> None:
-        while not stop.wait(self._purge_seconds):
+    def _sweep(self, store: Store, stop: threading.Event, seconds: float) -> None:
+        while not stop.wait(seconds):
             try:
                 store.actions.purge(now())
             except BraidError as error:

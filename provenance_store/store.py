@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -219,6 +219,21 @@ class GuardedSink(SinkBeside):
         self._writer.write(batch, self._guard)
 
 
+class HeldSink(SinkBeside):
+    """Keeps the one batch of a recorder until `Store.write_held`."""
+
+    def __init__(self, behind: StoreSink, guard: Guard | None) -> None:
+        super().__init__(behind)
+        self.guard = guard
+        self.batch: Batch | None = None
+
+    def write(self, batch: Batch) -> None:
+        if self.batch is None:
+            self.batch = batch
+        else:
+            self.batch.extend(batch)
+
+
 class Store(Recorder):
     """An open store: record with it, read from it through `reader`, `close` it at the end.
 
@@ -240,6 +255,7 @@ class Store(Recorder):
         environment: Mapping[str, Any] | str | None = None,
         clock: Callable[[], int] = now,
         alone_as: frozenset[str] | None = None,
+        held: bool = False,
     ) -> Recorder:
         """Another Recorder into this store, with defaults of its own; cheap to make.
 
@@ -247,12 +263,32 @@ class Store(Recorder):
         whose things these do not manage has recorded anything of the run before, be it at the
         same moment.
         """
-        sink: Sink = self.sink
+        guard = None
         if alone_as is not None and run_id is not None:
-            sink = GuardedSink(self.sink, self._alone(alone_as, run_id))
+            guard = self._alone(alone_as, run_id)
+        sink: Sink = self.sink
+        if held:
+            sink = HeldSink(self.sink, guard)
+        elif guard is not None:
+            sink = GuardedSink(self.sink, guard)
         return Recorder(
             sink, run_id=run_id, audience=audience, environment=environment, clock=clock
         )
+
+    def write_held(self, recorders: Iterable[Recorder]) -> list[Exception | None]:
+        """Write what recorders made with `held` have recorded, in as few commits as may be.
+
+        The answers are in their order: None, or why what that one recorded was not written, the
+        error that `Store.write` would raise. One that is refused does not touch the others.
+        """
+        sinks = (recorder.sink for recorder in recorders)
+        return self.sink.writer.write_many(
+            (sink.batch or Batch(), sink.guard) for sink in sinks if isinstance(sink, HeldSink)
+        )
+
+    def one_look(self) -> AbstractContextManager[None]:
+        """While it is open, all that this thread looks up singly goes over one connection."""
+        return self.sink.session.one_look()
 
     def _alone(self, principals: frozenset[str], run_id: str) -> Guard:
         def guard(connection: sa.Connection) -> None:

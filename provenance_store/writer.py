@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -87,6 +87,28 @@ class Writer:
             self._lead()
         if job.error is not None:
             raise job.error
+
+    def write_many(self, jobs: Iterable[tuple[Batch, Guard | None]]) -> list[Exception | None]:
+        """Write batches, with their guards, in as few commits as may be.
+
+        The answers are in the order of the batches: None, or why that one was not written, as
+        `write` would raise it. One that is refused does not touch the others.
+        """
+        waiting = [_Job(batch, guard or _unguarded) for batch, guard in jobs]
+        if not waiting:
+            return []
+        with self._mutex:
+            self._waiting.extend(waiting)
+            leads = not self._busy
+            self._busy = True
+        if leads:
+            self._lead()
+        for job in waiting:
+            if not job.done:
+                self._wait(job)
+            if not job.done:
+                self._lead()
+        return [job.error for job in waiting]
 
     def close(self) -> None:
         """Let go of the connection, once nothing is being written."""

@@ -48,7 +48,7 @@ class Batches:
         alone_in = self._new_runs(store, caller, batch)
         batch.origin = claim.origins(owners)
         store.write(batch, Author(caller.identities, alone_in))
-        self._metrics.recorded(batch)
+        self._metrics.recorded(len(batch.record), len(batch.step))
         return len(batch.record)
 
     def _new_runs(self, store: Store, caller: Caller, batch: Batch) -> frozenset[str]:

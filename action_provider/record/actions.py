@@ -9,126 +9,164 @@ is then a new request. The records stay in every case.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 from action_provider.auth import Caller
-from action_provider.metrics import Metrics
+from action_provider.kept import MICROSECONDS, KeptActions, status_of
 from action_provider.record.callers import CallersLookup, ManagedRuns
 from action_provider.record.envelope import (
     Envelope,
     check_deadline,
     content_digest,
     read_envelope,
-    release_seconds,
 )
-from action_provider.record.status import ActionStatus, encode, iso_duration
+from action_provider.record.status import encode
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from flows.steps.body import Body, read_body
 from flows.steps.record import audience_of, record_step
 from provenance_store.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from provenance_store.kinds import Level
+from provenance_store.recorder import Recorder
 from provenance_store.rows import ActionRow
-from provenance_store.store import Store
-from provenance_store.times import format_time
 from provenance_store.values import Audience
 
-__all__ = ["Actions"]
+__all__ = ["Actions", "Answer"]
 
-DAY = 86_400
-MICROSECONDS = 1_000_000
-PAGE_OF_SCAN = 200
+PERHAPS_KNOWN = (Conflict, InvalidInput, NotFound, NotAllowed)
+"""What recording raises for a request that was answered before, besides for bad ones."""
 
 
-class Actions:
-    """What callers may do with actions. `clock` gives microseconds since 1970 UTC."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An action's status as JSON, whether it is new, and how much was written for it."""
 
-    def __init__(
-        self, stores: StoreHolder, options: Options, metrics: Metrics, clock: Callable[[], int]
-    ) -> None:
-        self._stores = stores
-        self._metrics = metrics
-        self._clock = clock
+    document: str
+    is_new: bool
+    records: int = 0
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request as it was read."""
+
+    caller: Caller
+    envelope: Envelope
+    body: Body
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A request whose records are made and held back by their recorder."""
+
+    asked: _Asked
+    recorder: Recorder
+    document: str
+    records: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A request that cannot be recorded; `asked` is None when it cannot even be read."""
+
+    asked: _Asked | None
+    error: Exception
+
+
+class Actions(KeptActions):
+    """Records steps. `clock` gives microseconds since 1970 UTC."""
+
+    def __init__(self, stores: StoreHolder, options: Options, clock: Callable[[], int]) -> None:
+        super().__init__(stores, options, clock)
         self._runs = ManagedRuns()
-        self._default_release = options.release_after_days * DAY
-        self._most_release = max(options.release_after_max_days * DAY, self._default_release)
 
-    def run(self, caller: Caller, data: bytes) -> tuple[str, bool]:
-        """Record what a request body says; the action's status as JSON, and whether it is new.
+    def run(self, caller: Caller, data: bytes) -> Answer:
+        """Record what a request body says.
 
         Raises Conflict for a known request with another content, InvalidInput for a bad one.
         """
-        envelope = read_envelope(data)
-        body = read_body(envelope.body)
-        seconds = release_seconds(envelope, default=self._default_release, most=self._most_release)
-        digest = content_digest(envelope)
-        store = self._stores.get()
+        (answer,) = self.run_all([(caller, data)])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def run_all(self, requests: Sequence[tuple[Caller, bytes]]) -> list[Answer | Exception]:
+        """`run` for several requests at once, in one commit where that can be.
+
+        In the order of the requests: what `run` would return, or what it would raise.
+        """
+        read = [self._read(caller, data) for caller, data in requests]
+        made = self._make_all(read)
+        ready = [one.recorder for one in made if isinstance(one, _Made)]
+        errors = iter(self._stores.get().write_held(ready) if ready else ())
+        return [
+            self._settle(request, one, next(errors) if isinstance(one, _Made) else None)
+            for request, one in zip(requests, made, strict=True)
+        ]
+
+    def _make_all(self, read: Sequence[_Asked | _Failed]) -> list[_Made | _Failed]:
+        """Look up and make what each request writes; the failed ones stay as they are."""
+        anything = any(isinstance(one, _Asked) for one in read)
+        with self._stores.get().one_look() if anything else nullcontext():
+            return [one if isinstance(one, _Failed) else self._made(one) for one in read]
+
+    def _made(self, asked: _Asked) -> _Made | _Failed:
         try:
-            check_deadline(envelope, now=self._clock())
-            return self._record(store, caller, envelope, body, digest, seconds), True
-        except (Conflict, InvalidInput, NotFound, NotAllowed):
-            # Whether the request is known is asked only here, for nearly all are new, and the
-            # store takes each (creator, request_id) once, whoever else writes it now.
-            known = store.actions.by_request(caller.identity, envelope.request_id)
-            if known is None:
-                raise
-        if known.release_at > self._clock():
-            return _repeated(known, digest), False
-        store.actions.release(known.action_id)
-        return self.run(caller, data)
+            return self._make(asked)
+        except Exception as error:
+            return _Failed(asked, error)
 
-    def see(self, caller: Caller, action_id: str) -> ActionRow:
-        """The action, if the caller may see it; raises NotFound otherwise."""
-        row, _ = self._seen(self._stores.get(), caller, action_id)
-        return row
+    def _settle(
+        self, request: tuple[Caller, bytes], made: _Made | _Failed, error: Exception | None
+    ) -> Answer | Exception:
+        """The answer to a request that was written, or refused, or known before."""
+        if isinstance(made, _Failed):
+            error = made.error
+        elif error is None:
+            self._runs.said(made.asked.body.run)
+            return Answer(made.document, True, made.records, made.steps)
+        if made.asked is None or not isinstance(error, PERHAPS_KNOWN):
+            return error
+        try:
+            return self._as_before(made.asked, request) or error
+        except Exception as other:
+            return other
 
-    def manage(self, caller: Caller, action_id: str) -> ActionRow:
-        """The action, if the caller may manage it; raises NotFound, or NotAllowed."""
-        row, level = self._seen(self._stores.get(), caller, action_id)
-        if level is not Level.MANAGE:
-            raise NotAllowed("You may see this action, but not manage it.")
-        return row
+    def _as_before(self, asked: _Asked, request: tuple[Caller, bytes]) -> Answer | None:
+        """The answer that the same request had before; None when it is new.
 
-    def release(self, caller: Caller, action_id: str) -> ActionRow:
-        """Forget the action and its request; its last status is returned."""
-        row = self.manage(caller, action_id)
-        if not self._stores.get().actions.release(action_id):
-            raise NotFound(f"There is no action {action_id[:80]!r}.")
-        return row
+        Asked only when a request cannot be recorded, for nearly all are new, and the store takes
+        each (creator, request_id) once, whoever else writes it now.
+        """
+        store, creator = self._stores.get(), asked.caller.identity
+        if store.actions.by_request(creator, asked.envelope.request_id) is None:
+            return None
+        known = self._known(store, asked.caller, asked.envelope)
+        return self.run(*request) if known is None else Answer(known, False)
 
-    def listed(
-        self, caller: Caller, statuses: frozenset[str], after: tuple[int, str] | None
-    ) -> Iterator[ActionRow]:
-        """The actions of these statuses that the caller may see, newest first."""
-        principals = caller.viewer().principals
-        actions = self._stores.get().actions
-        while True:
-            page = actions.page(principals, statuses=statuses, limit=PAGE_OF_SCAN, after=after)
-            yield from (row for row in page if row.release_at > self._clock())
-            if len(page) < PAGE_OF_SCAN:
-                return
-            after = (page[-1].created_at, page[-1].action_id)
+    def _read(self, caller: Caller, data: bytes) -> _Asked | _Failed:
+        try:
+            envelope = read_envelope(data)
+            body = read_body(envelope.body)
+            return _Asked(caller, envelope, body, self._release_seconds(envelope))
+        except Exception as error:
+            return _Failed(None, error)
 
-    # ---- recording -----------------------------------------------------------------------
-
-    def _record(
-        self,
-        store: Store,
-        caller: Caller,
-        envelope: Envelope,
-        body: Body,
-        digest: str,
-        seconds: float,
-    ) -> str:
-        now = self._clock()
-        alone_as = self._runs.require(store, caller, body.run.run_id)
-        audience = _audience(caller, envelope, body)
+    def _make(self, asked: _Asked) -> _Made:
+        caller, envelope = asked.caller, asked.envelope
+        body, seconds = asked.body, asked.seconds
+        store, now = self._stores.get(), self._clock()
+        check_deadline(envelope, now=now)
         recorder = store.recorder(
             run_id=body.run.run_id,
-            audience=audience,
+            audience=_audience(caller, envelope, body),
             environment=body.environment,
-            alone_as=alone_as,
+            alone_as=self._runs.require(store, caller, body.run.run_id),
+            held=True,
         )
         action_id = str(uuid.uuid4())
         with recorder.together() as batch:
@@ -136,14 +174,17 @@ class Actions:
                 recorder, CallersLookup(store, caller), body, label=envelope.label
             )
             self._runs.forget_repetition(batch, body.run)
-            status = _status(action_id, caller, envelope, receipt.document(), now, seconds)
+            details = receipt.document()
+            status = status_of(
+                action_id, caller, envelope, details, said="Recorded", now=now, seconds=seconds
+            )
             document = encode(status).decode()
             batch.action.append(
                 ActionRow(
                     action_id,
                     caller.identity,
                     envelope.request_id,
-                    digest,
+                    content_digest(envelope),
                     status.status,
                     document,
                     receipt.step,
@@ -152,23 +193,7 @@ class Actions:
                     now + int(seconds * MICROSECONDS),
                 )
             )
-        self._runs.said(body.run)
-        self._metrics.recorded(batch)
-        return document
-
-    # ---- access --------------------------------------------------------------------------
-
-    def _seen(self, store: Store, caller: Caller, action_id: str) -> tuple[ActionRow, Level]:
-        row = store.actions.get(action_id)
-        if row is None or row.release_at <= self._clock():
-            raise NotFound(f"There is no action {action_id[:80]!r}.")
-        members = store.actions.members(row.audience)
-        managers = {principal for principal, level in members.items() if level is Level.MANAGE}
-        if caller.is_one_of(managers, everybody=False):
-            return row, Level.MANAGE
-        if caller.is_one_of(members, everybody=False) or caller.reads_everything:
-            return row, Level.READ
-        raise NotFound(f"There is no action {action_id[:80]!r}.")
+        return _Made(asked, recorder, document, len(batch.record), len(batch.step))
 
 
 def _audience(caller: Caller, envelope: Envelope, body: Body) -> Audience:
@@ -178,28 +203,3 @@ def _audience(caller: Caller, envelope: Envelope, body: Body) -> Audience:
         caller.identity, tuple(envelope.monitor_by or ()), tuple(envelope.manage_by or ())
     )
     return audience_of(body, own, identities=caller.identities)
-
-
-def _repeated(known: ActionRow, digest: str) -> str:
-    if known.body_digest != digest:
-        raise Conflict(f"The request_id {known.request_id!r} was used before with another content.")
-    return known.document
-
-
-def _status(
-    action_id: str, caller: Caller, envelope: Envelope, receipt: Any, now: int, seconds: float
-) -> ActionStatus:
-    time = format_time(now) or ""
-    return ActionStatus(
-        action_id,
-        "SUCCEEDED",
-        caller.identity,
-        receipt,
-        time,
-        time,
-        iso_duration(seconds),
-        label=envelope.label,
-        display_status="Recorded",
-        monitor_by=envelope.monitor_by or [],
-        manage_by=envelope.manage_by or [],
-    )

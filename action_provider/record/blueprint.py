@@ -1,142 +1,43 @@
-"""The action provider's routes, both styles, on the toolkit's blueprint.
-
-The toolkit contributes routing, token introspection and the description. Its views are
-replaced, for what is said in their docstrings.
-"""
+"""The action provider at ``/record``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, g, request
-from globus_action_provider_tools.flask import ActionProviderBlueprint
-
 from action_provider.auth import Authenticator, Caller
-from action_provider.errors import answer
-from action_provider.guard import read_body
-from action_provider.parameters import read_parameters
-from action_provider.record.actions import Actions
-from action_provider.record.description import describe_provider, description_json
-from action_provider.record.listing import EnumerateParameters, page_of
-from action_provider.record.status import encode, log_of
+from action_provider.metrics import Metrics
+from action_provider.provider import ProviderBlueprint
+from action_provider.record.actions import Actions, Answer
+from action_provider.record.description import describe_provider
+from action_provider.record.status import ActionLog, log_of
 from action_provider.settings import Options
-from provenance_store.errors import Conflict, NotAllowed, NotFound
+from provenance_store.rows import ActionRow
 
 __all__ = ["RecordBlueprint"]
 
 
-class RecordBlueprint(ActionProviderBlueprint):  # type: ignore[misc]
-    """The action provider that records steps, at ``/record``."""
+class RecordBlueprint(ProviderBlueprint):
+    """Records steps: by `record`, which is `Actions.run` here or in another process."""
 
     def __init__(
         self,
         actions: Actions,
+        record: Callable[[Caller, bytes], Answer],
         authenticator: Authenticator,
+        metrics: Metrics,
         options: Options,
         input_schema: dict[str, Any],
     ) -> None:
-        self._actions = actions
-        self._authenticator = authenticator
-        self._options = options
+        self._answer = record
+        self._metrics = metrics
         description = describe_provider(options, input_schema)
-        self._description = description_json(description)
-        super().__init__(description, "record", __name__, url_prefix="/record")
-        self.register_error_handler(Exception, answer)
-        self._add_routes()
+        super().__init__("record", description, actions, authenticator, options)
 
-    def _add_routes(self) -> None:
-        """The toolkit adds a route when its callback is registered; the views are ours."""
-        self.action_run(_callback("run"))
-        self.action_resume(_callback("resume"))
-        self.action_release(_callback("release"))
-        self.action_log(_callback("log"))
-        self.action_enumerate(_callback("enumerate"))
+    def run(self, caller: Caller, data: bytes) -> tuple[str, bool]:
+        answer = self._answer(caller, data)
+        self._metrics.recorded(answer.records, answer.steps)
+        return answer.document, answer.is_new
 
-    def _create_state_builder(self, setup_state: Any) -> None:
-        """As in the toolkit, without logging the end of the client's secret."""
-        self.state_builder = self._authenticator.builder
-
-    def _check_token(self) -> None:
-        """As in the toolkit; its refusals and outages become 401 and 503."""
-        endpoint = request.endpoint or ""
-        if endpoint.endswith(".action_introspect") and (
-            "public" in self._options.visible_to or request.method == "OPTIONS"
-        ):
-            return
-        g.caller = self._authenticator.caller(request)
-
-    def _action_introspect(self) -> Response:
-        """404 for whom `visible_to` does not name, as the action specification says."""
-        response = Response(self._description, mimetype="application/json")
-        response.headers["Access-Control-Allow-Origin"] = "*"
-        if request.method == "OPTIONS":
-            response = Response(status=204)
-            response.headers["Access-Control-Allow-Origin"] = "*"
-            response.headers["Access-Control-Allow-Methods"] = "GET, OPTIONS"
-            response.headers["Access-Control-Allow-Headers"] = "Authorization"
-        elif not self._is_visible():
-            raise NotFound("There is nothing here that you may see.")
-        return response
-
-    def _action_run(self) -> Response:
-        """202 for a new action, 200 for a repeated request; bodies are never logged."""
-        self._require_runnable()
-        data = read_body(request, depth=self._options.json_depth)
-        document, is_new = self._actions.run(_caller(), data)
-        return _json(document, 202 if is_new else 200)
-
-    def _action_status(self, action_id: str) -> Response:
-        """404 for whom the action does not name."""
-        return _json(self._actions.see(_caller(), action_id).document)
-
-    def _action_cancel(self, action_id: str) -> Response:
-        """Always 409, for every action is final from the start."""
-        row = self._actions.manage(_caller(), action_id)
-        raise Conflict(f"The action is {row.status} already; there is nothing to cancel.")
-
-    def _action_resume(self, action_id: str) -> Response:
-        """The final status, unchanged: nothing waits here."""
-        return _json(self._actions.manage(_caller(), action_id).document)
-
-    def _action_release(self, action_id: str) -> Response:
-        """The last status; from then on the action is 404."""
-        return _json(self._actions.release(_caller(), action_id).document)
-
-    def _action_log(self, action_id: str) -> Response:
-        """One entry: recorded."""
-        row = self._actions.see(_caller(), action_id)
-        return _json(encode(log_of(row.document, created_at=row.created_at)))
-
-    def _action_enumerate(self) -> Response:
-        """Invalid filters are refused, where the toolkit drops them."""
-        self._require_runnable()
-        wanted = read_parameters(request.args, EnumerateParameters)
-        return _json(encode(page_of(self._actions, _caller(), wanted)))
-
-    def _is_visible(self) -> bool:
-        visible_to = self._options.visible_to
-        return "public" in visible_to or _caller().is_one_of(visible_to)
-
-    def _require_runnable(self) -> None:
-        if not _caller().is_one_of(self._options.runnable_by):
-            raise NotAllowed("You are not among those who may use this action provider.")
-
-
-def _caller() -> Caller:
-    caller: Caller = g.caller
-    return caller
-
-
-def _json(document: str | bytes, status: int = 200) -> Response:
-    return Response(document, status, mimetype="application/json")
-
-
-def _callback(name: str) -> Callable[..., None]:
-    """Stands where the toolkit wants a callback; it makes an endpoint of its name."""
-
-    def unused(*_: object) -> None:
-        raise NotImplementedError
-
-    unused.__name__ = name
-    return unused
+    def log(self, row: ActionRow) -> ActionLog:
+        return log_of(row.document, created_at=row.created_at)

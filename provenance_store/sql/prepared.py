@@ -7,6 +7,7 @@ built and compiled once and then run as text with parameters, like the INSERTs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -96,7 +97,12 @@ def listed(dialect: sa.Dialect, viewer: Viewer) -> Any:
     """The principals of a viewer, as `Access` takes them."""
     if dialect.name == "postgresql":
         return list(viewer.principals)
-    return msgspec.json.encode(list(viewer.principals)).decode()
+    return _as_json(viewer.principals)
+
+
+@lru_cache(maxsize=1024)
+def _as_json(principals: frozenset[str]) -> str:
+    return msgspec.json.encode(sorted(principals)).decode()
 
 
 class Access:

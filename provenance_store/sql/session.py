@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +27,7 @@ class Session:
 
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
+        self._kept = threading.local()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -45,20 +47,38 @@ class Session:
         Each statement sees a state of its own.
         """
         dialect: Any = self.engine.dialect
-        raw = None
+        raw = getattr(self._kept, "raw", None)
         with self.translated():
             try:
-                raw = self.engine.raw_connection()
+                raw = raw or self.engine.raw_connection()
                 yield raw.driver_connection
             except dialect.loaded_dbapi.Error as error:
                 if raw and dialect.is_disconnect(error, raw.driver_connection, None):
                     raw.invalidate()
+                    self._kept.raw = None
                 raise DBAPIError.instance(
                     None, None, error, dialect.loaded_dbapi.Error, dialect=dialect
                 ) from None
             finally:
-                if raw is not None:
+                if raw is not None and raw.is_valid and getattr(self._kept, "keeps", False):
+                    self._kept.raw = raw
+                elif raw is not None:
                     raw.close()
+
+    @contextmanager
+    def one_look(self) -> Iterator[None]:
+        """While it is open, every `look` of this thread is over the same connection.
+
+        Taking a connection from the pool costs more than SQLite needs for a short answer.
+        """
+        self._kept.keeps = True
+        try:
+            yield
+        finally:
+            raw = getattr(self._kept, "raw", None)
+            self._kept.keeps, self._kept.raw = False, None
+            if raw is not None:
+                raw.close()
 
     @contextmanager
     def change(self) -> Iterator[sa.Connection]:

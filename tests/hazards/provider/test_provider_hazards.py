@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import requests
 
+from action_provider.app import EXTENSION, Braid
 from flows.sandbox import Sandbox
 from provenance_store import open_store
 from tests.functional.provider.house import House, Person, Town, a_body, serving
@@ -84,10 +85,12 @@ class Server:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("recording", ["process", "threads"])
 def test_a_killed_server_has_stored_every_answered_action_once(
-    town: Town, ada: Person, store_url: str
+    town: Town, ada: Person, store_url: str, recording: str
 ) -> None:
-    server = Server({**town.environ(), "BRAID_STORE_URL": store_url})
+    environ = town.environ(BRAID_RECORDING=recording)
+    server = Server({**environ, "BRAID_STORE_URL": store_url})
     answered: dict[str, Any] = {}
     asked: set[str] = set()
     server.start()
@@ -123,6 +126,78 @@ def test_a_killed_server_has_stored_every_answered_action_once(
         assert store.check() == []
         info = store.info()
         assert info["records"]["step"] == info["tables"]["action"] == len(asked)
+
+
+def test_a_killed_recording_process_is_replaced_and_nothing_is_lost(
+    town: Town, ada: Person, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    answered: dict[str, Any] = {}
+    refused: set[str] = set()
+    with serving(url, town.environ(BRAID_RECORDING="process")) as house:
+        braid: Braid = house.app.extensions[EXTENSION]
+        assert braid.desk is not None
+        stop = threading.Event()
+
+        def client(letter: str) -> None:
+            with requests.Session() as session:
+                for number in range(10_000):
+                    if stop.is_set():
+                        return
+                    name = f"{letter}{number}"
+                    answer = _ask(house, session, ada, name)
+                    if answer.status_code == 503:
+                        refused.add(name)
+                    else:
+                        assert answer.status_code in (200, 202)
+                        answered[name] = answer.json()
+
+        with ThreadPoolExecutor(4) as pool:
+            clients = [pool.submit(client, letter) for letter in "abcd"]
+            try:
+                for more in (20, 40, 60):
+                    wait_until(lambda more=more: len(answered) > more, "the load")  # type: ignore[misc]
+                    os.kill(braid.desk.pid or 0, signal.SIGKILL)
+                wait_until(lambda: len(answered) > 90, "the load")
+            finally:
+                stop.set()
+        for done in clients:
+            done.result()
+        with requests.Session() as session:
+            again = {name: _ask(house, session, ada, name) for name in (*answered, *refused)}
+        assert {name: again[name].json() for name in answered} == answered
+        assert {again[name].status_code for name in answered} == {200}
+        assert {answer.status_code for answer in again.values()} <= {200, 202}
+        assert house.store.info()["records"]["step"] == len(again)
+        assert house.store.check() == []
+
+
+def _ask(house: House, session: requests.Session, who: Person, name: str) -> requests.Response:
+    document = {"request_id": name, "body": a_body(step=f"step {name}", run_id=f"run {name[0]}")}
+    headers = {"Authorization": f"Bearer {who.token}"}
+    return session.post(f"{house.url}/record/run", json=document, headers=headers, timeout=60)
+
+
+def test_the_recording_process_ends_when_its_worker_is_killed(
+    town: Town, ada: Person, tmp_path: Path
+) -> None:
+    store_url = f"sqlite:///{tmp_path / 'store.db'}"
+    environ = town.environ(BRAID_RECORDING="process", BRAID_STORE_URL=store_url)
+    code = (
+        "import time\nfrom action_provider.app import EXTENSION, create_app\n"
+        "app = create_app()\nprint(app.extensions[EXTENSION].desk.pid, flush=True)\n"
+        "time.sleep(600)"
+    )
+    environ = {**os.environ, **environ, "PYTHONPATH": str(ROOT)}
+    worker = subprocess.Popen([sys.executable, "-c", code], env=environ, stdout=subprocess.PIPE)
+    try:
+        assert worker.stdout is not None
+        recording = Path(f"/proc/{int(worker.stdout.readline())}/cmdline")
+        assert recording.exists()
+    finally:
+        worker.kill()
+        worker.communicate(timeout=30)
+    wait_until(lambda: not recording.exists() or not recording.read_bytes(), "its end")
 
 
 def test_one_request_from_many_threads_at_once_is_one_action(

@@ -1,0 +1,124 @@
+"""The recording process: `python -m action_provider.record.desk_process FD`, started by a Desk.
+
+One thread takes whatever requests wait, records them in one commit and answers them; what comes
+meanwhile is the next group. It ends when the control socket FD is closed at the other end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import signal
+import socket
+import sys
+
+import msgspec
+
+from action_provider import logs
+from action_provider.auth import Caller
+from action_provider.errors import named
+from action_provider.record.actions import Actions, Answer
+from action_provider.record.desk import NEEDS_GROUPS
+from action_provider.record.messages import Asking, Reply, receive, send
+from action_provider.settings import Options
+from action_provider.stores import StoreHolder
+from provenance_store.ids import now
+from provenance_store.settings import STORE_URL
+
+__all__ = ["main"]
+
+MOST_LINES = 64
+"""Sockets taken from the control socket at once."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Asking).decode
+
+
+class _GroupsNeeded(Exception):
+    """Whether the caller may do this depends on its groups, which only the worker can ask for."""
+
+
+def main(control: socket.socket, actions: Actions) -> None:
+    """Serve until the worker is gone."""
+    lines = selectors.DefaultSelector()
+    lines.register(control, selectors.EVENT_READ)
+    while True:
+        ready = [key.fileobj for key, _ in lines.select()]
+        waiting = []
+        for line in ready:
+            assert isinstance(line, socket.socket)
+            if line is not control:
+                waiting += _received(lines, line)
+            elif not _take_lines(lines, control):
+                return
+        if waiting:
+            _record(lines, actions, waiting)
+
+
+def _take_lines(lines: selectors.BaseSelector, control: socket.socket) -> bool:
+    """Take new sockets; False when the worker is gone."""
+    try:
+        data, handles, _, _ = socket.recv_fds(control, MOST_LINES, MOST_LINES)
+    except OSError:
+        return False
+    for handle in handles:
+        lines.register(socket.socket(fileno=handle), selectors.EVENT_READ)
+    return bool(data)
+
+
+def _received(
+    lines: selectors.BaseSelector, line: socket.socket
+) -> list[tuple[socket.socket, Asking]]:
+    try:
+        return [(line, _decode(receive(line)))]
+    except OSError:
+        lines.unregister(line)
+        line.close()
+        return []
+
+
+def _record(
+    lines: selectors.BaseSelector, actions: Actions, waiting: list[tuple[socket.socket, Asking]]
+) -> None:
+    try:
+        answers = actions.run_all([(_caller(asking), asking.data) for _, asking in waiting])
+    except Exception as error:
+        answers = [error] * len(waiting)
+    for (line, _), answer in zip(waiting, answers, strict=True):
+        with contextlib.suppress(OSError):  # the thread that asked is gone
+            send(line, _encode(_reply(answer)))
+
+
+def _caller(asking: Asking) -> Caller:
+    return Caller(
+        asking.identity,
+        asking.identities,
+        known_groups=None if asking.groups is None else frozenset(asking.groups),
+        ask_for_groups=_ask_for_groups,
+        reader_group=asking.reader_group,
+    )
+
+
+def _ask_for_groups() -> frozenset[str]:
+    raise _GroupsNeeded
+
+
+def _reply(answer: Answer | Exception) -> Reply:
+    if isinstance(answer, Answer):
+        return Reply(answer.document, answer.is_new, answer.records, answer.steps)
+    if isinstance(answer, _GroupsNeeded):
+        return Reply(error=NEEDS_GROUPS)
+    code, message = named(answer)
+    return Reply(error=code, message=message, choices=list(getattr(answer, "choices", ())))
+
+
+if __name__ == "__main__":
+    # Whoever stops the server stops the worker, which ends when its requests are answered, and
+    # this ends after it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logs.quiet()
+    main(
+        socket.socket(fileno=int(sys.argv[1])),
+        Actions(StoreHolder(STORE_URL.get(), purge_seconds=None), Options.read(), now),
+    )

@@ -1,0 +1,124 @@
+"""Recording in a process beside the worker: callers cannot tell it from recording in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+
+from action_provider.app import EXTENSION, Braid
+from tests.functional.provider.house import House, Person, Town, a_body, serving
+
+
+@pytest.fixture(scope="module")
+def house(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A provider that records in a process beside it."""
+    file: Path = tmp_path_factory.mktemp("apart") / "store.db"
+    with serving(f"sqlite:///{file}", town.environ(BRAID_RECORDING="process")) as house:
+        yield house
+
+
+def pid_of(house: House) -> int:
+    braid: Braid = house.app.extensions[EXTENSION]
+    assert braid.desk is not None
+    pid = braid.desk.pid
+    assert pid is not None
+    return pid
+
+
+def test_what_was_recorded_is_read_at_once(house: House, ada: Person) -> None:
+    answer = house.run(ada, "read", body=a_body(run_id="read"))
+    assert answer.status_code == 202
+    urn = answer.json()["details"]["step"]
+    assert house.get(f"/api/v1/records/{urn}", ada).json()["name"] == "Train"
+    assert house.get(f"/record/{answer.json()['action_id']}/status", ada).json() == answer.json()
+
+
+def test_a_repeated_request_is_answered_with_the_same_action(house: House, ada: Person) -> None:
+    first = house.run(ada, "again", body=a_body(run_id="again"))
+    second = house.run(ada, "again", body=a_body(run_id="again"))
+    assert (first.status_code, second.status_code) == (202, 200)
+    assert first.json() == second.json()
+    assert house.run(ada, "again", body=a_body("Other", run_id="again")).status_code == 409
+
+
+def test_refusals_say_what_they_say_anywhere(house: House, ada: Person, bob: Person) -> None:
+    assert house.run(ada, "mine", body=a_body(run_id="of ada")).status_code == 202
+    stranger = house.run(bob, "not mine", body=a_body(run_id="of ada"))
+    assert (stranger.status_code, stranger.json()["code"]) == (403, "NotAllowed")
+    bad = house.run(ada, "bad", body={"run": {"run_id": "x"}})
+    assert (bad.status_code, bad.json()["code"]) == (422, "InvalidInput")
+    assert "step" in bad.json()["description"]
+    unknown = house.run(ada, "unknown", body=a_body(run_id="unknown", inputs=["999.1"]))
+    assert unknown.status_code == 422
+    assert unknown.json()["description"].startswith("inputs[0]: ")
+
+
+def test_several_heads_of_a_model_are_refused_with_the_choices(house: House, ada: Person) -> None:
+    for name in ("one", "two"):
+        new = {"name": "forked", "how": "trained", "new": True}
+        body = a_body(run_id=f"fork {name}", models=[new])
+        assert house.run(ada, f"fork {name}", body=body).status_code == 202
+    body = a_body(run_id="fork three", models=[{"name": "forked", "how": "updated"}])
+    refused = house.run(ada, "fork three", body=body)
+    assert refused.status_code == 422
+    assert refused.json()["description"].count("urn:braid:") == 2
+
+
+def test_a_run_managed_by_a_group_takes_its_members(house: House, town: Town, ada: Person) -> None:
+    carl = town.person("carl")
+    group = town.group("beamline", carl)
+    body = a_body(run_id="of the beamline")
+    first = house.run(ada, "group 1", body=body, manage_by=[group.urn])
+    assert first.status_code == 202
+    assert house.run(carl, "group 2", body=body).status_code == 202
+
+
+def test_many_at_once_are_all_recorded_and_counted(house: House, ada: Person) -> None:
+    def steps() -> float:
+        lines = house.get("/metrics").text.splitlines()
+        return float(next(x for x in lines if x.startswith("braid_steps_total")).split()[1])
+
+    before, stored = steps(), house.store.info()["records"]["step"]
+
+    def ask(number: int) -> requests.Response:
+        headers = {"Authorization": f"Bearer {ada.token}"}
+        body = a_body(run_id=f"many {number % 4}", step=f"step {number}")
+        document = {"request_id": f"many {number}", "body": body}
+        url = f"{house.url}/record/run"
+        return requests.post(url, json=document, headers=headers, timeout=60)
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(ask, range(60)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert steps() - before == 60
+    assert house.store.info()["records"]["step"] - stored == 60
+    assert house.store.check() == []
+
+
+def test_the_process_ends_with_the_application(town: Town, tmp_path: Path) -> None:
+    environ = town.environ(BRAID_RECORDING="process")
+    with serving(f"sqlite:///{tmp_path / 'store.db'}", environ) as house:
+        pid = pid_of(house)
+        assert Path(f"/proc/{pid}").exists()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "apart"), [("sqlite:///unused.db", True), ("postgresql://nobody@nowhere/none", False)]
+)
+def test_by_itself_it_records_apart_on_sqlite_only(town: Town, url: str, apart: bool) -> None:
+    with serving(url, town.environ(BRAID_RECORDING="auto")) as house:
+        braid: Braid = house.app.extensions[EXTENSION]
+        assert (braid.desk is not None) is apart
+
+
+def test_a_word_that_is_no_way_of_recording_is_refused(town: Town) -> None:
+    from action_provider.settings import Options
+    from provenance_store.errors import ConfigurationError
+
+    with pytest.raises(ConfigurationError, match="BRAID_RECORDING"):
+        Options.read(town.environ(BRAID_RECORDING="often"))
