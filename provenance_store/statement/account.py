@@ -99,6 +99,7 @@ class _Story:
         claim = self.predicate["claim"]
         root = self.graph.root
         sentences = [Line(self._what_it_is(root, claim)), Line("It is", claim["id"])]
+        sentences.append(Line("recorded by", self._who(root)))
         sentences += self._files(root)
         if root["tags"]:
             sentences.append(Line(f"Tags: {_tags(root)}"))

@@ -85,6 +85,17 @@ def test_a_statement_that_should_be_signed_and_is_not_fails(
     assert "it is not signed, but should be" in answer.out
 
 
+def test_the_program_of_the_page_checks_a_statement(braid: Braid, science: Science) -> None:
+    page = Path(__file__).parents[3] / "docs" / "statement.md"
+    program = page.read_text().partition("```python\n")[2].partition("```")[0]
+    good(braid("statement", science.peaks.urn, "--format", "json", "-o", "peaks.json"))
+    exec(compile(program, page.name, "exec"), {})
+    text = Path("peaks.json").read_text()
+    Path("peaks.json").write_text(text.replace('"name": "scan-17"', '"name": "scan-18"'))
+    with pytest.raises(AssertionError):
+        exec(compile(program, page.name, "exec"), {})
+
+
 def test_evidence_altered_in_the_store_is_named(braid: Braid, science: Science) -> None:
     good(braid("statement", science.peaks.urn, "--format", "json", "-o", "s.json"))
     with open_store("sqlite:///braid.db") as store, store.sink.session.change() as connection:
