@@ -21,7 +21,7 @@ class Result:
 
     what: str
     ours: float
-    unit: str
+    unit: str = ""
     floor: float | None = None
     floor_is: str = ""
     budget: float | None = None

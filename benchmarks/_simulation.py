@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,20 +14,25 @@ GROUP_BYTES = 32 << 20
 
 @dataclass(frozen=True)
 class Service:
-    """What an aggregator takes, in seconds: for a commit, for each record in it, and for each
-    message; how long it and a waiting rank sleep between two looks at most; bytes of a message;
-    seconds on the way there and back."""
+    """What an aggregator takes, in seconds: for a commit, as often as was measured, for each
+    record in it, and for each message; how long it and a waiting rank sleep between two looks at
+    most; bytes of a message; seconds on the way there and back."""
 
-    per_commit: float
+    commits: Sequence[float]
     per_record: float
     per_message: float
     pause: float
     message_bytes: float
     travel: float = 0.0
 
-    def busy(self, records: int) -> float:
+    @property
+    def per_commit(self) -> float:
+        """The median."""
+        return statistics.median(self.commits)
+
+    def busy(self, records: int, commit: float) -> float:
         """How long it takes in and commits so many messages of one record each."""
-        return self.per_commit + (self.per_record + self.per_message) * records
+        return commit + (self.per_record + self.per_message) * records
 
     @property
     def capacity(self) -> float:
@@ -90,7 +96,7 @@ def _serve(
             end += 1
         longest = max(longest, end - place)
         end = min(end, place + most)
-        busy = service.busy(end - place)
+        busy = service.busy(end - place, drawn.choice(service.commits))
         free, worked = at + busy, worked + busy
         later = drawn.uniform(0, service.pause) + service.travel
         latencies += [free - arrived + later for arrived in arrivals[place:end]]

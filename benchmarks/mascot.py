@@ -4,7 +4,8 @@ Run `python benchmarks/mascot.py`, or with `--full` for the published size, 20,1
 (several minutes). Each side is a process of its own, the two in turn, `--rounds` times; printed
 are the medians, rows a second, peak memory and the ratio of the medians, whose budget is 1.5.
 PostgreSQL is measured on a server that is started for it, where one is installed, or on the
-server of `--postgresql URL`, on which databases may be created; `--no-postgresql` leaves it out.
+server of `--postgresql URL`, on which databases may be created; `--no-postgresql` leaves it out,
+`--no-sqlite` the other.
 """
 
 from __future__ import annotations
@@ -93,9 +94,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--postgresql", metavar="URL", default=None)
     parser.add_argument("--no-postgresql", action="store_true")
+    parser.add_argument("--no-sqlite", action="store_true")
     options = parser.parse_args()
     size = FULL if options.full else SMALL
-    results = measure("SQLite", new_file, size, options.rounds)
+    results = []
+    if not options.no_sqlite:
+        results += measure("SQLite", new_file, size, options.rounds)
     server = None if options.no_postgresql else BenchmarkServer.at(options.postgresql)
     if server is not None:
         with server:

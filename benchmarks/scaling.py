@@ -80,18 +80,20 @@ def service_times(folder: Path, filled: int) -> tuple[Service, float]:
     with open_store(f"sqlite:///{file}") as store:
         fill(store, filled)
     disk = file.stat().st_size / filled
-    rounds = {size: max(2, min(60, 3000 // size)) for size in GROUPS}
+    rounds = {size: max(3, min(200, 3000 // size)) for size in GROUPS}
     ready = iter(messages(sum(size * n for size, n in rounds.items())))
     with open_store(f"sqlite:///{file}") as store:
         store.write(decode_batch(next(ready)))
-        points = [
-            (size, statistics.median(_commit(store, ready, size) for _ in range(count)))
+        found = {
+            size: [_commit(store, ready, size) for _ in range(count)]
             for size, count in rounds.items()
-        ]
-    slope = (points[-1][1] - points[-2][1]) / (points[-1][0] - points[-2][0])
-    per_commit = max(0.0, points[0][1] - slope)
+        }
+    large, larger = GROUPS[-2:]
+    slope = statistics.median(found[larger]) - statistics.median(found[large])
+    slope /= larger - large
+    commits = tuple(max(0.0, seconds - slope) for seconds in found[1])
     size = statistics.mean(len(each) for each in messages(100)[1:])
-    return Service(per_commit, slope, 0.0, pause(), size), disk
+    return Service(commits, slope, 0.0, pause(), size), disk
 
 
 def pause() -> float:
@@ -141,7 +143,7 @@ class Measured:
 
 def calibrated(service: Service, measured: Measured) -> Service:
     """With what makes one report alone, and the small burst, take as long as they did."""
-    travel = max(0.0, measured.alone - service.busy(1))
+    travel = max(0.0, measured.alone - service.busy(1, service.per_commit))
     service = replace(service, travel=travel)
     low, high = 0.0, 0.01
     for _ in range(40):

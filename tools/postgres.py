@@ -49,6 +49,16 @@ class PostgresServer:
         """Whether this server is started, and may be stopped, by this process."""
         return self._binaries is not None
 
+    def version(self) -> str:
+        """The number of the version that would be started."""
+        done = subprocess.run(
+            [str((self._binaries or Path()) / "postgres"), "--version"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.split()[2]
+
     def new_database(self) -> str:
         """The URL of a new, empty database."""
         name = next(self._names)
