@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from braid.graph import ROLES, as_dot, as_mermaid, as_tree, version
+from braid.graph import ROLES, as_dot, as_mermaid, as_tree
 from braid.options import displays, reads
 from braid.output import Display, Document, Field
 from braid.picture import as_svg
@@ -19,7 +19,7 @@ NODES = [
     Field("ID", "id"),
     Field("Kind", "kind"),
     Field("Name", "name"),
-    Field("Version", lambda node: version(node).strip().removeprefix("v")),
+    Field("Version", lambda node: _numbers(node)),
     Field("Distance", "distance"),
     Field("Invalid", "invalidated.cause"),
 ]
@@ -108,6 +108,14 @@ def command(
     _show(found, display)
     if found["truncated"]:
         click.echo("There is more: raise --limit to see it.", err=True)
+
+
+def _numbers(node: Document) -> str:
+    """The number of a version, or the range that a folded node stands for."""
+    if "versions" in node:
+        first, last = node["versions"]["first"], node["versions"]["last"]
+        return str(first) if first == last else f"{first}-{last}"
+    return str(node.get("version", ""))
 
 
 def _show(found: Document, display: Display) -> None:

@@ -115,6 +115,12 @@ def test_the_reading_commands_ask_a_server(
         assert answer.code == 0, answer.err
         return json.loads(answer.out)
 
+    model = receipt["models"][0]["id"]
+    folded = ask("lineage", model, "--both", "--kind", "model", "--kind", "data", "--fold")
+    assert {node["name"] for node in folded["nodes"]} == {"braggnn", "scan-17"}
+    walked = ask("lineage", model, "--role", "generated_by", "--role", "used")
+    assert [node["name"] for node in walked["nodes"]] == ["braggnn", "Train", "scan-17"]
+    assert [step["name"] for step in ask("models", model)["made_by"]] == ["Train"]
     assert [run["run_id"] for run in ask("runs", "--since", "1d")["runs"]] == ["run-1"]
     assert ask("runs", "--status", "FAILED")["runs"] == []
     (step,) = ask("run", "show", "run-1")["steps"]

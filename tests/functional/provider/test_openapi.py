@@ -105,6 +105,7 @@ def test_answers_of_the_store_fit_the_declared_shapes(
         "/api/v1/records": "",
         "/api/v1/records/{record_id}": model["id"],
         "/api/v1/records/{record_id}/lineage": step["id"],
+        "/api/v1/records/{record_id}/model": model["id"],
         "/api/v1/records/{record_id}/statement": model["id"],
         "/api/v1/models": "",
         "/api/v1/models/{name}": model["name"],
