@@ -1,0 +1,172 @@
+"""Invalidating, slicing, merging and reducing as two teams would, by the command line."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import globus_sdk
+import pytest
+
+from braid.commands import merge, slice
+from braid.reaction import PLACEHOLDERS, filled
+from flows.sandbox import Sandbox
+from provenance_store.errors import InvalidInput
+from provenance_store.merge import TAGS
+from provenance_store.slices import LEFT_OUT, RULES
+from tests.support.command_line import Braid
+
+
+@pytest.fixture
+def names(braid: Braid) -> dict[str, str]:
+    """A scan, a model trained on it, and what a step in a run inferred with that."""
+
+    def made(*args: str) -> str:
+        answer = braid("record", *args)
+        assert answer.code == 0, answer.err
+        return answer.out.strip()
+
+    scan = made("data", "scan-7", "--tag", "sample=Ni", "--uri", "globus://a/scan-7")
+    model = made("model", "braggnn", "--trained-on", scan)
+    step = made("step", "Infer", "--model", model, "--run", "run-1", "--output", "peaks=file:///p")
+    return {"scan": scan, "model": model, "step": step}
+
+
+def test_what_is_invalid_is_seen_in_every_list(braid: Braid, names: dict[str, str]) -> None:
+    assert "INVALID" not in braid("records").out
+    told = braid("invalidate", names["scan"], "--cause", "misaligned", "--dry-run")
+    assert told.code == 0
+    assert "Derived from it: 3 (data=1, model=1, step=1)" in told.out
+    assert "INVALID" not in braid("records").out
+    done = braid("invalidate", names["scan"], "--cause", "misaligned", "--yes")
+    assert done.out == told.out
+    assert braid("records").out.count("INVALID: misaligned") == 4
+    assert "INVALID: misaligned" in braid("models").out
+    assert "INVALID: misaligned" in braid("models", "braggnn").out
+    assert "INVALID: misaligned" in braid("lineage", names["step"]).out
+    shown = braid("run", "show", "run-1").out
+    assert "braggnn v0 (INVALID)" in shown
+    assert "peaks (INVALID)" in shown
+    undone = braid("invalidate", names["scan"], "--undo", "--yes", "--format", "json")
+    assert json.loads(undone.out)["affected"]["count"] == 3
+    assert "INVALID" not in braid("records").out
+
+
+def test_nothing_is_invalidated_without_being_asked(braid: Braid, names: dict[str, str]) -> None:
+    asked = braid("invalidate", names["scan"], "--cause", "misaligned")
+    assert asked.code == 2
+    assert "scan-7" in asked.out
+    assert "--yes" in asked.err
+    assert "INVALID" not in braid("records").out
+    assert braid("invalidate", names["scan"], "--yes").code == 2
+    assert braid("invalidate", names["model"], "--undo", "--yes").code == 2
+
+
+def test_two_teams_share_a_history(braid: Braid, names: dict[str, str], tmp_path: Path) -> None:
+    sliced = braid("slice", names["model"], "--no-training", "-o", "team.db", "--format", "json")
+    assert json.loads(sliced.out)["records"] == {"model": 1}
+    assert json.loads(sliced.out)["stubs"] == 1
+    assert braid("slice", names["model"], "-o", "team.db").code == 2
+    told = braid("merge", "team.db", "--store", "b.db", "--dry-run")
+    assert braid("merge", "team.db", "--store", "b.db").out == told.out
+    again = braid("merge", "team.db", "--store", "b.db", "--tags", "refuse", "--format", "json")
+    assert json.loads(again.out)["merged"][0]["rows"] == {}
+    made = braid("record", "data", "ours", "--depends-on", names["model"], "--store", "b.db")
+    braid("invalidate", names["scan"], "--cause", "misaligned", "--yes")
+    braid("slice", names["model"], "--no-training", "-o", "team.db", "--force")
+    assert "Newly invalid" in braid("merge", "team.db", "--store", "b.db").out
+    lineage = braid("lineage", made.out.strip(), "--store", "b.db").out
+    assert "scan-7" in lineage
+    assert lineage.count("INVALID: misaligned") == 3
+    assert braid("store", "check", "--store", "b.db").code == 0
+
+
+def test_old_records_are_reduced(braid: Braid, names: dict[str, str]) -> None:
+    told = braid("store", "reduce", "--older-than", "0s", "--dry-run")
+    assert told.out.startswith("Records: ")
+    assert "sample=Ni" in braid("records").out
+    assert braid("store", "reduce", "--older-than", "0s").out == told.out
+    assert "sample=Ni" not in braid("records").out
+    assert "globus://a/scan-7" in braid("records").out
+
+
+def test_the_options_are_what_the_store_offers() -> None:
+    assert list(slice.RULES) == list(RULES)
+    assert list(slice.PARTS) == list(LEFT_OUT)
+    assert list(merge.POLICIES) == list(TAGS)
+
+
+FLOW: dict[str, Any] = {
+    "StartAt": "Tell",
+    "States": {"Tell": {"Type": "Pass", "ResultPath": "$.told", "Parameters": {}, "End": True}},
+}
+TEMPLATE = {
+    "text": "{record} is invalid: {cause}. {affected} records derive from it.",
+    "count": "{affected}",
+    "all": ["{affected_ids}"],
+    "brace": 3,
+}
+
+
+def test_a_named_flow_is_started_with_what_was_said(
+    braid: Braid, names: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "flow.json").write_text(json.dumps(FLOW))
+    (tmp_path / "input.json").write_text(json.dumps(TEMPLATE))
+    (tmp_path / "bad.json").write_text('{"a": "because {nonsense}"}')
+    with Sandbox() as sandbox:
+        client = sandbox.add_client("command line")
+        for name, value in sandbox.environ().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("BRAID_LOGIN_CLIENT_ID", client.client_id)
+        monkeypatch.setenv("BRAID_LOGIN_CLIENT_SECRET", client.client_secret)
+        flow_id = braid("flow", "deploy", "flow.json", "--title", "Tell").out.strip()
+        call = ("invalidate", names["scan"], "--cause", "misaligned", "--yes", "--start-flow")
+        bad = braid(*call, flow_id, "--flow-input", "bad.json")
+        assert bad.code == 2
+        assert "{nonsense} in the flow's input stands for nothing" in bad.err
+        assert "INVALID" not in braid("records").out
+        done = braid(*call, flow_id, "--flow-input", "input.json", "--format", "json")
+        assert done.code == 0, done.err
+        run_id = json.loads(done.out)["run_id"]
+        app = globus_sdk.ClientApp(
+            "test", client_id=client.client_id, client_secret=client.client_secret
+        )
+        flows = globus_sdk.FlowsClient(
+            app=app, app_scopes=[globus_sdk.Scope(globus_sdk.FlowsClient.scopes.all)]
+        )
+        run = ended(flows, run_id)
+    given = run["details"]["output"]
+    assert given["text"] == f"{names['scan']} is invalid: misaligned. 3 records derive from it."
+    assert given["count"] == 3
+    assert names["model"] in given["all"][0]
+
+
+def ended(flows: globus_sdk.FlowsClient, run_id: str) -> Any:
+    deadline = time.monotonic() + 30
+    while True:
+        run = flows.get_run(run_id)
+        if run["status"] != "ACTIVE" or time.monotonic() > deadline:
+            assert run["status"] == "SUCCEEDED", run
+            return run
+        time.sleep(0.05)
+
+
+def test_placeholders_are_filled_in_where_they_stand() -> None:
+    said = {
+        "record": {"id": "urn:braid:x:1"},
+        "cause": "it {affected} us",
+        "affected": {"count": 2, "first": [{"id": "a"}, {"id": "b"}]},
+    }
+    every = {name: f"{{{name}}}" for name in PLACEHOLDERS}
+    assert filled(every, said) == {
+        "record": "urn:braid:x:1",
+        "cause": "it {affected} us",
+        "affected": 2,
+        "affected_ids": ["a", "b"],
+    }
+    assert filled(["n: {affected} {affected_ids}", {"$": None}], said) == ["n: 2 a, b", {"$": None}]
+    with pytest.raises(InvalidInput, match="stands for nothing"):
+        filled("{unknown}", said)
