@@ -42,9 +42,9 @@ POLICIES = ("latest", "ours", "theirs", "refuse")
 def command(
     *, source: Source, display: Display, files: tuple[Path, ...], dry_run: bool, tags: str
 ) -> None:
-    """Merge other stores, SQLite files, into this one: slices, copies, shards.
+    """Merge other stores, SQLite files, into this one.
 
-    Identities are kept: merging twice changes nothing, and a newer slice adds the difference.
+    These are slices, copies or shards. Identities are kept: merging twice changes nothing, and a newer slice adds the difference.
     Records take the place of stubs. What the other store knows to be invalid is so here, with all
     that was made of it.
 

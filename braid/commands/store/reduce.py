@@ -29,9 +29,9 @@ FIELDS = [
 @click.option("--dry-run", is_flag=True, help="Say what would be dropped, and drop nothing.")
 @displays("text", "json")
 def command(*, source: Source, before: int, dry_run: bool, display: Display) -> None:
-    """Drop tags, metrics, parameters, results and hyperparameters of old records.
+    """Drop tags, metrics and documents of old records.
 
-    Records, links, runs, URIs and digests stay, so lineages and statements still hold; each
+    Documents are parameters, results, errors and hyperparameters. Records, links, runs, URIs and digests stay, so lineages and statements still hold; each
     record is marked as reduced. What was dropped cannot be brought back, also not by a merge.
     """
     with source.open(create=False) as store:
