@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from provenance_store import Store, open_store
 from tests.support.command_line import Braid, caller
-from tests.support.mpi import braid_on_ranks
+from tests.support.mpi import ROOT, braid_on_ranks, need_mpi
 from tests.support.postgres import PostgresServer
 
 SIZE = ("-C", 12, "-M", 10, "-N", 3, "-E", 20, "-U", 2, "--deps", 3)
@@ -144,3 +147,20 @@ def test_alone_there_are_no_aggregators(braid: Braid) -> None:
     answer = braid("mascot", *SIZE, "--aggregators", 1)
     assert answer.code == 2
     assert "mpiexec" in answer.err
+
+
+def test_a_launcher_of_another_mpi_library_is_told_apart(tmp_path: Path) -> None:
+    """As under Open MPI's launcher with MPICH's library: every process sees itself alone."""
+    need_mpi()
+    names = {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "4"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "braid", "mascot", *map(str, SIZE)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **names},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.returncode == 2
+    assert "another MPI library" in ran.stderr
+    assert not (tmp_path / "braid.db").exists()
