@@ -36,7 +36,7 @@ class StatementParameters(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
         Meta(description="How to write it; by default what Accept asks for, else json."),
     ] = None
     limit: Annotated[
-        int, Meta(ge=1, le=100_000, description="Over at most so many records, the nearest.")
+        int, Meta(ge=1, le=20_000, description="Over at most so many records, the nearest.")
     ] = 10_000
     as_of: Annotated[
         Annotated[str, Meta(max_length=64)] | None,
@@ -182,7 +182,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/api/v1/records/<string:record_id>/statement",
         "How a record came to be, on what evidence, and what is not supported.",
         {200: Statement},
-        errors=(401, 403, 404, 422, 503),
+        errors=(401, 403, 404, 413, 422, 503),
         parameters=StatementParameters,
         text_media_types=("text/markdown", "text/plain"),
         path_help={"record_id": "A record's URN (urn:braid:…) or its short id (3.17)."},

@@ -11,15 +11,20 @@ from provenance_store.sql import read
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
-__all__ = ["environments", "origins", "runs", "stubs"]
+__all__ = ["environments", "link_count", "origins", "runs", "stubs"]
 
 _origin, _environment, _run = TABLE["origin"], TABLE["environment"], TABLE["run"]
-_audience, _stub = TABLE["audience"], TABLE["stub"]
+_audience, _stub, _link = TABLE["audience"], TABLE["stub"], TABLE["link"]
 
 
 def origins(numbers: Sequence[int]) -> sa.Select[Any]:
     """The writing sessions with these numbers."""
     return sa.select(_origin).where(_origin.c.no.in_(numbers))
+
+
+def link_count(ids: Sequence[int]) -> sa.Select[Any]:
+    """How many links these records have to what they depend on."""
+    return sa.select(sa.func.count().label("links")).where(_link.c.from_id.in_(ids))
 
 
 def stubs(ids: Sequence[int]) -> sa.Select[Any]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from provenance_store import documents
 from provenance_store.documents import Details
-from provenance_store.errors import InvalidInput
+from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.kinds import Kind
 from provenance_store.reading.lineage import walk
@@ -25,6 +25,8 @@ __all__ = ["MAX_RECORDS", "gather", "gather_these"]
 
 MAX_RECORDS = 100_000
 """A statement is over at most so many records."""
+MAX_LINKS = 1_000_000
+"""A statement lists at most so many links: each is 80 bytes of its JSON."""
 LINKS_A_RECORD = 20
 """On the way to them at most so many links for each of that limit are followed."""
 AT_ONCE = 50
@@ -91,8 +93,17 @@ class _Gathering:
             tag=self._until_then(self._many("tag", ids), "set_at"),
             metric=self._many("metric", ids),
             documents=self._documents(ids),
-            links=self.view.links(ids),
+            links=self._links(ids),
         )
+
+    def _links(self, ids: Sequence[int]) -> dict[int, list[Row]]:
+        count = sum(row.links for row in self.view.chunked(evidence.link_count, ids))
+        if count > MAX_LINKS:
+            raise TooLarge(
+                f"These records have {count:,} links, and a statement lists at most "
+                f"{MAX_LINKS:,}; make it over fewer records."
+            )
+        return self.view.links(ids)
 
     def _many(self, table: str, ids: Sequence[int]) -> dict[int, list[Row]]:
         rows = self.view.chunked(lambda chunk: read.details(table, chunk), ids)
@@ -169,13 +180,16 @@ class _Gathering:
             yield documents.run_document(row, (), row.owner)
 
     def _origins(self, numbers: Sequence[int]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Writing sessions; accounts and hosts, which may be a server's own, are for those who
+        may see everything."""
+        told = self.view.viewer.everything
         for row in self.view.chunked(evidence.origins, numbers):
             yield (
                 row.uuid,
                 {
-                    "who": row.who or None,
-                    "host": row.host or None,
-                    "process": row.process,
+                    "who": row.who or None if told else None,
+                    "host": row.host or None if told else None,
+                    "process": row.process if told else None,
                     "software": row.software or None,
                     "started_at": format_time(row.started_at),
                 },

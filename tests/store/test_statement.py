@@ -13,9 +13,10 @@ import pytest
 import sqlalchemy as sa
 
 from provenance_store import Audience, Mark, Store, Viewer, open_store
-from provenance_store.errors import InvalidInput, NotFound
+from provenance_store.errors import InvalidInput, NotFound, TooLarge
 from provenance_store.rows import FileCheckRow
 from provenance_store.sql.tables import TABLE
+from provenance_store.statement import evidence
 from provenance_store.statement.account import account
 from provenance_store.statement.document import PREDICATE_TYPE
 from provenance_store.statement.verdict import Verdict, judge, opened
@@ -225,6 +226,14 @@ def test_more_than_the_limit_is_told(store: Store, science: Science) -> None:
     for limit in (0, 100_001):
         with pytest.raises(InvalidInput, match="1 to 100000"):
             store.reader().statement(science.peaks.urn, limit=limit)
+
+
+def test_more_links_than_a_statement_lists_are_refused_in_a_sentence(
+    store: Store, science: Science, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence, "MAX_LINKS", 3)
+    with pytest.raises(TooLarge, match="at most 3"):
+        made(store, science)
 
 
 def test_what_may_not_be_seen_is_counted_and_not_named(store: Store) -> None:

@@ -81,7 +81,7 @@ def test_what_others_may_not_see_is_counted_and_never_named(
     [
         ("format=xml", "format"),
         ("limit=0", "limit"),
-        ("limit=100001", "limit"),
+        ("limit=20001", "limit"),
         ("limit=many", "limit"),
         ("as_of=yesterday", "as_of"),
         ("format=text&format=json", "format"),
@@ -94,6 +94,16 @@ def test_parameters_that_make_no_sense_are_refused(
     answer = both_houses.get(f"/api/v1/records/{urn}/statement?{query}", ada)
     assert (answer.status_code, answer.json()["code"]) == (422, "InvalidInput")
     assert path in answer.json()["description"]
+
+
+def test_the_account_and_host_of_the_server_are_its_own(
+    both_houses: House, urn: str, ada: Person
+) -> None:
+    statement = both_houses.get(f"/api/v1/records/{urn}/statement", ada).json()
+    (origin,) = statement["predicate"]["evidence"]["origins"].values()
+    assert (origin["who"], origin["host"], origin["process"]) == (None, None, None)
+    own = both_houses.store.reader().statement(urn)["predicate"]["evidence"]["origins"]
+    assert all(origin["host"] for origin in own.values())
 
 
 def test_without_a_token_or_a_record_there_is_none(
