@@ -79,6 +79,7 @@ class ModelSearch:
     trained_on: tuple[int, ...] = ()
     best: str = ""
     highest: bool = False
+    valid: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,25 +178,26 @@ class Reader:
         tags: Iterable[str] = (),
         best: str | None = None,
         highest: bool = False,
+        valid: bool = False,
         limit: int = 25,
         marker: str | None = None,
     ) -> dict[str, Any]:
         """Lines of model versions, newest first, each with its latest version.
 
-        With any of `trained_on`, `tags` or `best` only lines that have versions as wanted, and
-        with each the best or newest of these as ``match``, and how many there are as ``matches``.
+        With any of `trained_on`, `tags`, `best` or `valid` only lines that have versions as wanted,
+        and with each the best or newest of these as ``match``, how many there are as ``matches``.
         `trained_on` are ids or URIs of records, all of which the version must have been trained
         on: directly, through datasets, through steps that read the record and what they made, or
         as a later version of, or made from, a model that was. `tags` are conditions on the
         version's tags. `best` names a validation score, or else a metric, whose last value counts:
         the lowest is first, with `highest` (or a ``-`` before the name) the highest; the value is
-        the match's ``value``, and versions without one are left out. Invalid versions are not left
-        out, but marked.
+        the match's ``value``, and versions without one are left out. Invalid versions are marked,
+        and left out with `valid`.
         """
         size = filters.check_limit(limit)
         references = (trained_on,) if isinstance(trained_on, str) else tuple(trained_on)
         conditions = tuple(filters.parse_tag(tag) for tag in tags)
-        if not (references or conditions or best):
+        if not (references or conditions or best or valid):
             after = filters.read_marker(marker, int)
             with self._view() as view:
                 return models.list_models(view, name, after, size)
@@ -205,6 +206,7 @@ class Reader:
             tuple(self._named_or_at(reference) for reference in references),
             (best or "").removeprefix("-"),
             highest or (best or "").startswith("-"),
+            valid,
         )
         place = filters.read_marker(marker, float)
         with self._view() as view:

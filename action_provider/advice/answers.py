@@ -6,6 +6,7 @@ left out of them; ``truncated`` says whether there is more.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from action_provider.advice.questions import (
 )
 from flows.steps.lookup import StoreLookup
 from flows.steps.references import IdReference, ReceiptReference, Reference, UriReference
+from provenance_store.ids import short_id
 from provenance_store.reader import Reader
 
 __all__ = ["MAX_ANSWER_BYTES", "answer_to"]
@@ -40,12 +42,26 @@ def answer_to(question: Question, reader: Reader) -> Document:
 
 
 def _models(question: ModelsQuestion, reader: Reader) -> Document:
-    page = reader.models(name=question.name, limit=question.limit)
-    models = [
-        _brief(model["latest"]) | {"line": model["id"], "versions": model["versions"]}
-        for model in page["models"]
-    ]
+    exposed = [_ids(reference, reader) for reference in question.trained_on or ()]
+    if not all(exposed):  # what nobody knows trained nothing
+        return _listed("models", [], more=False, first="best")
+    page = reader.models(
+        name=question.name,
+        trained_on=[short_id(one) for one in dict.fromkeys(itertools.chain(*exposed))],
+        tags=question.tags,
+        best=question.best,
+        highest=question.highest,
+        valid=question.valid,
+        limit=question.limit,
+    )
+    models = [_model(line) for line in page["models"]]
     return _listed("models", models, more=page["has_next_page"], first="best")
+
+
+def _model(line: Document) -> Document:
+    version: Document = line["match"] if "match" in line else line["latest"]
+    value = {"value": version["value"]} if version.get("value") is not None else {}
+    return _brief(version) | value | {"line": line["id"], "versions": line["versions"]}
 
 
 def _records(question: RecordsQuestion, reader: Reader) -> Document:

@@ -54,9 +54,28 @@ class _Asked(
 
 
 class ModelsQuestion(_Asked, tag="models", frozen=True):
-    """Which models are there? Newest first."""
+    """Which models are there, and which version of each is the best, or else the newest?"""
 
     name: Annotated[Text | None, Meta(description="Their name; * is anything.")] = None
+    trained_on: Annotated[
+        Subjects | None,
+        Meta(
+            description="What a version was trained on, directly or not: a record or a list of "
+            "them by id, by URI, or what a step made by its receipt; all must hold."
+        ),
+    ] = None
+    tags: Conditions = []
+    best: Annotated[
+        Text | None,
+        Meta(
+            description="A validation score, or else a metric, whose last value counts: the lowest "
+            "is first."
+        ),
+    ] = None
+    highest: Annotated[bool, Meta(description="With best: the highest is first.")] = False
+    valid: Annotated[
+        bool, Meta(description="Only versions that are not invalid: true, if not said otherwise.")
+    ] = True
     limit: Limit = 5
 
 
@@ -113,6 +132,8 @@ def read_question(body: dict[str, Any]) -> Question:
         raise TooLarge("The body is nested too deeply.") from None
     if isinstance(question, ValidityQuestion) and not question.of and question.model is None:
         raise InvalidInput("Say what it is that may be invalid, or of which model.", path="of")
+    if isinstance(question, ModelsQuestion) and question.highest and question.best is None:
+        raise InvalidInput("It goes with best.", path="highest")
     return question
 
 

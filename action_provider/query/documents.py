@@ -184,16 +184,24 @@ class RecordPage(Paged, kw_only=True):
     records: list[Record]
 
 
+class Match(Record, kw_only=True):
+    """A model version that was looked for; `value` is its score or metric, if that was asked."""
+
+    value: float | None
+
+
 class LineBrief(Mention, kw_only=True):
-    """A line of model versions."""
+    """A line of model versions; in a search with the best or newest of those looked for."""
 
     versions: int
     branches: int
     latest: Record
+    match: Match | msgspec.UnsetType = msgspec.UNSET
+    matches: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class ModelPage(Paged, kw_only=True):
-    """Models, newest first."""
+    """Models, newest first; in a search for the best, the best first."""
 
     models: list[LineBrief]
 

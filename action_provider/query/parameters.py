@@ -100,6 +100,30 @@ class ModelsParameters(Page, kw_only=True):
     """Which models."""
 
     name: Annotated[Text | None, Meta(description="The model's name; * is anything.")] = None
+    trained_on: Annotated[
+        tuple[Text, ...],
+        Meta(
+            max_length=MAX_TAG_FILTERS,
+            description="A record that a version was trained on, directly or not: its id, or a "
+            "URI. It may be given several times; all must hold.",
+        ),
+    ] = ()
+    tag: Annotated[
+        tuple[Text, ...],
+        Meta(
+            max_length=MAX_TAG_FILTERS,
+            description="A condition on a tag of a version, as for records.",
+        ),
+    ] = ()
+    best: Annotated[
+        Text | None,
+        Meta(
+            description="A validation score, or else a metric, whose last value counts: the best "
+            "version of each model is its match, the lowest first."
+        ),
+    ] = None
+    highest: Annotated[bool, Meta(description="With best: the highest first.")] = False
+    valid: Annotated[bool, Meta(description="Only versions that are not invalid.")] = False
 
 
 class ModelParameters(Page, kw_only=True):

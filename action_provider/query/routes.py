@@ -90,7 +90,10 @@ def _model_version(reader: Reader, _: NoParameters, *, record_id: str) -> dict[s
 
 
 def _models(reader: Reader, wanted: ModelsParameters) -> dict[str, Any]:
-    return reader.models(**msgspec.structs.asdict(wanted))
+    if wanted.highest and not wanted.best:
+        raise InvalidInput("It goes with best.", path="highest")
+    filters = msgspec.structs.asdict(wanted)
+    return reader.models(tags=filters.pop("tag"), **filters)
 
 
 def _model(reader: Reader, wanted: ModelParameters, *, name: str) -> dict[str, Any]:
@@ -175,10 +178,12 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "list_models",
         "/models",
-        "Models that the caller may see, newest first, each with its latest version.",
+        "Models that the caller may see, newest first, each with its latest version, or the best "
+        "of those looked for.",
         ModelsParameters,
         shapes.ModelPage,
         _models,
+        errors=(404,),
     ),
     Question(
         "get_model",

@@ -88,6 +88,7 @@ Examples:
     help="Rank by this validation score, else by the last value of this metric, lowest first.",
 )
 @click.option("--highest", is_flag=True, help="With --best: highest first.")
+@click.option("--valid", is_flag=True, help="Only versions that are not invalid.")
 @pages
 @reads
 @displays("text", "json", "csv")
@@ -100,6 +101,7 @@ def command(
     tags: tuple[str, ...],
     best: str | None,
     highest: bool,
+    valid: bool,
     limit: int,
     marker: str | None,
     source: Source,
@@ -115,6 +117,7 @@ def command(
         "trained_on": trained_on,
         "tags": tags,
         "best": best,
+        "valid": valid,
     }
     _check(model, versions, filters, highest)
     with source.read() as history:

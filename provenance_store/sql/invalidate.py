@@ -27,6 +27,7 @@ __all__ = [
     "affected_kinds",
     "causes",
     "follow_all",
+    "is_invalid",
     "is_managed",
     "own_marks",
     "taint_size",
@@ -80,6 +81,13 @@ def _in_force() -> sa.ColumnElement[bool]:
         ~sa.exists().where(
             later.c.record_id == _mark.c.record_id, later.c.mark.in_(_OF_VALIDITY), newer
         ),
+    )
+
+
+def is_invalid() -> sa.ColumnElement[bool]:
+    """The condition on `record` to be invalid at present."""
+    return sa.exists().where(
+        _taint.c.record_id == _record.c.id, _mark.c.record_id == _taint.c.root_id, _in_force()
     )
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from provenance_store.filters import ModelSearch
 from provenance_store.kinds import Kind, Role, Series
+from provenance_store.sql.invalidate import is_invalid
 from provenance_store.sql.read import can_see, record_columns, record_conditions
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
@@ -87,6 +88,7 @@ def best_of_lines(
             can_see(viewer),
             *record_conditions(wanted.record),
             *(_record.c.id.in_(_trained_on(record_id)) for record_id in wanted.trained_on),
+            *((~is_invalid(),) if wanted.valid else ()),
         )
         .subquery()
     )

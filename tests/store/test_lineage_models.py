@@ -135,3 +135,15 @@ def test_models_of_others_are_not_found(store: Store) -> None:
 def test_a_marker_of_another_list_is_refused(store: Store) -> None:
     with pytest.raises(InvalidInput):
         store.reader().models(best="loss", marker="xyz")
+
+
+def test_invalid_versions_are_left_out_on_request(store: Store) -> None:
+    bad = store.data("bad scan")
+    start = store.model("net", scores={"mae": 0.3})
+    start.update([bad], scores={"mae": 0.1})
+    store.invalidate(bad.urn, cause="misaligned")
+    assert found(store, best="mae") == ["net v1"]
+    assert found(store, best="mae", valid=True) == ["net v0"]
+    assert found(store, valid=True) == ["net v0"]
+    store.restore(bad.urn)
+    assert found(store, best="mae", valid=True) == ["net v1"]

@@ -1,1 +1,1 @@
-"""A flow that asks where to start: it fine-tunes a model that can be relied on, or trains anew."""
+"""A flow that asks where to start: it goes on from what can be relied on, and deploys only that."""

@@ -148,6 +148,8 @@ BAD = [
     ({"ask": "models", "color": "red"}, "'color'"),
     ({"ask": "models", "name": ""}, "name"),
     ({"ask": "models", "limit": 0}, "limit"),
+    ({"ask": "models", "highest": True}, "highest"),
+    ({"ask": "models", "trained_on": "scan"}, "trained_on"),
     ({"ask": "models", "limit": 11}, "limit"),
     ({"ask": "records", "kind": "thing"}, "kind"),
     ({"ask": "records", "tags": "sample=Ni"}, "tags"),
@@ -212,6 +214,35 @@ def test_models_are_found_with_their_latest_version(house: House, ada: Person) -
     best = found["best"]
     assert (found["found"], found["count"]) == (True, 1)
     assert (best["version"], best["versions"], best["scores"]) == (1, 2, {"mae": 0.05})
+
+
+def test_the_best_start_is_found_by_training_data_tag_and_score(
+    both_houses: House, ada: Person, bob: Person
+) -> None:
+    def trained(run_id: str, mae: float) -> dict[str, Any]:
+        scan = [{"name": run_id, "uri": f"globus://c/{run_id}.h5"}]
+        model = {"name": f"net {run_id}", "how": "trained", "scores": {"mae": mae}}
+        model["tags"] = {"technique": "hedm"}
+        return recorded(both_houses, ada, run_id, inputs=scan, outputs=[], models=[model])
+
+    one, two = trained("one", 0.3), trained("two", 0.1)
+    wanted = {"ask": "models", "tags": ["technique=hedm"], "best": "mae"}
+    best = ask(both_houses, ada, "1", **wanted)
+    assert [model["name"] for model in best["models"]] == ["net two", "net one"]
+    assert (best["best"]["value"], best["best"]["scores"]) == (0.1, {"mae": 0.1})
+    highest = ask(both_houses, ada, "2", **wanted, highest=True)
+    assert highest["best"]["name"] == "net one"
+    for number, exposed in enumerate((one["inputs"][0], one["inputs"], "globus://c/one.h5")):
+        found = ask(both_houses, ada, f"exposed {number}", **wanted, trained_on=exposed)
+        assert [model["name"] for model in found["models"]] == ["net one"]
+    assert ask(both_houses, ada, "itself", **wanted, trained_on=one)["found"] is False
+    both_houses.store.invalidate(two["inputs"][0], cause="misaligned")
+    assert ask(both_houses, ada, "3", **wanted)["best"]["name"] == "net one"
+    all_of_them = ask(both_houses, ada, "4", **wanted, valid=False)["best"]
+    assert (all_of_them["name"], all_of_them["valid"]) == ("net two", False)
+    assert ask(both_houses, bob, "5", **wanted)["found"] is False
+    unseen = ask(both_houses, bob, "6", **wanted, trained_on=one["inputs"][0])
+    assert (unseen["found"], unseen["count"]) == (False, 0)
 
 
 def test_a_receipt_is_valid_until_what_it_rests_on_is_invalidated(

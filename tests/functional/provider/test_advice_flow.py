@@ -50,7 +50,7 @@ def at(url: str, definition: dict[str, Any]) -> dict[str, Any]:
 def train(town: Town, who: Person, scan: str, definition: dict[str, Any]) -> RunOutcome:
     outcome = run_definition(
         definition,
-        {"model": "bragg", "scan": {"name": scan, "uri": f"globus://beamline/{scan}"}},
+        {"model": "bragg", "scan": f"globus://beamline/{scan}"},
         town.sandbox,
         input_schema=example("input_schema.json"),
         user=who.identity,
@@ -63,27 +63,34 @@ def test_the_example_is_valid() -> None:
     assert validate(example("definition.json")) == []
 
 
-def test_a_flow_fine_tunes_what_can_be_relied_on_and_begins_anew_otherwise(
+def test_a_flow_starts_from_what_can_be_relied_on_and_deploys_only_that(
     town: Town, house: House, ada: Person
 ) -> None:
     flow = at(house.url, example("definition.json"))
     first = train(town, ada, "scan-1", flow).output
     assert first["Start"]["details"]["found"] is False
-    assert (first["Trained"]["how"], "Holds" in first) == ("trained", False)
+    assert (first["Trained"]["how"], first["Done"]["deployed"]) == ("trained", True)
 
     second = train(town, ada, "scan-2", flow).output
-    assert second["Holds"]["details"]["valid"] is True
-    assert second["Trained"]["how"] == "updated"
-    made = second["Recorded"]["details"]["models"][0]
-    assert (made["name"], made["version"]) == ("bragg", 1)
+    assert (second["Trained"]["how"], version_of(second)) == ("updated", 1)
+    assert second["Done"]["deployed"] is True
 
-    scan = house.get("/api/v1/records?name=scan-2", ada).json()["records"][0]["id"]
-    house.store.invalidate(scan, cause="the detector was misaligned")
+    uri = "globus://beamline/scan-2"
+    (scan,) = house.get(f"/api/v1/records?uri={uri}", ada).json()["records"]
+    house.store.invalidate(scan["id"], cause="the detector was misaligned")
     third = train(town, ada, "scan-3", flow).output
-    assert third["Start"]["details"]["best"]["id"] == made["id"]
-    assert third["Holds"]["details"]["valid"] is False
-    assert third["Trained"]["how"] == "trained"
-    assert third["Recorded"]["details"]["models"][0]["version"] == 0
+    assert third["Start"]["details"]["best"]["version"] == 0
+    assert (version_of(third), third["Done"]["deployed"]) == (1, True)
+
+    again = train(town, ada, "scan-2", flow).output
+    assert again["Holds"]["details"]["invalid"][0]["root"] == scan["id"]
+    assert again["Done"]["deployed"] is False
+
+
+def version_of(output: dict[str, Any]) -> int:
+    """The number of the version that was trained."""
+    version: int = output["Recorded"]["details"]["models"][0]["version"]
+    return version
 
 
 def test_a_flow_that_gets_no_answer_goes_on(town: Town, house: House, ada: Person) -> None:
@@ -93,7 +100,7 @@ def test_a_flow_that_gets_no_answer_goes_on(town: Town, house: House, ada: Perso
     asking["ActionScope"] = town.scope
     output = train(town, ada, "scan-1", definition).output
     assert "NoAnswer" in output
-    assert output["Trained"]["how"] == "trained"
+    assert (output["Trained"]["how"], output["Done"]["deployed"]) == ("trained", True)
 
 
 def test_what_another_person_trained_is_no_start(town: Town, house: House, ada: Person) -> None:

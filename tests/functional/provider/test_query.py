@@ -121,3 +121,61 @@ def test_a_run_takes_the_label_that_globus_flows_gives_its_actions(
     run = house.get("/api/v1/runs/labelled", ada).json()
     assert run["label"] == "Ni at 300 K"
     assert run["completion_time"] is not None
+
+
+def trained(house: House, who: Person, run_id: str, name: str, **how: object) -> dict[str, Any]:
+    """The receipt of a step that trained a model on a scan of its own."""
+    scan = [{"name": f"scan of {run_id}", "uri": f"globus://c/{run_id}.h5"}]
+    models = [{"name": name, "how": "trained", **how}]
+    body = a_body(run_id=run_id, inputs=scan, outputs=[], models=models)
+    answer = house.run(who, f"train {run_id}", body=body)
+    assert answer.status_code == 202, answer.text
+    receipt: dict[str, Any] = answer.json()["details"]
+    return receipt
+
+
+def test_models_are_found_by_training_data_tag_and_score(
+    both_houses: House, ada: Person, bob: Person
+) -> None:
+    house = both_houses
+    tags = {"technique": "hedm"}
+    one = trained(house, ada, "one", "net-1", scores={"mae": 0.3}, tags=tags)
+    two = trained(house, ada, "two", "net-2", scores={"mae": 0.1}, tags=tags)
+    trained(house, ada, "three", "net-3", scores={"mae": 0.2})
+
+    def names(query: str, who: Person = ada) -> list[str]:
+        answer = house.get(f"/api/v1/models?{query}", who)
+        assert answer.status_code == 200, answer.text
+        return [model["name"] for model in answer.json()["models"]]
+
+    assert names("best=mae") == ["net-2", "net-3", "net-1"]
+    assert names("best=mae&highest=true") == ["net-1", "net-3", "net-2"]
+    assert names("best=mae&tag=technique%3Dhedm") == ["net-2", "net-1"]
+    assert names("trained_on=globus://c/one.h5") == ["net-1"]
+    assert names(f"trained_on={two['inputs'][0]}&best=mae") == ["net-2"]
+    assert names(f"trained_on={two['inputs'][0]}&trained_on={one['inputs'][0]}") == []
+    assert names("best=mae", bob) == []
+    assert house.get(f"/api/v1/models?trained_on={two['inputs'][0]}", bob).status_code == 404
+    assert house.get("/api/v1/models?highest=true", ada).status_code == 422
+    house.store.invalidate(two["inputs"][0], cause="misaligned")
+    assert names("best=mae&valid=true") == ["net-3", "net-1"]
+    best = house.get("/api/v1/models?best=mae", ada).json()["models"][0]["match"]
+    assert (best["value"], best["invalidated"]["cause"]) == (0.1, "misaligned")
+
+
+def test_the_versions_of_a_model_come_in_pages(house: House, ada: Person) -> None:
+    for number in range(5):
+        metrics = [{"loss": 0.5}]
+        trained(house, ada, f"run-{number}", "net", scores={"mae": number}, metrics=metrics)
+    found: list[dict[str, Any]] = []
+    marker = ""
+    while True:
+        answer = house.get(f"/api/v1/models/net?limit=2{marker}", ada).json()
+        found += answer["versions"]
+        if not answer["has_next_page"]:
+            break
+        marker = f"&marker={answer['marker']}"
+    assert [version["version"] for version in found] == [0, 1, 2, 3, 4]
+    assert not any("metrics" in version for version in found)
+    assert house.get(f"/api/v1/records/{found[0]['id']}", ada).json()["metrics"]
+    assert house.get("/api/v1/models/net?limit=0", ada).status_code == 422
