@@ -8,19 +8,15 @@ and SHA-256. The whole history is in the crate too, as PROV-JSON.
 from __future__ import annotations
 
 import json
-import mimetypes
 from collections.abc import Iterable, Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
 
 from provenance_store.errors import InvalidInput
+from provenance_store.exchange.crate_parts import Parts, iso_time
 from provenance_store.exchange.extract import Extract
 from provenance_store.exchange.extras import rocrate_library
 from provenance_store.exchange.names import encoded
-from provenance_store.exchange.prov_export import to_prov_json
-from provenance_store.exchange.summary import user_names
 from provenance_store.kinds import Role
 
 __all__ = ["PROFILES", "write_crate"]
@@ -36,7 +32,6 @@ PROFILES: Final = {
     ),
 }
 """The profiles that a crate says it conforms to: URI, name, version."""
-TERMS: Final = "https://w3id.org/ro/terms/workflow-run/context"
 LANGUAGE: Final = "https://docs.globus.org/api/flows/authoring-flows/"
 ENGINE: Final = "https://www.globus.org/globus-flows-service"
 UNLICENSED: Final = "Not stated: ask whoever recorded the run before you use this further."
@@ -85,17 +80,11 @@ def write_crate(
         beside.unlink(missing_ok=True)
 
 
-class _Crate:
+class _Crate(Parts):
     """Makes one crate."""
 
     def __init__(self, library: Any, extract: Extract, license: str) -> None:
-        self._library = library
-        self._extract = extract
-        self._crate = library.ROCrate(version="1.1")
-        self._crate.metadata.extra_contexts.append(TERMS)
-        self._crate.license = self._license(license)
-        self._things: dict[str, str] = {}
-        self._names = user_names(extract)
+        super().__init__(library, extract, license)
         self._steps = {n: r for n, r in extract.records.items() if r["kind"] == "step"}
 
     # ---- the two kinds of crates ---------------------------------------------------------
@@ -158,121 +147,6 @@ class _Crate:
             self._add(uri, ["CreativeWork", "Profile"], name=title, version=version)
         self._crate.root_dataset["conformsTo"] = conforms
 
-    # ---- entities ------------------------------------------------------------------------
-
-    def _add(self, id_: str, types: str | list[str], **properties: Any) -> str:
-        """A contextual entity; properties without a value are left out."""
-        about = {key: value for key, value in properties.items() if value not in (None, [])}
-        entity = self._library.ContextEntity(self._crate, id_, {"@type": types, **about})
-        self._crate.add(entity)
-        return id_
-
-    def _file(self, path: str, types: list[str], content: bytes, **properties: Any) -> str:
-        """A file that is in the crate."""
-        about = {key: value for key, value in properties.items() if value not in (None, [])}
-        about |= {"@type": types, "contentSize": str(len(content))}
-        source = BytesIO(content)
-        self._crate.add(
-            self._library.File(self._crate, source=source, dest_path=path, properties=about)
-        )
-        return path
-
-    def _license(self, text: str) -> Any:
-        if text.startswith(("https://", "http://")):
-            return {"@id": self._add(text, "CreativeWork", name=text, description="The licence.")}
-        return {"@id": self._add("#licence", "CreativeWork", name="Licence", description=text)}
-
-    def _person(self, principal: str | None) -> dict[str, str] | None:
-        if principal is None:
-            return None
-        if principal not in self._crate:
-            name = self._names.get(principal, principal)
-            id_ = principal if ":" in principal else f"#{encoded(principal)}"
-            self._add(id_, "Person", name=name)
-            return {"@id": id_}
-        return {"@id": principal}
-
-    def _entities(self) -> None:
-        """What every node but the steps is in the crate."""
-        members: dict[str, list[str]] = {}
-        for link in self._extract.links_of(Role.HAS_MEMBER):
-            members.setdefault(link.source, []).append(link.target)
-        for node, record in self._extract.records.items():
-            if record["kind"] != "step":
-                self._things[node] = self._thing(node, record)
-        for node, stub in self._extract.stubs.items():
-            what = "Left out of this crate."
-            self._things[node] = self._add(
-                f"#{node}", "CreativeWork", name=stub["name"], description=what
-            )
-        for node in self._extract.hidden:
-            self._things[node] = self._add(
-                f"#{node}", "CreativeWork", name="Not shown", description="Not yours to see."
-            )
-        for node, parts in members.items():
-            collection = self._crate.get(f"#{node}")
-            if collection is not None:
-                found = [{"@id": self._things[part]} for part in parts if part in self._things]
-                parts_ = [*_listed(collection.properties().get("hasPart")), *found]
-                collection["hasPart"] = parts_
-
-    def _thing(self, node: str, record: Mapping[str, Any]) -> str:
-        """A file for a record with one URI, a collection of several files, else what it is."""
-        about = self._about(node, record)
-        files = [self._remote(uri, record["name"]) for uri in record["uris"]]
-        if len(files) == 1 and record["kind"] != "dataset":
-            entity = self._crate.get(files[0])
-            for key, value in about.items():
-                if key == "identifier":
-                    value = [*_listed(entity.get(key)), value]
-                entity[key] = value
-            return files[0]
-        types = "Collection" if files or record["kind"] == "dataset" else "CreativeWork"
-        return self._add(f"#{node}", types, **about, hasPart=[{"@id": i} for i in files])
-
-    def _about(self, node: str, record: Mapping[str, Any]) -> dict[str, Any]:
-        about = {
-            "name": record["name"],
-            "identifier": node,
-            "additionalType": record["kind"],
-            "dateCreated": _time(record["created_at"]),
-            "author": self._person(record["owner"]),
-        }
-        if record["kind"] == "model" and "version" in record:
-            about["version"] = str(record["version"])
-        if record["tags"]:
-            about["keywords"] = [f"{k}={v}" for k, v in sorted(record["tags"].items())]
-        if "invalidated" in record:
-            about["creativeWorkStatus"] = f"Invalidated: {record['invalidated']['cause']}"
-        return {key: value for key, value in about.items() if value is not None}
-
-    def _remote(self, uri: Mapping[str, Any], name: str) -> str:
-        """A file that is elsewhere, as a web-based data entity."""
-        id_ = quote(uri["uri"], safe="!#$%&'()*+,/:;=?@[]~")
-        if ":" not in id_:
-            id_ = f"file:///{id_.lstrip('/')}"
-        if id_ not in self._crate:
-            media_type = uri["media_type"] or mimetypes.guess_type(urlsplit(id_).path)[0]
-            about = {"@type": "File", "name": name, "encodingFormat": media_type}
-            if uri["size"] is not None:
-                about["contentSize"] = str(uri["size"])
-            algorithm, _, digest = (uri["digest"] or "").partition(":")
-            about |= {"sha256": digest} if algorithm == "sha256" else {}
-            about = {key: value for key, value in about.items() if value is not None}
-            self._crate.add(self._library.DataEntity(self._crate, id_, about))
-        return id_
-
-    def _history(self, about: str) -> None:
-        self._file(
-            "provenance.prov.json",
-            ["File"],
-            to_prov_json(self._extract).encode(),
-            name="The same history as W3C PROV",
-            description="PROV-JSON; braid import reads it.",
-            encodingFormat="application/json",
-            about={"@id": about},
-        )
-
     # ---- steps and tools -----------------------------------------------------------------
 
     def _actions(self) -> dict[str, str]:
@@ -293,8 +167,8 @@ class _Crate:
                 agent=self._person(step["owner"]),
                 object=objects + parameters,
                 result=results,
-                startTime=_time(step["start_time"]),
-                endTime=_time(step["completion_time"]),
+                startTime=iso_time(step["start_time"]),
+                endTime=iso_time(step["completion_time"]),
                 **_ending(step["status"], step["payloads"].get("error")),
             )
         return {node: self._things[node] for node in self._steps}
@@ -343,26 +217,7 @@ class _Crate:
     def _workflow(self, run: Mapping[str, Any], definition: Any) -> str:
         """The flow, as its definition says or as its steps were recorded."""
         tools = list(dict.fromkeys(self._tool(step) for step in self._steps.values()))
-        how: dict[tuple[str, str], str] = {}
-        for step in self._steps.values():
-            key = (step["name"], self._tool(step))
-            if key not in how:
-                how[key] = self._add(
-                    f"#step/{len(how) + 1}",
-                    "HowToStep",
-                    name=step["name"],
-                    position=str(len(how) + 1),
-                    workExample={"@id": key[1]},
-                )
-        for node, step in self._steps.items():
-            self._add(
-                f"#control/{node}",
-                "ControlAction",
-                name=f"Orchestrate {step['name']}",
-                instrument={"@id": how[step["name"], self._tool(step)]},
-                object={"@id": self._things[node]},
-                **_ending(step["status"], None),
-            )
+        how = self._how_to()
         recorded = {"flow_id": run["flow_id"], "title": run["flow_title"]}
         recorded["steps"] = [{"name": n, "tool": t} for n, t in how]
         content = json.dumps(definition or recorded, indent=2, ensure_ascii=False).encode()
@@ -384,6 +239,30 @@ class _Crate:
         self._crate.mainEntity = self._crate.get(id_)
         return id_
 
+    def _how_to(self) -> dict[tuple[str, str], str]:
+        """The steps of the flow by name and tool, and what carried out each of them."""
+        how: dict[tuple[str, str], str] = {}
+        for step in self._steps.values():
+            key = (step["name"], self._tool(step))
+            if key not in how:
+                how[key] = self._add(
+                    f"#step/{len(how) + 1}",
+                    "HowToStep",
+                    name=step["name"],
+                    position=str(len(how) + 1),
+                    workExample={"@id": key[1]},
+                )
+        for node, step in self._steps.items():
+            self._add(
+                f"#control/{node}",
+                "ControlAction",
+                name=f"Orchestrate {step['name']}",
+                instrument={"@id": how[step["name"], self._tool(step)]},
+                object={"@id": self._things[node]},
+                **_ending(step["status"], None),
+            )
+        return how
+
     def _definition_digest(self) -> str | None:
         """The digest of the definition, where all steps that tell of one tell of the same."""
         found = {step["definition_digest"] for step in self._steps.values()} - {None}
@@ -397,7 +276,7 @@ class _Crate:
         who = self._person(run["run_owner"] or run["recorded_by"])
         about = {"agent": who, **_ending(run["status"], None)}
         about["startTime"], about["endTime"] = map(
-            _time, (run["start_time"], run["completion_time"])
+            iso_time, (run["start_time"], run["completion_time"])
         )
         if who is not None:
             self._crate.root_dataset["author"] = who
@@ -440,14 +319,3 @@ def _told(step: Mapping[str, Any]) -> str:
     said = f"Step {step['name']} of type {step['type']}, {step['status']}"
     action = f", action {step['action_id']}" if step["action_id"] else ""
     return f"{said}{action}." + (f" {comment}" if isinstance(comment, str) else "")
-
-
-def _time(text: str | None) -> str | None:
-    """ISO 8601 to the millisecond, as the profiles want it; the PROV document has all of it."""
-    return None if text is None else f"{text[:23]}{text[26:]}"
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]

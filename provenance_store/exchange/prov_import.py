@@ -120,7 +120,8 @@ class _Import:
             for end, uri in relation.ends.items():
                 element = self._found.elements.get(uri)
                 if element is None:
-                    element = self._found.elements[uri] = Element(str(uri), uri.text)
+                    element = Element(uri, self._found.texts[uri])
+                    self._found.elements[uri] = element
                 if not element.kinds and (kind := _IMPLIED.get((relation.name, end))):
                     element.kinds.add(kind)
 

@@ -91,7 +91,7 @@ class Relation:
 
     name: str
     uri: str | None
-    ends: dict[str, Name]
+    ends: dict[str, str]
     time: int | None
     attributes: dict[str, list[Any]]
 
@@ -102,11 +102,15 @@ class Relation:
 
 @dataclass(slots=True)
 class Prov:
-    """A PROV document. `digest` is that of its content, whatever its spelling."""
+    """A PROV document. `digest` is that of its content, whatever its spelling.
+
+    `texts` are the URIs that relations name, as the document writes them.
+    """
 
     digest: str
     elements: dict[str, Element] = field(default_factory=dict)
     relations: list[Relation] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -132,7 +136,7 @@ def read_prov(file: Path) -> Prov:
         if record.is_element():
             _add_element(found, model, record)
         else:
-            found.relations.append(_relation(model, record))
+            found.relations.append(_relation(found, model, record))
     return found
 
 
@@ -162,14 +166,15 @@ def _add_element(found: Prov, model: Any, record: Any) -> None:
         values.sort(key=lambda v: (type(v).__name__, str(v)))
 
 
-def _relation(model: Any, record: Any) -> Relation:
-    ends: dict[str, Name] = {}
+def _relation(found: Prov, model: Any, record: Any) -> Relation:
+    ends: dict[str, str] = {}
     time = None
     for key, value in record.formal_attributes:
         if isinstance(value, datetime):
             time = _micros(value)
         elif value is not None:
-            ends[key.localpart] = Name(value.uri, str(value))
+            ends[key.localpart] = value.uri
+            found.texts.setdefault(value.uri, str(value))
     attributes: dict[str, list[Any]] = {}
     for key, value in record.extra_attributes:
         attributes.setdefault(key.uri, []).append(_plain(model, value))
