@@ -167,6 +167,7 @@ def _tell_where(console: Console, folder: Path, seen: _Seen) -> None:
         f"run show {seen.run_id}",
         f"models {example.MODEL}",
         f"lineage {seen.result_id}",
+        f"statement {seen.result_id}",
         "records --tag 'peaks>100'",
     ):
         console.print(f"  {_braid()} {question} --store {store}", soft_wrap=True, markup=False)
