@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from provenance_store import Store, open_store
 from provenance_store.errors import Conflict, InvalidInput, NotFound, TooLarge
@@ -430,6 +431,71 @@ def test_what_is_no_prov_is_refused_with_its_place_and_nothing_is_written(
         import_file(store, written(tmp_path, document))
     assert str(tmp_path) in caught.value.message
     assert store.info() == before
+
+
+def places(value: Any, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in inner:
+        yield (*here, key)
+        if isinstance(item, dict | list):
+            yield from places(item, (*here, key))
+
+
+ODD = st.sampled_from(
+    [
+        None,
+        0,
+        True,
+        1e300,
+        10**30,
+        "",
+        "x" * 20_000,
+        "\x00",
+        "_:b",
+        "ex:a b",
+        f"{OWN}7",
+        {},
+        [],
+        [1, "a"],
+        "{}",
+        '{"id": 1}',
+        {"$": "x", "type": "xsd:int"},
+        {"$": "ex:a", "type": "xsd:QName"},
+        {"$": "2024-13-45T", "type": "xsd:dateTime"},
+    ]
+)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_whatever_a_document_holds_it_is_imported_or_refused_with_a_sentence(
+    data: st.DataObject, exported: str, tmp_path: Path
+) -> None:
+    document = json.loads(exported) if data.draw(st.booleans()) else json.loads(json.dumps(FOREIGN))
+    for _ in range(data.draw(st.integers(1, 3))):
+        *path, last = data.draw(st.sampled_from(sorted(places(document), key=str)))
+        inner = document
+        for key in path:
+            inner = inner[key]
+        inner[last] = data.draw(ODD)
+    with open_store(f"sqlite:///{tmp_path / 'odd.db'}") as store:
+        try:
+            import_file(store, written(tmp_path, document))
+        except (Conflict, InvalidInput) as error:
+            assert "\n" not in error.message
+        assert store.check() == []
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("exported") / "braid.db"
+    with open_store(f"sqlite:///{file}") as store:
+        some_science(store)
+        return whole(store)
 
 
 def test_a_file_that_is_too_large_is_refused(
