@@ -345,7 +345,8 @@ class Recorder:
     ) -> None:
         """Record what is known of a flow run; None says nothing, the latest word counts.
 
-        Times are microseconds UTC; `at` is when this was so, default now.
+        Of `start_time` the earliest counts, or the first `at` where nothing was said. Times are
+        microseconds UTC; `at` is when this was so, default now.
         """
         check_text(run_id, "run id", 64)
         fields = (flow_id, flow_title, label, status, run_owner)

@@ -11,7 +11,7 @@ from flows.steps.body import Body, Run
 from flows.steps.lookup import Head, Lookup, Made
 from flows.steps.models import Models
 from flows.steps.moments import Moment
-from flows.steps.outcome import outcome_of
+from flows.steps.outcome import Outcome, outcome_of
 from flows.steps.receipt import Receipt
 from flows.steps.things import Things, located
 from provenance_store.handles import StepHandle
@@ -63,13 +63,16 @@ def record_step(
     Raises InvalidInput with the path of what cannot be recorded; nothing is written then.
     """
     with recorder.together():
-        located("run", lambda: _record_run(recorder, body.run, label))
-        return _Recording(recorder, lookup, body).record(ordinal)
+        step = _Recording(recorder, lookup, body)
+        located("run", lambda: _record_run(recorder, body.run, label, step.outcome))
+        return step.record(ordinal)
 
 
-def _record_run(recorder: Recorder, run: Run, label: str | None) -> None:
-    """A run that is said to have ended, not when, has ended now."""
+def _record_run(recorder: Recorder, run: Run, label: str | None, step: Outcome) -> None:
+    """A run that is said to have ended, not when, has ended now; one that is not said when it
+    began had begun when this step did, and the store keeps the earliest that it is told."""
     now = recorder.clock()
+    begun = step.started_at if run.start_time is None else run.start_time
     ended = run.completion_time
     if ended is None and run.status in ENDS:
         ended = Moment(now)
@@ -81,7 +84,7 @@ def _record_run(recorder: Recorder, run: Run, label: str | None) -> None:
         label=run.label or label or None,
         status=None if run.status is None else str(run.status),
         run_owner=None if run.run_owner is None else str(run.run_owner),
-        start_time=None if run.start_time is None else int(run.start_time),
+        start_time=now if begun is None else int(begun),
         completion_time=None if ended is None else int(ended),
         audience=recorder.audience,
         tags=run.tags or (),

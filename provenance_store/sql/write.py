@@ -124,12 +124,14 @@ def _latest(column: str, *, first: bool = False) -> sa.ScalarSelect[Any]:
 
 def _projection() -> sa.Update:
     run, event = TABLE["run"], TABLE["run_event"]
-    first = sa.select(sa.func.min(event.c.at)).where(event.c.run_id == sa.bindparam("the_run"))
+    earliest = sa.func.coalesce(sa.func.min(event.c.start_time), sa.func.min(event.c.at))
+    start = sa.select(earliest).where(event.c.run_id == sa.bindparam("the_run"))
     said = [c.name for c in run.columns if c.name not in ("run_id", "start_time")]
     values: dict[str, Any] = {name: _latest(name) for name in said}
     # The first audience counts: who speaks of a run later must not be able to take it over.
     values["audience"] = _latest("audience", first=True)
-    values["start_time"] = sa.func.coalesce(_latest("start_time"), first.scalar_subquery())
+    # Not the latest word: each step that is recorded tells when it began at the latest.
+    values["start_time"] = start.scalar_subquery()
     return run.update().where(run.c.run_id == sa.bindparam("the_run")).values(values)
 
 

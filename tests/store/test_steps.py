@@ -60,6 +60,31 @@ def test_a_run_is_read_back_as_it_was_recorded(store: Store) -> None:
     assert step["tags"] == {"sample": "Ni"}
 
 
+def begun(store: Store) -> str:
+    started: str = store.reader().run("r1")["start_time"]
+    return started[:19]
+
+
+def test_a_run_begins_with_its_first_step_not_with_its_first_record(store: Store) -> None:
+    record(store, "Train", result={"status": "SUCCEEDED", "start_time": "2026-01-01T00:00:05Z"})
+    assert begun(store) == "2026-01-01T00:00:05"
+    record(store, "Plot", result={"status": "SUCCEEDED", "start_time": "2026-01-01T00:00:09Z"})
+    assert begun(store) == "2026-01-01T00:00:05"
+    record(store, "Last")
+    assert begun(store) == "2026-01-01T00:00:05"
+    store.run("r1", start_time=1_767_225_601_000_000)
+    assert begun(store) == "2026-01-01T00:00:01"
+
+
+def test_a_run_of_a_step_without_a_start_begins_when_it_was_recorded(store: Store) -> None:
+    record(store, "Train")
+    first = store.reader().run("r1")
+    record(store, "Plot", result={"status": "SUCCEEDED", "start_time": "2100-01-01T00:00:00Z"})
+    assert store.reader().run("r1")["start_time"] == first["start_time"]
+    (train, _) = store.reader().run("r1")["steps"]
+    assert train["start_time"] >= first["start_time"]
+
+
 def test_transfers_of_one_run_are_one_lineage(store: Store) -> None:
     step = {"action_url": TRANSFER}
     record(store, "There", step=step, parameters=transfer("a:/raw.h5", "b:/in.h5"))

@@ -119,6 +119,16 @@ def test_a_run_that_is_said_to_have_ended_has_ended_when_that_was_recorded(
     assert room.last.run_event[0].completion_time == 1_000_000
 
 
+def test_a_run_has_begun_when_it_is_said_to_or_else_when_the_step_did(room: Room) -> None:
+    early, late = "1970-01-01T00:00:01Z", "1970-01-01T00:00:02Z"
+    room.record(run={"start_time": early}, result={"start_time": late})
+    assert room.last.run_event[0].start_time == 1_000_000
+    room.record(result={"start_time": late})
+    assert room.last.run_event[0].start_time == 2_000_000
+    room.record()
+    assert room.last.run_event[0].start_time == room.last.run_event[0].at
+
+
 def test_a_run_may_be_labelled_by_whoever_records_it(room: Room) -> None:
     for said, expected in (({}, "theirs"), ({"label": "own"}, "own")):
         body = read_body({"run": {"run_id": "r", **said}, "step": {"name": "S"}})
