@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from provenance_store.errors import ConfigurationError
 from provenance_store.ids import short_id
@@ -14,7 +15,7 @@ from provenance_store.lineage.columns import Links
 if TYPE_CHECKING:
     import networkx  # type: ignore[import-untyped]
 
-__all__ = ["INFLUENCED_BY", "Lineage", "Link", "Node", "Versions"]
+__all__ = ["INFLUENCED_BY", "Lineage", "Link", "Node", "Nodes", "Versions"]
 
 INFLUENCED_BY = "influenced_by"
 """The role of a link that stands for a way through nodes that are not shown (PROV's
@@ -72,6 +73,42 @@ class Node(NamedTuple):
             about["invalidated"] = self.invalidated
         about["distance"] = self.distance
         return about
+
+
+class Nodes(Sequence[Node]):
+    """Nodes of which each is made when it is looked at: tens of thousands cost little."""
+
+    def __init__(
+        self,
+        ids: Sequence[int],
+        kinds: Sequence[Kind | None],
+        names: Sequence[str | None],
+        versions: Sequence[int | None],
+        distances: Sequence[int],
+        urn_of: Callable[[int], str],
+    ) -> None:
+        self._columns = (ids, kinds, names, versions, distances)
+        self._urn_of = urn_of
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def __iter__(self) -> Iterator[Node]:
+        return map(Node, *self._columns, repeat(self._urn_of))
+
+    @overload
+    def __getitem__(self, place: int) -> Node: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Node]: ...
+
+    def __getitem__(self, place: int | slice) -> Node | list[Node]:
+        if isinstance(place, slice):
+            some = (column[place] for column in self._columns)
+            return list(map(Node, *some, repeat(self._urn_of)))
+        ids, kinds, names, versions, distances = self._columns
+        about = (kinds[place], names[place], versions[place], distances[place])
+        return Node(ids[place], *about, self._urn_of)
 
 
 class Link(NamedTuple):

@@ -21,10 +21,9 @@ def keep_kinds(lineage: Lineage, kinds: Set[Kind], most_links: int) -> Lineage:
     Where one shown node depends on another only through hidden ones, they are linked by
     "influenced_by". With more than `most_links` links the rest is left out, which is `truncated`.
     """
+    root = lineage.root.id
     nodes = [
-        node
-        for node in lineage.nodes
-        if node is lineage.root or node.kind is None or node.kind in kinds
+        node for node in lineage.nodes if node.id == root or node.kind is None or node.kind in kinds
     ]
     shown = {node.id: number for number, node in enumerate(nodes)}
     every = list(zip(*lineage.columns, strict=True))

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import compress, repeat
-from typing import Literal
+from itertools import compress
+from typing import Literal, TypeVar
 
 from provenance_store.documents import validity
 from provenance_store.errors import InvalidInput
 from provenance_store.kinds import Kind, Role
 from provenance_store.lineage import Lineage, Node
 from provenance_store.lineage.columns import Links, Numbered
+from provenance_store.lineage.graph import Nodes
 from provenance_store.lineage.shaping import fold, keep_kinds
 from provenance_store.reading.validity import Invalidation, validity_of
 from provenance_store.reading.view import View
@@ -31,6 +32,7 @@ LEVELS = 64
 IDS_AT_ONCE = 10_000
 UNBOUNDED = 1 << 40
 
+T = TypeVar("T")
 _KINDS = {kind.value: kind for kind in Kind}
 
 
@@ -226,32 +228,35 @@ def _joined(limit: int, up: Walk, down: Walk) -> Walk:
 # ---- what the viewer may see of it -----------------------------------------------------
 
 
-def _as_seen(view: View, found: Walk) -> tuple[list[Node], Links]:
+def _as_seen(view: View, found: Walk) -> tuple[Sequence[Node], Links]:
     """The nodes with what the viewer may know of them, and the links between them."""
     ids = list(found.nodes)
     seen, kinds, names = walks.records(view.connection, ids, view.viewer)
     stubs, stub_kinds, stub_names = _stubs(view, ids, seen)
     known = [*seen, *stubs]
-    kind_of = dict(zip(known, map(_KINDS.__getitem__, [*kinds, *stub_kinds]), strict=True))
-    name_of = dict(zip(known, [*names, *stub_names], strict=True))
-    models = [i for i, kind in kind_of.items() if kind is Kind.MODEL]
+    every_kind = [_KINDS[kind] for kind in (*kinds, *stub_kinds)]
+    every_name: list[str | None] = [*names, *stub_names]
+    models = [i for i, kind in zip(known, every_kind, strict=True) if kind is Kind.MODEL]
     versioned, _, numbers = walks.versions(view.connection, models)
-    version_of = dict(zip(versioned, numbers, strict=True))
-    nodes = list(
-        map(
-            Node,
-            ids,
-            map(kind_of.get, ids),
-            map(name_of.get, ids),
-            map(version_of.get, ids),
-            found.nodes.values(),
-            repeat(view.urn),
-        )
+    nodes = Nodes(
+        ids,
+        _in_order(ids, known, every_kind),
+        _in_order(ids, known, every_name),
+        _in_order(ids, versioned, numbers),
+        list(found.nodes.values()),
+        view.urn,
     )
     invalid = validity_of(view, walks.tainted(view.connection, known))
     if len(known) == len(ids) and not stubs and not invalid:
         return nodes, found.columns
     return _remarked(view, nodes, found.columns, frozenset(stubs), invalid)
+
+
+def _in_order(ids: list[int], known: list[int], values: Sequence[T]) -> Sequence[T | None]:
+    """The values that are known of some of these, in the order of all; None for the others."""
+    if known == ids:
+        return values
+    return list(map(dict(zip(known, values, strict=True)).get, ids))
 
 
 def _stubs(
