@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 __all__ = ["Outcome", "Service", "burst", "simulate", "steady"]
 
-GROUP_BYTES = 32 << 20
+GROUP_BYTES, GATHER_SECONDS = 6 << 20, 0.2
+"""As the aggregator has them."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ def _serve(
 ) -> tuple[list[float], int, float, float]:
     drawn = random.Random(seed)
     most = max(1, int(GROUP_BYTES / service.message_bytes))
+    if service.per_message:
+        most = max(1, min(most, int(GATHER_SECONDS / service.per_message)))
     latencies: list[float] = []
     place, free, longest, worked = 0, 0.0, 0, 0.0
     while place < len(arrivals):

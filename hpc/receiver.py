@@ -14,11 +14,13 @@ from provenance_store.errors import InvalidInput
 
 __all__ = ["Arrived", "Receiver"]
 
-GROUP_BYTES = 32 << 20
-"""So much is taken in before it is written."""
+GROUP_BYTES = 6 << 20
+"""So much is taken in before it is written; then ranks hear that they are heard."""
 BATCH_BYTES = 1 << 31
 PATIENCE = 0.005
 """Seconds to wait for the next of the messages that are under way."""
+LONGEST = 0.2
+"""Seconds after which what has arrived is written, however much more is coming."""
 
 logger = logging.getLogger("braid.hpc")
 
@@ -55,30 +57,31 @@ class Receiver:
         self._abandoned: list[_Arriving] = []
 
     def take(self) -> list[Arrived]:
-        """What has arrived whole, at most about 32 MB.
+        """What has arrived whole, at most about 6 MB, or what comes in a fifth of a second.
 
         Large messages move only while MPI is called, so it goes on for as long as any moves:
         what arrives together is one commit.
         """
         whole: list[_Arriving] = []
-        size, until = 0, time.monotonic() + PATIENCE
-        while size < GROUP_BYTES:
-            self._accept()
+        size, begun = 0, time.monotonic()
+        until = begun + PATIENCE
+        while size < GROUP_BYTES and time.monotonic() < min(until, begun + LONGEST):
+            self._accept(begun + LONGEST)
             done, self._arriving = _sorted(self._arriving)
             whole += done
             size += sum(len(each.data) for each in done)
             if done:
                 until = time.monotonic() + PATIENCE
-            elif not self._arriving or time.monotonic() > until:
+            elif not self._arriving:
                 break
         self.present -= self._leaving - {each.source for each in self._arriving}
         return [_decoded(each) for each in whole]
 
-    def _accept(self) -> None:
-        """Begin to receive what ranks have sent, at most about 32 MB at a time."""
+    def _accept(self, until: float) -> None:
+        """Begin to receive what ranks have sent, at most about 6 MB at a time."""
         status = MPI.Status()
         size = sum(len(each.data) for each in self._arriving)
-        while size < GROUP_BYTES:
+        while size < GROUP_BYTES and time.monotonic() < until:
             message = self._comm.Improbe(MPI.ANY_SOURCE, MPI.ANY_TAG, status)
             if message is None:
                 break
