@@ -8,7 +8,7 @@ from typing import Any
 
 from provenance_store import documents
 from provenance_store.documents import Details
-from provenance_store.errors import NotFound
+from provenance_store.errors import Ambiguous, NotFound
 from provenance_store.filters import RunFilter
 from provenance_store.kinds import Kind, Role
 from provenance_store.reading.view import MENTIONED, Row, View, grouped, page
@@ -18,6 +18,9 @@ __all__ = ["list_runs", "show_run"]
 
 PAYLOAD_BUDGET = 4 << 20
 """Characters of JSON that the parameters and errors of the steps on one page come to at most."""
+SHORTEST_BEGINNING = 4
+"""A run may be named by so many first characters of its id, or more."""
+CHOICES = 10
 SHOWN = ("parameters", "error")
 """The documents of a step that a run shows; its result is shown with the record."""
 
@@ -33,13 +36,24 @@ def list_runs(
 
 def show_run(view: View, run_id: str, after: tuple[int, int] | None, limit: int) -> dict[str, Any]:
     """One run with a page of its steps in the order in which they began."""
-    row = view.first(read.run_by_id(run_id, view.viewer))
-    if row is None:
-        raise NotFound(f"There is no run {run_id[:80]}.")
-    rows = view.all(pages.run_steps(run_id, view.viewer, after, limit + 1))
+    row = view.first(read.run_by_id(run_id, view.viewer)) or _beginning(view, run_id)
+    rows = view.all(pages.run_steps(row.run_id, view.viewer, after, limit + 1))
     items = _steps(view, rows[:limit])
     (document,) = _documents(view, [row])
     return document | page("steps", items, rows, limit, _place)
+
+
+def _beginning(view: View, text: str) -> Row:
+    """The one run whose id begins so; raises NotFound, or Ambiguous with the choices."""
+    long_enough = len(text) >= SHORTEST_BEGINNING
+    found = view.all(read.runs_beginning(text, view.viewer, CHOICES + 1)) if long_enough else ()
+    if not found:
+        raise NotFound(f"There is no run {text[:80]}.")
+    if len(found) > 1:
+        choices = [row.run_id for row in found[:CHOICES]]
+        number = f"{len(found)}" if len(found) <= CHOICES else f"More than {CHOICES}"
+        raise Ambiguous(f"{number} runs have an id that begins with {text}.", choices=choices)
+    return found[0]
 
 
 def _place(step: Row) -> tuple[int, int]:

@@ -230,6 +230,14 @@ def run_by_id(run_id: str, viewer: Viewer) -> Query:
     return sa.select(_run).where(_run.c.run_id == run_id, can_see_run(viewer))
 
 
+def runs_beginning(text: str, viewer: Viewer, limit: int) -> Query:
+    """Runs whose id begins so, in the order of ids."""
+    beginning = sa.func.substr(_run.c.run_id, 1, len(text)) == text
+    return (
+        sa.select(_run).where(beginning, can_see_run(viewer)).order_by(_run.c.run_id).limit(limit)
+    )
+
+
 def run_tags(run_ids: Sequence[str]) -> Query:
     """(run_id, tag) of these runs, in alphabetical order."""
     table = _T["run_tag"]

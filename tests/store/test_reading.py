@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provenance_store import Audience, Store, Viewer
-from provenance_store.errors import InvalidInput, NotFound
+from provenance_store.errors import Ambiguous, InvalidInput, NotFound
 from provenance_store.filters import write_marker
 
 ALICE, BOB = "urn:globus:auth:identity:alice", "urn:globus:auth:identity:bob"
@@ -66,6 +66,25 @@ def test_records_are_found_by_what_is_known_of_them(
     filled: Store, wanted: dict[str, Any], found: list[int]
 ) -> None:
     assert names(filled.reader().records(**wanted)) == [f"scan_{n}" for n in found]
+
+
+def test_a_run_is_named_by_the_beginning_of_its_id_that_no_other_has(store: Store) -> None:
+    for run_id in ("abcd-1", "abcd-2", "abcd", "abc%-9", "x" * 64):
+        store.run(run_id)
+        store.recorder(run_id=run_id).step("only")
+    store.run("abcd-3-secret", audience=Audience(BOB))
+    reader = store.reader()
+    for text, found in (("abcd-2", "abcd-2"), ("abcd", "abcd"), ("xxxx", "x" * 64)):
+        run = reader.run(text)
+        assert (run["run_id"], len(run["steps"])) == (found, 1)
+    with pytest.raises(Ambiguous) as several:
+        reader.run("abcd-")
+    assert several.value.choices == ("abcd-1", "abcd-2", "abcd-3-secret")
+    for text in ("xxx", "abc", "abcd-9", "ab%-", "abc_", "ABCD-1", "xxxx*", ""):
+        with pytest.raises(NotFound):
+            reader.run(text)
+    with pytest.raises(NotFound):
+        store.reader(Viewer(frozenset({ALICE}))).run("abcd-3")
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(filled: Store) -> None:

@@ -68,7 +68,7 @@ def _whole(history: Reader | QueryClient, run_id: str) -> Document:
     run = history.run(run_id, limit=STEPS_ON_A_PAGE)
     page = run
     while page["has_next_page"]:
-        page = history.run(run_id, limit=STEPS_ON_A_PAGE, marker=page["marker"])
+        page = history.run(run["run_id"], limit=STEPS_ON_A_PAGE, marker=page["marker"])
         run["steps"] += page["steps"]
     return {name: value for name, value in run.items() if name not in PAGE}
 
@@ -80,7 +80,8 @@ def _whole(history: Reader | QueryClient, run_id: str) -> Document:
 def command(*, run_id: str, source: Source, display: Display) -> None:
     """Show a run and its steps in order.
 
-    CSV is the table of steps.
+    RUN_ID may be the beginning of an id, 4 characters or more, that one run only has. CSV is
+    the table of steps.
     """
     with source.read() as history:
         run = _whole(history, run_id)

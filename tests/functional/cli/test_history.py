@@ -114,6 +114,17 @@ def test_a_run_shows_its_steps(braid: Braid, names: dict[str, str]) -> None:
     assert step["parameters"] == {"epochs": 2}
 
 
+def test_a_run_is_shown_by_the_beginning_of_its_id(braid: Braid, names: dict[str, str]) -> None:
+    assert as_json(braid, "run", "show", "run-") == as_json(braid, "run", "show", "run-1")
+    with open_store("sqlite:///braid.db") as store:
+        store.run("run-2")
+    several = braid("run", "show", "run-")
+    assert (several.code, several.out) == (1, "")
+    assert several.err == (
+        "braid: 2 runs have an id that begins with run-. It may be: run-1, run-2.\n"
+    )
+
+
 def test_the_tree_names_what_a_step_came_from(braid: Braid, names: dict[str, str]) -> None:
     tree = braid("lineage", names["step"]).out
     for name in ("Train", "scan-17", "braggnn v1", "braggnn v0", "setup.cfg"):

@@ -125,6 +125,7 @@ def test_the_reading_commands_ask_a_server(
     assert ask("runs", "--status", "FAILED")["runs"] == []
     (step,) = ask("run", "show", "run-1")["steps"]
     assert step["id"] == receipt["step"]
+    assert ask("run", "show", "run-")["steps"] == [step]
     (scan,) = ask("records", "--kind", "data", "--uri", "globus://c/*")["records"]
     assert scan["id"] == receipt["inputs"][0]
     (model,) = ask("models")["models"]
