@@ -44,8 +44,8 @@ def command(
 ) -> None:
     """Merge other stores, SQLite files, into this one.
 
-    These are slices, copies or shards. Identities are kept: merging twice changes nothing, and a newer slice adds the difference.
-    Records take the place of stubs. What the other store knows to be invalid is so here, with all
+    These are slices, copies or shards. Identities are kept: merging twice changes nothing, and a
+    newer slice adds the difference. Records take the place of stubs. What the other store knows to be invalid is so here, with all
     that was made of it.
 
     Each file is one transaction; a record that both have with different content stops it, with

@@ -31,8 +31,9 @@ FIELDS = [
 def command(*, source: Source, before: int, dry_run: bool, display: Display) -> None:
     """Drop tags, metrics and documents of old records.
 
-    Documents are parameters, results, errors and hyperparameters. Records, links, runs, URIs and digests stay, so lineages and statements still hold; each
-    record is marked as reduced. What was dropped cannot be brought back, also not by a merge.
+    Documents are parameters, results, errors and hyperparameters. Records, links, runs, URIs and
+    digests stay, so lineages are whole; each record is marked as reduced. What was dropped cannot
+    be brought back, also not by a merge.
     """
     with source.open(create=False) as store:
         told = store.reduce(before=before, dry_run=True)
