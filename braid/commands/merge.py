@@ -45,8 +45,8 @@ def command(
     """Merge other stores, SQLite files, into this one.
 
     These are slices, copies or shards. Identities are kept: merging twice changes nothing, and a
-    newer slice adds the difference. Records take the place of stubs. What the other store knows to be invalid is so here, with all
-    that was made of it.
+    newer slice adds the difference. Records take the place of stubs. What the other store knows to
+    be invalid is so here, with all that was made of it.
 
     Each file is one transaction; a record that both have with different content stops it, with
     a report, and nothing of that file is merged. Only tags may differ: --tags says what counts.
