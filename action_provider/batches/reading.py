@@ -12,7 +12,8 @@ __all__ = ["TAKEN", "read_batch"]
 
 TAKEN = (
     *("origin", "environment", "audience", "audience_member", "record", "step", "outcome"),
-    *("version", "uri", "tag", "metric", "payload", "mark", "link", "run_event", "run_tag"),
+    *("version", "uri", "file_check", "tag", "metric", "payload", "mark", "link"),
+    *("run_event", "run_tag"),
 )
 """The tables that recorders write; the others are the store's and the server's own."""
 

@@ -25,6 +25,7 @@ from provenance_store.rows import (
     AudienceMemberRow,
     AudienceRow,
     EnvironmentRow,
+    FileCheckRow,
     LinkRow,
     MarkRow,
     MetricRow,
@@ -225,6 +226,11 @@ def _uri(row: UriRow) -> UriRow:
     return uri_row(row.record_id, Uri(row.uri, row.size, row.digest, row.media_type))
 
 
+def _file_check(row: FileCheckRow) -> FileCheckRow:
+    _moment(row.at)
+    return row._replace(uri=uri_row(row.record_id, Uri(row.uri, row.size, row.digest)).uri)
+
+
 def _tag(row: TagRow) -> TagRow:
     _one_of(TagType, row.type, "type of tags")
     _moment(row.set_at)
@@ -288,6 +294,7 @@ _CLEANERS: dict[str, Callable[[Any], Any]] = {
     "outcome": _outcome,
     "version": _version,
     "uri": _uri,
+    "file_check": _file_check,
     "tag": _tag,
     "metric": _metric,
     "mark": _mark,

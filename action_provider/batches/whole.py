@@ -53,6 +53,7 @@ def additions(batch: Batch) -> set[int]:
     """
     spoken = {row.id for row in batch.outcome}
     spoken.update(row.record_id for row in batch.uri)
+    spoken.update(row.record_id for row in batch.file_check)
     spoken.update(row.record_id for row in batch.tag)
     spoken.update(row.record_id for row in batch.payload)
     spoken.update(row.record_id for row in batch.mark)

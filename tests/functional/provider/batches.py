@@ -76,6 +76,7 @@ def everything(run_id: str | None = "job-1") -> tuple[Job, Batch]:
         recorder.generated(step, [model, better])
         recorder.finish(step, result={"ok": True})
         recorder.promote(scan, "checked")
+        recorder.found_file(scan, "file:///scan.h5", size=7, digest="sha256:ab")
     return job, job.batch()
 
 

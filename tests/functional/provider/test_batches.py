@@ -240,6 +240,7 @@ def attack(hers: Hers, what: str) -> Batch:
         "a tag": lambda: recorder.tag(live, {"sample": "Cu"}),
         "a mark": lambda: recorder.mark(live, Mark.INVALIDATED, "bad"),
         "a promotion": lambda: recorder.promote(live),
+        "a digest": lambda: recorder.found_file(live, "file:///x", size=1, digest="sha256:ab"),
         "a URI": lambda: recorder.add(live, uris=["file:///x"]),
         "a dependency": lambda: recorder.add(live, depends_on=[mine]),
         "an input": lambda: recorder.used(step, [mine]),
@@ -252,7 +253,7 @@ def attack(hers: Hers, what: str) -> Batch:
 
 
 TOUCHES = ["a tag", "a mark", "a promotion", "a URI", "a dependency", "an input", "an end"]
-TOUCHES += ["a document", "an output"]
+TOUCHES += ["a document", "an output", "a digest"]
 
 
 @pytest.mark.parametrize("what", TOUCHES)
@@ -322,7 +323,7 @@ def test_an_origin_belongs_to_who_used_it_first(house: House, hers: Hers, bob: P
     refused(house, bob, hers.job.batch(), 403, "somebody else")
 
 
-@pytest.mark.parametrize("table", ["tag", "mark", "run_event"])
+@pytest.mark.parametrize("table", ["tag", "mark", "run_event", "file_check"])
 def test_ids_of_another_origin_are_not_used_up(
     house: House, hers: Hers, bob: Person, table: str
 ) -> None:
@@ -330,6 +331,7 @@ def test_ids_of_another_origin_are_not_used_up(
     mine = job.recorder.data("mine", tags={"a": 1})
     job.recorder.promote(mine)
     job.recorder.run("mine")
+    job.recorder.found_file(mine, "file:///x", size=1, digest="sha256:ab")
     theirs = job.knows(hers.live.urn) + 1000
     batch = job.mentioning(job.batch())
     rows = getattr(batch, table)
