@@ -68,7 +68,10 @@ def read_url(text: str) -> sa.URL:
 
 
 def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
-    """An engine with a pool; on SQLite WAL, full durability and our own transactions."""
+    """An engine with a pool; on SQLite WAL, full durability and our own transactions.
+
+    A SQLite file that may not be written, or whose folder may not be, can be read.
+    """
     if url.get_backend_name() == "postgresql":
         return sa.create_engine(
             url, pool_pre_ping=True, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW
@@ -85,6 +88,12 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
         },
     )
 
+    @event.listens_for(engine, "do_connect")
+    def _choose(_: object, __: object, args: list[Any], options: dict[str, Any]) -> None:
+        if "uri" not in url.query and _stands_still(Path(args[0])):
+            args[0] = f"{Path(args[0]).absolute().as_uri()}?immutable=1"
+            options["uri"] = True
+
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None
@@ -99,14 +108,31 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
     return engine
 
 
+def _stands_still(file: Path) -> bool:
+    """Whether a file is to be read as one that nobody changes: its folder is closed to us.
+
+    To read a file in WAL mode SQLite makes two more beside it. It can use those of a program that
+    is writing; changes that one left behind in them cannot be seen, and then SQLite refuses.
+    """
+    if not file.exists() or os.access(file.absolute().parent, os.W_OK):
+        return False
+    log = file.with_name(f"{file.name}-wal")
+    return not (log.exists() and log.stat().st_size)
+
+
 def _use_wal(connection: sqlite3.Connection, busy_ms: int) -> None:
-    """Switch to WAL, waiting our turn: SQLite's busy timeout does not cover this switch."""
+    """Switch to WAL, waiting our turn: SQLite's busy timeout does not cover this switch.
+
+    What may only be read stays as it is.
+    """
     deadline = time.monotonic() + busy_ms / 1000
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
+            if "readonly" in str(error):
+                return
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
