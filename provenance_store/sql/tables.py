@@ -131,13 +131,14 @@ version = Table(
 stub = Table("stub", METADATA, _key("id"), _required("kind", SmallInteger), Column("name", Text))
 """Nodes that a slice left out; where the record is here too, the record counts."""
 
+# Both directions are answered from an index alone: SQLite's secondary index ends with the key.
 link = Table(
     "link",
     METADATA,
     _key("to_id"),
     _key("from_id"),
     _key("role", SmallInteger),
-    Index(None, "from_id"),
+    Index(None, "from_id", postgresql_include=["to_id", "role"]),
     sqlite_with_rowid=False,
 )
 

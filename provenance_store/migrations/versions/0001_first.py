@@ -72,7 +72,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("to_id", "from_id", "role", name="pk_link"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_link_from_id", "link", ["from_id"], unique=False)
+    op.create_index(
+        "ix_link_from_id",
+        "link",
+        ["from_id"],
+        unique=False,
+        postgresql_include=["to_id", "role"],
+    )
     op.create_table(
         "mark",
         sa.Column("id", _ID, autoincrement=False, nullable=False),
