@@ -17,9 +17,10 @@ from provenance_store.reading import models, records, runs
 from provenance_store.reading.lineage import Direction, OneWay, trace
 from provenance_store.reading.model_version import show_version
 from provenance_store.reading.models import Head
+from provenance_store.reading.run_steps import RunStep, run_steps
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
-from provenance_store.sql import made
+from provenance_store.sql import harvest, made
 from provenance_store.statement import evidence
 from provenance_store.statement.document import state
 from provenance_store.viewer import Viewer
@@ -27,7 +28,7 @@ from provenance_store.viewer import Viewer
 if TYPE_CHECKING:
     from provenance_store.store import StoreSink
 
-__all__ = ["Head", "LineageOptions", "Reader"]
+__all__ = ["Head", "LineageOptions", "Reader", "RunStep"]
 
 
 class LineageOptions(TypedDict, total=False):
@@ -92,6 +93,25 @@ class Reader:
         after = filters.read_marker(marker, int)
         with self._view() as view:
             return runs.show_run(view, run_id, after, filters.check_limit(limit))
+
+    def run_steps(self, run_id: str) -> list[RunStep]:
+        """All steps of a run in the order in which they began, in brief; none without a run."""
+        with self._view() as view:
+            return run_steps(view, run_id)
+
+    def is_said_of_run(self, event_id: int) -> bool:
+        """Whether this store has the event of a run with that id, whoever asks."""
+        with self._view() as view:
+            return view.first(harvest.event(event_id)) is not None
+
+    def find_uris_of_then(
+        self, uris: Iterable[str], *, at: int, run_id: str | None = None
+    ) -> dict[str, int]:
+        """`find_uris` as of a time, in microseconds UTC: of what was recorded later only what
+        depends on nothing is found, and after all else."""
+        with self._view() as view:
+            rows = [(uri, view.first(harvest.at_uri(uri, view.viewer, at, run_id))) for uri in uris]
+        return {uri: row.id for uri, row in rows if row is not None}
 
     def run_members(self, run_id: str) -> dict[str, Level] | None:
         """Who may see or manage a run, whoever asks; None when nobody is known to."""

@@ -53,6 +53,8 @@ def record_step(
     *,
     ordinal: int | None = None,
     label: str | None = None,
+    also_used: Iterable[int] = (),
+    informed_by: Iterable[int] = (),
 ) -> Receipt:
     """Record one step of a flow run, in one batch; each call is a visit of its own.
 
@@ -60,12 +62,15 @@ def record_step(
     ``store.recorder(run_id=body.run.run_id, audience=audience_of(body, ...),
     environment=body.environment)``. `ordinal` is the step's place in the run, where it is known;
     `label` is the run's, unless the body gives it one: Globus Flows labels actions like their run.
+    `also_used` are records, and `informed_by` earlier steps, that are known to be linked besides
+    what the body tells.
     Raises InvalidInput with the path of what cannot be recorded; nothing is written then.
     """
     with recorder.together():
         step = _Recording(recorder, lookup, body)
         located("run", lambda: _record_run(recorder, body.run, label, step.outcome))
-        return step.record(ordinal)
+        step.things.steps.extend(informed_by)
+        return step.record(ordinal, also_used)
 
 
 def _record_run(recorder: Recorder, run: Run, label: str | None, step: Outcome) -> None:
@@ -102,10 +107,11 @@ class _Recording:
         self.models = Models(self.things, body.step.name)
         self.lookup = lookup
 
-    def record(self, ordinal: int | None) -> Receipt:
+    def record(self, ordinal: int | None, also_used: Iterable[int]) -> Receipt:
         derived = Derived() if self.body.says_what else self._derive()
         self.things.prepare(self.body.inputs or (), derived.inputs)
         inputs = self._inputs(derived)
+        inputs += [record_id for record_id in also_used if record_id not in inputs]
         self._read_models(derived)
         step = located("step", lambda: self._step(inputs, derived, ordinal))
         outputs = self._outputs(derived, inputs)

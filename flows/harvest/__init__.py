@@ -1,0 +1,13 @@
+"""History without touching the flow: a run's log, read afterwards, as recorded steps.
+
+::
+
+    harvested = harvest(store, RunLog(log, definition, run))
+    harvested.added, harvested.known, harvested.waiting
+"""
+
+from __future__ import annotations
+
+from flows.harvest.harvest import Harvested, RunLog, harvest, is_harvested
+
+__all__ = ["Harvested", "RunLog", "harvest", "is_harvested"]

@@ -1,0 +1,89 @@
+"""The log of a run, as the Flows service gives it: read, put in order, never refused for a code.
+
+An entry has a time, a code, a description and details. Pages of a log, a list of entries and
+whole answers of the service are read alike, newest first or oldest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from flows.steps.moments import moment_or_none
+from provenance_store.errors import InvalidInput
+
+__all__ = ["Entry", "read_log"]
+
+
+class Entry(NamedTuple):
+    """One entry; `time` is in microseconds since 1970 UTC, None where it says none."""
+
+    time: int | None
+    code: str
+    description: str
+    details: Mapping[str, Any]
+
+    @property
+    def state_name(self) -> str | None:
+        """The state that it is about; None for an entry about the whole run."""
+        name = self.details.get("state_name")
+        return name if isinstance(name, str) and name else None
+
+    def document(self) -> dict[str, Any]:
+        """What it says, without the run's state, for keeping with a step."""
+        large = ("input", "output", "state_name", "state_type")
+        kept = {name: value for name, value in self.details.items() if name not in large}
+        return {"code": self.code, "description": self.description, "details": kept}
+
+
+def read_log(document: Any) -> list[Entry]:
+    """The entries, oldest first. Raises InvalidInput when this is no log."""
+    found = [_entry(value, path) for value, path in _listed(document, "$")]
+    times = [entry.time for entry in found if entry.time is not None]
+    if _is_newest_first(found, times):
+        found.reverse()
+    # Entries of one millisecond stay in the order in which they were written.
+    return [entry for _, entry in sorted(_with_times(found), key=lambda pair: pair[0])]
+
+
+def _listed(document: Any, path: str) -> Iterator[tuple[Any, str]]:
+    if isinstance(document, dict) and "entries" in document:
+        document, path = document["entries"], f"{path}.entries"
+    if not isinstance(document, list):
+        raise InvalidInput(
+            "this is not the log of a run: it is a list of entries, each with a time and a code.",
+            path=path,
+        )
+    for place, value in enumerate(document):
+        here = f"{path}[{place}]"
+        if isinstance(value, dict) and "entries" in value and "code" not in value:
+            yield from _listed(value, here)
+        else:
+            yield value, here
+
+
+def _entry(value: Any, path: str) -> Entry:
+    if not isinstance(value, dict) or not isinstance(value.get("code"), str):
+        raise InvalidInput("this is not an entry of a run's log: it has no code.", path=path)
+    details, description = value.get("details"), value.get("description")
+    return Entry(
+        moment_or_none(value.get("time")),
+        value["code"],
+        description if isinstance(description, str) else "",
+        details if isinstance(details, dict) else {},
+    )
+
+
+def _is_newest_first(entries: list[Entry], times: list[int]) -> bool:
+    if times and times[0] != times[-1]:
+        return times[0] > times[-1]
+    codes = [entry.code for entry in entries]
+    return codes[-1:] == ["FlowStarted"] and codes[:1] != ["FlowStarted"]
+
+
+def _with_times(entries: list[Entry]) -> Iterator[tuple[int, Entry]]:
+    """Each entry with its time, or with that of the one before where it says none."""
+    last = 0
+    for entry in entries:
+        last = last if entry.time is None else entry.time
+        yield last, entry

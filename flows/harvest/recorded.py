@@ -1,0 +1,142 @@
+"""What of a run is recorded already: by its own record states, or by an earlier harvest.
+
+A visit and a recorded step are the same when the receipt of a record state says so, when they
+have the same action id, or when they have the same place in the run; at last when both have
+neither and are the next of their name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from flows.definition.marker import marker_of
+from flows.harvest.values import result_of
+from flows.harvest.visits import MISSING, Visit
+from provenance_store.ids import looks_like_id
+from provenance_store.reader import RunStep
+
+__all__ = ["Matching", "is_ours", "receipts_of", "records_follow", "run_id_of"]
+
+
+def is_ours(visit: Visit, states: Mapping[str, Any]) -> bool:
+    """Whether a visit is of a state that records others with Braid, injected or by hand."""
+    state = states.get(visit.name)
+    return marker_of(state) is not None or _is_record(state) or _is_body(visit.given)
+
+
+def _is_record(state: Any) -> bool:
+    return (
+        isinstance(state, dict)
+        and state.get("Type") == "Action"
+        and _is_body(_bare(state.get("Parameters")))
+    )
+
+
+def _bare(parameters: Any) -> Any:
+    """The Parameters of a state with the names that its run and its step will have."""
+    if not isinstance(parameters, dict):
+        return None
+    return {
+        name: {key.removesuffix(".$").removesuffix(".="): v for key, v in value.items()}
+        if isinstance(value, dict)
+        else value
+        for name, value in parameters.items()
+    }
+
+
+def _is_body(given: Any) -> bool:
+    """Whether this is the body of a record action."""
+    if not isinstance(given, dict):
+        return False
+    run, step = given.get("run"), given.get("step")
+    return isinstance(run, dict) and "run_id" in run and isinstance(step, dict) and "name" in step
+
+
+def run_id_of(visits: Iterable[Visit]) -> str | None:
+    """The id of the run, where one of its record states was given it."""
+    for visit in visits:
+        if _is_body(visit.given) and isinstance(run_id := visit.given["run"]["run_id"], str):
+            return run_id
+    return None
+
+
+def records_follow(name: str, states: Mapping[str, Any]) -> bool:
+    """Whether a state is followed by one that records it, on any of its ways out."""
+    state = states.get(name)
+    if not isinstance(state, dict):
+        return False
+    catches = [c for c in state.get("Catch") or () if isinstance(c, dict)]
+    targets = [found.get("Next") for found in (state, *catches)]
+    return any(_records(states.get(target), name) for target in targets if isinstance(target, str))
+
+
+def _records(state: Any, name: str) -> bool:
+    parameters = _bare(state.get("Parameters")) if isinstance(state, dict) else None
+    return parameters is not None and _is_body(parameters) and parameters["step"]["name"] == name
+
+
+def receipts_of(visits: Sequence[Visit], states: Mapping[str, Any]) -> dict[int, str]:
+    """The URNs of recorded steps, by the places of the visits that they record.
+
+    A record state records the last visit of the state that it names; of a Fail, the next.
+    """
+    found: dict[int, str] = {}
+    for place, visit in enumerate(visits):
+        urn, name = _receipt(visit, states), _recorded_name(visit)
+        if urn is None or name is None:
+            continue
+        kind = states.get(name, {}).get("Type") if isinstance(states.get(name), dict) else None
+        around = range(place + 1, len(visits)) if kind == "Fail" else range(place - 1, -1, -1)
+        of = next((at for at in around if visits[at].name == name), None)
+        if of is not None:
+            found.setdefault(of, urn)
+    return found
+
+
+def _recorded_name(visit: Visit) -> str | None:
+    if not _is_body(visit.given):
+        return None
+    name = visit.given["step"]["name"]
+    return name if isinstance(name, str) else None
+
+
+def _receipt(visit: Visit, states: Mapping[str, Any]) -> str | None:
+    state = states.get(visit.name)
+    if visit.after is MISSING or not isinstance(state, dict):
+        return None
+    result = result_of(visit, state)
+    details = result.get("details") if isinstance(result, dict) else None
+    urn = details.get("step") if isinstance(details, dict) else None
+    return urn if isinstance(urn, str) and looks_like_id(urn) else None
+
+
+class Matching:
+    """The recorded steps of a run that no visit was found for yet."""
+
+    def __init__(self, steps: Iterable[RunStep]) -> None:
+        self._left = {step.id: step for step in steps}
+
+    def by_id(self, step_id: int | None) -> RunStep | None:
+        """The step with that id."""
+        return self._left.pop(step_id, None) if step_id is not None else None
+
+    def by_action(self, action_id: str | None) -> RunStep | None:
+        """The first step of that action."""
+        if action_id is None:
+            return None
+        return self._first(lambda step: step.action_id == action_id)
+
+    def by_ordinal(self, ordinal: int, name: str) -> RunStep | None:
+        """The step with that place in the run."""
+        return self._first(lambda step: step.ordinal == ordinal and step.name == name)
+
+    def by_name(self, name: str) -> RunStep | None:
+        """The first step of that name that nothing else tells apart."""
+        return self._first(
+            lambda step: step.name == name and step.action_id is None and step.ordinal is None
+        )
+
+    def _first(self, fits: Any) -> RunStep | None:
+        found = next((step for step in self._left.values() if fits(step)), None)
+        return None if found is None else self._left.pop(found.id)

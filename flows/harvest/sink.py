@@ -1,0 +1,89 @@
+"""Ids of what is harvested: the same ones whoever harvests a run, and however often.
+
+Each run has an origin of its own, and each place in the run a block of ids in it; a step that
+makes more than a block holds has a further origin for the rest. So two harvests at the same time
+write the same rows, and a store that was lost gets its URNs back.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+from provenance_store.batch import Batch
+from provenance_store.ids import MAX_SEQUENCE, make_id
+from provenance_store.sink import SinkBeside, new_origin
+from provenance_store.store import Store
+
+__all__ = ["MAX_ORDINAL", "HarvestSink"]
+
+NAMESPACE = uuid.UUID("5d1b0f0e-53a7-5c3e-9d6e-8f0c1c6a7b42")
+BLOCK = 2048
+MAX_ORDINAL = MAX_SEQUENCE // BLOCK - 1
+FINAL_EVENT = 1
+"""The number of the event that says how a run ended: where it is, the whole run was harvested."""
+
+
+class HarvestSink(SinkBeside):
+    """A store's sink for one run; what is written to it waits in `held`."""
+
+    def __init__(self, store: Store, run_id: str, *, who: str | None = None) -> None:
+        super().__init__(store.sink)
+        self._store = store
+        self._run_id = run_id
+        self._who = who
+        self._next: Callable[[], int] = self.new_event_id
+        self._origins: dict[str, int] = {}
+        self.held: list[Batch] = []
+
+    @property
+    def final_event_id(self) -> int:
+        """The id of the event that says how the run ended."""
+        return make_id(self._number(self._run_id), FINAL_EVENT)
+
+    def new_event_id(self) -> int:
+        """An id that is made only once."""
+        return self._store.sink.new_id()
+
+    def at(self, ordinal: int) -> None:
+        """From now on hand out the ids of that place in the run, from the first."""
+        self._next = _Block(self, ordinal).next
+
+    def new_id(self) -> int:
+        return self._next()
+
+    def write(self, batch: Batch) -> None:
+        # What each step says of its run is said once for all of them.
+        batch.run_event.clear()
+        batch.run_tag.clear()
+        self.held.append(batch)
+
+    def take(self) -> Batch:
+        """All that is held, as one batch; afterwards nothing is."""
+        held, self.held = self.held, []
+        return Batch.merged(held)
+
+    def in_block(self, ordinal: int, count: int) -> int:
+        """The count-th id of a place in the run, counted from 0."""
+        if count < BLOCK:
+            return make_id(self._number(self._run_id), ordinal * BLOCK + count)
+        return make_id(self._number(f"{self._run_id}/{ordinal}"), count - BLOCK + 1)
+
+    def _number(self, name: str) -> int:
+        if name not in self._origins:
+            origin = new_origin(0, who=self._who)._replace(uuid=str(uuid.uuid5(NAMESPACE, name)))
+            self._origins[name] = self._store.sink.number_of(origin)
+        return self._origins[name]
+
+
+class _Block:
+    """The ids of one place in a run."""
+
+    def __init__(self, sink: HarvestSink, ordinal: int) -> None:
+        self._sink = sink
+        self._ordinal = ordinal
+        self._count = -1
+
+    def next(self) -> int:
+        self._count += 1
+        return self._sink.in_block(self._ordinal, self._count)

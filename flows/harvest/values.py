@@ -1,0 +1,115 @@
+"""What a visit was given and what it made of it: the values that a record of it would hold.
+
+The log shows a state's input with its references resolved and its expressions as they were
+written; they are evaluated here, against the state of the run before the visit.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flows.definition.copying import NOT_RECORDED
+from flows.harvest.visits import MISSING, Visit
+from flows.language import evaluate
+from flows.language.errors import LanguageError
+from flows.language.paths import CONTEXT_KEY, result_steps
+from flows.language.templates import EXPRESSION_SUFFIX, REFERENCE_SUFFIX, bare_key
+
+__all__ = ["error_of", "parameters_of", "result_of"]
+
+LONGEST_LITERAL = 1_000_000
+"""Characters of a cause that are read as a Python literal."""
+
+
+def parameters_of(visit: Visit, state: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
+    """The input of a visit with its expressions evaluated, None where there is none to tell.
+
+    What cannot be evaluated any more is `NOT_RECORDED`.
+    """
+    if visit.given is MISSING:
+        return None
+    template = state.get("Parameters")
+    if template is None:
+        return visit.given if "InputPath" in state or not state else None
+    before = {} if visit.before is MISSING else visit.before
+    view = {**before, CONTEXT_KEY: context} if isinstance(before, dict) else before
+    return _filled(visit.given, template, view)
+
+
+def _filled(logged: Any, template: Any, view: Any) -> Any:
+    """Only where the definition has an expression is one taken for it, however a value looks."""
+    if isinstance(logged, dict) and isinstance(template, dict):
+        return dict(_member(key, value, template, view) for key, value in logged.items())
+    if isinstance(logged, list) and isinstance(template, list) and len(logged) == len(template):
+        return [_filled(*pair, view) for pair in zip(logged, template, strict=True)]
+    return logged
+
+
+def _member(key: str, value: Any, template: Mapping[str, Any], view: Any) -> tuple[str, Any]:
+    written = template.get(key)
+    if not key.endswith((EXPRESSION_SUFFIX, REFERENCE_SUFFIX)) or not isinstance(written, str):
+        return key, _filled(value, written, view)
+    if key.endswith(REFERENCE_SUFFIX):
+        return bare_key(key), NOT_RECORDED if value == written else value
+    try:
+        return bare_key(key), evaluate(written, view)
+    except (LanguageError, RecursionError):
+        return bare_key(key), NOT_RECORDED
+
+
+def result_of(visit: Visit, state: Mapping[str, Any]) -> Any:
+    """What landed at the state's ResultPath; None where nothing did, or it is not told.
+
+    The log shows the whole state of the run. A result there that says it is another state's is
+    not this one's.
+    """
+    if visit.after is MISSING or visit.after is None:
+        return None
+    path = state.get("ResultPath", "$")
+    found = visit.after
+    try:
+        for step in result_steps(path):
+            found = found[step]
+    except (LanguageError, TypeError, LookupError):
+        return None
+    writer = found.get("state_name") if isinstance(found, dict) else None
+    return None if isinstance(writer, str) and writer != visit.name else found
+
+
+def error_of(failure: Mapping[str, Any]) -> dict[str, Any]:
+    """What a Catch would have received: the name of the error, and its cause as a document.
+
+    The log has the cause as text that holds a Python literal, or JSON.
+    """
+    named = {"Error": failure.get("error", failure.get("Error"))}
+    cause = failure.get("cause", failure.get("Cause"))
+    named["Cause"] = _read(cause) if isinstance(cause, str) else cause
+    found = {name: value for name, value in named.items() if value is not None}
+    return found or {"Cause": {k: v for k, v in failure.items() if not k.startswith("state_")}}
+
+
+def _read(text: str) -> Any:
+    if text.lstrip()[:1] not in ("{", "[", "'", '"', "(", "N") or len(text) > LONGEST_LITERAL:
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return _plain(ast.literal_eval(text.strip()))
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return text
+
+
+def _plain(value: Any) -> Any:
+    """A literal as JSON has it; raises ValueError for what JSON has not."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise ValueError("not JSON")

@@ -1,0 +1,34 @@
+"""The steps of a run in brief: what tells whether a visit of a state is recorded already."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from provenance_store.reading.view import View
+from provenance_store.sql import harvest
+
+__all__ = ["RunStep", "run_steps"]
+
+
+class RunStep(NamedTuple):
+    """A recorded step. `status` is None where its end is not known; `documents` are the names of
+    what is kept with it; `reduced` when some of that was dropped by age."""
+
+    id: int
+    name: str
+    type: str
+    action_id: str | None
+    ordinal: int | None
+    status: str | None
+    reduced: bool
+    documents: frozenset[str]
+
+
+def run_steps(view: View, run_id: str) -> list[RunStep]:
+    """All visible steps of a run in the order in which they began."""
+    rows = view.all(harvest.steps(run_id, view.viewer))
+    kept: dict[int, set[str]] = defaultdict(set)
+    for record_id, name in view.all(harvest.payload_names(run_id)) if rows else ():
+        kept[record_id].add(name)
+    return [RunStep._make((*row[:6], bool(row[6]), frozenset(kept[row[0]]))) for row in rows]
