@@ -38,6 +38,7 @@ NAMES = ("bare", "checking", "braid")
 BUDGET = 0.8
 LOAD = Path(__file__).with_name("_http_load.py")
 THREADS = 16
+WARM_UP = 4.0
 
 
 def measure(port: int, token: str, seconds: float) -> tuple[float, float]:
@@ -109,7 +110,7 @@ def compare(options: argparse.Namespace, environ: dict[str, str], token: str) ->
             name: stack.enter_context(gunicorn(name, environ, options.workers)) for name in NAMES
         }
         for port in ports.values():
-            measure(port, token, 1.0)
+            measure(port, token, WARM_UP)
         for turn in range(options.rounds):
             for name in sorted(NAMES, reverse=bool(turn % 2)):
                 rate, latency = measure(ports[name], token, options.seconds)
