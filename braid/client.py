@@ -25,10 +25,11 @@ from provenance_store.errors import (
 )
 from provenance_store.times import format_time
 
-__all__ = ["QueryClient", "open_server"]
+__all__ = ["QueryClient", "error_of", "open_server"]
 
 ERROR_OF_STATUS: Mapping[int, type[BraidError]] = {
     400: InvalidInput,
+    401: NotAllowed,
     403: NotAllowed,
     404: NotFound,
     409: Conflict,
@@ -135,11 +136,16 @@ def _scope_of(url: str, transport: dict[str, Any]) -> str:
     return scope
 
 
+def error_of(status: int) -> type[BraidError]:
+    """The error that an HTTP status stands for."""
+    return ERROR_OF_STATUS.get(status, ServiceUnavailable)
+
+
 def _translated(error: globus_sdk.GlobusAPIError) -> BraidError:
     message = error.message or f"The server answered {error.http_status}."
     if error.http_status == 401:
         return NotAllowed(f"The server did not accept the login: {message}")
-    return ERROR_OF_STATUS.get(error.http_status, ServiceUnavailable)(message)
+    return error_of(error.http_status)(message)
 
 
 def _query(name: str, value: Any) -> Any:

@@ -7,7 +7,7 @@ Each takes its options off the command line and passes the command one object in
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -29,6 +29,10 @@ SERVER_HELP = "Ask the query API of this server instead of a store. [default: BR
 SPOOL_HELP = (
     "Write into files of this folder instead of a store; `braid spool load` brings them in. "
     "Ids of earlier records are then whole URNs."
+)
+RECORD_SERVER_HELP = (
+    "Record through this server instead of into a store; what it does not take goes into files of "
+    "the folder BRAID_SPOOL. Ids of earlier records are then whole URNs."
 )
 
 
@@ -79,8 +83,7 @@ def reads(command: Command) -> Command:
     @click.option("--server", metavar="URL", help=SERVER_HELP)
     @functools.wraps(command)
     def wrapper(*args: Any, store: str | None, server: str | None, **kwargs: Any) -> None:
-        if store and server:
-            raise click.UsageError("--store and --server exclude each other; give one of them.")
+        _one_of({"--store": store, "--server": server})
         command(*args, source=Source(store=store, server=server), **kwargs)
 
     return wrapper  # type: ignore[return-value]
@@ -98,17 +101,25 @@ def writes(command: Command) -> Command:
 
 
 def records(command: Command) -> Command:
-    """Add ``--store`` and ``--spool``, one or the other; the command gets ``source``."""
+    """Add ``--store``, ``--server`` and ``--spool``, one of them; the command gets ``source``."""
 
     @store_option
+    @click.option("--server", metavar="URL", help=RECORD_SERVER_HELP)
     @click.option("--spool", type=click.Path(file_okay=False, path_type=Path), help=SPOOL_HELP)
     @functools.wraps(command)
-    def wrapper(*args: Any, store: str | None, spool: Path | None, **kwargs: Any) -> None:
-        if store and spool:
-            raise click.UsageError("--store and --spool exclude each other; give one of them.")
-        command(*args, source=Source(store=store, spool=spool), **kwargs)
+    def wrapper(
+        *args: Any, store: str | None, server: str | None, spool: Path | None, **kwargs: Any
+    ) -> None:
+        _one_of({"--store": store, "--server": server, "--spool": spool})
+        command(*args, source=Source(store=store, server=server, spool=spool), **kwargs)
 
     return wrapper  # type: ignore[return-value]
+
+
+def _one_of(given: Mapping[str, object]) -> None:
+    names = [name for name, value in given.items() if value]
+    if len(names) > 1:
+        raise click.UsageError(f"{' and '.join(names)} exclude each other; give one of them.")
 
 
 store_option = click.option("--store", metavar="URL", help=STORE_HELP)

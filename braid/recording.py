@@ -15,10 +15,13 @@ import click
 
 from braid.output import Display, Document
 from braid.source import Source
-from provenance_store.errors import InvalidInput
+from provenance_store.errors import BraidError, InvalidInput, ServiceUnavailable
 
 if TYPE_CHECKING:
+    from braid.client import QueryClient
+    from braid.delivery import Delivery
     from provenance_store.handles import Record
+    from provenance_store.reader import Reader
     from provenance_store.recorder import Recorder
     from provenance_store.store import Store
 
@@ -102,18 +105,30 @@ def describes(command: Command) -> Command:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a command records to: a store, or files when ``store`` is None."""
+    """Where a command records to: a store, else a server, else files."""
 
     recorder: Recorder
-    store: Store | None
+    store: Store | None = None
+    delivery: Delivery | None = None
 
-    def begin_run(self) -> None:
-        """Make the recorder's run known; in a store as beginning now, if it is new there."""
+    @property
+    def history(self) -> Reader | QueryClient | None:
+        """What knows what is there already; None when a spool is recorded into.
+
+        Raises ServiceUnavailable for a server that is away.
+        """
+        if self.store is not None:
+            return self.store.reader()
+        return None if self.delivery is None else self.delivery.ask()
+
+    def begin_run(self, since: int | None = None) -> None:
+        """Make the recorder's run known, as having begun at `since` or before; without it, in a
+        store as beginning now, if it is new there."""
         recorder, run_id = self.recorder, self.recorder.run_id
         if not run_id:
             return
-        if self.store is None:
-            recorder.run(run_id)
+        if self.store is None or since is not None:
+            recorder.run(run_id, start_time=since)
         elif not self.store.reader().records(run_id=run_id, limit=1)["records"]:
             recorder.run(run_id, start_time=recorder.clock())
 
@@ -128,19 +143,38 @@ class Place:
             raise InvalidInput(f"{step} is no step; --made-by takes the id of a step.")
         self.recorder.generated(step, [made])
 
-    def show(self, display: Display, made: Record) -> None:
-        """Show a record that was just made, once it is durable.
+    def known(self, reference: str) -> Document | None:
+        """The document of a record; None where nothing can be asked. Raises NotFound."""
+        client = self.delivery.client if self.delivery else None
+        history = self.store.reader() if self.store is not None else client
+        return None if history is None else history.record(reference)
 
-        Its document, of which files know the beginning only; in text its permanent name.
+    def show(self, display: Display, made: Record) -> None:
+        """`tell` of a record that was just made."""
+        self.tell(display, made.urn, kind=made.kind.label, name=made.name)
+
+    def tell(self, display: Display, urn: str, **about: str) -> None:
+        """Say what a record is called for ever, once what was said of it is durable: in JSON its
+        document, or `about` where that cannot be asked for.
+
+        Raises what a server has refused it with, when it is kept in the spool.
         """
-        self.recorder.flush()
-        document: Document = {"id": made.urn, "kind": made.kind.label, "name": made.name}
-        if display.format != "json":
-            click.echo(made.urn)
-        elif self.store is None:
-            display.json(document)
+        problem = self.settle()
+        if display.format == "json":
+            document = self.known(urn) if problem is None else None
+            display.json({"id": urn, **about} if document is None else document)
         else:
-            display.json(self.store.reader().record(made.urn))
+            click.echo(urn)
+        if isinstance(problem, ServiceUnavailable):
+            click.echo(f"braid: {problem.message}", err=True)
+        elif problem is not None:
+            raise problem
+
+    def settle(self) -> BraidError | None:
+        """Return when everything recorded is durable: None, or why a server has not taken it and
+        it is in the spool."""
+        self.recorder.flush()
+        return None if self.delivery is None else self.delivery.problem()
 
 
 @contextmanager
@@ -152,7 +186,13 @@ def recording(
         import hpc
 
         with hpc.spool(source.spool, run_id=run_id, environment=environment) as recorder:
-            yield Place(recorder, None)
+            yield Place(recorder)
+        return
+    if source.server is not None:
+        from braid.delivery import delivering
+
+        with delivering(source.server, run_id=run_id, environment=environment) as delivery:
+            yield Place(delivery.recorder, delivery=delivery)
         return
     with source.open(create=True) as store:
         yield Place(store.recorder(run_id=run_id, environment=environment), store)

@@ -46,6 +46,8 @@ class RemoteSink(KeepingSink):
             transport_params={"max_retries": RETRIES, "http_timeout": wait, "max_sleep": wait},
         )
         self._rests_until = 0.0
+        self.refusal: tuple[int, str] | None = None
+        """The HTTP status, 0 where there is none, and the reason why a batch was last spooled."""
 
     def _deliver(self, data: bytes) -> None:
         if self._ending or time.monotonic() < self._rests_until or not self._posted(data):
@@ -65,6 +67,7 @@ class RemoteSink(KeepingSink):
                 encoding="text",
             )
         except globus_sdk.GlobusAPIError as error:
+            self.refusal = error.http_status, f"{error.http_status}: {error.message}"
             logger.warning(
                 "The server answered %d to a batch, which is spooled: %s",
                 error.http_status,
@@ -74,6 +77,7 @@ class RemoteSink(KeepingSink):
                 self._rest()
             return False
         except globus_sdk.GlobusError as error:
+            self.refusal = 0, "it cannot be reached"
             logger.warning("The server cannot be reached (%s); spooling.", type(error).__name__)
             self._rest()
             return False

@@ -49,8 +49,8 @@ def command(
 
     Recorded are its command line without secrets, exit code, beginning and end, the machine and
     the batch job, and size and SHA-256 of the files it uses and makes. Its exit code is passed
-    on, whatever becomes of the record: what a store does not take goes to the folder BRAID_SPOOL,
-    with a note on standard error.
+    on, whatever becomes of the record: what a store or a server does not take goes to the folder
+    BRAID_SPOOL, with a note on standard error.
     """
     used = [_input(text) for text in inputs]
     finished = run(command_line)
@@ -107,7 +107,7 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def _record(source: Source, run_id: str | None, done: _Done) -> None:
-    """Record into the store or spool; what the store does not take into the spool."""
+    """Record into the store, server or spool; what is not taken there into the spool."""
     from hpc.settings import SPOOL
 
     problem = _try(source, run_id, done)
@@ -115,7 +115,7 @@ def _record(source: Source, run_id: str | None, done: _Done) -> None:
         return
     if source.spool is None:
         folder = Path(SPOOL.get())
-        if _try(dataclasses.replace(source, spool=folder), run_id, done) is None:
+        if _try(Source(spool=folder), run_id, done) is None:
             click.echo(f"braid: {problem} The step is kept in {folder}.", err=True)
             click.echo(f"braid: bring it in with `braid spool load {folder}`.", err=True)
             return
@@ -130,9 +130,10 @@ def _try(source: Source, run_id: str | None, done: _Done) -> str | None:
     try:
         with recording(source, run_id=run_id, environment=job_environment()) as place:
             with place.recorder.together():
-                place.begin_run()
+                place.begin_run(done.finished.started_at)
                 _write(place, done)
-            place.recorder.flush()
+            if kept := place.settle():
+                click.echo(f"braid: {kept.message}", err=True)
     except Exception as error:
         return describe(error)
     return None
@@ -158,18 +159,26 @@ def _write(place: Place, done: _Done) -> None:
 
 
 def _used(place: Place, given: str | dict[str, Any]) -> Any:
-    """The record of an input: the store's own of the same file with the same content, or new."""
+    """The record of an input: the known one of the same file with the same content, or new."""
     if isinstance(given, str):
         return given
-    if place.store is not None:
-        reader = place.store.reader()
-        found = reader.find_uri(given["uri"])
-        if found is not None:
-            urn = place.store.sink.urn(found)
-            known = [uri for uri in reader.record(urn)["uris"] if uri["uri"] == given["uri"]]
-            if any(uri.get("digest") == given.get("digest") for uri in known):
-                return urn
+    for record in _newest(place, given["uri"]):
+        known = [uri for uri in record["uris"] if uri["uri"] == given["uri"]]
+        if any(uri.get("digest") == given.get("digest") for uri in known):
+            return record["id"]
     return place.recorder.data(_file_name(given), uris=[given])
+
+
+def _newest(place: Place, uri: str) -> list[dict[str, Any]]:
+    """The newest record at a URI, if one is known; a server that is away knows none."""
+    if place.store is not None:
+        found = place.store.reader().find_uri(uri)
+        return [] if found is None else [place.store.reader().record(place.store.sink.urn(found))]
+    client = place.delivery.client if place.delivery else None
+    if client is None or "*" in uri:
+        return []
+    records: list[dict[str, Any]] = client.records(uri=uri, limit=1)["records"]
+    return records
 
 
 def _file_name(uri: dict[str, Any]) -> str:

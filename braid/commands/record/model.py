@@ -87,24 +87,36 @@ def _version(place: Place, reference: str) -> ModelVersion:
     from provenance_store.ids import looks_like_id
     from provenance_store.kinds import Kind
 
-    store, recorder = place.store, place.recorder
-    if store is None:
-        raise click.UsageError("--update asks a store which version is the newest; not --spool.")
-    reader = store.reader()
-    if looks_like_id(reference):
-        found = reader.record(reference)
-        if found["kind"] != Kind.MODEL.label:
-            raise click.UsageError(f"{reference} is not a model but a {found['kind']}.")
-        ids = reader.resolve(reference), reader.resolve(found["line"])
-        return ModelVersion(ids[0], Kind.MODEL, found["name"], recorder, ids[1], found["version"])
-    heads = reader.heads(reference)
-    if not heads:
-        raise NotFound(f"There is no model {reference!r}; leave out --update to begin it.")
-    if len(heads) > 1:
-        choices = [store.sink.urn(head.id) for head in heads]
-        raise Ambiguous(f"{reference!r} has {len(heads)} newest versions.", choices=choices)
-    head = heads[0]
-    return ModelVersion(head.id, Kind.MODEL, head.name, recorder, head.line_id, head.version)
+    history, recorder = place.history, place.recorder
+    if history is None:
+        raise click.UsageError("--update asks which version is the newest; not with --spool.")
+    if not looks_like_id(reference):
+        heads = _heads(place, reference)
+        if not heads:
+            raise NotFound(f"There is no model {reference!r}; leave out --update to begin it.")
+        if len(heads) > 1:
+            raise Ambiguous(f"{reference!r} has {len(heads)} newest versions.", choices=heads)
+        reference = heads[0]
+    found = history.record(reference)
+    if found["kind"] != Kind.MODEL.label:
+        raise click.UsageError(f"{reference} is not a model but a {found['kind']}.")
+    ids = recorder.id_of(found["id"]), recorder.id_of(found["line"])
+    return ModelVersion(ids[0], Kind.MODEL, found["name"], recorder, ids[1], found["version"])
+
+
+def _heads(place: Place, name: str) -> list[str]:
+    """The ids of the newest versions, on all branches, of the models of a name."""
+    if place.store is not None:
+        return [place.store.sink.urn(head.id) for head in place.store.reader().heads(name)]
+    if place.delivery is None:
+        return []
+    client = place.delivery.ask()
+    page = client.model(name)
+    heads = [each["id"] for each in page["versions"] if each["head"]]
+    while page["has_next_page"]:
+        page = client.model(name, marker=page["marker"])
+        heads += [each["id"] for each in page["versions"] if each["head"]]
+    return heads
 
 
 def _of_type(kind: type, value: Any, option: str, wanted: str) -> Any:

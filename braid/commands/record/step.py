@@ -72,7 +72,7 @@ def command(
     with recording(source, run_id=run_id, environment="auto") as place:
         recorder = place.recorder
         with recorder.together():
-            place.begin_run()
+            place.begin_run(start)
             step = recorder.step(
                 name,
                 inputs=inputs,

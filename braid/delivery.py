@@ -1,0 +1,87 @@
+"""Recording through a server from a shell: what it does not take is kept in the spool folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import globus_sdk
+
+from braid.client import QueryClient, error_of, open_server
+from braid.errors import describe
+from hpc.remote_sink import RemoteSink, remote
+from hpc.settings import SPOOL
+from hpc.spool_sink import ClosingRecorder, spool
+from provenance_store.errors import BraidError, ConfigurationError, ServiceUnavailable
+
+__all__ = ["Delivery", "delivering"]
+
+logging.getLogger("braid.hpc").addHandler(logging.NullHandler())
+"""What a sink logs, a command says in its own words, once."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A recorder to a server; `client` asks that server, and is None where it cannot be asked."""
+
+    url: str
+    spool: Path
+    recorder: ClosingRecorder
+    client: QueryClient | None
+    absence: str = ""
+    """Why it cannot be asked, in a sentence."""
+
+    def ask(self) -> QueryClient:
+        """What answers questions about the server's history; raises ServiceUnavailable."""
+        if self.client is None:
+            raise ServiceUnavailable(f"{self.url} cannot be asked: {self.absence}")
+        return self.client
+
+    def problem(self) -> BraidError | None:
+        """Why the server has not taken what is flushed, which is in the spool then; None when it
+        has. ServiceUnavailable when it has not answered, else the server has refused it."""
+        sink = self.recorder.sink
+        if isinstance(sink, RemoteSink):
+            if sink.refusal is None:
+                return None
+            status, why = sink.refusal
+            return error_of(status)(self._kept(why))
+        return ServiceUnavailable(self._kept(self.absence))
+
+    def _kept(self, why: str) -> str:
+        reason = why.removesuffix(".")
+        return (
+            f"{self.url} has not taken it ({reason}); it is kept in {self.spool}, and "
+            f"`braid spool load {self.spool}` on the server's machine brings it in."
+        )
+
+
+@contextmanager
+def delivering(
+    url: str, *, run_id: str | None, environment: Mapping[str, Any] | str | None
+) -> Iterator[Delivery]:
+    """A recorder to the server at that address, logged in as the reading commands are.
+
+    Where the server or the login service is away, everything goes into the spool. Raises
+    ConfigurationError for a bad address or settings that no login is possible with.
+    """
+    folder = Path(SPOOL.get())
+    absence = ""
+    client = None
+    try:
+        client = open_server(url)
+    except ConfigurationError:
+        raise
+    except (BraidError, globus_sdk.GlobusError) as error:
+        absence = describe(error)
+    about: dict[str, Any] = {"run_id": run_id, "environment": environment}
+    if client is None or client.authorizer is None:
+        recorder = spool(folder, **about)
+    else:
+        recorder = remote(url, client.authorizer, spool=folder, **about)
+    with recorder:
+        yield Delivery(url, folder, recorder, client, absence)
