@@ -21,7 +21,7 @@ COMMANDS = {
     "exec": "Run a command and record it as a step.",
     "spool": "Bring in what jobs recorded into files.",
     "records": "List records, newest first.",
-    "models": "List models and their versions.",
+    "models": "List models, find the best, show the versions of one, or one version.",
     "export": "Write records, runs or a store as PROV, RO-Crate, DataCite or GMeta.",
     "import": "Import PROV-JSON, or a database of Braid-DB.",
     "invalidate": "Mark a record, and all that derives from it, as not to be relied on.",

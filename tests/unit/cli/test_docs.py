@@ -11,6 +11,7 @@ from typing import Any
 import click
 import pytest
 
+from action_provider.advice.questions import read_question
 from braid.commands import command as root
 from braid.reference import PACKAGES, cli_page, settings_page
 from flows.definition.problems import Severity
@@ -89,12 +90,18 @@ def states_shown() -> list[tuple[str, dict[str, Any]]]:
 def test_a_state_written_by_hand_is_valid_and_its_body_too(
     name: str, state: dict[str, Any]
 ) -> None:
-    definition = {
-        "StartAt": name,
-        "States": {name: state, state["Next"]: {"Type": "Pass", "End": True}},
-    }
+    ends = {target: {"Type": "Pass", "End": True} for target in _targets(state)}
+    definition = {"StartAt": name, "States": {name: state, **ends}}
     assert [p for p in validate(definition) if p.severity is Severity.ERROR] == []
-    read_body(_filled(state["Parameters"]))
+    if "Parameters" in state:
+        read = read_question if state["ActionUrl"].endswith("/query") else read_body
+        read(_filled(state["Parameters"]))
+
+
+def _targets(state: dict[str, Any]) -> set[str]:
+    """The states that may follow."""
+    entries = (state, *state.get("Choices", ()), *state.get("Catch", ()))
+    return {e[key] for e in entries for key in ("Next", "Default") if key in e}
 
 
 def _filled(value: Any) -> Any:
