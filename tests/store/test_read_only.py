@@ -83,7 +83,10 @@ def test_changes_that_cannot_be_seen_are_not_passed_over(folder: Path) -> None:
     (folder / "braid.db-wal").write_bytes(left)
     (folder / "braid.db").write_bytes(before)
     folder.chmod(0o555)
-    with as_anybody(), pytest.raises(StoreUnavailable, match="its folder must exist and be writable"):
+    with (
+        as_anybody(),
+        pytest.raises(StoreUnavailable, match="its folder must exist and be writable"),
+    ):
         open_store(url(folder), create=False)
 
 

@@ -12,6 +12,7 @@ COMMANDS = {
     "fact": "Record a fact: something static, such as a setting or a paper.",
     "data": "Record data, and what it was derived from.",
     "model": "Record a version of a model.",
+    "promote": "Make live data static.",
     "step": "Record a step with its inputs, outputs and models.",
 }
 

@@ -18,9 +18,7 @@ __all__ = ["command"]
 @click.command()
 @click.argument("name")
 @describes
-@click.option(
-    "--live", is_flag=True, help="It may still grow, until `promote` of its handle in Python."
-)
+@click.option("--live", is_flag=True, help="It may still grow, until `braid record promote`.")
 @records
 @displays("text", "json")
 def command(

@@ -157,6 +157,20 @@ def test_a_version_is_linked_to_the_step_that_made_it(braid: Braid, names: dict[
     assert "--made-by takes the id of a step" in refused.err
 
 
+def test_live_data_is_promoted_once(braid: Braid, names: dict[str, str]) -> None:
+    live = braid("record", "data", "scan-18", "--live").out.strip()
+    promoted = braid("record", "promote", live, "--note", "the scan is over")
+    assert (promoted.code, promoted.out.strip()) == (0, live)
+    (scan,) = as_json(braid, "records", "--name", "scan-18")["records"]
+    assert not scan["live"]
+    for static in (live, names["scan"], names["step"]):
+        refused = braid("record", "promote", static)
+        assert (refused.code, refused.out) == (1, "")
+        assert "is static already" in refused.err
+    assert braid("record", "promote", "9.9").code == 1
+    assert braid("record", "promote", "scan-18").code == 2
+
+
 def test_a_run_shows_how_each_model_took_part(braid: Braid, names: dict[str, str]) -> None:
     assert "used braggnn v1" in braid("run", "show", "run-1").out
 

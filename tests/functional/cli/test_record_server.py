@@ -92,6 +92,16 @@ def test_json_is_the_document_of_the_server(braid: Braid, server: str, store: St
     assert document == store.reader().record(document["id"])
 
 
+def test_live_data_is_promoted_through_a_server(braid: Braid, server: str, store: Store) -> None:
+    scan = made(braid, server, "data", "scan", "--live")
+    assert store.reader().record(scan)["live"]
+    assert made(braid, server, "promote", scan, "--note", "beam off") == scan
+    assert not store.reader().record(scan)["live"]
+    again = braid("record", "promote", scan, "--server", server)
+    assert (again.code, again.out) == (1, "")
+    assert "static already" in again.err
+
+
 def test_a_command_is_recorded_through_a_server(braid: Braid, server: str, store: Store) -> None:
     at = ("--server", server)
     assert braid("exec", "--output", "a", *at, "--", "sh", "-c", "echo 1 > a").code == 0
