@@ -16,7 +16,13 @@ from flows.harvest.visits import MISSING, Visit
 from flows.language import evaluate
 from flows.language.errors import LanguageError
 from flows.language.paths import CONTEXT_KEY, result_steps
-from flows.language.templates import EXPRESSION_SUFFIX, REFERENCE_SUFFIX, bare_key
+from flows.language.templates import (
+    EXPRESSION_SUFFIX,
+    PRIVATE_LIST,
+    REFERENCE_SUFFIX,
+    bare_key,
+)
+from provenance_store.redaction import REDACTED
 
 __all__ = ["error_of", "parameters_of", "result_of"]
 
@@ -27,7 +33,7 @@ LONGEST_LITERAL = 1_000_000
 def parameters_of(visit: Visit, state: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
     """The input of a visit with its expressions evaluated, None where there is none to tell.
 
-    What cannot be evaluated any more is `NOT_RECORDED`.
+    What cannot be evaluated any more is `NOT_RECORDED`, what the log hides `REDACTED`.
     """
     if visit.given is MISSING:
         return None
@@ -42,7 +48,9 @@ def parameters_of(visit: Visit, state: Mapping[str, Any], context: Mapping[str, 
 def _filled(logged: Any, template: Any, view: Any) -> Any:
     """Only where the definition has an expression is one taken for it, however a value looks."""
     if isinstance(logged, dict) and isinstance(template, dict):
-        return dict(_member(key, value, template, view) for key, value in logged.items())
+        shown = dict(_member(key, value, template, view) for key, value in logged.items())
+        private = {bare_key(key) for key in template if key != PRIVATE_LIST} - shown.keys()
+        return shown | dict.fromkeys(sorted(private), REDACTED)
     if isinstance(logged, list) and isinstance(template, list) and len(logged) == len(template):
         return [_filled(*pair, view) for pair in zip(logged, template, strict=True)]
     return logged
