@@ -209,10 +209,11 @@ def _commands(runs: Mapping[str, Any]) -> str:
             f"`{run['command']}`",
             run["date"],
             f"{run['seconds']} s" + (", **failed**" if run["failed"] else ""),
+            str(run.get("load", "")),
         )
         for run in runs.values()
     ]
-    return _table(("command", "ran", "took"), rows)
+    return _table(("command", "ran", "took", "load before"), rows)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -66,7 +66,6 @@ def machine() -> dict[str, str]:
         "system": f"{_system()}, Linux {platform.release()}"
         if sys.platform == "linux"
         else platform.platform(),
-        "load": f"{os.getloadavg()[0]:.1f} at the beginning",
         "Python": platform.python_version(),
         "databases": f"SQLite {sqlite3.sqlite_version}, PostgreSQL {_postgresql()}",
         "packages": versions,
@@ -109,7 +108,7 @@ def _commit() -> str:
 def run(name: str, command: list[str]) -> dict[str, Any]:
     """The document of one benchmark, with when it ran and what became of it."""
     print(f"== {' '.join(command)}", flush=True)
-    started = time.monotonic()
+    started, load = time.monotonic(), os.getloadavg()[0]
     script, *options = command
     done = subprocess.Popen(
         [sys.executable, str(ROOT / "benchmarks" / script), *options],
@@ -130,13 +129,14 @@ def run(name: str, command: list[str]) -> dict[str, Any]:
         "failed": done.returncode != 0 or not found["results"],
         "seconds": round(time.monotonic() - started),
         "date": datetime.date.today().isoformat(),
+        "load": round(load, 1),
     }
 
 
 def sweep() -> dict[str, Any]:
     """The published figure, measured here."""
     print("== braid mascot --sweep", flush=True)
-    started = time.monotonic()
+    started, load = time.monotonic(), os.getloadavg()[0]
     command = [sys.executable, "-m", "braid", "mascot", "--sweep", str(FOLDER), "--format", "json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     points = json.loads(done.stdout)["points"] if done.returncode == 0 else []
@@ -148,6 +148,7 @@ def sweep() -> dict[str, Any]:
         "failed": done.returncode != 0,
         "seconds": round(time.monotonic() - started),
         "date": datetime.date.today().isoformat(),
+        "load": round(load, 1),
     }
 
 
