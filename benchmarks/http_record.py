@@ -2,7 +2,8 @@
 
 Run `python benchmarks/http_record.py` (or `make bench`). It starts three servers with the same
 gunicorn settings: the action provider with a SQLite store that is synchronous to disk
-(``braid``), action-provider-tools' blueprint with a callback that keeps nothing (``bare``), and
+(``braid``; on SQLite its worker has a recording process beside it, which the others have no use
+for), action-provider-tools' blueprint with a callback that keeps nothing (``bare``), and
 the same blueprint with the provider's JSON Schema to check (``checking``). All get the same
 bodies of about 1 kB (1 step, 2 inputs, 1 output, 1 model) with the same token, in turns, from a
 load generator in a process of its own. The ratio of the median requests per second of ``braid``

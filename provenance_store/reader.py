@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from provenance_store import documents, filters
 from provenance_store.errors import NotFound
-from provenance_store.exchange.extract import Extract, Way, gather
+from provenance_store.exchange.extract import Extract, gather
 from provenance_store.filters import ModelSearch, RecordFilter, RunFilter
 from provenance_store.ids import looks_like_id, now
 from provenance_store.kinds import Kind, Level
@@ -21,6 +21,7 @@ from provenance_store.reading.run_steps import RunStep, run_steps
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
 from provenance_store.sql import harvest, made
+from provenance_store.rows import RunEventRow
 from provenance_store.statement import evidence
 from provenance_store.statement.document import state
 from provenance_store.viewer import Viewer
@@ -112,6 +113,18 @@ class Reader:
         with self._view() as view:
             rows = [(uri, view.first(harvest.at_uri(uri, view.viewer, at, run_id))) for uri in uris]
         return {uri: row.id for uri, row in rows if row is not None}
+
+    def says(self, event: RunEventRow) -> bool:
+        """Whether the store says of a run already all that this event would say."""
+        with self._session.look() as raw:
+            known = self._prepared.run(raw, event.run_id)
+        if known is None:
+            return False
+        start = event.start_time
+        if start is not None and start >= known[5]:  # the earliest start counts
+            event = event._replace(start_time=None)
+        said = event[3:]
+        return all(new is None or new == old for new, old in zip(said, known, strict=True))
 
     def run_members(self, run_id: str) -> dict[str, Level] | None:
         """Who may see or manage a run, whoever asks; None when nobody is known to."""

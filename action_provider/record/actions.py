@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from action_provider.auth import Caller
 from action_provider.kept import MICROSECONDS, KeptActions, status_of
-from action_provider.record.callers import CallersLookup, ManagedRuns
+from action_provider.record.callers import CallersLookup, ManagedRuns, forget_repetition
 from action_provider.record.envelope import (
     Envelope,
     check_deadline,
@@ -127,7 +127,6 @@ class Actions(KeptActions):
         if isinstance(made, _Failed):
             error = made.error
         elif error is None:
-            self._runs.said(made.asked.body.run)
             return Answer(made.document, True, made.records, made.steps)
         if made.asked is None or not isinstance(error, PERHAPS_KNOWN):
             return error
@@ -173,7 +172,7 @@ class Actions(KeptActions):
             receipt = record_step(
                 recorder, CallersLookup(store, caller), body, label=envelope.label
             )
-            self._runs.forget_repetition(batch, body.run)
+            forget_repetition(store, batch)
             details = receipt.document()
             status = status_of(
                 action_id, caller, envelope, details, said="Recorded", now=now, seconds=seconds

@@ -6,7 +6,6 @@ from functools import cached_property
 
 from action_provider.auth import Caller
 from action_provider.caches import LockedCache
-from flows.steps.body import Run
 from flows.steps.lookup import StoreLookup
 from provenance_store.batch import Batch
 from provenance_store.errors import NotAllowed
@@ -14,7 +13,7 @@ from provenance_store.kinds import Level
 from provenance_store.reader import Reader
 from provenance_store.store import Store
 
-__all__ = ["CallersLookup", "ManagedRuns"]
+__all__ = ["CallersLookup", "ManagedRuns", "forget_repetition"]
 
 
 class CallersLookup(StoreLookup):
@@ -41,7 +40,6 @@ class ManagedRuns:
 
     def __init__(self) -> None:
         self._managed: LockedCache[bool] = LockedCache(maxsize=self.REMEMBERED, ttl=self.SECONDS)
-        self._said: LockedCache[Run] = LockedCache(maxsize=self.REMEMBERED, ttl=self.SECONDS)
 
     def require(self, store: Store, caller: Caller, run_id: str) -> frozenset[str] | None:
         """Raise NotAllowed when the run is known and the caller does not manage it.
@@ -65,12 +63,8 @@ class ManagedRuns:
             self._managed[key] = True
         return None
 
-    def forget_repetition(self, batch: Batch, run: Run) -> None:
-        """Take out of the batch what the last step of the run, recorded here, said of it too."""
-        if self._said.get(run.run_id) == run:
-            batch.run_event.clear()
-            batch.run_tag.clear()
 
-    def said(self, run: Run) -> None:
-        """Remember what was recorded of a run."""
-        self._said[run.run_id] = run
+def forget_repetition(store: Store, batch: Batch) -> None:
+    """Take out of the batch of one step what the store says of its run already."""
+    reader = store.reader()
+    batch.run_event = [row for row in batch.run_event if not reader.says(row)]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import socket
 import subprocess
 import sys
@@ -29,7 +28,6 @@ from action_provider.errors import error_named
 from action_provider.record.actions import Answer
 from action_provider.record.messages import Asking, Reply, receive, send
 from provenance_store.errors import StoreUnavailable
-from provenance_store.settings import STORE_URL
 
 __all__ = ["NEEDS_GROUPS", "Desk"]
 
@@ -49,7 +47,8 @@ class Desk:
     """`Actions.run` in another process, which is started at once and again when it has ended."""
 
     def __init__(self, store_url: str, environ: Mapping[str, str] | None = None) -> None:
-        self._environ = {**(os.environ if environ is None else environ), STORE_URL.name: store_url}
+        self._store_url = store_url
+        self._environ = environ
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -152,5 +151,9 @@ class Desk:
                 [sys.executable, "-m", "action_provider.record.desk_process", str(theirs.fileno())],
                 env=self._environ,
                 pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
             )
+        # Arguments and environments are shown by `ps`, and a store's URL may hold a password.
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError), self._process.stdin as told:
+            told.write(self._store_url.encode())

@@ -1,5 +1,7 @@
 """The recording process: `python -m action_provider.record.desk_process FD`, started by a Desk.
 
+The store's URL is read from standard input.
+
 One thread takes whatever requests wait, records them in one commit and answers them; what comes
 meanwhile is the next group. It ends when the control socket FD is closed at the other end.
 """
@@ -23,7 +25,6 @@ from action_provider.record.messages import Asking, Reply, receive, send
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.ids import now
-from provenance_store.settings import STORE_URL
 
 __all__ = ["main"]
 
@@ -120,5 +121,5 @@ if __name__ == "__main__":
     logs.quiet()
     main(
         socket.socket(fileno=int(sys.argv[1])),
-        Actions(StoreHolder(STORE_URL.get(), purge_seconds=None), Options.read(), now),
+        Actions(StoreHolder(sys.stdin.read(), purge_seconds=None), Options.read(), now),
     )

@@ -67,6 +67,11 @@ class Prepared:
             or self._rows(raw, viewer, _others_record, run_id=run_id)
         )
 
+    def run(self, raw: Any, run_id: str) -> Any | None:
+        """What is said of a run, in the order of an event's fields; None when nothing is."""
+        rows = self._rows(raw, EVERYTHING, _run_itself, run_id=run_id)
+        return rows[0] if rows else None
+
     def run_members(self, raw: Any, run_id: str) -> Sequence[Any]:
         """(principal, level) of a run's audience."""
         return self._rows(raw, EVERYTHING, _run_members, run_id=run_id)
@@ -201,6 +206,11 @@ def _one_version(access: Access) -> Query:
         .join(_version, _version.c.id == _record.c.id)
         .where(_record.c.id == wanted, access.seen())
     )
+
+
+def _run_itself(_: Access) -> Query:
+    said = [_run.c[column.name] for column in list(_event.columns)[3:]]
+    return sa.select(*said).where(_run.c.run_id == _text("run_id"))
 
 
 def _run_members(_: Access) -> Query:

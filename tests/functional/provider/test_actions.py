@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -200,3 +201,19 @@ def test_what_a_step_says_of_its_run_again_is_not_recorded_again(house: House, a
     assert house.run(ada, "last", body=body).status_code == 202
     assert house.store.info()["tables"]["run_event"] == 2
     assert house.get("/api/v1/runs/run-1", ada).json()["status"] == "SUCCEEDED"
+
+
+def test_two_servers_over_one_store_agree_on_what_was_said_last_of_a_run(
+    town: Town, ada: Person, store_url: str
+) -> None:
+    def body(label: str) -> dict[str, Any]:
+        return a_body(run={"run_id": "run-1", "label": label})
+
+    with (
+        serving(store_url, town.environ()) as one,
+        serving(store_url, town.environ()) as other,
+    ):
+        for number, (house, label) in enumerate(((one, "A"), (one, "A"), (other, "B"), (one, "A"))):
+            assert house.run(ada, f"r{number}", body=body(label)).status_code == 202
+            assert other.get("/api/v1/runs/run-1", ada).json()["label"] == label
+        assert one.counts()["run_event"] == 3
