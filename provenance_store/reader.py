@@ -20,8 +20,8 @@ from provenance_store.reading.models import Head
 from provenance_store.reading.run_steps import RunStep, run_steps
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
-from provenance_store.sql import harvest, made
 from provenance_store.rows import RunEventRow
+from provenance_store.sql import harvest, made
 from provenance_store.statement import evidence
 from provenance_store.statement.document import state
 from provenance_store.viewer import Viewer
