@@ -8,6 +8,7 @@ from typing import Any
 import globus_sdk
 
 from flows.definition.login import told_plainly
+from flows.definition.marker import injected
 from provenance_store.errors import InvalidInput
 
 __all__ = ["deploy"]
@@ -28,13 +29,14 @@ def deploy(
     """The flow document of the flow made, or with ``flow_id`` of the flow changed.
 
     What is None is left as it is in a flow that is changed; a new flow needs a title and takes
-    any input without an input schema. A changed definition may call other actions than before:
-    whoever runs the flow is then asked for consent once more. Raises InvalidInput with what the
+    any input without an input schema. Record states that `instrument` made tell the title too. A
+    changed definition may call other actions than before: whoever runs the flow is then asked for
+    consent once more. Raises InvalidInput with what the
     service found wrong, NotAllowed (a consent is needed, the flow is somebody else's), NotFound,
     ServiceUnavailable.
     """
     common: dict[str, Any] = {
-        "definition": dict(definition),
+        "definition": _titled(definition, title),
         "subtitle": subtitle,
         "description": description,
         "keywords": None if keywords is None else list(keywords),
@@ -49,3 +51,19 @@ def deploy(
         else:
             answer = client.update_flow(flow_id, title=title, input_schema=schema, **common)
     return dict(answer.data)
+
+
+def _titled(definition: Mapping[str, Any], title: str | None) -> dict[str, Any]:
+    """The definition, with the flow's title in what its record states say of the run."""
+    states = definition.get("States")
+    if not title or not isinstance(states, Mapping):
+        return dict(definition)
+    told = {name: _telling(states[name], title) for name in injected(states)}
+    return {**definition, "States": {**states, **told}}
+
+
+def _telling(state: Mapping[str, Any], title: str) -> dict[str, Any]:
+    parameters = state.get("Parameters")
+    if not isinstance(parameters, Mapping) or not isinstance(run := parameters.get("run"), Mapping):
+        return dict(state)
+    return {**state, "Parameters": {**parameters, "run": {**run, "flow_title": title}}}

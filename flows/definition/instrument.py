@@ -46,13 +46,15 @@ def instrument(
     *,
     provider_url: str,
     provider_scope: str | None = None,
+    flow_title: str | None = None,
     options: Options | None = None,
 ) -> Instrumented:
     """The definition with a record state after each step, on each Catch and at each end.
 
     A step that its author records by hand, in the state right behind it, gets no second record
-    there. Instrumenting again changes nothing, or replaces what was injected when the provider or
-    the options differ. The given definition is not modified. Raises InvalidInput when it is not
+    there. `flow_title` is recorded with each run, which knows the flow's id only. Instrumenting
+    again changes nothing, or replaces what was injected when the provider, the title or the
+    options differ. The given definition is not modified. Raises InvalidInput when it is not
     valid, when a step has no ResultPath or a state reads the whole run's state (unless the
     options say what to do then), or when the provider's URL is none.
     """
@@ -63,7 +65,8 @@ def instrument(
     _check_result_paths(original, options, provider_url)
     notes = _check_whole_state(original, options, provider_url)
     provider = Provider(provider_url, provider_scope, options.run_as, options.wait_seconds)
-    weaver = Weaver(original, RecordStates(provider, definition_digest(original)), options)
+    states = RecordStates(provider, definition_digest(original), flow_title)
+    weaver = Weaver(original, states, options)
     return Instrumented(weaver.weave(), (_consent(provider), *notes, *weaver.notes))
 
 

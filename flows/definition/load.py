@@ -19,10 +19,11 @@ __all__ = ["Document", "load_document", "parse_document"]
 
 
 class Document(NamedTuple):
-    """A flow definition and, when the file held both, its input schema."""
+    """A flow definition and, when the file held more, its input schema and the flow's title."""
 
     definition: dict[str, Any]
     input_schema: dict[str, Any] | None
+    title: str | None = None
 
 
 def load_document(path: Path) -> Document:
@@ -56,7 +57,12 @@ def parse_document(data: bytes, *, name: str, depth: int = DEFINITION_DEPTH.defa
         value = document.get(key)
         if not isinstance(value, dict) and not (key == "input_schema" and value is None):
             raise InvalidInput(f"{key} is not an object.", path=f"{name}: $.{key}")
-    return Document(document["definition"], document.get("input_schema"))
+    title = document.get("title")
+    return Document(
+        document["definition"],
+        document.get("input_schema"),
+        title if isinstance(title, str) and title else None,
+    )
 
 
 class _Pairs(list[tuple[str, Any]]):

@@ -32,6 +32,8 @@ class RecordStates:
 
     provider: Provider
     digest: str
+    title: str | None = None
+    """The flow's title, where it is known: a run knows the flow's id only."""
 
     def record(
         self,
@@ -62,7 +64,7 @@ class RecordStates:
             **({"ActionScope": self.provider.scope} if self.provider.scope else {}),
             "RunAs": self.provider.run_as,
             "Parameters": {
-                "run": run_parameters(status),
+                "run": run_parameters(status, self.title),
                 "step": {**step, "definition_digest": self.digest},
                 **extra,
             },
@@ -101,11 +103,12 @@ class RecordStates:
         }
 
 
-def run_parameters(status: str) -> dict[str, Any]:
-    """What a record state says about its run; only the context can know it."""
+def run_parameters(status: str, title: str | None = None) -> dict[str, Any]:
+    """What a record state says about its run; only the context can know it, but for the title."""
     return {
         "run_id.$": "$._context.run_id",
         "flow_id.$": "$._context.flow_id",
+        **({"flow_title": title} if title else {}),
         "run_owner.$": "$._context.user_id",
         "username.$": "$._context.username",
         "status": status,

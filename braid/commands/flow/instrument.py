@@ -23,6 +23,11 @@ __all__ = ["command"]
 )
 @click.option("--provider-scope", metavar="SCOPE", help="Its scope; Globus Flows can look it up.")
 @click.option(
+    "--title",
+    help="The flow's title, to be recorded with each run. [default: that in the file, if any; "
+    "`braid flow deploy` puts in its own]",
+)
+@click.option(
     "--on-missing-result-path",
     type=click.Choice(["refuse", "set", "skip"]),
     default="refuse",
@@ -72,6 +77,7 @@ def command(
     output: Path,
     provider_url: str | None,
     provider_scope: str | None,
+    title: str | None,
     **choices: Any,
 ) -> None:
     """Add provenance record states to a definition.
@@ -86,6 +92,7 @@ def command(
         document.definition,
         provider_url=provider_url or _default_url(),
         provider_scope=provider_scope,
+        flow_title=title or document.title,
         options=_options(**choices),
     )
     write_definition(output, done.definition, document)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,9 @@ from braid.options import displays, writes
 from braid.output import Display, Document, printable
 from braid.reason import reason
 from braid.source import Source
+
+if TYPE_CHECKING:
+    from braid.trial import Trial
 
 __all__ = ["command"]
 
@@ -88,6 +91,8 @@ def command(
     flow: Path,
     given: dict[str, Any] | None,
     input_schema: dict[str, Any] | None,
+    label: str | None,
+    tags: tuple[str, ...],
     provider_urls: tuple[str, ...],
     source: Source,
     display: Display,
@@ -116,13 +121,15 @@ def command(
         input_schema=input_schema or document.input_schema or {},
         input=given or {},
         store_url=source.url,
+        label=label,
+        tags=tags,
         provider_urls=frozenset(provider_urls),
         watch=watch,
         **how,
     )
     run = try_flow(trial)
     _show(run, display)
-    _tell_what_was_recorded(run["run_id"], source, asked=bool(trial.recording_urls))
+    _tell_what_was_recorded(run["run_id"], source, trial)
     if run["status"] != "SUCCEEDED":
         told = printable(reason(run, log))
         click.echo(f"braid: the run is {run['status']}: {told}", err=True)
@@ -140,11 +147,14 @@ def _is_valid(definition: dict[str, Any]) -> bool:
     return not errors
 
 
-def _tell_what_was_recorded(run_id: str, source: Source, *, asked: bool) -> None:
-    """How to see it; or, on standard error too, that there is nothing to see."""
+def _tell_what_was_recorded(run_id: str, source: Source, trial: Trial) -> None:
+    """How to see it; or, on standard error too, that there is nothing to see.
+
+    The run's label and tags are added to what was recorded: an action is not told a run's tags.
+    """
     from provenance_store.errors import NotFound
 
-    if not asked:
+    if not trial.recording_urls:
         told = "no state calls a provider; --provider-url names that of states written by hand"
         return click.echo(f"Nothing was recorded: {told}.", err=True)
     with source.open(create=True) as store:
@@ -152,6 +162,8 @@ def _tell_what_was_recorded(run_id: str, source: Source, *, asked: bool) -> None
             store.reader().run(run_id)
         except NotFound:
             return click.echo("Nothing was recorded: no record state was reached.", err=True)
+        if trial.label or trial.tags:
+            store.run(run_id, label=trial.label, tags=trial.tags)
     where = f" --store {source.shown}" if source.store else ""
     return click.echo(f"Recorded: braid run show {run_id}{where}", err=True)
 

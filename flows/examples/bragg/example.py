@@ -35,7 +35,9 @@ def input_schema() -> dict[str, Any]:
 def instrumented(provider_url: str, provider_scope: str) -> dict[str, Any]:
     """The flow with all its record states, the author's own included, for that provider."""
     directed = _directed(definition(), provider_url, provider_scope)
-    done = instrument(directed, provider_url=provider_url, provider_scope=provider_scope)
+    done = instrument(
+        directed, provider_url=provider_url, provider_scope=provider_scope, flow_title=TITLE
+    )
     return done.definition
 
 

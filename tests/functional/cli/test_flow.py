@@ -77,6 +77,27 @@ def test_a_flow_is_instrumented_tried_and_asked_about(
     assert shown["steps"][0]["outputs"][0]["uris"]
 
 
+def test_title_label_and_tags_of_a_run_are_in_its_history(braid: Braid, flow: Path) -> None:
+    titled = ("--provider-url", URL, "--title", "Bragg peaks")
+    assert braid("flow", "instrument", flow, "-o", "with.json", *titled).code == 0
+    label = "Ni, 300 K, all of the scans of the night shift, and two of the next day"
+    about = ("--label", label, "--tag", "nickel", "--tag", "night shift")
+    answer = braid("flow", "run", "with.json", *RUN, *about, "--format", "json")
+    assert answer.code == 0, answer.err
+    (run,) = json.loads(braid("runs", "--tag", "nickel", "--format", "json").out)["runs"]
+    assert run["run_id"] == json.loads(answer.out)["run_id"]
+    assert (run["flow_title"], run["label"]) == ("Bragg peaks", label)
+    assert run["tags"] == ["nickel", "night shift"]
+    assert (run["status"], run["recorded_by"]) == ("SUCCEEDED", run["run_owner"])
+
+
+def test_the_title_in_the_file_is_recorded(braid: Braid, flow: Path) -> None:
+    flow.write_text(json.dumps({"title": "Peaks", "definition": FLOW, "input_schema": {}}))
+    made = braid("flow", "instrument", flow, "--provider-url", URL)
+    states = json.loads(made.out)["definition"]["States"]
+    assert states["Braid record Fit"]["Parameters"]["run"]["flow_title"] == "Peaks"
+
+
 def test_without_record_states_nothing_is_recorded(
     braid: Braid, flow: Path, tmp_path: Path
 ) -> None:

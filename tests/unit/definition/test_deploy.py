@@ -38,10 +38,26 @@ def test_a_flow_is_created_and_updated() -> None:
             woven = instrument(DEFINITION, provider_url=URL).definition
             changed = deploy(client, woven, flow_id=made["id"])
             assert changed["title"] == "Copy"
+            assert changed["definition"] == woven
             assert changed["input_schema"] == {"type": "object"}
             assert strip(client.get_flow(made["id"])["definition"]) == DEFINITION
             with pytest.raises(NotFound):
                 deploy(client, woven, flow_id="0a1b2c3d-0a1b-4c3d-8e9f-0a1b2c3d4e5f")
+        finally:
+            client.transport.session.close()
+
+
+def test_record_states_tell_the_title_that_a_flow_is_deployed_with() -> None:
+    with Sandbox() as sandbox:
+        client = sandbox_client(sandbox, sandbox.add_identity("author@example.org"))
+        try:
+            woven = instrument(DEFINITION, provider_url=URL, flow_title="Draft").definition
+            made = deploy(client, woven, title="Copy")
+            titled = instrument(DEFINITION, provider_url=URL, flow_title="Copy").definition
+            assert made["definition"] == titled
+            assert woven["States"]["Braid record A"]["Parameters"]["run"]["flow_title"] == "Draft"
+            assert strip(made["definition"]) == DEFINITION
+            assert deploy(client, DEFINITION, title="Copy")["definition"] == DEFINITION
         finally:
             client.transport.session.close()
 
