@@ -108,8 +108,10 @@ def test_the_two_providers_do_not_share_requests_or_actions(house: House, ada: P
     assert question.status_code == 202
     action_id = question.json()["action_id"]
     assert house.get(f"/query/{step}/status", ada).status_code == 404
-    listed = house.get("/query/actions?status=succeeded", ada).json()["actions"]
-    assert [action["action_id"] for action in listed] == [action_id]
+    assert house.get(f"/record/{action_id}/status", ada).status_code == 404
+    for provider, own in (("query", action_id), ("record", step)):
+        listed = house.get(f"/{provider}/actions?status=succeeded", ada).json()["actions"]
+        assert [action["action_id"] for action in listed] == [own]
 
 
 def test_actions_are_seen_by_whom_they_name_and_released(
