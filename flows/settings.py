@@ -18,6 +18,12 @@ DEFINITION_DEPTH = Setting(
     "Deepest nesting of objects and lists in a flow definition file.",
     bounded_int(8, 256),
 )
+LOG_LIMIT_BYTES = Setting(
+    "BRAID_LOG_LIMIT_BYTES",
+    536_870_912,
+    "Largest file with the log of a flow run that is read, in bytes.",
+    bounded_int(1024, 17_179_869_184),
+)
 
-SETTINGS: tuple[Setting[int], ...] = (DEFINITION_LIMIT_BYTES, DEFINITION_DEPTH)
+SETTINGS: tuple[Setting[int], ...] = (DEFINITION_LIMIT_BYTES, DEFINITION_DEPTH, LOG_LIMIT_BYTES)
 """What `flows` reads from the environment."""

@@ -75,7 +75,7 @@ def read_run(run: Mapping[str, Any] | None, history: History, run_id: str | None
     started = moment_or_none(run.get("start_time"))
     return RunFacts(
         run_id=clean(named),
-        status=status if status in RunStatus.choices else _status(history),
+        status=_status(status, history),
         flow_id=_text(run, "flow_id"),
         flow_title=_text(run, "flow_title"),
         label=_text(run, "label"),
@@ -91,11 +91,17 @@ def read_run(run: Mapping[str, Any] | None, history: History, run_id: str | None
 def run_named_by(entries: Sequence[Entry]) -> str:
     """An id for a run whose log is all there is: the same as long as the log begins the same."""
     first = entries[0] if entries else Entry(None, "", "", {})
-    text = f"{first.time} {first.code} {sorted(first.details.items())!r}"
+    try:
+        text = f"{first.time} {first.code} {sorted(first.details.items())!r}"
+    except RecursionError:
+        text = f"{first.time} {first.code}"
     return f"log-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:40]}"
 
 
-def _status(history: History) -> str:
+def _status(said: str | None, history: History) -> str:
+    """What the run object says, unless the log, which was read after it, tells of the end."""
+    if said in FINAL or (said in RunStatus.choices and history.end_code is None):
+        return str(said)
     return ENDS.get(history.end_code or "", "ACTIVE")
 
 

@@ -72,7 +72,8 @@ class Harvested:
 
 def is_harvested(store: Store, run_id: str) -> bool:
     """Whether a run was harvested after it had ended: there is nothing more to come."""
-    return store.reader().is_said_of_run(HarvestSink(store, run_id).final_event_id)
+    event_id = HarvestSink.final_event_of(store, run_id)
+    return event_id is not None and store.reader().is_said_of_run(event_id)
 
 
 def harvest(store: Store, given: RunLog, *, who: str | None = None) -> Harvested:

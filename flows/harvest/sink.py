@@ -41,6 +41,11 @@ class HarvestSink(SinkBeside):
         """The id of the event that says how the run ended."""
         return make_id(self._number(self._run_id), FINAL_EVENT)
 
+    @staticmethod
+    def final_event_of(store: Store, run_id: str) -> int | None:
+        """The id of that event where anything of the run was harvested, else None."""
+        return store.sink.locate(f"urn:braid:{_uuid(run_id)}:{FINAL_EVENT}")
+
     def new_event_id(self) -> int:
         """An id that is made only once."""
         return self._store.sink.new_id()
@@ -71,9 +76,13 @@ class HarvestSink(SinkBeside):
 
     def _number(self, name: str) -> int:
         if name not in self._origins:
-            origin = new_origin(0, who=self._who)._replace(uuid=str(uuid.uuid5(NAMESPACE, name)))
+            origin = new_origin(0, who=self._who)._replace(uuid=_uuid(name))
             self._origins[name] = self._store.sink.number_of(origin)
         return self._origins[name]
+
+
+def _uuid(name: str) -> str:
+    return str(uuid.uuid5(NAMESPACE, name))
 
 
 class _Block:

@@ -42,7 +42,10 @@ def parameters_of(visit: Visit, state: Mapping[str, Any], context: Mapping[str, 
         return visit.given if "InputPath" in state or not state else None
     before = {} if visit.before is MISSING else visit.before
     view = {**before, CONTEXT_KEY: context} if isinstance(before, dict) else before
-    return _filled(visit.given, template, view)
+    try:
+        return _filled(visit.given, template, view)
+    except RecursionError:
+        return visit.given
 
 
 def _filled(logged: Any, template: Any, view: Any) -> Any:

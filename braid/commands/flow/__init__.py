@@ -13,10 +13,11 @@ COMMANDS = {
     "instrument": "Add provenance record states to a definition.",
     "strip": "Take the record states out again.",
     "run": "Run a definition in the local sandbox.",
+    "harvest": "Record what the logs of runs tell, without touching the flow.",
     "deploy": "Create or update the flow in Globus.",
 }
 
 
 @click.command(cls=LazyGroup, package="braid.commands.flow", commands_help=COMMANDS)
 def command() -> None:
-    """Validate, instrument, run or deploy flow definitions."""
+    """Validate, instrument, run, harvest or deploy flows."""

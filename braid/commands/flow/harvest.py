@@ -1,0 +1,186 @@
+"""`braid flow harvest`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from braid.errors import SAID_NO, describe
+from braid.flowfile import JsonFile, read_definition
+from braid.options import Time, displays, writes
+from braid.output import Display, printable
+from braid.progress import rows_progress
+from braid.source import Source
+
+if TYPE_CHECKING:
+    from flows.harvest import Harvested
+    from flows.harvest.service import FlowsLogs
+    from provenance_store.store import Store
+
+__all__ = ["command"]
+
+FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+
+
+@click.command()
+@click.argument("run_ids", nargs=-1, metavar="[RUN_ID]...")
+@click.option(
+    "--flow",
+    "flow_ids",
+    multiple=True,
+    metavar="FLOW_ID",
+    help="All runs of this flow that you may see. May be repeated.",
+)
+@click.option("--mine", is_flag=True, help="All your own runs, or those of --flow.")
+@click.option(
+    "--since",
+    type=Time(),
+    help="Only runs that started at this time or later: a date, "
+    "RFC 3339, or 7d for seven days ago.",
+)
+@click.option("--until", type=Time(), help="Only runs that started before this time.")
+@click.option("--log", type=FILE, help="Read the log of one run from this file.")
+@click.option(
+    "--definition",
+    type=FILE,
+    help="The flow's definition as it was when that run started, for --log.",
+)
+@click.option("--run", type=JsonFile(), help="The run object, for --log: who, when, which flow.")
+@click.option("--run-id", help="The id of the run, for --log without --run.")
+@click.option("--again", is_flag=True, help="Read also logs of which all is harvested already.")
+@writes
+@displays("text", "json")
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    *,
+    run_ids: tuple[str, ...],
+    flow_ids: tuple[str, ...],
+    mine: bool,
+    since: int | None,
+    until: int | None,
+    log: Path | None,
+    definition: Path | None,
+    run: dict[str, Any] | None,
+    run_id: str | None,
+    again: bool,
+    source: Source,
+    display: Display,
+) -> None:
+    """Record what the logs of runs tell, without touching the flow.
+
+    Globus keeps a run and its log for 90 days at most. Each state that a run went through becomes
+    a step with what it used and made, as a record state would have recorded it. What is recorded
+    already, by the flow itself or by an earlier harvest, is found again and only completed: so a
+    run may be harvested as often as you like, also while it is active.
+
+    \b
+      braid flow harvest 2f3b...             one run, or several
+      braid flow harvest --flow 7a1c... --since 30d
+      braid flow harvest --mine
+      braid flow harvest --log log.json --definition flow.json --run run.json
+
+    The first three log in to Globus with the client that BRAID_LOGIN_CLIENT_ID names, and wait
+    when Globus asks for patience. The last one asks nobody: its files are the answers of
+    get_run_logs (entries of all pages, in any order), get_run_definition and get_run.
+    """
+    asked = bool(run_ids) + bool(flow_ids or mine) + (log is not None)
+    if asked != 1:
+        raise click.UsageError("Give run ids, --flow or --mine, or --log with --definition.")
+    if log is None and (definition or run or run_id):
+        raise click.UsageError("--definition, --run and --run-id belong to --log.")
+    if not (flow_ids or mine) and not (since is None and until is None):
+        raise click.UsageError("--since and --until belong to --flow and --mine.")
+    if log is not None:
+        found = [_offline(log, definition, run, run_id, source)]
+        refused = 0
+    else:
+        from braid.login import globus_app
+        from flows.harvest.service import FlowsLogs, reading_client
+
+        logs = FlowsLogs(reading_client(globus_app()))
+        runs: list[Any] = list(run_ids)
+        if not runs:
+            runs = list(logs.runs(flow_ids=flow_ids, mine=mine, since=since, until=until))
+        found, refused = _online(logs, runs, again, source)
+    _show(found, display, source)
+    if refused:
+        context.exit(SAID_NO)
+
+
+def _offline(
+    log: Path,
+    definition: Path | None,
+    run: dict[str, Any] | None,
+    run_id: str | None,
+    source: Source,
+) -> Harvested:
+    if definition is None:
+        raise click.UsageError("--log needs --definition: it tells where results are.")
+    from flows.harvest import RunLog, harvest
+    from flows.harvest.files import load_log
+
+    given = RunLog(load_log(log), read_definition(definition).definition, run, run_id)
+    with source.open(create=True) as store:
+        return harvest(store, given)
+
+
+def _online(
+    logs: FlowsLogs, runs: list[Any], again: bool, source: Source
+) -> tuple[list[Harvested], int]:
+    """What was harvested, and how many runs could not be."""
+    from provenance_store.errors import InvalidInput, NotFound
+
+    found: list[Harvested] = []
+    refused = 0
+    with source.open(create=True) as store, rows_progress(len(runs), "harvesting") as advance:
+        for run in runs:
+            try:
+                found.append(_one(store, logs, run, again))
+            except (NotFound, InvalidInput) as error:
+                refused += 1
+                click.echo(printable(f"braid: {describe(error)}"), err=True)
+            advance(1)
+    return found, refused
+
+
+def _one(store: Store, logs: FlowsLogs, run: Any, again: bool) -> Harvested:
+    from flows.harvest import Harvested, harvest, is_harvested
+
+    run_id = run if isinstance(run, str) else str(run["run_id"])
+    if not again and is_harvested(store, run_id):
+        return Harvested(run_id, "", skipped=True)
+    return harvest(store, logs.log_of(logs.run(run_id) if isinstance(run, str) else run))
+
+
+def _show(found: list[Harvested], display: Display, source: Source) -> None:
+    if display.format == "json":
+        return display.json({"harvested": [one.document() for one in found]})
+    for line in _lines(found):
+        click.echo(printable(line))
+    for one in found:
+        for note in one.notes:
+            click.echo(printable(f"braid: {one.run_id}: {note}"), err=True)
+    if len(found) == 1:
+        where = f" --store {source.shown}" if source.store else ""
+        click.echo(f"See it: braid run show {found[0].run_id}{where}", err=True)
+    return None
+
+
+def _lines(found: list[Harvested]) -> Iterator[str]:
+    for one in found:
+        if one.skipped:
+            yield f"{one.run_id}  harvested before"
+        else:
+            waiting = f", {one.waiting} under way" if one.waiting else ""
+            yield (
+                f"{one.run_id}  {one.status}  {one.steps} steps: {one.added} added, "
+                f"{one.known} known{waiting}"
+            )
+    if len(found) > 1:
+        added, skipped = sum(one.added for one in found), sum(one.skipped for one in found)
+        yield f"{len(found)} runs: {added} steps added, {skipped} runs harvested before"
