@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind, Role
@@ -15,7 +15,31 @@ if TYPE_CHECKING:
     from provenance_store.recorder import Recorder, RecordLike, UriLike
     from provenance_store.values import TagValue
 
-__all__ = ["Dataset", "ModelVersion", "Record", "StepHandle"]
+__all__ = ["About", "Dataset", "End", "ModelVersion", "Record", "StepHandle", "VersionAbout"]
+
+
+class About(TypedDict, total=False):
+    """What may be said of any record when it is made."""
+
+    depends_on: Iterable[RecordLike]
+    uris: Iterable[UriLike]
+    tags: Mapping[str, TagValue] | None
+
+
+class VersionAbout(About, total=False):
+    """What may be said of a model version besides."""
+
+    hyperparameters: Mapping[str, Any] | None
+    metrics: Sequence[Mapping[str, Any]]
+    scores: Mapping[str, Any] | None
+
+
+class End(TypedDict, total=False):
+    """How a step ended; see `Recorder.finish`."""
+
+    completed_at: int | None
+    result: Any
+    error: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,25 +115,10 @@ class ModelVersion(Record):
     def update(
         self,
         records: Iterable[RecordLike] = (),
-        *,
-        depends_on: Iterable[RecordLike] = (),
-        uris: Iterable[UriLike] = (),
-        tags: Mapping[str, TagValue] | None = None,
-        hyperparameters: Mapping[str, Any] | None = None,
-        metrics: Sequence[Mapping[str, Any]] = (),
-        scores: Mapping[str, Any] | None = None,
+        **about: Unpack[VersionAbout],
     ) -> ModelVersion:
         """The next version, exposed to `records`; see `Recorder.update`."""
-        return self.recorder.update(
-            self,
-            records,
-            depends_on=depends_on,
-            uris=uris,
-            tags=tags,
-            hyperparameters=hyperparameters,
-            metrics=metrics,
-            scores=scores,
-        )
+        return self.recorder.update(self, records, **about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,30 +130,26 @@ class StepHandle(Record):
         self.recorder.used(self, records, role)
         return self
 
-    def output(
-        self,
-        name: str,
-        *,
-        depends_on: Iterable[RecordLike] = (),
-        uris: Iterable[UriLike] = (),
-        tags: Mapping[str, TagValue] | None = None,
-    ) -> Record:
-        """Record data that this step makes."""
+    def output(self, name: str, **about: Unpack[About]) -> Record:
+        """Record data that this step makes; `about` as `Recorder.data`."""
         with self.recorder.together():
-            made = self.recorder.data(name, depends_on=depends_on, uris=uris, tags=tags)
+            made = self.recorder.data(name, **about)
             self.recorder.generated(self, [made])
         return made
 
     def updated(
-        self, version: ModelVersion, records: Iterable[RecordLike], **how: Any
+        self,
+        version: ModelVersion,
+        records: Iterable[RecordLike],
+        **about: Unpack[VersionAbout],
     ) -> ModelVersion:
-        """Record that this step makes the next version of a model; `how` as `Recorder.update`."""
+        """Record that this step makes the next version of a model; `about` as `Recorder.update`."""
         with self.recorder.together():
-            made = self.recorder.update(version, records, **how)
+            made = self.recorder.update(version, records, **about)
             self.recorder.generated(self, [made])
         return made
 
-    def finish(self, status: str = "SUCCEEDED", **how: Any) -> None:
+    def finish(self, status: str = "SUCCEEDED", **how: Unpack[End]) -> None:
         """Record how it ended; `how` as `Recorder.finish`."""
         self.recorder.finish(self, status, **how)
 

@@ -9,7 +9,7 @@ from flows.steps.body import ModelEntry
 from flows.steps.lookup import Head
 from flows.steps.things import Things, located, uris_of
 from provenance_store.errors import InvalidInput
-from provenance_store.handles import ModelVersion
+from provenance_store.handles import ModelVersion, VersionAbout
 from provenance_store.kinds import Kind
 
 __all__ = ["Models"]
@@ -169,7 +169,7 @@ class Models:
         exposed = inputs if making.trained_on is None else making.trained_on
 
         def make() -> ModelVersion:
-            how = {
+            about: VersionAbout = {
                 "depends_on": making.depends_on,
                 "uris": uris_of(entry),
                 "tags": entry.tags,
@@ -178,11 +178,11 @@ class Models:
                 "scores": entry.scores,
             }
             if parent is None:
-                return recorder.model(entry.name or "", trained_on=exposed, **how)  # type: ignore[arg-type]
+                return recorder.model(entry.name or "", trained_on=exposed, **about)
             before = ModelVersion(
                 parent.id, Kind.MODEL, parent.name, recorder, parent.line_id, parent.version
             )
-            return recorder.update(before, exposed, **how)  # type: ignore[arg-type]
+            return recorder.update(before, exposed, **about)
 
         return self._noted(located(making.path, make), parent)
 
