@@ -11,7 +11,7 @@ from flows.steps.limits import MAX_LINKS, MAX_RECEIPTS
 from flows.steps.lookup import Made
 from provenance_store.errors import TooLarge
 from provenance_store.sink import MemorySink
-from tests.unit.steps.test_record import Room
+from tests.unit.steps.room import Room
 
 URIS = [f"file:///scan-{number}.h5" for number in range(1_000)]
 
