@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import uuid
 
-from action_provider.advice.answers import answer_to
-from action_provider.advice.questions import read_question
-from action_provider.auth import Caller
-from action_provider.kept import MICROSECONDS, KeptActions, status_of
-from action_provider.record.envelope import (
+from action_provider.actions.envelope import (
     Envelope,
     check_deadline,
     content_digest,
     read_envelope,
 )
-from action_provider.record.status import encode
+from action_provider.actions.kept import MICROSECONDS, KeptActions, status_of
+from action_provider.actions.status import encode
+from action_provider.advice.answers import answer_to
+from action_provider.advice.questions import read_question
+from action_provider.auth import Caller
 from provenance_store.batch import Batch
 from provenance_store.errors import Conflict
 from provenance_store.rows import ActionRow

@@ -6,11 +6,11 @@ from typing import Any
 
 from globus_action_provider_tools.data_types import ActionProviderDescription
 
+from action_provider.actions.blueprint import ProviderBlueprint
+from action_provider.actions.status import ActionLog, LogEntry, read_status
 from action_provider.advice.advice import Advice
 from action_provider.advice.questions import question_schema
 from action_provider.auth import Authenticator, Caller
-from action_provider.provider import ProviderBlueprint
-from action_provider.record.status import ActionLog, LogEntry, read_status
 from action_provider.settings import Options
 from provenance_store.rows import ActionRow
 from provenance_store.times import format_time

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from action_provider.actions.envelope import Envelope
 from action_provider.operations import Operation
 from action_provider.record import operations as record
-from action_provider.record.envelope import Envelope
 
 __all__ = ["OPERATIONS", "QueryEnvelope"]
 

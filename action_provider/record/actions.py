@@ -13,16 +13,16 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from action_provider.auth import Caller
-from action_provider.kept import MICROSECONDS, KeptActions, status_of
-from action_provider.record.callers import CallersLookup, ManagedRuns, forget_repetition
-from action_provider.record.envelope import (
+from action_provider.actions.envelope import (
     Envelope,
     check_deadline,
     content_digest,
     read_envelope,
 )
-from action_provider.record.status import encode
+from action_provider.actions.kept import MICROSECONDS, KeptActions, status_of
+from action_provider.actions.status import encode
+from action_provider.auth import Caller
+from action_provider.record.callers import CallersLookup, ManagedRuns, forget_repetition
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from flows.steps.body import Body, read_body

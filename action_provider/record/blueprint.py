@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from action_provider.actions.blueprint import ProviderBlueprint
+from action_provider.actions.status import ActionLog, log_of
 from action_provider.auth import Authenticator, Caller
 from action_provider.metrics import Metrics
-from action_provider.provider import ProviderBlueprint
 from action_provider.record.actions import Actions, Answer
 from action_provider.record.description import describe_provider
-from action_provider.record.status import ActionLog, log_of
 from action_provider.settings import Options
 from provenance_store.rows import ActionRow
 

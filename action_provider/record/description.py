@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from globus_action_provider_tools.data_types import ActionProviderDescription, convert_to_json
+from globus_action_provider_tools.data_types import ActionProviderDescription
 
 from action_provider.settings import Options
 
-__all__ = ["describe_provider", "description_json"]
+__all__ = ["describe_provider"]
 
 
 def describe_provider(options: Options, input_schema: dict[str, Any]) -> ActionProviderDescription:
@@ -32,8 +31,3 @@ def describe_provider(options: Options, input_schema: dict[str, Any]) -> ActionP
         maximum_deadline="P30D",
         input_schema=input_schema,
     )
-
-
-def description_json(description: ActionProviderDescription) -> bytes:
-    """The same as JSON."""
-    return json.dumps(convert_to_json(description), default=convert_to_json).encode()

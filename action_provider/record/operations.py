@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from action_provider.actions.envelope import Envelope
+from action_provider.actions.listing import EnumerateParameters
+from action_provider.actions.status import ActionLog, ActionPage, ActionStatus
 from action_provider.operations import Operation
-from action_provider.record.envelope import Envelope
-from action_provider.record.listing import EnumerateParameters
-from action_provider.record.status import ActionLog, ActionPage, ActionStatus
 
 __all__ = ["OPERATIONS"]
 

@@ -56,7 +56,7 @@ def stubs(ids: Sequence[int]) -> sa.Select[Any]:
 
 
 def known(ids: Sequence[int]) -> sa.Select[Any]:
-    """(id, kind, name, created_at) of those of these records that are here, whoever may see them."""
+    """(id, kind, name, created_at) of those of these records that are here, seen or not."""
     columns = (_record.c.id, _record.c.kind, _record.c.name, _record.c.created_at)
     return sa.select(*columns).where(_record.c.id.in_(ids))
 

@@ -6,22 +6,22 @@ replaced, for what is said in their docstrings.
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 from flask import Response, g, request
-from globus_action_provider_tools.data_types import ActionProviderDescription
+from globus_action_provider_tools.data_types import ActionProviderDescription, convert_to_json
 from globus_action_provider_tools.flask import ActionProviderBlueprint
 
+from action_provider.actions.kept import KeptActions
+from action_provider.actions.listing import EnumerateParameters, page_of
+from action_provider.actions.status import ActionLog, encode
 from action_provider.auth import Authenticator, Caller
 from action_provider.errors import answer
 from action_provider.guard import read_body
-from action_provider.kept import KeptActions
 from action_provider.parameters import read_parameters
-from action_provider.record.description import description_json
-from action_provider.record.listing import EnumerateParameters, page_of
-from action_provider.record.status import ActionLog, encode
 from action_provider.settings import Options
 from provenance_store.errors import Conflict, NotAllowed, NotFound
 from provenance_store.rows import ActionRow
@@ -43,7 +43,7 @@ class ProviderBlueprint(ActionProviderBlueprint):  # type: ignore[misc]
         self._kept = actions
         self._authenticator = authenticator
         self._options = options
-        self._description = description_json(description)
+        self._description = _as_json(description)
         super().__init__(description, f"{name}_provider", __name__, url_prefix=f"/{name}")
         self.register_error_handler(Exception, answer)
         self._add_routes()
@@ -131,6 +131,10 @@ class ProviderBlueprint(ActionProviderBlueprint):  # type: ignore[misc]
     def _require_runnable(self) -> None:
         if not _caller().is_one_of(self._options.runnable_by):
             raise NotAllowed("You are not among those who may use this action provider.")
+
+
+def _as_json(description: ActionProviderDescription) -> bytes:
+    return json.dumps(convert_to_json(description), default=convert_to_json).encode()
 
 
 def _caller() -> Caller:

@@ -9,8 +9,8 @@ from typing import Annotated, Protocol
 import msgspec
 from msgspec import Meta
 
+from action_provider.actions.status import ActionPage, ActionStatus, read_status
 from action_provider.auth import Caller
-from action_provider.record.status import ActionPage, ActionStatus, read_status
 from provenance_store.errors import InvalidInput
 from provenance_store.rows import ActionRow
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from action_provider.actions.envelope import Envelope, content_digest, release_seconds
+from action_provider.actions.status import ActionStatus, iso_duration
 from action_provider.auth import Caller
-from action_provider.record.envelope import Envelope, content_digest, release_seconds
-from action_provider.record.status import ActionStatus, iso_duration
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.errors import Conflict, NotAllowed, NotFound

@@ -1,0 +1,1 @@
+"""What the action providers have in common: requests, statuses, routes."""
