@@ -1,22 +1,40 @@
 """Options that many commands share, as decorators.
 
 Each takes its options off the command line and passes the command one object instead:
-`displays` a `braid.output.Display`; `reads`, `writes` and `records` a `braid.source.Source`.
+`displays` a `braid.output.Display`; `reads`, `writes` and `records` a `braid.source.Source`;
+`describes` a `Described`.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import click
 
 from braid.output import Display
+from braid.parameters import Pair
 from braid.source import Source
 
-__all__ = ["Time", "displays", "pages", "reads", "records", "writes"]
+__all__ = [
+    "Described",
+    "Time",
+    "collection_option",
+    "describes",
+    "displays",
+    "model_option",
+    "pages",
+    "port_option",
+    "reads",
+    "records",
+    "run_option",
+    "tag_option",
+    "time_scale_option",
+    "writes",
+]
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -123,6 +141,87 @@ def _one_of(given: Mapping[str, object]) -> None:
 
 
 store_option = click.option("--store", metavar="URL", help=STORE_HELP)
+run_option = click.option(
+    "--run", "run_id", metavar="RUN_ID", help="The flow run that it belongs to."
+)
+model_option = click.option(
+    "--model", "models", multiple=True, metavar="ID", help="A model version it used."
+)
+tag_option = click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    type=Pair(),
+    help="A tag; numbers, true and false keep their type. May be repeated.",
+)
+
+
+@dataclass(frozen=True)
+class Described:
+    """What the options of `describes` say of a record."""
+
+    uris: tuple[str, ...]
+    files: tuple[Path, ...]
+    tags: tuple[tuple[str, Any], ...]
+    depends_on: tuple[str, ...]
+    made_by: str | None
+    run_id: str | None
+
+
+def describes(command: Command) -> Command:
+    """Add what every record may carry; the command gets ``described``."""
+
+    @click.option("--uri", "uris", multiple=True, help="Where it is; may be repeated.")
+    @click.option(
+        "--file",
+        "files",
+        multiple=True,
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A local file that holds it: its URI, size and SHA-256 are recorded.",
+    )
+    @tag_option
+    @click.option(
+        "--depends-on",
+        multiple=True,
+        metavar="ID",
+        help="A record that it depends on. May be repeated.",
+    )
+    @click.option("--made-by", metavar="ID", help="The step that made it.")
+    @run_option
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        described = Described(*(kwargs.pop(field.name) for field in fields(Described)))
+        command(*args, described=described, **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def port_option(default: int) -> Callable[[Command], Command]:
+    """``--port``, by default that one."""
+    return click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        default=default,
+        show_default=True,
+        help="Port to listen on; 0 takes any free one.",
+    )
+
+
+collection_option = click.option(
+    "--collection",
+    "collections",
+    multiple=True,
+    type=(str, click.Path(exists=True, file_okay=False, path_type=Path)),
+    metavar="ID FOLDER",
+    help="Let Transfer use a folder as the collection with this id. May be repeated.",
+)
+time_scale_option = click.option(
+    "--time-scale",
+    type=click.FloatRange(0, 1000),
+    default=0.01,
+    show_default=True,
+    help="How many real seconds each second of waiting takes.",
+)
 
 
 def pages(command: Command) -> Command:

@@ -1,18 +1,17 @@
-"""What the `braid record` commands share: options that describe a record, and their values."""
+"""Where the `braid record` commands and `braid exec` record to."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from braid.options import Described
 from braid.output import Display, Document
 from braid.source import Source
 from provenance_store.errors import BraidError, InvalidInput, ServiceUnavailable
@@ -25,82 +24,7 @@ if TYPE_CHECKING:
     from provenance_store.recorder import Recorder
     from provenance_store.store import Store
 
-__all__ = ["JsonText", "Pair", "Place", "all_uris", "describes", "file_uri", "recording"]
-
-Command = TypeVar("Command", bound=Callable[..., None])
-
-
-class Pair(click.ParamType[tuple[str, Any]]):
-    """``NAME=VALUE``: a number, true or false is taken as such, anything else as text.
-
-    A value in double quotes is text whatever it looks like.
-    """
-
-    name = "NAME=VALUE"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, Any]:
-        name, equals, text = str(value).partition("=")
-        if not (name and equals):
-            self.fail(f"{value!r} is not NAME=VALUE.", param, ctx)
-        try:
-            found = json.loads(text, parse_constant=_refuse)
-        except ValueError:
-            return name, text
-        return name, found if isinstance(found, str | int | float | bool) else text
-
-
-class JsonText(click.ParamType[Any]):
-    """JSON as it is, or ``@FILE`` that holds it (``@-``: standard input)."""
-
-    name = "JSON|@FILE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        text = str(value)
-        try:
-            if text == "@-":
-                text = sys.stdin.read()
-            elif text.startswith("@"):
-                text = Path(text[1:]).read_text(encoding="utf-8")
-            return json.loads(text, parse_constant=_refuse)
-        except OSError as error:
-            self.fail(f"{text[1:]}: {error.strerror}.", param, ctx)
-        except (ValueError, RecursionError) as error:
-            self.fail(f"{str(value)[:40]!r} does not hold JSON: {error}.", param, ctx)
-
-
-def describes(command: Command) -> Command:
-    """Add what every record may carry: ``uris``, ``files``, ``tags``, ``depends_on``, ``made_by``,
-    ``run_id``."""
-    options = (
-        click.option("--uri", "uris", multiple=True, help="Where it is; may be repeated."),
-        click.option(
-            "--file",
-            "files",
-            multiple=True,
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="A local file that holds it: its URI, size and SHA-256 are recorded.",
-        ),
-        click.option(
-            "--tag",
-            "tags",
-            multiple=True,
-            type=Pair(),
-            help="A tag; numbers, true and false keep their type. May be repeated.",
-        ),
-        click.option(
-            "--depends-on",
-            multiple=True,
-            metavar="ID",
-            help="A record that it depends on. May be repeated.",
-        ),
-        click.option("--made-by", metavar="ID", help="The step that made it."),
-        click.option("--run", "run_id", metavar="RUN_ID", help="The flow run that it belongs to."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+__all__ = ["Place", "file_uri", "recording"]
 
 
 @dataclass(frozen=True)
@@ -132,7 +56,17 @@ class Place:
         elif not self.store.reader().records(run_id=run_id, limit=1)["records"]:
             recorder.run(run_id, start_time=recorder.clock())
 
-    def link_to_step(self, made: Record, step: str | None) -> None:
+    def make(self, described: Described, make: Callable[..., Record]) -> Record:
+        """Make a record in its run and link it to its step, at once; `make` is called with what
+        the options say of any record."""
+        uris = [*described.uris, *map(file_uri, described.files)]
+        with self.recorder.together():
+            self.begin_run()
+            made = make(uris=uris, tags=dict(described.tags), depends_on=described.depends_on)
+            self._link_to_step(made, described.made_by)
+        return made
+
+    def _link_to_step(self, made: Record, step: str | None) -> None:
         """Link a record that is being made to the step that made it, if one is named.
 
         Raises InvalidInput when the id is known to be of something else.
@@ -207,12 +141,3 @@ def file_uri(path: Path) -> dict[str, Any]:
         "size": path.stat().st_size,
         "digest": f"sha256:{digest}",
     }
-
-
-def all_uris(uris: Sequence[str], files: Sequence[Path]) -> list[str | Mapping[str, Any]]:
-    """URIs as given, then those of the files."""
-    return [*uris, *map(file_uri, files)]
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")

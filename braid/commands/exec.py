@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from braid.executing import Finished, job_environment, run
-from braid.options import records
-from braid.recording import Pair, Place, file_uri, recording
+from braid.options import model_option, records, run_option, tag_option
+from braid.recording import Place, file_uri, recording
 from braid.source import Source
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ FILE = click.Path(path_type=Path)
 @click.option("--name", help="The step's name. [default: the command's]")
 @click.option("--input", "inputs", multiple=True, metavar="FILE|ID", help="What it uses.")
 @click.option("--output", "outputs", multiple=True, type=FILE, help="A file that it makes.")
-@click.option("--model", "models", multiple=True, metavar="ID", help="A model version it uses.")
-@click.option("--tag", "tags", multiple=True, type=Pair(), help="A tag. May be repeated.")
-@click.option("--run", "run_id", metavar="RUN_ID", help="The flow run that it belongs to.")
+@model_option
+@tag_option
+@run_option
 @records
 @click.pass_context
 def command(

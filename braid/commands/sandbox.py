@@ -11,37 +11,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from braid.options import collection_option, port_option, time_scale_option
+
 if TYPE_CHECKING:
     from flows.sandbox import Sandbox
 
 __all__ = ["command"]
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
 
 @click.command()
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8090,
-    show_default=True,
-    help="Port on 127.0.0.1; 0 takes any free one.",
-)
-@click.option(
-    "--collection",
-    "collections",
-    multiple=True,
-    type=(str, FOLDER),
-    metavar="ID FOLDER",
-    help="Make a folder a collection with this id. May be repeated.",
-)
-@click.option(
-    "--time-scale",
-    type=click.FloatRange(0, 1000),
-    default=0.01,
-    show_default=True,
-    help="How many real seconds each second of waiting takes.",
-)
+@port_option(8090)
+@collection_option
+@time_scale_option
 def command(*, port: int, collections: tuple[tuple[str, Path], ...], time_scale: float) -> None:
     """Serve a local stand-in for Globus Auth, Groups and Flows.
 

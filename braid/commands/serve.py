@@ -6,7 +6,7 @@ import os
 
 import click
 
-from braid.options import writes
+from braid.options import port_option, writes
 from braid.source import Source
 
 __all__ = ["command"]
@@ -18,13 +18,7 @@ BUSY_MS = 5_000
 @click.command()
 @writes
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8000,
-    show_default=True,
-    help="Port to listen on; 0 takes any free one.",
-)
+@port_option(8000)
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),

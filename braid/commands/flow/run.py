@@ -10,7 +10,7 @@ import click
 
 from braid.errors import SAID_NO
 from braid.flowfile import JsonFile, definition_argument, problem_line, read_definition
-from braid.options import displays, writes
+from braid.options import collection_option, displays, time_scale_option, writes
 from braid.output import Display, Document, printable
 from braid.reason import reason
 from braid.source import Source
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from braid.trial import Trial
 
 __all__ = ["command"]
-
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 class FunctionText(click.ParamType[str]):
@@ -43,14 +41,7 @@ class FunctionText(click.ParamType[str]):
 @click.option("--input-schema", type=JsonFile(), help="The JSON Schema that the input must fit.")
 @click.option("--label", help="The run's label.")
 @click.option("--tag", "tags", multiple=True, help="A tag of the run. May be repeated.")
-@click.option(
-    "--collection",
-    "collections",
-    multiple=True,
-    type=(str, FOLDER),
-    metavar="ID FOLDER",
-    help="Let Transfer use a folder as the collection with this id. May be repeated.",
-)
+@collection_option
 @click.option(
     "--function",
     "functions",
@@ -67,13 +58,7 @@ class FunctionText(click.ParamType[str]):
     help="Record what hand-written states send to this address. Those that `braid flow "
     "instrument` made are recorded anyway.",
 )
-@click.option(
-    "--time-scale",
-    type=click.FloatRange(0, 1000),
-    default=0.01,
-    show_default=True,
-    help="How many real seconds each second of waiting takes.",
-)
+@time_scale_option
 @click.option(
     "--timeout",
     type=click.FloatRange(0.1, 86400),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import click
 
-from braid.options import displays, records
+from braid.options import Described, describes, displays, records
 from braid.output import Display
-from braid.recording import all_uris, describes, recording
+from braid.recording import recording
 from braid.source import Source
 
 __all__ = ["command"]
@@ -23,12 +22,7 @@ __all__ = ["command"]
 def command(
     *,
     name: str,
-    uris: tuple[str, ...],
-    files: tuple[Path, ...],
-    tags: tuple[tuple[str, Any], ...],
-    depends_on: tuple[str, ...],
-    made_by: str | None,
-    run_id: str | None,
+    described: Described,
     source: Source,
     display: Display,
 ) -> None:
@@ -36,15 +30,6 @@ def command(
 
     Prints its permanent name, which later commands take as ID.
     """
-    with recording(source, run_id=run_id) as place:
-        recorder = place.recorder
-        with recorder.together():
-            place.begin_run()
-            made = recorder.fact(
-                name,
-                uris=all_uris(uris, files),
-                tags=dict(tags),
-                depends_on=depends_on,
-            )
-            place.link_to_step(made, made_by)
-        place.show(display, made)
+    with recording(source, run_id=described.run_id) as place:
+        make = partial(place.recorder.fact, name)
+        place.show(display, place.make(described, make))

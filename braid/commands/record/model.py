@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.options import displays, records
+from braid.options import Described, describes, displays, records
 from braid.output import Display
-from braid.recording import JsonText, Pair, Place, all_uris, describes, recording
+from braid.parameters import JsonText, Pair
+from braid.recording import Place, recording
 from braid.source import Source
 
 if TYPE_CHECKING:
@@ -47,12 +48,7 @@ def command(
     hyperparameters: Any,
     metrics: Any,
     scores: tuple[tuple[str, Any], ...],
-    uris: tuple[str, ...],
-    files: tuple[Path, ...],
-    tags: tuple[tuple[str, Any], ...],
-    depends_on: tuple[str, ...],
-    made_by: str | None,
-    run_id: str | None,
+    described: Described,
     source: Source,
     display: Display,
 ) -> None:
@@ -61,23 +57,16 @@ def command(
     Without --update it is the first version of a new model. Prints its permanent name.
     """
     about: dict[str, Any] = {
-        "depends_on": depends_on,
-        "uris": all_uris(uris, files),
-        "tags": dict(tags),
         "hyperparameters": _of_type(dict, hyperparameters, "--hyperparameters", "an object"),
         "metrics": _of_type(list, metrics, "--metrics", "a list") or (),
         "scores": dict(scores),
     }
-    with recording(source, run_id=run_id, environment="auto") as place:
+    with recording(source, run_id=described.run_id, environment="auto") as place:
         recorder = place.recorder
-        with recorder.together():
-            place.begin_run()
-            if update:
-                made = recorder.update(_version(place, name), trained_on, **about)
-            else:
-                made = recorder.model(name, trained_on=trained_on, **about)
-            place.link_to_step(made, made_by)
-        place.show(display, made)
+        make = partial(recorder.model, name, trained_on=trained_on, **about)
+        if update:
+            make = partial(recorder.update, _version(place, name), trained_on, **about)
+        place.show(display, place.make(described, make))
 
 
 def _version(place: Place, reference: str) -> ModelVersion:

@@ -19,9 +19,9 @@ __all__ = ["command"]
 @records
 @displays("text", "json")
 def command(*, reference: str, note: str, source: Source, display: Display) -> None:
-    """Make live data static: from now on it takes no additions.
+    """Make live data static.
 
-    ID is that of data that was recorded with --live. Prints its permanent name.
+    From now on it takes no additions. ID is that of data that was recorded with --live. Prints its permanent name.
     """
     with recording(source) as place:
         known = place.known(reference)

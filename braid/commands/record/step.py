@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.options import Time, displays, records
+from braid.options import Time, displays, model_option, records, run_option, tag_option
 from braid.output import Display
-from braid.recording import JsonText, Pair, file_uri, recording
+from braid.parameters import JsonText
+from braid.recording import file_uri, recording
 from braid.source import Source
 
 if TYPE_CHECKING:
@@ -29,17 +30,17 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     metavar="ID",
     help="A record that it used. This and the next three may be repeated.",
 )
-@click.option("--model", "models", multiple=True, metavar="ID", help="A model version it used.")
+@model_option
 @click.option("--output", "outputs", multiple=True, metavar="NAME[=URI]", help="Data that it made.")
 @click.option("--output-file", "files", multiple=True, type=FILE, help="A file that it made.")
 @click.option("--parameters", type=JsonText(), help="What it was called with.")
 @click.option("--result", type=JsonText(), help="What it answered.")
-@click.option("--tag", "tags", multiple=True, type=Pair(), help="A tag. May be repeated.")
+@tag_option
 @click.option("--type", "type_", default="Script", show_default=True, help="What kind of step.")
 @click.option("--status", default="SUCCEEDED", show_default=True, help="How it ended.")
 @click.option("--started", type=Time(), help="When it began, such as 2026-11-01T12:00:00Z.")
 @click.option("--completed", type=Time(), help="When it ended. [default: now]")
-@click.option("--run", "run_id", metavar="RUN_ID", help="The flow run that it belongs to.")
+@run_option
 @records
 @displays("text", "json")
 def command(
