@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from flows.steps.adapters.base import clean
 from flows.steps.moments import moment_or_none
 from provenance_store.errors import InvalidInput
 
-__all__ = ["Entry", "read_log"]
+__all__ = ["MAX_NAME", "Entry", "read_log"]
+
+MAX_NAME = 128
+"""Characters of a state's name."""
 
 
 class Entry(NamedTuple):
@@ -27,7 +31,7 @@ class Entry(NamedTuple):
     def state_name(self) -> str | None:
         """The state that it is about; None for an entry about the whole run."""
         name = self.details.get("state_name")
-        return name if isinstance(name, str) and name else None
+        return (clean(name, MAX_NAME) or "unnamed") if isinstance(name, str) and name else None
 
     def document(self) -> dict[str, Any]:
         """What it says, without the run's state, for keeping with a step."""

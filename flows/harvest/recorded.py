@@ -12,11 +12,15 @@ from typing import Any
 
 from flows.definition.marker import marker_of
 from flows.harvest.values import result_of
-from flows.harvest.visits import MISSING, Visit
+from flows.harvest.visits import MISSING, Visit, catches_of
+from flows.language.templates import bare_key
+from flows.steps.body import Body
 from provenance_store.ids import looks_like_id
 from provenance_store.reader import RunStep
 
 __all__ = ["Matching", "is_ours", "receipts_of", "records_follow", "run_id_of"]
+
+BODY = frozenset(Body.__struct_fields__)
 
 
 def is_ours(visit: Visit, states: Mapping[str, Any]) -> bool:
@@ -38,16 +42,14 @@ def _bare(parameters: Any) -> Any:
     if not isinstance(parameters, dict):
         return None
     return {
-        name: {key.removesuffix(".$").removesuffix(".="): v for key, v in value.items()}
-        if isinstance(value, dict)
-        else value
+        name: {bare_key(key): v for key, v in value.items()} if isinstance(value, dict) else value
         for name, value in parameters.items()
     }
 
 
 def _is_body(given: Any) -> bool:
     """Whether this is the body of a record action."""
-    if not isinstance(given, dict):
+    if not isinstance(given, dict) or not {bare_key(key) for key in given} <= BODY:
         return False
     run, step = given.get("run"), given.get("step")
     return isinstance(run, dict) and "run_id" in run and isinstance(step, dict) and "name" in step
@@ -66,8 +68,7 @@ def records_follow(name: str, states: Mapping[str, Any]) -> bool:
     state = states.get(name)
     if not isinstance(state, dict):
         return False
-    catches = [c for c in state.get("Catch") or () if isinstance(c, dict)]
-    targets = [found.get("Next") for found in (state, *catches)]
+    targets = [found.get("Next") for found in (state, *catches_of(state))]
     return any(_records(states.get(target), name) for target in targets if isinstance(target, str))
 
 

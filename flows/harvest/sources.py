@@ -79,7 +79,7 @@ def _after(
         if visit.failure is not None or visit.after is MISSING or is_identity(state):
             return written
         path = result_place(state)
-    except (PathSyntaxError, KeyError, TypeError):
+    except (PathSyntaxError, KeyError, TypeError, AttributeError):
         return written
     left = [one for one in written if one.path[: len(path)] != path]
     return [*left, _Written(path, place)]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.harvest.facts import RunFacts
+from flows.harvest.log import MAX_NAME
 from flows.harvest.values import error_of, parameters_of, result_of
 from flows.harvest.visits import MISSING, History, Visit
 from flows.steps.adapters.base import clean
@@ -18,8 +19,6 @@ __all__ = ["Teller", "spare_body"]
 
 LONGEST_COMMENT = 1000
 MAX_URL = 1000
-MAX_NAME = 128
-"""Of a state, in a definition."""
 
 
 class Teller:
@@ -102,7 +101,7 @@ class Teller:
         url = state.get("ActionUrl") or handler
         comment, run_as = state.get("Comment"), state.get("RunAs", "User")
         return Step(
-            name=clean(visit.name, MAX_NAME) or "unnamed",
+            name=visit.name,
             type=clean(visit.type, 64) or "Action",
             action_url=clean(url, MAX_URL)
             if isinstance(url, str) and len(url) <= MAX_URL

@@ -77,9 +77,9 @@ def result_of(visit: Visit, state: Mapping[str, Any]) -> Any:
     The log shows the whole state of the run. A result there that says it is another state's is
     not this one's.
     """
-    if visit.after is MISSING or visit.after is None:
-        return None
     path = state.get("ResultPath", "$")
+    if visit.after is MISSING or not isinstance(path, str):
+        return None
     found = visit.after
     try:
         for step in result_steps(path):

@@ -15,7 +15,7 @@ from flows.harvest.log import Entry
 from flows.language import put
 from flows.language.errors import LanguageError
 
-__all__ = ["ENDS", "MISSING", "History", "Visit", "read_visits"]
+__all__ = ["ENDS", "MISSING", "History", "Visit", "catches_of", "read_visits"]
 
 MISSING: Any = object()
 """What the log does not tell."""
@@ -146,9 +146,10 @@ class _Reading:
         """The state of the run behind a Catch, as far as it can be told."""
         state = _of(self._states, visit.name)
         error = visit.failure.get("error") if visit.failure else None
-        for catcher in state.get("Catch") or ():
-            names = _of({"": catcher}, "").get("ErrorEquals") or ()
-            if error is None or error in names or "States.ALL" in names:
+        for catcher in catches_of(state):
+            names = catcher.get("ErrorEquals")
+            known = names if isinstance(names, list) else []
+            if error is None or error in known or "States.ALL" in known:
                 try:
                     return put(
                         catcher.get("ResultPath", "$"), visit.before, dict(visit.failure or {})
@@ -163,6 +164,12 @@ class _Reading:
             self.history.others.append(entry)
         else:
             visit.others.append(entry)
+
+
+def catches_of(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The entries of a state's Catch."""
+    found = state.get("Catch")
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _of(states: Mapping[str, Any], name: str) -> Mapping[str, Any]:
