@@ -134,8 +134,8 @@ QUESTIONS: tuple[Question, ...] = (
         RunParameters,
         shapes.RunDetail,
         _run,
-        errors=(404,),
-        path_help=(("run_id", "The run's id."),),
+        errors=(404, 409),
+        path_help=(("run_id", "The run's id, or 4 first characters of it or more."),),
     ),
     Question(
         "list_records",

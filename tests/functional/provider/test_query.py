@@ -55,6 +55,17 @@ def test_a_run_has_its_steps_in_order(told: House, ada: Person) -> None:
     assert "report.txt" in [part["name"] for part in apply["inputs"]]
 
 
+def test_a_run_is_found_by_the_beginning_of_its_id(told: House, ada: Person, bob: Person) -> None:
+    body = a_body(run_id="long-run-1")
+    assert told.run(ada, "long", body=body).status_code == 202
+    assert told.get("/api/v1/runs/long", ada).json()["run_id"] == "long-run-1"
+    several = told.get("/api/v1/runs/run-", ada)
+    assert (several.status_code, several.json()["code"]) == (409, "Ambiguous")
+    assert "run-0, run-1, run-2" in several.json()["description"]
+    for path in ("long", "run-", "long-run-1"):
+        assert told.get(f"/api/v1/runs/{path}", bob).status_code == 404
+
+
 def test_records_are_found_by_what_they_are(told: House, ada: Person) -> None:
     assert len(every(told, ada, "records", kind="step")) == 6
     assert len(every(told, ada, "records", run_id="run-0", kind="model")) == 1
