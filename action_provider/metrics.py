@@ -42,6 +42,7 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._records = Counter("braid_records", "Records written.", registry=self.registry)
         self._steps = Counter("braid_steps", "Steps written.", registry=self.registry)
         self._info = Info("braid_worker", "The process that answers.", registry=self.registry)
@@ -64,10 +65,18 @@ class Metrics:
     def _count(self, response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "(none)"
         method = request.method if request.method in METHODS else "(other)"
-        self._requests.labels(method, route, response.status_code).inc()
+        count, seconds = self._of(method, route, response.status_code)
+        count.inc()
         if started := g.get("started"):
-            self._seconds.labels(route).observe(time.perf_counter() - started)
+            seconds.observe(time.perf_counter() - started)
         return response
+
+    def _of(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        """The series of such requests; finding them anew would cost more than counting."""
+        key = (method, route, status)
+        if (found := self._series.get(key)) is None:
+            found = self._series[key] = (self._requests.labels(*key), self._seconds.labels(route))
+        return found
 
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
