@@ -8,6 +8,14 @@
 
 from __future__ import annotations
 
+from flows.harvest.conventions import Conventions, read_conventions
 from flows.harvest.harvest import Harvested, RunLog, harvest, is_harvested
 
-__all__ = ["Harvested", "RunLog", "harvest", "is_harvested"]
+__all__ = [
+    "Conventions",
+    "Harvested",
+    "RunLog",
+    "harvest",
+    "is_harvested",
+    "read_conventions",
+]

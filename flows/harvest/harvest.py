@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.definition.digest import definition_digest
 from flows.definition.strip import strip
+from flows.harvest.conventions import Conventions
 from flows.harvest.facts import RunFacts, read_run, run_named_by
 from flows.harvest.log import read_log
 from flows.harvest.lookup import LookupOfThen
@@ -18,11 +19,14 @@ from flows.harvest.telling import Teller, spare_body
 from flows.harvest.visits import History, read_visits
 from flows.steps import adapters
 from flows.steps.adapters.base import Action
-from flows.steps.body import Body
+from flows.steps.body import Body, ModelEntry
 from flows.steps.lookup import MemoryLookup
+from flows.steps.models import Models
 from flows.steps.outcome import outcome_of
 from flows.steps.record import record_step
+from flows.steps.things import Things
 from provenance_store.errors import Conflict, InvalidInput, NotFound, TooLarge
+from provenance_store.kinds import Role
 from provenance_store.reader import RunStep
 from provenance_store.recorder import Recorder
 from provenance_store.redaction import redact
@@ -76,14 +80,21 @@ def is_harvested(store: Store, run_id: str) -> bool:
     return event_id is not None and store.reader().is_said_of_run(event_id)
 
 
-def harvest(store: Store, given: RunLog, *, who: str | None = None) -> Harvested:
+def harvest(
+    store: Store,
+    given: RunLog,
+    *,
+    conventions: Conventions = Conventions(),  # noqa: B008 - it is frozen
+    who: str | None = None,
+) -> Harvested:
     """Record what a run's log tells and the store does not hold.
 
     Steps are as a record action would have recorded them, from the same documents, with the
     times of the run; what was recorded by the flow itself is found again. A state that is under
     way, or that the flow is about to record itself, waits for the next harvest. Harvesting a run
-    again adds the difference only. One transaction, or several for a very long run. `who` is whom
-    the rows are told to be made by, by default the login name.
+    again adds the difference only. One transaction, or several for a very long run. `conventions`
+    tell which models the flow's results speak of; `who` is whom the rows are told to be made by,
+    by default the login name.
 
     Raises InvalidInput when the log or the definition is none.
     """
@@ -95,10 +106,10 @@ def harvest(store: Store, given: RunLog, *, who: str | None = None) -> Harvested
     named = given.run_id or run_id_of(history.visits) or run_named_by(entries)
     facts = read_run(given.run, history, named)
     try:
-        return _Harvest(store, facts, history, given.definition, who).run()
+        return _Harvest(store, facts, history, given.definition, conventions, who).run()
     except Conflict:
         # Somebody else harvested, or the flow recorded, at the same moment: look once more.
-        return _Harvest(store, facts, history, given.definition, who).run()
+        return _Harvest(store, facts, history, given.definition, conventions, who).run()
 
 
 class _Clock:
@@ -120,9 +131,11 @@ class _Harvest:
         facts: RunFacts,
         history: History,
         definition: Mapping[str, Any],
+        conventions: Conventions,
         who: str | None,
     ) -> None:
         self._store = store
+        self._conventions = conventions
         self._facts = facts
         self._visits = history.visits
         self._states: Mapping[str, Any] = definition["States"]
@@ -209,6 +222,7 @@ class _Harvest:
             if place in known:
                 self._ids[place] = known[place].id
                 self._complete(recorder, place, known[place])
+                self._add_models(recorder, place, ordinal)
                 if new and place < new[-1]:
                     self._note_outputs(place)
             else:
@@ -234,7 +248,7 @@ class _Harvest:
     ) -> None:
         used, informed = self._links(taken, before)
 
-        def record(body: Body) -> None:
+        def record(body: Body, models: Sequence[ModelEntry]) -> None:
             self._sink.at(ordinal)
             with recorder.together():
                 receipt = record_step(
@@ -244,17 +258,35 @@ class _Harvest:
                     ordinal=ordinal,
                     also_used=used,
                     informed_by=informed,
+                    also_models=models,
                 )
                 self._keep_others(recorder, place, receipt.step)
             self._ids[place], self._outputs[place] = receipt.step, receipt.outputs
 
         body = self._teller.body(place)
-        try:
-            record(body)
-        except InvalidInput as error:
-            self._report.notes.append(f"{self._visits[place].name}: {error.message}")
-            record(spare_body(body, error.message[:1000]))
+        if models := self._models(body):
+            try:
+                record(body, models)
+            except InvalidInput as error:
+                self._note(place, error)
+        if place not in self._ids:
+            try:
+                record(body, ())
+            except InvalidInput as error:
+                self._note(place, error)
+                record(spare_body(body, error.message[:1000]), ())
         self._report.added += 1
+
+    def _models(self, body: Body) -> list[ModelEntry]:
+        """The models that the flow's conventions find in a step."""
+        if not self._conventions.rules or not outcome_of(body).succeeded:
+            return []
+        found, notes = self._conventions.models_of(body)
+        self._report.notes += [f"{body.step.name}: {note}" for note in notes]
+        return found
+
+    def _note(self, place: int, error: InvalidInput) -> None:
+        self._report.notes.append(f"{self._visits[place].name}: {error.message}")
 
     def _links(self, taken: Sequence[Taken], before: int | None) -> tuple[list[int], list[int]]:
         """The records that a visit took values of, and the steps that it only followed."""
@@ -331,6 +363,32 @@ class _Harvest:
             self._report.notes.append(f"{step.name}: {error.message}")
         else:
             self._report.completed += 1
+
+    def _add_models(self, recorder: Recorder, place: int, ordinal: int) -> None:
+        """Versions that the flow's conventions find in a step that was recorded without any."""
+        if not self._conventions.rules:
+            return
+        body, step_id = self._teller.body(place), self._ids[place]
+        making = [entry for entry in self._models(body) if entry.makes_version]
+        if not making or self._lookup.made_by(step_id).models:
+            return
+        used = self._used_by(step_id)
+        self._sink.at(ordinal, addition=True)
+        try:
+            with recorder.together():
+                models = Models(Things(recorder, self._lookup), body.step.name)
+                models.read(making)
+                recorder.generated(step_id, [head.id for head in models.make(used)])
+        except InvalidInput as error:
+            self._note(place, error)
+        else:
+            self._report.completed += 1
+
+    def _used_by(self, step_id: int) -> list[int]:
+        """The records that a step used, its models aside."""
+        links = self._reader.record(self._store.sink.urn(step_id))["links"]
+        used = [x["id"] for x in links if x["role"] == Role.USED.label and x["kind"] != "model"]
+        return list(self._reader.resolve_all(used).values())
 
     # ---- the run -------------------------------------------------------------------------
 

@@ -19,7 +19,8 @@ __all__ = ["MAX_ORDINAL", "HarvestSink"]
 
 NAMESPACE = uuid.UUID("5d1b0f0e-53a7-5c3e-9d6e-8f0c1c6a7b42")
 BLOCK = 2048
-MAX_ORDINAL = MAX_SEQUENCE // BLOCK - 1
+MAX_ORDINAL = MAX_SEQUENCE // BLOCK // 2 - 1
+"""The higher half of the places is for what is added to steps that are there."""
 FINAL_EVENT = 1
 """The number of the event that says how a run ended: where it is, the whole run was harvested."""
 
@@ -50,9 +51,10 @@ class HarvestSink(SinkBeside):
         """An id that is made only once."""
         return self._store.sink.new_id()
 
-    def at(self, ordinal: int) -> None:
-        """From now on hand out the ids of that place in the run, from the first."""
-        self._next = _Block(self, ordinal).next
+    def at(self, ordinal: int, *, addition: bool = False) -> None:
+        """From now on hand out the ids of that place in the run, from the first: those of the step
+        itself, or of what is added to it later."""
+        self._next = _Block(self, ordinal + (MAX_ORDINAL + 1) * addition).next
 
     def new_id(self) -> int:
         return self._next()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
 from flows.steps import adapters
 from flows.steps.adapters.base import Action, Derived
-from flows.steps.body import Body, Run
+from flows.steps.body import Body, ModelEntry, Run
 from flows.steps.lookup import Head, Lookup, Made
 from flows.steps.models import Models
 from flows.steps.moments import Moment
@@ -55,6 +55,7 @@ def record_step(
     label: str | None = None,
     also_used: Iterable[int] = (),
     informed_by: Iterable[int] = (),
+    also_models: Sequence[ModelEntry] = (),
 ) -> Receipt:
     """Record one step of a flow run, in one batch; each call is a visit of its own.
 
@@ -62,15 +63,15 @@ def record_step(
     ``store.recorder(run_id=body.run.run_id, audience=audience_of(body, ...),
     environment=body.environment)``. `ordinal` is the step's place in the run, where it is known;
     `label` is the run's, unless the body gives it one: Globus Flows labels actions like their run.
-    `also_used` are records, and `informed_by` earlier steps, that are known to be linked besides
-    what the body tells.
+    `also_used` are records, `informed_by` earlier steps, and `also_models` models that are known to
+    take part besides what the body tells.
     Raises InvalidInput with the path of what cannot be recorded; nothing is written then.
     """
     with recorder.together():
         step = _Recording(recorder, lookup, body)
         located("run", lambda: _record_run(recorder, body.run, label, step.outcome))
         step.things.steps.extend(informed_by)
-        return step.record(ordinal, also_used)
+        return step.record(ordinal, also_used, also_models)
 
 
 def _record_run(recorder: Recorder, run: Run, label: str | None, step: Outcome) -> None:
@@ -107,12 +108,14 @@ class _Recording:
         self.models = Models(self.things, body.step.name)
         self.lookup = lookup
 
-    def record(self, ordinal: int | None, also_used: Iterable[int]) -> Receipt:
+    def record(
+        self, ordinal: int | None, also_used: Iterable[int], also_models: Sequence[ModelEntry]
+    ) -> Receipt:
         derived = Derived() if self.body.says_what else self._derive()
         self.things.prepare(self.body.inputs or (), derived.inputs)
         inputs = self._inputs(derived)
         inputs += [record_id for record_id in also_used if record_id not in inputs]
-        self._read_models(derived)
+        self._read_models(derived, also_models)
         step = located("step", lambda: self._step(inputs, derived, ordinal))
         outputs = self._outputs(derived, inputs)
         made = self.models.make(inputs)
@@ -153,8 +156,8 @@ class _Recording:
             return self.things.used(self.body.inputs, "inputs")
         return [self.things.derived_input(thing) for thing in derived.inputs]
 
-    def _read_models(self, derived: Derived) -> None:
-        self.models.read(self.body.models or ())
+    def _read_models(self, derived: Derived, also: Sequence[ModelEntry]) -> None:
+        self.models.read([*(self.body.models or ()), *also])
         self.models.use(derived.models)
 
     def _step(self, inputs: list[int], derived: Derived, ordinal: int | None) -> StepHandle:

@@ -16,7 +16,7 @@ from braid.progress import rows_progress
 from braid.source import Source
 
 if TYPE_CHECKING:
-    from flows.harvest import Harvested
+    from flows.harvest import Conventions, Harvested
     from flows.harvest.service import FlowsLogs
     from provenance_store.store import Store
 
@@ -50,6 +50,12 @@ FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 )
 @click.option("--run", type=JsonFile(), help="The run object, for --log: who, when, which flow.")
 @click.option("--run-id", help="The id of the run, for --log without --run.")
+@click.option(
+    "--models",
+    type=FILE,
+    metavar="FILE.toml",
+    help="Which results are models, per state or function: see docs/harvest.md.",
+)
 @click.option("--again", is_flag=True, help="Read also logs of which all is harvested already.")
 @writes
 @displays("text", "json")
@@ -67,6 +73,7 @@ def command(
     definition: Path | None,
     run: dict[str, Any] | None,
     run_id: str | None,
+    models: Path | None,
     again: bool,
     source: Source,
     display: Display,
@@ -95,8 +102,11 @@ def command(
         raise click.UsageError("--definition, --run and --run-id belong to --log.")
     if not (flow_ids or mine) and not (since is None and until is None):
         raise click.UsageError("--since and --until belong to --flow and --mine.")
+    from flows.harvest import Conventions, read_conventions
+
+    conventions = Conventions() if models is None else read_conventions(models)
     if log is not None:
-        found = [_offline(log, definition, run, run_id, source)]
+        found = [_offline(log, definition, run, run_id, conventions, source)]
         refused = 0
     else:
         from braid.login import globus_app
@@ -106,7 +116,7 @@ def command(
         runs: list[Any] = list(run_ids)
         if not runs:
             runs = list(logs.runs(flow_ids=flow_ids, mine=mine, since=since, until=until))
-        found, refused = _online(logs, runs, again, source)
+        found, refused = _online(logs, runs, again, conventions, source)
     _show(found, display, source)
     if refused:
         context.exit(SAID_NO)
@@ -117,6 +127,7 @@ def _offline(
     definition: Path | None,
     run: dict[str, Any] | None,
     run_id: str | None,
+    conventions: Conventions,
     source: Source,
 ) -> Harvested:
     if definition is None:
@@ -126,11 +137,11 @@ def _offline(
 
     given = RunLog(load_log(log), read_definition(definition).definition, run, run_id)
     with source.open(create=True) as store:
-        return harvest(store, given)
+        return harvest(store, given, conventions=conventions)
 
 
 def _online(
-    logs: FlowsLogs, runs: list[Any], again: bool, source: Source
+    logs: FlowsLogs, runs: list[Any], again: bool, conventions: Conventions, source: Source
 ) -> tuple[list[Harvested], int]:
     """What was harvested, and how many runs could not be."""
     from provenance_store.errors import InvalidInput, NotFound
@@ -140,7 +151,7 @@ def _online(
     with source.open(create=True) as store, rows_progress(len(runs), "harvesting") as advance:
         for run in runs:
             try:
-                found.append(_one(store, logs, run, again))
+                found.append(_one(store, logs, run, again, conventions))
             except (NotFound, InvalidInput) as error:
                 refused += 1
                 click.echo(printable(f"braid: {describe(error)}"), err=True)
@@ -148,13 +159,16 @@ def _online(
     return found, refused
 
 
-def _one(store: Store, logs: FlowsLogs, run: Any, again: bool) -> Harvested:
+def _one(
+    store: Store, logs: FlowsLogs, run: Any, again: bool, conventions: Conventions
+) -> Harvested:
     from flows.harvest import Harvested, harvest, is_harvested
 
     run_id = run if isinstance(run, str) else str(run["run_id"])
     if not again and is_harvested(store, run_id):
         return Harvested(run_id, "", skipped=True)
-    return harvest(store, logs.log_of(logs.run(run_id) if isinstance(run, str) else run))
+    given = logs.log_of(logs.run(run_id) if isinstance(run, str) else run)
+    return harvest(store, given, conventions=conventions)
 
 
 def _show(found: list[Harvested], display: Display, source: Source) -> None:
