@@ -22,6 +22,7 @@ from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
 from provenance_store.rows import RunEventRow
 from provenance_store.sql import harvest, made
+from provenance_store.sql.dialects import driver
 from provenance_store.statement import evidence
 from provenance_store.statement.document import state
 from provenance_store.viewer import Viewer
@@ -348,11 +349,10 @@ class Reader:
         """
         wanted_roles = tuple(filters.parse_role(role) for role in roles)
         wanted_kinds = frozenset(filters.parse_kind(kind) for kind in kinds)
-        start = self.resolve(reference)
         with self._view() as view:
             return trace(
                 view,
-                start,
+                self._seen(view, reference),
                 direction=direction,
                 depth=depth,
                 roles=wanted_roles,
@@ -403,6 +403,15 @@ class Reader:
                 depth=depth,
                 limit=limit,
             )
+
+    def _seen(self, view: View, reference: str) -> int:
+        """`resolve` inside a read that is under way."""
+        record_id = self._sink.locate(reference)
+        if record_id is not None:
+            with driver(view.connection) as raw:
+                if self._prepared.see(raw, self._viewer, record_id):
+                    return record_id
+        raise NotFound(f"There is no record {reference} in this store.")
 
     @contextmanager
     def _view(self) -> Iterator[View]:

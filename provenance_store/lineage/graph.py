@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
@@ -90,11 +90,15 @@ class Nodes(Sequence[Node]):
         self._columns = (ids, kinds, names, versions, distances)
         self._urn_of = urn_of
 
+    def _made(self, columns: Iterable[Sequence[Any]]) -> Iterator[Node]:
+        rest = (self._urn_of, *Node._field_defaults.values())
+        return map(partial(tuple.__new__, Node), zip(*columns, *map(repeat, rest), strict=False))
+
     def __len__(self) -> int:
         return len(self._columns[0])
 
     def __iter__(self) -> Iterator[Node]:
-        return map(Node, *self._columns, repeat(self._urn_of))
+        return self._made(self._columns)
 
     @overload
     def __getitem__(self, place: int) -> Node: ...
@@ -104,8 +108,7 @@ class Nodes(Sequence[Node]):
 
     def __getitem__(self, place: int | slice) -> Node | list[Node]:
         if isinstance(place, slice):
-            some = (column[place] for column in self._columns)
-            return list(map(Node, *some, repeat(self._urn_of)))
+            return list(self._made([column[place] for column in self._columns]))
         ids, kinds, names, versions, distances = self._columns
         about = (kinds[place], names[place], versions[place], distances[place])
         return Node(ids[place], *about, self._urn_of)

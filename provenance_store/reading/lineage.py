@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import compress
+from operator import eq
 from typing import Literal, TypeVar
 
 from provenance_store.documents import validity
@@ -188,7 +189,10 @@ class _Progress:
         if len(reached) > left:
             kept = [end in self.nodes for end in there]
             found = Links(*(list(compress(column, kept)) for column in found))
-        self.links.extend(found)
+        if self.links.role:
+            self.links.extend(found)
+        else:
+            self.links = found
         self.truncated = cut or len(reached) > left
 
 
@@ -252,16 +256,16 @@ def _as_seen(view: View, found: Walk) -> tuple[Sequence[Node], Links]:
     return _remarked(view, nodes, found.columns, frozenset(stubs), invalid)
 
 
-def _in_order(ids: list[int], known: list[int], values: Sequence[T]) -> Sequence[T | None]:
+def _in_order(ids: Sequence[int], known: Sequence[int], values: Sequence[T]) -> Sequence[T | None]:
     """The values that are known of some of these, in the order of all; None for the others."""
-    if known == ids:
+    if len(known) == len(ids) and all(map(eq, known, ids)):
         return values
     return list(map(dict(zip(known, values, strict=True)).get, ids))
 
 
 def _stubs(
     view: View, ids: Sequence[int], seen: Sequence[int]
-) -> tuple[list[int], list[int], list[str | None]]:
+) -> tuple[Sequence[int], Sequence[int], Sequence[str | None]]:
     """Of those that are no records, what is known of them; a stub has no audience of its own."""
     if len(seen) == len(ids) or not view.viewer.everything:
         return [], [], []

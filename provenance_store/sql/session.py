@@ -23,7 +23,10 @@ CANNOT_HOLD = (
 
 
 class Session:
-    """Short transactions on an engine."""
+    """Short transactions on an engine.
+
+    Those that only read are committed too: at a rollback psycopg forgets all prepared statements.
+    """
 
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
@@ -37,8 +40,9 @@ class Session:
                 connection.exec_driver_sql("BEGIN")
             else:
                 connection.execution_options(isolation_level="REPEATABLE READ")
+                connection.begin()
             yield connection
-            connection.rollback()
+            connection.commit()
 
     @contextmanager
     def look(self) -> Iterator[Any]:
@@ -52,6 +56,7 @@ class Session:
             try:
                 raw = raw or self.engine.raw_connection()
                 yield raw.driver_connection
+                raw.commit()
             except dialect.loaded_dbapi.Error as error:
                 if raw and dialect.is_disconnect(error, raw.driver_connection, None):
                     raw.invalidate()
