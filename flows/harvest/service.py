@@ -20,9 +20,11 @@ from provenance_store.times import format_time
 
 __all__ = ["FlowsLogs", "reading_client"]
 
-PATIENCE: Mapping[str, Any] = {"max_retries": 9, "max_sleep": 60}
-"""How globus-sdk repeats what was refused for the moment: it doubles its pauses, or waits as long
-as it is told to, but never longer than so many seconds at once."""
+RETRIES = 9
+"""How often globus-sdk repeats what was refused for the moment. It doubles its pauses, or waits as
+long as it is told to."""
+LONGEST_PAUSE = 60
+"""Seconds of one such pause at most."""
 PAGE = 100
 """Entries and runs on a page: the most that the service gives."""
 EVERY_ROLE = (
@@ -38,11 +40,15 @@ LOGIN_EXPIRED = (
 )
 
 
-def reading_client(app: GlobusApp) -> globus_sdk.FlowsClient:
+def reading_client(app: GlobusApp, *, retries: int = RETRIES) -> globus_sdk.FlowsClient:
     """A client that may read runs, and change nothing, for a person or a service account."""
     scopes = [globus_sdk.Scope(globus_sdk.FlowsClient.scopes.run_status)]
     with told_plainly():
-        return globus_sdk.FlowsClient(app=app, app_scopes=scopes, transport_params=dict(PATIENCE))
+        return globus_sdk.FlowsClient(
+            app=app,
+            app_scopes=scopes,
+            transport_params={"max_retries": retries, "max_sleep": LONGEST_PAUSE},
+        )
 
 
 class FlowsLogs:

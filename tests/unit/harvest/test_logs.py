@@ -534,3 +534,37 @@ def test_a_file_that_is_too_large_names_the_setting(
     file.write_text(json.dumps(["x" * 2000]))
     with pytest.raises(BraidError, match="BRAID_LOG_LIMIT_BYTES"):
         load_log(file)
+
+
+def test_a_file_that_goes_from_run_to_run_is_one_record(memory: Store) -> None:
+    definition = flow(Move=moves("Move", End=True))
+    first = Writer().moves("Move", "a-1").say("FlowSucceeded")
+    harvest(memory, RunLog(first.entries, definition, run_id="run-1"))
+    state = moves("On", End=True)
+    state["Parameters"]["source_endpoint"] = "b"
+    second = Writer({"path": "/Move"})
+    given = {
+        "source_endpoint": "b",
+        "destination_endpoint": "c",
+        "DATA": [{"source_path": "/Move", "destination_path": "/On"}],
+    }
+    second.begins("On", given=given).ends("On", Moved=status("On", "a-2")).say("FlowSucceeded")
+    for entry in second.entries:
+        entry["time"] = entry["time"].replace("T12", "T13")
+    harvest(memory, RunLog(second.entries, flow(On=state), run_id="run-2"))
+    reader = memory.reader()
+    made = reader.run("run-1")["steps"][0]["outputs"]
+    used = reader.run("run-2")["steps"][0]["inputs"]
+    assert [record["id"] for record in made] == [record["id"] for record in used]
+
+
+def test_a_long_run_is_written_in_pieces(memory: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.harvest.harvest.ROWS_TOGETHER", 40)
+    definition = flow(Move=moves("Move", End=True))
+    log = Writer()
+    for number in range(20):
+        log.moves("Move", f"action-{number}")
+    log.say("FlowSucceeded")
+    assert told(memory, log, definition).added == 20
+    assert len(steps(memory)) == 20
+    assert told(memory, log, definition).added == 0
