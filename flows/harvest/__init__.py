@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from flows.harvest.conventions import Conventions, read_conventions
-from flows.harvest.harvest import Harvested, RunLog, harvest, is_harvested
+from flows.harvest.harvesting import Harvested, RunLog, harvest, is_harvested
 
 __all__ = [
     "Conventions",

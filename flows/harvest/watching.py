@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from flows.harvest.conventions import Conventions
 from flows.harvest.facts import FINAL
-from flows.harvest.harvest import Harvested, harvest, is_harvested
+from flows.harvest.harvesting import Harvested, harvest, is_harvested
 from flows.harvest.service import FlowsLogs
 from flows.steps.moments import moment_or_none
 from provenance_store.errors import InvalidInput, NotFound

@@ -14,7 +14,7 @@ COMMANDS = {
     "strip": "Take the record states out again.",
     "run": "Run a definition in the local sandbox.",
     "harvest": "Record what the logs of runs tell, without touching the flow.",
-    "watch": "Harvest runs again and again.",
+    "watch": "Harvest runs again and again, until it is stopped.",
     "deploy": "Create or update the flow in Globus.",
 }
 

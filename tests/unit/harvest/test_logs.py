@@ -559,7 +559,7 @@ def test_a_file_that_goes_from_run_to_run_is_one_record(memory: Store) -> None:
 
 
 def test_a_long_run_is_written_in_pieces(memory: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.harvest.harvest.ROWS_TOGETHER", 40)
+    monkeypatch.setattr("flows.harvest.harvesting.ROWS_TOGETHER", 40)
     definition = flow(Move=moves("Move", End=True))
     log = Writer()
     for number in range(20):
