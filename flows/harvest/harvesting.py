@@ -6,15 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from flows.definition.digest import definition_digest
 from flows.definition.strip import strip
 from flows.harvest.conventions import Conventions
 from flows.harvest.facts import RunFacts, read_run, run_named_by
 from flows.harvest.log import read_log
 from flows.harvest.lookup import LookupOfThen
-from flows.harvest.recorded import Matching, is_ours, receipts_of, records_follow, run_id_of
+from flows.harvest.recorded import (
+    Matching,
+    is_ours,
+    is_record_of,
+    receipts_of,
+    records_follow,
+    run_id_of,
+)
 from flows.harvest.sink import MAX_ORDINAL, HarvestSink
 from flows.harvest.sources import Taken, outputs_taken, sources_of
+from flows.harvest.spoken import SAID, said_of
 from flows.harvest.telling import Teller, spare_body
 from flows.harvest.visits import History, read_visits
 from flows.steps import adapters
@@ -23,6 +33,7 @@ from flows.steps.body import Body, ModelEntry
 from flows.steps.lookup import MemoryLookup
 from flows.steps.models import Models
 from flows.steps.outcome import outcome_of
+from flows.steps.receipt import Receipt
 from flows.steps.record import record_step
 from flows.steps.things import Things
 from provenance_store.errors import Conflict, InvalidInput, NotFound, TooLarge
@@ -149,6 +160,8 @@ class _Harvest:
         self._ids: dict[int, int] = {}
         """Ids of steps by the places of their visits."""
         self._outputs: dict[int, Sequence[int]] = {}
+        self._receipts: dict[str, Mapping[str, Any]] = {}
+        """What record states that were not answered should have got, by their ResultPaths."""
         self._report = Harvested(facts.run_id, facts.status)
 
     def run(self) -> Harvested:
@@ -262,8 +275,9 @@ class _Harvest:
                 )
                 self._keep_others(recorder, place, receipt.step)
             self._ids[place], self._outputs[place] = receipt.step, receipt.outputs
+            self._keep_receipt(place, receipt)
 
-        body = self._teller.body(place)
+        body = self._said(place, self._teller.body(place))
         if models := self._models(body):
             try:
                 record(body, models)
@@ -276,6 +290,36 @@ class _Harvest:
                 self._note(place, error)
                 record(spare_body(body, error.message[:1000]), ())
         self._report.added += 1
+
+    def _said(self, place: int, body: Body) -> Body:
+        """The body with what the author's own record state, which was not answered, says."""
+        try:
+            said = said_of(
+                place,
+                self._visits,
+                self._states,
+                receipts=self._receipts,
+                context=self._facts.context,
+            )
+        except InvalidInput as error:
+            self._note(place, error)
+            return body
+        if said is None:
+            return body
+        given = {name: getattr(said, name) for name in SAID}
+        more = {name: value for name, value in given.items() if value is not None}
+        return msgspec.structs.replace(body, **more)
+
+    def _keep_receipt(self, place: int, receipt: Receipt) -> None:
+        """What later record states refer to where this one's receipt should have been."""
+        following = self._visits[place + 1].name if place + 1 < len(self._visits) else ""
+        state = self._states.get(following)
+        if isinstance(state, dict) and is_record_of(state, self._visits[place].name):
+            models = (head.id for head in receipt.models)
+            ids = (receipt.step, *receipt.inputs, *receipt.outputs, *models)
+            self._lookup_of_then.note({self._store.sink.urn(i): i for i in ids})
+            if isinstance(path := state.get("ResultPath"), str):
+                self._receipts[path] = receipt.document()
 
     def _models(self, body: Body) -> list[ModelEntry]:
         """The models that the flow's conventions find in a step."""

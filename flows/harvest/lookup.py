@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from flows.steps.lookup import StoreLookup
 from provenance_store.reader import Reader
@@ -17,6 +17,20 @@ class LookupOfThen(StoreLookup):
         super().__init__(reader)
         self._all = reader
         self.at = 0
+        self._new: dict[str, int] = {}
+
+    def note(self, urns: Mapping[str, int]) -> None:
+        """Told of what is recorded but not written yet."""
+        self._new.update(urns)
+
+    def resolve(self, reference: str) -> int:
+        found = self._new.get(reference)
+        return super().resolve(reference) if found is None else found
+
+    def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
+        asked = list(references)
+        new = {urn: self._new[urn] for urn in asked if urn in self._new}
+        return new | super().resolve_all(urn for urn in asked if urn not in new)
 
     def find_uri(self, uri: str, *, run_id: str | None = None) -> int | None:
         return self.find_uris([uri], run_id=run_id).get(uri)

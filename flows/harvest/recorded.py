@@ -18,7 +18,7 @@ from flows.steps.body import Body
 from provenance_store.ids import looks_like_id
 from provenance_store.reader import RunStep
 
-__all__ = ["Matching", "is_ours", "receipts_of", "records_follow", "run_id_of"]
+__all__ = ["Matching", "is_ours", "is_record_of", "receipts_of", "records_follow", "run_id_of"]
 
 BODY = frozenset(Body.__struct_fields__)
 
@@ -61,6 +61,11 @@ def run_id_of(visits: Iterable[Visit]) -> str | None:
         if _is_body(visit.given) and isinstance(run_id := visit.given["run"]["run_id"], str):
             return run_id
     return None
+
+
+def is_record_of(state: Any, name: str) -> bool:
+    """Whether this is a state by which an author, or `instrument`, records the state of a name."""
+    return isinstance(state, dict) and state.get("Type") == "Action" and _records(state, name)
 
 
 def records_follow(name: str, states: Mapping[str, Any]) -> bool:

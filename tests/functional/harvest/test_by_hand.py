@@ -10,6 +10,7 @@ from flows.examples.bragg import example
 from flows.harvest import RunLog, harvest
 from flows.sandbox import Sandbox
 from flows.sandbox.runner import run_definition
+from provenance_store import open_store
 from tests.functional.provider.house import Town, serving
 
 
@@ -40,3 +41,29 @@ def test_steps_that_were_recorded_by_hand_are_found_again(tmp_path: Path) -> Non
             assert house.store.check() == []
             harvest(house.store, RunLog(outcome.log, definition, outcome.run))
             assert house.counts() == after
+
+
+def test_what_the_author_would_have_recorded_is_harvested_when_the_provider_was_away(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("numpy")
+    with Sandbox(time_scale=0.001) as sandbox, open_store(f"sqlite:///{tmp_path}/s.db") as store:
+        definition = example.instrumented("http://127.0.0.1:9/record", Town(sandbox).scope)
+        given = example.furnish(sandbox, tmp_path / "sites")
+        given["epochs"] = {"simulated": 2, "scan": 2}
+        outcome = run_definition(definition, given, sandbox, timeout=90)
+        assert outcome.status == "SUCCEEDED", outcome.run["details"]
+        told = harvest(store, RunLog(outcome.log, definition, outcome.run))
+        assert told.notes == []
+        reader = store.reader()
+        versions = reader.model("bragg-peaks")["versions"]
+        assert [version["version"] for version in versions] == [0, 1, 2, 3]
+        assert len(reader.model("bragg-edge")["versions"]) == 3
+        names = {node["name"] for node in reader.lineage(versions[-1]["id"])["nodes"]}
+        assert {"simulated peaks", "Pre-train", "Collect scan"} <= names
+        assert any(name.startswith("training pair") for name in names)
+        assert store.check() == []
+        before = store.info()
+        again = harvest(store, RunLog(outcome.log, definition, outcome.run))
+        assert (again.added, again.completed) == (0, 0)
+        assert store.info() == before
