@@ -22,6 +22,7 @@ __all__ = [
     "begin_write",
     "by_position",
     "cannot_hold",
+    "detach",
     "driver",
     "ignoring",
     "lock_links",
@@ -162,6 +163,17 @@ def savepoint(connection: sa.Connection) -> Iterator[None]:
             raw.execute("ROLLBACK TO SAVEPOINT batch")
             raise
         raw.execute("RELEASE SAVEPOINT batch")
+
+
+def detach(connection: sa.Connection, name: str) -> None:
+    """Undo what was not committed, and let go of a file that was attached.
+
+    SQLAlchemy closes a connection on Ctrl-C: the next one of it would not know the file.
+    """
+    if connection.invalidated:
+        return
+    connection.rollback()
+    connection.exec_driver_sql(f"DETACH DATABASE {name}")
 
 
 def advisory_lock(connection: sa.Connection) -> None:

@@ -24,6 +24,7 @@ from provenance_store.sql.dialects import (
     advisory_lock,
     begin_write,
     by_position,
+    detach,
     ignoring,
     stream_rows,
 )
@@ -269,8 +270,7 @@ def _attached(connection: sa.Connection, file: Path) -> Iterator[Other]:
         apart = sa.MetaData(schema="other")
         yield Other(connection, {name: TABLE[name].to_metadata(apart) for name in TABLE})
     finally:
-        connection.rollback()
-        connection.exec_driver_sql("DETACH DATABASE other")
+        detach(connection, "other")
 
 
 @contextmanager

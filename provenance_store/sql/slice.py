@@ -17,7 +17,7 @@ from provenance_store.batch import TABLES
 from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.kinds import Mark, Role
 from provenance_store.sql import schema
-from provenance_store.sql.dialects import ignoring, stream_rows
+from provenance_store.sql.dialects import detach, ignoring, stream_rows
 from provenance_store.sql.tables import METADATA, POSTGRESQL_INDEXES, TABLE, Id
 
 __all__ = ["COPIED", "Selection", "Target", "taking"]
@@ -292,8 +292,7 @@ def _attached(connection: sa.Connection, file: Path) -> Iterator[Target]:
         yield Target(connection, "slice")
         connection.commit()
     finally:
-        connection.rollback()
-        connection.exec_driver_sql("DETACH DATABASE slice")
+        detach(connection, "slice")
 
 
 @contextmanager
