@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from provenance_store.reader import Reader
     from provenance_store.store import Store
 
-__all__ = ["Source", "store_url"]
+__all__ = ["Source", "run_named", "store_url"]
 
 PASSWORD = re.compile(r"(//[^:/@]*):[^@]*@")
 
@@ -68,6 +68,22 @@ class Source:
     def shown(self) -> str:
         """The store's URL for messages, without a password."""
         return PASSWORD.sub(r"\1:***@", self.url)
+
+
+def run_named(history: Reader | QueryClient, text: str) -> str:
+    """The id of the run that is named by it or by its beginning.
+
+    Raises NotFound, or Ambiguous with the choices. Records may be of a run of which nothing else
+    was ever told: then the id is given whole.
+    """
+    from provenance_store.errors import NotFound
+
+    try:
+        return str(history.run(text, limit=1)["run_id"])
+    except NotFound:
+        if history.records(run_id=text, limit=1)["records"]:
+            return text
+        raise
 
 
 def store_url(text: str) -> str:

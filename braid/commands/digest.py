@@ -13,7 +13,7 @@ from braid.options import displays, writes
 from braid.output import Display, Document, Field
 from braid.places import files_of, maps, of_run
 from braid.progress import bytes_progress
-from braid.source import Source
+from braid.source import Source, run_named
 
 if TYPE_CHECKING:
     from provenance_store.files import Place
@@ -74,6 +74,7 @@ def command(
         raise click.UsageError("Name records by ID, files, or a run with --run.")
     with source.open(create=False) as store:
         reader = store.reader()
+        run_id = run_named(reader, run_id) if run_id else None
         wanted, unknown = _sorted_out(reader, things, places)
         records = list(files_of(reader, [*wanted, *(of_run(reader, run_id) if run_id else ())]))
         chosen = [(r, uri) for r, uri in records if _is_meant(r, uri, wanted, run_id)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import click
 
 from braid.flowfile import JsonFile
 from braid.options import writes
-from braid.source import Source
+from braid.source import Source, run_named
 
 if TYPE_CHECKING:
     from provenance_store.exchange.extract import Extract, Way
@@ -143,6 +143,8 @@ def command(
         raise click.UsageError("An export is made from a store, not from a server; give --store.")
     wanted = _wanted(ids, runs, everything, up, down, depth, limit)
     with source.open(create=False) as store:
+        runs_named = [run_named(store.reader(), text) for text in wanted.runs]
+        wanted = replace(wanted, runs=runs_named)
         if format_ == "ro-crate":
             return _crate(store, wanted, output, about)
         text = _text(store, wanted, format_, about)

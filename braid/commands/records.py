@@ -8,7 +8,7 @@ import click
 
 from braid.options import Time, displays, pages, reads
 from braid.output import Display, Document, Field, short_time
-from braid.source import Source
+from braid.source import Source, run_named
 from braid.validity import marked_fields
 
 __all__ = ["command"]
@@ -50,9 +50,10 @@ KINDS = ("fact", "data", "model", "dataset", "step")
 @pages
 @reads
 @displays("text", "json", "csv")
-def command(*, source: Source, display: Display, **filters: Any) -> None:
+def command(*, run_id: str | None, source: Source, display: Display, **filters: Any) -> None:
     """List records, newest first."""
     with source.read() as history:
-        found = history.records(**filters)
+        run = run_named(history, run_id) if run_id else None
+        found = history.records(run_id=run, **filters)
     fields = marked_fields(FIELDS, found["records"], display)
     display.table(found, rows="records", fields=fields, empty="No records.")

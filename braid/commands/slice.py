@@ -11,7 +11,7 @@ import click
 from braid.options import displays, writes
 from braid.output import Display, Field
 from braid.progress import stage_progress
-from braid.source import Source
+from braid.source import Source, run_named
 
 __all__ = ["command"]
 
@@ -83,6 +83,7 @@ def _flags(
 def command(
     *,
     ids: tuple[str, ...],
+    run_ids: tuple[str, ...],
     source: Source,
     output: Path,
     up: bool,
@@ -102,7 +103,14 @@ def command(
     runs keep their names. It says what is invalid, also where the reason was left out.
     """
     with source.open(create=False) as store, stage_progress() as progress:
+        runs = [run_named(store.reader(), text) for text in run_ids]
         done = store.slice(
-            output, ids, up=up or not down, down=down, progress=progress, **wanted
+            output,
+            ids,
+            run_ids=runs,
+            up=up or not down,
+            down=down,
+            progress=progress,
+            **wanted,
         ).document()
     display.details({"file": str(output)} | done, fields=FIELDS)

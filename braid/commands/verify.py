@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from braid.options import displays, reads
 from braid.output import Display, Document, Field
 from braid.places import files_of, maps, of_run
 from braid.progress import bytes_progress
-from braid.source import Source
+from braid.source import Source, run_named
 
 if TYPE_CHECKING:
     from provenance_store.files import Place
@@ -29,6 +30,8 @@ FIELDS = [
     Field("URN", "id", wide=True),
 ]
 WRONG = ("changed", "missing")
+UNCHECKED = {"not local": "not local", "no digest": "without a digest"}
+"""States of files that were not compared with anything, and how they are counted in words."""
 
 
 @click.command()
@@ -50,7 +53,7 @@ def command(
     source: Source,
     display: Display,
 ) -> None:
-    """Say whether files still are what was recorded; exit 1 if not.
+    """Say whether files still are what was recorded; exit 1 if not, or if none could be checked.
 
     For each file of the records: ok, changed, missing, "no digest" when none was ever recorded
     (`braid digest` does), or "not local". Nothing is written.
@@ -58,12 +61,25 @@ def command(
     if not ids and not run_id:
         raise click.UsageError("Name records by ID, or a run with --run.")
     with source.read() as history:
-        wanted = [*ids, *(of_run(history, run_id) if run_id else ())]
+        wanted = [*ids, *(of_run(history, run_named(history, run_id)) if run_id else ())]
         found = list(files_of(history, wanted, limit=100_000 if up else 1))
     checked = list(_checked(found, places))
     display.table({"files": checked}, rows="files", fields=FIELDS, empty="No files are named.")
-    wrong = [document for document in checked if document["state"] in WRONG]
-    context.exit(SAID_NO if wrong else 0)
+    if checked:
+        click.echo(_summary(checked), err=True)
+        wrong = any(document["state"] in WRONG for document in checked)
+        none = all(document["state"] in UNCHECKED for document in checked)
+        context.exit(SAID_NO if wrong or none else 0)
+
+
+def _summary(files: Sequence[Document]) -> str:
+    """How many of the files were compared, what came of that, and why not of the others."""
+    states = Counter(document["state"] for document in files)
+    count = len(files) - sum(states[state] for state in UNCHECKED)
+    parts = [f"{states[state]} {state}" for state in ("ok", *WRONG) if states[state]]
+    parts += [f"{states[state]} {words}" for state, words in UNCHECKED.items() if states[state]]
+    nothing = "" if count else "Nothing was checked: "
+    return f"{nothing}{count} of {len(files)} files checked; {', '.join(parts)}."
 
 
 def _checked(

@@ -50,7 +50,8 @@ def urns(braid: Braid, tmp_path: Path) -> dict[str, str]:
 
 def files(braid: Braid, *args: object, code: int = 0) -> list[dict[str, Any]]:
     answer = braid(*args, "--format", "json")
-    assert (answer.code, answer.err) == (code, "")
+    assert answer.code == code
+    assert "files checked" in answer.err if args[0] == "verify" else not answer.err
     found: list[dict[str, Any]] = json.loads(answer.out)["files"]
     return found
 
@@ -63,9 +64,9 @@ def test_verify_tells_what_became_of_each_file(
     braid: Braid, urns: dict[str, str], tmp_path: Path
 ) -> None:
     assert states(braid, "verify", urns["with"]) == ["ok"]
-    assert states(braid, "verify", urns["without"]) == ["no digest"]
-    assert states(braid, "verify", urns["elsewhere"]) == ["not local", "not local"]
-    assert states(braid, "verify", urns["mounted"]) == ["not local"]
+    assert states(braid, "verify", urns["without"], code=1) == ["no digest"]
+    assert states(braid, "verify", urns["elsewhere"], code=1) == ["not local", "not local"]
+    assert states(braid, "verify", urns["mounted"], code=1) == ["not local"]
     assert states(braid, "verify", urns["plain"], code=1) == ["no digest", "missing"]
     (tmp_path / "with.txt").write_bytes(b"WITH")
     assert states(braid, "verify", urns["with"], code=1) == ["changed"]
@@ -83,6 +84,32 @@ def test_verify_goes_up_and_over_runs(braid: Braid, urns: dict[str, str], tmp_pa
     (tmp_path / "with.txt").write_bytes(b"WITH")
     assert "changed" in states(braid, "verify", urns["without"], "--up", code=1)
     assert len(states(braid, "verify", "--run", "run-1", code=1)) == 7
+
+
+def test_verify_sums_up_what_was_checked_and_what_was_not(
+    braid: Braid, urns: dict[str, str]
+) -> None:
+    answer = braid("verify", urns["elsewhere"])
+    assert (answer.code, answer.err) == (
+        1,
+        "Nothing was checked: 0 of 2 files checked; 2 not local.\n",
+    )
+    answer = braid("verify", urns["without"], "--up")
+    assert (answer.code, answer.err) == (
+        0,
+        "1 of 2 files checked; 1 ok, 1 without a digest.\n",
+    )
+
+
+@pytest.mark.parametrize("line", ["digest --run run", "verify --run run", "records --run run"])
+def test_a_run_is_named_by_the_beginning_of_its_id(
+    braid: Braid, urns: dict[str, str], line: str
+) -> None:
+    with open_store("sqlite:///braid.db") as store:
+        store.run("run-1")
+    assert "without" in braid(*line.replace("run run", "run run-").split()).out
+    answer = braid(*line.replace("run run", "run typo").split())
+    assert (answer.code, answer.out, answer.err) == (1, "", "braid: There is no run typo.\n")
 
 
 def test_what_is_found_later_counts_from_then_on(
@@ -135,7 +162,7 @@ def test_a_prefix_ends_at_a_slash_and_uris_stay_inside(
     braid: Braid, urns: dict[str, str], tmp_path: Path
 ) -> None:
     at = ("--map", f"globus://c={tmp_path / 'mnt'}")
-    assert states(braid, "verify", urns["mounted"], *at) == ["not local"]
+    assert states(braid, "verify", urns["mounted"], *at, code=1) == ["not local"]
     with open_store("sqlite:///braid.db") as store:
         urn = store.data("sly", uris=["globus://c1/%2e%2e/with.txt"]).urn
     answer = braid("verify", urn, "--map", f"globus://c1/={tmp_path / 'mnt'}")

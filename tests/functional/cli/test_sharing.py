@@ -13,6 +13,7 @@ import pytest
 from braid.commands import merge, slice
 from braid.reaction import PLACEHOLDERS, filled
 from flows.sandbox import Sandbox
+from provenance_store import open_store
 from provenance_store.errors import InvalidInput
 from provenance_store.merge import TAGS
 from provenance_store.slices import LEFT_OUT, RULES
@@ -170,3 +171,15 @@ def test_placeholders_are_filled_in_where_they_stand() -> None:
     assert filled(["n: {affected} {affected_ids}", {"$": None}], said) == ["n: 2 a, b", {"$": None}]
     with pytest.raises(InvalidInput, match="stands for nothing"):
         filled("{unknown}", said)
+
+
+@pytest.mark.parametrize("command", ["slice", "export"])
+def test_a_run_to_be_passed_on_is_named_by_the_beginning_of_its_id(
+    braid: Braid, command: str
+) -> None:
+    with open_store("sqlite:///braid.db") as store:
+        store.recorder(run_id="8c1f2d3e-0a51").data("scan")
+        store.run("8c1f2d3e-0a51")
+    assert braid(command, "--run", "8c1f", "-o", "part").code == 0
+    answer = braid(command, "--run", "typo", "-o", "other")
+    assert (answer.code, answer.err) == (1, "braid: There is no run typo.\n")
