@@ -46,7 +46,7 @@ from provenance_store.values import Audience
 from provenance_store.viewer import EVERYTHING, Viewer
 from provenance_store.writer import Guard, Writer
 
-__all__ = ["Store", "open_store", "upgrade_store"]
+__all__ = ["Store", "open_store", "store_file", "upgrade_store"]
 
 
 class StoreSink(Sink):
@@ -552,6 +552,13 @@ def upgrade_store(url: str | None = None) -> None:
             schema.upgrade(engine)
     finally:
         engine.dispose()
+
+
+def store_file(url: str) -> Path | None:
+    """The SQLite file that a store's URL names; None for another database."""
+    read = read_url(url)
+    is_file = read.get_backend_name() == "sqlite" and "uri" not in read.query
+    return Path(read.database or "") if is_file else None
 
 
 def _engine(text: str, *, create: bool) -> sa.Engine:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from braid.filling import filling
 from braid.options import displays, writes
 from braid.output import Display, Field
 from braid.source import Source
@@ -46,7 +47,7 @@ def command(
     """
     from provenance_store.exchange.files import import_file
 
-    with source.open(create=True) as store:
+    with filling(source, dry_run=dry_run) as store:
         imported = []
         for file in files:
             format_, found = import_file(store, file, dry_run=dry_run, reverse=reverse)

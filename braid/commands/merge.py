@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from braid.filling import filling
 from braid.options import displays, writes
 from braid.output import Display, Field
 from braid.progress import stage_progress
@@ -51,7 +52,7 @@ def command(
     Each file is one transaction; a record that both have with different content stops it, with
     a report, and nothing of that file is merged. Only tags may differ: --tags says what counts.
     """
-    with source.open(create=True) as store, stage_progress() as progress:
+    with filling(source, dry_run=dry_run) as store, stage_progress() as progress:
         merged = [
             {"file": str(file)}
             | store.merge(file, dry_run=dry_run, tags=tags, progress=progress).document()
