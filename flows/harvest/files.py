@@ -7,19 +7,30 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from flows.harvest.log import read_log
 from flows.settings import LOG_LIMIT_BYTES
+from flows.steps.refusals import within
 from provenance_store.errors import InvalidInput, TooLarge
 
 __all__ = ["load_log"]
 
 
 def load_log(path: Path) -> Any:
-    """What a JSON file holds, or standard input for ``-``, be it a log or not.
+    """The log that a JSON file holds, or standard input for ``-``, for `read_log`.
 
     Raises InvalidInput naming the file and the place in it, TooLarge past the limit in the
     settings.
     """
     name = "standard input" if str(path) == "-" else str(path)
+    document = _read(path, name)
+    try:
+        read_log(document)
+    except InvalidInput as error:
+        raise within(error, f"{name}: {error.path}") from None
+    return document
+
+
+def _read(path: Path, name: str) -> Any:
     try:
         return json.loads(_bytes(path, name).decode("utf-8-sig"), parse_constant=_nothing)
     except UnicodeDecodeError as error:

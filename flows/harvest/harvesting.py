@@ -15,9 +15,10 @@ from flows.harvest.facts import RunFacts, read_run, run_named_by
 from flows.harvest.log import read_log
 from flows.harvest.lookup import LookupOfThen
 from flows.harvest.recorded import (
-    Matching,
+    Trace,
     is_ours,
     is_record_of,
+    matched,
     receipts_of,
     records_follow,
     run_id_of,
@@ -203,26 +204,20 @@ class _Harvest:
 
     def _known(self, places: list[int]) -> dict[int, RunStep]:
         """The recorded steps of visits, by place."""
-        matching = Matching(self._reader.run_steps(self._facts.run_id))
+        steps = self._reader.run_steps(self._facts.run_id)
         receipts = receipts_of(self._visits, self._states)
         ids = self._reader.resolve_all(receipts.values())
-        actions = {place: self._teller.outcome(place).action_id for place in places}
-        known: dict[int, RunStep] = {}
-
-        def look(place: int, found: RunStep | None) -> None:
-            if found is not None:
-                known[place] = found
-
-        for place in places:
-            look(place, matching.by_id(ids.get(receipts.get(place, ""))))
-        for place in (p for p in places if p not in known):
-            look(place, matching.by_action(actions[place]))
-        ordinals = {place: number for number, place in enumerate(places, start=1)}
-        for place in (p for p in places if p not in known):
-            look(place, matching.by_ordinal(ordinals[place], self._visits[place].name))
-        for place in (p for p in places if p not in known and actions[p] is None):
-            look(place, matching.by_name(self._visits[place].name))
-        return known
+        traces = [
+            Trace(
+                place,
+                self._visits[place].name,
+                ordinal,
+                self._teller.outcome(place).action_id,
+                ids.get(receipts.get(place, "")),
+            )
+            for ordinal, place in enumerate(places, start=1)
+        ]
+        return matched(traces, steps)
 
     # ---- what is added -------------------------------------------------------------------
 
@@ -241,7 +236,7 @@ class _Harvest:
             else:
                 self._add(recorder, place, ordinal, taken[place], before)
             before = place if place in self._ids else before
-            if sum(map(len, self._sink.held)) > ROWS_TOGETHER:
+            if self._sink.rows > ROWS_TOGETHER:
                 self._write()
 
     def _go_to(self, place: int, ordinal: int) -> None:
@@ -463,7 +458,7 @@ class _Harvest:
         )
         (batch,) = held.batches
         batch.run_event = [event._replace(id=event_id) for event in batch.run_event]
-        self._sink.held.append(batch)
+        self._sink.hold(batch)
 
     def _is_said(self) -> bool:
         """Whether the store says the same of the run already."""

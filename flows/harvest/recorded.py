@@ -7,8 +7,9 @@ neither and are the next of their name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from flows.definition.marker import marker_of
 from flows.harvest.values import result_of
@@ -18,7 +19,15 @@ from flows.steps.body import Body
 from provenance_store.ids import looks_like_id
 from provenance_store.reader import RunStep
 
-__all__ = ["Matching", "is_ours", "is_record_of", "receipts_of", "records_follow", "run_id_of"]
+__all__ = [
+    "Trace",
+    "is_ours",
+    "is_record_of",
+    "matched",
+    "receipts_of",
+    "records_follow",
+    "run_id_of",
+]
 
 BODY = frozenset(Body.__struct_fields__)
 
@@ -117,32 +126,42 @@ def _receipt(visit: Visit, states: Mapping[str, Any]) -> str | None:
     return urn if isinstance(urn, str) and looks_like_id(urn) else None
 
 
-class Matching:
-    """The recorded steps of a run that no visit was found for yet."""
+class Trace(NamedTuple):
+    """What tells one visit from the others: its place among all visits, the state's name, its place
+    among the author's own states, the action, and the step that a receipt names."""
 
-    def __init__(self, steps: Iterable[RunStep]) -> None:
-        self._left = {step.id: step for step in steps}
+    place: int
+    name: str
+    ordinal: int
+    action_id: str | None
+    step_id: int | None
 
-    def by_id(self, step_id: int | None) -> RunStep | None:
-        """The step with that id."""
-        return self._left.pop(step_id, None) if step_id is not None else None
 
-    def by_action(self, action_id: str | None) -> RunStep | None:
-        """The first step of that action."""
-        if action_id is None:
-            return None
-        return self._first(lambda step: step.action_id == action_id)
+def matched(traces: Iterable[Trace], steps: Iterable[RunStep]) -> dict[int, RunStep]:
+    """The recorded steps of visits, by place; the surest signs of all visits come first."""
+    waiting, left = list(traces), {step.id: step for step in steps}
+    found: dict[int, RunStep] = {}
+    for of_trace, of_step in _SIGNS:
+        known: dict[Hashable, deque[RunStep]] = defaultdict(deque)
+        for step in left.values():
+            if (sign := of_step(step)) is not None:
+                known[sign].append(step)
+        for trace in waiting:
+            sign = of_trace(trace)
+            if sign is not None and (same := known.get(sign)):
+                step = found[trace.place] = same.popleft()
+                del left[step.id]
+        waiting = [trace for trace in waiting if trace.place not in found]
+    return found
 
-    def by_ordinal(self, ordinal: int, name: str) -> RunStep | None:
-        """The step with that place in the run."""
-        return self._first(lambda step: step.ordinal == ordinal and step.name == name)
 
-    def by_name(self, name: str) -> RunStep | None:
-        """The first step of that name that nothing else tells apart."""
-        return self._first(
-            lambda step: step.name == name and step.action_id is None and step.ordinal is None
-        )
-
-    def _first(self, fits: Any) -> RunStep | None:
-        found = next((step for step in self._left.values() if fits(step)), None)
-        return None if found is None else self._left.pop(found.id)
+_SIGNS: tuple[tuple[Callable[[Trace], Hashable], Callable[[RunStep], Hashable]], ...] = (
+    (lambda trace: trace.step_id, lambda step: step.id),
+    (lambda trace: trace.action_id, lambda step: step.action_id),
+    (lambda trace: (trace.ordinal, trace.name), lambda step: (step.ordinal, step.name)),
+    (
+        lambda trace: trace.name if trace.action_id is None else None,
+        lambda step: step.name if step.action_id is None and step.ordinal is None else None,
+    ),
+)
+"""What is the same of a visit and its step where it is not None, the surest sign first."""

@@ -36,6 +36,8 @@ class HarvestSink(SinkBeside):
         self._next: Callable[[], int] = self.new_event_id
         self._origins: dict[str, int] = {}
         self.held: list[Batch] = []
+        self.rows = 0
+        """How many rows are held."""
 
     @property
     def final_event_id(self) -> int:
@@ -63,11 +65,16 @@ class HarvestSink(SinkBeside):
         # What each step says of its run is said once for all of them.
         batch.run_event.clear()
         batch.run_tag.clear()
+        self.hold(batch)
+
+    def hold(self, batch: Batch) -> None:
+        """Hold a batch as it is."""
         self.held.append(batch)
+        self.rows += len(batch)
 
     def take(self) -> Batch:
         """All that is held, as one batch; afterwards nothing is."""
-        held, self.held = self.held, []
+        held, self.held, self.rows = self.held, [], 0
         return Batch.merged(held)
 
     def in_block(self, ordinal: int, count: int) -> int:

@@ -78,7 +78,7 @@ def test_a_log_alone_grows_into_the_same_run(braid: Braid) -> None:
     [
         (("--log", "torn.json", "--definition", "flow.json"), 1, "torn.json: line 1"),
         (("--log", "deep.json", "--definition", "flow.json"), 1, "nested too deeply"),
-        (("--log", "run.json", "--definition", "flow.json"), 1, "not the log of a run"),
+        (("--log", "run.json", "--definition", "flow.json"), 1, "run.json: $: this is not the log"),
         (("--log", "log.json", "--definition", "run.json"), 1, "no States"),
         (("--log", "log.json", "--definition", "other.json"), 1, "no States"),
         (("--log", "log.json", "--definition", "torn.json"), 1, "torn.json"),
