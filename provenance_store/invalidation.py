@@ -8,11 +8,11 @@ when and why; who made it is told by its id's origin.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from provenance_store.documents import brief
-from provenance_store.errors import InvalidInput, NotAllowed, NotFound
+from provenance_store.errors import Conflict, NotAllowed, NotFound
 from provenance_store.ids import now, short_id
 from provenance_store.kinds import Kind, Mark
 from provenance_store.reading.validity import causes_of
@@ -40,6 +40,7 @@ class Affected:
 
     `record` stands for the record; `count` is how many derive from it, `kinds` the same by kind,
     `first` stands for the oldest of these that the viewer may see. `at` is None for a dry run.
+    `before` is the cause for which the record itself was invalid already, None if it was not.
     """
 
     record: dict[str, Any]
@@ -48,10 +49,11 @@ class Affected:
     count: int
     kinds: dict[str, int] = field(default_factory=dict)
     first: Sequence[dict[str, Any]] = ()
+    before: str | None = None
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
-        return {
+        document = {
             "record": self.record,
             "at": format_time(self.at),
             "cause": self.cause,
@@ -61,6 +63,7 @@ class Affected:
                 "first": list(self.first),
             },
         }
+        return document if self.before is None else document | {"before": self.before}
 
 
 def invalidate(
@@ -113,29 +116,32 @@ def _say(
             raise NotFound(f"There is no record {reference} in this store.")
         if not viewer.everything and view.first(sql.is_managed(record_id, viewer)) is None:
             raise NotAllowed(f"{reference} can be invalidated by those who manage it; you do not.")
-        if mark is Mark.RESTORED:
-            _require_own(view, record_id)
+        own = _own_cause(view, record_id, needed=mark is Mark.RESTORED)
         before = [said.at for said in view.all(sql.own_marks(record_id))]
         found = _affected(view, brief(row, sink.urn), record_id, text, named)
+        found = replace(found, before=own)
     if dry_run:
         return found
     at = max(now(), *(moment + 1 for moment in before), 0)
     batch = sink.new_batch()
     batch.mark.append(MarkRow(sink.new_id(), record_id, mark.value, at, text, record_id))
     sink.write(batch)
-    return Affected(found.record, at, text, found.count, found.kinds, found.first)
+    return replace(found, at=at)
 
 
-def _require_own(view: View, record_id: int) -> None:
-    """Refuse to restore what was not invalidated itself."""
+def _own_cause(view: View, record_id: int, *, needed: bool) -> str | None:
+    """Why a record was invalidated itself, None if it was not; Conflict if it has to be."""
     causes = causes_of(view, [record_id]).get(record_id, [])
-    if any(cause.root_id == record_id for cause in causes):
-        return
+    for cause in causes:
+        if cause.root_id == record_id:
+            return cause.cause or ""
+    if not needed:
+        return None
     named = short_id(record_id)
     if not causes:
-        raise InvalidInput(f"{named} is not invalid.")
+        raise Conflict(f"{named} is not invalid.")
     roots = ", ".join(view.urn(cause.root_id) for cause in causes if cause.root_seen)
-    raise InvalidInput(
+    raise Conflict(
         f"{named} is invalid because of what it derives from; restore that: "
         + (roots or "a record that you may not see")
         + "."

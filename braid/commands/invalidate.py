@@ -39,6 +39,7 @@ def _first(document: Document) -> str:
 FIELDS = [
     Field("Record", lambda document: _name(document["record"])),
     Field("Cause", "cause"),
+    Field("Invalid so far", lambda document: document.get("before")),
     Field("Derived from it", _affected),
     Field("First of these", _first),
     Field("Run started", "run_id"),
@@ -88,14 +89,19 @@ def command(
         say = store.restore if undo else store.invalidate
         told = say(id_, cause=cause or "", dry_run=True, named=MOST_IDS).document()
         if dry_run:
-            return _show(told | {"dry_run": True}, display)
+            display.details(told | {"dry_run": True}, fields=FIELDS)
+            return _say("Nothing was marked (dry run).", display)
         if not yes:
             _ask(told, undo)
         start = _starter(start_flow, flow_input, told)
         done = say(id_, cause=cause or "", named=MOST_IDS).document()
     if start is not None:
         done["run_id"] = start(done)
-    _show(done, display)
+    if yes or display.format == "json":
+        display.details(done, fields=FIELDS)
+    elif start is not None:
+        _say(f"Run started: {done['run_id']}", display)
+    _say(_done(done, undo), display)
 
 
 def _check(cause: str | None, undo: bool, flow_input: object, start_flow: str | None) -> None:
@@ -124,5 +130,16 @@ def _starter(flow_id: str | None, template: dict[str, Any] | None, told: Documen
     return lambda done: start(filled(template or {}, done))
 
 
-def _show(document: dict[str, Any], display: Display) -> None:
-    display.details(document, fields=FIELDS)
+def _done(done: Document, undo: bool) -> str:
+    """What was said of the record, in a sentence."""
+    count = done["affected"]["count"]
+    rest = f", and {count:,} that derive from it" if count else ""
+    if undo:
+        return f"Restored {_name(done['record'])}{rest}."
+    again = "Marked once more" if "before" in done else "Marked"
+    return f"{again} as invalid: {_name(done['record'])}{rest}."
+
+
+def _say(sentence: str, display: Display) -> None:
+    if display.format == "text":
+        click.echo(sentence)

@@ -40,3 +40,29 @@ def test_what_came_before_a_refusal_stays(braid: Braid, scan: str) -> None:
     Path("bad.db").write_text("nothing")
     assert braid("merge", "team.db", "bad.db", "--store", "new.db").code == 2
     assert "scan-7" in braid("records", "--store", "new.db").out
+
+
+def test_an_invalidation_says_what_it_did(braid: Braid, scan: str) -> None:
+    call = ("invalidate", scan, "--cause", "misaligned")
+    braid("record", "data", "peaks", "--depends-on", scan)
+    assert braid(*call, "--dry-run").out.endswith("\nNothing was marked (dry run).\n")
+    told = braid(*call, "--yes").out.splitlines()[-1]
+    assert told.startswith("Marked as invalid: scan-7 [data ")
+    assert told.endswith(", and 1 that derive from it.")
+    again = braid("invalidate", scan, "--cause", "and late", "--yes").out
+    assert "Invalid so far:  misaligned" in again
+    assert again.splitlines()[-1].startswith("Marked once more as invalid: scan-7")
+    undone = braid("invalidate", scan, "--undo", "--yes").out
+    assert undone.splitlines()[-1].startswith("Restored scan-7 ")
+    valid = braid("invalidate", scan, "--undo", "--yes")
+    assert (valid.code, valid.err.endswith(" is not invalid.\n")) == (1, True)
+
+
+def test_after_the_question_nothing_is_told_twice(
+    braid: Braid, scan: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.confirm", lambda *_, **__: True)
+    told = braid("invalidate", scan, "--cause", "misaligned").out
+    assert told.count("scan-7") == 2
+    assert told.count("Cause:") == 1

@@ -42,7 +42,7 @@ def test_what_is_invalid_is_seen_in_every_list(braid: Braid, names: dict[str, st
     assert "Derived from it: 3 (data=1, model=1, step=1)" in told.out
     assert "INVALID" not in braid("records").out
     done = braid("invalidate", names["scan"], "--cause", "misaligned", "--yes")
-    assert done.out == told.out
+    assert done.out.splitlines()[:-1] == told.out.splitlines()[:-1]
     assert braid("records").out.count("INVALID: misaligned") == 4
     assert "INVALID: misaligned" in braid("models").out
     assert "INVALID: misaligned" in braid("models", "braggnn").out
@@ -62,7 +62,7 @@ def test_nothing_is_invalidated_without_being_asked(braid: Braid, names: dict[st
     assert "--yes" in asked.err
     assert "INVALID" not in braid("records").out
     assert braid("invalidate", names["scan"], "--yes").code == 2
-    assert braid("invalidate", names["model"], "--undo", "--yes").code == 2
+    assert braid("invalidate", names["model"], "--undo", "--yes").code == 1
 
 
 def test_two_teams_share_a_history(braid: Braid, names: dict[str, str], tmp_path: Path) -> None:
