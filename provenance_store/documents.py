@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from provenance_store.reading.validity import Invalidation
 
 __all__ = [
+    "HIDDEN",
     "Details",
     "brief",
     "record_document",
@@ -32,6 +33,9 @@ __all__ = [
     "validity",
     "version_document",
 ]
+
+HIDDEN = "a record that you may not see was invalidated"
+"""The cause that is given where the root may not be seen; the time is then null."""
 
 Row = Any
 Urn = Callable[[int], str]
@@ -115,11 +119,16 @@ def brief(record: Row, urn: Urn) -> dict[str, Any]:
 
 
 def validity(invalid: Invalidation | None, urn: Urn) -> dict[str, Any]:
-    """`invalidated`, for a record that is: since when, why, and the record that it began with."""
+    """`invalidated`, for a record that is: since when, why, and the record that it began with.
+
+    Of one that the viewer may not see nothing is told.
+    """
     if invalid is None:
         return {}
-    root = urn(invalid.root_id) if invalid.root_seen else "restricted"
-    return {"invalidated": {"at": format_time(invalid.at), "cause": invalid.cause, "root": root}}
+    if not invalid.root_seen:
+        return {"invalidated": {"at": None, "cause": HIDDEN, "root": "restricted"}}
+    about = {"at": format_time(invalid.at), "cause": invalid.cause, "root": urn(invalid.root_id)}
+    return {"invalidated": about}
 
 
 def restricted(number: int) -> dict[str, Any]:

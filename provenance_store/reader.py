@@ -21,7 +21,7 @@ from provenance_store.reading.run_steps import RunStep, run_steps
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
 from provenance_store.rows import RunEventRow
-from provenance_store.sql import harvest, made
+from provenance_store.sql import harvest, made, walks
 from provenance_store.sql.dialects import driver
 from provenance_store.statement import evidence
 from provenance_store.statement.document import state
@@ -193,6 +193,11 @@ class Reader:
                 for text, record_id in ids.items()
                 if record_id is not None and self._prepared.see(raw, self._viewer, record_id)
             }
+
+    def sees(self, ids: Iterable[int]) -> set[int]:
+        """Those of these records that are here and may be seen."""
+        with self._view() as view:
+            return set(walks.records(view.connection, sorted(set(ids)), self._viewer)[0])
 
     def find_uri(self, uri: str, *, run_id: str | None = None) -> int | None:
         """The newest visible record at a URI, one of this run before others; or None."""

@@ -368,6 +368,11 @@ class Store(Recorder):
         with self.sink.session.read() as connection:
             return belonging.belongings(connection, ids)
 
+    def linked(self, links: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Those of these links, as (from_id, to_id), that are here, whoever asks."""
+        with self.sink.session.read() as connection:
+            return belonging.linked(connection, links)
+
     def write_all(self, batches: Sequence[Batch]) -> list[BraidError | None]:
         """Write batches that were made elsewhere in as few commits as may be.
 
@@ -429,7 +434,7 @@ class Store(Recorder):
     ) -> Affected:
         """Take an invalidation back: what is not invalid for another cause is valid again.
 
-        Raises InvalidInput when the record was not invalidated itself, naming what was; else as
+        Raises Conflict when the record was not invalidated itself, naming what was; else as
         `invalidate`.
         """
         return restore(

@@ -1,13 +1,15 @@
 """What a caller may write: new things of its own, and additions to what it manages.
 
-Everything else in a batch is only a mention. A record may depend on records that the caller may
-not see, or that are not here yet: that says nothing about them, and the answer is the same. Only
-the next version of a model joins its line, so that the caller must see the version before.
+Everything else in a batch is only a mention. A record may depend on what was made by an origin
+that is not known here: it may come later. Of an origin that is known the caller must see the
+record, for what becomes of it shows on what depends on it: else whoever guesses ids would learn
+about records of others. So it is with the version of a model that another one revises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 from action_provider.auth import Caller
 from action_provider.batches.whole import additions
@@ -24,6 +26,9 @@ from provenance_store.store import Store
 from provenance_store.viewer import Viewer
 
 __all__ = ["Claim", "check_owners"]
+
+_RANDOM = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+"""UUIDs of version 4. Those that are made of a name, such as a run's, anybody could claim."""
 
 
 def check_owners(caller: Caller, batch: Batch) -> None:
@@ -83,6 +88,27 @@ class Claim:
                 raise self._refusal(record_id)
         return {record_id: here[record_id].kind for record_id in added}
 
+    def require_links(self) -> None:
+        """Raise InvalidInput for a link to a record that is not here, as far as the caller may
+        know, of an origin of somebody else that is.
+
+        A link that was taken before is taken again.
+        """
+        made = {row.id for row in self._batch.record}
+        ends = {row.to_id for row in self._batch.link} - made
+        theirs = {i: own for i in ends if (own := self._of_others(i)) is not None}
+        unseen = theirs.keys() - self._seen(theirs)
+        links = [row for row in self._batch.link if row.to_id in unseen]
+        if links:
+            stored = {
+                (row.from_id, row.to_id): (self._here_as(row.from_id), theirs[row.to_id])
+                for row in links
+            }
+            known = self._store.linked((a, b) for a, b in stored.values() if a is not None)
+            for (_, to_id), ends_here in sorted(stored.items()):
+                if ends_here not in known:
+                    raise InvalidInput(f"The batch links to {self._urn(to_id)}, which is not here.")
+
     def require_lines(self) -> None:
         """Raise InvalidInput for a version of a line that is not here, as far as the caller may
         know, or whose number is not the next one there."""
@@ -108,10 +134,26 @@ class Claim:
         mine = self._store.reader(Viewer(self._caller.identities)).version(own)
         return mine or self._store.reader(self._caller.viewer()).version(own)
 
+    def _of_others(self, record_id: int) -> int | None:
+        """The id that a record has in the store if somebody else's origin made it; else None."""
+        holder = self._holders.get(self._uuids[record_id >> SEQUENCE_BITS])
+        mine = holder is not None and holder.who in self._caller.identities
+        return None if mine else self._here_as(record_id)
+
+    def _seen(self, ids: Mapping[int, int]) -> set[int]:
+        """Those of these records that the caller sees; groups are asked for only if they count."""
+        mine = Viewer(self._caller.identities)
+        seen = self._store.reader(mine).sees(ids.values()) if ids else set()
+        if len(seen) < len(set(ids.values())):
+            seen |= self._store.reader(self._caller.viewer()).sees(ids.values())
+        return {i for i, own in ids.items() if own in seen}
+
     def _owner(self, uuid: str) -> str:
         holder = self._holders.get(uuid, Holder(0, "", False))
         if holder.who in self._caller.identities:
             return holder.who
+        if not _RANDOM.fullmatch(uuid):
+            raise InvalidInput(f"The origin {uuid} is not a recorder's: its UUID is not random.")
         if holder.who or holder.used:
             raise NotAllowed(f"The origin {uuid} is somebody else's: record with your own.")
         return self._caller.identity

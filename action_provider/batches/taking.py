@@ -44,6 +44,7 @@ class Batches:
         owners = claim.owners()
         check_kinds(batch, claim.require_managed())
         claim.require_lines()
+        claim.require_links()
         own(batch, owners)
         alone_in = self._new_runs(store, caller, batch)
         batch.origin = claim.origins(owners)

@@ -29,10 +29,10 @@ class Uri(msgspec.Struct):
 class Invalidated(msgspec.Struct):
     """Since when a record must not be relied on, why, and because of which record.
 
-    The root is "restricted" where the caller may not see it.
+    Where the caller may not see the root, it is "restricted", and the time is null.
     """
 
-    at: Time
+    at: Time | None
     cause: str
     root: str
 

@@ -220,7 +220,7 @@ class _Writer:
         self._document.wasInvalidatedBy(
             self._of(node),
             None,
-            _moment(said["at"]),
+            said["at"] and _moment(said["at"]),
             other_attributes=self._pairs({"braid:cause": [said["cause"]], "braid:root": [name]}),
         )
 

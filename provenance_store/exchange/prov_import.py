@@ -253,12 +253,13 @@ class _Import:
         for element in self._found.elements.values():
             for text in element.all(f"{BRAID}invalidated"):
                 said = json_in(text, "braid:invalidated")
-                if not isinstance(said, dict) or not isinstance(said.get("at"), str):
+                if not isinstance(said, dict) or not isinstance(said.get("at", 0), str | None):
                     raise InvalidInput(
                         "braid:invalidated has at, cause and root.", path=element.place
                     )
                 cause, root = str(said.get("cause", "")), str(said.get("root", ""))
-                found[element.uri] = (parse_time(said["at"], now=0), cause, root)
+                at = said["at"] and parse_time(said["at"], now=0)
+                found[element.uri] = (at or 0, cause, root)
         return found
 
     def _told(self) -> list[str]:

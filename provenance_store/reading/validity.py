@@ -32,8 +32,12 @@ class Invalidation(NamedTuple):
 
 
 def validity_of(view: View, ids: Iterable[int]) -> dict[int, Invalidation]:
-    """Why these records are invalid: for each that is, its first cause still in force."""
-    return {record_id: causes[0] for record_id, causes in causes_of(view, ids).items()}
+    """Why these records are invalid: for each that is, its first cause still in force, one whose
+    root the viewer may see before others."""
+    return {
+        record_id: next((cause for cause in causes if cause.root_seen), causes[0])
+        for record_id, causes in causes_of(view, ids).items()
+    }
 
 
 def causes_of(view: View, ids: Iterable[int]) -> dict[int, list[Invalidation]]:

@@ -11,11 +11,11 @@ from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS
 from provenance_store.kinds import Kind
 from provenance_store.sql.tables import TABLE
 
-__all__ = ["Belonging", "Holder", "belongings", "foreign_origin", "holders"]
+__all__ = ["Belonging", "Holder", "belongings", "foreign_origin", "holders", "linked"]
 
 CHUNK = 500
 
-_origin, _record = TABLE["origin"], TABLE["record"]
+_origin, _record, _link = TABLE["origin"], TABLE["record"], TABLE["link"]
 
 
 class Holder(NamedTuple):
@@ -53,6 +53,16 @@ def belongings(connection: sa.Connection, ids: Collection[int]) -> dict[int, Bel
         row[0]: Belonging(Kind(row[1]), row[2])
         for chunk in _chunks(sorted(ids))
         for row in connection.execute(query.where(_record.c.id.in_(chunk)))
+    }
+
+
+def linked(connection: sa.Connection, links: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Those of these links, as (from_id, to_id), that the store has, whatever their role."""
+    ends = _link.c.from_id, _link.c.to_id
+    return {
+        (row[0], row[1])
+        for chunk in _chunks(sorted(links))
+        for row in connection.execute(sa.select(*ends).where(sa.tuple_(*ends).in_(chunk)))
     }
 
 

@@ -167,11 +167,11 @@ class _Story:
         for urn in elsewhere[:NAMED]:
             yield Line("", urn)
         if gap["what"] == "invalidated":
-            causes = {
-                (i["at"], i["cause"], i["root"]) for i in self.evidence["invalidated"].values()
-            }
+            told = self.evidence["invalidated"].values()
+            causes = {(why["at"] or "", why["cause"], why["root"]) for why in told}
             for at, cause, root in sorted(causes)[:NAMED]:
-                yield Line(f"since {_time(at)}, because: {cause}; beginning with", root)
+                since = f"since {_time(at)}, " if at else ""
+                yield Line(f"{since}because: {cause}; beginning with", root)
 
     def _model(self, urn_of: Mapping[str, Any]) -> Item:
         model = self.graph.records[urn_of["model"]]

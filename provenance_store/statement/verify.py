@@ -208,7 +208,8 @@ def _invalidated(
 ) -> Iterator[Difference]:
     for urn, why in present["invalidated"].items():
         if urn in stated and urn not in evidence["invalidated"]:
-            cause = f"it was marked invalid on {why['at'][:10]}, because: {why['cause']}"
+            when = f" on {why['at'][:10]}" if why["at"] else ""
+            cause = f"it was marked invalid{when}, because: {why['cause']}"
             yield Difference(urn, f"{cause} (beginning with {why['root']})")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provenance_store import Audience, Mark, Store, Viewer
-from provenance_store.errors import InvalidInput, NotAllowed, NotFound
+from provenance_store.errors import Conflict, NotAllowed, NotFound
 from provenance_store.recorder import Recorder
 from provenance_store.sink import MemorySink
 
@@ -143,10 +143,10 @@ def test_of_several_causes_each_is_taken_back_on_its_own(store: Store) -> None:
 
 def test_only_what_was_invalidated_itself_can_be_restored(store: Store) -> None:
     made = science(store)
-    with pytest.raises(InvalidInput, match="is not invalid"):
+    with pytest.raises(Conflict, match="is not invalid"):
         store.restore(made["scan"].urn)
     store.invalidate(made["scan"].urn, cause="bad")
-    with pytest.raises(InvalidInput, match=f"restore that: {made['scan'].urn}"):
+    with pytest.raises(Conflict, match=f"restore that: {made['scan'].urn}"):
         store.restore(made["peaks"].urn)
 
 
@@ -164,8 +164,13 @@ def test_only_who_manages_a_record_invalidates_it(store: Store) -> None:
     store.invalidate(hidden.urn, cause="bad", viewer=anna)
     derived = hers.data("derived", depends_on=[hidden])
     shown = store.reader(ben).record(derived.urn)["invalidated"]
-    assert shown["cause"] == "bad"
-    assert shown["root"] == "restricted"
+    told = "a record that you may not see was invalidated"
+    assert shown == {"at": None, "cause": told, "root": "restricted"}
+    statement = store.reader(ben).statement(derived.urn)
+    assert list(statement["predicate"]["evidence"]["invalidated"].values()) == [shown]
+    store.invalidate(scan.urn, cause="seen", viewer=anna)
+    both = hers.data("of both", depends_on=[hidden, scan])
+    assert store.reader(ben).record(both.urn)["invalidated"]["root"] == scan.urn
 
 
 def test_cycles_end(store: Store) -> None:

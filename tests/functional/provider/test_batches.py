@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -288,21 +289,41 @@ def test_what_does_not_exist_and_what_is_not_seen_are_refused_alike(
     assert said[0] == said[1]
 
 
-def test_links_to_what_does_not_exist_and_what_is_not_seen_are_taken_alike(
-    house: House, hers: Hers, ada: Person, bob: Person
+def test_links_to_what_does_not_exist_and_what_is_not_seen_are_refused_alike(
+    both_houses: House, ada: Person, bob: Person
 ) -> None:
-    shown = []
-    for urn in (hers.live.urn, Job().recorder.data("nothing").urn):
+    hers = Hers(both_houses, ada)
+    said = []
+    for urn in (hers.live.urn, hers.live.urn.rsplit(":", 1)[0] + ":9999"):
         job = Job()
-        mine = job.recorder.data("mine", depends_on=[urn])
-        assert post(house, bob, job.mentioning(job.batch())).json() == {"records": 1}
-        shown.append(record_of(house, bob, mine)["links"])
-        lineage = house.get(f"/api/v1/records/{mine.urn}/lineage", bob)
-        assert lineage.status_code == 200
-    assert shown[0] == shown[1]
-    assert [link["kind"] for link in shown[0]] == ["restricted"]
-    dependents = record_of(house, ada, hers.live)["dependents"]
-    assert [link["kind"] for link in dependents] == ["restricted"]
+        job.recorder.data("mine", depends_on=[urn])
+        answer = post(both_houses, bob, job.mentioning(job.batch()))
+        said.append((answer.status_code, answer.json()["description"].replace(urn, "X")))
+    assert said == [(422, "The batch links to X, which is not here.")] * 2
+    assert record_of(both_houses, ada, hers.live)["dependents"] == []
+
+
+def test_a_batch_that_links_to_what_came_later_and_is_not_seen_is_taken_again(
+    house: House, ada: Person, bob: Person
+) -> None:
+    job, later = Job(), Job()
+    scan = later.recorder.data("scan")
+    mine = job.recorder.data("mine", depends_on=[scan])
+    batch = job.mentioning(job.batch())
+    assert post(house, bob, batch).json() == {"records": 1}
+    assert post(house, ada, later.batch()).status_code == 200
+    assert post(house, bob, batch).json() == {"records": 1}
+    assert [link["kind"] for link in record_of(house, bob, mine)["links"]] == ["restricted"]
+    batch.link[0] = batch.link[0]._replace(to_id=batch.link[0].to_id + 1)
+    refused(house, bob, batch, 422, "which is not here")
+
+
+def test_an_origin_whose_uuid_is_made_of_a_name_is_not_claimed(house: House, bob: Person) -> None:
+    job = Job()
+    job.recorder.data("squat")
+    batch = job.batch()
+    batch.origin[0] = batch.origin[0]._replace(uuid=str(uuid.uuid5(uuid.NAMESPACE_URL, "run-1")))
+    refused(house, bob, batch, 422, "not random")
 
 
 def test_what_was_only_mentioned_is_written_later_by_whoever_made_it(
