@@ -37,8 +37,8 @@ Entry = dict[str, Any]
 class Trial:
     """What to run, and in what surroundings.
 
-    ``provider_urls`` are addresses of action providers that stand for the one recording into
-    ``store_url``, besides those of the states that `braid flow instrument` made.
+    ``provider_urls`` are addresses of action providers that stand for the one over ``store_url``,
+    besides those of the states that `braid flow instrument` made.
     """
 
     definition: Mapping[str, Any]
@@ -55,12 +55,25 @@ class Trial:
     watch: Callable[[Entry], None] = field(default=lambda entry: None)
 
     @property
-    def recording_urls(self) -> frozenset[str]:
-        """The addresses that record states of this definition call."""
+    def served(self) -> Mapping[str, str]:
+        """The addresses that states of this definition call and the store's own provider answers,
+        each with which of its two: ``record``, or ``query`` for an address that ends so. With one
+        of the two the other is known."""
         states = self.definition.get("States") or {}
-        urls = {states[name].get("ActionUrl") for name in injected(states)}
+        known = {states[name].get("ActionUrl") for name in injected(states)} | self.provider_urls
+        bases = {_base(url) for url in known if url} - {None}
         named = {state.get("ActionUrl") for state in states.values() if isinstance(state, dict)}
-        return frozenset(url for url in (urls | self.provider_urls) & named if url)
+        return {
+            url: "query" if url.rstrip("/").endswith("/query") else "record"
+            for url in named
+            if isinstance(url, str) and (url in known or _base(url) in bases)
+        }
+
+
+def _base(url: str) -> str | None:
+    """What comes before ``/record`` or ``/query``; None for another address."""
+    base, _, last = url.rstrip("/").rpartition("/")
+    return base if last in ("record", "query") else None
 
 
 def try_flow(trial: Trial) -> dict[str, Any]:
@@ -73,9 +86,9 @@ def try_flow(trial: Trial) -> dict[str, Any]:
         sandbox = stack.enter_context(Sandbox(time_scale=trial.time_scale))
         _furnish(sandbox, trial)
         definition = trial.definition
-        if trial.recording_urls:
-            recorder = stack.enter_context(_provider(sandbox, trial.store_url))
-            definition = _redirected(definition, trial.recording_urls, recorder)
+        if trial.served:
+            provider = stack.enter_context(_provider(sandbox, trial.store_url))
+            definition = _redirected(definition, trial.served, provider)
         identity = sandbox.add_identity(USERNAME, identity_id=USER_ID)
         with told_plainly():
             return _run(sandbox, identity, trial, definition)
@@ -107,22 +120,22 @@ def _provider(sandbox: Sandbox, store_url: str) -> Iterator[tuple[str, str]]:
     )
     server = WebServer(app)
     try:
-        yield f"{server.url}/record", scope
+        yield server.url, scope
     finally:
         server.stop()
         app.extensions[EXTENSION].close()
 
 
 def _redirected(
-    definition: Mapping[str, Any], urls: frozenset[str], provider: tuple[str, str]
+    definition: Mapping[str, Any], served: Mapping[str, str], provider: tuple[str, str]
 ) -> dict[str, Any]:
-    url, scope = provider
-    states = {
-        name: {**state, "ActionUrl": url, "ActionScope": scope}
-        if isinstance(state, dict) and state.get("ActionUrl") in urls
-        else state
-        for name, state in definition["States"].items()
-    }
+    address, scope = provider
+    states = {}
+    for name, state in definition["States"].items():
+        url = state.get("ActionUrl") if isinstance(state, dict) else None
+        if isinstance(url, str) and url in served:
+            state = {**state, "ActionUrl": f"{address}/{served[url]}", "ActionScope": scope}
+        states[name] = state
     return {**definition, "States": states}
 
 

@@ -53,10 +53,11 @@ def command(
     source: Source,
     display: Display,
 ) -> None:
-    """Say whether files still are what was recorded; exit 1 if not, or if none could be checked.
+    """Say whether files still are what was recorded; exit 1 if not.
 
     For each file of the records: ok, changed, missing, "no digest" when none was ever recorded
-    (`braid digest` does), or "not local". Nothing is written.
+    (`braid digest` does), or "not local". When none could be checked it exits 1 too. Nothing is
+    written.
     """
     if not ids and not run_id:
         raise click.UsageError("Name records by ID, or a run with --run.")

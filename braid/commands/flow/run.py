@@ -55,8 +55,8 @@ class FunctionText(click.ParamType[str]):
     "provider_urls",
     multiple=True,
     metavar="URL",
-    help="Record what hand-written states send to this address. Those that `braid flow "
-    "instrument` made are recorded anyway.",
+    help="Answer hand-written states that call /record or /query at this address from the store. "
+    "Those that `braid flow instrument` made are answered anyway.",
 )
 @time_scale_option
 @click.option(
@@ -86,9 +86,9 @@ def command(
     """Run a definition in the local sandbox.
 
     Transfer copies files between folders, Compute calls Python functions here; any other hosted
-    action is answered with what it was sent. Record states write into the store. Prints the
-    final state; exit 1 unless the run succeeded. A definition in which `braid flow validate` finds
-    errors is not run.
+    action is answered with what it was sent. Record states write into the store, and /query is
+    answered from it. Prints the final state; exit 1 unless the run succeeded. A definition in which
+    `braid flow validate` finds errors is not run.
     """
     document = read_definition(flow)
     if not _is_valid(document.definition):
@@ -139,7 +139,7 @@ def _tell_what_was_recorded(run_id: str, source: Source, trial: Trial) -> None:
     """
     from provenance_store.errors import NotFound
 
-    if not trial.recording_urls:
+    if not trial.served:
         told = "no state calls a provider; --provider-url names that of states written by hand"
         return click.echo(f"Nothing was recorded: {told}.", err=True)
     with source.open(create=True) as store:

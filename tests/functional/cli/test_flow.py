@@ -12,6 +12,7 @@ from flows.sandbox import Sandbox
 from tests.support.command_line import Braid
 
 URL = "https://braid.example.org/record"
+ROOT = Path(__file__).resolve().parents[3]
 FLOW: dict[str, Any] = {
     "StartAt": "Move",
     "States": {
@@ -260,3 +261,29 @@ def test_a_definition_with_errors_is_not_run(braid: Braid, tmp_path: Path) -> No
     assert done.err.splitlines() == [
         line for line in wrong.out.splitlines() if line.startswith("error")
     ]
+
+
+def test_the_example_that_asks_goes_on_from_its_own_first_run(braid: Braid) -> None:
+    example = ROOT / "flows" / "examples" / "start"
+    line = ("flow", "run", example / "definition.json", "--input", example / "input.json")
+    trained = []
+    for _ in range(2):
+        answer = braid(*line, "--provider-url", URL)
+        assert answer.code == 0, answer.err
+        output = json.loads(answer.out)
+        assert output["Done"]["deployed"] is True
+        trained.append(output["Trained"]["how"])
+    assert trained == ["trained", "updated"]
+
+
+def test_the_flow_on_the_page_about_asking_runs(braid: Braid, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "ask-in-a-flow.md").read_text()
+    (tmp_path / "ask.json").write_text(page.split("```json\n")[1].split("```")[0])
+    example = ROOT / "flows" / "examples" / "start"
+    given = ("--input", example / "input.json", "--provider-url")
+    for known in (False, True):
+        answer = braid("flow", "run", "ask.json", *given, "https://braid.example.org/query")
+        assert answer.code == 0, answer.err
+        output = json.loads(answer.out)
+        assert (output["Done"]["deployed"], "NoAnswer" in output) == (known, False)
+        assert braid("flow", "run", example / "definition.json", *given, URL).code == 0

@@ -82,7 +82,9 @@ def states_shown() -> list[tuple[str, dict[str, Any]]]:
     found = []
     for page in PAGES:
         for block in blocks(page, "json"):
-            found += list(json.loads("{" + block + "}").items())
+            whole = block.lstrip().startswith("{")
+            states = json.loads(block)["States"] if whole else json.loads("{" + block + "}")
+            found += list(states.items())
     return found
 
 
@@ -93,7 +95,7 @@ def test_a_state_written_by_hand_is_valid_and_its_body_too(
     ends = {target: {"Type": "Pass", "End": True} for target in _targets(state)}
     definition = {"StartAt": name, "States": {name: state, **ends}}
     assert [p for p in validate(definition) if p.severity is Severity.ERROR] == []
-    if "Parameters" in state:
+    if "ActionUrl" in state:
         read = read_question if state["ActionUrl"].endswith("/query") else read_body
         read(_filled(state["Parameters"]))
 
