@@ -1,7 +1,8 @@
 """Secrets inside text: in URLs, headers, command lines, assignments.
 
 Where a secret may be is told quickly by `looks_secret`, for nearly all text holds none.
-Every pattern takes time in proportion to the text.
+Every pattern takes time in proportion to the text, and what is percent-encoded inside a URL is
+decoded once, and inside that again, NESTED times at most.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ NAME_AND_VALUE = re.compile(r"(-{0,2}([A-Za-z_][\w.-]*+)\s*+(?:=|:(?!//))\s*+)(.
 LONGEST_USER = 16
 """Who a URL names by more characters than this is rather a token."""
 NESTED = 4
-"""URLs inside parameters of URLs are looked into so often."""
+"""So often a URL may be encoded in the parameter of another; what is deeper is redacted unread."""
 
 _KEY = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
@@ -32,6 +33,7 @@ _URL = re.compile(
 )
 """A URL, and after its user name anything up to an ``@`` but the number of a port."""
 _PARAMETER = re.compile(r"([?&#;])([^=&#;?]++)=([^&#;]*+(?:;(?![^=&#;]*+=)[^&#;]*+)*+)")
+_INNER_NAME = re.compile(r"\?([^=?;]++)=")
 _PATH_PARAMETER = re.compile(r"(;)([^=;/]++)=([^;/]*+)")
 _SCHEME = re.compile(r"\b(Bearer|Basic)([ \t]+|%20)([\w.~+/=:-]++)", re.IGNORECASE)
 _PLAIN_WORD = re.compile(r"[a-z]{1,15}|Token|Auth(?:entication)?")
@@ -43,12 +45,20 @@ _VALUE = (
     r"|'(?:[^'\\]|\\.)*+'?"
     r"|(?:[^\s,;&\"']|,(?!\s|$)|[;&](?!\s|$|[\w.%-]++=)|[\"'](?![\s,;}\])]|$))++)"
 )
-_ASSIGNED = re.compile(
-    r"(?<![\w-])(-{0,2}[A-Za-z_][\w.-]*+)"
-    r"(\\*+[\"']?[ \t]*+=>?[ \t]*+(?!=)|\\*+[\"'][ \t]*+:[ \t]*+)" + _VALUE,
-    re.DOTALL,
-)
-_OPTION = re.compile(r"(?<![\w-])(--?[A-Za-z][\w.-]*+)(\s++)(?!--)" + _VALUE, re.DOTALL)
+_GIVES = r"(?:\\*+[\"']?[ \t]*+=>?[ \t]*+(?!=)|\\*+[\"'][ \t]*+:[ \t]*+)"
+
+
+def _named_value(name: str, between: str) -> re.Pattern[str]:
+    """A long word with no value behind it is passed over at once, and not from each of its dots."""
+    behind = (between + _VALUE).replace("quote", "passed")
+    passed = rf"(?<![\w.-])[\w.-]{{64,}}+(?!{behind})"
+    return re.compile(
+        rf"{passed}|(?<![\w-])(?P<name>{name})(?P<between>{between}){_VALUE}", re.DOTALL
+    )
+
+
+_ASSIGNED = _named_value(r"-{0,2}[A-Za-z_][\w.-]*+", _GIVES)
+_OPTION = _named_value(r"--?[A-Za-z][\w.-]*+", r"\s++(?!--)")
 _HEADER = re.compile(
     r"(?:^|(?<=[\"']))([ \t]*+(?:-[ \t]++)?)([A-Za-z_][\w.-]*+)([ \t]*+:(?!//)[ \t]*+)"
     r"(?!\[redacted\])([^\s\"'][^\n\"']*+)",
@@ -84,10 +94,14 @@ def looks_secret(text: str) -> bool:
 
 def scrubbed(text: str) -> str:
     """The text with ``[redacted]`` in the place of every secret that is found in it."""
+    return _scrubbed(text, NESTED)
+
+
+def _scrubbed(text: str, nested: int) -> str:
     if "-----BEGIN" in text:
         text = _KEY.sub(REDACTED, text)
     if "://" in text:
-        text = _URL.sub(_url, text)
+        text = _URL.sub(lambda found: _url(found, nested), text)
     text = _SCHEME.sub(_credential, text)
     if ":" in text:
         text = _HEADER.sub(_header, text)
@@ -99,8 +113,8 @@ def scrubbed(text: str) -> str:
 
 
 def _named(found: re.Match[str]) -> str:
-    name, between = found[1], found[2]
-    return f"{name}{between}{REDACTED}" if is_secret_option(name) else found[0]
+    name, between = found["name"], found["between"]
+    return f"{name}{between}{REDACTED}" if name and is_secret_option(name) else found[0]
 
 
 def _header(found: re.Match[str]) -> str:
@@ -127,7 +141,7 @@ def _decoded(word: str) -> str:
         return ""
 
 
-def _url(found: re.Match[str]) -> str:
+def _url(found: re.Match[str], nested: int) -> str:
     scheme, rest = found[1] or "", found[2]
     user, at, place = _split_user(rest)
     if at:
@@ -136,7 +150,7 @@ def _url(found: re.Match[str]) -> str:
         except ValueError:
             return REDACTED
         user = _shown_user(user)
-    return f"{scheme}://{user}{at}{_without_parameters(place, NESTED)}"
+    return f"{scheme}://{user}{at}{_without_parameters(place, nested)}"
 
 
 def _split_user(rest: str) -> tuple[str, str, str]:
@@ -178,10 +192,28 @@ def _parameter(found: re.Match[str], query: bool, nested: int) -> str:
     before, name, value = found[1], found[2], found[3]
     if value and is_secret_parameter(unquote_plus(name), query=query):
         return f"{before}{name}={REDACTED}"
-    if nested and ("?" in value or "#" in value):
-        value = _without_parameters(value, nested - 1)
-    if nested and "%" in value:
-        plain = unquote_plus(value)
-        if looks_secret(plain) and scrubbed(plain) != plain:
-            value = REDACTED
+    if "?" in value:
+        value = _without_inner(value, nested)
+    if _hides_secret(value, nested):
+        value = REDACTED
     return f"{before}{name}={value}"
+
+
+def _without_inner(value: str, nested: int) -> str:
+    """A URL that is a parameter as it is, not encoded: up to its first secret parameter."""
+    begin = 0
+    for found in _INNER_NAME.finditer(value):
+        if _hides_secret(value[begin : found.start()], nested):
+            return value[:begin] + REDACTED
+        begin = found.end()
+        if begin < len(value) and is_secret_parameter(unquote_plus(found[1]), query=True):
+            return value[:begin] + REDACTED
+    return value[:begin] + REDACTED if begin and _hides_secret(value[begin:], nested) else value
+
+
+def _hides_secret(value: str, nested: int) -> bool:
+    """Whether there is a secret in what is percent-encoded, or it is too deep to be looked for."""
+    if "%" not in value:
+        return False
+    plain = unquote_plus(value)
+    return not nested or (looks_secret(plain) and _scrubbed(plain, nested - 1) != plain)

@@ -96,11 +96,13 @@ class Desk:
         identities = list(caller.identities)
         asking = _encode(Asking(caller.identity, identities, groups, caller.reader_group, data))
         try:
-            return self._exchange(asking)
-        except OSError:  # The process may have ended long ago; a new one is asked once.
-            self._hang_up()
-        try:
-            return self._exchange(asking)
+            try:
+                return self._exchange(asking)
+            except ConnectionError:  # The process may have ended long ago; a new one is asked once.
+                self._hang_up()
+                return self._exchange(asking)
+        except BlockingIOError:  # Asking again would only make it wait for longer.
+            raise StoreUnavailable("Recording takes too long; send the request again.") from None
         except OSError:
             raise StoreUnavailable("Recording was interrupted; send the request again.") from None
 

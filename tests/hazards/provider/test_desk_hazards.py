@@ -1,0 +1,59 @@
+"""The recording process hangs or ends while a request waits for it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from action_provider.auth import Caller
+from action_provider.record import desk as desk_module
+from action_provider.record.desk import Desk
+from provenance_store.errors import StoreUnavailable
+
+CALLER = Caller(
+    "urn:globus:auth:identity:00000000-0000-4000-8000-000000000000",
+    (),
+    known_groups=frozenset(),
+    ask_for_groups=frozenset,
+    reader_group=None,
+)
+
+
+class Lines:
+    """Stands for the recording process: hands out sockets, and counts them."""
+
+    def __init__(self, *, ended: bool) -> None:
+        self._ended = ended
+        self.others: list[socket.socket] = []
+
+    def connect(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        if self._ended:
+            theirs.close()
+        else:
+            ours.setblocking(False)  # As with SO_RCVTIMEO, reading is a BlockingIOError at once.
+        self.others.append(theirs)
+        return ours
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr(desk_module.Desk, "_start", lambda self: None)
+    desk = Desk("sqlite://")
+    yield desk
+    desk.close()
+
+
+@pytest.mark.parametrize(("ended", "asked"), [(False, 1), (True, 2)], ids=["hangs", "ended"])
+def test_a_request_is_asked_again_only_when_the_process_has_ended(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, ended: bool, asked: int
+) -> None:
+    lines = Lines(ended=ended)
+    monkeypatch.setattr(desk, "_connect", lines.connect)
+    with pytest.raises(StoreUnavailable):
+        desk.run(CALLER, b"{}")
+    assert len(lines.others) == asked
+    for line in lines.others:
+        line.close()
