@@ -83,6 +83,7 @@ def write_definition(path: Path, definition: dict[str, Any], like: Document) -> 
         click.echo(text, nl=False)
     else:
         path.write_text(text, encoding="utf-8")
+        click.echo(f"Wrote {path}.", err=True)
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -50,7 +50,11 @@ def command(
     Recorded are its command line without secrets, exit code, beginning and end, the machine and
     the batch job, and size and SHA-256 of the files it uses and makes. Its exit code is passed
     on, whatever becomes of the record: what a store or a server does not take goes to the folder
-    BRAID_SPOOL, with a note on standard error.
+    BRAID_SPOOL, with a note on standard error. An input that is not there stops nothing: it is
+    recorded without size and digest.
+
+    \b
+    braid exec --input scan.h5 --output peaks.h5 -- ./find_peaks scan.h5 peaks.h5
     """
     used = [_input(text) for text in inputs]
     finished = run(command_line)
@@ -102,7 +106,9 @@ def _file(path: Path) -> dict[str, Any]:
     try:
         return file_uri(path)
     except OSError as error:
-        click.echo(f"braid: {path}: {error.strerror}.", err=True)
+        missing = isinstance(error, FileNotFoundError)
+        what = "is not there" if missing else f"cannot be read ({error.strerror})"
+        click.echo(f"braid: {path} {what}: recorded without size and digest.", err=True)
         return {"uri": path.resolve().as_uri()}
 
 

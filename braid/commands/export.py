@@ -152,6 +152,7 @@ def command(
         click.echo(text, nl=False)
     else:
         output.write_text(text, encoding="utf-8")
+        click.echo(f"Wrote {output}.", err=True)
 
 
 def _wanted(ids: tuple[str, ...], runs: tuple[str, ...], everything: bool, *how: Any) -> Wanted:

@@ -75,6 +75,7 @@ def command(
         click.echo(text, nl=False)
     else:
         file.write_text(text, encoding="utf-8")
+        click.echo(f"Wrote {file}.", err=True)
 
 
 def _signed(statement: Document, key: Path) -> str:

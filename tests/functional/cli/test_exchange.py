@@ -31,7 +31,7 @@ def test_a_record_goes_out_as_prov_and_comes_in_elsewhere(
     braid: Braid, peaks: Record, tmp_path: Path
 ) -> None:
     code, _, err = braid("export", peaks.short_id, "-o", "peaks.json")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "Wrote peaks.json.\n")
     answer = braid("import", "peaks.json", "--store", "new.db")
     assert answer.code == 0
     assert "fact=1, data=2, model=2, dataset=1, step=2" in answer.out

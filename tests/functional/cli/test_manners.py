@@ -66,3 +66,17 @@ def test_after_the_question_nothing_is_told_twice(
     told = braid("invalidate", scan, "--cause", "misaligned").out
     assert told.count("scan-7") == 2
     assert told.count("Cause:") == 1
+
+
+def test_an_input_that_is_not_there_stops_no_command(braid: Braid) -> None:
+    ran = braid("exec", "--input", "nofile", "--", "true")
+    assert ran.code == 0
+    assert ran.err == "braid: nofile is not there: recorded without size and digest.\n"
+    assert "nofile" in braid("records").out
+
+
+@pytest.mark.parametrize("command", [("export", "--format", "prov-n"), ("statement",)])
+def test_a_file_that_is_written_is_named(braid: Braid, scan: str, command: tuple[str]) -> None:
+    answer = braid(*command, scan, "-o", "made.txt")
+    assert (answer.code, answer.out, answer.err) == (0, "", "Wrote made.txt.\n")
+    assert Path("made.txt").exists()

@@ -37,7 +37,7 @@ def keys(science: Science) -> None:
 
 
 def good(answer: Answer) -> str:
-    assert (answer.code, answer.err) == (0, "")
+    assert answer.code == 0, answer.err
     return answer.out
 
 
