@@ -66,6 +66,9 @@ class _Story:
         owners = {record["owner"] for record in self.graph.records.values()}
         self.several_owners = len(owners) > 1
         self.environments = sorted(self.evidence["environments"])
+        unseen = any(self.evidence[key] for key in ("truncated", "stubs", "restricted", "missing"))
+        self.at_least = "at least " if unseen else ""
+        """Before a number of records that stands for all, where it does not."""
 
     def sections(self) -> Iterator[Section]:
         yield self._claim()
@@ -136,12 +139,19 @@ class _Story:
         total = sum(counts.values())
         uris, known = (self.predicate["counts"][k] for k in ("uris", "uris_with_digest"))
         digests = f" Of {uris:,} files, {known:,} have a digest." if uris else ""
-        return f"It rests on {total:,} other {_records(total)}: {_and(parts)}.{digests}"
+        return (
+            f"It rests on {self.at_least}{total:,} other {_records(total)}: {_and(parts)}.{digests}"
+        )
 
     def _in_short(self) -> str:
         levels = Counter(gap["level"] for gap in self.predicate["not_supported"])
         if levels[Level.AGAINST]:
             return "There is something AGAINST it: see below."
+        if self.at_least:
+            return (
+                "Nothing that is told here speaks against it. It rests on more than that, and that "
+                "may: see below."
+            )
         if levels:
             return (
                 "Nothing that is recorded speaks against it; what is not seen or not proven is told"
@@ -195,9 +205,11 @@ class _Story:
         if not chain:
             return Section("How it came about", [Line("No step is recorded.")])
         if len(chain) <= STEPS_TOLD:
-            first = Line(f"{len(chain)} {_kind('step', len(chain))}, the earliest first.")
+            number = f"{self.at_least}{len(chain)} {_kind('step', len(chain))}"
+            first = Line(f"{_capital(number)}, the earliest first.")
             return Section("How it came about", [first], [self._step(s) for s in chain], True)
-        first = Line(f"{len(chain):,} steps, by name; the JSON has each of them.")
+        number = _capital(f"{self.at_least}{len(chain):,} steps")
+        first = Line(f"{number}, by name; the JSON has each of them.")
         return Section("How it came about", [first], list(self._steps_by_name(chain)))
 
     def _step(self, told: Mapping[str, Any]) -> Item:
@@ -370,6 +382,10 @@ class _Story:
 
 def _kind(kind: str, number: int) -> str:
     return KINDS[kind][number != 1]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _records(number: int) -> str:

@@ -53,7 +53,8 @@ def _applied(rule: Rule, graph: Graph) -> dict[str, Any] | None:
     count = found if isinstance(found, int) else len(urns)
     if not count:
         return None
-    sentence = rule.one if count == 1 else rule.many.format(n=f"{count:,}")
+    told = rule.one if count == 1 else rule.many
+    sentence = told.format(n=f"{count:,}", limit=f"{graph.found['limit']:,}")
     return {
         "what": rule.name,
         "level": rule.level.value,
@@ -197,7 +198,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "truncated",
         Level.UNSEEN,
-        "There are more ancestors than the limit of this statement; the nearest are in it.",
+        "The limit of {limit} records was reached: what lies beyond is not told.",
         "",
         lambda graph: int(graph.found["truncated"]),
     ),

@@ -221,11 +221,28 @@ def test_live_data_that_was_never_closed_is_told(store: Store) -> None:
 def test_more_than_the_limit_is_told(store: Store, science: Science) -> None:
     statement = store.reader().statement(science.peaks.urn, limit=3)
     assert len(statement["predicate"]["evidence"]["leaves"]) == 3
-    assert gaps(statement)["truncated"]["level"] == "unseen"
+    gap = gaps(statement)["truncated"]
+    assert gap["level"] == "unseen"
+    assert gap["text"] == "The limit of 3 records was reached: what lies beyond is not told."
     assert verified(store, statement).holds
     for limit in (0, 100_001):
         with pytest.raises(InvalidInput, match="1 to 100000"):
             store.reader().statement(science.peaks.urn, limit=limit)
+
+
+def test_an_account_of_a_part_counts_at_least_and_acquits_only_what_it_tells(
+    store: Store, science: Science, tmp_path: Path
+) -> None:
+    store.slice(tmp_path / "slice.db", [science.peaks.urn], depth=2)
+    with open_store(f"sqlite:///{tmp_path / 'slice.db'}") as part:
+        sliced = part.reader().statement(science.peaks.urn)
+    for statement in (store.reader().statement(science.peaks.urn, limit=3), sliced):
+        text = account(statement)
+        assert "It rests on at least " in text
+        assert "At least " in text.split("HOW IT CAME ABOUT")[1]
+        assert "Nothing that is told here speaks against it." in text
+        assert "Nothing that is recorded" not in text
+    assert "at least" not in account(made(store, science))
 
 
 def test_more_links_than_a_statement_lists_are_refused_in_a_sentence(
