@@ -92,22 +92,21 @@ def _grow(root: Tree, lineage: Document, up: bool) -> None:
 
     nodes = _nodes(lineage)
     children = _children(lineage, up)
-    seen = {lineage["root"]}
-    waiting = [(root, lineage["root"], 1)]
-    while waiting:
-        branch, node_id, level = waiting.pop()
-        if level > MAX_LEVELS and children[node_id]:
+    seen: set[str] = set()
+    waiting = [(root, "", lineage["root"], 0)]
+    while waiting:  # in the order in which the tree is read
+        branch, role, node_id, level = waiting.pop()
+        again = node_id in seen and bool(children[node_id])
+        if level:
+            line = f"{role}: {label(nodes[node_id])}{' (see above)' if again else ''}"
+            branch = branch.add(Text(line))
+        if again:
+            continue
+        if level >= MAX_LEVELS and children[node_id]:
             branch.add(Text("... and so on: --format csv lists all"))
             continue
-        unfold = []
-        for role, child in children[node_id]:
-            again = child in seen and bool(children[child])
-            line = f"{role}: {label(nodes[child])}{' (see above)' if again else ''}"
-            twig = branch.add(Text(line))
-            if child not in seen:
-                seen.add(child)
-                unfold.append((twig, child, level + 1))
-        waiting += reversed(unfold)
+        seen.add(node_id)
+        waiting += [(branch, role, child, level + 1) for role, child in reversed(children[node_id])]
 
 
 def as_dot(lineage: Document) -> Iterator[str]:

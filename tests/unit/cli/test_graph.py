@@ -47,6 +47,16 @@ def test_what_was_shown_is_not_unfolded_again(capsys: pytest.CaptureFixture[str]
     assert "b v2" in out
 
 
+def test_a_node_is_unfolded_where_it_is_first_read(capsys: pytest.CaptureFixture[str]) -> None:
+    Display().tree(as_tree(DIAMOND))
+    lines = capsys.readouterr().out.splitlines()
+    mentions = [place for place, line in enumerate(lines) if " c  [data" in line]
+    assert len(mentions) == 2
+    assert "(see above)" not in lines[mentions[0]]
+    assert "a  [fact" in lines[mentions[0] + 1]
+    assert "(see above)" in lines[mentions[1]]
+
+
 def test_a_cycle_ends(capsys: pytest.CaptureFixture[str]) -> None:
     links = [*DIAMOND["links"], {"from": "urn:a", "to": "urn:d", "role": "derived_from"}]
     Display().tree(as_tree(DIAMOND | {"links": links}))
