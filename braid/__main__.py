@@ -6,10 +6,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-import click
-
-from braid.commands import command
-
 __all__ = ["main"]
 
 INTERRUPTED = 130
@@ -22,16 +18,30 @@ def main(args: Sequence[str] | None = None) -> int:
     0 done, 1 said no, 2 called wrong; 130 after Ctrl-C. Errors are one line on standard error.
     """
     if sys.stdout is None:
-        click.echo("braid: standard output is closed; nothing can be shown.", err=True)
+        print("braid: standard output is closed; nothing can be shown.", file=sys.stderr)
         return 1
     try:
-        code = command.main(args=args, prog_name="braid", standalone_mode=False)
-        sys.stdout.flush()
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("braid: stopped.", err=True)
+        return _run(args)
+    except KeyboardInterrupt:
+        print("braid: stopped.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         return _reader_went_away()
+
+
+def _run(args: Sequence[str] | None) -> int:
+    """As `main`; what is imported is imported here, where Ctrl-C is waited for already."""
+    import click
+
+    from braid.commands import command
+
+    try:
+        code = command.main(args=args, prog_name="braid", standalone_mode=False)
+        sys.stdout.flush()
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    except BrokenPipeError:
+        raise
     except Exception as error:
         from braid.errors import report
 
