@@ -88,7 +88,11 @@ Examples:
     help="Rank by this validation score, else by the last value of this metric, lowest first.",
 )
 @click.option("--highest", is_flag=True, help="With --best: highest first.")
-@click.option("--valid", is_flag=True, help="Only versions that are not invalid.")
+@click.option(
+    "--valid/--invalid-too",
+    default=None,
+    help="Search among versions that are not invalid, or among all. [default: --valid]",
+)
 @pages
 @reads
 @displays("text", "json", "csv")
@@ -101,7 +105,7 @@ def command(
     tags: tuple[str, ...],
     best: str | None,
     highest: bool,
-    valid: bool,
+    valid: bool | None,
     limit: int,
     marker: str | None,
     source: Source,
@@ -110,20 +114,23 @@ def command(
     """List models, find the best, show the versions of one, or one version.
 
     MODEL is a name, or the id of a version (urn:braid:... or 3.17). A search shows of each model
-    that has such versions the best one, or without --best the newest.
+    that has such versions the best one, or without --best the newest, and passes over invalid
+    versions unless --invalid-too is given.
     """
     filters: dict[str, Any] = {
         "name": name,
         "trained_on": trained_on,
         "tags": tags,
         "best": best,
-        "valid": valid,
     }
-    _check(model, versions, filters, highest)
+    _check(model, versions, filters | {"valid": valid is not None}, highest)
+    only_valid = valid or (valid is None and any((trained_on, tags, best)))
     with source.read() as history:
         if model is None:
-            found = history.models(**filters, highest=highest, limit=limit, marker=marker)
-            _list(found, display)
+            filters |= {"highest": highest, "valid": only_valid}
+            found = history.models(**filters, limit=limit, marker=marker)
+            more = "; --invalid-too searches invalid versions too" if only_valid else ""
+            _list(found, display, empty=f"No models{more}.")
         elif _is_id(model) and not versions:
             _version(history.model_version(model), display)
         else:
@@ -147,12 +154,12 @@ def _is_id(text: str) -> bool:
     return looks_like_id(text)
 
 
-def _list(found: Document, display: Display) -> None:
+def _list(found: Document, display: Display, *, empty: str) -> None:
     searched = any("match" in model for model in found["models"])
     shown = "match" if searched else "latest"
     documents = [model[shown] for model in found["models"]]
     fields = marked_fields(MATCHES if searched else LINES, documents, display, of=shown)
-    display.table(found, rows="models", fields=fields, empty="No models.")
+    display.table(found, rows="models", fields=fields, empty=empty)
 
 
 # ---- one version -----------------------------------------------------------------------

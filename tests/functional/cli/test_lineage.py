@@ -151,7 +151,7 @@ def test_the_best_start_for_fine_tuning_is_found(braid: Braid, names: Names) -> 
     assert "other" not in out
     highest = as_json(braid, "models", "--best", "accuracy", "--highest")["models"]
     assert [model["match"]["id"] for model in highest] == [names["v2"]]
-    assert braid("models", "--best", "nothing").err.strip() == "No models."
+    assert braid("models", "--best", "nothing").err.startswith("No models; --invalid-too ")
 
 
 @pytest.mark.parametrize(
@@ -179,3 +179,21 @@ def test_on_every_kind_of_store(braid: Braid, store_url: str) -> None:
     assert "Curve of val_loss" in braid("models", names["v2"], *where).out
     found = as_json(braid, "models", "--trained-on", names["scan"], "--best", "val_loss", *where)
     assert [model["match"]["id"] for model in found["models"]] == [names["v2"]]
+
+
+def test_what_is_invalid_is_no_best_start_unless_it_is_asked_for(
+    braid: Braid, names: Names
+) -> None:
+    search = ("models", "--trained-on", names["scan"], "--best", "val_loss")
+    with open_store("sqlite:///braid.db") as store:
+        store.invalidate(names["v2"], cause="a bad split")
+    (found,) = as_json(braid, *search)["models"]
+    assert found["match"]["id"] == names["v1"]
+    (found,) = as_json(braid, *search, "--invalid-too")["models"]
+    assert found["match"]["id"] == names["v2"]
+    assert "a bad split" in braid(*search, "--invalid-too").out
+    (line,) = as_json(braid, "models")["models"]
+    assert line["latest"]["id"] == names["v2"]
+    with open_store("sqlite:///braid.db") as store:
+        store.invalidate(names["scan"], cause="misaligned")
+    assert "--invalid-too" in braid(*search).err
