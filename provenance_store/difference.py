@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from provenance_store.documents import RESTRICTED
 from provenance_store.statement.graph import Graph, Leaf
 
 __all__ = ["Row", "compare_records", "compare_runs"]
@@ -334,7 +335,9 @@ def _key(record: Leaf) -> tuple[str, str]:
 
 def _same_line(one: Leaf, other: Leaf) -> bool:
     models = [record["model"] for record in (one, other) if "model" in record]
-    return len(models) == 2 and models[0]["line"] == models[1]["line"]
+    if len(models) < 2 or models[0]["line"] == RESTRICTED:
+        return False
+    return bool(models[0]["line"] == models[1]["line"])
 
 
 def _label(record: Leaf) -> str:

@@ -7,7 +7,7 @@ just for records that are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HIDDEN",
+    "RESTRICTED",
     "Details",
     "brief",
     "record_document",
@@ -34,6 +35,8 @@ __all__ = [
     "version_document",
 ]
 
+RESTRICTED = "restricted"
+"""Stands for an id where the viewer may not know it."""
 HIDDEN = "a record that you may not see was invalidated"
 """The cause that is given where the root may not be seen; the time is then null."""
 
@@ -52,6 +55,12 @@ class Details:
     payload: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     mark: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     invalid: Mapping[int, Invalidation] = field(default_factory=dict)
+    unseen: Set[int] = frozenset()
+    """First versions and parents of model versions that the viewer may not see."""
+
+    def named(self, version_id: int, urn: Urn) -> str:
+        """The id of a first version or a parent, as far as the viewer may know it."""
+        return RESTRICTED if version_id in self.unseen else urn(version_id)
 
     def uris(self, record_id: int) -> list[dict[str, Any]]:
         """Where the record's bytes are; a digest that was not recorded with it is the first one
@@ -126,7 +135,7 @@ def validity(invalid: Invalidation | None, urn: Urn) -> dict[str, Any]:
     if invalid is None:
         return {}
     if not invalid.root_seen:
-        return {"invalidated": {"at": None, "cause": HIDDEN, "root": "restricted"}}
+        return {"invalidated": {"at": None, "cause": HIDDEN, "root": RESTRICTED}}
     about = {"at": format_time(invalid.at), "cause": invalid.cause, "root": urn(invalid.root_id)}
     return {"invalidated": about}
 
@@ -171,8 +180,8 @@ def _model_part(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
     if record.depth is None:
         return {}
     return {
-        "line": urn(record.line_id),
-        "parent": None if record.parent_id is None else urn(record.parent_id),
+        "line": details.named(record.line_id, urn),
+        "parent": None if record.parent_id is None else details.named(record.parent_id, urn),
         "scores": details.scores(record.id),
     }
 

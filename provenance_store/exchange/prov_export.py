@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from provenance_store.documents import RESTRICTED
 from provenance_store.errors import InvalidInput
 from provenance_store.exchange.extract import Extract, Link
 from provenance_store.exchange.extras import prov_model
@@ -98,7 +99,7 @@ class _Writer:
     def _declare(self) -> None:
         urns = {*self._extract.records, *self._extract.stubs}
         for record in self._extract.records.values():
-            urns |= {record[key] for key in ("line", "parent") if record.get(key)}
+            urns |= {record[key] for key in ("line", "parent") if _known_id(record.get(key))}
             if (cause := record.get("invalidated")) and cause["root"].startswith("urn:"):
                 urns.add(cause["root"])
         prefixes = origin_prefixes({_urn(urn).origin for urn in urns})
@@ -197,8 +198,8 @@ class _Writer:
             return {}
         return {
             "braid:version": [record["version"]],
-            "braid:line": [self._of(record["line"])],
-            "braid:parent": [self._of(record["parent"]) if record["parent"] else None],
+            "braid:line": [self._of(record["line"]) if _known_id(record["line"]) else None],
+            "braid:parent": [self._of(record["parent"]) if _known_id(record["parent"]) else None],
             "braid:metrics": [_json(record["metrics"]) if record["metrics"] else None],
             "braid:scores": [_json(record["scores"]) if record["scores"] else None],
         }
@@ -310,6 +311,10 @@ def _known(uri: Mapping[str, Any]) -> bool:
 
 def _hex(digest: str) -> str:
     return digest.removeprefix("sha256:")
+
+
+def _known_id(urn: str | None) -> bool:
+    return urn is not None and urn != RESTRICTED
 
 
 def _moment(text: str) -> datetime:

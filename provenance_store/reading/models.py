@@ -49,9 +49,8 @@ def find_models(
         value = float(row.rank_value) if wanted.best else None
         match = documents.record_outline(row, about, view.urn) | {"value": value}
         items.append(
-            {
-                "id": view.urn(row.line_id),
-                "short_id": short_id(row.line_id),
+            _named(view, row.line_id, row.line_id not in about.unseen)
+            | {
                 "kind": Kind.MODEL.label,
                 "name": row.name,
                 "version": 0,
@@ -60,6 +59,12 @@ def find_models(
             | {"matches": row.matches, "match": match}
         )
     return page("models", items, rows, limit, lambda row: (row.id, row.rank_value))
+
+
+def _named(view: View, line_id: int, seen: bool) -> dict[str, Any]:
+    if not seen:
+        return {"id": documents.RESTRICTED}
+    return {"id": view.urn(line_id), "short_id": short_id(line_id)}
 
 
 def _lines(view: View, rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -105,7 +110,8 @@ def show_line(
         for row in rows[:limit]
     ]
     named = rows[0] if rows else view.first(pages.versions(line_id, view.viewer, None, 1))
-    return {"id": view.urn(line_id), "name": named.name if named else None} | page(
+    line = documents.RESTRICTED if line_id in view.hidden([line_id]) else view.urn(line_id)
+    return {"id": line, "name": named.name if named else None} | page(
         "versions", items, rows, limit, lambda row: (row.depth, row.id)
     )
 

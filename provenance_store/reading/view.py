@@ -14,7 +14,7 @@ from provenance_store import documents, filters
 from provenance_store.documents import Details
 from provenance_store.kinds import Role
 from provenance_store.reading.validity import Invalidation, validity_of
-from provenance_store.sql import pages, read
+from provenance_store.sql import pages, read, walks
 from provenance_store.viewer import Viewer
 
 __all__ = ["MENTIONED", "Row", "View", "grouped", "page"]
@@ -68,7 +68,9 @@ class View:
         }
         marks = (row for chunk in _chunks(ids) for row in self.all(read.marks(chunk)))
         by_record = grouped(marks, lambda row: row.record_id)
-        return Details(**tables, mark=by_record, invalid=validity_of(self, ids))
+        return Details(
+            **tables, mark=by_record, invalid=validity_of(self, ids), unseen=self._unseen(ids)
+        )
 
     def outlines(self, ids: Sequence[int]) -> Details:
         """URIs, tags, scores and marks of records: `details` without curves and documents."""
@@ -85,7 +87,22 @@ class View:
                 for table, query in queries.items()
             },
             invalid=validity_of(self, ids),
+            unseen=self._unseen(ids),
         )
+
+    def hidden(self, ids: Iterable[int]) -> frozenset[int]:
+        """Those of these that are no records which the viewer may see."""
+        if self.viewer.everything:
+            return frozenset()
+        all_ = frozenset(ids)
+        return all_.difference(walks.records(self.connection, sorted(all_), self.viewer)[0])
+
+    def _unseen(self, ids: Sequence[int]) -> frozenset[int]:
+        """The first versions and the parents of these, if models, that the viewer may not see."""
+        if self.viewer.everything:
+            return frozenset()
+        kin = self.chunked(pages.kin, ids)
+        return self.hidden(i for row in kin for i in row if i is not None)
 
     def links(
         self,

@@ -13,6 +13,7 @@ from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
 __all__ = [
+    "kin",
     "payload_sizes",
     "payloads",
     "revised",
@@ -46,11 +47,21 @@ def versions(
     query = read.versions(line_id, viewer)
     if after is not None:
         depth, last = after
-        other = _record.alias()
-        made = sa.select(other.c.created_at).where(other.c.id == last).scalar_subquery()
+        other, of_line = _record.alias(), _version.alias()
+        made = (
+            sa.select(other.c.created_at)
+            .join(of_line, of_line.c.id == other.c.id)
+            .where(other.c.id == last, of_line.c.line_id == line_id, read.can_see(viewer, other))
+            .scalar_subquery()
+        )
         here = sa.tuple_(_version.c.depth, _record.c.created_at, _record.c.id)
         query = query.where(here > sa.tuple_(sa.literal(depth), made, sa.literal(last)))
     return query.limit(limit)
+
+
+def kin(ids: Sequence[int]) -> sa.Select[Any]:
+    """(line_id, parent_id) of those of these records that are model versions."""
+    return sa.select(_version.c.line_id, _version.c.parent_id).where(_version.c.id.in_(ids))
 
 
 def revised(ids: Sequence[int], viewer: Viewer) -> sa.Select[Any]:

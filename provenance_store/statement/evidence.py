@@ -83,6 +83,7 @@ class _Gathering:
         if self.view.viewer.everything:
             return lambda _: True
         ends = {link.to_id for links in parts.links.values() for link in links}
+        ends |= {i for row in rows.values() for i in (row.line_id, row.parent_id) if i is not None}
         visible = rows.keys() | self.view.by_id(ends - rows.keys()).keys()
         return visible.__contains__
 

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from provenance_store.documents import RESTRICTED
 from provenance_store.kinds import Kind, Role, Series, TagType
 from provenance_store.times import format_time
 from provenance_store.values import canonical_json
@@ -50,7 +51,7 @@ class Parts:
 def record_leaf(
     row: Row, parts: Parts, *, urn: Callable[[int], str], shown: Callable[[int], bool]
 ) -> dict[str, Any]:
-    """The record; links to what is not `shown` are counted only."""
+    """The record; links to what is not `shown` are counted only, and other ids not named."""
     links = parts.links.get(row.id, ())
     leaf = {
         "id": urn(row.id),
@@ -68,7 +69,7 @@ def record_leaf(
         "hidden_links": sum(not shown(link.to_id) for link in links),
     }
     if row.kind == Kind.MODEL and row.depth is not None:
-        leaf["model"] = _model(row, parts.metric.get(row.id, ()), urn)
+        leaf["model"] = _model(row, parts.metric.get(row.id, ()), _named(urn, shown))
     if row.kind == Kind.STEP:
         leaf["step"] = _step(row)
     return leaf
@@ -84,14 +85,13 @@ def document_part(name: str, text: str) -> dict[str, Any]:
 
 
 def _uris(uris: Sequence[Row], checks: Sequence[Row]) -> list[dict[str, Any]]:
+    by_uri: dict[str, list[dict[str, Any]]] = {}
+    for c in checks:
+        check = {"at": format_time(c.at), "size": c.size, "digest": c.digest}
+        by_uri.setdefault(c.uri, []).append(check)
     found = []
     for row in sorted(uris, key=lambda row: row.uri):
-        later = [
-            {"at": format_time(c.at), "size": c.size, "digest": c.digest}
-            for c in checks
-            if c.uri == row.uri
-        ]
-        later.sort(key=lambda check: (check["at"], check["digest"]))
+        later = sorted(by_uri.get(row.uri, ()), key=lambda check: (check["at"], check["digest"]))
         part = {n: getattr(row, n) for n in ("uri", "size", "digest", "media_type")}
         found.append(part | {"checks": later})
     return found
@@ -116,6 +116,10 @@ def _links(
 ) -> list[dict[str, str]]:
     ends = sorted((Role(row.role).label, urn(row.to_id)) for row in rows if shown(row.to_id))
     return [{"role": role, "to": to} for role, to in ends]
+
+
+def _named(urn: Callable[[int], str], shown: Callable[[int], bool]) -> Callable[[int], str]:
+    return lambda record_id: urn(record_id) if shown(record_id) else RESTRICTED
 
 
 def _model(row: Row, numbers: Sequence[Row], urn: Callable[[int], str]) -> dict[str, Any]:

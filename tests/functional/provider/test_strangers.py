@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from typing import Any
 
+import msgspec
+
+from provenance_store.values import Audience
+from tests.functional.provider.batches import Job, post, record_of
 from tests.functional.provider.house import House, Person, a_body
 
 
@@ -81,3 +86,53 @@ def test_what_others_show_me_does_not_stand_in_for_my_own(
     assert answer.status_code == 202, answer.json()
     used = house.get("/api/v1/runs/ada-2", ada).json()["steps"][0]["inputs"]
     assert [record["name"] for record in used] == ["mine"]
+
+
+def test_a_version_that_is_not_seen_is_not_named_by_the_next_one(
+    both_houses: House, ada: Person, bob: Person
+) -> None:
+    house = both_houses
+    job = Job(audience=Audience(ada.urn))
+    secret = job.recorder.model("base")
+    assert post(house, ada, job.batch()).status_code == 200
+    job.recorder.audience = Audience(ada.urn, readers=(bob.urn,))
+    shared = secret.update([])
+    assert post(house, ada, job.batch()).status_code == 200
+
+    shown = record_of(house, bob, shared)
+    assert (shown["line"], shown["parent"]) == ("restricted", "restricted")
+    hers = record_of(house, ada, shared)
+    assert (hers["line"], hers["parent"]) == (secret.urn, secret.urn)
+    where = (
+        f"/api/v1/records/{shared.urn}",
+        f"/api/v1/records/{shared.urn}/statement",
+        f"/api/v1/records/{shared.urn}/lineage",
+        f"/api/v1/models/{shared.urn}",
+        f"/api/v1/models/{shared.urn}/version",
+        "/api/v1/models?valid=true",
+    )
+    for path in where:
+        answer = house.get(path, bob)
+        assert secret.urn not in answer.text, path
+        assert answer.status_code == 200 or path.endswith("/version"), path
+    assert house.get("/api/v1/models?valid=true", bob).json()["models"][0]["id"] == "restricted"
+    assert house.get(f"/api/v1/models/{shared.urn}", ada).json()["id"] == secret.urn
+
+
+def test_a_marker_tells_nothing_of_a_record_that_is_not_seen(
+    house: House, ada: Person, bob: Person
+) -> None:
+    job, mine = Job(), Job()
+    secret = job.recorder.data("secret")
+    assert post(house, ada, job.batch()).status_code == 200
+    line = mine.recorder.model("mine")
+    for _ in range(3):
+        line.update([])
+    assert post(house, bob, mine.batch()).status_code == 200
+    key = (1, house.store.sink.locate(secret.urn))
+    marker = base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
+    page = house.get(f"/api/v1/models/{line.urn}?marker={marker}", bob).json()
+    assert page["versions"] == []
+    first = house.get(f"/api/v1/models/{line.urn}?limit=2", bob).json()
+    rest = house.get(f"/api/v1/models/{line.urn}?limit=2&marker={first['marker']}", bob).json()
+    assert [v["version"] for v in first["versions"] + rest["versions"]] == [0, 1, 1, 1]
