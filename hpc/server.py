@@ -30,6 +30,7 @@ __all__ = ["Aggregator"]
 
 LONGEST_PAUSE = 0.002
 LAST_SECONDS = 2.0
+ENDING = (signal.SIGTERM, signal.SIGINT)
 EARLY_EVERY = 0.1
 
 logger = logging.getLogger("braid.hpc")
@@ -69,7 +70,7 @@ class Aggregator:
     def serve(self) -> None:
         """Return when every rank has left, or is known to be dead.
 
-        After SIGTERM it goes on for two seconds, while the ranks save what they hold.
+        After SIGTERM and Ctrl-C it goes on for two seconds, while the ranks save what they hold.
         """
         with self._term_postponed(), _rare_collections():
             self._serve()
@@ -95,17 +96,24 @@ class Aggregator:
             yield
             return
 
-        def note(number: int, frame: FrameType | None) -> None:
-            self._until = time.monotonic() + LAST_SECONDS
+        told: list[int] = []
 
-        previous = signal.signal(signal.SIGTERM, note)
+        def note(number: int, frame: FrameType | None) -> None:
+            told.append(number)
+            self._until = min(self._until, time.monotonic() + LAST_SECONDS)
+
+        previous = {number: signal.signal(number, note) for number in ENDING}
         try:
             yield
         finally:
-            signal.signal(signal.SIGTERM, previous)
-        if self._until != math.inf:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        if told:
             self.close()
-            os.kill(os.getpid(), signal.SIGTERM)
+            if previous[told[0]] is signal.default_int_handler:
+                logger.warning("Aggregator: stopped; what has arrived is in the store.")
+                signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own would print a trace
+            os.kill(os.getpid(), told[0])
 
     def close(self) -> None:
         """Let go of the store."""

@@ -42,6 +42,7 @@ class KeepingSink(CarrierSink):
             self._keeper.settle()
         except StoreUnavailable as error:
             logger.error("%s", error.message)
+        self._keeper.report()
 
 
 class ClosingRecorder(Recorder):

@@ -103,6 +103,7 @@ class MpiSink(CarrierSink):
             self._keeper.settle()
         except StoreUnavailable as error:
             logger.error("%s", error.message)
+        self._keeper.report()
 
     def _leave(self) -> None:
         request = self._comm.Isend([b"", MPI.BYTE], AGGREGATOR, Tag.BYE)

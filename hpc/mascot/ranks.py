@@ -90,6 +90,9 @@ def wait_for_all(comm: MPI.Intracomm) -> None:
 def _all_or_none(comm: MPI.Intracomm) -> Iterator[None]:
     try:
         yield
+    except KeyboardInterrupt:
+        logger.error("Rank %d was stopped, which ends the job.", comm.rank)
+        comm.Abort(130)
     except BaseException as error:
         logger.error("Rank %d failed, which ends the job: %s", comm.rank, error)
         comm.Abort(1)
