@@ -1,4 +1,4 @@
-"""A lineage drawn as SVG: time goes from left to right, arrows point to what was depended on.
+"""A lineage drawn as SVG: each node is right of what it depends on, to which the arrows point.
 
 Plain SVG without scripts, fonts or links, so that it can be put into a page or a paper.
 """
@@ -6,7 +6,9 @@ Plain SVG without scripts, fonts or links, so that it can be put into a page or 
 from __future__ import annotations
 
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 from xml.sax.saxutils import escape
 
 from braid.graph import label, role_label, version
@@ -24,6 +26,8 @@ LONGEST = 26
 CHARACTER, PADDING = 6.6, 15.0
 HEIGHT, GAP, MARGIN = 38.0, 74.0, 24.0
 LEGEND_ROW, NARROWEST = 18.0, 480.0
+NAMED, MOST_LINES = 8, 40
+"""So many invalid nodes are named with a cause, in so many lines for all causes."""
 
 FILLS = {
     "fact": "#ececec",
@@ -196,20 +200,39 @@ class _Legend:
             if any(link["role"] == role for link in links):
                 line = f'<path d="M0 -4H20" fill="none" {_stroke(role)} marker-end="url(#{role})"/>'
                 self._add(24, role.replace("_", " "), line)
+        for line in self._causes(nodes):
+            self._x, self._y = MARGIN, self._y + LEGEND_ROW
+            self._items.append((self._x, self._y, _small(line, INVALID)))
         self.height = self._y + MARGIN
+
+    def _causes(self, nodes: Sequence[Document]) -> list[str]:
+        """Each cause with the first that it makes invalid, in lines no wider than the picture."""
+        ids: dict[str, list[str]] = defaultdict(list)
+        for node in nodes:
+            if "invalidated" in node:
+                ids[printable(node["invalidated"]["cause"])].append(node.get("short_id") or "?")
+        room = int((self.width - 2 * MARGIN) / CHARACTER)
+        lines = []
+        for cause, those in ids.items():
+            more = f" and {len(those) - NAMED} more" if len(those) > NAMED else ""
+            lines += wrap(f"INVALID {', '.join(those[:NAMED])}{more}: {cause}", room)
+        return lines[:MOST_LINES] + (["..."] if len(lines) > MOST_LINES else [])
 
     def _add(self, indent: float, words: str, drawing: str) -> None:
         wide = indent + CHARACTER * len(words) + 18
         if self._x + wide > self.width - MARGIN and self._x > MARGIN:
             self._x, self._y = MARGIN, self._y + LEGEND_ROW
-        text = f'<text x="{indent}" y="0" font-size="11" fill="#333333">{_text(words)}</text>'
-        self._items.append((self._x, self._y, drawing + text))
+        self._items.append((self._x, self._y, drawing + _small(words, "#333333", indent)))
         self._x += wide
 
     def lines(self) -> Iterator[str]:
         """The items, each in its place."""
         for x, y, drawing in self._items:
             yield f'<g transform="translate({x:.1f} {y:.1f})">{drawing}</g>'
+
+
+def _small(words: str, colour: str, x: float = 0) -> str:
+    return f'<text x="{x}" y="0" font-size="11" fill="{colour}">{_text(words)}</text>'
 
 
 def _shape(

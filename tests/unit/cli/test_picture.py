@@ -102,6 +102,17 @@ def test_what_is_invalid_or_not_to_be_seen_is_told_apart_in_the_legend() -> None
     assert "INVALID data 1.2" in texts
 
 
+def test_why_nodes_are_invalid_is_read_below_the_picture() -> None:
+    long = "the beam was lost " * 12
+    bad = [node(n, invalidated={"cause": "beam <dump>"}) for n in range(1, 12)]
+    worse = node(12, invalidated={"cause": long})
+    root = drawn(lineage([node(0), *bad, worse], [(0, n) for n in range(1, 13)]))
+    texts = [text.text or "" for text in root.iter(f"{SVG}text")]
+    names = ", ".join(f"1.{n}" for n in range(1, 9))
+    below = " ".join(texts[texts.index("derived from") + 1 :])
+    assert below == f"INVALID {names} and 3 more: beam <dump> INVALID 1.12: {long.strip()}"
+
+
 def test_what_could_not_be_read_as_a_picture_is_refused_with_a_way_out() -> None:
     many = [node(number) for number in range(MOST_NODES + 1)]
     with pytest.raises(InvalidInput, match="--depth"):
