@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import click
@@ -23,6 +23,19 @@ NODES = [
     Field("Distance", "distance"),
     Field("Invalid", "invalidated.cause"),
 ]
+
+STEPS, MODELS = (("step",), "steps"), (("model",), "model versions")
+HOLDERS = {
+    "used": STEPS,
+    "deployed": STEPS,
+    "informed_by": STEPS,
+    "trained_on": MODELS,
+    "revision_of": MODELS,
+    "has_member": (("dataset",), "datasets"),
+    "generated_by": (("data", "dataset", "fact", "model"), "records that a step made"),
+    "derived_from": (("data", "dataset", "fact", "model"), "records that derive from others"),
+}
+"""Which kinds of records have links of a role, and in words; a test holds that it is all roles."""
 
 DRAWN: dict[str, Callable[[Document], Iterator[str]]] = {
     "dot": as_dot,
@@ -106,8 +119,20 @@ def command(
             limit=limit,
         )
     _show(found, display)
+    if roles and len(found["nodes"]) == 1:
+        click.echo(_nothing_linked(found, roles), err=True)
     if found["truncated"]:
         click.echo("There is more: raise --limit to see it.", err=True)
+
+
+def _nothing_linked(found: Document, roles: Sequence[str]) -> str:
+    """That the record stands alone; and what has such links, if nothing of its kind does."""
+    holders = [HOLDERS[role] for role in roles]
+    told = "Nothing is linked to it by these roles"
+    kind = found["nodes"][0]["kind"]
+    if found["direction"] != "up" or any(kind in kinds for kinds, _ in holders):
+        return f"{told}."
+    return f"{told}; {' and '.join(dict.fromkeys(words for _, words in holders))} are."
 
 
 def _numbers(node: Document) -> str:

@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from braid.commands.lineage import HOLDERS
+from braid.graph import ROLES
 from provenance_store import Store, open_store
 from provenance_store.handles import Record
 from tests.support.command_line import Braid
@@ -197,3 +199,18 @@ def test_what_is_invalid_is_no_best_start_unless_it_is_asked_for(
     with open_store("sqlite:///braid.db") as store:
         store.invalidate(names["scan"], cause="misaligned")
     assert "--invalid-too" in braid(*search).err
+
+
+def test_a_lineage_by_roles_that_a_record_has_not_says_what_has_them(
+    braid: Braid, names: Names
+) -> None:
+    assert set(HOLDERS) == set(ROLES)
+    told = "Nothing is linked to it by these roles"
+    answer = braid("lineage", names["scan"], "--role", "trained_on")
+    assert (answer.code, answer.err) == (0, f"{told}; model versions are.\n")
+    both = ("--role", "revision_of", "--role", "used")
+    assert braid("lineage", names["scan"], *both).err == f"{told}; model versions and steps are.\n"
+    assert braid("lineage", names["v0"], "--role", "trained_on").err == f"{told}.\n"
+    assert braid("lineage", names["v0"], "--down", "--role", "trained_on").err == f"{told}.\n"
+    assert braid("lineage", names["v2"], "--role", "trained_on").err == ""
+    assert braid("lineage", names["scan"]).err == ""
