@@ -20,7 +20,7 @@ from provenance_store.reading.view import View
 from provenance_store.redaction import scrub_text
 from provenance_store.rows import MarkRow
 from provenance_store.sql import invalidate as sql
-from provenance_store.times import format_time
+from provenance_store.times import YEARS_1_TO_9999, format_time
 from provenance_store.values import check_text
 from provenance_store.viewer import EVERYTHING, Viewer
 
@@ -122,7 +122,7 @@ def _say(
         found = replace(found, before=own)
     if dry_run:
         return found
-    at = max(now(), *(moment + 1 for moment in before), 0)
+    at = min(max(now(), *(moment + 1 for moment in before), 0), YEARS_1_TO_9999[-1])
     batch = sink.new_batch()
     batch.mark.append(MarkRow(sink.new_id(), record_id, mark.value, at, text, record_id))
     sink.write(batch)

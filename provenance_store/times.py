@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from provenance_store.errors import InvalidInput
 
-__all__ = ["format_time", "parse_time"]
+__all__ = ["YEARS_1_TO_9999", "format_time", "parse_time"]
+
+YEARS_1_TO_9999 = range(-62_135_596_800_000_000, 253_402_300_800_000_000)
+"""The microseconds that can be written as a time."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -21,7 +24,7 @@ def parse_time(text: str, *, now: int) -> int:
     Without an offset the time is taken as UTC. Raises InvalidInput otherwise.
     """
     if match := _AGO.fullmatch(text):
-        return now - int(match[1]) * _UNITS[match[2]] * 1_000_000
+        return _within(now - int(match[1]) * _UNITS[match[2]] * 1_000_000, text)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -30,7 +33,13 @@ def parse_time(text: str, *, now: int) -> int:
             "seven days ago."
         ) from None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // _MICROSECOND
+    return _within((aware - _EPOCH) // _MICROSECOND, text)
+
+
+def _within(micros: int, text: str) -> int:
+    if micros not in YEARS_1_TO_9999:
+        raise InvalidInput(f"{text[:40]!r} is not in the years 1 to 9999 UTC.")
+    return micros
 
 
 def format_time(micros: int | None) -> str | None:

@@ -18,9 +18,9 @@ from flows.steps.refusals import within
 from flows.steps.values import PRINCIPAL, RunStatus
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput
-from provenance_store.ids import MAX_ORIGIN_NO
+from provenance_store.ids import MAX_ORIGIN_NO, now
 from provenance_store.kinds import Kind, Level, Mark, Role, Series, TagType
-from provenance_store.redaction import redact, scrub_text
+from provenance_store.redaction import REDACTED, is_secret_key, redact, scrub_text
 from provenance_store.rows import (
     AudienceMemberRow,
     AudienceRow,
@@ -41,6 +41,7 @@ from provenance_store.rows import (
     VersionRow,
 )
 from provenance_store.settings import MAX_PAYLOAD_BYTES
+from provenance_store.times import YEARS_1_TO_9999
 from provenance_store.values import (
     MAX_INTEGER,
     MAX_NAME,
@@ -59,8 +60,10 @@ __all__ = ["Cleaner"]
 
 Row = TypeVar("Row")
 
-YEARS_1_TO_9999 = range(-62_135_596_800_000_000, 253_402_300_800_000_000)
+DAY = 86_400_000_000
+"""How far a recorder's clock may be ahead of ours, in microseconds."""
 SMALL_INTEGER = (1 << 31) - 1
+_DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,31}:[0-9A-Fa-f]+")
 _UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SAID = frozenset({Mark.PROMOTED, Mark.INVALIDATED, Mark.RESTORED})
 """What recorders say of records; the other marks are the store's."""
@@ -105,8 +108,11 @@ class Cleaner:
     def _payload(self, row: PayloadRow) -> PayloadRow:
         check_text(row.name, "name", MAX_TAG_NAME)
         document = self._json(row.document, 1 << 30)
-        if len(row.document.encode()) <= self._limit and redact(document) == document:
-            return row
+        if scrub_text(row.name) != row.name:
+            raise InvalidInput("The name of a document must not hold a secret.")
+        if is_secret_key(row.name):
+            document = REDACTED
+        # Never as it came: of keys given twice, reading it shows the last alone.
         return row._replace(document=payload_document(document, limit=self._limit))
 
     def _json(self, text: str, longest: int) -> Any:
@@ -158,6 +164,15 @@ def _text(text: str | None, what: str, longest: int, *, empty: bool = False) -> 
         check_text(text, what, longest, empty=empty)
 
 
+def _digest(digest: str | None) -> None:
+    if digest is not None and not (len(digest) <= 256 and _DIGEST.fullmatch(digest)):
+        raise InvalidInput("A digest is written as sha256:<hexadecimal>.")
+
+
+def _clean(text: str | None, longest: int) -> str | None:
+    return text and scrub_text(text)[:longest]
+
+
 def _principal(urn: str) -> None:
     if urn != urn.lower() or not PRINCIPAL.fullmatch(urn):
         raise InvalidInput("A principal is the URN of a Globus identity or group, in lower case.")
@@ -177,7 +192,8 @@ def _origin(row: OriginRow) -> OriginRow:
         _text(text, "field of an origin", 512, empty=True)
     _number(row.process, "process")
     _moment(row.started_at)
-    return row._replace(host=scrub_text(row.host), software=scrub_text(row.software))
+    who, host, software = (scrub_text(text) for text in (row.who, row.host, row.software))
+    return row._replace(who=who, host=host, software=software)
 
 
 def _audience(row: AudienceRow) -> AudienceRow:
@@ -197,21 +213,25 @@ def _record(row: RecordRow) -> RecordRow:
     _moment(row.created_at)
     _number(row.live, "live", 1)
     _run_id(row.run_id)
-    return row._replace(name=scrub_text(name)[:MAX_NAME]) if "://" in name else row
+    return row._replace(name=scrub_text(name)[:MAX_NAME])
 
 
 def _step(row: StepRow) -> StepRow:
-    for text in (row.type, row.action_url, row.action_id, row.run_as, row.definition_digest):
+    told = (row.type, row.action_url, row.action_id, row.run_as)
+    for text in told:
         _text(text, "step field", 8192)
+    _digest(row.definition_digest)
     _number(row.ordinal, "ordinal", SMALL_INTEGER)
     _moment(row.started_at)
-    return row._replace(action_url=scrub_text(row.action_url)) if row.action_url else row
+    url, action, run_as = (_clean(text, 8192) for text in told[1:])
+    kind = scrub_text(row.type)[:8192]
+    return row._replace(type=kind, action_url=url, action_id=action, run_as=run_as)
 
 
 def _outcome(row: OutcomeRow) -> OutcomeRow:
     check_text(row.status, "status", 64)
     _moment(row.completed_at)
-    return row
+    return row._replace(status=scrub_text(row.status)[:64])
 
 
 def _version(row: VersionRow) -> VersionRow:
@@ -223,11 +243,14 @@ def _version(row: VersionRow) -> VersionRow:
 
 
 def _uri(row: UriRow) -> UriRow:
-    return uri_row(row.record_id, Uri(row.uri, row.size, row.digest, row.media_type))
+    _digest(row.digest)
+    clean = uri_row(row.record_id, Uri(row.uri, row.size, row.digest, row.media_type))
+    return clean._replace(media_type=_clean(clean.media_type, 256))
 
 
 def _file_check(row: FileCheckRow) -> FileCheckRow:
     _moment(row.at)
+    _digest(row.digest)
     return row._replace(uri=uri_row(row.record_id, Uri(row.uri, row.size, row.digest)).uri)
 
 
@@ -241,12 +264,14 @@ def _tag(row: TagRow) -> TagRow:
     clean = tag_row(row.record_id, row.id, row.name, value, row.set_at)
     if row.type != TagType.STRING and clean.type == row.type and clean[4:] != row[4:]:
         raise InvalidInput("The value is not of the type that the tag has.")
-    return clean
+    return clean._replace(name=scrub_text(row.name)[:MAX_TAG_NAME])
 
 
 def _metric(row: MetricRow) -> MetricRow:
     _one_of(Series, row.series, "series of numbers")
     check_text(row.name, "metric name", MAX_TAG_NAME)
+    if scrub_text(row.name) != row.name:
+        raise InvalidInput("The name of a metric must not hold a secret.")
     _number(row.step, "epoch", 0 if row.series == Series.SCORE else MAX_INTEGER)
     if row.value is not None and not math.isfinite(row.value):
         raise InvalidInput("A number that is not finite is left out: it is nil.")
@@ -256,7 +281,8 @@ def _metric(row: MetricRow) -> MetricRow:
 def _mark(row: MarkRow) -> MarkRow:
     if row.mark not in SAID:
         raise InvalidInput(f"A recorder does not say {row.mark} of a record.")
-    _moment(row.at)
+    if not 0 <= row.at <= now() + DAY:
+        raise InvalidInput("The time at which something is said is after 1970, and not to come.")
     if row.cause_id not in (None, row.record_id):
         raise InvalidInput("What is said of a record is said for its own sake: cause_id is nil.")
     return row._replace(note=scrub_text(check_text(row.note, "note", 16384, empty=True)))
@@ -277,8 +303,9 @@ def _run_event(row: RunEventRow) -> RunEventRow:
         raise InvalidInput(f"A run is {', '.join(RunStatus.choices)}.")
     for micros in (row.at, row.start_time, row.completion_time):
         _moment(micros)
-    title, label = (text and scrub_text(text) for text in (row.flow_title, row.label))
-    return row._replace(flow_title=title, label=label)
+    told = (row.flow_id, row.flow_title, row.label, row.run_owner)
+    flow, title, label, owner = (_clean(text, 4096) for text in told)
+    return row._replace(flow_id=flow, flow_title=title, label=label, run_owner=owner)
 
 
 def _run_tag(row: RunTagRow) -> RunTagRow:
