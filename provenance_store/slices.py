@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provenance_store.errors import InvalidInput, NotFound
+from provenance_store.errors import InvalidInput, NotFound, StoreUnavailable
 from provenance_store.kinds import Kind, Role
 from provenance_store.settings import SQLITE_MODE
 from provenance_store.sql.dialects import make_private
@@ -168,6 +168,8 @@ def _made_whole(file: Path, *, force: bool) -> Iterator[Path]:
     unfinished = file.with_name(f".{file.name}.{os.getpid()}.unfinished")
     unfinished.unlink(missing_ok=True)
     make_private(unfinished, int(SQLITE_MODE.get(), 8))
+    if not unfinished.exists():
+        raise StoreUnavailable(f"{file} cannot be made: its folder cannot be written to.")
     try:
         yield unfinished
         with unfinished.open("rb") as written:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -22,6 +23,7 @@ from provenance_store.errors import (
     InvalidInput,
     NotAllowed,
     NotFound,
+    StoreUnavailable,
 )
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now, parse_id
 from provenance_store.invalidation import FIRST, Affected, invalidate, restore
@@ -572,6 +574,10 @@ def _engine(text: str, *, create: bool) -> sa.Engine:
         file = Path(url.database or "")
         if not create and not file.exists():
             raise NotFound(f"There is no store at {file}; make one with `braid store init`.")
+        if file.is_dir():
+            raise ConfigurationError(f"{file} is a folder; a store is a file.")
+        if file.exists() and not os.access(file, os.R_OK):
+            raise StoreUnavailable(f"The store's file {file} cannot be opened: permission denied.")
         if not file.absolute().parent.is_dir():
             raise ConfigurationError(f"The folder {file.absolute().parent} does not exist.")
         if create and "uri" not in url.query:

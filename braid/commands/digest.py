@@ -24,7 +24,7 @@ __all__ = ["command"]
 
 FIELDS = [
     Field("State", "state"),
-    Field("Record", "name"),
+    Field("Record", lambda document: document["name"] or document["path"]),
     Field("URI", "uri"),
     Field("Size", "size"),
     Field("Digest", "digest"),
@@ -99,7 +99,7 @@ def _sorted_out(
             wanted[reader.record(thing)["id"]] = None
             continue
         if not Path(thing).is_file():
-            raise click.UsageError(f"{thing!r} is neither an id nor a file.")
+            raise click.UsageError(f"There is no file {thing}, and it is no id.")
         uris = frozenset(uris_of(Path(thing), places))
         found = [r["id"] for uri in uris for r in reader.records(uri=uri, limit=1000)["records"]]
         for urn in found:

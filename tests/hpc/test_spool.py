@@ -104,7 +104,9 @@ def test_sigterm_saves_what_was_recorded_and_ends_the_process(tmp_path: Path, st
         "for n in range(10): recorder.data(f'scan-{n}')\n"
         "os.kill(os.getpid(), signal.SIGTERM)\nsignal.pause()"
     )
-    assert python(code, tmp_path).returncode == -signal.SIGTERM
+    ended = python(code, tmp_path)
+    assert ended.returncode == -signal.SIGTERM
+    assert "kept in spool; bring them in with `braid spool load spool`" in ended.stderr
     assert hpc.load_spool(store, tmp_path / "spool").records == 10
 
 

@@ -103,3 +103,18 @@ def test_a_command_reads_and_a_command_that_records_says_why_not(
     assert refused.err == (
         "braid: The store is read-only; give write permission to its file and folder.\n"
     )
+
+
+def test_a_file_that_may_not_be_read_is_named(folder: Path) -> None:
+    (folder / "braid.db").chmod(0o000)
+    with as_anybody(), pytest.raises(StoreUnavailable, match="permission denied") as caught:
+        open_store(url(folder))
+    assert str(folder / "braid.db") in caught.value.message
+
+
+def test_a_slice_into_a_folder_that_may_not_be_written_names_it(folder: Path) -> None:
+    folder.chmod(0o555)
+    with as_anybody(), open_store(url(folder), create=False) as store:
+        with pytest.raises(StoreUnavailable, match="cannot be made") as caught:
+            store.slice(folder / "part.db")
+    assert str(folder / "part.db") in caught.value.message

@@ -79,3 +79,16 @@ def test_a_file_that_is_written_is_named(braid: Braid, scan: str, command: tuple
     answer = braid(*command, scan, "-o", "made.txt")
     assert (answer.code, answer.out, answer.err) == (0, "", "Wrote made.txt.\n")
     assert Path("made.txt").exists()
+
+
+def test_a_store_that_cannot_be_opened_is_named(braid: Braid, tmp_path: Path) -> None:
+    assert braid("records", "--store", tmp_path).err == (
+        f"braid: {tmp_path} is a folder; a store is a file.\n"
+    )
+
+
+def test_a_file_that_names_no_record_is_named(braid: Braid, scan: str) -> None:
+    Path("own.txt").write_text("own")
+    answer = braid("digest", "own.txt")
+    assert answer.code == 1
+    assert "own.txt" in answer.out
