@@ -8,8 +8,10 @@ import sqlalchemy as sa
 
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind
+from provenance_store.sql.invalidate import unfollowed
 from provenance_store.sql.schema import current_version
 from provenance_store.sql.tables import TABLE
+from provenance_store.sql.wrong import wrong_rows
 
 __all__ = ["info", "origin_number", "origin_uuid", "problems"]
 
@@ -46,8 +48,23 @@ def info(connection: sa.Connection) -> dict[str, Any]:
 
 
 def problems(connection: sa.Connection) -> list[str]:
-    """Rows that belong to records that are not there, and damage SQLite itself finds."""
+    """Rows that cannot be, or belong to records that are not there, and damage SQLite finds."""
     found = list(_damage(connection))
+    origins = connection.execute(sa.select(_origin.c.no)).scalars().all()
+    found += (
+        wrong.sentence()
+        for wrong in wrong_rows(
+            lambda query: connection.execute(query.limit(1)).first(),
+            origins,
+            sqlite=connection.dialect.name == "sqlite",
+        )
+    )
+    if roots := connection.execute(unfollowed(10)).scalars().all():
+        found.append(
+            f"Not all that derives from {', '.join(map(short_id, roots))} is shown as invalid when "
+            "that is; `braid invalidate` it again, and all is, then `braid invalidate --undo` if "
+            "it is valid."
+        )
     for name, column in _BELONGS:
         table = TABLE[name]
         owner = table.c[column]

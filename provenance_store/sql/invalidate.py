@@ -25,12 +25,14 @@ __all__ = [
     "Follow",
     "affected",
     "affected_kinds",
+    "believe",
     "causes",
     "follow_all",
     "is_invalid",
     "is_managed",
     "own_marks",
     "taint_size",
+    "unfollowed",
 ]
 
 CARRIES = tuple(role for role in Role if role is not Role.INFORMED_BY)
@@ -217,15 +219,58 @@ def follow_all(connection: sa.Connection) -> None:
     if connection.execute(sa.select(_taint.c.record_id).limit(1)).first() is None:
         return
     lock_links(connection)
+    connection.execute(_spread(_leads_on(), connection.dialect))
+
+
+def unfollowed(limit: int) -> sa.Select[Any]:
+    """Records that are, or were, invalid, and are not followed by all that derives from them."""
+    return sa.select(_taint.c.root_id).where(_leads_on()).distinct().limit(limit)
+
+
+def _leads_on() -> sa.ColumnElement[bool]:
+    """The condition on `taint` that something derives from the record and is not told so."""
     known = _taint.alias()
-    leads_on = sa.exists().where(
+    return sa.exists().where(
         _link.c.to_id == _taint.c.record_id,
         _carried,
         ~sa.exists().where(
             known.c.record_id == _link.c.from_id, known.c.root_id == _taint.c.root_id
         ),
     )
-    connection.execute(_spread(leads_on, connection.dialect))
+
+
+def believe(connection: sa.Connection, said: Any) -> int:
+    """Take over what another store says of `taint` and our marks and links do not; how much.
+
+    Only what may be so: that record is marked as invalid, and what derives from it ends, by the
+    links that are here, in something that is not, of which the other store may know more.
+    """
+    ours, marks = _taint.alias(), _mark.alias()
+    new = ~sa.exists().where(ours.c.record_id == said.c.record_id, ours.c.root_id == said.c.root_id)
+    is_root = sa.exists().where(
+        marks.c.record_id == said.c.root_id, marks.c.mark == Mark.INVALIDATED.value
+    )
+    if connection.execute(sa.select(said.c.record_id).where(new, is_root).limit(1)).first() is None:
+        return 0
+    cut = _cut_off()
+    query = sa.select(said.c.record_id, said.c.root_id).where(
+        new, is_root, said.c.record_id.in_(sa.select(cut.c.id))
+    )
+    done = connection.execute(
+        _from_select(query, connection.dialect), execution_options={"preserve_rowcount": True}
+    )
+    return int(done.rowcount)
+
+
+def _cut_off() -> sa.CTE:
+    """What is not here but mentioned, and all that derives from it, by one recursive query."""
+    missing = ~sa.exists().where(_record.c.id == _link.c.to_id)
+    cut = sa.select(_link.c.to_id.label("id")).where(missing, _carried)
+    ends = cut.union(sa.select(_stub.c.id)).subquery()
+    cut_off = sa.select(ends.c.id).cte("cut_off", recursive=True)
+    return cut_off.union(
+        sa.select(_link.c.from_id).join(cut_off, cut_off.c.id == _link.c.to_id).where(_carried)
+    )
 
 
 def taint_size(connection: sa.Connection) -> int:

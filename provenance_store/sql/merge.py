@@ -30,6 +30,7 @@ from provenance_store.sql.dialects import (
 )
 from provenance_store.sql.tables import SCHEMA_VERSION, TABLE
 from provenance_store.sql.write import ID_COLUMNS, register_origin
+from provenance_store.sql.wrong import misshapen, wrong_rows
 
 __all__ = ["MERGED", "Other", "beside"]
 
@@ -247,14 +248,38 @@ def beside(engine: sa.Engine, file: Path) -> Iterator[Other]:
 def _check(file: Path) -> None:
     try:
         with closing(_open(file)) as found:
-            version = found.execute("SELECT version_num FROM alembic_version").fetchone()
-            found.execute("SELECT no FROM origin LIMIT 1")
+            if _version(found) != SCHEMA_VERSION:
+                raise SchemaMismatch(
+                    f"{file} has another schema version; run "
+                    f"`braid store upgrade --store {file}` first."
+                )
+            _check_rows(file, found)
     except sqlite3.Error:
         raise InvalidInput(f"{file} is not a Braid store in a SQLite file.") from None
-    if version is None or version[0] != SCHEMA_VERSION:
-        raise SchemaMismatch(
-            f"{file} has another schema version; run `braid store upgrade --store {file}` first."
-        )
+
+
+def _version(found: sqlite3.Connection) -> str | None:
+    kind = "SELECT type FROM sqlite_master WHERE name = ?"
+    for name in ("alembic_version", "origin"):
+        if found.execute(kind, (name,)).fetchone() != ("table",):
+            raise sqlite3.DatabaseError(name)
+    row = found.execute("SELECT version_num FROM alembic_version LIMIT 1").fetchone()
+    return None if row is None else str(row[0])
+
+
+def _check_rows(file: Path, found: sqlite3.Connection) -> None:
+    """Raise InvalidInput for a file that no Braid has made: what it holds could not be read."""
+    if (name := misshapen(found)) is not None:
+        raise InvalidInput(f"{file} is not a Braid store: its table {name} is another one.")
+    origins = [row[0] for row in found.execute("SELECT no FROM origin")]
+    tables = ("origin", *MERGED)
+
+    def first(query: sa.Select[Any]) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = found.execute(_as_sqlite(query)).fetchone()
+        return row
+
+    for wrong in wrong_rows(first, origins, sqlite=True, tables=tables):
+        raise InvalidInput(f"{file} was not merged, for no Braid wrote it so. {wrong.sentence()}")
 
 
 def _open(file: Path) -> sqlite3.Connection:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -130,3 +132,48 @@ def test_merging_goes_both_ways_and_ends_in_the_same(
         back = Path(str(store.sink.session.engine.url.database))
         other.merge(back)
         assert {r["id"]: r["name"] for r in other.reader().records(limit=100)["records"]} == names
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("UPDATE record SET kind = 99", "record, the row with id 1.1 has a kind"),
+        ("UPDATE record SET created_at = 'abc'", "record, .* created_at"),
+        ("UPDATE record SET created_at = 9000000000000000000", "record, .* created_at"),
+        ("UPDATE record SET name = x'ff00ff'", "record, .* name"),
+        ("UPDATE record SET id = 7 << 32 | 1 WHERE kind = 5", "record, .* id 7.1 has a id"),
+        ("UPDATE origin SET no = 2147483647", "mark|record"),
+        ("UPDATE origin SET uuid = 'nothing'", "origin, .* uuid"),
+        ("UPDATE tag SET type = 2, text = 'many'", "tag, .* text"),
+        ("UPDATE tag SET type = 3, text = '1-2'", "tag, .* text"),
+        ("UPDATE tag SET type = 9", "tag, .* type"),
+        ("UPDATE link SET role = 42", "link, .* role"),
+        ("UPDATE link SET role = 1.5", "link, .* role"),
+        ("UPDATE payload SET document = '{not json'", "payload, .* document"),
+        ("ALTER TABLE tag RENAME TO t; CREATE VIEW tag AS SELECT * FROM t", "table tag is another"),
+        ("ALTER TABLE tag ADD COLUMN more AS (name || '!')", "table tag is another"),
+    ],
+)
+def test_a_row_that_no_store_writes_is_refused_and_found_by_a_check(
+    store: Store, other: Store, file: Path, change: str, says: str
+) -> None:
+    some_science(other, "theirs")
+    assert other.check() == []
+    other.close()
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript(change)
+    before = store.info()
+    with pytest.raises(InvalidInput, match=says):
+        store.merge(file)
+    assert store.info() == before
+    if "table" not in says:
+        with open_store(f"sqlite:///{file}") as damaged:
+            assert any(re.search(says, problem) for problem in damaged.check())
+
+
+def test_tags_of_every_type_are_merged(store: Store, other: Store, file: Path) -> None:
+    tags = {"a": -12, "b": 1.5e-300, "c": -1e22, "d": True, "e": "x", "f": (1 << 63) - 1, "g": 0.1}
+    urn = other.data("scan", tags=tags).urn
+    store.merge(file)
+    assert store.reader().record(urn)["tags"] == tags
+    assert store.check() == []

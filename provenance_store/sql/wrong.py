@@ -1,0 +1,218 @@
+"""Rows that no Braid writes: values of another type, numbers that name nothing, ids of nobody.
+
+One query for each table finds the first such row. SQLite takes any value in any column, so that
+a file from elsewhere is looked through before it is merged, and a store when it is checked.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+
+from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, SEQUENCE_BITS, short_id
+from provenance_store.kinds import Kind, Level, Mark, Role, Series, TagType
+from provenance_store.sql.tables import KEYS, METADATA, TABLE
+from provenance_store.sql.write import ID_COLUMNS
+
+__all__ = ["Wrong", "misshapen", "wrong_rows"]
+
+Execute = Callable[[sa.Select[Any]], Sequence[Any] | None]
+"""The first row of what a query finds."""
+
+FIRST_TIME = -62_135_596_800_000_000
+LAST_TIME = 253_402_300_799_999_999
+"""Years 1 to 9999, in microseconds since 1970."""
+MAX_SMALL = (1 << 31) - 1
+MAX_LARGE = (1 << 63) - 1
+RANGES = 8
+"""Up to how many ranges of ids an id is compared with, instead of looking its origin up."""
+
+_ENUMS = {
+    ("audience_member", "level"): Level,
+    ("record", "kind"): Kind,
+    ("stub", "kind"): Kind,
+    ("link", "role"): Role,
+    ("tag", "type"): TagType,
+    ("metric", "series"): Series,
+    ("mark", "mark"): Mark,
+}
+_BOUNDS = {
+    ("origin", "no"): (1, MAX_ORIGIN_NO),
+    ("record", "live"): (0, 1),
+    ("step", "ordinal"): (0, MAX_SMALL),
+    ("version", "depth"): (0, MAX_SMALL),
+    ("uri", "size"): (0, MAX_LARGE),
+    ("file_check", "size"): (0, MAX_LARGE),
+    ("metric", "step"): (0, MAX_LARGE),
+}
+_TIMES = frozenset(
+    {"started_at", "created_at", "completed_at", "at", "set_at", "start_time", "completion_time"}
+)
+_DOCUMENTS = {("environment", "document"), ("payload", "document")}
+_SQLITE = sqlite_dialect.dialect()
+_LONGEST_INTEGER = len(str(-MAX_LARGE))
+_FLOAT = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
+_UUID = "-".join("[0-9a-f]" * n for n in (8, 4, 4, 4, 12))
+
+
+class Wrong(NamedTuple):
+    """The first wrong row of a table: its key, and the column whose value cannot be."""
+
+    table: str
+    column: str
+    key: tuple[Any, ...]
+
+    def sentence(self) -> str:
+        """What is wrong where."""
+        key = ", ".join(
+            f"{name} {short_id(value)}"
+            if isinstance(value, int) and name in ID_COLUMNS[self.table]
+            else f"{name} {value!r:.80}"
+            for name, value in zip(KEYS[self.table], self.key, strict=True)
+        )
+        return f"In {self.table}, the row with {key} has a {self.column} that cannot be."
+
+
+def wrong_rows(
+    execute: Execute, origins: Sequence[int], *, sqlite: bool, tables: Sequence[str] = tuple(TABLE)
+) -> Iterator[Wrong]:
+    """The first wrong row of each table that has one; `origins` are the numbers in use."""
+    for name in tables:
+        wrong = _conditions(TABLE[name], origins, sqlite=sqlite)
+        if not wrong:
+            continue
+        which = sa.case(*((condition, _literal(i)) for i, (_, condition) in enumerate(wrong)))
+        query = sa.select(*TABLE[name].primary_key, which).where(
+            sa.or_(*(condition for _, condition in wrong))
+        )
+        if (found := execute(query)) is not None:
+            *key, place = found
+            yield Wrong(name, wrong[place][0], tuple(key))
+
+
+def misshapen(file: sqlite3.Connection) -> str | None:
+    """The name of a table that is not there, or that is a view or has other columns than ours."""
+    with sqlite3.connect(":memory:") as model:
+        for table in METADATA.sorted_tables:
+            model.execute(str(sa.schema.CreateTable(table).compile(dialect=_SQLITE)))
+        for name in TABLE:
+            kind = file.execute("SELECT type FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+            if kind != ("table",) or _shape(file, name) != _shape(model, name):
+                return name
+    return None
+
+
+def _shape(file: sqlite3.Connection, name: str) -> list[tuple[Any, ...]]:
+    """Name, type, NOT NULL, place in the key and hiddenness of each column."""
+    found = file.execute(f"PRAGMA table_xinfo({name})")
+    return [(row[1], row[2].upper(), row[3], row[5], row[6]) for row in found]
+
+
+def _conditions(
+    table: sa.Table, origins: Sequence[int], *, sqlite: bool
+) -> list[tuple[str, sa.ColumnElement[bool]]]:
+    """For each column the condition to be wrong; a value that is missing is not."""
+    found: list[tuple[str, sa.ColumnElement[bool]]] = []
+    for column in table.columns:
+        conditions = list(_values(table.name, column, origins, sqlite=sqlite))
+        if sqlite and (mistyped := _mistyped(table, column)) is not None:
+            conditions.insert(0, mistyped)
+        if conditions:
+            found.append((column.name, sa.or_(*conditions)))
+    return found
+
+
+def _mistyped(table: sa.Table, column: sa.Column[Any]) -> sa.ColumnElement[bool] | None:
+    """On SQLite a column of numbers may hold text, and one of text bytes."""
+    if isinstance(column.type, sa.Text):
+        wanted = "text"
+    elif isinstance(column.type, sa.Double):
+        wanted = "real"
+    elif list(table.primary_key) == [column]:
+        return None  # the row id is a whole number in any case
+    else:
+        wanted = "integer"
+    kind = sa.func.typeof(column)
+    if column.nullable:
+        return sa.and_(kind != _text(wanted), column.is_not(None))
+    return kind != _text(wanted)
+
+
+def _values(
+    table: str, column: sa.Column[Any], origins: Sequence[int], *, sqlite: bool
+) -> Iterator[sa.ColumnElement[bool]]:
+    place = (table, column.name)
+    if column.name in ID_COLUMNS[table]:
+        yield _of_nobody(column, origins)
+    elif place in _ENUMS:
+        numbers = [member.value for member in _ENUMS[place]]
+        yield _outside(column, min(numbers), max(numbers))
+    elif place in _BOUNDS:
+        yield _outside(column, *_BOUNDS[place])
+    elif column.name in _TIMES:
+        yield _outside(column, FIRST_TIME, LAST_TIME)
+    elif place == ("tag", "text"):
+        yield _not_of_its_type(sqlite=sqlite)
+    elif place == ("origin", "uuid") and sqlite:
+        yield ~column.op("GLOB", is_comparison=True)(_text(_UUID))
+    elif place in _DOCUMENTS and sqlite:
+        yield sa.func.json_valid(column) == _literal(0)
+
+
+def _outside(column: sa.ColumnElement[Any], low: int, high: int) -> sa.ColumnElement[bool]:
+    return sa.not_(column.between(_literal(low), _literal(high)))
+
+
+def _of_nobody(column: sa.ColumnElement[Any], origins: Sequence[int]) -> sa.ColumnElement[bool]:
+    """The condition to be an id of an origin that is not registered."""
+    ranges: list[list[int]] = []
+    for number in sorted(origins):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    if not ranges:
+        return column.is_not(None)
+    if len(ranges) > RANGES:
+        no = column.op(">>")(_literal(SEQUENCE_BITS))
+        return sa.and_(column.is_not(None), no.not_in(sa.select(TABLE["origin"].c.no)))
+    return sa.and_(
+        *(
+            _outside(column, low << SEQUENCE_BITS, high << SEQUENCE_BITS | MAX_SEQUENCE)
+            for low, high in ranges
+        )
+    )
+
+
+def _not_of_its_type(*, sqlite: bool) -> sa.ColumnElement[bool]:
+    """The condition on `tag` that its text is no value of its type."""
+    text, kind = TABLE["tag"].c.text, TABLE["tag"].c.type
+    if sqlite:
+        # What consists of these characters, and is JSON, is a number.
+        other = text.op("GLOB", is_comparison=True)
+        is_number = sa.func.json_valid(text) == _literal(1)
+        is_integer = sa.and_(~other(_text("*[^-0-9]*")), is_number)
+        is_float = sa.and_(~other(_text("*[^-+.0-9eE]*")), is_number)
+    else:
+        is_integer = text.regexp_match(_text("^-?[0-9]+$"))
+        is_float = text.regexp_match(_text(_FLOAT))
+    is_short = sa.func.length(text) <= _literal(_LONGEST_INTEGER)
+    return sa.case(
+        (kind == _literal(TagType.STRING), sa.false()),
+        (kind == _literal(TagType.INTEGER), sa.not_(sa.and_(is_short, is_integer))),
+        (kind == _literal(TagType.FLOAT), sa.not_(is_float)),
+        (kind == _literal(TagType.BOOLEAN), text.not_in([_text("true"), _text("false")])),
+        else_=sa.false(),
+    )
+
+
+def _literal(number: int) -> sa.ColumnElement[Any]:
+    return sa.literal_column(str(int(number)))
+
+
+def _text(text: str) -> sa.ColumnElement[Any]:
+    return sa.literal_column("'" + text + "'")
