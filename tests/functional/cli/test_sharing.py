@@ -183,3 +183,29 @@ def test_a_run_to_be_passed_on_is_named_by_the_beginning_of_its_id(
     assert braid(command, "--run", "8c1f", "-o", "part").code == 0
     answer = braid(command, "--run", "typo", "-o", "other")
     assert (answer.code, answer.err) == (1, "braid: There is no run typo.\n")
+
+
+def test_the_slice_on_the_page_about_sharing_is_of_models_and_their_steps_only(
+    braid: Braid,
+) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "share-history.md").read_text()
+    (line,) = (line for line in page.splitlines() if line.endswith("-o model-only.db"))
+    with open_store("sqlite:///braid.db") as store:
+        scans = [store.data(f"scan-{number}", uris=[f"s3://b/{number}"]) for number in (1, 2)]
+        pair = store.dataset("pair", scans)
+        base = model = store.model("base", trained_on=[scans[0]])
+        for name in ("Train", "Train more"):
+            with store.step(name, inputs=[pair, *scans]) as step:
+                model = step.updated(model, [pair])
+        step = store.step("Compress", inputs=[scans[1]], models=[model])
+        with store.together():
+            small = store.model("small", depends_on=[model])
+            store.generated(step, [small])
+        store.finish(step)
+    answer = braid("slice", small.urn, *line.split()[3:], "--format", "json")
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["records"] == {"model": 4, "step": 3}
+    shown = braid("records", "--store", "model-only.db").out
+    assert "scan" not in shown
+    assert "s3://" not in shown
+    assert base.urn in braid("records", "--store", "model-only.db", "--format", "json").out
