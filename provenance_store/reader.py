@@ -290,13 +290,13 @@ class Reader:
     def heads(self, name: str, *, run_id: str | None = None) -> list[Head]:
         """Versions of models of this name that none revises: of this run first, newest first.
 
-        Where the viewer manages some, those that it may only see are left out, and a revision
-        that it may not see does not count.
+        Where some are the viewer's own, the others are left out, else those that it may only see
+        where it manages some. A revision that it may not see does not count, nor one that it may
+        only see of a version that it manages.
         """
         with self._session.look() as raw:
             rows = self._prepared.heads(raw, self._viewer, name)
-        own = [row for row in rows if row[-1]] or rows
-        heads = [Head(*row[:-1]) for row in own]
+        heads = [Head(*row[:-1]) for row in rows if row[-1] == rows[0][-1]]
         return sorted(heads, key=lambda head: head.run_id != run_id) if run_id else heads
 
     def version(self, record_id: int) -> Head | None:

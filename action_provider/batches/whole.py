@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from action_provider.batches.reading import TAKEN
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput
-from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS
+from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, now
 from provenance_store.kinds import Kind, Level, Role
 from provenance_store.rows import AudienceMemberRow
 from provenance_store.sql.write import ID_COLUMNS
@@ -17,6 +17,8 @@ __all__ = ["additions", "check_kinds", "check_whole", "spoken_runs"]
 
 MAX_ORIGINS = 1_000
 MAX_RUNS = 100
+AHEAD = 24 * 3600 * 1_000_000
+"""How far, in microseconds, the clock of a machine that records may be ahead of ours."""
 DEPENDENT: Mapping[int, Kind] = {
     Role.USED: Kind.STEP,
     Role.DEPLOYED: Kind.STEP,
@@ -35,6 +37,7 @@ def check_whole(batch: Batch) -> None:
     _check_audiences(batch)
     _check_parts(batch)
     _check_versions(batch)
+    _check_times(batch)
     if len(spoken_runs(batch)) > MAX_RUNS:
         raise InvalidInput(f"A batch speaks of at most {MAX_RUNS} runs.", path="run_event")
 
@@ -82,6 +85,18 @@ def check_kinds(batch: Batch, known: Mapping[int, Kind]) -> None:
 def _require(kind: Kind, wanted: Kind, path: str) -> None:
     if kind is not wanted:
         raise InvalidInput(f"Only a {wanted.label} has this, not a {kind.label}.", path=path)
+
+
+def _check_times(batch: Batch) -> None:
+    """What is recorded counts as the newest of its kind, and not for ever."""
+    latest = now() + AHEAD
+    for name, column in (("record", "created_at"), ("run_event", "at")):
+        for place, row in enumerate(getattr(batch, name)):
+            if getattr(row, column) > latest:
+                raise InvalidInput(
+                    "This time is in the future; set the clock of the machine.",
+                    path=f"{name}[{place}].{column}",
+                )
 
 
 def _check_origins(batch: Batch) -> None:

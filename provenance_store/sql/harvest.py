@@ -62,7 +62,8 @@ def at_uri(uri: str, viewer: Viewer, at: int, run_id: str | None) -> sa.Select[A
     that was recorded later and depends on nothing."""
     recent = (
         sa.select(_uri.c.record_id)
-        .where(_uri.c.uri == uri)
+        .join(_record, _record.c.id == _uri.c.record_id)
+        .where(_uri.c.uri == uri, can_see(viewer))
         .order_by(_uri.c.record_id.desc())
         .limit(RECENT)
         .subquery()
@@ -73,7 +74,7 @@ def at_uri(uri: str, viewer: Viewer, at: int, run_id: str | None) -> sa.Select[A
     return (
         sa.select(_record.c.id)
         .join(recent, recent.c.record_id == _record.c.id)
-        .where(can_see(viewer), sa.or_(in_time, ~depends))
+        .where(sa.or_(in_time, ~depends))
         .order_by(
             sa.case((in_time, 0), else_=1),
             sa.case((of_run, 0), else_=1),

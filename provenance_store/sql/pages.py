@@ -65,11 +65,13 @@ def kin(ids: Sequence[int]) -> sa.Select[Any]:
 
 
 def revised(ids: Sequence[int], viewer: Viewer) -> sa.Select[Any]:
-    """(parent_id) of those of these versions that another one revises which the viewer sees."""
+    """(parent_id) of those of these versions that another one revises, as the viewer sees it."""
+    revision = _record.alias()
     return (
         sa.select(_version.c.parent_id)
-        .join(_record, _record.c.id == _version.c.id)
-        .where(_version.c.parent_id.in_(ids), read.can_see(viewer))
+        .join(revision, revision.c.id == _version.c.id)
+        .join(_record, _record.c.id == _version.c.parent_id)
+        .where(_version.c.parent_id.in_(ids), read.revises(viewer, revision))
         .distinct()
     )
 

@@ -22,11 +22,13 @@ from provenance_store.viewer import EVERYTHING, Viewer
 __all__ = ["Access", "Prepared", "listed"]
 
 RECENT = 1000
-"""Of the records at one URI, how many of the last are looked at for the newest."""
+"""Of the visible records at one URI, and of the viewer's own, how many of the last are looked at
+for the newest."""
 HEADS = 200
 
 _record, _uri, _version = TABLE["record"], TABLE["uri"], TABLE["version"]
 _run, _event, _member = TABLE["run"], TABLE["run_event"], TABLE["audience_member"]
+_audience = TABLE["audience"]
 
 Query = sa.Select[Any]
 Condition = sa.ColumnElement[bool]
@@ -50,8 +52,8 @@ class Prepared:
         return rows[0][0] if rows else None
 
     def heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
-        """(id, line_id, version, name, run_id, managed) of versions that none revises, newest
-        first."""
+        """(id, line_id, version, name, run_id, standing) of versions that none revises: the
+        nearest to the viewer first (`Access.standing`), of these the newest."""
         return self._rows(raw, viewer, _heads, name=name)
 
     def version(self, raw: Any, viewer: Viewer, record_id: int) -> Any | None:
@@ -130,18 +132,30 @@ class Access:
             return sa.true()
         return sa.func.coalesce(table.c.audience, "").in_(self._audiences(Level.MANAGE))
 
-    def managed_first(self) -> tuple[sa.ColumnElement[Any], ...]:
-        """To order by: what the viewer manages comes first. PostgreSQL takes no constant there."""
-        return () if self._everything else (self.managed().desc(),)
+    def owned(self, table: sa.FromClause = _record) -> Condition:
+        """A record's audience is the viewer's own: it says so, and not somebody else of it."""
+        if self._everything:
+            return sa.true()
+        return sa.exists().where(
+            _audience.c.digest == table.c.audience, self._is_one(_audience.c.owner)
+        )
+
+    def standing(self) -> sa.ColumnElement[int]:
+        """How near a record is to the viewer: 2 for its own, 1 for what it manages, 0 for what it
+        sees. Whoever names others as managers does not get before what is their own."""
+        if self._everything:
+            return sa.literal(0)
+        return sa.case((self.owned(), 2), (self.managed(), 1), else_=0)
 
     def _audiences(self, level: Level = Level.READ) -> sa.Select[Any]:
-        if self._dialect.name == "postgresql":
-            given = sa.bindparam("principals", type_=ARRAY(sa.Text))
-            is_one: Condition = _member.c.principal == sa.any_(given)
-        else:
-            each = sa.func.json_each(sa.bindparam("principals")).table_valued("value")
-            is_one = _member.c.principal.in_(sa.select(each.c.value))
+        is_one = self._is_one(_member.c.principal)
         return sa.select(_member.c.digest).where(is_one, _member.c.level >= level.value)
+
+    def _is_one(self, principal: sa.Column[Any]) -> Condition:
+        if self._dialect.name == "postgresql":
+            return principal == sa.any_(sa.bindparam("principals", type_=ARRAY(sa.Text)))
+        each = sa.func.json_each(sa.bindparam("principals")).table_valued("value")
+        return principal.in_(sa.select(each.c.value))
 
 
 def _text(name: str) -> sa.BindParameter[str]:
@@ -154,49 +168,54 @@ def _see(access: Access) -> Query:
 
 
 def _at_uri(access: Access) -> Query:
-    recent = (
-        sa.select(_uri.c.record_id)
-        .where(_uri.c.uri == _text("uri"))
-        .order_by(_uri.c.record_id.desc())
-        .limit(RECENT)
-        .subquery()
-    )
     of_run = sa.func.coalesce(_record.c.run_id, "") == _text("run_id")
-    return (
-        sa.select(_record.c.id)
-        .join(recent, recent.c.record_id == _record.c.id)
-        .where(access.seen())
-        .order_by(
-            of_run.desc(),
-            *access.managed_first(),
-            _record.c.created_at.desc(),
-            _record.c.id.desc(),
+    about = (_record.c.id, _record.c.created_at, sa.case((of_run, 1), else_=0).label("of_run"))
+
+    def recent(condition: Condition) -> sa.Subquery:
+        return (
+            sa.select(*about, access.standing().label("standing"))
+            .join(_uri, _uri.c.record_id == _record.c.id)
+            .where(_uri.c.uri == _text("uri"), condition)
+            .order_by(_uri.c.record_id.desc())
+            .limit(RECENT)
+            .subquery()
         )
-        .limit(1)
-    )
+
+    # Neither what may not be seen nor what others show may use up the limit.
+    found = [sa.select(recent(condition)) for condition in (access.seen(), access.owned())]
+    every = sa.union_all(*found).subquery()
+    best = (every.c.of_run, every.c.standing, every.c.created_at, every.c.id)
+    return sa.select(every.c.id).order_by(*(column.desc() for column in best)).limit(1)
 
 
 _HEAD = (_record.c.id, _version.c.line_id, _version.c.depth, _record.c.name, _record.c.run_id)
 
 
 def _heads(access: Access) -> Query:
+    standing = access.standing().label("standing")
     return (
-        sa.select(*_HEAD, access.managed())
+        sa.select(*_HEAD, standing)
         .join(_version, _version.c.id == _record.c.id)
         .where(
             _record.c.name == _text("name"),
             ~sa.exists().where(*_revises(access)),
             access.seen(),
         )
-        .order_by(_record.c.created_at.desc(), _record.c.id.desc())
+        .order_by(standing.desc(), _record.c.created_at.desc(), _record.c.id.desc())
         .limit(HEADS)
     )
 
 
 def _revises(access: Access) -> tuple[Condition, ...]:
-    """The condition that a version has a successor that the viewer may see."""
+    """The condition that a version has a successor that the viewer may see, and manages if it
+    manages the version: who may only read it does not end its line."""
     child, record = _version.alias(), _record.alias()
-    return child.c.parent_id == _version.c.id, record.c.id == child.c.id, access.seen(record)
+    return (
+        child.c.parent_id == _version.c.id,
+        record.c.id == child.c.id,
+        access.seen(record),
+        sa.or_(~access.managed(), access.managed(record)),
+    )
 
 
 def _one_version(access: Access) -> Query:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from provenance_store.filters import RecordFilter, RunFilter, TagCondition
-from provenance_store.kinds import Kind, Role
+from provenance_store.kinds import Kind, Level, Role
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
@@ -26,6 +26,7 @@ __all__ = [
     "record_conditions",
     "records",
     "records_by_id",
+    "revises",
     "run_by_id",
     "run_steps",
     "run_tags",
@@ -86,6 +87,18 @@ def can_see(viewer: Viewer, record: sa.FromClause = _record) -> Condition:
         return sa.true()
     of_runs = sa.select(_run.c.run_id).where(can_see_run(viewer))
     return sa.or_(record.c.audience.in_(_audiences(viewer)), record.c.run_id.in_(of_runs))
+
+
+def revises(viewer: Viewer, revision: sa.FromClause, revised: sa.FromClause = _record) -> Condition:
+    """The condition that a revision of a version counts: it may be seen, and is managed if the
+    version is, for who may only read that does not end its line."""
+    if viewer.everything:
+        return sa.true()
+    managed = _audiences(viewer).where(_member.c.level >= Level.MANAGE.value)
+    by_viewer = [
+        sa.func.coalesce(table.c.audience, "").in_(managed) for table in (revised, revision)
+    ]
+    return sa.and_(can_see(viewer, revision), sa.or_(~by_viewer[0], by_viewer[1]))
 
 
 def records_by_id(ids: Sequence[int], viewer: Viewer) -> Query:
@@ -304,7 +317,7 @@ def heads(viewer: Viewer, line_ids: Sequence[int]) -> Query:
             ~sa.exists().where(
                 child.c.parent_id == _version.c.id,
                 revision.c.id == child.c.id,
-                can_see(viewer, revision),
+                revises(viewer, revision),
             ),
             can_see(viewer),
         )

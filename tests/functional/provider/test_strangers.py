@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from provenance_store import Batch
+from provenance_store.batch import TABLES
 from provenance_store.values import Audience
 from tests.functional.provider.batches import Job, post, record_of
 from tests.functional.provider.house import House, Person, a_body
@@ -136,3 +138,88 @@ def test_a_marker_tells_nothing_of_a_record_that_is_not_seen(
     first = house.get(f"/api/v1/models/{line.urn}?limit=2", bob).json()
     rest = house.get(f"/api/v1/models/{line.urn}?limit=2&marker={first['marker']}", bob).json()
     assert [v["version"] for v in first["versions"] + rest["versions"]] == [0, 1, 1, 1]
+
+
+def models_of(answer: Any) -> list[str]:
+    """The ids of the models in an answer to a step."""
+    assert answer.status_code == 202, answer.text
+    return [model["id"] for model in answer.json()["details"]["models"]]
+
+
+def test_what_a_stranger_has_me_manage_does_not_stand_in_for_my_own(
+    both_houses: House, ada: Person, bob: Person
+) -> None:
+    house, uri = both_houses, "globus://c/scan-9.h5"
+    mine = step("ada-1", outputs=[{"name": "mine", "uri": uri}])
+    mine["models"] = [{"name": "m2", "how": "trained"}]
+    (model,) = models_of(house.run(ada, "1", body=mine))
+    job = Job(audience=Audience(bob.urn, managers=(ada.urn,)))
+    job.recorder.data("planted", uris=[uri])
+    job.recorder.model("m2")
+    batch = job.batch()
+    later = [row._replace(created_at=row.created_at + 3_600_000_000) for row in batch.record]
+    batch.record = later
+    assert post(house, bob, batch).status_code == 200
+    used = step("ada-2", inputs=[uri], models=[{"name": "m2", "how": "deployed"}])
+    assert models_of(house.run(ada, "2", body=used)) == [model]
+    inputs = house.get("/api/v1/runs/ada-2", ada).json()["steps"][0]["inputs"]
+    assert [record["name"] for record in inputs if record["kind"] == "data"] == ["mine"]
+
+
+def test_the_records_of_strangers_do_not_hide_my_own_at_a_uri(
+    both_houses: House, ada: Person, bob: Person
+) -> None:
+    house, uri = both_houses, "globus://c/scan-9.h5"
+    mine = step("ada-1", outputs=[{"name": "mine", "uri": uri}], models=[])
+    assert house.run(ada, "1", body=mine).status_code == 202
+    for readers in ((), (ada.urn,)):
+        job = Job(audience=Audience(bob.urn, readers=readers))
+        with job.recorder.together():
+            for _ in range(1001):
+                job.recorder.data("planted", uris=[uri])
+        assert post(house, bob, job.batch()).status_code == 200
+    body = step("ada-2", inputs=[uri], models=[])
+    assert house.run(ada, "2", body=body).status_code == 202
+    inputs = house.get("/api/v1/runs/ada-2", ada).json()["steps"][0]["inputs"]
+    assert [record["name"] for record in inputs] == ["mine"]
+
+
+def test_nothing_is_recorded_as_of_years_to_come(house: House, bob: Person) -> None:
+    job = Job(run_id="later")
+    job.recorder.run("later")
+    job.recorder.data("late")
+    batch = job.batch()
+    for name, column in (("record", "created_at"), ("run_event", "at")):
+        late = Batch(**{table: list(getattr(batch, table)) for table in TABLES})
+        rows = getattr(late, name)
+        rows[0] = rows[0]._replace(**{column: 253_402_300_799_999_999})
+        answer = post(house, bob, late)
+        assert (answer.status_code, "in the future" in answer.text) == (422, True)
+    assert post(house, bob, batch).status_code == 200
+
+
+def test_a_reader_who_shows_me_a_next_version_does_not_end_my_line(
+    both_houses: House, ada: Person, bob: Person
+) -> None:
+    house = both_houses
+    (model,) = models_of(
+        house.run(
+            ada,
+            "1",
+            body=step("ada-1", models=[{"name": "net", "how": "trained"}]),
+            monitor_by=[bob.urn],
+        )
+    )
+    updated = step("bob-1", models=[{"name": "net", "how": "updated"}])
+    (planted,) = models_of(house.run(bob, "2", body=updated, monitor_by=[ada.urn]))
+    deployed = step("ada-2", models=[{"name": "net", "how": "deployed"}])
+    assert models_of(house.run(ada, "3", body=deployed)) == [model]
+    (line,) = house.get("/api/v1/models?name=net", ada).json()["models"]
+    assert line["branches"] == 2
+    versions = house.get(f"/api/v1/models/{model}", ada).json()["versions"]
+    assert [(v["id"], v["head"]) for v in versions] == [(model, True), (planted, True)]
+    body = step("ada-3", models=[{"name": "net", "how": "updated"}])
+    (next_one,) = models_of(house.run(ada, "4", body=body))
+    assert models_of(house.run(ada, "5", body={**deployed, "run": {"run_id": "ada-4"}})) == [
+        next_one
+    ]
