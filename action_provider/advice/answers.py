@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from action_provider.advice.questions import (
+    MAX_REFERENCES,
     ModelsQuestion,
     Question,
     RecordsQuestion,
@@ -20,6 +21,7 @@ from action_provider.advice.questions import (
 )
 from flows.steps.lookup import StoreLookup
 from flows.steps.references import IdReference, ReceiptReference, Reference, UriReference
+from provenance_store.errors import InvalidInput
 from provenance_store.ids import short_id
 from provenance_store.reader import Reader
 
@@ -45,9 +47,15 @@ def _models(question: ModelsQuestion, reader: Reader) -> Document:
     exposed = [_ids(reference, reader) for reference in question.trained_on or ()]
     if not all(exposed):  # what nobody knows trained nothing
         return _listed("models", [], more=False, first="best")
+    records = list(dict.fromkeys(itertools.chain(*exposed)))
+    if len(records) > MAX_REFERENCES:
+        raise InvalidInput(
+            f"These receipts list {len(records)} records; ask about at most {MAX_REFERENCES}.",
+            path="trained_on",
+        )
     page = reader.models(
         name=question.name,
-        trained_on=[short_id(one) for one in dict.fromkeys(itertools.chain(*exposed))],
+        trained_on=[short_id(one) for one in records],
         tags=question.tags,
         best=question.best,
         highest=question.highest,

@@ -15,6 +15,7 @@ from flows.steps.schema import REFERENCES
 from provenance_store.errors import InvalidInput, TooLarge
 
 __all__ = [
+    "MAX_REFERENCES",
     "ModelsQuestion",
     "Question",
     "RecordsQuestion",

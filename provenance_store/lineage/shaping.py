@@ -11,7 +11,7 @@ from provenance_store.lineage.graph import Lineage, Node, Versions
 
 __all__ = ["fold", "keep_kinds"]
 
-MOST_BITS = 1 << 32
+MOST_BITS = 1 << 28
 """Ways through hidden nodes are found in memory of so many bits at most."""
 
 

@@ -28,6 +28,8 @@ Direction = Literal["up", "down", "both"]
 MAX_NODES = 1_000_000
 LINKS_A_NODE = 20
 """A lineage has at most so many links for each node that it may have."""
+MOST_KEPT = 200_000
+"""With some kinds of nodes only it has at most so many links, however many nodes it may have."""
 LEVELS = 64
 """What is more than so many hops away is read at once, and not level by level."""
 IDS_AT_ONCE = 10_000
@@ -78,7 +80,7 @@ def trace(
         direction=direction, depth=depth, nodes=nodes, links=links, truncated=found.truncated
     )
     if wanted := frozenset(kinds):
-        lineage = keep_kinds(lineage, wanted, most_links)
+        lineage = keep_kinds(lineage, wanted, min(most_links, MOST_KEPT))
     return fold(lineage) if folded else lineage
 
 
