@@ -18,10 +18,33 @@ import click
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-__all__ = ["Display", "Document", "Field", "printable", "short_time"]
+__all__ = ["Display", "Document", "Field", "in_words", "printable", "short_time"]
 
 Document = Mapping[str, Any]
 
+ROWS = {
+    "record": "records",
+    "link": "links",
+    "tag": "tags",
+    "uri": "files and URIs",
+    "file_check": "later digests of files",
+    "metric": "metric values",
+    "payload": "documents",
+    "version": "model versions",
+    "step": "steps",
+    "outcome": "ends of steps",
+    "stub": "stubs",
+    "mark": "marks",
+    "run": "runs",
+    "run_event": "reports on runs",
+    "run_tag": "tags of runs",
+    "environment": "environments",
+    "origin": "origins",
+    "audience": "audiences",
+    "audience_member": "members of audiences",
+    "taint": "known to be invalid",
+}
+"""What the rows of the store's tables are to people; a test holds that it is all of them."""
 LONGEST_LIST = 80
 """In a table, of names with values (tags, scores) those within so many characters are shown."""
 WHOLE_FIRST, WHOLE = 40, 19
@@ -118,6 +141,11 @@ class Display:
 def printable(text: str) -> str:
     """The text on one line and without control characters, which could drive a terminal."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def in_words(rows: Mapping[str, int]) -> str:
+    """Rows by table, in people's words: ``12 records, 3 tags``."""
+    return ", ".join(f"{rows[name]:,} {words}" for name, words in ROWS.items() if rows.get(name))
 
 
 def short_time(key: str) -> Callable[[Document], str]:

@@ -8,7 +8,7 @@ import click
 
 from braid.filling import filling
 from braid.options import displays, writes
-from braid.output import Display, Field
+from braid.output import Display, Field, in_words
 from braid.progress import stage_progress
 from braid.source import Source
 
@@ -18,7 +18,7 @@ FIELDS = [
     Field("File", "file"),
     Field("New origins", "origins"),
     Field("New rows", lambda document: sum(document["rows"].values())),
-    Field("by table", "rows"),
+    Field("of these", lambda document: in_words(document["rows"])),
     Field("Stubs filled in", lambda document: document["filled"] or None),
     Field("Newly invalid", lambda document: document["tainted"] or None),
 ]

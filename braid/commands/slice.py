@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from braid.options import displays, writes
-from braid.output import Display, Field
+from braid.output import Display, Field, in_words
 from braid.progress import stage_progress
 from braid.source import Source, run_named
 
@@ -20,7 +20,7 @@ FIELDS = [
     Field("Bytes", "size"),
     Field("Records", "records"),
     Field("Stubs", "stubs"),
-    Field("Rows", "rows"),
+    Field("With", lambda document: in_words(document["rows"])),
 ]
 RULES = {
     "inputs": "from a step to what it used",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+NOT_THERE = "the record is not in the store"
+SHOWN = 10
+"""How many differences are told people."""
 SIGNATURE = {
     "none": "Signature: it is not signed{}.",
     "unchecked": "Signature: not checked; give the signer's public key with --key.",
@@ -77,10 +81,17 @@ def command(
 
 
 def _document(file: Path) -> Any:
+    data = file.read_bytes()
     try:
-        return json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"it is not JSON: {error}.", path=f"{file}: $") from None
+        return json.loads(data)
+    except RecursionError:
+        levels = sys.getrecursionlimit()
+        why = f"it is nested more than {levels} levels deep."
+    except ValueError as error:
+        why = f"it is not JSON: {error}."
+        if not data.lstrip().startswith((b"{", b"[")):
+            why = "verify takes the JSON form of a statement, as `--format json` writes it."
+    raise InvalidInput(why, path=f"{file}: $")
 
 
 def _present(evidence: dict[str, Any], source: Source) -> dict[str, Any]:
@@ -109,6 +120,11 @@ def _lines(verdict: Verdict) -> Iterator[str]:
         yield f"Store: {same}."
     else:
         yield "Store: not compared; give --store or --server."
-    yield from (f"  {difference.sentence()}" for difference in verdict.differences)
+    missing = [one.record for one in verdict.changed or () if one.field == NOT_THERE]
+    if len(missing) > 1:
+        yield f"  {len(missing):,} of the {verdict.records:,} records are not in the store."
+    yield from (f"  {difference.sentence()}" for difference in verdict.differences[:SHOWN])
+    if len(verdict.differences) > SHOWN:
+        yield f"  and {len(verdict.differences) - SHOWN:,} more; --format json has all of them."
     yield from (f"Note: {note}" for note in verdict.notes)
     yield "As far as it was checked, it holds." if verdict.holds else "It does NOT hold."

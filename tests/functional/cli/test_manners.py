@@ -92,3 +92,32 @@ def test_a_file_that_names_no_record_is_named(braid: Braid, scan: str) -> None:
     answer = braid("digest", "own.txt")
     assert answer.code == 1
     assert "own.txt" in answer.out
+
+
+def test_of_many_differences_the_first_are_told(braid: Braid) -> None:
+    before: list[str] = []
+    for number in range(12):
+        depends = ["--depends-on", before[-1]] if before else []
+        before.append(braid("record", "data", f"data-{number}", *depends).out.strip())
+    assert braid("statement", before[-1], "--format", "json", "-o", "made.json").code == 0
+    assert braid("store", "init", "--store", "empty.db").code == 0
+    answer = braid("statement", "verify", "made.json", "--store", "empty.db")
+    assert answer.code == 1
+    lines = answer.out.splitlines()
+    assert "  12 of the 12 records are not in the store." in lines
+    assert lines[-2].endswith(" more; --format json has all of them.")
+    assert len(lines) == 17
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000, "it is nested more than "),
+        ("# Statement", "verify takes the JSON form of a statement"),
+        ("{", "it is not JSON: "),
+    ],
+)
+def test_what_is_no_json_statement_is_told_so(braid: Braid, text: str, said: str) -> None:
+    Path("made").write_text(text)
+    answer = braid("statement", "verify", "made")
+    assert (answer.code, said in answer.err) == (1, True)

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from braid.output import Display, Field, printable, short_time
+from braid.output import ROWS, Display, Field, in_words, printable, short_time
+from provenance_store.batch import TABLES
 
 DOCUMENT = {
     "runs": [
@@ -95,3 +96,8 @@ def test_csv_holds_no_formulas(capsys: pytest.CaptureFixture[str]) -> None:
     Display("csv").table(document, rows="rows", fields=[Field("A", "a")])
     shown = capsys.readouterr().out.split()[1:]
     assert shown == ["'=1+1", "'+x", "'-cmd", "'@x", "-1.5", "+2e3", "x=1"]
+
+
+def test_rows_of_every_table_have_a_word() -> None:
+    assert set(ROWS) == {*TABLES, "run", "taint"} - {"action"}
+    assert in_words({"tag": 1200, "record": 2, "link": 0}) == "2 records, 1,200 tags"
