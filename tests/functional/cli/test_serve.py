@@ -150,15 +150,17 @@ def test_a_statement_is_asked_from_a_server_and_verified_against_it(
     assert text.out.startswith("Statement on braggnn")
     file = tmp_path / "statement.json"
     made = braid("statement", receipt["models"][0]["id"], "--format", "json", "-o", file, *at)
-    assert (made.code, made.out, made.err) == (0, "", "")
+    assert (made.code, made.out, made.err) == (0, "", f"Wrote {file}.\n")
     told = braid("statement", "verify", file, *at)
     assert (told.code, told.err) == (0, "")
     assert "say the same today" in told.out
-    assert braid("verify", receipt["inputs"][0], *at).code == 0
+    checked = braid("verify", receipt["inputs"][0], *at)
+    assert (checked.code, checked.err[:19]) == (1, "Nothing was checked")
 
 
 def test_a_server_says_no_in_one_line(braid: Braid, server: Serving, logged_in: None) -> None:
-    for args in (("run", "show", "nope"), ("lineage", "9.9"), ("models", "nobody")):
+    no_run = (("run", "show", "nope"), ("records", "--run", "nope"), ("verify", "--run", "nope"))
+    for args in (*no_run, ("lineage", "9.9"), ("models", "nobody")):
         answer = braid(*args, "--server", server.url)
         assert (answer.code, answer.out) == (1, ""), args
         assert answer.err.startswith("braid: There is no"), args
