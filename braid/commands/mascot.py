@@ -21,10 +21,16 @@ FIELDS = [
     Field("Seconds", "seconds"),
     Field("Rows a second", "rows_per_second"),
     Field("Counts", "counts"),
+    Field("Verdict", lambda document: VERDICT),
     Field("Stores", "stores"),
 ]
 
 
+VERDICT = (
+    "Counts equal the formula. An entry is what Braid-DB would store; rows are what Braid stores "
+    "for the same."
+)
+"""What an answer says; where counts differ there is an error instead."""
 POINTS = [
     Field("Entries", "entries"),
     Field("Commits", "commits"),
@@ -113,7 +119,8 @@ def command(
     Several aggregators on SQLite write a shard each, which `braid merge` brings together.
 
     --sweep plots rows a second over entries, with C = M = n and E = 4n for n = 10, 20, 50 ...,
-    each in a new SQLite store inside FOLDER that is removed again. It takes about a minute;
+    each in a new SQLite store inside FOLDER that is removed again. It needs the plot extra,
+    `pip install 'braid-provenance[plot]'`, and takes about a minute;
     --up-to 20146000 goes to the published size, which takes long with a commit for each record.
     """
     from braid import mascot

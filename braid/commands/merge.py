@@ -51,6 +51,9 @@ def command(
 
     Each file is one transaction; a record that both have with different content stops it, with
     a report, and nothing of that file is merged. Only tags may differ: --tags says what counts.
+
+    \b
+    braid merge team.db --store ours.db --dry-run
     """
     with filling(source, dry_run=dry_run) as store, stage_progress() as progress:
         merged = [

@@ -101,6 +101,10 @@ def command(
     The file is a SQLite store: ask it with --store FILE, and bring it into another store with
     `braid merge`. It tells who recorded what, where and when, and who may see it; records and
     runs keep their names. It says what is invalid, also where the reason was left out.
+
+    \b
+    braid slice 3.17 -o team.db
+    braid slice --run RUN_ID --without-documents -o run.db
     """
     with source.open(create=False) as store, stage_progress() as progress:
         runs = [run_named(store.reader(), text) for text in run_ids]

@@ -25,7 +25,7 @@ def need_matplotlib() -> Any:
         import matplotlib
     except ImportError as error:
         raise ConfigurationError(
-            "A plot needs matplotlib: install braid-provenance[plot]."
+            "A plot needs matplotlib: pip install 'braid-provenance[plot]'."
         ) from error
     return matplotlib
 
@@ -60,7 +60,7 @@ def _published(axes: Any, commit: str, right: float) -> None:
     axes.axhline(rate, color=color, linestyle=":", linewidth=1.5)
     text = f"{PUBLISHED_LABELS[commit]}: {rate:,}"
     place = {"textcoords": "offset points", "ha": "right"}
-    axes.annotate(text, (right, rate), (0, 4), color=GRAY, fontsize=9, **place)
+    axes.annotate(text, (right, rate), (0, -12), color=GRAY, fontsize=9, **place)
 
 
 def _dress(axes: Any, title: str) -> None:
