@@ -96,10 +96,10 @@ class Aggregator:
             yield
             return
 
-        told: list[int] = []
+        told: list[signal.Signals] = []
 
         def note(number: int, frame: FrameType | None) -> None:
-            told.append(number)
+            told.append(signal.Signals(number))
             self._until = min(self._until, time.monotonic() + LAST_SECONDS)
 
         previous = {number: signal.signal(number, note) for number in ENDING}

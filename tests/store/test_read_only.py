@@ -114,7 +114,10 @@ def test_a_file_that_may_not_be_read_is_named(folder: Path) -> None:
 
 def test_a_slice_into_a_folder_that_may_not_be_written_names_it(folder: Path) -> None:
     folder.chmod(0o555)
-    with as_anybody(), open_store(url(folder), create=False) as store:
-        with pytest.raises(StoreUnavailable, match="cannot be made") as caught:
-            store.slice(folder / "part.db")
+    with (
+        as_anybody(),
+        open_store(url(folder), create=False) as store,
+        pytest.raises(StoreUnavailable, match="cannot be made") as caught,
+    ):
+        store.slice(folder / "part.db")
     assert str(folder / "part.db") in caught.value.message
