@@ -9,13 +9,14 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from provenance_store.errors import InvalidInput
 from provenance_store.exchange.bounded import read_json
 from provenance_store.exchange.extras import prov_model
+from provenance_store.exchange.values import micros
 from provenance_store.values import digest_of
 
 __all__ = ["PROV", "Element", "Prov", "Relation", "read_prov"]
@@ -39,7 +40,6 @@ RELATIONS: Final = (
     "mentionOf",
     "hadMember",
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -130,7 +130,7 @@ def read_prov(file: Path) -> Prov:
             warnings.simplefilter("ignore")
             document = model.ProvDocument.deserialize(content=json.dumps(container), format="json")
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
         raise InvalidInput(f"this is no PROV document: {reason}.", path=f"{file}: $") from None
     for record in _records(document):
         if record.is_element():
@@ -151,7 +151,7 @@ def _add_element(found: Prov, model: Any, record: Any) -> None:
     element = found.elements.setdefault(name.uri, Element(name.uri, str(name)))
     element.kinds.add(record.get_type().localpart.lower())
     for key, value in record.formal_attributes:
-        moment = None if value is None else _micros(value)
+        moment = micros(value)
         if key.localpart == "startTime":
             element.start = moment if element.start is None else element.start
         else:
@@ -171,7 +171,7 @@ def _relation(found: Prov, model: Any, record: Any) -> Relation:
     time = None
     for key, value in record.formal_attributes:
         if isinstance(value, datetime):
-            time = _micros(value)
+            time = micros(value)
         elif value is not None:
             ends[key.localpart] = value.uri
             found.texts.setdefault(value.uri, str(value))
@@ -190,12 +190,6 @@ def _plain(model: Any, value: Any) -> Any:
     if isinstance(value, model.Literal):
         return str(value.value)
     return value if isinstance(value, str | int | float | bool | datetime) else str(value)
-
-
-def _micros(moment: datetime) -> int:
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    delta = aware - _EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 
 class _Check:

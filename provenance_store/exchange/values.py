@@ -14,13 +14,20 @@ from provenance_store.values import MAX_INTEGER, TagValue
 __all__ = ["json_in", "micros", "plain_value", "sentence", "urn_in"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def micros(value: Any) -> int | None:
-    """Microseconds UTC of a time; None for what is none. Without an offset it is taken as UTC."""
+    """Microseconds UTC of a time; None for what is none. Without an offset it is taken as UTC.
+
+    Raises InvalidInput for one that is in UTC before year 1 or after 9999.
+    """
     if not isinstance(value, datetime):
         return None
-    delta = (value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH
+    moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+    if not _FIRST <= moment <= _LAST:
+        raise InvalidInput(f"The time {value.isoformat()} is not in the years 1 to 9999 UTC.")
+    delta = moment - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 

@@ -63,7 +63,8 @@ class BraidDb:
 
     def check(self) -> None:
         """Raise InvalidInput when a table or a column of Braid-DB is missing."""
-        tables = {row[0] for row in self._all(sa.select(_master.c.name))}
+        is_table = _master.c.type == "table"  # a view may have rows without end
+        tables = {row[0] for row in self._all(sa.select(_master.c.name).where(is_table))}
         if {"alembic_version", "origin", "record"} <= tables:
             raise self._refusal("this is a Braid store; bring it in with `braid merge`")
         for table in _ALL:

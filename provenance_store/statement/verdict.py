@@ -105,7 +105,13 @@ def judge(
     """
     evidence = statement["predicate"]["evidence"]
     altered = tuple(against_itself(statement))
-    changed, notes = (None, []) if present is None else against_store(statement, present)
+    changed: list[Difference] | None = None
+    notes: list[str] = []
+    if present is not None and not altered:
+        try:
+            changed, notes = against_store(statement, present)
+        except (KeyError, TypeError, AttributeError, ValueError):
+            changed = [Difference("the evidence", "it has a record of another form than ours")]
     return Verdict(
         root=evidence["root"],
         records=len(evidence["leaves"]),

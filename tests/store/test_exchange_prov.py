@@ -511,3 +511,15 @@ def test_parts_that_are_not_of_prov_are_left_out_and_told(store: Store, tmp_path
     imported = import_prov(store, written(tmp_path, document))
     assert "$.something is not a part of PROV-JSON and was left out." in imported.notes
     assert imported.records[Kind.STEP.label] == 1
+
+
+def test_a_time_that_is_not_in_our_years_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "early.json"
+    time = "0001-01-01T00:00:00+14:00"
+    activity = {"ex:s": {"prov:startTime": time}}
+    file.write_text(json.dumps({"prefix": {"ex": "http://e/"}, "activity": activity}))
+    with (
+        open_store(f"sqlite:///{tmp_path / 'store.db'}") as store,
+        pytest.raises(InvalidInput, match="not in the years 1 to 9999"),
+    ):
+        import_prov(store, file)
