@@ -128,8 +128,9 @@ def _projection() -> sa.Update:
     start = sa.select(earliest).where(event.c.run_id == sa.bindparam("the_run"))
     said = [c.name for c in run.columns if c.name not in ("run_id", "start_time")]
     values: dict[str, Any] = {name: _latest(name) for name in said}
-    # The first audience counts: who speaks of a run later must not be able to take it over.
-    values["audience"] = _latest("audience", first=True)
+    # The first audience counts, and stays: who speaks of a run later must not be able to take it
+    # over, whatever time is said.
+    values["audience"] = sa.func.coalesce(run.c.audience, _latest("audience", first=True))
     # Not the latest word: each step that is recorded tells when it began at the latest.
     values["start_time"] = start.scalar_subquery()
     return run.update().where(run.c.run_id == sa.bindparam("the_run")).values(values)

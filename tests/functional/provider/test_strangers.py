@@ -223,3 +223,19 @@ def test_a_reader_who_shows_me_a_next_version_does_not_end_my_line(
     assert models_of(house.run(ada, "5", body={**deployed, "run": {"run_id": "ada-4"}})) == [
         next_one
     ]
+
+
+def test_who_manages_a_run_too_does_not_take_it_over(
+    both_houses: House, ada: Person, bob: Person, carol: Person
+) -> None:
+    house = both_houses
+    assert house.run(ada, "1", body=step("shared"), manage_by=[bob.urn]).status_code == 202
+    job = Job(run_id="shared", audience=Audience(bob.urn, readers=(carol.urn,)))
+    job.recorder.run("shared", label="of bob")
+    job.recorder.data("bob's")
+    batch = job.batch()
+    batch.run_event = [row._replace(at=0) for row in batch.run_event]
+    assert post(house, bob, batch).status_code == 200
+    assert house.get("/api/v1/runs/shared", ada).json()["recorded_by"] == ada.urn
+    assert house.get("/api/v1/runs/shared", carol).status_code == 404
+    assert house.run(ada, "2", body=step("shared")).status_code == 202
