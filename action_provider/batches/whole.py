@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from action_provider.batches.reading import TAKEN
 from provenance_store.batch import Batch
-from provenance_store.errors import InvalidInput
+from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, now
-from provenance_store.kinds import Kind, Level, Role
+from provenance_store.kinds import Kind, Level, Mark, Role
 from provenance_store.rows import AudienceMemberRow
 from provenance_store.sql.write import ID_COLUMNS
 from provenance_store.values import Audience
@@ -17,6 +18,10 @@ __all__ = ["additions", "check_kinds", "check_whole", "spoken_runs"]
 
 MAX_ORIGINS = 1_000
 MAX_RUNS = 100
+MAX_INVALIDATED = 500
+"""How many records a batch invalidates or restores: all that derives from one follows it."""
+MAX_HISTORY = 1_000
+"""How often a batch sets one tag of one record: each value is compared with the later ones."""
 AHEAD = 24 * 3600 * 1_000_000
 """How far, in microseconds, the clock of a machine that records may be ahead of ours."""
 DEPENDENT: Mapping[int, Kind] = {
@@ -38,6 +43,7 @@ def check_whole(batch: Batch) -> None:
     _check_parts(batch)
     _check_versions(batch)
     _check_times(batch)
+    _check_histories(batch)
     if len(spoken_runs(batch)) > MAX_RUNS:
         raise InvalidInput(f"A batch speaks of at most {MAX_RUNS} runs.", path="run_event")
 
@@ -105,6 +111,16 @@ def _check_origins(batch: Batch) -> None:
     for column in ("no", "uuid"):
         if len({getattr(row, column) for row in batch.origin}) < len(batch.origin):
             raise InvalidInput(f"Two origins have the same {column}.", path="origin")
+
+
+def _check_histories(batch: Batch) -> None:
+    if sum(row.mark in (Mark.INVALIDATED, Mark.RESTORED) for row in batch.mark) > MAX_INVALIDATED:
+        raise TooLarge(
+            f"A batch invalidates or restores at most {MAX_INVALIDATED} records.", path="mark"
+        )
+    times_set = Counter((row.record_id, row.name) for row in batch.tag)
+    if max(times_set.values(), default=0) > MAX_HISTORY:
+        raise TooLarge(f"A batch sets a tag of a record at most {MAX_HISTORY} times.", path="tag")
 
 
 def _check_ids(batch: Batch) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from provenance_store.batch import Batch
+from provenance_store.errors import TooLarge
 from provenance_store.kinds import Level, Mark, Role
 from provenance_store.sql.dialects import by_position, driver, ignoring, lock_links
 from provenance_store.sql.read import can_see
@@ -41,6 +42,8 @@ CARRIES = tuple(role for role in Role if role is not Role.INFORMED_BY)
 A step that was only informed by an earlier one did not use what that one made.
 """
 CHUNK = 500
+MAX_FOLLOWING = 1_000_000
+"""How many (record, root) one batch may add, if it is not about one root alone."""
 
 _mark, _taint, _record = TABLE["mark"], TABLE["taint"], TABLE["record"]
 _link, _stub, _run, _member = TABLE["link"], TABLE["stub"], TABLE["run"], TABLE["audience_member"]
@@ -179,8 +182,19 @@ class Follow:
             return
         seeds = {row["record_id"] for row in roots}
         seeds.update(self._reached(connection, batch))
+        # What follows one root is not more than the store; what follows many may be its square.
+        most = None if len(roots) == 1 and not batch.link else MAX_FOLLOWING
+        left = most
         for chunk in _chunks(sorted(seeds)):
-            connection.execute(_spread(_taint.c.record_id.in_(chunk), connection.dialect))
+            spread = _spread(_taint.c.record_id.in_(chunk), connection.dialect, limit=left)
+            added = _inserted(connection, spread)
+            if left is not None:
+                left -= added
+                if left <= 0:
+                    raise TooLarge(
+                        f"More than {most} pairs of an invalid record and one that derives from "
+                        "it would come of this; invalidate what they have in common instead."
+                    )
 
     def _any(self, connection: sa.Connection) -> bool:
         with driver(connection) as raw:
@@ -256,10 +270,7 @@ def believe(connection: sa.Connection, said: Any) -> int:
     query = sa.select(said.c.record_id, said.c.root_id).where(
         new, is_root, said.c.record_id.in_(sa.select(cut.c.id))
     )
-    done = connection.execute(
-        _from_select(query, connection.dialect), execution_options={"preserve_rowcount": True}
-    )
-    return int(done.rowcount)
+    return _inserted(connection, _from_select(query, connection.dialect))
 
 
 def _cut_off() -> sa.CTE:
@@ -273,20 +284,36 @@ def _cut_off() -> sa.CTE:
     )
 
 
+def _inserted(connection: sa.Connection, insert: Any) -> int:
+    """Run an INSERT; how many rows it added. Python's SQLite counts none that begin with WITH."""
+    done = connection.execute(insert, execution_options={"preserve_rowcount": True})
+    if connection.dialect.name == "sqlite":
+        return int(connection.exec_driver_sql("SELECT changes()").scalar_one())
+    return int(done.rowcount)
+
+
 def taint_size(connection: sa.Connection) -> int:
     """How many (record, root) there are."""
     return int(connection.execute(sa.select(sa.func.count()).select_from(_taint)).scalar_one())
 
 
-def _spread(seeds: sa.ColumnElement[bool], dialect: sa.Dialect) -> Any:
-    """Taint all that derives from rows of `taint` that meet a condition, by one recursive query."""
+def _spread(seeds: sa.ColumnElement[bool], dialect: sa.Dialect, *, limit: int | None = None) -> Any:
+    """Taint all that derives from rows of `taint` that meet a condition, by one recursive query;
+    no more than `limit` that are new."""
     down = sa.select(_taint.c.record_id, _taint.c.root_id).where(seeds).cte("down", recursive=True)
     down = down.union(
         sa.select(_link.c.from_id, down.c.root_id)
         .join(down, down.c.record_id == _link.c.to_id)
         .where(_carried)
     )
-    return _from_select(sa.select(down.c.record_id, down.c.root_id).where(sa.true()), dialect)
+    query = sa.select(down.c.record_id, down.c.root_id).where(sa.true())
+    if limit is not None:
+        known = _taint.alias()
+        is_known = sa.exists().where(
+            known.c.record_id == down.c.record_id, known.c.root_id == down.c.root_id
+        )
+        query = query.where(~is_known).limit(limit)
+    return _from_select(query, dialect)
 
 
 def _from_select(query: sa.Select[Any], dialect: sa.Dialect) -> Any:

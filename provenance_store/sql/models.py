@@ -86,7 +86,7 @@ def best_of_lines(
         .join(_version, _version.c.id == _record.c.id)
         .where(
             can_see(viewer),
-            *record_conditions(wanted.record),
+            *record_conditions(wanted.record, viewer),
             *(_record.c.id.in_(_trained_on(record_id)) for record_id in wanted.trained_on),
             *((~is_invalid(),) if wanted.valid else ()),
         )

@@ -111,7 +111,9 @@ def records(
 ) -> Query:
     """A page of records, newest first; `after` is (created_at, id) of the last one before."""
     query = (
-        sa.select(*_RECORD).select_from(_FROM).where(can_see(viewer), *record_conditions(wanted))
+        sa.select(*_RECORD)
+        .select_from(_FROM)
+        .where(can_see(viewer), *record_conditions(wanted, viewer))
     )
     if after is not None:
         here = sa.tuple_(_record.c.created_at, _record.c.id)
@@ -119,10 +121,11 @@ def records(
     return query.order_by(_record.c.created_at.desc(), _record.c.id.desc()).limit(limit)
 
 
-def record_conditions(wanted: RecordFilter) -> list[Condition]:
+def record_conditions(wanted: RecordFilter, viewer: Viewer) -> list[Condition]:
     """Conditions on `record` to be as wanted."""
     conditions: list[Condition] = [
-        _record.c.id.in_(sa.select(_tag.c.record_id).where(tag_holds(tag))) for tag in wanted.tags
+        _record.c.id.in_(sa.select(_tag.c.record_id).where(tag_holds(tag, viewer)))
+        for tag in wanted.tags
     ]
     if wanted.kind is not None:
         conditions.append(_record.c.kind == wanted.kind.value)
@@ -157,14 +160,19 @@ def _like(column: sa.ColumnElement[Any], text: str) -> Condition:
     return column.like(escaped, escape="!")
 
 
-def tag_holds(wanted: TagCondition) -> Condition:
-    """The condition on `tag` for its current value to be as wanted."""
+def tag_holds(wanted: TagCondition, viewer: Viewer) -> Condition:
+    """The condition on `tag` of what the viewer may see for its current value to be as wanted."""
     later = _tag.alias()
     newer = sa.tuple_(later.c.set_at, later.c.id) > sa.tuple_(_tag.c.set_at, _tag.c.id)
-    is_current = ~sa.exists().where(
+    is_current: Condition = ~sa.exists().where(
         later.c.record_id == _tag.c.record_id, later.c.name == _tag.c.name, newer
     )
-    return sa.and_(_tag.c.name == wanted.name, is_current, _compared(wanted))
+    if not viewer.everything:
+        # First whether it is seen: histories of others, however long, cost nobody time.
+        seen, its = _record.alias(), _tag.c.record_id
+        is_seen = sa.exists().where(seen.c.id == its, can_see(viewer, seen))
+        is_current = sa.case((is_seen, is_current), else_=sa.false())
+    return sa.and_(_tag.c.name == wanted.name, _compared(wanted), is_current)
 
 
 def _compared(wanted: TagCondition) -> Condition:
@@ -219,7 +227,7 @@ def runs(wanted: RunFilter, viewer: Viewer, after: tuple[int, str] | None, limit
     if wanted.label is not None:
         conditions.append(_like(_run.c.label, wanted.label))
     if wanted.tag is not None:
-        conditions.append(_run_has_tag(wanted.tag))
+        conditions.append(_run_has_tag(wanted.tag, viewer))
     if after is not None:
         here = sa.tuple_(_run.c.start_time, _run.c.run_id)
         conditions.append(here < sa.tuple_(*map(sa.literal, after)))
@@ -227,9 +235,9 @@ def runs(wanted: RunFilter, viewer: Viewer, after: tuple[int, str] | None, limit
     return query.order_by(_run.c.start_time.desc(), _run.c.run_id.desc()).limit(limit)
 
 
-def _run_has_tag(wanted: TagCondition) -> Condition:
+def _run_has_tag(wanted: TagCondition, viewer: Viewer) -> Condition:
     of_steps = sa.select(_record.c.run_id).where(
-        _record.c.id.in_(sa.select(_tag.c.record_id).where(tag_holds(wanted)))
+        _record.c.id.in_(sa.select(_tag.c.record_id).where(tag_holds(wanted, viewer)))
     )
     if wanted.operator:
         return _run.c.run_id.in_(of_steps)

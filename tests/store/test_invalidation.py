@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from provenance_store import Audience, Mark, Store, Viewer
-from provenance_store.errors import Conflict, NotAllowed, NotFound
+from provenance_store.errors import Conflict, NotAllowed, NotFound, TooLarge
 from provenance_store.recorder import Recorder
+from provenance_store.rows import MarkRow
 from provenance_store.sink import MemorySink
 
 ANNA, BEN = "urn:globus:auth:identity:anna", "urn:globus:auth:identity:ben"
@@ -215,3 +216,21 @@ def test_nothing_escapes_that_is_recorded_meanwhile(store: Store) -> None:
     for thread in threads:
         thread.join()
     assert store.info()["tables"]["taint"] == len(ends) + 1
+
+
+def test_many_invalid_records_that_all_have_much_behind_them_are_too_large_for_one_batch(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provenance_store.sql.invalidate.MAX_FOLLOWING", 50)
+    roots = [store.data("root") for _ in range(10)]
+    hub = store.data("hub", depends_on=roots)
+    for _ in range(10):
+        store.data("leaf", depends_on=[hub])
+    batch = store.sink.new_batch()
+    for root in roots:
+        batch.mark.append(MarkRow(store.sink.new_id(), root.id, 2, 1, "bad", root.id))
+    with pytest.raises(TooLarge, match="More than 50"):
+        store.sink.write(batch)
+    assert store.info()["tables"]["taint"] == 0
+    store.invalidate(roots[0].urn, cause="bad")
+    assert store.info()["tables"]["taint"] == 12
