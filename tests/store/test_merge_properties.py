@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from provenance_store import Store, open_store
-from provenance_store.errors import InvalidInput
+from provenance_store.errors import Conflict
 from tests.support.content import Content, content
 
 SEEDS = st.integers(0, 2**32)
@@ -74,7 +74,7 @@ def restore_one(store: Store, names: Sequence[str]) -> None:
     for name in names:
         try:
             return void(store.restore(name))
-        except InvalidInput:
+        except Conflict:
             continue
 
 

@@ -10,7 +10,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from random import Random
 
 import pytest
 
@@ -203,17 +202,6 @@ def test_what_the_database_cannot_hold_does_not_touch_what_is_written_with_it(
         list(pool.map(write, range(8)))
         assert store.info()["records"]["data"] == 140
         assert store.info()["tables"]["run"] == 0
-
-
-def test_a_text_that_postgresql_cannot_index_is_refused_and_not_tried_again(
-    postgres_server: PostgresServer,
-) -> None:
-    letters = Random(7)
-    uri = "file:///" + "".join(chr(letters.randint(0x4E00, 0x9FFF)) for _ in range(4000))
-    with open_store(postgres_server.new_database()) as store:
-        with pytest.raises(InvalidInput, match="shorten"):
-            store.data("scan", uris=[uri])
-        assert store.info()["tables"]["record"] == 0
 
 
 def test_many_processes_write_one_store_and_none_loses_a_record(store_url: str) -> None:
