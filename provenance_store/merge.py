@@ -20,7 +20,7 @@ from provenance_store.ids import now
 from provenance_store.kinds import Mark
 from provenance_store.rows import TagRow
 from provenance_store.sql.conflicts import conflicts, tag_differences, tags_to_settle
-from provenance_store.sql.invalidate import believe, follow_all, taint_size
+from provenance_store.sql.invalidate import follow_all, taint_size
 from provenance_store.sql.load import indexed_later
 from provenance_store.sql.merge import MERGED, Other, beside
 from provenance_store.sql.stubs import fill_stubs
@@ -120,15 +120,14 @@ class _Merge:
             self._progress("differences")
             self._refuse_differences()
         with indexed_later(self._connection) if large else nullcontext():
-            rows = {name: self._insert(name) for name in MERGED if name != "taint"}
+            rows = {name: self._insert(name) for name in MERGED}
         if overlap and self._tags == "theirs":
             rows["tag"] += self._set_theirs(dry_run)
         self._progress("what follows")
         filled = fill_stubs(self._connection, self._other.rows("stub"))
         follow_all(self._connection)
-        if believe(self._connection, self._other.rows("taint")):
-            follow_all(self._connection)
         tainted = taint_size(self._connection) - tainted
+        del rows["taint"]
         if rows["run_event"]:
             self._sink.writer.statements.project(self._connection, self._other.run_ids())
         return Merged(

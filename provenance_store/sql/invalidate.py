@@ -26,7 +26,6 @@ __all__ = [
     "Follow",
     "affected",
     "affected_kinds",
-    "believe",
     "causes",
     "follow_all",
     "is_invalid",
@@ -250,37 +249,6 @@ def _leads_on() -> sa.ColumnElement[bool]:
         ~sa.exists().where(
             known.c.record_id == _link.c.from_id, known.c.root_id == _taint.c.root_id
         ),
-    )
-
-
-def believe(connection: sa.Connection, said: Any) -> int:
-    """Take over what another store says of `taint` and our marks and links do not; how much.
-
-    Only what may be so: that record is marked as invalid, and what derives from it ends, by the
-    links that are here, in something that is not, of which the other store may know more.
-    """
-    ours, marks = _taint.alias(), _mark.alias()
-    new = ~sa.exists().where(ours.c.record_id == said.c.record_id, ours.c.root_id == said.c.root_id)
-    is_root = sa.exists().where(
-        marks.c.record_id == said.c.root_id, marks.c.mark == Mark.INVALIDATED.value
-    )
-    if connection.execute(sa.select(said.c.record_id).where(new, is_root).limit(1)).first() is None:
-        return 0
-    cut = _cut_off()
-    query = sa.select(said.c.record_id, said.c.root_id).where(
-        new, is_root, said.c.record_id.in_(sa.select(cut.c.id))
-    )
-    return _inserted(connection, _from_select(query, connection.dialect))
-
-
-def _cut_off() -> sa.CTE:
-    """What is not here but mentioned, and all that derives from it, by one recursive query."""
-    missing = ~sa.exists().where(_record.c.id == _link.c.to_id)
-    cut = sa.select(_link.c.to_id.label("id")).where(missing, _carried)
-    ends = cut.union(sa.select(_stub.c.id)).subquery()
-    cut_off = sa.select(ends.c.id).cte("cut_off", recursive=True)
-    return cut_off.union(
-        sa.select(_link.c.from_id).join(cut_off, cut_off.c.id == _link.c.to_id).where(_carried)
     )
 
 

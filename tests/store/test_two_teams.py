@@ -98,27 +98,6 @@ def test_a_scan_that_is_only_a_stub_here_is_still_the_root(
     assert store.check() == []
 
 
-def test_what_another_store_says_of_a_record_that_is_known_whole_needs_a_link(
-    a: Store, store: Store, tmp_path: Path
-) -> None:
-    """No file makes our result invalid by a record that nothing connects with it."""
-    result = store.data("our result")
-    store.slice(tmp_path / "given.db")
-    a.merge(tmp_path / "given.db")
-    rubbish = a.data("rubbish")
-    a.invalidate(rubbish.urn, cause="it is rubbish")
-    a.close()
-    with closing(sqlite3.connect(tmp_path / "team-a.db")) as database:
-        find = "SELECT id FROM record WHERE name = ?"
-        ids = [database.execute(find, (n,)).fetchone()[0] for n in ("our result", "rubbish")]
-        database.execute("INSERT INTO taint VALUES (?, ?)", ids)
-        database.commit()
-    store.merge(tmp_path / "team-a.db")
-    assert "invalidated" not in store.reader().record(result.urn)
-    assert "invalidated" in store.reader().record(rubbish.urn)
-    assert store.check() == []
-
-
 def test_a_check_finds_what_does_not_follow_the_invalid_and_invalidating_again_repairs_it(
     a: Store, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from provenance_store import Store, open_store
-from provenance_store.errors import InvalidInput, StoreUnavailable
+from provenance_store.errors import ConfigurationError, InvalidInput, StoreUnavailable
 from tests.support.postgres import PostgresServer
 
 ROOT = Path(__file__).parents[3]
@@ -136,7 +136,7 @@ def test_a_disk_that_takes_no_more_is_said_and_the_store_stays_whole(tmp_path: P
 
 
 def test_a_folder_in_place_of_the_file_is_said(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match="cannot be opened"):
+    with pytest.raises(ConfigurationError, match="is a folder; a store is a file"):
         open_store(f"sqlite:///{tmp_path}")
 
 
