@@ -76,17 +76,9 @@ class Writer:
         a value of it, StoreUnavailable when the store is locked, full or away; nothing of it is
         then written.
         """
-        job = _Job(batch, guard)
-        with self._mutex:
-            self._waiting.append(job)
-            job.leads = not self._busy
-            self._busy = True
-        if not job.leads:
-            self._wait(job)
-        if not job.done:
-            self._lead()
-        if job.error is not None:
-            raise job.error
+        (error,) = self.write_many([(batch, guard)])
+        if error is not None:
+            raise error
 
     def write_many(self, jobs: Iterable[tuple[Batch, Guard | None]]) -> list[Exception | None]:
         """Write batches, with their guards, in as few commits as may be.
@@ -105,7 +97,7 @@ class Writer:
             self._lead()
         for job in waiting:
             if not job.done:
-                self._wait(job)
+                self._wait(job, waiting)
             if not job.done:
                 self._lead()
         return [job.error for job in waiting]
@@ -116,14 +108,13 @@ class Writer:
             if not self._busy:
                 self._drop_connection()
 
-    def _wait(self, job: _Job) -> None:
+    def _wait(self, job: _Job, own: list[_Job]) -> None:
         try:
             job.wake.acquire()
-        except BaseException:  # interrupted: somebody else has to lead if this one was to
+        except BaseException:  # interrupted: somebody else has to lead if one of these was to
             with self._mutex:
-                if job in self._waiting:
-                    self._waiting.remove(job)
-                if job.leads:
+                self._waiting = deque(other for other in self._waiting if other not in own)
+                if any(one.leads and not one.done for one in own):
                     self._hand_over()
             raise
 
