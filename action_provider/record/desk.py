@@ -68,9 +68,9 @@ class Desk:
 
         Asking again is safe then: a request that was recorded is answered as before.
         """
-        reply = self._ask(caller, data)
-        if reply.error == NEEDS_GROUPS and caller.groups is not None:
-            reply = self._ask(caller, data)
+        reply = self._ask(caller, caller.known_groups, data)
+        if reply.error == NEEDS_GROUPS:
+            reply = self._ask(caller, caller.groups, data)
         if reply.error is not None:
             raise error_named(reply.error, reply.message, reply.choices)
         return Answer(reply.document, reply.is_new, reply.records, reply.steps)
@@ -91,10 +91,10 @@ class Desk:
                 process.wait()
         atexit.unregister(self.close)
 
-    def _ask(self, caller: Caller, data: bytes) -> Reply:
-        groups = None if caller.known_groups is None else list(caller.known_groups)
+    def _ask(self, caller: Caller, groups: frozenset[str] | None, data: bytes) -> Reply:
+        told = None if groups is None else list(groups)
         identities = list(caller.identities)
-        asking = _encode(Asking(caller.identity, identities, groups, caller.reader_group, data))
+        asking = _encode(Asking(caller.identity, identities, told, caller.reader_group, data))
         try:
             try:
                 return self._exchange(asking)

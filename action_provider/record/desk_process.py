@@ -53,7 +53,7 @@ def main(control: socket.socket, actions: Actions) -> None:
             elif not _take_lines(lines, control):
                 return
         if waiting:
-            _record(lines, actions, waiting)
+            _record(actions, waiting)
 
 
 def _take_lines(lines: selectors.BaseSelector, control: socket.socket) -> bool:
@@ -78,9 +78,7 @@ def _received(
         return []
 
 
-def _record(
-    lines: selectors.BaseSelector, actions: Actions, waiting: list[tuple[socket.socket, Asking]]
-) -> None:
+def _record(actions: Actions, waiting: list[tuple[socket.socket, Asking]]) -> None:
     try:
         answers = actions.run_all([(_caller(asking), asking.data) for _, asking in waiting])
     except Exception as error:
