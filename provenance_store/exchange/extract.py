@@ -16,7 +16,7 @@ from provenance_store.documents import Details
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.kinds import Kind, Mark, Role
 from provenance_store.reading.view import Row, View
-from provenance_store.sql import exchange, read
+from provenance_store.sql import around, exchange, read
 from provenance_store.times import format_time
 
 __all__ = ["Extract", "Link", "Way", "gather"]
@@ -163,7 +163,7 @@ class _Gathering:
         """Name what is no record that the viewer may see: outside the part, left out, or hidden."""
         outside = sorted(ids - self._names.keys())
         seen = self._view.by_id([i for i in outside if i not in set(self._ids)])
-        stubs = {row.id: row for row in self._view.chunked(exchange.stubs, outside)}
+        stubs = {row.id: row for row in self._view.chunked(around.stubs, outside)}
         for number, record_id in enumerate(outside, start=1):
             about = seen.get(record_id) or stubs.get(record_id)
             if about is None:
@@ -177,7 +177,7 @@ class _Gathering:
     def _environments(self) -> None:
         digests = sorted({row.environment for row in self._rows.values()} - {None})
         for start in range(0, len(digests), 500):
-            for row in self._view.all(exchange.environments(digests[start : start + 500])):
+            for row in self._view.all(around.environments(digests[start : start + 500])):
                 self._found.environments[row.digest] = msgspec.json.decode(row.document)
 
 
@@ -189,7 +189,7 @@ def _add_runs(view: View, found: Extract, run_ids: Iterable[str]) -> None:
         tags: dict[str, list[str]] = {}
         for row in view.all(read.run_tags(chunk)):
             tags.setdefault(row.run_id, []).append(row.tag)
-        for row in view.all(exchange.runs(chunk, view.viewer)):
+        for row in view.all(around.runs(chunk, view.viewer)):
             about = documents.run_document(row, tags.get(row.run_id, ()), row.owner)
             found.runs[row.run_id] = about
 
@@ -198,9 +198,7 @@ def _readers(view: View, ids: Sequence[int], run_ids: Sequence[str]) -> list[str
     """Who may see all of the roots: the members of the audiences of each, or of its run."""
     rows = view.by_id(ids).values()
     runs = {row.run_id for row in rows if row.run_id} | set(run_ids)
-    of_run = {
-        row.run_id: row.audience for row in view.all(exchange.runs(sorted(runs), view.viewer))
-    }
+    of_run = {row.run_id: row.audience for row in view.all(around.runs(sorted(runs), view.viewer))}
     wanted = [{row.audience, of_run.get(row.run_id)} for row in rows]
     wanted += [{of_run.get(run_id)} for run_id in run_ids]
     digests = sorted({digest for group in wanted for digest in group if digest})

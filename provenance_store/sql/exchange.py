@@ -11,11 +11,9 @@ from provenance_store.sql import read
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
-__all__ = ["all_ids", "environments", "known", "known_runs", "members", "of_run", "runs", "stubs"]
+__all__ = ["all_ids", "known", "known_runs", "members", "of_run"]
 
-_T = TABLE
-_record, _run, _environment = _T["record"], _T["run"], _T["environment"]
-_audience, _member, _stub = _T["audience"], _T["audience_member"], _T["stub"]
+_record, _run, _member = TABLE["record"], TABLE["run"], TABLE["audience_member"]
 
 
 def all_ids(viewer: Viewer, limit: int) -> sa.Select[Any]:
@@ -30,29 +28,10 @@ def of_run(run_id: str, viewer: Viewer, limit: int) -> sa.Select[Any]:
     return query.order_by(_record.c.id).limit(limit)
 
 
-def environments(digests: Sequence[str]) -> sa.Select[Any]:
-    """The environments with these digests."""
-    return sa.select(_environment).where(_environment.c.digest.in_(digests))
-
-
 def members(audiences: Sequence[str]) -> sa.Select[Any]:
     """(digest, principal) of all that may read what has one of these audiences."""
     query = sa.select(_member.c.digest, _member.c.principal).where(_member.c.digest.in_(audiences))
     return query.order_by(_member.c.digest, _member.c.principal)
-
-
-def runs(run_ids: Sequence[str], viewer: Viewer) -> sa.Select[Any]:
-    """Those of these runs that the viewer may see, each with the owner of its audience."""
-    return (
-        sa.select(_run, _audience.c.owner)
-        .select_from(_run.outerjoin(_audience, _audience.c.digest == _run.c.audience))
-        .where(_run.c.run_id.in_(run_ids), read.can_see_run(viewer))
-    )
-
-
-def stubs(ids: Sequence[int]) -> sa.Select[Any]:
-    """What is known of these nodes that a slice left out."""
-    return sa.select(_stub).where(_stub.c.id.in_(ids))
 
 
 def known(ids: Sequence[int]) -> sa.Select[Any]:

@@ -17,7 +17,7 @@ from provenance_store.kinds import Kind
 from provenance_store.reading.lineage import walk
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import Row, View, grouped
-from provenance_store.sql import evidence, read
+from provenance_store.sql import around, evidence, read
 from provenance_store.statement.leaf import Parts, document_part, record_leaf
 from provenance_store.times import format_time
 
@@ -135,7 +135,7 @@ class _Gathering:
         others = [i for i in ids if i not in rows]
         if not self.view.viewer.everything:
             return {"restricted": len(others), "stubs": [], "missing": []}
-        stubs = {row.id: row for row in self.view.chunked(evidence.stubs, others)}
+        stubs = {row.id: row for row in self.view.chunked(around.stubs, others)}
         return {
             "restricted": 0,
             "stubs": [
@@ -171,13 +171,13 @@ class _Gathering:
             "runs": {run["run_id"]: run for run in self._runs(run_ids)},
             "environments": {
                 row.digest: msgspec.json.decode(row.document)
-                for row in self._rows(evidence.environments, digests)
+                for row in self._rows(around.environments, digests)
             },
             "origins": dict(self._origins(numbers)),
         }
 
     def _runs(self, run_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
-        for row in self._rows(lambda chunk: evidence.runs(chunk, self.view.viewer), run_ids):
+        for row in self._rows(lambda chunk: around.runs(chunk, self.view.viewer), run_ids):
             yield documents.run_document(row, (), row.owner)
 
     def _origins(self, numbers: Sequence[int]) -> Iterator[tuple[str, dict[str, Any]]]:
