@@ -7,6 +7,7 @@ from typing import Any
 from globus_action_provider_tools.data_types import ActionProviderDescription
 
 from action_provider.actions.blueprint import ProviderBlueprint
+from action_provider.actions.description import describe_provider
 from action_provider.actions.status import ActionLog, LogEntry, read_status
 from action_provider.advice.advice import Advice
 from action_provider.advice.questions import question_schema
@@ -37,8 +38,8 @@ class AdviceBlueprint(ProviderBlueprint):
 
 
 def _description(options: Options) -> ActionProviderDescription:
-    return ActionProviderDescription(
-        globus_auth_scope=options.scope,
+    return describe_provider(
+        options,
         title="Braid: ask for models, records, validity",
         subtitle="Answers questions about provenance, for a flow to act on.",
         description=(
@@ -46,12 +47,5 @@ def _description(options: Options) -> ActionProviderDescription:
             "can be relied on. A Choice state behind it decides by the answer. It tells only "
             "what its caller may see."
         ),
-        keywords=["provenance", "lineage", "machine learning", "models"],
-        admin_contact=options.admin_contact,
-        visible_to=list(options.visible_to),
-        runnable_by=list(options.runnable_by),
-        synchronous=True,
-        log_supported=True,
-        maximum_deadline="P30D",
         input_schema=question_schema(),
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from globus_action_provider_tools.data_types import ActionProviderDescription
+
 from action_provider.actions.blueprint import ProviderBlueprint
+from action_provider.actions.description import describe_provider
 from action_provider.actions.status import ActionLog, log_of
 from action_provider.auth import Authenticator, Caller
 from action_provider.metrics import Metrics
 from action_provider.record.actions import Actions, Answer
-from action_provider.record.description import describe_provider
 from action_provider.settings import Options
 from provenance_store.rows import ActionRow
 
@@ -31,7 +33,7 @@ class RecordBlueprint(ProviderBlueprint):
     ) -> None:
         self._answer = record
         self._metrics = metrics
-        description = describe_provider(options, input_schema)
+        description = _description(options, input_schema)
         super().__init__("record", description, actions, authenticator, options)
 
     def run(self, caller: Caller, data: bytes) -> tuple[str, bool]:
@@ -41,3 +43,17 @@ class RecordBlueprint(ProviderBlueprint):
 
     def log(self, row: ActionRow) -> ActionLog:
         return log_of(row.document, created_at=row.created_at)
+
+
+def _description(options: Options, input_schema: dict[str, Any]) -> ActionProviderDescription:
+    return describe_provider(
+        options,
+        title="Braid: record a step",
+        subtitle="Keeps the provenance of a flow's steps, their inputs, outputs and models.",
+        description=(
+            "Records one step of a flow in a provenance store: what it used, what it made, and "
+            "which versions of machine-learning models took part. It answers at once with a "
+            "receipt, which later steps can pass on as their input."
+        ),
+        input_schema=input_schema,
+    )
