@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -481,7 +482,8 @@ def test_whatever_a_document_holds_it_is_imported_or_refused_with_a_sentence(
         inner = document
         for key in path:
             inner = inner[key]
-        inner[last] = data.draw(ODD)
+        # A copy: the same empty list or object put into itself would be no document.
+        inner[last] = copy.deepcopy(data.draw(ODD))
     with open_store(f"sqlite:///{tmp_path / 'odd.db'}") as store:
         try:
             import_file(store, written(tmp_path, document))
