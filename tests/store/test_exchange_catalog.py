@@ -19,8 +19,9 @@ from provenance_store.exchange.gmeta import MAX_BYTES, ingest_document, to_gmeta
 from provenance_store.exchange.prov_import import import_prov
 from tests.support.crate import broken_rules, graph
 from tests.support.exchange import OWNER, READER, RUN, some_science
+from tests.support.needs import need_module
 
-pytest.importorskip("rocrate.rocrate")
+need_module("rocrate.rocrate")
 
 WHEN = "2026-11-22T00:00:00.000000+00:00"
 

@@ -20,8 +20,9 @@ from provenance_store.exchange.prov_import import import_prov
 from provenance_store.kinds import Kind, Mark, Role
 from provenance_store.viewer import Viewer
 from tests.support.exchange import OWNER, RUN, graphs, record_graph, some_science
+from tests.support.needs import need_module
 
-prov = pytest.importorskip("prov.model")
+prov = need_module("prov.model")
 
 FOREIGN = {
     "prefix": {"ex": "http://example.org/", "ml": "http://ml.example/#"},

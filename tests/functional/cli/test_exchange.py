@@ -12,8 +12,9 @@ from provenance_store import Record, Store, open_store
 from tests.support.command_line import Braid
 from tests.support.crate import broken_rules
 from tests.support.exchange import RUN, braid_db, some_science
+from tests.support.needs import need_module
 
-pytest.importorskip("prov.model")
+need_module("prov.model")
 
 
 @pytest.fixture

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from flows.examples.bragg import example
 from flows.harvest import RunLog, harvest
 from flows.sandbox import Sandbox
 from flows.sandbox.runner import run_definition
 from provenance_store import open_store
 from tests.functional.provider.house import Town, serving
+from tests.support.needs import need_module
 
 
 def test_steps_that_were_recorded_by_hand_are_found_again(tmp_path: Path) -> None:
-    pytest.importorskip("numpy")
+    need_module("numpy")
     with Sandbox(time_scale=0.001) as sandbox:
         town = Town(sandbox)
         ada = town.person("ada")
@@ -46,7 +45,7 @@ def test_steps_that_were_recorded_by_hand_are_found_again(tmp_path: Path) -> Non
 def test_what_the_author_would_have_recorded_is_harvested_when_the_provider_was_away(
     tmp_path: Path,
 ) -> None:
-    pytest.importorskip("numpy")
+    need_module("numpy")
     with Sandbox(time_scale=0.001) as sandbox, open_store(f"sqlite:///{tmp_path}/s.db") as store:
         definition = example.instrumented("http://127.0.0.1:9/record", Town(sandbox).scope)
         given = example.furnish(sandbox, tmp_path / "sites")

@@ -14,7 +14,7 @@ from flows.harvest import RunLog, harvest, read_conventions
 from flows.sandbox import Sandbox
 from flows.sandbox.runner import RunOutcome, run_definition
 from provenance_store import Store, open_store
-from tests.support.needs import missing
+from tests.support.needs import missing, need_module
 
 
 def unrecorded(definition: dict[str, Any]) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def unrecorded(definition: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def bragg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], RunOutcome]]:
-    pytest.importorskip("numpy")
+    need_module("numpy")
     definition = unrecorded(example.definition())
     with Sandbox(time_scale=0.001) as sandbox:
         given = example.furnish(sandbox, tmp_path_factory.mktemp("bragg"))
