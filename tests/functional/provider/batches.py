@@ -87,3 +87,7 @@ def record_of(house: House, who: Person, record: Record | str) -> dict[str, Any]
     assert answer.status_code == 200, answer.text
     document: dict[str, Any] = answer.json()
     return document
+
+
+def grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    return {name: after[name] - n for name, n in before.items() if after[name] != n}
