@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 from flows.harvest.conventions import Conventions, read_conventions
-from flows.harvest.harvesting import Harvested, RunLog, harvest, is_harvested
+from flows.harvest.harvesting import harvest, is_harvested
+from flows.harvest.report import Harvested, RunLog
 
 __all__ = [
     "Conventions",

@@ -14,7 +14,7 @@ import globus_sdk
 from globus_sdk.globus_app import GlobusApp
 
 from flows.definition.login import told_plainly
-from flows.harvest.harvesting import RunLog
+from flows.harvest.report import RunLog
 from provenance_store.errors import NotAllowed, NotFound
 from provenance_store.times import format_time
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from flows.harvest.conventions import Conventions
 from flows.harvest.facts import FINAL
-from flows.harvest.harvesting import Harvested, harvest, is_harvested
+from flows.harvest.harvesting import harvest, is_harvested
+from flows.harvest.report import Harvested
 from flows.harvest.service import FlowsLogs
 from flows.steps.moments import moment_or_none
 from provenance_store.errors import InvalidInput, NotFound
