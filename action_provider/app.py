@@ -17,8 +17,8 @@ from action_provider.auth import Authenticator
 from action_provider.batches import routes as batches
 from action_provider.batches.taking import Batches
 from action_provider.metrics import Metrics
+from action_provider.query import invalidation, statement
 from action_provider.query import routes as query
-from action_provider.query import statement
 from action_provider.record import operations as record
 from action_provider.record.actions import Actions
 from action_provider.record.blueprint import RecordBlueprint
@@ -34,7 +34,8 @@ __all__ = ["EXTENSION", "OPERATIONS", "Braid", "create_app"]
 EXTENSION = "braid"
 OPERATIONS = (
     *(*record.OPERATIONS, *questions.OPERATIONS),
-    *(*query.OPERATIONS, *statement.OPERATIONS, *batches.OPERATIONS),
+    *(*query.OPERATIONS, *statement.OPERATIONS, *invalidation.OPERATIONS),
+    *batches.OPERATIONS,
     *(*health.OPERATIONS, openapi.OPERATION),
 )
 """Every operation of the server."""
@@ -84,6 +85,7 @@ def create_app(store_url: str | None = None, *, environ: Mapping[str, str] | Non
     )
     app.register_blueprint(query.query_blueprint(stores, authenticator))
     app.register_blueprint(statement.statement_blueprint(stores, authenticator))
+    app.register_blueprint(invalidation.invalidation_blueprint(stores, authenticator, options))
     advice = Advice(stores, options, now)
     app.register_blueprint(AdviceBlueprint(advice, authenticator, options))
     taking = Batches(stores, options, metrics)

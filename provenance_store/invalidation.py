@@ -7,18 +7,20 @@ when and why; who made it is told by its id's origin.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from provenance_store.documents import brief
+from provenance_store.documents import RESTRICTED, brief
 from provenance_store.errors import Conflict, NotAllowed, NotFound
-from provenance_store.ids import now, short_id
+from provenance_store.ids import make_id, now, short_id
 from provenance_store.kinds import Kind, Mark
 from provenance_store.reading.validity import causes_of
 from provenance_store.reading.view import View
 from provenance_store.redaction import scrub_text
 from provenance_store.rows import MarkRow
+from provenance_store.sink import new_origin
 from provenance_store.sql import invalidate as sql
 from provenance_store.times import YEARS_1_TO_9999, format_time
 from provenance_store.values import check_text
@@ -27,7 +29,7 @@ from provenance_store.viewer import EVERYTHING, Viewer
 if TYPE_CHECKING:
     from provenance_store.store import StoreSink
 
-__all__ = ["FIRST", "Affected", "invalidate", "restore"]
+__all__ = ["FIRST", "MAX_CAUSE", "Affected", "invalidate", "restore"]
 
 FIRST = 10
 """How many of what derives from a record are named, if nothing else is wanted."""
@@ -39,7 +41,8 @@ class Affected:
     """What was, or with a dry run would be, said of a record, and what follows it.
 
     `record` stands for the record; `count` is how many derive from it, `kinds` the same by kind,
-    `first` stands for the oldest of these that the viewer may see. `at` is None for a dry run.
+    `first` stands for the oldest of these that the viewer may see, and what it may not see is
+    of the kind "restricted". `at` is None for a dry run.
     `before` is the cause for which the record itself was invalid already, None if it was not.
     """
 
@@ -74,12 +77,12 @@ def invalidate(
     dry_run: bool = False,
     viewer: Viewer = EVERYTHING,
     named: int = FIRST,
+    who: str = "",
 ) -> Affected:
     """Mark a record as invalid; see `Store.invalidate`."""
     text = scrub_text(check_text(cause, "cause", MAX_CAUSE))
-    return _say(
-        sink, reference, Mark.INVALIDATED, text, dry_run=dry_run, viewer=viewer, named=named
-    )
+    found = _asked(sink, reference, Mark.INVALIDATED, text, viewer=viewer, named=named)
+    return found.affected if dry_run else _say(sink, found, Mark.INVALIDATED, who)
 
 
 def restore(
@@ -90,22 +93,25 @@ def restore(
     dry_run: bool = False,
     viewer: Viewer = EVERYTHING,
     named: int = FIRST,
+    who: str = "",
 ) -> Affected:
     """Take an invalidation back; see `Store.restore`."""
     text = scrub_text(check_text(cause, "cause", MAX_CAUSE, empty=True))
-    return _say(sink, reference, Mark.RESTORED, text, dry_run=dry_run, viewer=viewer, named=named)
+    found = _asked(sink, reference, Mark.RESTORED, text, viewer=viewer, named=named)
+    return found.affected if dry_run else _say(sink, found, Mark.RESTORED, who)
 
 
-def _say(
-    sink: StoreSink,
-    reference: str,
-    mark: Mark,
-    text: str,
-    *,
-    dry_run: bool,
-    viewer: Viewer,
-    named: int,
-) -> Affected:
+class _Asked(NamedTuple):
+    record_id: int
+    affected: Affected
+    last: int
+    """The time of the last word on it, 0 if there is none."""
+
+
+def _asked(
+    sink: StoreSink, reference: str, mark: Mark, text: str, *, viewer: Viewer, named: int
+) -> _Asked:
+    """What would be said, and what would follow; raises what `Store.invalidate` does."""
     record_id = sink.locate(reference)
     if record_id is None:
         raise NotFound(f"There is no record {reference} in this store.")
@@ -114,17 +120,22 @@ def _say(
         row = view.by_id([record_id]).get(record_id)
         if row is None:
             raise NotFound(f"There is no record {reference} in this store.")
-        if not viewer.everything and view.first(sql.is_managed(record_id, viewer)) is None:
+        # Who reads everything as a member of a group is somebody, and the store's owner nobody.
+        somebody = viewer.principals or not viewer.everything
+        if somebody and view.first(sql.is_managed(record_id, viewer)) is None:
             raise NotAllowed(f"{reference} can be invalidated by those who manage it; you do not.")
         own = _own_cause(view, record_id, needed=mark is Mark.RESTORED)
-        before = [said.at for said in view.all(sql.own_marks(record_id))]
+        last = max((said.at for said in view.all(sql.own_marks(record_id))), default=0)
         found = _affected(view, brief(row, sink.urn), record_id, text, named)
-        found = replace(found, before=own)
-    if dry_run:
-        return found
-    at = min(max(now(), *(moment + 1 for moment in before), 0), YEARS_1_TO_9999[-1])
+    return _Asked(record_id, replace(found, before=own), last)
+
+
+def _say(sink: StoreSink, asked: _Asked, mark: Mark, who: str) -> Affected:
+    at = min(max(now(), asked.last + 1, 0), YEARS_1_TO_9999[-1])
+    record_id, found = asked.record_id, asked.affected
+    mark_id = make_id(sink.number_of(new_origin(0, who=who)), 1) if who else sink.new_id()
     batch = sink.new_batch()
-    batch.mark.append(MarkRow(sink.new_id(), record_id, mark.value, at, text, record_id))
+    batch.mark.append(MarkRow(mark_id, record_id, mark.value, at, found.cause, record_id))
     sink.write(batch)
     return replace(found, at=at)
 
@@ -151,9 +162,10 @@ def _own_cause(view: View, record_id: int, *, needed: bool) -> str | None:
 def _affected(
     view: View, record: dict[str, Any], record_id: int, text: str, named: int
 ) -> Affected:
-    kinds = {Kind(row.kind).label: int(row[1]) for row in view.all(sql.affected_kinds(record_id))}
+    kinds = Counter[str]()
+    for kind, seen, count in view.all(sql.affected_kinds(record_id, view.viewer)):
+        kinds[Kind(kind).label if seen else RESTRICTED] += count
     kinds[record["kind"]] -= 1
-    kinds = {kind: count for kind, count in kinds.items() if count}
     rows = view.all(sql.affected(record_id, view.viewer, named))
     first = [brief(row, view.urn) for row in rows]
-    return Affected(record, None, text, sum(kinds.values()), kinds, first)
+    return Affected(record, None, text, kinds.total(), dict(+kinds), first)

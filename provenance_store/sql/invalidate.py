@@ -125,23 +125,25 @@ def _below(root_id: int) -> sa.CTE:
     )
 
 
-def _kinds(root_id: int) -> sa.Select[Any]:
+def _kinds(root_id: int, viewer: Viewer) -> sa.Select[Any]:
     below = _below(root_id)
+    seen = sa.or_(_record.c.id.is_(None), can_see(viewer))
     return (
         sa.select(
             below.c.id,
             sa.func.coalesce(_record.c.kind, _stub.c.kind).label("kind"),
-            sa.func.coalesce(_record.c.name, _stub.c.name).label("name"),
+            sa.case((seen, 1), else_=0).label("seen"),
         )
         .outerjoin(_record, _record.c.id == below.c.id)
         .outerjoin(_stub, _stub.c.id == below.c.id)
     )
 
 
-def affected_kinds(root_id: int) -> sa.Select[Any]:
-    """(kind, count) of a record and all that derives from it."""
-    found = _kinds(root_id).subquery()
-    return sa.select(found.c.kind, sa.func.count()).group_by(found.c.kind).order_by(found.c.kind)
+def affected_kinds(root_id: int, viewer: Viewer) -> sa.Select[Any]:
+    """(kind, whether the viewer may see it, count) of a record and all that derives from it."""
+    found = _kinds(root_id, viewer).subquery()
+    by = (found.c.kind, found.c.seen)
+    return sa.select(*by, sa.func.count()).group_by(*by).order_by(*by)
 
 
 def affected(root_id: int, viewer: Viewer, limit: int) -> sa.Select[Any]:
