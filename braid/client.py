@@ -1,6 +1,7 @@
-"""The query API of a Braid server, asked through globus-sdk.
+"""The API of a Braid server, called through globus-sdk.
 
-`QueryClient` answers the same questions as a store does, with the same documents.
+`QueryClient` answers the same questions as a store does, with the same documents, and takes
+batches as a store does.
 """
 
 from __future__ import annotations
@@ -93,12 +94,31 @@ class QueryClient(globus_sdk.BaseClient):
         """``GET /api/v1/records/{id}/model``: what made a model version, and what came of it."""
         return self._ask(f"records/{reference}/model")
 
+    def write_batch(self, data: bytes) -> int:
+        """``POST /api/v1/batches``: how many records the batch has, which are durable there then.
+
+        Again changes nothing.
+        """
+        try:
+            answer = self.post(
+                "/api/v1/batches",
+                data=data,
+                headers={"Content-Type": "application/msgpack"},
+                encoding="text",
+            )
+        except globus_sdk.GlobusAPIError as error:
+            raise _translated(error) from error
+        return int(self._document(answer)["records"])
+
     def _ask(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         query = {name: _query(name, value) for name, value in (params or {}).items()}
         try:
             answer = self.get(f"/api/v1/{path}", query_params={k: v for k, v in query.items() if v})
         except globus_sdk.GlobusAPIError as error:
             raise _translated(error) from error
+        return self._document(answer)
+
+    def _document(self, answer: globus_sdk.GlobusHTTPResponse) -> dict[str, Any]:
         document = answer.data
         if not isinstance(document, dict):
             raise ServiceUnavailable(f"{self.base_url} did not answer with a JSON document.")

@@ -1,4 +1,5 @@
-"""Recording through a server from a shell: what it does not take is kept in the spool folder."""
+"""Recording through a server from a shell: what it does not take is kept in the spool folder, and
+goes to the server from there when it is back."""
 
 from __future__ import annotations
 
@@ -15,10 +16,11 @@ from braid.client import QueryClient, error_of, open_server
 from braid.errors import describe
 from hpc.remote_sink import RemoteSink, remote
 from hpc.settings import SPOOL
+from hpc.spool_intake import ServerIntake
 from hpc.spool_sink import ClosingRecorder, spool
 from provenance_store.errors import BraidError, ConfigurationError, ServiceUnavailable
 
-__all__ = ["Delivery", "delivering"]
+__all__ = ["Delivery", "delivering", "taking"]
 
 logging.getLogger("braid.hpc").addHandler(logging.NullHandler())
 """What a sink logs, a command says in its own words, once."""
@@ -49,14 +51,17 @@ class Delivery:
             if sink.refusal is None:
                 return None
             status, why = sink.refusal
-            return error_of(status)(self._kept(why))
-        return ServiceUnavailable(self._kept(self.absence))
+            kind = error_of(status)
+            return kind(self._kept(why, later=kind is ServiceUnavailable))
+        return ServiceUnavailable(self._kept(self.absence, later=True))
 
-    def _kept(self, why: str) -> str:
+    def _kept(self, why: str, *, later: bool) -> str:
         reason = why.removesuffix(".")
+        load = f"`braid spool load {self.spool}"
+        where = f" --server {self.url}` later" if later else "` on the server's machine"
         return (
             f"{self.url} has not taken it ({reason}); it is kept in {self.spool}, and "
-            f"`braid spool load {self.spool}` on the server's machine brings it in."
+            f"{load}{where} brings it in."
         )
 
 
@@ -85,3 +90,19 @@ def delivering(
         recorder = remote(url, client.authorizer, spool=folder, **about)
     with recorder:
         yield Delivery(url, folder, recorder, client, absence)
+
+
+@contextmanager
+def taking(url: str, directory: Path) -> Iterator[ServerIntake]:
+    """The server at that address, to take what the spool folder `directory` holds.
+
+    Raises ServiceUnavailable when it goes away, or is, or a login service.
+    """
+    try:
+        yield ServerIntake(open_server(url).write_batch)
+    except (ServiceUnavailable, globus_sdk.NetworkError) as error:
+        reason = describe(error).removesuffix(".")
+        raise ServiceUnavailable(
+            f"{url} has not taken it ({reason}); what it has not is still in {directory}, to be "
+            "loaded when it is back."
+        ) from error

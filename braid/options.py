@@ -1,8 +1,8 @@
 """Options that many commands share, as decorators.
 
 Each takes its options off the command line and passes the command one object instead:
-`displays` a `braid.output.Display`; `reads`, `writes` and `records` a `braid.source.Source`;
-`describes` a `Described`.
+`displays` a `braid.output.Display`; `reads`, `writes`, `loads` and `records` a
+`braid.source.Source`; `describes` a `Described`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ __all__ = [
     "collection_option",
     "describes",
     "displays",
+    "loads",
     "model_option",
     "pages",
     "port_option",
@@ -47,6 +48,10 @@ SERVER_HELP = "Ask the query API of this server instead of a store. [default: BR
 SPOOL_HELP = (
     "Write into files of this folder instead of a store; `braid spool load` brings them in. "
     "Ids of earlier records are then whole URNs."
+)
+LOAD_SERVER_HELP = (
+    "Load through this server instead of into a store. Records that it does not know yet are "
+    "then of who is logged in."
 )
 RECORD_SERVER_HELP = (
     "Record through this server instead of into a store; what it does not take goes into files of "
@@ -97,8 +102,18 @@ def displays(*formats: str, default: str = "text") -> _Decorator:
 def reads(command: Command) -> Command:
     """Add ``--store`` and ``--server``, one or the other; the command gets ``source``."""
 
+    return _store_or_server(command, SERVER_HELP)
+
+
+def loads(command: Command) -> Command:
+    """Add ``--store`` and ``--server``, one or the other, where the latter is told; the command
+    gets ``source``, which it writes to."""
+    return _store_or_server(command, LOAD_SERVER_HELP)
+
+
+def _store_or_server(command: Command, server_help: str) -> Command:
     @store_option
-    @click.option("--server", metavar="URL", help=SERVER_HELP)
+    @click.option("--server", metavar="URL", help=server_help)
     @functools.wraps(command)
     def wrapper(*args: Any, store: str | None, server: str | None, **kwargs: Any) -> None:
         _one_of({"--store": store, "--server": server})

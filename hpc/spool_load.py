@@ -1,4 +1,4 @@
-"""Bringing spool files into a store."""
+"""Bringing spool files into a store, or to a server."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hpc.spool_files import read_frames
-from provenance_store.author import is_identity, own
-from provenance_store.batch import Batch, decode_batch
+from hpc.spool_intake import Intake, StoreIntake
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.store import Store
 
 __all__ = ["BadFile", "Loaded", "load_spool", "waiting_files"]
 
 GROUP_BYTES = 16 << 20
-BATCH_BYTES = 1 << 32
 REASONS = 3
 
 
@@ -54,95 +52,98 @@ def waiting_files(directory: Path, *, unfinished: bool = False) -> list[Path]:
 
 
 def load_spool(
-    store: Store,
+    into: Store | Intake,
     directory: Path | str,
     *,
     delete: bool = False,
     unfinished: bool = False,
     progress: Callable[[int], None] = lambda size: None,
 ) -> Loaded:
-    """Write what a spool folder holds into a store; again changes nothing.
+    """Write what a spool folder holds into a store, or post it to a server; again changes nothing.
 
     Loaded files go to ``done/`` or, with `delete`, away. A file that is torn or damaged, or that
-    holds a batch that the store refuses, goes to ``bad/``, after all of it that is whole has been
+    holds a batch that is refused, goes to ``bad/``, after all of it that is whole has been
     written. With `unfinished` also files in ``tmp/``, once no writer is at work any more.
-    `progress` is called with the bytes of each file. Raises StoreUnavailable, files not yet
-    loaded staying where they are, and NotFound when there is no such folder.
+    `progress` is called with the bytes of each file. Raises StoreUnavailable, ServiceUnavailable
+    or what else is wrong with every batch, files not yet loaded staying where they are, and
+    NotFound when there is no such folder.
     """
     directory = Path(directory)
+    intake = StoreIntake(into) if isinstance(into, Store) else into
     report = Loaded()
-    again: list[Path] = []
-    for path in waiting_files(directory, unfinished=unfinished):
-        size = path.stat().st_size
-        problems = _load_file(store, path, report)
-        if problems.early:
-            again.append(path)
-        else:
-            _put_away(directory, path, problems, report, delete=delete)
-        progress(size)
-    for path in again:
-        _put_away(directory, path, _load_file(store, path, Loaded()), report, delete=delete)
+    waiting = waiting_files(directory, unfinished=unfinished)
+    sizes = {path: path.stat().st_size for path in waiting}
+    for path, read in _load_files(intake, waiting):
+        _put_away(directory, path, read, report, delete=delete)
+        progress(sizes[path])
     report.unfinished = len(list((directory / "tmp").glob("*.braid")))
     return report
 
 
 @dataclass
-class _Problems:
-    """What is wrong with a file, and whether a batch adds to a record that is not there yet."""
+class _Read:
+    """What became of the batches of a file.
 
+    `early` is true when one was refused that may add to a record of another file.
+    """
+
+    batches: int = 0
+    records: int = 0
     reasons: list[str] = field(default_factory=list)
     early: bool = False
 
 
-def _load_file(store: Store, path: Path, report: Loaded) -> _Problems:
-    """Write the batches of a file."""
-    problems = _Problems()
-    for group in _groups(path, problems):
-        for batch in group:
-            _own(store, batch)
-        for batch, refused in zip(group, store.write_all(group), strict=True):
-            if refused is None:
-                report.batches += 1
-                report.records += len(batch.record)
+def _load_files(intake: Intake, waiting: list[Path]) -> Iterator[tuple[Path, _Read]]:
+    """What became of each file. Those that came early are tried again as long as that helps."""
+    while waiting:
+        early: dict[Path, _Read] = {}
+        for path in waiting:
+            read = _load_file(intake, path)
+            if read.early:
+                early[path] = read
             else:
-                problems.reasons.append(refused.message)
-                problems.early |= isinstance(refused, InvalidInput)
-    return problems
+                yield path, read
+        if len(early) == len(waiting):
+            yield from early.items()
+            return
+        waiting = list(early)
 
 
-def _own(store: Store, batch: Batch) -> None:
-    """Give what a remote recorder spooled to whom the server knows the recorder as."""
-    holders = store.holders(row.uuid for row in batch.origin)
-    known = ((row.no, holders.get(row.uuid)) for row in batch.origin)
-    owners = {no: holder.who for no, holder in known if holder and is_identity(holder.who)}
-    if owners:
-        own(batch, owners)
+def _load_file(intake: Intake, path: Path) -> _Read:
+    """Have the batches of a file written, as far as it is whole."""
+    read = _Read()
+    for group in _groups(path, read.reasons):
+        for taken in intake.take(group):
+            if isinstance(taken, int):
+                read.batches += 1
+                read.records += taken
+            else:
+                read.reasons.append(taken.message)
+                read.early |= isinstance(taken, InvalidInput)
+    return read
 
 
-def _groups(path: Path, problems: _Problems) -> Iterator[list[Batch]]:
-    """The batches of a file, a good number at a time, as far as it is whole."""
-    group: list[Batch] = []
+def _groups(path: Path, reasons: list[str]) -> Iterator[list[bytes]]:
+    """The batches of a file, a good number at a time, and the reason why there are no more."""
+    group: list[bytes] = []
     size = 0
     try:
         for data in read_frames(path):
+            group.append(data)
             size += len(data)
-            try:
-                group.append(decode_batch(data, limit=BATCH_BYTES))
-            except InvalidInput as error:
-                problems.reasons.append(error.message)
             if size >= GROUP_BYTES:
                 yield group
                 group, size = [], 0
     except InvalidInput as error:
-        problems.reasons.append(error.message)
+        reasons.append(error.message)
     yield group
 
 
-def _put_away(
-    directory: Path, path: Path, problems: _Problems, report: Loaded, *, delete: bool
-) -> None:
-    if problems.reasons:
-        said = " ".join(problems.reasons[:REASONS])
+def _put_away(directory: Path, path: Path, read: _Read, report: Loaded, *, delete: bool) -> None:
+    report.batches += read.batches
+    report.records += read.records
+    if read.reasons:
+        said = " ".join(read.reasons[:REASONS])
         report.bad.append(BadFile(_moved(path, directory / "bad"), said))
         return
     report.files += 1

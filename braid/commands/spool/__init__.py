@@ -9,7 +9,7 @@ from braid.tree import LazyGroup
 __all__ = ["command"]
 
 COMMANDS = {
-    "load": "Bring what a spool folder holds into a store.",
+    "load": "Bring what a spool folder holds into a store, or to a server.",
 }
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from braid.errors import SAID_NO
-from braid.options import displays, writes
+from braid.options import displays, loads
 from braid.output import Display
 from braid.source import Source
 
 if TYPE_CHECKING:
+    from hpc.spool_intake import Intake
     from hpc.spool_load import Loaded
+    from provenance_store.store import Store
 
 __all__ = ["command"]
 
@@ -29,7 +31,7 @@ __all__ = ["command"]
     is_flag=True,
     help="Load also files that their writers left unfinished, once the job has ended.",
 )
-@writes
+@loads
 @displays("text", "json")
 @click.pass_context
 def command(
@@ -42,7 +44,7 @@ def command(
     source: Source,
     display: Display,
 ) -> None:
-    """Bring what a spool folder holds into a store.
+    """Bring what a spool folder holds into a store, or to a server.
 
     Loading twice changes nothing. Files that are torn, damaged or refused are set aside in bad/,
     each with a line on standard error; the exit code is then 1.
@@ -51,14 +53,22 @@ def command(
 
     files = waiting_files(directory, unfinished=unfinished)
     with (
-        source.open(create=True) as store,
+        _intake(source, directory) as intake,
         _progress(sum(file.stat().st_size for file in files)) as advance,
     ):
         loaded = load_spool(
-            store, directory, delete=delete, unfinished=unfinished, progress=advance
+            intake, directory, delete=delete, unfinished=unfinished, progress=advance
         )
     _show(display, loaded)
     context.exit(SAID_NO if loaded.bad else 0)
+
+
+def _intake(source: Source, directory: Path) -> AbstractContextManager[Store | Intake]:
+    if source.server is None:
+        return source.open(create=True)
+    from braid.delivery import taking
+
+    return taking(source.server, directory)
 
 
 def _show(display: Display, loaded: Loaded) -> None:

@@ -25,36 +25,10 @@ from tests.support.processes import Serving, serving
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def environ(sandbox: Sandbox) -> dict[str, str]:
-    provider, login = sandbox.add_client("provider"), sandbox.add_client("command line")
-    return {
-        **sandbox.environ(),
-        "BRAID_CLIENT_ID": provider.client_id,
-        "BRAID_CLIENT_SECRET": provider.client_secret,
-        "BRAID_SCOPE": sandbox.add_scope(provider, "action_all"),
-        "BRAID_LOGIN_CLIENT_ID": login.client_id,
-        "BRAID_LOGIN_CLIENT_SECRET": login.client_secret,
-    }
-
-
-@pytest.fixture(scope="module")
 def server(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     folder = tmp_path_factory.mktemp("server")
     with serving("serve", "--port", "0", environ=environ, folder=folder) as started:
         yield started
-
-
-@pytest.fixture
-def logged_in(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> None:
-    for name, value in environ.items():
-        if not name.startswith("BRAID_") or name.startswith("BRAID_LOGIN_"):
-            monkeypatch.setenv(name, value)
 
 
 def answer_of(url: str) -> Any:
