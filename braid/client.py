@@ -110,10 +110,25 @@ class QueryClient(globus_sdk.BaseClient):
             raise _translated(error) from error
         return int(self._document(answer)["records"])
 
+    def invalidate(self, reference: str, **said: Any) -> dict[str, Any]:
+        """``POST /api/v1/records/{id}/invalidation``: what derives from it."""
+        return self._tell(f"records/{reference}/invalidation", said)
+
+    def restore(self, reference: str, **said: Any) -> dict[str, Any]:
+        """``POST /api/v1/records/{id}/restoration``: the same for taking it back."""
+        return self._tell(f"records/{reference}/restoration", said)
+
     def _ask(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         query = {name: _query(name, value) for name, value in (params or {}).items()}
         try:
             answer = self.get(f"/api/v1/{path}", query_params={k: v for k, v in query.items() if v})
+        except globus_sdk.GlobusAPIError as error:
+            raise _translated(error) from error
+        return self._document(answer)
+
+    def _tell(self, path: str, said: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            answer = self.post(f"/api/v1/{path}", data=dict(said))
         except globus_sdk.GlobusAPIError as error:
             raise _translated(error) from error
         return self._document(answer)

@@ -22,6 +22,7 @@ from braid.source import Source
 __all__ = [
     "Described",
     "Time",
+    "changes",
     "collection_option",
     "describes",
     "displays",
@@ -52,6 +53,9 @@ SPOOL_HELP = (
 LOAD_SERVER_HELP = (
     "Load through this server instead of into a store. Records that it does not know yet are "
     "then of who is logged in."
+)
+CHANGE_SERVER_HELP = (
+    "Tell this server instead of a store; you must manage the record. [default: BRAID_SERVER]"
 )
 RECORD_SERVER_HELP = (
     "Record through this server instead of into a store; what it does not take goes into files of "
@@ -109,6 +113,12 @@ def loads(command: Command) -> Command:
     """Add ``--store`` and ``--server``, one or the other, where the latter is told; the command
     gets ``source``, which it writes to."""
     return _store_or_server(command, LOAD_SERVER_HELP)
+
+
+def changes(command: Command) -> Command:
+    """Add ``--store`` and ``--server``, one or the other; the command gets ``source``, and says
+    more of what is there."""
+    return _store_or_server(command, CHANGE_SERVER_HELP)
 
 
 def _store_or_server(command: Command, server_help: str) -> Command:

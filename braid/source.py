@@ -38,16 +38,33 @@ class Source:
         In order: the option given, the server that BRAID_SERVER names, the store that
         BRAID_STORE_URL names. Raises NotFound when there is no such store: reading creates none.
         """
-        from braid.settings import SERVER
-
-        server = self.server or (None if self.store else SERVER.get())
-        if server:
-            from braid.client import open_server
-
-            yield open_server(server)
+        server = self._client()
+        if server is not None:
+            yield server
         else:
             with self.open(create=False) as store:
                 yield store.reader()
+
+    @contextmanager
+    def change(self) -> Iterator[Store | QueryClient]:
+        """What says more of a record that `read` shows: the same server, or the same store."""
+        server = self._client()
+        if server is not None:
+            yield server
+        else:
+            with self.open(create=False) as store:
+                yield store
+
+    def _client(self) -> QueryClient | None:
+        """The server that is asked; None where it is a store."""
+        from braid.settings import SERVER
+
+        url = self.server or (None if self.store else SERVER.get())
+        if not url:
+            return None
+        from braid.client import open_server
+
+        return open_server(url)
 
     @contextmanager
     def open(self, *, create: bool) -> Iterator[Store]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import click
 
 from braid.flowfile import JsonFile
-from braid.options import displays, writes
+from braid.options import changes, displays
 from braid.output import Display, Document, Field
 from braid.source import Source
 
@@ -48,7 +50,7 @@ FIELDS = [
 
 @click.command()
 @click.argument("id_", metavar="ID")
-@writes
+@changes
 @click.option("--cause", metavar="TEXT", help="Why: shown with all that derives from it.")
 @click.option("--undo", is_flag=True, help="Take it back: --cause then says why, if given.")
 @click.option("--dry-run", is_flag=True, help="Say what would be invalid, and change nothing.")
@@ -85,16 +87,16 @@ def command(
     With --start-flow a Globus flow is started afterwards, to tell people or to compute again.
     """
     _check(cause, undo, flow_input, start_flow)
-    with source.open(create=False) as store:
-        say = store.restore if undo else store.invalidate
-        told = say(id_, cause=cause or "", dry_run=True, named=MOST_IDS).document()
+    with source.change() as history:
+        say = partial(_told, history.restore if undo else history.invalidate, id_, cause or "")
+        told = say(dry_run=True)
         if dry_run:
             display.details(told | {"dry_run": True}, fields=FIELDS)
             return _say("Nothing was marked (dry run).", display)
         if not yes:
             _ask(told, undo)
         start = _starter(start_flow, flow_input, told)
-        done = say(id_, cause=cause or "", named=MOST_IDS).document()
+        done = say(dry_run=False)
     if start is not None:
         done["run_id"] = start(done)
     if yes or display.format == "json":
@@ -102,6 +104,12 @@ def command(
     elif start is not None:
         _say(f"Run started: {done['run_id']}", display)
     _say(_done(done, undo), display)
+
+
+def _told(say: Callable[..., Any], id_: str, cause: str, *, dry_run: bool) -> dict[str, Any]:
+    """The document of what a store, or a server, was told to say."""
+    told = say(id_, cause=cause, dry_run=dry_run, named=MOST_IDS)
+    return dict(told) if isinstance(told, Mapping) else dict(told.document())
 
 
 def _check(cause: str | None, undo: bool, flow_input: object, start_flow: str | None) -> None:
