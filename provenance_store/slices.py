@@ -7,22 +7,17 @@ mentions and does not hold is a stub: its id, kind and name. Ids, and so permane
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provenance_store.errors import InvalidInput, NotFound, StoreUnavailable
+from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.kinds import Kind, Role
-from provenance_store.settings import SQLITE_MODE
-from provenance_store.sql.dialects import make_private
 from provenance_store.sql.slice import COPIED, Selection, taking
+from provenance_store.unfinished import made_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from provenance_store.store import StoreSink
 
 __all__ = ["LEFT_OUT", "RULES", "Sliced", "Wanted", "take_slice"]
@@ -123,7 +118,7 @@ def take_slice(
 ) -> Sliced:
     """Write a slice into a new file; see `Store.slice`."""
     wanted.check()
-    with _made_whole(file, force=force) as unfinished:
+    with made_whole(file, force=force) as unfinished:
         with (
             sink.session.translated(),
             taking(sink.session.engine, unfinished) as (connection, target),
@@ -156,42 +151,3 @@ def _choose(chosen: Selection, wanted: Wanted) -> None:
     if wanted.up:
         chosen.walk(down=False, roles=wanted.roles, depth=wanted.depth)
     chosen.close()
-
-
-@contextmanager
-def _made_whole(file: Path, *, force: bool) -> Iterator[Path]:
-    """A file to write to, which gets its name when the block ends, and is gone when it raises."""
-    if file.exists() and not force:
-        raise _is_there(file)
-    if not file.absolute().parent.is_dir():
-        raise InvalidInput(f"The folder {file.absolute().parent} does not exist.")
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}.unfinished")
-    unfinished.unlink(missing_ok=True)
-    make_private(unfinished, int(SQLITE_MODE.get(), 8))
-    if not unfinished.exists():
-        raise StoreUnavailable(f"{file} cannot be made: its folder cannot be written to.")
-    try:
-        yield unfinished
-        with unfinished.open("rb") as written:
-            os.fsync(written.fileno())
-        _name(unfinished, file, force=force)
-    finally:
-        for left in (unfinished, Path(f"{unfinished}-journal")):
-            left.unlink(missing_ok=True)
-
-
-def _name(unfinished: Path, file: Path, *, force: bool) -> None:
-    if force:
-        for journal in (Path(f"{file}-wal"), Path(f"{file}-shm")):
-            journal.unlink(missing_ok=True)
-    else:
-        with suppress(OSError):  # file systems without hard links
-            os.link(unfinished, file)
-            return
-        if file.exists():
-            raise _is_there(file)
-    unfinished.replace(file)
-
-
-def _is_there(file: Path) -> InvalidInput:
-    return InvalidInput(f"{file} is there already; choose another name, or give --force.")

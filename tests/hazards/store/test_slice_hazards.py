@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,8 +56,9 @@ MERGE = STAGES.format(call="store.merge(sys.argv[2], progress=stage)")
 SLICE = STAGES.format(call="store.slice(sys.argv[2], progress=stage)")
 
 
-def killed_at(code: str, url: str, file: Path, stage: str) -> None:
-    """Run it until it tells of that stage, and kill it while that goes on."""
+@contextmanager
+def stopped_at(code: str, url: str, file: Path, stage: str) -> Iterator[subprocess.Popen[str]]:
+    """Run it until it tells of that stage, where it waits; killed in the end."""
     process = subprocess.Popen(
         [sys.executable, "-c", code, url, str(file), stage],
         cwd=ROOT,
@@ -65,11 +68,23 @@ def killed_at(code: str, url: str, file: Path, stage: str) -> None:
     )
     assert process.stdout is not None
     deadline = time.monotonic() + 60
-    while process.stdout.readline().strip() != stage:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    try:
+        while process.stdout.readline().strip() != stage:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+        yield process
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+def killed_at(code: str, url: str, file: Path, stage: str) -> None:
+    """Run it until it tells of that stage, and kill it while that goes on."""
+    with stopped_at(code, url, file, stage):
+        pass
 
 
 @pytest.mark.parametrize("stage", ["record", "link", "what follows"])
@@ -97,6 +112,37 @@ def test_a_slice_that_is_killed_leaves_no_file_of_its_name(
     with open_store(f"sqlite:///{file}") as whole:
         assert whole.check() == []
         assert whole.info()["tables"]["link"] == store.info()["tables"]["link"]
+
+
+@pytest.mark.parametrize("stage", ["nodes", "indexes"])
+def test_what_a_killed_slice_left_is_gone_after_the_next_into_that_folder(
+    large: Path, tmp_path: Path, stage: str
+) -> None:
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    url = f"sqlite:///{large}"
+    killed_at(SLICE, url, folder / "killed.db", stage)
+    (left,) = folder.iterdir()
+    Path(f"{left}-journal").touch()
+    (folder / ".braid.elsewhere.1.0a.unfinished").touch()
+    (folder / f".braid.{left.name.split('.')[2]}.x.0a.unfinished").touch()
+    others = {path.name for path in folder.iterdir()} - {left.name, f"{left.name}-journal"}
+    with open_store(url) as store:
+        store.slice(folder / "other.db")
+    assert {path.name for path in folder.iterdir()} == {"other.db", *others}
+
+
+def test_what_another_process_is_writing_is_left_to_it(large: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    url = f"sqlite:///{large}"
+    with stopped_at(SLICE, url, folder / "slow.db", "link") as process:
+        (at_work,) = folder.iterdir()
+        with open_store(url) as store:
+            store.slice(folder / "fast.db")
+        assert at_work.exists()
+        process.communicate("", timeout=60)
+    assert sorted(path.name for path in folder.iterdir()) == ["fast.db", "slow.db"]
 
 
 FILL = """
