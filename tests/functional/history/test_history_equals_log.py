@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,9 @@ import pytest
 
 from flows.definition import Options, WholeState, instrument
 from flows.definition.marker import injected
-from flows.sandbox import Sandbox
 from flows.sandbox.runner import RunOutcome, run_definition
 from provenance_store.redaction import redact
-from tests.functional.provider.house import House, Person, Town, serving
+from tests.functional.provider.house import House, Person, Town
 from tests.support.corpus import CORPUS, prepare
 
 REFUSED = {
@@ -24,23 +22,6 @@ REFUSED = {
 
 FREE_TEXT = {"cfde-deriva-ingest": ("ErrorState", "body_template.=")}
 """Parameters in which the author wrote free text for an expression, mended here."""
-
-
-@pytest.fixture(scope="module")
-def town() -> Iterator[Town]:
-    with Sandbox(time_scale=0.001) as sandbox:
-        yield Town(sandbox)
-
-
-@pytest.fixture
-def house(town: Town, tmp_path: Path) -> Iterator[House]:
-    with serving(f"sqlite:///{tmp_path / 'store.db'}", town.environ()) as house:
-        yield house
-
-
-@pytest.fixture(scope="module")
-def ada(town: Town) -> Person:
-    return town.person("ada")
 
 
 def run_instrumented(

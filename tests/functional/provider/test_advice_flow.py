@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from flows.definition import validate
-from flows.sandbox import Sandbox
 from flows.sandbox.runner import RunOutcome, run_definition
-from tests.functional.provider.house import House, Person, Town, serving
+from tests.functional.provider.house import House, Person, Town
 
 EXAMPLE = "https://braid.example.org"
-
-
-@pytest.fixture(scope="module")
-def town() -> Iterator[Town]:
-    with Sandbox(time_scale=0.001) as sandbox:
-        yield Town(sandbox)
-
-
-@pytest.fixture
-def house(town: Town, tmp_path: Path) -> Iterator[House]:
-    with serving(f"sqlite:///{tmp_path / 'store.db'}", town.environ()) as house:
-        yield house
-
-
-@pytest.fixture(scope="module")
-def ada(town: Town) -> Person:
-    return town.person("ada")
 
 
 def example(name: str) -> dict[str, Any]:

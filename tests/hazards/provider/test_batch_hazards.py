@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from flows.sandbox import Sandbox
 from provenance_store import Batch
 from provenance_store.ids import now
 from provenance_store.kinds import Mark
 from provenance_store.rows import MarkRow, PayloadRow
 from provenance_store.sql.tables import TABLE
 from tests.functional.provider.batches import Job, everything, post
-from tests.functional.provider.house import House, Person, Town, serving
+from tests.functional.provider.house import House, Person
 
 SECRET = "hunter2-hunter2"
 NAMED, IN_URL = f"password={SECRET}", f"https://u:{SECRET}@h/x?token={SECRET}"
 LAST_MOMENT = 253_402_300_799_999_999
-
-
-@pytest.fixture(scope="module")
-def town() -> Iterator[Town]:
-    with Sandbox() as sandbox:
-        yield Town(sandbox)
-
-
-@pytest.fixture(scope="module")
-def ada(town: Town) -> Person:
-    return town.person("ada")
-
-
-@pytest.fixture
-def house(town: Town, tmp_path: Path) -> Iterator[House]:
-    with serving(f"sqlite:///{tmp_path / 'store.db'}", town.environ()) as house:
-        yield house
 
 
 def put(batch: Batch, table: str, **fields: Any) -> None:

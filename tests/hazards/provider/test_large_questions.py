@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from flows.sandbox import Sandbox
 from provenance_store.kinds import Role
 from provenance_store.reading.lineage import MOST_KEPT
 from provenance_store.rows import LinkRow
 from tests.functional.provider.batches import Job, post
-from tests.functional.provider.house import House, Person, Town, serving
-
-
-@pytest.fixture(scope="module")
-def town() -> Iterator[Town]:
-    with Sandbox() as sandbox:
-        yield Town(sandbox)
-
-
-@pytest.fixture(scope="module")
-def ada(town: Town) -> Person:
-    return town.person("ada")
-
-
-@pytest.fixture
-def house(town: Town, tmp_path: Path) -> Iterator[House]:
-    with serving(f"sqlite:///{tmp_path / 'store.db'}", town.environ()) as house:
-        yield house
+from tests.functional.provider.house import House, Person
 
 
 @pytest.mark.parametrize(("outputs", "status"), [(100, 202), (101, 422), (999, 422)])

@@ -20,24 +20,12 @@ import pytest
 import requests
 
 from action_provider.app import EXTENSION, Braid
-from flows.sandbox import Sandbox
 from provenance_store import open_store
 from tests.functional.provider.house import House, Person, Town, a_body, serving
 from tests.support.postgres import PostgresServer
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 60
-
-
-@pytest.fixture(scope="session")
-def town() -> Iterator[Town]:
-    with Sandbox() as sandbox:
-        yield Town(sandbox)
-
-
-@pytest.fixture(scope="session")
-def ada(town: Town) -> Person:
-    return town.person("ada")
 
 
 def wait_until(holds: Callable[[], bool], what: str) -> None:

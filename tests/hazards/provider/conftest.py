@@ -1,0 +1,7 @@
+"""A provider and somebody to call it."""
+
+from __future__ import annotations
+
+from tests.support.town import ada, house, town
+
+__all__ = ["ada", "house", "town"]
