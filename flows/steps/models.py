@@ -85,10 +85,17 @@ class Models:
     def _read_used(self, entry: ModelEntry, path: str) -> list[Head]:
         if entry.id is not None:
             return self._by_id(entry, path)
-        heads = self._named(entry)
+        known = [self.things.known(uri.uri) for uri in uris_of(entry)]
+        there = [record_id for record_id in known if record_id is not None]
+        heads = self._kept_there(entry, there) or self._named(entry)
         if len(heads) > 1:
             raise self._several(heads, path)
-        return heads or [self._first_seen(entry, path)]
+        return heads or [self._first_seen(entry, there, path)]
+
+    def _kept_there(self, entry: ModelEntry, there: Sequence[int]) -> list[Head]:
+        """The version of that name with its weights where the entry says; not always the newest."""
+        versions = (self.things.lookup.version(record_id) for record_id in there)
+        return [head for head in versions if head is not None and head.name == entry.name][:1]
 
     def _read_made(self, entry: ModelEntry, path: str) -> _Making:
         things = self.things
@@ -148,11 +155,12 @@ class Models:
             path=path,
         )
 
-    def _first_seen(self, entry: ModelEntry, path: str) -> Head:
-        recorder, name = self.things.recorder, entry.name or ""
+    def _first_seen(self, entry: ModelEntry, there: Sequence[int], path: str) -> Head:
+        """A line that begins here; from what is known where its weights are, if anything is."""
+        recorder, name, uris = self.things.recorder, entry.name or "", uris_of(entry)
         tags = {**(entry.tags or {}), FIRST_SEEN: self.step_name}
-        begun = located(path, lambda: recorder.model(name, uris=uris_of(entry), tags=tags))
-        return self._noted(begun, None)
+        begun = located(path, lambda: recorder.model(name, depends_on=there, uris=uris, tags=tags))
+        return self._noted(begun, entry, None)
 
     # ---- after the step is recorded ------------------------------------------------------
 
@@ -184,9 +192,10 @@ class Models:
             )
             return recorder.update(before, exposed, **about)
 
-        return self._noted(located(making.path, make), parent)
+        return self._noted(located(making.path, make), entry, parent)
 
-    def _noted(self, made: ModelVersion, parent: Head | None) -> Head:
+    def _noted(self, made: ModelVersion, entry: ModelEntry, parent: Head | None) -> Head:
+        self.things.lies_at(made.id, uris_of(entry))
         run_id = self.things.recorder.run_id
         head = Head(made.id, made.line_id, made.version, made.name, run_id)
         self.things.lookup.note_version(head, parent=None if parent is None else parent.id)

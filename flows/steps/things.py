@@ -239,6 +239,10 @@ class Things:
         self._by_uri.update((uri.uri, made.id) for uri in thing.uris)
         return made.id
 
+    def lies_at(self, record_id: int, uris: Iterable[Uri]) -> None:
+        """What later steps find at these URIs is that record."""
+        self._by_uri.update((uri.uri, record_id) for uri in uris)
+
     def note(self) -> None:
         """Tell the lookup where the records of this step are."""
         for uri, record_id in self._by_uri.items():

@@ -76,7 +76,7 @@ def test_conventions_give_a_harvested_history_its_model_versions(
     assert told.notes == []
     check_models(store)
     steps = {step["name"]: step for step in store.reader().run(told.run_id)["steps"]}
-    assert [model["how"] for model in steps["Deploy"]["models"]] == ["deployed"]
+    assert [model["how"] for model in steps["Deploy"]["models"]] == ["used", "deployed"]
     assert [model["how"] for model in steps["Apply"]["models"]] == ["used"]
     before = store.info()
     again = harvest(store, given, conventions=conventions())

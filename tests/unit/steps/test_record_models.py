@@ -8,7 +8,7 @@ from flows.steps.models import FIRST_SEEN
 from provenance_store.errors import InvalidInput
 from provenance_store.kinds import Role
 from provenance_store.reader import Head
-from tests.unit.steps.room import Room, status
+from tests.unit.steps.room import TRANSFER, Room, status, transfer
 
 
 def test_a_model_that_is_not_known_is_first_seen_where_it_is_used(room: Room) -> None:
@@ -19,6 +19,31 @@ def test_a_model_that_is_not_known_is_first_seen_where_it_is_used(room: Room) ->
     second = room.record(models=[{"name": "m"}])
     assert second.models == first.models
     assert room.last.version == []
+
+
+def test_a_model_is_the_version_whose_weights_are_where_they_are_said_to_be(room: Room) -> None:
+    trained = {"name": "m", "how": "trained"}
+    (first,) = room.record(models=[{**trained, "uris": ["file:///w/1"]}]).models
+    (second,) = room.record(models=[{**trained, "uris": ["file:///w/2"]}]).models
+    assert room.record(models=[{"name": "m", "uri": "file:///w/1"}]).models == (first,)
+    assert room.record(models=[{"name": "m", "uri": "file:///other"}]).models == (second,)
+    assert room.record(models=[{"name": "m"}]).models == (second,)
+
+
+def test_a_file_that_a_model_s_weights_are_in_is_that_version(room: Room) -> None:
+    (version,) = room.record(
+        models=[{"name": "m", "how": "trained", "uris": ["globus://lab/w"]}]
+    ).models
+    moved = room.record(
+        step={"action_url": TRANSFER}, parameters=transfer("lab:/w", "//edge/w"), result=None
+    )
+    assert moved.inputs == (version.id,)
+
+
+def test_a_model_not_known_derives_from_what_is_known_where_its_weights_are(room: Room) -> None:
+    copied = room.record(outputs=["file:///w"])
+    (head,) = room.record(models=[{"name": "m", "uri": "file:///w"}]).models
+    assert (head.id, copied.outputs[0]) in room.links(Role.DERIVED_FROM)
 
 
 def test_a_model_that_is_deployed_is_linked_as_such(room: Room) -> None:
