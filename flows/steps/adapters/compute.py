@@ -26,7 +26,7 @@ from flows.steps.adapters.base import (
 from flows.steps.adapters.mentioned import described_files, given_uris, things_at
 from provenance_store.values import TagValue, Uri
 
-__all__ = ["ComputeAdapter"]
+__all__ = ["ComputeAdapter", "calls_of", "functions_of", "results_of"]
 
 FUNCTION = ("function_id", "function", "func", "functions", "function_ids")
 ENDPOINT = ("endpoint_id", "endpoint", "endpoints", "endpoint_ids")
@@ -41,16 +41,16 @@ class ComputeAdapter:
         return operation == "/compute" or operation.startswith("/compute/")
 
     def fits(self, parameters: Mapping[str, Any]) -> bool:
-        calls = list(_calls(parameters))
+        calls = list(calls_of(parameters))
         return any(name in call for call in calls for name in FUNCTION) and any(
             name in call for call in calls for name in ENDPOINT
         )
 
     def derive(self, action: Action) -> Derived:
-        calls = list(_calls(mapping(action.parameters)))
-        functions = dict.fromkeys(f for call in calls for f in _texts(call, FUNCTION))
+        calls = list(calls_of(mapping(action.parameters)))
+        functions = dict.fromkeys(f for call in calls for f in functions_of(call))
         endpoints = dict.fromkeys(e for call in calls for e in _texts(call, ENDPOINT))
-        results = list(_results(action.details)) if action.succeeded else []
+        results = list(results_of(action.details)) if action.succeeded else []
         if not functions and not results:
             raise NotMine
         found: dict[str, TagValue] = {"endpoint_id": ", ".join(endpoints)} if endpoints else {}
@@ -63,9 +63,15 @@ class ComputeAdapter:
         )
 
 
-def _calls(parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def calls_of(parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The parameters themselves, and each task in them: any of these may name functions."""
     yield parameters
     yield from items(parameters.get("tasks"))
+
+
+def functions_of(call: Mapping[str, Any]) -> Iterator[str]:
+    """The ids of the functions that a call names."""
+    return _texts(call, FUNCTION)
 
 
 def _texts(document: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]:
@@ -81,7 +87,7 @@ def _function(function: str) -> Thing:
     return Thing(f"function {function}", "fact", (Uri(uri),))
 
 
-def _results(details: Mapping[str, Any]) -> Iterator[tuple[str | None, Any]]:
+def results_of(details: Mapping[str, Any]) -> Iterator[tuple[str | None, Any]]:
     """The id and the value of each task: with ids in ``results``, without in ``result``."""
     if any(True for _ in items(details.get("results"))):
         for item in items(details["results"]):

@@ -1,0 +1,152 @@
+"""One rule of a conventions file, as it is written: what may stand in it, and what may not."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from flows.harvest.filling import problem_of
+from provenance_store.errors import InvalidInput
+
+__all__ = ["MAKING", "Place", "Places", "Rule", "check"]
+
+How = Literal["used", "trained", "updated", "deployed"]
+MAKING = ("trained", "updated")
+_OF_VERSIONS = ("new", "hyperparameters", "metrics", "scores", "trained_on", "depends_on")
+"""What only a model that is trained or updated can have."""
+
+
+class Place(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Where bytes are: a path on a collection, or a URI. A path to a list of them means all."""
+
+    collection: str | None = None
+    path: str | None = None
+    root: str | None = None
+    """The folder that is the root of the collection, taken off the beginning of the path."""
+    uri: str | None = None
+    size: str | int | None = None
+    digest: str | None = None
+    media_type: str | None = None
+
+
+Places = str | Place | list[str | Place]
+
+
+class Rule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """One ``[[model]]``."""
+
+    name: str
+    state: str | list[str] | None = None
+    function: str | list[str] | None = None
+    how: str = "used"
+    each: str | None = None
+    """A path to a list: a model for each item, which paths find at ``$.item``."""
+    new: bool | None = None
+    version: str | int | float | None = None
+    """Kept as the tag ``version``: a flow's own name for it, Braid counts by itself."""
+    uri: str | Place | None = None
+    uris: Places | None = None
+    digest: str | None = None
+    size: str | int | None = None
+    hyperparameters: str | dict[str, Any] | None = None
+    metrics: str | dict[str, str] | None = None
+    scores: str | dict[str, str | int | float] | None = None
+    trained_on: Places | None = None
+    """Without it, all that the step used."""
+    depends_on: Places | None = None
+    """What the version builds on otherwise, such as the weights that training began with."""
+    tags: dict[str, str | int | float | bool] | None = None
+
+    @property
+    def functions(self) -> list[str]:
+        """The functions that it speaks of."""
+        return _listed(self.function)
+
+    def fits(self, name: str, functions: Sequence[str]) -> bool:
+        """Whether it speaks of a state of that name that calls these Compute functions."""
+        patterns, wanted = _listed(self.state), self.functions
+        named = not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+        return named and (not wanted or any(function in functions for function in wanted))
+
+
+def _listed(value: str | list[str] | None) -> list[str]:
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+# ---- checks ------------------------------------------------------------------------------
+
+
+def check(rule: Rule, path: str) -> None:
+    """Raise InvalidInput with the place of what makes no sense, `path` being the rule's own."""
+    for field, message in _problems(rule):
+        raise InvalidInput(message, path=f"{path}.{field}" if field else path)
+
+
+def _problems(rule: Rule) -> Iterator[tuple[str, str]]:
+    if not _listed(rule.state) and not rule.functions:
+        yield "", "say of which state or function this is."
+    if rule.how not in get_args(How):
+        yield "how", f"{rule.how!r:.80} is none of {', '.join(get_args(How))}."
+    for name in _OF_VERSIONS if rule.how not in MAKING else ():
+        if getattr(rule, name) is not None:
+            yield name, 'belongs to a model that is made: say how = "trained" or "updated".'
+    if rule.new and rule.how != "trained":
+        yield "new", 'belongs to how = "trained": what is updated is there already.'
+    if not rule.name.strip():
+        yield "name", "must not be empty."
+    for name in ("each", "hyperparameters", "metrics"):
+        if isinstance(value := getattr(rule, name), str) and not value.startswith("$."):
+            yield name, f"{value!r:.80} is no path, such as $.returned.history."
+    yield from _problems_of_paths(rule)
+    yield from _problems_of_places(rule)
+
+
+_LISTS = ("each", "metrics", "uris", "trained_on", "depends_on")
+"""Where a path may find several values."""
+
+
+def _problems_of_paths(rule: Rule) -> Iterator[tuple[str, str]]:
+    for field in rule.__struct_fields__:
+        if field in ("state", "function"):
+            continue
+        for name, text in _texts(msgspec.to_builtins(getattr(rule, field)), field):
+            problem = problem_of(
+                text,
+                lists=field in _LISTS,
+                each=rule.each is not None and field != "each",
+            )
+            if problem is not None:
+                yield name, problem
+
+
+def _texts(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """The texts in a value, with the names of their places."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(item, f"{name}.{key}")
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _texts(item, f"{name}[{place}]")
+    elif isinstance(value, str):
+        yield name, value
+
+
+def _problems_of_places(rule: Rule) -> Iterator[tuple[str, str]]:
+    for field in ("uri", "uris", "trained_on", "depends_on"):
+        given = getattr(rule, field)
+        for number, place in enumerate(given if isinstance(given, list) else [given]):
+            if isinstance(place, Place) and (problem := _problem_of_place(place)):
+                yield (f"{field}[{number}]" if isinstance(given, list) else field), problem
+    if rule.size is not None and rule.uri is None and rule.uris is None and rule.digest is None:
+        yield "size", "is said of bytes: give their uri or digest too."
+
+
+def _problem_of_place(place: Place) -> str | None:
+    if place.uri is None and (place.collection is None or place.path is None):
+        return "give a collection and a path, or a uri."
+    if place.uri is not None and (place.collection or place.path or place.root):
+        return "give a collection and a path, or a uri, not both."
+    return None
