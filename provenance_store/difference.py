@@ -9,22 +9,16 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any, NamedTuple
 
-import msgspec
-
+from provenance_store.changes import changes
 from provenance_store.documents import RESTRICTED
 from provenance_store.statement.graph import Graph, Leaf
 
 __all__ = ["Row", "compare_records", "compare_runs"]
 
 MAX_PAIRS = 10_000
-MAX_KEYS = 100
-"""Of two documents at most so many keys that differ are told."""
 FIELDS_OF_RUNS = ("flow_id", "flow_title", "label", "status", "run_owner", "tags")
-STEP_FIELDS = ("type", "status", "action_url", "run_as", "definition_digest")
-DOCUMENTS = ("hyperparameters", "parameters", "error")
 FOLLOWED = (
     "generated_by",
     "used",
@@ -34,8 +28,6 @@ FOLLOWED = (
     "revision_of",
     "has_member",
 )
-
-Value = str | int | float | bool | None
 
 
 class Row(NamedTuple):
@@ -68,8 +60,9 @@ def compare_records(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[st
     """What differs between two records and in what they came from, nearest first.
 
     Each side is the evidence of a statement on the record (`statement.account.evidence_of`).
-    The answer has ``a`` and ``b`` (the records in brief), ``differences``, how many pairs of
-    records were ``compared``, and ``truncated`` when there was more than was looked at.
+    The answer has ``a`` and ``b`` (the records in brief), ``differences``, what was ``put_aside``
+    for it differs each time, how many pairs of records were ``compared``, and ``truncated`` when
+    there was more than was looked at.
     """
     comparison = _Comparison(_side(one), _side(other))
     rows = list(comparison.follow([_Pair(one["root"], other["root"])]))
@@ -77,6 +70,7 @@ def compare_records(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[st
         "a": _brief(comparison.one.graph.root),
         "b": _brief(comparison.other.graph.root),
         "differences": [row.document() for row in rows],
+        "put_aside": [row.document() for row in comparison.put_aside],
         "compared": comparison.compared,
         "truncated": comparison.truncated or one["truncated"] or other["truncated"],
     }
@@ -104,6 +98,7 @@ def compare_runs(
         "a": {"run_id": one["run_id"], "label": one["label"]},
         "b": {"run_id": other["run_id"], "label": other["label"]},
         "differences": [row.document() for row in rows],
+        "put_aside": [row.document() for row in comparison.put_aside],
         "compared": comparison.compared,
         "truncated": comparison.truncated,
     }
@@ -141,6 +136,7 @@ class _Comparison:
         self.deep = deep
         self.compared = 0
         self.truncated = False
+        self.put_aside: list[Row] = []
 
     def follow(self, pairs: Iterable[_Pair]) -> Iterator[Row]:
         """The differences of these pairs, and of what they depend on, nearest first."""
@@ -150,8 +146,9 @@ class _Comparison:
             for name in ("kind", "name"):
                 if one[name] != other[name]:
                     yield Row(_label(one), name, one[name], other[name])
-            if "model" in one and "model" in other:
-                yield from _changed(_label(one), [_version(one, other)])
+            versions = [record["model"]["version"] for record in (one, other) if "model" in record]
+            if len(set(versions)) > 1:
+                yield Row(_label(one), "version", *versions)
         seen = {pair for pair, _ in waiting}
         while waiting:
             if self.compared >= MAX_PAIRS:
@@ -205,107 +202,13 @@ class _Comparison:
 
     def _of_pair(self, one: Leaf, other: Leaf) -> Iterator[Row]:
         where = _label(one) if one["name"] == other["name"] else f"{_label(one)} / {_label(other)}"
-        changes = chain(
-            _identity(one, other),
-            _documents(one, other),
-            _environment(self.one, one, self.other, other),
-            _tags(one, other),
-            _contents(one, other),
-        )
-        yield from _changed(where, changes)
-
-
-Change = tuple[str, Any, Any]
-
-
-def _changed(where: str, changes: Iterable[Change]) -> Iterator[Row]:
-    return (Row(where, what, one, other) for what, one, other in changes if one != other)
-
-
-def _version(one: Leaf, other: Leaf) -> Change:
-    return "version", one["model"]["version"], other["model"]["version"]
-
-
-def _identity(one: Leaf, other: Leaf) -> Iterator[Change]:
-    yield "owner", one["owner"], other["owner"]
-    if "model" in one and "model" in other:
-        yield from _flat("scores", _numbers(one), _numbers(other))
-        curves = [f"{x['model']['curve']['values']} values" for x in (one, other)]
-        if one["model"]["curve"] != other["model"]["curve"]:
-            same = " (others)" if curves[0] == curves[1] else ""
-            yield "convergence curve", curves[0], curves[1] + same
-    if "step" in one and "step" in other:
-        for name in STEP_FIELDS:
-            yield name, one["step"][name], other["step"][name]
-
-
-def _numbers(model: Leaf) -> dict[str, Any]:
-    scores = model["model"]["scores"]
-    return {name: None if text is None else float(text) for name, text in scores.items()}
-
-
-def _documents(one: Leaf, other: Leaf) -> Iterator[Change]:
-    for name in DOCUMENTS:
-        parts = [record["documents"].get(name) for record in (one, other)]
-        if parts[0] == parts[1]:
-            continue
-        if all(part is None or "text" in part for part in parts):
-            texts = ["{}" if part is None else part["text"] for part in parts]
-            yield from _flat(name, *map(msgspec.json.decode, texts))
-        else:
-            yield (name, *(part and part["digest"] for part in parts))
-
-
-def _environment(left: _Side, one: Leaf, right: _Side, other: Leaf) -> Iterator[Change]:
-    if one["environment"] == other["environment"]:
-        return
-    documents = [
-        side.environments.get(record["environment"])
-        for side, record in ((left, one), (right, other))
-    ]
-    if None in documents:
-        yield "environment", one["environment"], other["environment"]
-    else:
-        yield from _flat("environment", *documents)
-
-
-def _tags(one: Leaf, other: Leaf) -> Iterator[Change]:
-    values = [{n: tag["value"] for n, tag in record["tags"].items()} for record in (one, other)]
-    yield from _flat("tags", *values)
-
-
-def _contents(one: Leaf, other: Leaf) -> Iterator[Change]:
-    """Files: other bytes where digests are known, else other places."""
-    first, second = (sorted(filter(None, map(_digest, r["uris"]))) for r in (one, other))
-    if first and second:
-        yield "content", ", ".join(first), ", ".join(second)
-    else:
-        first, second = (sorted(uri["uri"] for uri in r["uris"]) for r in (one, other))
-        yield "files", ", ".join(first) or None, ", ".join(second) or None
-
-
-def _digest(uri: Mapping[str, Any]) -> str | None:
-    if uri["digest"] is None and uri["checks"]:
-        return str(uri["checks"][0]["digest"])
-    return None if uri["digest"] is None else str(uri["digest"])
-
-
-def _flat(name: str, one: Any, other: Any) -> Iterator[Change]:
-    """Two documents key by key, with dots between the keys of nested ones."""
-    first, second = dict(_leaves(name, one)), dict(_leaves(name, other))
-    different = [k for k in dict.fromkeys([*first, *second]) if first.get(k) != second.get(k)]
-    for key in different[:MAX_KEYS]:
-        yield key, first.get(key), second.get(key)
-    if len(different) > MAX_KEYS:
-        yield name, f"and {len(different) - MAX_KEYS} keys more", None
-
-
-def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        for key, inner in value.items():
-            yield from _leaves(f"{name}.{key}", inner)
-    elif value != {}:
-        yield name, value
+        environments = self.one.environments, self.other.environments
+        for change in changes(one, other, environments):
+            row = Row(where, change.what, change.one, change.other)
+            if change.volatile:
+                self.put_aside.append(row)
+            else:
+                yield row
 
 
 def _by_key(

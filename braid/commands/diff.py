@@ -55,14 +55,21 @@ def command(
     Two results, two model versions, two steps, or two run ids. What differs in inputs, versions,
     parameters, hyperparameters, environment and code, tags, scores and content: of the two, and of
     what they came from, matched by step, model and name. Ids and times, which always differ, are
-    left out.
+    left out; ids of tasks and labels of actions are counted, and listed with --format json.
     """
     with source.read() as history:
         found = _compared(history, a, b, limit)
     display.table(found, rows="differences", fields=FIELDS, empty="Nothing differs.")
+    if found["put_aside"] and display.format == "text":
+        click.echo(_put_aside(len(found["put_aside"])), err=True)
     if found["truncated"]:
         click.echo("There is more that was not compared; raise --limit.", err=True)
     context.exit(SAID_NO if found["differences"] else 0)
+
+
+def _put_aside(count: int) -> str:
+    what = "id or label" if count == 1 else "ids and labels"
+    return f"{count} {what} of actions put aside, new each time; --format json lists them."
 
 
 def _compared(history: Reader | QueryClient, a: str, b: str, limit: int) -> dict[str, Any]:

@@ -143,3 +143,45 @@ def test_two_runs_are_compared_step_by_step(store: Store) -> None:
     assert ("Publish", "times", 0, 1) in found
     assert ("braggnn v0", "hyperparameters.rate", 0.1, 0.3) in found
     assert len(found) == 3
+
+
+def a_transfer(store: Store, number: int, *, source: str = "lab", **tags: str) -> Record:
+    """What an action copied, and what a function made of it."""
+    parameters = {
+        "source_endpoint": source,
+        "label": f"copy {number}",
+        "submission_id": f"s{number}",
+        "options": {"task_id": f"t{number}", "label": "cold" if source == "lab" else "hot"},
+    }
+    about = {"task_id": f"t{number}", "label": f"copy {number}", "faults": 0, **tags}
+    with store.step("Copy", parameters=parameters, tags=about) as step:
+        copied = step.output("scan", uris=["globus://c/scan"])
+    with store.step("Fit", inputs=[copied]) as step:
+        return step.output("fit", uris=[f"globus-compute://task/t{number}"], tags={"label": "Ni"})
+
+
+def test_ids_and_labels_of_actions_are_put_aside_and_counted(store: Store) -> None:
+    sides = [store.reader().statement(a_transfer(store, n).urn) for n in (1, 2)]
+    document = compare_records(*map(evidence_of, sides))
+    assert document["differences"] == []
+    assert {(row["where"], row["what"]) for row in document["put_aside"]} == {
+        ("fit", "files"),
+        ("Copy", "tags.task_id"),
+        ("Copy", "tags.label"),
+        ("Copy", "parameters.label"),
+        ("Copy", "parameters.submission_id"),
+        ("Copy", "parameters.options.task_id"),
+    }
+    row = next(row for row in document["put_aside"] if row["what"] == "tags.task_id")
+    assert (row["a"], row["b"]) == ("t1", "t2")
+
+
+def test_what_matters_is_told_beside_ids_and_labels(store: Store) -> None:
+    one, other = a_transfer(store, 1), a_transfer(store, 2, source="edge", sample="Cu")
+    store.tag(other, {"label": "Cu"})
+    assert set(differs(store, one, other)) == {
+        ("fit", "tags.label", "Ni", "Cu"),
+        ("Copy", "tags.sample", None, "Cu"),
+        ("Copy", "parameters.source_endpoint", "lab", "edge"),
+        ("Copy", "parameters.options.label", "cold", "hot"),
+    }

@@ -74,3 +74,17 @@ def test_a_wrong_call_is_answered_in_a_sentence(
     assert (answer.code, answer.out) == (code, "")
     assert sentence in answer.err
     assert answer.err.count("\n") == 1
+
+
+def test_ids_of_tasks_are_counted_and_not_listed(braid: Braid) -> None:
+    with open_store("sqlite:///braid.db") as store:
+        made = []
+        for number in (1, 2):
+            with store.step("Copy", tags={"task_id": f"t{number}"}) as step:
+                made.append(step.output("scan").urn)
+    answer = braid("diff", *made)
+    assert (answer.code, answer.out) == (0, "")
+    assert "1 id or label of actions put aside" in answer.err
+    found = json.loads(braid("diff", *made, "--format", "json").out)
+    assert found["differences"] == []
+    assert [row["what"] for row in found["put_aside"]] == ["tags.task_id"]
