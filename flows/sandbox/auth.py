@@ -179,7 +179,7 @@ def _dependent(client: Client, directory: Directory, tokens: TokenStore) -> list
     presented = tokens.find(request.form.get("token", ""))
     if presented is None or presented.resource_server != client.client_id:
         raise _Refused("invalid_grant")
-    allowed = directory.dependencies_of(presented.scopes)
+    allowed = directory.dependencies_of(presented.scopes, presented.consents)
     wanted = bare_scopes(request.form.get("scope", "")) or allowed
     if not set(wanted) <= set(allowed):
         raise _Refused("invalid_scope")

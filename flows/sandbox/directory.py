@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from flows.sandbox.scopes import VIEW_MY_GROUPS, auth_scope, bare_scopes, resource_server
@@ -117,7 +117,8 @@ class Directory:
         """Registers a scope of a client, and gives its full string.
 
         `dependencies` are the scopes that the client may get tokens for, on behalf of whoever
-        calls it with a token for this scope.
+        calls it with a token for this scope; one with ``*`` in front only once they consented to
+        it by name.
         """
         scope = auth_scope(client.client_id, suffix)
         with self._lock:
@@ -165,11 +166,13 @@ class Directory:
         own = {f"urn:globus:auth:identity:{id_}" for id_ in identity.identity_set}
         return frozenset(own | {group.urn for group in self.groups_of(identity)})
 
-    def dependencies_of(self, scopes: Iterable[str]) -> list[str]:
-        """The scopes that tokens for these scopes may be exchanged for, without repetition."""
+    def dependencies_of(self, scopes: Iterable[str], consents: Collection[str] = ()) -> list[str]:
+        """The scopes that tokens for these scopes may be exchanged for, without repetition: the
+        optional ones that were consented to among them."""
         with self._lock:
             found = [d for scope in scopes for d in self._dependencies.get(scope, ())]
-        return list(dict.fromkeys(scope for text in found for scope in bare_scopes(text)))
+        given = (text for text in found if not text.startswith("*") or text[1:] in consents)
+        return list(dict.fromkeys(scope for text in given for scope in bare_scopes(text)))
 
     def knows_scope(self, scope: str) -> bool:
         """Whether a scope may be asked for: one of another service, or one that is registered."""

@@ -14,7 +14,13 @@ from flows.sandbox.flow_errors import FlowsError, conflict, forbidden, missing_s
 from flows.sandbox.paging import number, page_of, read_marker
 from flows.sandbox.run import FINAL, Run, RunStore
 from flows.sandbox.run_query import select_runs
-from flows.sandbox.scopes import FLOWS_ALL, FLOWS_RUN_MANAGE, FLOWS_RUN_STATUS
+from flows.sandbox.scopes import (
+    FLOWS_ALL,
+    FLOWS_RUN_MANAGE,
+    FLOWS_RUN_STATUS,
+    bare_scopes,
+    dependent_scopes,
+)
 
 __all__ = ["RunsApi"]
 
@@ -149,7 +155,8 @@ class RunsApi:
     def _check_consent(self, run: Run, caller: Caller) -> None:
         required = run.details.get("required_scope")
         needed = run.status == "INACTIVE" and run.details.get("code") == "ConsentRequired"
-        if needed and required and required not in caller.token.consents:
+        wanted = {*bare_scopes(required or ""), *dependent_scopes(required or "")}
+        if needed and not wanted <= caller.token.consents:
             raise missing_scope([str(required)])
 
     def release(self, run_id: str) -> Response:

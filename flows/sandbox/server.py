@@ -30,7 +30,7 @@ from flows.sandbox.providers.simple import (
     SlowProvider,
 )
 from flows.sandbox.providers.transfer import TransferProvider
-from flows.sandbox.scopes import VIEW_MY_GROUPS
+from flows.sandbox.scopes import FLOWS_RUN_STATUS, VIEW_MY_GROUPS
 from flows.sandbox.surroundings import direct, without_proxy
 from flows.sandbox.times import Timing
 from flows.sandbox.tokens import LIFETIME, TokenStore
@@ -149,9 +149,16 @@ class Sandbox:
         return self.directory.add_client(name, client_id=client_id)
 
     def add_scope(
-        self, client: Client, suffix: str, *, dependencies: Iterable[str] = (VIEW_MY_GROUPS,)
+        self,
+        client: Client,
+        suffix: str,
+        *,
+        dependencies: Iterable[str] = (VIEW_MY_GROUPS, FLOWS_RUN_STATUS),
     ) -> str:
-        """A new scope of a client, that by default may see the caller's groups."""
+        """A new scope of a client, that by default may see the caller's groups and runs.
+
+        A dependency with ``*`` in front is optional: it takes a consent of its own.
+        """
         return self.directory.add_scope(client, suffix, dependencies=dependencies)
 
     def add_group(self, name: str, members: Iterable[Identity]) -> Group:

@@ -12,6 +12,7 @@ from globus_sdk.scopes import GroupsScopes
 from flows.sandbox import Client, Identity, Sandbox
 
 GROUPS = GroupsScopes.view_my_groups_and_memberships
+RUN_STATUS = globus_sdk.FlowsClient.scopes.run_status
 
 
 @pytest.fixture
@@ -114,12 +115,23 @@ def test_dependent_tokens_are_for_the_audience_only(
 ) -> None:
     mine = sandbox.token_for(ada, sandbox.add_scope(provider, "record"))
     tokens = auth.oauth2_get_dependent_tokens(mine)
-    assert set(tokens.by_scopes) == {str(GROUPS)}
+    assert set(tokens.by_scopes) == {str(GROUPS), str(RUN_STATUS)}
     other = sandbox.add_client("Another")
     foreign = sandbox.token_for(ada, sandbox.add_scope(other, "record"))
     with pytest.raises(globus_sdk.AuthAPIError) as raised:
         auth.oauth2_get_dependent_tokens(foreign)
     assert raised.value.raw_json == {"error": "invalid_grant"}
+
+
+def test_an_optional_dependency_takes_a_consent_of_its_own(
+    sandbox: Sandbox, ada: Identity, auth: globus_sdk.ConfidentialAppAuthClient, provider: Client
+) -> None:
+    scope = sandbox.add_scope(provider, "record", dependencies=(str(GROUPS), f"*{RUN_STATUS}"))
+    tokens = auth.oauth2_get_dependent_tokens(sandbox.token_for(ada, scope))
+    assert set(tokens.by_scopes) == {str(GROUPS)}
+    agreed = sandbox.token_for(ada, f"{scope}[{RUN_STATUS}]")
+    tokens = auth.oauth2_get_dependent_tokens(agreed)
+    assert set(tokens.by_scopes) == {str(GROUPS), str(RUN_STATUS)}
 
 
 def test_somebody_sees_their_own_groups(
