@@ -16,6 +16,11 @@ from action_provider.advice.questions import question_schema
 from action_provider.auth import Authenticator
 from action_provider.batches import routes as batches
 from action_provider.batches.taking import Batches
+from action_provider.harvest import operations as harvest
+from action_provider.harvest.actions import Harvests
+from action_provider.harvest.blueprint import HarvestBlueprint
+from action_provider.harvest.body import harvest_schema
+from action_provider.harvest.crew import Crew
 from action_provider.metrics import Metrics
 from action_provider.query import invalidation, statement
 from action_provider.query import routes as query
@@ -33,7 +38,7 @@ __all__ = ["EXTENSION", "OPERATIONS", "Braid", "create_app"]
 
 EXTENSION = "braid"
 OPERATIONS = (
-    *(*record.OPERATIONS, *questions.OPERATIONS),
+    *(*record.OPERATIONS, *questions.OPERATIONS, *harvest.OPERATIONS),
     *(*query.OPERATIONS, *statement.OPERATIONS, *invalidation.OPERATIONS),
     *batches.OPERATIONS,
     *(*health.OPERATIONS, openapi.OPERATION),
@@ -50,9 +55,11 @@ class Braid:
     authenticator: Authenticator
     metrics: Metrics
     desk: Desk | None
+    crew: Crew
 
     def close(self) -> None:
-        """Let the recording process end, and let go of the store."""
+        """Let the recording process and the harvests end, and let go of the store."""
+        self.crew.close()
         if self.desk is not None:
             self.desk.close()
         self.stores.close()
@@ -74,7 +81,8 @@ def create_app(store_url: str | None = None, *, environ: Mapping[str, str] | Non
     app = Flask("action_provider", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = options.body_limit
     desk = Desk(url, environ) if _records_apart(options, url) else None
-    app.extensions[EXTENSION] = Braid(options, stores, authenticator, metrics, desk)
+    crew = Crew(stores, options, metrics, now)
+    app.extensions[EXTENSION] = Braid(options, stores, authenticator, metrics, desk, crew)
     errors.install(app)
     metrics.watch(app)
     schema = body_schema()
@@ -88,10 +96,16 @@ def create_app(store_url: str | None = None, *, environ: Mapping[str, str] | Non
     app.register_blueprint(invalidation.invalidation_blueprint(stores, authenticator, options))
     advice = Advice(stores, options, now)
     app.register_blueprint(AdviceBlueprint(advice, authenticator, options))
+    harvests = Harvests(stores, options, now, crew)
+    app.register_blueprint(HarvestBlueprint(harvests, authenticator, options))
     taking = Batches(stores, options, metrics)
     app.register_blueprint(batches.batches_blueprint(taking, authenticator, options))
     app.register_blueprint(health.health_blueprint(stores, metrics))
-    bodies = {"Envelope": schema, "QueryEnvelope": question_schema()}
+    bodies = {
+        "Envelope": schema,
+        "QueryEnvelope": question_schema(),
+        "HarvestEnvelope": harvest_schema(),
+    }
     document = openapi.openapi(OPERATIONS, version=_version(), bodies=bodies)
     app.register_blueprint(openapi.openapi_blueprint(document))
     return app

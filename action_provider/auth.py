@@ -22,6 +22,7 @@ from globus_action_provider_tools.errors import (
     UnverifiedAuthenticationError,
 )
 from globus_action_provider_tools.flask.helpers import FlaskAuthStateBuilder
+from globus_sdk.authorizers import GlobusAuthorizer
 
 from action_provider.caches import replace_toolkit_caches
 from action_provider.errors import Unauthorized
@@ -45,7 +46,14 @@ class Caller:
     Groups are asked for only when a question depends on them; `known_groups` is None until then.
     """
 
-    __slots__ = ("_ask_for_groups", "identities", "identity", "known_groups", "reader_group")
+    __slots__ = (
+        "_ask_for_groups",
+        "authorizer_for",
+        "identities",
+        "identity",
+        "known_groups",
+        "reader_group",
+    )
 
     def __init__(
         self,
@@ -55,12 +63,16 @@ class Caller:
         known_groups: frozenset[str] | None,
         ask_for_groups: Callable[[], frozenset[str]],
         reader_group: str | None,
+        authorizer_for: Callable[[str], GlobusAuthorizer] | None = None,
     ) -> None:
         self.identity = identity
         self.identities = frozenset(identities) | {identity}
         self.known_groups = known_groups
         self.reader_group = reader_group
         self._ask_for_groups = ask_for_groups
+        self.authorizer_for = authorizer_for
+        """Asks Globus Auth for a token on the caller's behalf, for a scope that this server's own
+        depends on; the toolkit keeps it in memory. None where the caller's token is not at hand."""
 
     @property
     def groups(self) -> frozenset[str]:
@@ -133,6 +145,7 @@ class Authenticator:
             known_groups=AuthState.group_membership_cache.get(state._token_hash),
             ask_for_groups=partial(_groups, state),
             reader_group=self._reader_group,
+            authorizer_for=state.get_authorizer_for_scope,
         )
 
 

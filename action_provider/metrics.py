@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 from flask import Flask, Response, g, request
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     Info,
     generate_latest,
@@ -22,6 +24,7 @@ from prometheus_client import (
 __all__ = ["Metrics"]
 
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+HARVEST_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 
 
 class Metrics:
@@ -45,12 +48,53 @@ class Metrics:
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._records = Counter("braid_records", "Records written.", registry=self.registry)
         self._steps = Counter("braid_steps", "Steps written.", registry=self.registry)
+        self._harvests = Counter(
+            "braid_harvest_actions", "Harvests that are done.", ("outcome",), registry=self.registry
+        )
+        self._harvest_seconds = Histogram(
+            "braid_harvest_action_seconds",
+            "How long harvests took, from being asked for to being done.",
+            buckets=HARVEST_BUCKETS,
+            registry=self.registry,
+        )
+        self._last_harvest = Gauge(
+            "braid_harvest_action_last_success_timestamp_seconds",
+            "When a harvest last succeeded; 0 for never.",
+            registry=self.registry,
+        )
         self._info = Info("braid_worker", "The process that answers.", registry=self.registry)
 
     def recorded(self, records: int, steps: int) -> None:
         """Count what was written."""
         self._records.inc(records)
         self._steps.inc(steps)
+
+    def harvested(self, outcome: str, seconds: float) -> None:
+        """Count a harvest that is done, or waits for a consent."""
+        self._harvests.labels(outcome).inc()
+        self._harvest_seconds.observe(max(0.0, seconds))
+        if outcome == "succeeded":
+            self._last_harvest.set_to_current_time()
+
+    def watch_harvests(
+        self,
+        active: Callable[[], int],
+        waiting_since: Callable[[], int | None],
+        clock: Callable[[], int],
+    ) -> None:
+        """Tell how many harvests are under way, and how long the oldest of them has been waiting;
+        times are in microseconds."""
+
+        def lag() -> float:
+            since = waiting_since()
+            return 0.0 if since is None else max(0.0, (clock() - since) / 1e6)
+
+        self._gauge("active", "Harvests that are under way.").set_function(active)
+        text = "How long the oldest harvest that is under way has been waiting."
+        self._gauge("lag_seconds", text).set_function(lag)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"braid_harvest_action_{name}", text, registry=self.registry)
 
     def watch(self, app: Flask) -> None:
         """Count every request of the application."""

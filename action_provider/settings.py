@@ -156,6 +156,38 @@ GROUPS_URL: Setting[str | None] = Setting(
     "Address of Globus Groups, where it is not the public one; globus-sdk's own variable.",
     optional_text,
 )
+FLOWS_URL: Setting[str | None] = Setting(
+    "GLOBUS_SDK_SERVICE_URL_FLOWS",
+    None,
+    "Address of Globus Flows, where it is not the public one; globus-sdk's own variable.",
+    optional_text,
+)
+HARVEST_CONVENTIONS: Setting[str | None] = Setting(
+    "BRAID_HARVEST_CONVENTIONS",
+    None,
+    "Folder of the TOML files that say which results are models; /harvest names one without .toml.",
+    optional_text,
+)
+HARVEST_THREADS = Setting(
+    "BRAID_HARVEST_THREADS",
+    2,
+    "How many runs each worker harvests at the same time.",
+    bounded_int(1, 64),
+)
+HARVEST_LEASE_SECONDS = Setting(
+    "BRAID_HARVEST_LEASE_SECONDS",
+    30,
+    "How long a worker that died keeps the harvests it had begun, in seconds; then another may "
+    "take them up.",
+    bounded_int(2, 3600),
+)
+HARVEST_FOLLOW_SECONDS = Setting(
+    "BRAID_HARVEST_FOLLOW_SECONDS",
+    3600,
+    "How long a run that asked to be harvested is looked after, in seconds, to record its end; "
+    "0 to leave that to a later harvest.",
+    bounded_int(0, 172_800),
+)
 
 SETTINGS: tuple[Setting[Any], ...] = (
     CLIENT_ID,
@@ -177,6 +209,11 @@ SETTINGS: tuple[Setting[Any], ...] = (
     RECORDING,
     AUTH_URL,
     GROUPS_URL,
+    FLOWS_URL,
+    HARVEST_CONVENTIONS,
+    HARVEST_THREADS,
+    HARVEST_LEASE_SECONDS,
+    HARVEST_FOLLOW_SECONDS,
 )
 """What `action_provider` reads from the environment."""
 
@@ -204,6 +241,11 @@ class Options:
     recording: str
     auth_url: str | None
     groups_url: str | None
+    flows_url: str | None
+    harvest_conventions: str | None
+    harvest_threads: int
+    harvest_lease_seconds: int
+    harvest_follow_seconds: int
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> Options:

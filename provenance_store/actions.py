@@ -16,7 +16,7 @@ __all__ = ["Actions"]
 
 
 class Actions:
-    """Look up, list and release actions. They are written in the batch of their records."""
+    """Look up, list, change and release actions. They are written in the batch of their records."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -55,6 +55,14 @@ class Actions:
         """Forget an action (its records stay); False when there is none."""
         with self._session.change() as connection:
             return bool(connection.execute(sql.RELEASE, {"action_id": action_id}).rowcount)
+
+    def swap(self, before: ActionRow, after: ActionRow) -> bool:
+        """Give an action another status, document and release time, unless somebody else did since
+        it was read as `before`; whether it was given."""
+        with self._session.change() as connection:
+            values = {"known": before.document, "which": before.action_id}
+            values |= {name: getattr(after, name) for name in ("status", "document", "release_at")}
+            return bool(connection.execute(sql.SWAP, values).rowcount)
 
     def purge(self, now: int) -> int:
         """Forget all actions whose release time (microseconds UTC) has come; how many."""

@@ -23,14 +23,14 @@ from action_provider.errors import answer
 from action_provider.guard import read_body
 from action_provider.parameters import read_parameters
 from action_provider.settings import Options
-from provenance_store.errors import Conflict, NotAllowed, NotFound
+from provenance_store.errors import NotAllowed, NotFound
 from provenance_store.rows import ActionRow
 
 __all__ = ["ProviderBlueprint"]
 
 
 class ProviderBlueprint(ActionProviderBlueprint):  # type: ignore[misc]
-    """A synchronous action provider at the path of its name: its actions are final at once."""
+    """An action provider at the path of its name; what its actions do is up to `actions`."""
 
     def __init__(
         self,
@@ -55,6 +55,10 @@ class ProviderBlueprint(ActionProviderBlueprint):  # type: ignore[misc]
     @abstractmethod
     def log(self, row: ActionRow) -> ActionLog:
         """What happened to an action."""
+
+    def shown(self, row: ActionRow) -> str | bytes:
+        """An action's status as it is answered."""
+        return row.document
 
     def _add_routes(self) -> None:
         """The toolkit adds a route when its callback is registered; the views are ours."""
@@ -99,23 +103,22 @@ class ProviderBlueprint(ActionProviderBlueprint):  # type: ignore[misc]
 
     def _action_status(self, action_id: str) -> Response:
         """404 for whom the action does not name."""
-        return _json(self._kept.see(_caller(), action_id).document)
+        return _json(self.shown(self._kept.see(_caller(), action_id)))
 
     def _action_cancel(self, action_id: str) -> Response:
-        """Always 409, for every action is final from the start."""
-        row = self._kept.manage(_caller(), action_id)
-        raise Conflict(f"The action is {row.status} already; there is nothing to cancel.")
+        """409 for an action that is final."""
+        return _json(self.shown(self._kept.cancel(_caller(), action_id)))
 
     def _action_resume(self, action_id: str) -> Response:
-        """The final status, unchanged: nothing waits here."""
-        return _json(self._kept.manage(_caller(), action_id).document)
+        """The status; of an action that is final, unchanged."""
+        return _json(self.shown(self._kept.resume(_caller(), action_id)))
 
     def _action_release(self, action_id: str) -> Response:
         """The last status; from then on the action is 404."""
-        return _json(self._kept.release(_caller(), action_id).document)
+        return _json(self.shown(self._kept.release(_caller(), action_id)))
 
     def _action_log(self, action_id: str) -> Response:
-        """One entry: it was done."""
+        """All that happened to it, in one page."""
         return _json(encode(self.log(self._kept.see(_caller(), action_id))))
 
     def _action_enumerate(self) -> Response:

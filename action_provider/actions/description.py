@@ -12,7 +12,13 @@ __all__ = ["describe_provider"]
 
 
 def describe_provider(
-    options: Options, *, title: str, subtitle: str, description: str, input_schema: dict[str, Any]
+    options: Options,
+    *,
+    title: str,
+    subtitle: str,
+    description: str,
+    input_schema: dict[str, Any],
+    synchronous: bool = True,
 ) -> ActionProviderDescription:
     """The description that introspection answers with."""
     return ActionProviderDescription(
@@ -24,7 +30,7 @@ def describe_provider(
         admin_contact=options.admin_contact,
         visible_to=list(options.visible_to),
         runnable_by=list(options.runnable_by),
-        synchronous=True,
+        synchronous=synchronous,
         log_supported=True,
         maximum_deadline="P30D",
         input_schema=input_schema,

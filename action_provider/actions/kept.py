@@ -62,6 +62,15 @@ class KeptActions:
             raise NotFound(f"There is no action {action_id[:80]!r}.")
         return row
 
+    def cancel(self, caller: Caller, action_id: str) -> ActionRow:
+        """Raises Conflict, for every action is final from the start."""
+        row = self.manage(caller, action_id)
+        raise Conflict(f"The action is {row.status} already; there is nothing to cancel.")
+
+    def resume(self, caller: Caller, action_id: str) -> ActionRow:
+        """The action unchanged: nothing waits here."""
+        return self.manage(caller, action_id)
+
     def listed(
         self, caller: Caller, statuses: frozenset[str], after: tuple[int, str] | None
     ) -> Iterator[ActionRow]:

@@ -35,7 +35,7 @@ class EnumerateParameters(msgspec.Struct, forbid_unknown_fields=True):
         str,
         Meta(
             description="Statuses, separated by commas: active, inactive, succeeded, failed. "
-            "Recording is synchronous, so all actions have succeeded."
+            "Only harvests take their time; all other actions have succeeded."
         ),
     ] = "active"
     roles: Annotated[

@@ -16,14 +16,20 @@ __all__ = ["ActionLog", "ActionPage", "ActionStatus", "LogEntry", "encode", "iso
 
 
 class ActionStatus(msgspec.Struct):
-    """What became of a request. Recording is synchronous, so this is final from the start."""
+    """What became of a request. Records and answers are final from the start; a harvest is ACTIVE
+    until it is done."""
 
     action_id: str
     status: Literal["SUCCEEDED", "FAILED", "ACTIVE", "INACTIVE"]
     creator_id: Annotated[str, Meta(description="URN of the identity that asked for it.")]
-    details: Annotated[Any, Meta(description="The receipt: URNs of what was recorded.")]
+    details: Annotated[
+        Any,
+        Meta(
+            description="The receipt: URNs of what was recorded; or why it failed."
+        ),
+    ]
     start_time: str
-    completion_time: str
+    completion_time: str | None
     release_after: Annotated[
         str, Meta(description="ISO 8601 duration for which this status is kept.")
     ]

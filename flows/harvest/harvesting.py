@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from flows.harvest.adding import Adder
 from flows.harvest.completing import add_models, complete
@@ -46,6 +47,7 @@ def harvest(
     *,
     conventions: Conventions = Conventions(),  # noqa: B008 - it is frozen
     who: str | None = None,
+    alone_as: frozenset[str] | None = None,
 ) -> Harvested:
     """Record what a run's log tells and the store does not hold.
 
@@ -56,7 +58,8 @@ def harvest(
     tell which models the flow's results speak of; `who` is whom the rows are told to be made by,
     by default the login name.
 
-    Raises InvalidInput when the log or the definition is none.
+    Raises InvalidInput when the log or the definition is none; with `alone_as`, principals,
+    NotAllowed when anything was recorded of the run by somebody whose things these do not manage.
     """
     states = given.definition.get("States")
     if not isinstance(states, dict):
@@ -65,11 +68,12 @@ def harvest(
     history = read_visits(entries, given.definition)
     named = given.run_id or run_id_of(history.visits) or run_named_by(entries)
     facts = read_run(given.run, history, named)
+    job = partial(Job, store, facts, history, given.definition, conventions, who, alone_as)
     try:
-        return _run(Job(store, facts, history, given.definition, conventions, who))
+        return _run(job())
     except Conflict:
         # Somebody else harvested, or the flow recorded, at the same moment: look once more.
-        return _run(Job(store, facts, history, given.definition, conventions, who))
+        return _run(job())
 
 
 def _run(job: Job) -> Harvested:

@@ -45,6 +45,7 @@ class Job:
         definition: Mapping[str, Any],
         conventions: Conventions,
         who: str | None,
+        alone_as: frozenset[str] | None,
     ) -> None:
         self.store = store
         self.reader = store.reader()
@@ -54,6 +55,7 @@ class Job:
         self.conventions = conventions
         self.teller = Teller(facts, history, self.states, _digest(definition))
         self.sink = HarvestSink(store, facts.run_id, who=who)
+        self._behind = store.recorder(run_id=facts.run_id, alone_as=alone_as).sink
         self.clock = _Clock(facts.started or history.last_time or 0)
         self.last_time = history.last_time or self.clock.at
         self.lookup_of_then = LookupOfThen(self.reader)
@@ -107,7 +109,8 @@ class Job:
         """Write all that is held, in one transaction."""
         batch = self.sink.take()
         if len(batch):
-            self.store.sink.write(batch)
+            self._behind.write(batch)
+            self.report.records += len(batch.record)
 
 
 def _digest(definition: Mapping[str, Any]) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flows.definition.marker import marker_of
+from flows.harvest.asking import is_asking
 from flows.harvest.values import result_of
 from flows.harvest.visits import MISSING, Visit, catches_of
 from flows.language.templates import bare_key
@@ -33,9 +34,11 @@ BODY = frozenset(Body.__struct_fields__)
 
 
 def is_ours(visit: Visit, states: Mapping[str, Any]) -> bool:
-    """Whether a visit is of a state that records others with Braid, injected or by hand."""
+    """Whether a visit is of a state that records others with Braid, or asks for that, injected or
+    by hand."""
     state = states.get(visit.name)
-    return marker_of(state) is not None or _is_record(state) or _is_body(visit.given)
+    known = marker_of(state) is not None or is_asking(state)
+    return known or _is_record(state) or _is_body(visit.given)
 
 
 def _is_record(state: Any) -> bool:

@@ -32,6 +32,8 @@ class Harvested:
     known: int = 0
     completed: int = 0
     waiting: int = 0
+    records: int = 0
+    """How many records were written, steps among them."""
     skipped: bool = False
     """Whether the log was not even read, for all of it was harvested before."""
     notes: list[str] = field(default_factory=list)

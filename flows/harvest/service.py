@@ -58,8 +58,11 @@ class FlowsLogs:
     for a token that is not valid, ServiceUnavailable when the service does not answer in the end.
     """
 
-    def __init__(self, client: globus_sdk.FlowsClient) -> None:
+    def __init__(
+        self, client: globus_sdk.FlowsClient, *, when_expired: str = LOGIN_EXPIRED
+    ) -> None:
         self._client = client
+        self._when_expired = when_expired
         self.requests = 0
 
     def run(self, run_id: str) -> dict[str, Any]:
@@ -129,7 +132,7 @@ class FlowsLogs:
                         "most 90 days."
                     ) from None
                 if _is_expired(error):
-                    raise NotAllowed(LOGIN_EXPIRED) from None
+                    raise NotAllowed(self._when_expired) from None
                 raise
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from provenance_store.sql.tables import TABLE
 
-__all__ = ["BY_ID", "BY_REQUEST", "MEMBERS", "PURGE", "RELEASE", "visible"]
+__all__ = ["BY_ID", "BY_REQUEST", "MEMBERS", "PURGE", "RELEASE", "SWAP", "visible"]
 
 _action, _member = TABLE["action"], TABLE["audience_member"]
 
@@ -22,6 +22,19 @@ MEMBERS = sa.select(_member.c.principal, _member.c.level).where(
     _member.c.digest == sa.bindparam("digest")
 )
 RELEASE = _action.delete().where(_action.c.action_id == sa.bindparam("action_id"))
+SWAP = (
+    _action.update()
+    .where(
+        _action.c.action_id == sa.bindparam("which"),
+        _action.c.document == sa.bindparam("known"),
+    )
+    .values(
+        status=sa.bindparam("status"),
+        document=sa.bindparam("document"),
+        release_at=sa.bindparam("release_at"),
+    )
+)
+"""Changes an action that is still as it was read."""
 PURGE = _action.delete().where(_action.c.release_at <= sa.bindparam("now"))
 
 

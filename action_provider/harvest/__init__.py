@@ -1,0 +1,1 @@
+"""The action provider at ``/harvest``."""

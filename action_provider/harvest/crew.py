@@ -1,0 +1,242 @@
+"""The threads of one process that harvest, and one that looks after them.
+
+A task holds its caller's token, in memory only. So a process that dies takes the means to go on
+with it: the action stays ACTIVE, its claim runs out, and it is taken up with the token of the next
+status call of Globus Flows, by whichever process answers that call.
+
+A run that asks for itself goes on while it is harvested, be it for its last moments only. It is
+looked after for a while, with the same token, so that its end is recorded too. That is a courtesy:
+it does not survive the process, and a later harvest does the same.
+"""
+
+from __future__ import annotations
+
+import atexit
+import heapq
+import itertools
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+from action_provider.actions.kept import MICROSECONDS
+from action_provider.errors import named
+from action_provider.harvest.claims import Claims
+from action_provider.harvest.reading import ConsentRequired
+from action_provider.harvest.status import Outcome
+from action_provider.harvest.task import Stopped, Task, details_of, is_over, perform
+from action_provider.metrics import Metrics
+from action_provider.settings import Options
+from action_provider.stores import StoreHolder
+from flows.harvest import Harvested
+from flows.harvest.facts import FINAL
+from provenance_store.errors import BraidError, NotAllowed, NotFound, StoreUnavailable
+
+__all__ = ["Crew"]
+
+log = logging.getLogger(__name__)
+
+MOST_TASKS = 1_000
+"""What waits beyond is left free, and taken up by a later status call."""
+MOST_FOLLOWED = 1_000
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
+"""Seconds between looks at a run that goes on."""
+END_SECONDS = 10.0
+UNKNOWN = "Something went wrong here; the server's log says where."
+
+
+@dataclass(order=True, frozen=True)
+class _Due:
+    """Something to do at a time of `time.monotonic`."""
+
+    at: float
+    number: int
+    work: Callable[[], None] = field(compare=False)
+
+
+class _Verdict(NamedTuple):
+    """What became of a task."""
+
+    outcome: Outcome
+    details: dict[str, Any]
+    said: str
+
+
+class Crew:
+    """Harvests what it is given; its threads begin with the first task."""
+
+    def __init__(
+        self, stores: StoreHolder, options: Options, metrics: Metrics, clock: Callable[[], int]
+    ) -> None:
+        self.claims = Claims(stores, clock, lease_seconds=options.harvest_lease_seconds)
+        self._stores = stores
+        self._metrics = metrics
+        self._clock = clock
+        self._folder = options.harvest_conventions
+        self._threads = options.harvest_threads
+        self._follow_seconds = options.harvest_follow_seconds
+        self._renewal = options.harvest_lease_seconds / 3
+        self._lock = threading.Lock()
+        self._held: dict[str, Task] = {}
+        self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._later: list[_Due] = []
+        self._count = itertools.count()
+        self._stop = threading.Event()
+        self._running: list[threading.Thread] = []
+        metrics.watch_harvests(lambda: len(self._held), self._waiting_since, clock)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more task may wait here."""
+        return len(self._held) < MOST_TASKS and not self._stop.is_set()
+
+    def put(self, task: Task) -> None:
+        """Harvest, when a thread is free, what this process has claimed."""
+        with self._lock:
+            self._held[task.action_id] = task
+            if not self._running:
+                self._start()
+        self._queue.put(partial(self._work, task))
+
+    def stop(self, action_id: str) -> None:
+        """Stop working at an action, as soon as may be."""
+        if (task := self._held.get(action_id)) is not None:
+            task.stopped.set()
+
+    def close(self) -> None:
+        """End the threads; what is not done may be taken up by another process at once."""
+        atexit.unregister(self.close)
+        self._stop.set()
+        for task in list(self._held.values()):
+            task.stopped.set()
+        for _ in self._running:
+            self._queue.put(None)
+        for thread in self._running:
+            thread.join(END_SECONDS)
+        for action_id in list(self._held):
+            self._quietly(lambda action_id=action_id: self.claims.let_go(action_id))  # type: ignore[misc]
+
+    def _start(self) -> None:
+        atexit.register(self.close)
+        doing = [self._run] * self._threads + [self._look_after]
+        self._running = [
+            threading.Thread(target=what, name=f"harvest-{number}", daemon=True)
+            for number, what in enumerate(doing)
+        ]
+        for thread in self._running:
+            thread.start()
+
+    def _waiting_since(self) -> int | None:
+        return min((task.asked_at for task in list(self._held.values())), default=None)
+
+    # ---- the threads ---------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (work := self._queue.get()) is not None:
+            work()
+
+    def _look_after(self) -> None:
+        """Renew what is claimed, and look at runs again whose time has come."""
+        renew_at = time.monotonic() + self._renewal
+        while not self._stop.wait(min(self._renewal, 0.5)):
+            if time.monotonic() >= renew_at:
+                renew_at = time.monotonic() + self._renewal
+                for task in list(self._held.values()):
+                    self._quietly(partial(self._renew, task))
+            while self._later and self._later[0].at <= time.monotonic():
+                with self._lock:
+                    due = heapq.heappop(self._later)
+                self._queue.put(due.work)
+
+    def _renew(self, task: Task) -> None:
+        if not self.claims.renew(task.action_id):
+            task.stopped.set()
+
+    def _work(self, task: Task) -> None:
+        if self._stop.is_set():
+            return
+        verdict, done = self._attempt(task)
+        if verdict is not None:
+            self._quietly(partial(self._settle, task, verdict, done))
+        if not self._stop.is_set():
+            self._held.pop(task.action_id, None)
+        if done is not None and done.status not in FINAL:
+            until = time.monotonic() + self._follow_seconds
+            self._look_later(task, until, FIRST_PAUSE)
+
+    def _attempt(self, task: Task) -> tuple[_Verdict | None, Harvested | None]:
+        """What is to be said of a task; nothing when it is somebody else's, or the store is away:
+        it is taken up again once its claim has run out."""
+        try:
+            task.check()
+            done = perform(task, self._stores.get(), self._folder)
+        except Stopped:
+            return None, None
+        except StoreUnavailable as error:
+            log.warning("A harvest has to wait: %s", error.message)
+            return None, None
+        except ConsentRequired as error:
+            return self._missing(task, error), None
+        except Exception as error:
+            code, description = named(error)
+            return self._failed(task, code, description or UNKNOWN), None
+        return _Verdict("SUCCEEDED", details_of(done), "Harvested"), done
+
+    def _settle(self, task: Task, verdict: _Verdict, done: Harvested | None) -> None:
+        if not self.claims.settle(task.action_id, *verdict):
+            return
+        seconds = (self._clock() - task.asked_at) / MICROSECONDS
+        self._metrics.harvested(verdict.outcome.lower(), seconds)
+        if done is not None:
+            self._metrics.recorded(done.records, done.added)
+
+    @staticmethod
+    def _failed(task: Task, code: str, description: str) -> _Verdict:
+        details = {"code": code, "description": description, "run_id": task.body.run_id}
+        return _Verdict("FAILED", details, "Failed")
+
+    def _missing(self, task: Task, error: ConsentRequired) -> _Verdict:
+        code, description = "ConsentRequired", error.message
+        failed = self._failed(task, code, description)
+        details = {**failed.details, "required_scope": error.required_scope}
+        if task.body.on_missing_consent == "wait":
+            return _Verdict("INACTIVE", details, "Waiting for a consent")
+        return failed._replace(details=details)
+
+    # ---- runs that go on -----------------------------------------------------------------
+
+    def _look_later(self, task: Task, until: float, pause: float) -> None:
+        due = time.monotonic() + pause
+        with self._lock:
+            if due < until and len(self._later) < MOST_FOLLOWED:
+                following = min(pause * 2, LONGEST_PAUSE)
+                work = partial(self._look_again, task, until, following)
+                heapq.heappush(self._later, _Due(due, next(self._count), work))
+
+    def _look_again(self, task: Task, until: float, pause: float) -> None:
+        """Record the end of a run, if it has come."""
+        try:
+            if is_over(task):
+                done = perform(task, self._stores.get(), self._folder)
+                self._metrics.recorded(done.records, done.added)
+                return
+        except (NotAllowed, NotFound, Stopped):
+            return
+        except BraidError as error:
+            log.warning("A run is looked at once more later: %s", error.message)
+        except Exception as error:
+            named(error)
+            return
+        self._look_later(task, until, pause)
+
+    @staticmethod
+    def _quietly(work: Callable[[], object]) -> None:
+        """What the store does not take now is done by whoever takes the action up."""
+        try:
+            work()
+        except BraidError as error:
+            log.warning("A harvest could not be noted: %s", error.message)
