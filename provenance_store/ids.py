@@ -9,6 +9,7 @@ holds everywhere is the URN ``urn:braid:<origin uuid>:<sequence>``; people type 
 from __future__ import annotations
 
 import re
+import secrets
 import time
 import uuid
 from typing import NamedTuple
@@ -25,6 +26,7 @@ __all__ = [
     "make_id",
     "new_uuid",
     "now",
+    "ordered_uuid",
     "parse_id",
     "short_id",
     "split_id",
@@ -98,6 +100,17 @@ def _bounded(number: int, highest: int, text: str) -> int:
 def new_uuid() -> str:
     """A fresh random UUID in its 36-character form."""
     return str(uuid.uuid4())
+
+
+def ordered_uuid(at: int) -> str:
+    """A fresh UUID that begins with a time, in microseconds since 1970 UTC: version 7 of RFC 9562.
+
+    Keys made one after the other stand together in an index, where random ones are each in a page
+    of their own. 74 of its bits are random.
+    """
+    chance = secrets.randbits(74)
+    low = 2 << 62 | chance & ((1 << 62) - 1)
+    return str(uuid.UUID(int=(at // 1000) << 80 | 7 << 76 | (chance >> 62) << 64 | low))
 
 
 def now() -> int:

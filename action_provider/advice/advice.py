@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 from action_provider.actions.envelope import (
     Envelope,
     check_deadline,
@@ -17,6 +15,7 @@ from action_provider.advice.questions import read_question
 from action_provider.auth import Caller
 from provenance_store.batch import Batch
 from provenance_store.errors import Conflict
+from provenance_store.ids import ordered_uuid
 from provenance_store.rows import ActionRow
 from provenance_store.store import Store
 from provenance_store.values import Audience
@@ -42,7 +41,7 @@ class Advice(KeptActions):
         check_deadline(envelope, now=now)
         answer = answer_to(question, store.reader(caller.viewer()))
         details = {"ask": envelope.body["ask"], **answer}
-        action_id = str(uuid.uuid4())
+        action_id = ordered_uuid(now)
         status = status_of(
             action_id, caller, envelope, details, said="Answered", now=now, seconds=seconds
         )

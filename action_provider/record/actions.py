@@ -8,7 +8,6 @@ is then a new request. The records stay in every case.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from action_provider.stores import StoreHolder
 from flows.steps.body import Body, read_body
 from flows.steps.record import audience_of, record_step
 from provenance_store.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from provenance_store.ids import ordered_uuid
 from provenance_store.recorder import Recorder
 from provenance_store.rows import ActionRow
 from provenance_store.values import Audience
@@ -167,7 +167,7 @@ class Actions(KeptActions):
             alone_as=self._runs.require(store, caller, body.run.run_id),
             held=True,
         )
-        action_id = str(uuid.uuid4())
+        action_id = ordered_uuid(now)
         with recorder.together() as batch:
             receipt = record_step(
                 recorder, CallersLookup(store, caller), body, label=envelope.label

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import socket
 import struct
 import subprocess
@@ -39,6 +40,9 @@ NEEDS_GROUPS = "NeedsGroups"
 WAIT_SECONDS = 60
 """How long a request waits for its answer; a store that is locked says so much earlier."""
 END_SECONDS = 10
+MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_TOP_PAD_": str(1 << 22)}
+"""Tells glibc to keep memory that was freed: SQLite needs some 100 kB for each list that a question
+compares with, and to give it back and take it anew costs more than to answer the question."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Reply).decode
@@ -153,7 +157,7 @@ class Desk:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "action_provider.record.desk_process", str(theirs.fileno())],
-                env=self._environ,
+                env=MEMORY | dict(os.environ if self._environ is None else self._environ),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.PIPE,
             )

@@ -137,7 +137,7 @@ class Access:
         if self._everything:
             return sa.true()
         return sa.exists().where(
-            _audience.c.digest == table.c.audience, self._is_one(_audience.c.owner)
+            _audience.c.digest == table.c.audience, *self._is_one(_audience.c.owner)
         )
 
     def standing(self) -> sa.ColumnElement[int]:
@@ -149,13 +149,13 @@ class Access:
 
     def _audiences(self, level: Level = Level.READ) -> sa.Select[Any]:
         is_one = self._is_one(_member.c.principal)
-        return sa.select(_member.c.digest).where(is_one, _member.c.level >= level.value)
+        return sa.select(_member.c.digest).where(*is_one, _member.c.level >= level.value)
 
-    def _is_one(self, principal: sa.Column[Any]) -> Condition:
+    def _is_one(self, principal: sa.Column[Any]) -> tuple[Condition, ...]:
         if self._dialect.name == "postgresql":
-            return principal == sa.any_(sa.bindparam("principals", type_=ARRAY(sa.Text)))
+            return (principal == sa.any_(sa.bindparam("principals", type_=ARRAY(sa.Text))),)
         each = sa.func.json_each(sa.bindparam("principals")).table_valued("value")
-        return principal.in_(sa.select(each.c.value))
+        return (principal == each.c.value,)
 
 
 def _text(name: str) -> sa.BindParameter[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from provenance_store.ids import (
     Urn,
     looks_like_id,
     make_id,
+    ordered_uuid,
     parse_id,
     short_id,
     split_id,
@@ -108,3 +111,12 @@ def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
         assert issubclass(kind, BraidError)
         assert f" {name} " in drawing or name == "BraidError"
         assert kind().message
+
+
+@given(st.lists(st.integers(0, 2**47), min_size=2, unique_by=lambda at: at // 1000))
+def test_uuids_that_begin_with_a_time_sort_by_it(times: list[int]) -> None:
+    made = {at: uuid.UUID(ordered_uuid(at)) for at in times}
+    assert sorted(times) == sorted(times, key=lambda at: str(made[at]))
+    assert {one.version for one in made.values()} == {7}
+    assert {one.variant for one in made.values()} == {uuid.RFC_4122}
+    assert ordered_uuid(times[0]) != ordered_uuid(times[0])
