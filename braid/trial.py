@@ -25,6 +25,7 @@ from provenance_store.errors import InvalidInput
 __all__ = ["Trial", "try_flow"]
 
 FINAL = ("SUCCEEDED", "FAILED", "ENDED", "INACTIVE")
+PROVIDERS = ("record", "query", "harvest")
 POLL_SECONDS = 0.1
 USERNAME = "you@sandbox.example.org"
 USER_ID = "5b0e8f6a-1c0d-4b7e-9a57-6d1f3c2e4a90"
@@ -57,23 +58,23 @@ class Trial:
     @property
     def served(self) -> Mapping[str, str]:
         """The addresses that states of this definition call and the store's own provider answers,
-        each with which of its two: ``record``, or ``query`` for an address that ends so. With one
-        of the two the other is known."""
+        each with which of its three: ``record``, or ``query`` or ``harvest`` for an address that
+        ends so. With one of them the others are known."""
         states = self.definition.get("States") or {}
         known = {states[name].get("ActionUrl") for name in injected(states)} | self.provider_urls
         bases = {_base(url) for url in known if url} - {None}
         named = {state.get("ActionUrl") for state in states.values() if isinstance(state, dict)}
         return {
-            url: "query" if url.rstrip("/").endswith("/query") else "record"
+            url: name if (name := url.rstrip("/").rpartition("/")[2]) in PROVIDERS else PROVIDERS[0]
             for url in named
             if isinstance(url, str) and (url in known or _base(url) in bases)
         }
 
 
 def _base(url: str) -> str | None:
-    """What comes before ``/record`` or ``/query``; None for another address."""
+    """What comes before the name of one of our providers; None for another address."""
     base, _, last = url.rstrip("/").rpartition("/")
-    return base if last in ("record", "query") else None
+    return base if last in PROVIDERS else None
 
 
 def try_flow(trial: Trial) -> dict[str, Any]:
@@ -121,6 +122,7 @@ def _provider(sandbox: Sandbox, store_url: str) -> Iterator[tuple[str, str]]:
     server = WebServer(app)
     try:
         yield server.url, scope
+        app.extensions[EXTENSION].crew.look_now()  # whether runs that were harvested have ended
     finally:
         server.stop()
         app.extensions[EXTENSION].close()

@@ -107,6 +107,13 @@ class Crew:
         if (task := self._held.get(action_id)) is not None:
             task.stopped.set()
 
+    def look_now(self) -> None:
+        """Look at all runs that go on, before their time has come; returns when that is done."""
+        with self._lock:
+            waiting, self._later = self._later, []
+        for due in waiting:
+            due.work()
+
     def close(self) -> None:
         """End the threads; what is not done may be taken up by another process at once."""
         atexit.unregister(self.close)

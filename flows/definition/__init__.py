@@ -11,6 +11,7 @@ from flows.definition.load import Document, load_document, parse_document
 from flows.definition.options import (
     Instrumented,
     MissingResultPath,
+    Mode,
     Note,
     Options,
     ResultDetail,
@@ -25,6 +26,7 @@ __all__ = [
     "Document",
     "Instrumented",
     "MissingResultPath",
+    "Mode",
     "Note",
     "Options",
     "Problem",

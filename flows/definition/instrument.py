@@ -10,13 +10,15 @@ flow that lives on that edge may be pushed over it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from flows.definition.ask_at_end import Asker
 from flows.definition.digest import definition_digest
 from flows.definition.options import (
     Instrumented,
     MissingResultPath,
+    Mode,
     Note,
     Options,
     WholeState,
@@ -49,7 +51,8 @@ def instrument(
     flow_title: str | None = None,
     options: Options | None = None,
 ) -> Instrumented:
-    """The definition with a record state after each step, on each Catch and at each end.
+    """The definition with a record state after each step, on each Catch and at each end; or, in
+    the mode ``RUN``, with one state at its ends that asks for the run to be harvested.
 
     A step that its author records by hand, in the state right behind it, gets no second record
     there. `flow_title` is recorded with each run, which knows the flow's id only. Instrumenting
@@ -59,12 +62,15 @@ def instrument(
     options say what to do then), or when the provider's URL is none.
     """
     options = options or Options()
-    _check_provider(provider_url)
+    _check_provider(provider_url, options.mode)
     original = strip(definition) if isinstance(definition, dict) else definition
     _check_valid(original)
+    provider = Provider(provider_url, provider_scope, options.run_as, options.wait_seconds)
+    if options.mode is Mode.RUN:
+        asker = Asker(original, provider, options)
+        return Instrumented(asker.weave(), (*_about_asking(provider), *asker.notes))
     _check_result_paths(original, options, provider_url)
     notes = _check_whole_state(original, options, provider_url)
-    provider = Provider(provider_url, provider_scope, options.run_as, options.wait_seconds)
     states = RecordStates(provider, definition_digest(original), flow_title)
     weaver = Weaver(original, states, options)
     return Instrumented(weaver.weave(), (_consent(provider), *notes, *weaver.notes))
@@ -81,7 +87,28 @@ def _consent(provider: Provider) -> Note:
     return Note("$", message)
 
 
-def _check_provider(url: str) -> None:
+def _about_asking(provider: Provider) -> Iterator[Note]:
+    yield Note(
+        "$",
+        "whoever runs the flow is asked once more for consent: to the state that asks, and that "
+        "the provider reads their runs.",
+    )
+    if provider.run_as != "User":
+        yield Note(
+            "$",
+            f"the state that asks runs as {provider.run_as}, who must be able to see the run: name "
+            "that identity among its monitors.",
+        )
+
+
+def _check_provider(url: str, mode: Mode) -> None:
+    _, _, last = url.rstrip("/").rpartition("/")
+    wrong = {Mode.STEP: ("harvest", "query"), Mode.RUN: ("record", "query")}[mode]
+    if last in wrong:
+        wanted = "/record" if mode is Mode.STEP else "/harvest"
+        raise InvalidInput(
+            f"in mode {mode.value} the provider's address ends with {wanted}.", path="provider_url"
+        )
     problem = url_problem(url)
     if problem is not None and problem.severity is Severity.ERROR:
         raise InvalidInput(f"{problem.message}; {problem.advice}", path="provider_url")

@@ -34,6 +34,8 @@ class Kind(Enum):
     """Keeps aside, before a step, what the step will overwrite of its own inputs."""
     END = "end"
     """The end that a failing closing record falls through to."""
+    HARVEST = "harvest"
+    """Asks that the whole run be harvested."""
     FAIL = "fail"
     """Fails the run again after an uncaught failure was recorded."""
 
@@ -43,7 +45,8 @@ class Marker:
     """What an injected state is, which state it belongs to, and what it changed there.
 
     ``undo`` holds only what the edges do not tell: ``{"ResultPath": "$" | None}`` when that
-    key was set on the state, ``{"Catch": "added" | "appended"}`` when a Catch was.
+    key was set on the state, ``{"Catch": "added" | "appended"}`` when a Catch was, and
+    ``{"added_to": [...]}`` names the states that got one and had none.
     """
 
     kind: Kind

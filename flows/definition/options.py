@@ -9,11 +9,21 @@ from typing import Any
 __all__ = [
     "Instrumented",
     "MissingResultPath",
+    "Mode",
     "Note",
     "Options",
     "ResultDetail",
     "WholeState",
 ]
+
+
+class Mode(Enum):
+    """How a flow's history gets into the store."""
+
+    STEP = "step"
+    """A record state after each step: the default."""
+    RUN = "run"
+    """One state where the run ends, which asks that the whole run be harvested from its log."""
 
 
 class MissingResultPath(Enum):
@@ -56,6 +66,10 @@ class Options:
     """Who the record states run as: ``Flow`` spares users a consent, but then the person who
     ran the flow is only known from the flow's own word."""
     wait_seconds: int = 60
+    mode: Mode = Mode.STEP
+    """With ``RUN`` the choices about results, ends and the whole state have no meaning."""
+    conventions: str | None = None
+    """With ``RUN``: which of the server's files says which results are models."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,15 @@ from typing import Any
 
 from flows.definition.marker import Marker
 
-__all__ = ["Provider", "RecordStates", "record_state_example", "run_parameters"]
+__all__ = [
+    "Provider",
+    "RecordStates",
+    "call_state",
+    "end_state",
+    "fail_state",
+    "record_state_example",
+    "run_parameters",
+]
 
 State = dict[str, Any]
 FAILURES = ("ActionUnableToRun", "ActionFailedException", "ActionTimeout", "States.Runtime")
@@ -47,33 +55,20 @@ class RecordStates:
         following: str,
         is_end: bool = False,
     ) -> State:
-        """An Action state that records a step and goes on to ``following`` whatever happens.
-
-        An end state has ``following`` for its Catch only. ExceptionOnActionFailure false does
-        not keep a provider that is down from failing the run: the Catch does, with a
-        ResultPath, for without one the error would replace the run's state.
-        """
-        catch = [
-            {"ErrorEquals": list(FAILURES), "ResultPath": place, "Next": following},
-            {"ErrorEquals": ["States.ALL"], "ResultPath": place, "Next": following},
-        ]
-        return {
-            "Type": "Action",
-            "Comment": marker.comment(sentence),
-            "ActionUrl": self.provider.url,
-            **({"ActionScope": self.provider.scope} if self.provider.scope else {}),
-            "RunAs": self.provider.run_as,
-            "Parameters": {
-                "run": run_parameters(status, self.title),
-                "step": {**step, "definition_digest": self.digest},
-                **extra,
-            },
-            "ResultPath": place,
-            "WaitTime": self.provider.wait_seconds,
-            "ExceptionOnActionFailure": False,
-            "Catch": catch,
-            **({"End": True} if is_end else {"Next": following}),
+        """An Action state that records a step and goes on to ``following`` whatever happens."""
+        parameters = {
+            "run": run_parameters(status, self.title),
+            "step": {**step, "definition_digest": self.digest},
+            **extra,
         }
+        return call_state(
+            self.provider,
+            parameters,
+            comment=marker.comment(sentence),
+            place=place,
+            following=following,
+            is_end=is_end,
+        )
 
     @staticmethod
     def capture(marker: Marker, *, parameters: Mapping[str, str], place: str, step: str) -> State:
@@ -86,21 +81,55 @@ class RecordStates:
             "Next": step,
         }
 
-    @staticmethod
-    def end(marker: Marker) -> State:
-        """The end of a run whose closing record could not be made."""
-        sentence = "the end of the run when its last record could not be made."
-        return {"Type": "Pass", "Comment": marker.comment(sentence), "End": True}
 
-    @staticmethod
-    def fail(marker: Marker, *, error: str) -> State:
-        """Fails the run with the error that was caught, kept at the path ``error``."""
-        return {
-            "Type": "Fail",
-            "Comment": marker.comment("the run fails as it would have, after the record."),
-            "ErrorPath": f"{error}.Error",
-            "CausePath": f"{error}.Cause",
-        }
+def end_state(marker: Marker) -> State:
+    """The end of a run whose closing record could not be made."""
+    sentence = "the end of the run when its last record could not be made."
+    return {"Type": "Pass", "Comment": marker.comment(sentence), "End": True}
+
+
+def fail_state(marker: Marker, *, error: str) -> State:
+    """Fails the run with the error that was caught, kept at the path ``error``."""
+    return {
+        "Type": "Fail",
+        "Comment": marker.comment("the run fails as it would have, after the record."),
+        "ErrorPath": f"{error}.Error",
+        "CausePath": f"{error}.Cause",
+    }
+
+
+def call_state(
+    provider: Provider,
+    parameters: Mapping[str, Any],
+    *,
+    comment: str,
+    place: str,
+    following: str,
+    is_end: bool = False,
+) -> State:
+    """An Action state that calls the provider and goes on to ``following`` whatever happens.
+
+    An end state has ``following`` for its Catch only. ExceptionOnActionFailure false does
+    not keep a provider that is down from failing the run: the Catch does, with a
+    ResultPath, for without one the error would replace the run's state.
+    """
+    catch = [
+        {"ErrorEquals": list(FAILURES), "ResultPath": place, "Next": following},
+        {"ErrorEquals": ["States.ALL"], "ResultPath": place, "Next": following},
+    ]
+    return {
+        "Type": "Action",
+        "Comment": comment,
+        "ActionUrl": provider.url,
+        **({"ActionScope": provider.scope} if provider.scope else {}),
+        "RunAs": provider.run_as,
+        "Parameters": dict(parameters),
+        "ResultPath": place,
+        "WaitTime": provider.wait_seconds,
+        "ExceptionOnActionFailure": False,
+        "Catch": catch,
+        **({"End": True} if is_end else {"Next": following}),
+    }
 
 
 def run_parameters(status: str, title: str | None = None) -> dict[str, Any]:

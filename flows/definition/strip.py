@@ -97,10 +97,16 @@ def _without_added_catches(
     kept = [entry for entry in catches if not _is_added(entry, leads)]
     if len(kept) == len(catches):
         return state
-    added = any(mark.state == name and mark.undo.get("Catch") == "added" for mark in marks.values())
-    if added and not kept:
+    if not kept and any(_added_to(name, mark) for mark in marks.values()):
         return {key: value for key, value in state.items() if key != "Catch"}
     return {**state, "Catch": kept}
+
+
+def _added_to(name: str, mark: Marker) -> bool:
+    """Whether a state had no Catch before this one was injected."""
+    own = mark.state == name and mark.undo.get("Catch") == "added"
+    others = mark.undo.get("added_to")
+    return own or (isinstance(others, list) and name in others)
 
 
 def _is_added(entry: Any, leads: Mapping[str, Any]) -> bool:

@@ -20,6 +20,8 @@ _Found = tuple[str, tuple[Segment, ...]]
 __all__ = [
     "Read",
     "after_recorded",
+    "calls",
+    "can_catch",
     "has_records",
     "is_identity",
     "is_recorded",
@@ -125,7 +127,7 @@ def _passes_all(state: Mapping[str, Any]) -> bool:
 
 def is_recorded(state: Mapping[str, Any], provider_url: str) -> bool:
     """Whether a state is a step to be recorded: not so a record that its author wrote by hand."""
-    return state["Type"] in RECORDED_TYPES and not _calls(state, provider_url)
+    return state["Type"] in RECORDED_TYPES and not calls(state, provider_url)
 
 
 def recorded_by_hand(states: Mapping[str, Any], name: str, provider_url: str) -> str:
@@ -134,7 +136,7 @@ def recorded_by_hand(states: Mapping[str, Any], name: str, provider_url: str) ->
     record = states.get(following, {})
     parameters = record.get("Parameters")
     step = parameters.get("step") if isinstance(parameters, dict) else None
-    is_record = record.get("Type") == "Action" and _calls(record, provider_url)
+    is_record = record.get("Type") == "Action" and calls(record, provider_url)
     return following if is_record and isinstance(step, dict) and step.get("name") == name else ""
 
 
@@ -148,7 +150,13 @@ def has_records(states: Mapping[str, Any], name: str, provider_url: str) -> bool
     return is_recorded(state, provider_url) and not (by_hand and not state.get("Catch"))
 
 
-def _calls(state: Mapping[str, Any], provider_url: str) -> bool:
+def can_catch(state: Mapping[str, Any]) -> bool:
+    """Whether a state may have a Catch."""
+    return state["Type"] in RECORDED_TYPES
+
+
+def calls(state: Mapping[str, Any], provider_url: str) -> bool:
+    """Whether a state calls the action provider at that address."""
     return str(state.get("ActionUrl", "")).rstrip("/") == provider_url.rstrip("/")
 
 

@@ -15,7 +15,7 @@ from flows.definition.marker import Kind, Marker
 from flows.definition.options import Note, Options, ResultDetail
 from flows.definition.paths import parse_path, simple_prefix
 from flows.definition.plan import Plan, Planner
-from flows.definition.record_state import RecordStates, State
+from flows.definition.record_state import RecordStates, State, end_state, fail_state
 from flows.definition.secrets import any_secret
 from flows.definition.survey import result_place
 
@@ -46,7 +46,7 @@ class Weaver:
         for name, state in self._definition["States"].items():
             self._put(states, self._plans[name], state)
         if self._end:
-            states[self._end] = self._make.end(Marker(Kind.END, "", {}))
+            states[self._end] = end_state(Marker(Kind.END, "", {}))
         new = {"StartAt": self._enter(self._definition["StartAt"]), "States": states}
         return {key: new.get(key, value) for key, value in self._definition.items()}
 
@@ -168,7 +168,7 @@ class Weaver:
             following=fail,
         )
         undo = {"Catch": "appended" if "Catch" in state else "added"}
-        states[fail] = self._make.fail(Marker(Kind.FAIL, plan.name, undo), error=error)
+        states[fail] = fail_state(Marker(Kind.FAIL, plan.name, undo), error=error)
 
     def _before_fail(self, plan: Plan, state: State) -> State:
         error = dict(_fail_entry(state, key) for key in ("Error", "Cause"))

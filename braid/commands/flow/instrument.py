@@ -6,20 +6,33 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from braid.errors import SAID_NO
 from braid.flowfile import definition_argument, read_definition, write_definition, written
 
 __all__ = ["command"]
+
+STEPS_ONLY = ("on_missing_result_path", "on_whole_state", "record_end", "result")
+RUN_ONLY = ("conventions",)
 
 
 @click.command()
 @definition_argument
 @written
 @click.option(
+    "--mode",
+    type=click.Choice(["step", "run"]),
+    default="step",
+    show_default=True,
+    help="A record state after each step, or one state at the end that asks the server to harvest "
+    "the whole run from its log.",
+)
+@click.option(
     "--provider-url",
     metavar="URL",
-    help="The action provider, such as https://braid.example.org/record. "
-    "[default: BRAID_SERVER/record]",
+    help="The action provider, such as https://braid.example.org/record, or .../harvest with "
+    "--mode run. [default: that of BRAID_SERVER]",
 )
 @click.option("--provider-scope", metavar="SCOPE", help="Its scope; Globus Flows can look it up.")
 @click.option(
@@ -71,10 +84,25 @@ __all__ = ["command"]
     show_default=True,
     help="How long a run waits for the provider, in seconds, before it goes on without.",
 )
+@click.option(
+    "--conventions",
+    metavar="NAME",
+    help="With --mode run: which of the server's files says which results are models.",
+)
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Write nothing; exit 1 unless the definition is instrumented like this already.",
+)
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     *,
     flow: Path,
     output: Path,
+    mode: str,
+    check: bool,
     provider_url: str | None,
     provider_scope: str | None,
     title: str | None,
@@ -82,19 +110,26 @@ def command(
 ) -> None:
     """Add provenance record states to a definition.
 
-    After each action, on each Catch and at each end. The flow does what it did before, also when
-    the provider is away. Doing it again changes nothing; `braid flow strip` undoes it.
+    After each action, on each Catch and at each end; or with --mode run a single state that asks
+    for the whole run, where it ends. The flow does what it did before, also when the provider is
+    away. Doing it again changes nothing; `braid flow strip` undoes it.
     """
+    _check_together(context, mode)
     from flows.definition.instrument import instrument
 
     document = read_definition(flow)
     done = instrument(
         document.definition,
-        provider_url=provider_url or _default_url(),
+        provider_url=provider_url or _default_url(mode),
         provider_scope=provider_scope,
         flow_title=title or document.title,
-        options=_options(**choices),
+        options=_options(mode=mode, **choices),
     )
+    if check:
+        if done.definition != document.definition:
+            click.echo("braid: it is not instrumented like this.", err=True)
+            context.exit(SAID_NO)
+        return
     write_definition(output, done.definition, document)
     places: dict[str, list[str]] = {}
     for note in done.notes:
@@ -103,21 +138,31 @@ def command(
         click.echo(f"note: {', '.join(paths)}: {message}", err=True)
 
 
-def _default_url() -> str:
+def _check_together(context: click.Context, mode: str) -> None:
+    """Refuse what says nothing in this mode."""
+    foreign = STEPS_ONLY if mode == "run" else RUN_ONLY
+    for name in foreign:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            other = "step" if mode == "run" else "run"
+            raise click.UsageError(f"--{name.replace('_', '-')} belongs to --mode {other}.")
+
+
+def _default_url(mode: str) -> str:
     from braid.settings import SERVER
 
     server = SERVER.get()
     if server is None:
         raise click.UsageError(f"Give --provider-url, or set {SERVER.name}.")
-    return f"{server.rstrip('/')}/record"
+    return f"{server.rstrip('/')}/{'harvest' if mode == 'run' else 'record'}"
 
 
 def _options(
-    *, on_missing_result_path: str, on_whole_state: str, result: str, **others: Any
+    *, mode: str, on_missing_result_path: str, on_whole_state: str, result: str, **others: Any
 ) -> Any:
-    from flows.definition.options import MissingResultPath, Options, ResultDetail, WholeState
+    from flows.definition.options import MissingResultPath, Mode, Options, ResultDetail, WholeState
 
     return Options(
+        mode=Mode(mode),
         on_missing_result_path=MissingResultPath(on_missing_result_path),
         on_whole_state=WholeState(on_whole_state),
         result=ResultDetail(result),

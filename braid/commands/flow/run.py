@@ -55,7 +55,8 @@ class FunctionText(click.ParamType[str]):
     "provider_urls",
     multiple=True,
     metavar="URL",
-    help="Answer hand-written states that call /record or /query at this address from the store. "
+    help="Answer hand-written states that call /record, /query or /harvest at this address from "
+    "the store. "
     "Those that `braid flow instrument` made are answered anyway.",
 )
 @time_scale_option
