@@ -13,6 +13,7 @@ from flows.harvest.recorded import is_record_of
 from flows.harvest.sources import Taken
 from flows.harvest.spoken import SAID, said_of
 from flows.harvest.telling import spare_body
+from flows.harvest.told import ToldFiles
 from flows.steps.body import Body, ModelEntry
 from flows.steps.receipt import Receipt
 from flows.steps.record import record_step
@@ -35,14 +36,15 @@ class Adder:
         """What record states that were not answered should have got, by their ResultPaths."""
 
     def add(self, place: int, ordinal: int, taken: Sequence[Taken], before: int | None) -> None:
-        """Record a visit: with its models if these can be recorded, else without; without its
-        documents if they cannot be. `before` is the place of the step that it followed."""
+        """Record a visit: with what conventions tell of if that can be recorded, else without;
+        without its documents if they cannot be. `before` is the place of the step before it."""
         job = self._job
         links = links_of(job, taken, before)
         body = self._said(place, job.teller.body(place))
-        if models := job.models_of(body):
+        models, files = job.models_of(body), ToldFiles(job, body)
+        if models or files:
             try:
-                self._record(place, ordinal, body, models, links)
+                self._record(place, ordinal, body, models, links, files)
             except InvalidInput as error:
                 job.note(place, error)
         if place not in job.ids:
@@ -60,20 +62,24 @@ class Adder:
         body: Body,
         models: Sequence[ModelEntry],
         links: tuple[list[int], list[int]],
+        files: ToldFiles | None = None,
     ) -> None:
         job = self._job
         used, informed = links
         job.sink.at(ordinal)
         with self._recorder.together():
+            also_used = [*used, *(files.used(self._recorder) if files else ())]
             receipt = record_step(
                 self._recorder,
                 job.lookup,
                 body,
                 ordinal=ordinal,
-                also_used=used,
+                also_used=also_used,
                 informed_by=informed,
                 also_models=models,
             )
+            if files:
+                files.make(self._recorder, receipt)
             self._keep_others(place, receipt.step)
         job.ids[place] = receipt.step
         job.keep_outputs(place, receipt.outputs)

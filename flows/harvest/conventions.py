@@ -1,4 +1,5 @@
-"""Which models a flow's own results speak of: a small TOML file says it, per state or function.
+"""Which models and files a flow's own documents speak of: a small TOML file says it, per state or
+function.
 
 ::
 
@@ -11,6 +12,11 @@
     metrics.loss = "$.returned.losses"
     scores.mae = "$.returned.mae"
 
+    [[file]]
+    state = "Label"
+    how = "made"                                      # or used
+    uri = {collection = "<id>", path = "$.returned.peaks"}
+
 A text that begins with ``$.`` is a path into the step, ``{$.path}`` stands for a value inside a
 text (`flows.harvest.filling` lists what paths begin with), any other value is meant as it stands.
 What a path does not find is left out; a rule whose name is not found says nothing of that step.
@@ -21,17 +27,17 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from flows.harvest.curves import points_of, scores_of
-from flows.harvest.filling import ITEM, MISSING, View, fill, functions_called, view_of
-from flows.harvest.places import uris_at
-from flows.harvest.rule import Place, Rule, check
+from flows.harvest.documents import document_of, things_of, views_of
+from flows.harvest.filling import functions_called
+from flows.harvest.rule import PLACES, FileRule, Place, Rule, check
+from flows.steps.adapters.base import Thing
 from flows.steps.body import Body, ModelEntry, parse_body
 from flows.steps.refusals import refusal
 from provenance_store.errors import InvalidInput
@@ -39,12 +45,20 @@ from provenance_store.errors import InvalidInput
 __all__ = ["Conventions", "Rule", "read_conventions"]
 
 MAX_BYTES = 1_000_000
-_PLACES = ("uri", "uris", "trained_on", "depends_on")
-_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*model[ \t]*\]\]", re.MULTILINE)
+_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*(model|file)[ \t]*\]\]", re.MULTILINE)
 
 
 class _File(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     model: list[Rule] = []
+    file: list[FileRule] = []
+
+
+_STRUCTS: dict[str, type[msgspec.Struct]] = {
+    "": _File,
+    "model": Rule,
+    "file": FileRule,
+    **dict.fromkeys(PLACES, Place),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,7 @@ class Conventions:
     """The rules of one file, in its order."""
 
     rules: tuple[Rule, ...] = ()
+    files: tuple[FileRule, ...] = ()
 
     def models_of(self, body: Body) -> tuple[list[ModelEntry], list[str]]:
         """The models of one step, and a sentence for each value that cannot be what it should."""
@@ -61,8 +76,8 @@ class Conventions:
         for rule in self.rules:
             if not rule.fits(body.step.name, functions):
                 continue
-            for view in _views(rule, body, notes):
-                if (document := _document(rule, view, notes)) is None:
+            for view in views_of(rule, body, notes):
+                if (document := document_of(rule, view, notes)) is None:
                     continue
                 try:
                     found.append(_entry(document, body))
@@ -71,87 +86,17 @@ class Conventions:
                     notes.append(f"model {document['name']!r:.80}: {message}")
         return found, notes
 
-
-# ---- from a rule and a step to the entry of a model --------------------------------------
-
-
-def _views(rule: Rule, body: Body, notes: list[str]) -> Iterator[View]:
-    """What the rule's paths look into: once, or for each item of its list."""
-    view = view_of(body, rule.functions)
-    if rule.each is None:
-        yield view
-        return
-    items = fill(rule.each, view)
-    if not isinstance(items, list):
-        notes.append(f"rule {rule.name!r:.80}: each: there is no list at {rule.each}.")
-        return
-    yield from ({**view, ITEM: item} for item in items)
-
-
-def _document(rule: Rule, view: View, notes: list[str]) -> dict[str, Any] | None:
-    """The model as a record state would have sent it; None without a name."""
-    name = fill(rule.name, view)
-    if not isinstance(name, str) or not name:
-        return None
-    told: list[str] = []
-    document: dict[str, Any] = {"name": name, "how": rule.how, "new": rule.new}
-    document |= {field: fill(getattr(rule, field), view) for field in ("digest", "size")}
-    document["hyperparameters"] = _object(rule, "hyperparameters", view, told)
-    document |= _numbers(rule, view, told)
-    document |= {field: uris_at(getattr(rule, field), view, field, told) for field in _PLACES}
-    document["tags"] = _tags(rule, view)
-    document = {k: v for k, v in document.items() if v is not None and v is not MISSING}
-    if not told and not document.keys() - {"name", "how", "new"} and _looked_for(rule):
-        told.append("nothing that the rule looks for is in the step; check its paths.")
-    notes += [f"model {name!r:.80}: {each}" for each in told]
-    return _with_uris(document)
-
-
-def _object(rule: Rule, field: str, view: View, told: list[str]) -> Any:
-    found = fill(getattr(rule, field), view)
-    if found is None or found is MISSING or isinstance(found, dict):
-        return found or None
-    told.append(f"{field}: there is no object at {getattr(rule, field)}.")
-    return None
-
-
-def _numbers(rule: Rule, view: View, told: list[str]) -> dict[str, Any]:
-    metrics, scores = fill(rule.metrics, view), fill(rule.scores, view)
-    found: dict[str, Any] = {}
-    if metrics is not None and metrics is not MISSING and metrics != {}:
-        points, wrong = points_of(metrics)
-        found["metrics"] = points or None
-        told += [f"metrics: {message}" for message in wrong]
-    if scores is not None and scores is not MISSING:
-        found["scores"] = scores_of(scores)
-        if found["scores"] is None:
-            told.append(f"scores: there is no object at {rule.scores}.")
-        elif isinstance(rule.scores, dict):
-            left = scores.keys() - found["scores"].keys()
-            told += [f"scores.{name}: is no number." for name in sorted(left)]
-    return {name: value or None for name, value in found.items()}
-
-
-def _tags(rule: Rule, view: View) -> dict[str, Any] | None:
-    tags = fill(rule.tags or {}, view)
-    version = fill(rule.version, view)
-    if isinstance(version, str | int | float):
-        tags["version"] = version
-    return tags or None
-
-
-def _looked_for(rule: Rule) -> bool:
-    """Whether the rule has paths besides those of its name."""
-    fields = (f for f in rule.__struct_fields__ if f not in ("name", "each", "state", "function"))
-    return any("$." in json.dumps(msgspec.to_builtins(getattr(rule, f))) for f in fields)
-
-
-def _with_uris(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with all places of its bytes in one list."""
-    uris = [*document.pop("uri", ()), *document.pop("uris", ())]
-    if not uris and "digest" not in document:
-        document.pop("size", None)
-    return document | {"uris": uris} if uris else document
+    def files_of(self, body: Body) -> tuple[list[Thing], list[Thing], list[str]]:
+        """The files that one step used and those that it made, each at one place; and a sentence
+        for each value that cannot be a place."""
+        found: dict[str, list[Thing]] = {"used": [], "made": []}
+        notes: list[str] = []
+        functions = functions_called(body) if self.files else []
+        for rule in self.files:
+            if rule.fits(body.step.name, functions):
+                for view in views_of(rule, body, notes):
+                    found[rule.how] += things_of(rule, view, notes)
+        return found["used"], found["made"], notes
 
 
 def _entry(document: Mapping[str, Any], body: Body) -> ModelEntry:
@@ -172,18 +117,20 @@ def read_conventions(path: Path) -> Conventions:
     """The rules in a file. Raises InvalidInput naming the file and the place in it."""
     text = _text(path)
     try:
-        rules = msgspec.convert(tomllib.loads(text), _File).model
+        file = msgspec.convert(tomllib.loads(text), _File)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidInput(f"is not TOML: {error}.", path=f"{path}: $") from None
     except msgspec.ValidationError as error:
-        refused = refusal(error, {"": _File, "model": Rule, **dict.fromkeys(_PLACES, Place)})
+        refused = refusal(error, _STRUCTS)
         raise InvalidInput(refused.message, path=_at(path, text, refused.path)) from None
-    if not rules:
-        message = "has no rules: begin each with a line [[model]]."
+    if not file.model and not file.file:
+        message = "has no rules: begin each with a line [[model]] or [[file]]."
         raise InvalidInput(message, path=f"{path}: $")
-    for number, rule in enumerate(rules):
+    for number, rule in enumerate(file.model):
         check(rule, _at(path, text, f"model[{number}]"))
-    return Conventions(tuple(rules))
+    for number, file_rule in enumerate(file.file):
+        check(file_rule, _at(path, text, f"file[{number}]"))
+    return Conventions(tuple(file.model), tuple(file.file))
 
 
 def _text(path: Path) -> str:
@@ -202,9 +149,9 @@ def _text(path: Path) -> str:
 
 def _at(path: Path, text: str, place: str) -> str:
     """A place in the file, with the line on which its rule begins where that can be told."""
-    number = re.match(r"model\[(\d+)\]", place)
-    headers = list(_HEADER.finditer(text))
-    if number is None or int(number[1]) >= len(headers):
+    rule = re.match(r"(model|file)\[(\d+)\]", place)
+    headers = [h for h in _HEADER.finditer(text) if rule and h[1] == rule[1]]
+    if rule is None or int(rule[2]) >= len(headers):
         return f"{path}: $.{place}".rstrip(".")
-    line = text.count("\n", 0, headers[int(number[1])].start()) + 1
+    line = text.count("\n", 0, headers[int(rule[2])].start()) + 1
     return f"{path}: line {line}: $.{place}"

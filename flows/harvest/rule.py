@@ -1,4 +1,4 @@
-"""One rule of a conventions file, as it is written: what may stand in it, and what may not."""
+"""The rules of a conventions file, as they are written, and what may not stand in them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import msgspec
 from flows.harvest.filling import problem_of
 from provenance_store.errors import InvalidInput
 
-__all__ = ["MAKING", "Place", "Places", "Rule", "check"]
+__all__ = ["MAKING", "PLACES", "FileRule", "Place", "Places", "Rule", "check"]
 
 How = Literal["used", "trained", "updated", "deployed"]
 MAKING = ("trained", "updated")
+_FILE_HOWS = ("used", "made")
+_FILE_KINDS = ("data", "fact")
 _OF_VERSIONS = ("new", "hyperparameters", "metrics", "scores", "trained_on", "depends_on")
 """What only a model that is trained or updated can have."""
 
@@ -33,32 +35,19 @@ class Place(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
 
 
 Places = str | Place | list[str | Place]
+PLACES = ("uri", "uris", "trained_on", "depends_on")
 
 
-class Rule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """One ``[[model]]``."""
+class _Rule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Which steps a rule speaks of, and where it finds what it speaks of."""
 
-    name: str
     state: str | list[str] | None = None
     function: str | list[str] | None = None
     how: str = "used"
     each: str | None = None
-    """A path to a list: a model for each item, which paths find at ``$.item``."""
-    new: bool | None = None
-    version: str | int | float | None = None
-    """Kept as the tag ``version``: a flow's own name for it, Braid counts by itself."""
+    """A path to a list: one for each item, which paths find at ``$.item``."""
     uri: str | Place | None = None
     uris: Places | None = None
-    digest: str | None = None
-    size: str | int | None = None
-    hyperparameters: str | dict[str, Any] | None = None
-    metrics: str | dict[str, str] | None = None
-    scores: str | dict[str, str | int | float] | None = None
-    trained_on: Places | None = None
-    """Without it, all that the step used."""
-    depends_on: Places | None = None
-    """What the version builds on otherwise, such as the weights that training began with."""
-    tags: dict[str, str | int | float | bool] | None = None
 
     @property
     def functions(self) -> list[str]:
@@ -72,6 +61,34 @@ class Rule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         return named and (not wanted or any(function in functions for function in wanted))
 
 
+class FileRule(_Rule, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """One ``[[file]]``."""
+
+    name: str | None = None
+    """Without it, the last part of the path."""
+    kind: str = "data"
+    tags: dict[str, str | int | float | bool] | None = None
+
+
+class Rule(_Rule, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """One ``[[model]]``."""
+
+    name: str
+    new: bool | None = None
+    version: str | int | float | None = None
+    """Kept as the tag ``version``: a flow's own name for it, Braid counts by itself."""
+    digest: str | None = None
+    size: str | int | None = None
+    hyperparameters: str | dict[str, Any] | None = None
+    metrics: str | dict[str, str] | None = None
+    scores: str | dict[str, str | int | float] | None = None
+    trained_on: Places | None = None
+    """Without it, all that the step used."""
+    depends_on: Places | None = None
+    """What the version builds on otherwise, such as the weights that training began with."""
+    tags: dict[str, str | int | float | bool] | None = None
+
+
 def _listed(value: str | list[str] | None) -> list[str]:
     return [] if value is None else value if isinstance(value, list) else [value]
 
@@ -79,36 +96,51 @@ def _listed(value: str | list[str] | None) -> list[str]:
 # ---- checks ------------------------------------------------------------------------------
 
 
-def check(rule: Rule, path: str) -> None:
+def check(rule: Rule | FileRule, path: str) -> None:
     """Raise InvalidInput with the place of what makes no sense, `path` being the rule's own."""
     for field, message in _problems(rule):
         raise InvalidInput(message, path=f"{path}.{field}" if field else path)
 
 
-def _problems(rule: Rule) -> Iterator[tuple[str, str]]:
+def _problems(rule: Rule | FileRule) -> Iterator[tuple[str, str]]:
     if not _listed(rule.state) and not rule.functions:
         yield "", "say of which state or function this is."
-    if rule.how not in get_args(How):
-        yield "how", f"{rule.how!r:.80} is none of {', '.join(get_args(How))}."
+    hows = get_args(How) if isinstance(rule, Rule) else _FILE_HOWS
+    if rule.how not in hows:
+        yield "how", f"{rule.how!r:.80} is none of {', '.join(hows)}."
+    if rule.name is not None and not rule.name.strip():
+        yield "name", "must not be empty."
+    yield from _problems_of_model(rule) if isinstance(rule, Rule) else _problems_of_file(rule)
+    for name in ("each", "hyperparameters", "metrics"):
+        value = getattr(rule, name, None)
+        if isinstance(value, str) and not value.startswith("$."):
+            yield name, f"{value!r:.80} is no path, such as $.returned.history."
+    yield from _problems_of_paths(rule)
+    yield from _problems_of_places(rule)
+
+
+def _problems_of_model(rule: Rule) -> Iterator[tuple[str, str]]:
     for name in _OF_VERSIONS if rule.how not in MAKING else ():
         if getattr(rule, name) is not None:
             yield name, 'belongs to a model that is made: say how = "trained" or "updated".'
     if rule.new and rule.how != "trained":
         yield "new", 'belongs to how = "trained": what is updated is there already.'
-    if not rule.name.strip():
-        yield "name", "must not be empty."
-    for name in ("each", "hyperparameters", "metrics"):
-        if isinstance(value := getattr(rule, name), str) and not value.startswith("$."):
-            yield name, f"{value!r:.80} is no path, such as $.returned.history."
-    yield from _problems_of_paths(rule)
-    yield from _problems_of_places(rule)
+    if rule.size is not None and rule.uri is None and rule.uris is None and rule.digest is None:
+        yield "size", "is said of bytes: give their uri or digest too."
+
+
+def _problems_of_file(rule: FileRule) -> Iterator[tuple[str, str]]:
+    if rule.uri is None and rule.uris is None:
+        yield "", "say where the file is: give its uri."
+    if rule.kind not in _FILE_KINDS:
+        yield "kind", f"{rule.kind!r:.80} is none of {', '.join(_FILE_KINDS)}."
 
 
 _LISTS = ("each", "metrics", "uris", "trained_on", "depends_on")
 """Where a path may find several values."""
 
 
-def _problems_of_paths(rule: Rule) -> Iterator[tuple[str, str]]:
+def _problems_of_paths(rule: Rule | FileRule) -> Iterator[tuple[str, str]]:
     for field in rule.__struct_fields__:
         if field in ("state", "function"):
             continue
@@ -134,14 +166,12 @@ def _texts(value: Any, name: str) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
-def _problems_of_places(rule: Rule) -> Iterator[tuple[str, str]]:
-    for field in ("uri", "uris", "trained_on", "depends_on"):
-        given = getattr(rule, field)
+def _problems_of_places(rule: Rule | FileRule) -> Iterator[tuple[str, str]]:
+    for field in PLACES:
+        given = getattr(rule, field, None)
         for number, place in enumerate(given if isinstance(given, list) else [given]):
             if isinstance(place, Place) and (problem := _problem_of_place(place)):
                 yield (f"{field}[{number}]" if isinstance(given, list) else field), problem
-    if rule.size is not None and rule.uri is None and rule.uris is None and rule.digest is None:
-        yield "size", "is said of bytes: give their uri or digest too."
 
 
 def _problem_of_place(place: Place) -> str | None:

@@ -242,7 +242,7 @@ def test_a_value_that_cannot_be_is_left_out_and_told(rule: str, words: str, tmp_
 
 def test_a_list_that_is_none_and_a_model_that_cannot_be_are_told(tmp_path: Path) -> None:
     text = '[[model]]\nstate = "*"\nname = "m"\neach = "$.returned.name"'
-    assert read(text, tmp_path) == ([], ["rule 'm': each: there is no list at $.returned.name."])
+    assert read(text, tmp_path) == ([], ["each: there is no list at $.returned.name."])
     text = '[[model]]\nstate = "*"\nname = "m"\nuri = "file:///w"\nsize = "$.returned.name"'
     found, (note,) = read(text, tmp_path)
     assert found == []
@@ -261,7 +261,7 @@ RULE = '[[model]]\nstate = "a"\nname = "m"\n'
         ('[[model]]\nname = "a\n', "$", "line 2"),
         ('[[model]]\nname = "a"\nname = "b"', "$", "is not TOML"),
         ('[model]\nstate = "a"', "$.model", "list"),
-        ('[[modle]]\nstate = "a"', "$", "'modle'; the fields here are model"),
+        ('[[modle]]\nstate = "a"', "$", "'modle'; the fields here are model, file"),
         ('[[model]]\nstate = "a"', "line 1: $.model[0]", "field name is missing"),
         ('[[model]]\nname = "a"', "line 1: $.model[0]", "which state or function"),
         ('[[model]]\nname = "a"\nstate = []', "line 1: $.model[0]", "which state or function"),
@@ -278,7 +278,7 @@ RULE = '[[model]]\nstate = "a"\nname = "m"\n'
         (
             f'{RULE}wieghts = "x"',
             "line 1: $.model[0]",
-            "'wieghts'; the fields here are name, state",
+            "'wieghts'; the fields here are state, function",
         ),
         (f'{RULE}digest = "$.a[*]"', "line 1: $.model[0].digest", "names and indexes"),
         (f'{RULE}digest = "$.returned[*]"', "line 1: $.model[0].digest", "names and indexes"),
