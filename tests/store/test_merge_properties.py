@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from random import Random
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from provenance_store import Store, open_store
 from provenance_store.errors import Conflict
+from provenance_store.sql.tables import TABLE
 from tests.support.content import Content, content
 
 SEEDS = st.integers(0, 2**32)
+RECORDS = TABLE["record"].c
+IDS = sa.select(RECORDS.id).order_by(RECORDS.created_at, RECORDS.id)
 ORDINARY = settings(
     max_examples=6,
     deadline=None,
@@ -28,19 +32,43 @@ ORDINARY = settings(
 """A failing seed is shown as it is: shrinking it would make another history, not a smaller one."""
 
 
+class Stores:
+    """Stores in files of a folder, each opened once: statements are compiled anew for each that is
+    opened, which takes most of the time here."""
+
+    def __init__(self, path: Path, closing: ExitStack) -> None:
+        self.path = path
+        self._closing = closing
+        self._count = 0
+
+    def new(self, like: Store | None = None) -> Store:
+        """An empty store, or a copy of one."""
+        self._count += 1
+        file = self.path / f"{self._count}.db"
+        if like is not None:
+            with (
+                closing(sqlite3.connect(file_of(like))) as one,
+                closing(sqlite3.connect(file)) as copy,
+            ):
+                one.backup(copy)
+        return self._closing.enter_context(open_store(f"sqlite:///{file}"))
+
+
 @contextmanager
-def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as name:
-        yield Path(name)
+def some_stores() -> Iterator[Stores]:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as closing:
+        yield Stores(Path(name), closing)
 
 
-def url(file: Path) -> str:
-    return f"sqlite:///{file}"
+def file_of(store: Store) -> Path:
+    return Path(str(store.sink.session.engine.url.database))
 
 
 def known(store: Store) -> list[str]:
     """The names of all records of a store, in an order that the seed alone decides."""
-    return [r["id"] for r in reversed(store.reader().records(limit=1000)["records"])]
+    with store.sink.session.read() as connection:
+        ids = connection.execute(IDS).scalars().all()
+    return [store.sink.urn(record_id) for record_id in ids]
 
 
 def record_something(store: Store, random: Random) -> None:
@@ -82,62 +110,59 @@ def void(_: object) -> None:
     """Nothing."""
 
 
-def histories(path: Path, count: int, random: Random) -> list[Path]:
-    """Files of teams that record, take slices and merge what others have, at random."""
-    files = [path / f"{n}.db" for n in range(count)]
+def histories(stores: Stores, count: int, random: Random) -> list[Store]:
+    """Stores of teams that record, take slices and merge what others have, at random."""
+    teams = [stores.new() for _ in range(count)]
     for turn in range(3):
-        for file in files:
-            with open_store(url(file)) as store:
-                for _ in range(random.randint(1, 5)):
-                    record_something(store, random)
-                if turn and random.random() < 0.6:
-                    passed = path / "passed.db"
-                    other = random.choice([f for f in files if f != file])
-                    take_part(other, passed, random)
-                    store.merge(passed)
-    return files
+        for team in teams:
+            for _ in range(random.randint(1, 5)):
+                record_something(team, random)
+            if turn and random.random() < 0.6:
+                other = random.choice([t for t in teams if t is not team])
+                team.merge(part_of(other, stores.path / "passed.db", random))
+    return teams
 
 
-def take_part(file: Path, part: Path, random: Random) -> None:
-    with open_store(url(file)) as store:
-        names = known(store)
-        start = random.sample(names, min(2, len(names)))
-        store.slice(
-            part,
-            start,
-            up=random.random() < 0.7,
-            down=random.random() < 0.4,
-            depth=random.choice([None, None, 0, 1, 2]),
-            rules=random.sample(["inputs", "members", "training", "sources"], random.randint(0, 1)),
-            force=True,
-        )
+def part_of(store: Store, part: Path, random: Random) -> Path:
+    """A slice of a store, taken by a rule or another."""
+    names = known(store)
+    start = random.sample(names, min(2, len(names)))
+    store.slice(
+        part,
+        start,
+        up=random.random() < 0.7,
+        down=random.random() < 0.4,
+        depth=random.choice([None, None, 0, 1, 2]),
+        rules=random.sample(["inputs", "members", "training", "sources"], random.randint(0, 1)),
+        force=True,
+    )
+    return part
 
 
-def merged(path: Path, *files: Path) -> Path:
-    """A new file: the first one with the others merged into it, one after the other."""
-    result = path / f"merged-{len(list(path.iterdir()))}.db"
-    shutil.copyfile(files[0], result)
-    with open_store(url(result)) as store:
-        for file in files[1:]:
-            store.merge(file)
-        assert store.check() == []
+def merged(stores: Stores, first: Store, *others: Store) -> Store:
+    """A copy of the first one with the others merged into it, one after the other."""
+    result = stores.new(first)
+    for other in others:
+        result.merge(file_of(other))
+    assert result.check() == []
     return result
 
 
-def held(file: Path) -> Content:
-    with open_store(url(file)) as store:
-        return content(store)
+def apart_from_origins(held: Content) -> Content:
+    return {table: rows for table, rows in held.items() if table != "origin"}
 
 
 @ORDINARY
 @given(SEEDS)
 def test_merging_is_commutative_associative_and_idempotent(seed: int) -> None:
-    with folder() as path:
-        a, b, c = histories(path, 3, Random(seed))
-        ab, ba = merged(path, a, b), merged(path, b, a)
-        assert held(ab) == held(ba)
-        assert held(merged(path, ab, c)) == held(merged(path, a, merged(path, b, c)))
-        assert held(merged(path, ab, b, a, ab)) == held(ab)
+    with some_stores() as stores:
+        a, b, c = histories(stores, 3, Random(seed))
+        ab, ba = merged(stores, a, b), merged(stores, b, a)
+        either = content(ab)
+        assert either == content(ba)
+        left, right = merged(stores, ab, c), merged(stores, a, merged(stores, b, c))
+        assert content(left) == content(right)
+        assert content(merged(stores, ab, b, a, ab)) == either
 
 
 @ORDINARY
@@ -145,56 +170,53 @@ def test_merging_is_commutative_associative_and_idempotent(seed: int) -> None:
 def test_slicing_and_merging_loses_nothing(seed: int) -> None:
     """All of a store through a slice into a new one; and its parts, one after the other."""
     random = Random(seed)
-    with folder() as path:
-        file = histories(path, 2, random)[0]
-        with open_store(url(file)) as store, open_store(url(path / "new.db")) as new:
-            before = content(store)
-            store.slice(path / "all.db")
-            new.merge(path / "all.db")
-            assert content(new) == {**before, "origin": content(new)["origin"]}
-            assert content(store) == before
-        with open_store(url(path / "parts.db")) as parts:
-            for number in range(4):
-                take_part(file, path / f"part-{number}.db", random)
-                parts.merge(path / f"part-{number}.db")
-            parts.merge(path / "all.db")
-            again = content(parts)
-        assert {k: v for k, v in again.items() if k != "origin"} == {
-            k: v for k, v in before.items() if k != "origin"
-        }
+    with some_stores() as stores:
+        store = histories(stores, 2, random)[0]
+        before, whole = content(store), stores.path / "all.db"
+        store.slice(whole)
+        assert content(store) == before
+        new, parts = stores.new(), stores.new()
+        new.merge(whole)
+        assert apart_from_origins(content(new)) == apart_from_origins(before)
+        for number in range(4):
+            parts.merge(part_of(store, stores.path / f"part-{number}.db", random))
+        parts.merge(whole)
+        assert apart_from_origins(content(parts)) == apart_from_origins(before)
 
 
 @ORDINARY
 @given(SEEDS, st.booleans())
 def test_a_slice_merged_back_changes_nothing(seed: int, redacted: bool) -> None:
-    with folder() as path:
-        file = histories(path, 2, Random(seed))[0]
-        with open_store(url(file)) as store:
-            before = content(store)
-            store.slice(
-                path / "part.db",
-                known(store)[:3],
-                depth=2,
-                without=["tags", "uris", "documents"] if redacted else [],
-                hide_names=redacted,
-            )
-            done = store.merge(path / "part.db")
-            assert (done.rows, done.filled, done.tainted) == ({}, 0, 0)
-            assert content(store) == before
+    with some_stores() as stores:
+        store = histories(stores, 2, Random(seed))[0]
+        before, part = content(store), stores.path / "part.db"
+        store.slice(
+            part,
+            known(store)[:3],
+            depth=2,
+            without=["tags", "uris", "documents"] if redacted else [],
+            hide_names=redacted,
+        )
+        done = store.merge(part)
+        assert (done.rows, done.filled, done.tainted) == ({}, 0, 0)
+        assert content(store) == before
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_history_goes_from_one_database_to_the_other_and_back(
     store: Store, tmp_path: Path, seed: int
 ) -> None:
-    a, b = histories(tmp_path, 2, Random(seed))
-    for _ in range(4):
-        record_something(store, Random(seed))
-    for file in (a, b, a):
-        store.merge(file)
-    assert store.check() == []
-    store.slice(tmp_path / "back.db")
-    with open_store(url(merged(tmp_path, a, tmp_path / "back.db"))) as back:
-        there, here = content(back), content(store)
-        del there["origin"], here["origin"]
-        assert there == here
+    with ExitStack() as closing:
+        stores = Stores(tmp_path / "teams", closing)
+        stores.path.mkdir()
+        a, b = histories(stores, 2, Random(seed))
+        for _ in range(4):
+            record_something(store, Random(seed))
+        for team in (a, b, a):
+            store.merge(file_of(team))
+        assert store.check() == []
+        back = tmp_path / "back.db"
+        store.slice(back)
+        a.merge(back)
+        assert a.check() == []
+        assert apart_from_origins(content(a)) == apart_from_origins(content(store))
