@@ -9,7 +9,13 @@ from urllib.parse import urlsplit
 import click
 
 from braid.settings import DEBUG
-from provenance_store.errors import Ambiguous, BraidError, ConfigurationError, InvalidInput
+from provenance_store.errors import (
+    Ambiguous,
+    BadFile,
+    BraidError,
+    ConfigurationError,
+    InvalidInput,
+)
 
 __all__ = ["EXIT_CODES", "SAID_NO", "describe", "exit_code", "report"]
 
@@ -17,13 +23,14 @@ SAID_NO = 1
 CALLED_WRONG = 2
 
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (BadFile, SAID_NO),
     (InvalidInput, CALLED_WRONG),
     (ConfigurationError, CALLED_WRONG),
     (click.UsageError, CALLED_WRONG),
     (BaseException, SAID_NO),
 )
-"""The first row that fits decides. Everything not listed is a "no" (1), and so is what a document
-holds, as opposed to what an option says: see PLACE_IN_A_FILE."""
+"""The first row that fits decides. Everything not listed is a "no" (1), and so is what a file
+holds, as opposed to what an option says: BadFile, and what has a PLACE_IN_A_FILE."""
 
 PLACE_IN_A_FILE = re.compile(r"(^|: )(\$|line )")
 """The path of a problem inside a document: ``$.States.A`` or ``flow.json: line 3 column 5``."""

@@ -91,7 +91,9 @@ def _object(path: Path) -> dict[str, Any]:
 
     try:
         found = json.loads(
-            _read(path), object_pairs_hook=_without_repetition, parse_constant=_refuse
+            _read(path).decode("utf-8-sig"),
+            object_pairs_hook=_without_repetition,
+            parse_constant=_refuse,
         )
     except RecursionError:
         raise InvalidInput("is nested too deeply.", path=f"{path}: $") from None

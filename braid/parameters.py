@@ -39,17 +39,23 @@ class JsonText(click.ParamType[Any]):
     name = "JSON|@FILE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        text = str(value)
+        given = str(value)
         try:
-            if text == "@-":
-                text = sys.stdin.read()
-            elif text.startswith("@"):
-                text = Path(text[1:]).read_text(encoding="utf-8")
-            return json.loads(text, parse_constant=_refuse)
+            return json.loads(_text(given), parse_constant=_refuse)
         except OSError as error:
-            self.fail(f"{text[1:]}: {error.strerror}.", param, ctx)
+            self.fail(f"{given[1:]}: {error.strerror}.", param, ctx)
         except (ValueError, RecursionError) as error:
-            self.fail(f"{str(value)[:40]!r} does not hold JSON: {error}.", param, ctx)
+            if given.startswith("@"):
+                from provenance_store.errors import BadFile
+
+                raise BadFile(f"it does not hold JSON: {error}.", path=given[1:]) from None
+            self.fail(f"{given[:40]!r} does not hold JSON: {error}.", param, ctx)
+
+
+def _text(given: str) -> str:
+    if given == "@-":
+        return sys.stdin.read()
+    return Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
 
 
 def _refuse(constant: str) -> None:

@@ -4,7 +4,8 @@
 
     BraidError
     ├── InvalidInput        the caller's data is wrong: says where (``path``) and what to do
-    │   └── TooLarge        ... and it is only its size or depth that is wrong
+    │   ├── TooLarge        ... and it is only its size or depth that is wrong
+    │   └── BadFile         ... and it is what a file holds, not how anything was called
     ├── NotFound            no such thing, or the viewer may not know that there is
     ├── Ambiguous           a name that fits several records: carries them as ``choices``
     ├── NotAllowed          the viewer sees the thing but may not do this to it
@@ -25,6 +26,7 @@ from collections.abc import Sequence
 
 __all__ = [
     "Ambiguous",
+    "BadFile",
     "BraidError",
     "ConfigurationError",
     "Conflict",
@@ -61,6 +63,10 @@ class InvalidInput(BraidError):
 
 class TooLarge(InvalidInput):
     """The input is too large or too deeply nested."""
+
+
+class BadFile(InvalidInput):
+    """The file does not hold what it should."""
 
 
 class NotFound(BraidError):

@@ -22,13 +22,14 @@ FIELDS = [
     Field("Stubs filled in", lambda document: document["filled"] or None),
     Field("Newly invalid", lambda document: document["tainted"] or None),
 ]
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 POLICIES = ("latest", "ours", "theirs", "refuse")
 """What becomes of tags that differ; a test holds that these are all."""
 
 
 @click.command()
 @writes
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--dry-run", is_flag=True, help="Say what would be added, and add nothing.")
 @click.option(
     "--tags",

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from flows.definition.paths import join
 from flows.settings import DEFINITION_DEPTH, DEFINITION_LIMIT_BYTES
-from provenance_store.errors import InvalidInput, TooLarge
+from provenance_store.errors import BadFile, InvalidInput, TooLarge
 
 __all__ = ["Document", "load_document", "parse_document"]
 
@@ -42,7 +42,7 @@ def load_document(path: Path) -> Document:
         raise InvalidInput(f"{reason}; name a flow definition file.", path=str(path)) from None
     if len(data) > limit:
         message = f"has more than {limit} bytes; raise {DEFINITION_LIMIT_BYTES.name} to read it."
-        raise TooLarge(message, path=str(path))
+        raise TooLarge(message, path=f"{path}: $")
     return parse_document(data, name=str(path), depth=DEFINITION_DEPTH.get())
 
 
@@ -78,16 +78,16 @@ def _parse(data: bytes, name: str) -> Any:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         message = f"is not UTF-8: byte {error.start} cannot be read; save it as UTF-8."
-        raise InvalidInput(message, path=name) from None
+        raise BadFile(message, path=name) from None
     try:
         return json.loads(text, object_pairs_hook=_Pairs, parse_constant=_Constant)
     except json.JSONDecodeError as error:
         place = f"{name}: line {error.lineno} column {error.colno}"
         raise InvalidInput(f"is not JSON: {error.msg}.", path=place) from None
     except RecursionError:
-        raise TooLarge("is nested too deeply.", path=name) from None
+        raise TooLarge("is nested too deeply.", path=f"{name}: $") from None
     except ValueError:
-        raise InvalidInput("holds a number that is too long.", path=name) from None
+        raise BadFile("holds a number that is too long.", path=name) from None
 
 
 def _plain(value: Any, name: str, path: str, depth: int) -> Any:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from provenance_store.batch import TABLES
-from provenance_store.errors import InvalidInput, SchemaMismatch
+from provenance_store.errors import BadFile, SchemaMismatch
 from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.rows import OriginRow
 from provenance_store.sql.dialects import (
@@ -236,7 +236,7 @@ _new_links = sa.Table(
 def beside(engine: sa.Engine, file: Path) -> Iterator[Other]:
     """A transaction of ours in which another SQLite store is visible; the caller commits it.
 
-    Raises InvalidInput when the file is no store, SchemaMismatch when it is of another version.
+    Raises BadFile when the file is no store, SchemaMismatch when it is of another version.
     """
     _check(file)
     with engine.connect() as connection:
@@ -255,7 +255,7 @@ def _check(file: Path) -> None:
                 )
             _check_rows(file, found)
     except sqlite3.Error:
-        raise InvalidInput(f"{file} is not a Braid store in a SQLite file.") from None
+        raise BadFile(f"{file} is not a Braid store in a SQLite file.") from None
 
 
 def _version(found: sqlite3.Connection) -> str | None:
@@ -268,9 +268,9 @@ def _version(found: sqlite3.Connection) -> str | None:
 
 
 def _check_rows(file: Path, found: sqlite3.Connection) -> None:
-    """Raise InvalidInput for a file that no Braid has made: what it holds could not be read."""
+    """Raise BadFile for a file that no Braid has made: what it holds could not be read."""
     if (name := misshapen(found)) is not None:
-        raise InvalidInput(f"{file} is not a Braid store: its table {name} is another one.")
+        raise BadFile(f"{file} is not a Braid store: its table {name} is another one.")
     origins = [row[0] for row in found.execute("SELECT no FROM origin")]
     tables = ("origin", *MERGED)
 
@@ -279,7 +279,7 @@ def _check_rows(file: Path, found: sqlite3.Connection) -> None:
         return row
 
     for wrong in wrong_rows(first, origins, sqlite=True, tables=tables):
-        raise InvalidInput(f"{file} was not merged, for no Braid wrote it so. {wrong.sentence()}")
+        raise BadFile(f"{file} was not merged, for no Braid wrote it so. {wrong.sentence()}")
 
 
 def _open(file: Path) -> sqlite3.Connection:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from provenance_store.errors import ConfigurationError, InvalidInput
+from provenance_store.errors import BadFile, ConfigurationError
 
 if TYPE_CHECKING:
     from securesystemslib.dsse import Envelope
@@ -26,7 +26,7 @@ MAKE_PUBLIC = "get it with `openssl pkey -in key.pem -pubout -out pub.pem`"
 def sign(payload: bytes, private_key: bytes) -> dict[str, Any]:
     """A DSSE envelope around an in-toto Statement, signed with an ed25519 key in PEM.
 
-    Raises InvalidInput when the key is none, ConfigurationError when signing is not installed.
+    Raises BadFile when the key is none, ConfigurationError when signing is not installed.
     """
     dsse, signer = _library()
     envelope = dsse.Envelope(payload, PAYLOAD_TYPE, {})
@@ -41,10 +41,10 @@ def is_envelope(document: Mapping[str, Any]) -> bool:
 
 
 def payload_of(document: Mapping[str, Any]) -> bytes:
-    """What an envelope holds; raises InvalidInput when it is none around an in-toto Statement."""
+    """What an envelope holds; raises BadFile when it is none around an in-toto Statement."""
     envelope = _envelope(document)
     if envelope.payload_type != PAYLOAD_TYPE:
-        raise InvalidInput(
+        raise BadFile(
             f"The envelope holds {envelope.payload_type[:80]!r} and not an in-toto Statement."
         )
     return bytes(envelope.payload)
@@ -53,7 +53,7 @@ def payload_of(document: Mapping[str, Any]) -> bytes:
 def signed_by(document: Mapping[str, Any], public_key: bytes) -> bool:
     """Whether one of the envelope's signatures was made with this key over this very payload.
 
-    `public_key` is an ed25519 key in PEM; raises InvalidInput when it is none.
+    `public_key` is an ed25519 key in PEM; raises BadFile when it is none.
     """
     envelope = _envelope(document)
     key = _public(public_key)
@@ -83,7 +83,7 @@ def _envelope(document: Mapping[str, Any]) -> Envelope:
             }
         )
     except Exception as error:
-        raise InvalidInput(f"This is no DSSE envelope: {_first_line(error)}.") from None
+        raise BadFile(f"This is no DSSE envelope: {_first_line(error)}.") from None
     return envelope
 
 
@@ -104,14 +104,14 @@ def _private(pem: bytes) -> Any:
     try:
         key = load_pem_private_key(pem, password=None)
     except TypeError:
-        raise InvalidInput(
+        raise BadFile(
             "The private key is encrypted; decrypt it with `openssl pkey -in key.pem -out "
             "plain.pem` for as long as it is needed."
         ) from None
     except ValueError:
-        raise InvalidInput(f"The file is no private key in PEM; {MAKE_A_KEY}.") from None
+        raise BadFile(f"The file is no private key in PEM; {MAKE_A_KEY}.") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise InvalidInput(f"The private key is not an ed25519 key; {MAKE_A_KEY}.")
+        raise BadFile(f"The private key is not an ed25519 key; {MAKE_A_KEY}.")
     return key
 
 
@@ -122,9 +122,9 @@ def _public(pem: bytes) -> Any:
     try:
         key = load_pem_public_key(pem)
     except ValueError:
-        raise InvalidInput(f"The file is no public key in PEM; {MAKE_PUBLIC}.") from None
+        raise BadFile(f"The file is no public key in PEM; {MAKE_PUBLIC}.") from None
     if not isinstance(key, Ed25519PublicKey):
-        raise InvalidInput(f"The public key is not an ed25519 key; {MAKE_PUBLIC}.")
+        raise BadFile(f"The public key is not an ed25519 key; {MAKE_PUBLIC}.")
     return _library()[1].SSlibKey.from_crypto(key)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from provenance_store.errors import InvalidInput
+from provenance_store.errors import BadFile
 from provenance_store.statement import envelope as dsse
 from provenance_store.statement.verify import (
     Difference,
@@ -77,18 +77,18 @@ class Verdict:
         }
 
 
-def opened(document: Any) -> tuple[dict[str, Any], Mapping[str, Any] | None]:
+def opened(document: Any, *, path: str = "") -> tuple[dict[str, Any], Mapping[str, Any] | None]:
     """The statement in a document, and the envelope that it came in, if it is signed.
 
-    Raises InvalidInput when it is neither.
+    Raises BadFile, with the path that the document has, when it is neither.
     """
     if not isinstance(document, dict) or not dsse.is_envelope(document):
-        return read_statement(document), None
+        return read_statement(document, path=path), None
     try:
         inside = msgspec.json.decode(dsse.payload_of(document))
     except (msgspec.DecodeError, RecursionError):
-        raise InvalidInput("The envelope does not hold JSON.") from None
-    return read_statement(inside), document
+        raise BadFile("the envelope does not hold JSON.", path=path) from None
+    return read_statement(inside, path=path), document
 
 
 def judge(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from provenance_store.errors import InvalidInput
+from provenance_store.errors import BadFile
 from provenance_store.statement.account import evidence_of
 from provenance_store.statement.claims import derive
 from provenance_store.statement.document import (
@@ -54,19 +54,21 @@ class Difference(NamedTuple):
         }
 
 
-def read_statement(document: Any) -> dict[str, Any]:
-    """The document, if it is a statement of ours; raises InvalidInput, saying what it is not."""
+def read_statement(document: Any, *, path: str = "") -> dict[str, Any]:
+    """The document, if it is a statement of ours; raises BadFile, saying what it is not."""
     if not isinstance(document, dict) or document.get("_type") != STATEMENT_TYPE:
-        raise InvalidInput("This is no in-toto Statement v1, nor an envelope around one.")
+        what = "this is no in-toto Statement v1, nor an envelope around one."
+        raise BadFile(what, path=path)
     if document.get("predicateType") != PREDICATE_TYPE:
-        raise InvalidInput(
-            f"This is an in-toto Statement of another kind: its predicateType is not "
-            f"{PREDICATE_TYPE}."
+        raise BadFile(
+            f"this is an in-toto Statement of another kind: its predicateType is not "
+            f"{PREDICATE_TYPE}.",
+            path=path,
         )
     try:
         _Statement.check(document)
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"This statement is not complete: {error}.") from None
+        raise BadFile(f"this statement is not complete: {error}.", path=path) from None
     return document
 
 

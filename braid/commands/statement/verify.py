@@ -67,7 +67,7 @@ def command(
     from provenance_store.statement.verdict import judge, opened
 
     document = _document(file)
-    statement, envelope = opened(document)
+    statement, envelope = opened(document, path=str(file))
     present = None
     if store or server:
         present = _present(statement["predicate"]["evidence"], Source(store=store, server=server))

@@ -1,0 +1,105 @@
+"""What a file holds, as opposed to how a command was called: a "no", exit code 1, everywhere.
+
+What is typed on the command line itself, and files that are not there, are calls that are wrong: 2.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import Braid
+
+PROVIDER = "--provider-url http://127.0.0.1:9/record"
+COMMANDS = [
+    "statement verify FILE",
+    "import FILE",
+    "merge FILE",
+    "merge FILE --dry-run",
+    "flow validate FILE",
+    f"flow instrument FILE {PROVIDER}",
+    "flow strip FILE",
+    "flow run FILE",
+    "flow deploy FILE --title Peaks",
+    "flow run flow.json --input FILE",
+    "flow harvest --log FILE --definition flow.json --run-id r1",
+    "flow harvest --log log.json --definition FILE --run-id r1",
+    "invalidate 1.1 --cause bad --yes --start-flow f --flow-input FILE",
+    "record step s --parameters @FILE",
+    "record step s --result @FILE",
+    "record model m --hyperparameters @FILE",
+    "record model m --metrics @FILE",
+]
+CONTENTS = {
+    "text": b"not JSON\n",
+    "cut-off": b'{"a": ',
+    "binary": b"\xff\xfe\x00\x01",
+    "UTF-16": '{"a": 1}'.encode("utf-16"),
+    "empty": b"",
+    "NaN": b'{"a": NaN}',
+    "deep": b"[" * 200_000,
+}
+NOT_OBJECTS = {"a-list": b"[1, 2]", "a-number": b"17"}
+
+
+@pytest.fixture
+def folder(braid: Braid, tmp_path: Path) -> Path:
+    """A store with a record, and files that are as they should be."""
+    assert braid("record", "fact", "setup").code == 0
+    state = '{"Comment": "c", "StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}}'
+    Path("flow.json").write_text(state)
+    Path("log.json").write_text('{"entries": []}')
+    return tmp_path
+
+
+def is_no(braid: Braid, command: str, name: str) -> None:
+    answer = braid(*command.replace("FILE", name).split())
+    assert (answer.code, answer.out) == (1, ""), answer
+    assert answer.err.startswith(f"braid: {name}"), answer.err
+    assert answer.err.count("\n") == 1
+    assert "unexpected" not in answer.err
+
+
+@pytest.mark.parametrize("what", CONTENTS)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_file_that_is_not_what_it_should_be_is_a_no_that_names_it(
+    braid: Braid, folder: Path, command: str, what: str
+) -> None:
+    (folder / f"{what}.json").write_bytes(CONTENTS[what])
+    is_no(braid, command, f"{what}.json")
+
+
+@pytest.mark.parametrize("what", NOT_OBJECTS)
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "@" not in c])
+def test_json_of_another_shape_is_a_no_that_names_the_file(
+    braid: Braid, folder: Path, command: str, what: str
+) -> None:
+    (folder / f"{what}.json").write_bytes(NOT_OBJECTS[what])
+    is_no(braid, command, f"{what}.json")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_file_that_is_not_there_is_a_wrong_call(braid: Braid, folder: Path, command: str) -> None:
+    answer = braid(*command.replace("FILE", "none.json").split())
+    assert (answer.code, answer.out) == (2, ""), answer
+    assert "none.json" in answer.err
+
+
+@pytest.mark.parametrize("text", ["not JSON", "{", "NaN", ""])
+@pytest.mark.parametrize(
+    "option", ["step s --parameters", "step s --result", "model m --hyperparameters"]
+)
+def test_what_is_typed_and_is_not_json_is_a_wrong_call(
+    braid: Braid, folder: Path, option: str, text: str
+) -> None:
+    answer = braid("record", *option.split(), text)
+    assert (answer.code, answer.out) == (2, "")
+    assert "does not hold JSON" in answer.err
+
+
+def test_a_key_that_is_none_is_a_no(braid: Braid, folder: Path) -> None:
+    Path("key.pem").write_text("no key")
+    signed = braid("statement", "1.1", "--sign", "key.pem")
+    assert (signed.code, signed.out) == (1, "")
+    assert "no private key" in signed.err
