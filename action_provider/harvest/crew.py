@@ -45,7 +45,7 @@ MOST_TASKS = 1_000
 MOST_FOLLOWED = 1_000
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 """Seconds between looks at a run that goes on."""
-END_SECONDS = 10.0
+END_SECONDS = 5.0
 UNKNOWN = "Something went wrong here; the server's log says where."
 
 
