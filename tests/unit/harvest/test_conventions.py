@@ -327,3 +327,67 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"# \xe9")
     with pytest.raises(InvalidInput, match="is not UTF-8"):
         read_conventions(tmp_path / "latin")
+
+
+FILE = '[[file]]\nstate = "a"\n'
+
+
+def files(text: str, tmp_path: Path) -> tuple[list[Any], list[Any], list[str]]:
+    file = tmp_path / "models.toml"
+    file.write_text(text)
+    return read_conventions(file).files_of(body())
+
+
+def test_files_are_told_of_with_how_they_took_part(tmp_path: Path) -> None:
+    text = f"""
+    [[file]]
+    function = "f-1"
+    uri = {{collection = "{LAB}", path = "$.arguments.scans"}}
+    [[file]]
+    state = "Train*"
+    how = "made"
+    each = "$.tasks"
+    name = "weights {{$.item.returned.name}}"
+    kind = "fact"
+    uri = {{uri = "s3://b{{$.item.returned.weights}}", size = 3, digest = "no", media_type = "a/b"}}
+    tags = {{mae = "$.item.returned.mae", curve = "$.item.returned.loss"}}
+    """
+    used, made, notes = files(text, tmp_path)
+    assert [(thing.name, thing.kind) for thing in used] == [("1.h5", "data"), ("2.h5", "data")]
+    assert [thing.name for thing in made] == ["weights a", "weights b"]
+    ((uri,), (_,)) = (thing.uris for thing in made)
+    assert (uri.uri, uri.size, uri.digest) == ("s3://b/eagle/lab/a.h5", 3, None)
+    assert (made[1].kind, made[1].tags) == ("fact", {"mae": 0.4})
+    assert notes == []
+
+
+def test_what_cannot_be_a_file_is_told(tmp_path: Path) -> None:
+    text = '[[file]]\nstate = "*"\nuris = ["$.returned.name", "$.returned.none", "file:///a"]'
+    (thing,), _, notes = files(text, tmp_path)
+    assert thing.uris[0].uri == "file:///a"
+    assert notes == ["file: uris: 'a' is no URI; say on which collection: {collection, path}."]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        (FILE, "line 1: $.file[0]", "say where the file is"),
+        (
+            f'{RULE}{FILE}uri = "a:b"\nhow = "trained"',
+            "line 4: $.file[0].how",
+            "none of used, made",
+        ),
+        (f'{FILE}uri = "a:b"\nkind = "model"', "line 1: $.file[0].kind", "none of data, fact"),
+        (f'{FILE}uri = "a:b"\nscores.x = 1', "line 1: $.file[0]", "'scores'; the fields here are"),
+        (f'{FILE}uri = {{collection = "a"}}', "line 1: $.file[0].uri", "give a collection and"),
+        ('[[file]]\nuri = "a:b"', "line 1: $.file[0]", "which state or function"),
+    ],
+)
+def test_a_wrong_rule_of_a_file_is_refused_with_its_place(
+    text: str, place: str, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        files(text, tmp_path)
+    said = str(refused.value)
+    assert said.startswith(f"{tmp_path / 'models.toml'}: {place}: "), said
+    assert words in said
