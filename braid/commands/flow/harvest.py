@@ -54,7 +54,7 @@ FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
     "--models",
     type=FILE,
     metavar="FILE.toml",
-    help="Which results are models, per state or function: see docs/harvest.md.",
+    help="Which results are models, and where files are: rules per state or function, as above.",
 )
 @click.option("--again", is_flag=True, help="Read also logs of which all is harvested already.")
 @writes
@@ -94,6 +94,18 @@ def command(
     The first three log in to Globus with the client that BRAID_LOGIN_CLIENT_ID names, and wait
     when Globus asks for patience. The last one asks nobody: its files are the answers of
     get_run_logs (entries of all pages, in any order), get_run_definition and get_run.
+
+    A log does not say which results are models; a TOML file of rules does (--models). Paths in
+    it begin with $.arguments, $.returned, $.parameters or $.result; docs/harvest.md tells all, and
+    flows/examples/harvest has examples.
+
+    \b
+      [[model]]
+      state = "Train*"                    # or function = "<id>"
+      how = "trained"                     # or used, updated, deployed
+      name = "braggnn"
+      uri = {collection = "<id>", path = "$.returned.weights"}
+      scores.mae = "$.returned.mae"
     """
     asked = bool(run_ids) + bool(flow_ids or mine) + (log is not None)
     if asked != 1:

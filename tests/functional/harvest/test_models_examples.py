@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,30 @@ def test_each_rule_of_an_example_speaks_of_a_state_of_its_flow(name: str) -> Non
     found = read_conventions(example.conventions(name))
     for rule in (*found.rules, *found.files):
         assert any(rule.fits(state, ()) for state in states), rule
+
+
+def test_what_the_documentation_shows_is_a_file_of_rules(tmp_path: Path) -> None:
+    page = Path(__file__).parents[3] / "docs" / "harvest.md"
+    shown = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(shown) == 2
+    for text in shown:
+        file = tmp_path / "shown.toml"
+        file.write_text(text)
+        assert read_conventions(file).rules or read_conventions(file).files
+
+
+def test_help_shows_how_a_rule_is_written(braid: Braid, tmp_path: Path) -> None:
+    told = braid("flow", "harvest", "--help").out
+    rule = told[told.index("[[model]]") : told.index("scores.mae")]
+    (tmp_path / "shown.toml").write_text(rule)
+    assert len(read_conventions(tmp_path / "shown.toml").rules) == 1
+
+
+def test_a_wrong_file_is_told_in_one_line(braid: Braid, tmp_path: Path) -> None:
+    file = tmp_path / "models.toml"
+    file.write_text('# mine\n[[model]]\nstate = "Train"\nname = "m"\nhow = "maid"\n')
+    told = braid("flow", "harvest", "--models", file, "some-run")
+    assert told.code == 1
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert "models.toml: line 2: $.model[0].how: 'maid' is none of used, trained" in told.err
