@@ -370,6 +370,11 @@ class Store(Recorder):
         with self.sink.session.read() as connection:
             return belonging.belongings(connection, ids)
 
+    def histories(self, ids: Collection[int]) -> dict[int, int]:
+        """How often one tag of these records was set, or marks were made of them, at the most."""
+        with self.sink.session.read() as connection:
+            return belonging.histories(connection, ids)
+
     def linked(self, links: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
         """Those of these links, as (from_id, to_id), that are here, whoever asks."""
         with self.sink.session.read() as connection:

@@ -15,7 +15,7 @@ from action_provider.auth import Caller
 from action_provider.batches.whole import additions
 from provenance_store.author import making_origins
 from provenance_store.batch import Batch
-from provenance_store.errors import InvalidInput, NotAllowed
+from provenance_store.errors import InvalidInput, NotAllowed, TooLarge
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id
 from provenance_store.kinds import Kind, Level
 from provenance_store.reader import Head
@@ -27,6 +27,9 @@ from provenance_store.viewer import Viewer
 
 __all__ = ["Claim", "check_owners"]
 
+MAX_SAID = 4_000
+"""How often one tag of a record may have been set, or marks made of it, before a batch adds to
+these: each value of a tag is compared with the later ones."""
 _RANDOM = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 """UUIDs of version 4. Those that are made of a name, such as a run's, anybody could claim."""
 
@@ -87,6 +90,20 @@ class Claim:
             if record_id not in here or here[record_id].audience not in managed:
                 raise self._refusal(record_id)
         return {record_id: here[record_id].kind for record_id in added}
+
+    def require_room(self) -> None:
+        """Raise TooLarge for one more tag or mark of a record of which so much was said already
+        that whoever reads it would wait."""
+        spoken = {row.record_id for row in self._batch.tag}
+        spoken.update(row.record_id for row in self._batch.mark)
+        here = {self._here_as(i): i for i in spoken - {row.id for row in self._batch.record}}
+        said = self._store.histories([own for own in here if own is not None])
+        for own, times in sorted(said.items()):
+            if times >= MAX_SAID:
+                raise TooLarge(
+                    f"A tag of {self._urn(here[own])} was set, or the record marked, {times} times "
+                    "already; record a new one that derives from it."
+                )
 
     def require_links(self) -> None:
         """Raise InvalidInput for a link to a record that is not here, as far as the caller may

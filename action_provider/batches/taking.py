@@ -43,6 +43,7 @@ class Batches:
         claim = Claim(store, caller, batch)
         owners = claim.owners()
         check_kinds(batch, claim.require_managed())
+        claim.require_room()
         claim.require_lines()
         claim.require_links()
         own(batch, owners)

@@ -22,6 +22,8 @@ MAX_INVALIDATED = 500
 """How many records a batch invalidates or restores: all that derives from one follows it."""
 MAX_HISTORY = 1_000
 """How often a batch sets one tag of one record: each value is compared with the later ones."""
+MAX_MARKS = 100
+"""How many marks a batch makes of one record, which lists them all."""
 AHEAD = 24 * 3600 * 1_000_000
 """How far, in microseconds, the clock of a machine that records may be ahead of ours."""
 DEPENDENT: Mapping[int, Kind] = {
@@ -118,6 +120,9 @@ def _check_histories(batch: Batch) -> None:
         raise TooLarge(
             f"A batch invalidates or restores at most {MAX_INVALIDATED} records.", path="mark"
         )
+    marked = Counter(row.record_id for row in batch.mark)
+    if max(marked.values(), default=0) > MAX_MARKS:
+        raise TooLarge(f"A batch marks a record at most {MAX_MARKS} times.", path="mark")
     times_set = Counter((row.record_id, row.name) for row in batch.tag)
     if max(times_set.values(), default=0) > MAX_HISTORY:
         raise TooLarge(f"A batch sets a tag of a record at most {MAX_HISTORY} times.", path="tag")

@@ -11,11 +11,12 @@ from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS
 from provenance_store.kinds import Kind
 from provenance_store.sql.tables import TABLE
 
-__all__ = ["Belonging", "Holder", "belongings", "foreign_origin", "holders", "linked"]
+__all__ = ["Belonging", "Holder", "belongings", "foreign_origin", "histories", "holders", "linked"]
 
 CHUNK = 500
 
 _origin, _record, _link = TABLE["origin"], TABLE["record"], TABLE["link"]
+_tag, _mark = TABLE["tag"], TABLE["mark"]
 
 
 class Holder(NamedTuple):
@@ -54,6 +55,19 @@ def belongings(connection: sa.Connection, ids: Collection[int]) -> dict[int, Bel
         for chunk in _chunks(sorted(ids))
         for row in connection.execute(query.where(_record.c.id.in_(chunk)))
     }
+
+
+def histories(connection: sa.Connection, ids: Collection[int]) -> dict[int, int]:
+    """How often something was said of these records: the most that one tag was set, or all marks
+    together if these are more. Records of which nothing was said are left out."""
+    most: dict[int, int] = {}
+    times = sa.func.count().label("times")
+    for table, by in ((_tag, (_tag.c.record_id, _tag.c.name)), (_mark, (_mark.c.record_id,))):
+        for chunk in _chunks(sorted(ids)):
+            query = sa.select(table.c.record_id, times).where(table.c.record_id.in_(chunk))
+            for record_id, count in connection.execute(query.group_by(*by)):
+                most[record_id] = max(most.get(record_id, 0), count)
+    return most
 
 
 def linked(connection: sa.Connection, links: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
