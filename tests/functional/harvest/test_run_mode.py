@@ -1,0 +1,179 @@
+"""One state at the end of a flow tells the same history as a record state after each step."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import globus_sdk
+import pytest
+
+from flows.definition import Mode, Options, WholeState, instrument
+from flows.sandbox import Sandbox
+from flows.sandbox.runner import RunOutcome, run_definition
+from flows.sandbox.scopes import FLOWS_ALL
+from tests.functional.history.test_history_equals_log import FREE_TEXT, REFUSED
+from tests.functional.provider.harvests import hello, wait_until
+from tests.functional.provider.house import House, Person, Town, serving
+from tests.support.corpus import CORPUS, prepare
+from tests.support.processes import serving as braid_serving
+
+NAMES = sorted(set(CORPUS) - (set(REFUSED) - set(FREE_TEXT)))
+BY_STEP = Options(on_whole_state=WholeState.ACCEPT)
+BY_RUN = Options(mode=Mode.RUN, record_uncaught=False)
+VOLATILE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\d[T ][\d:.+]+Z?")
+
+
+@pytest.fixture(scope="module")
+def town() -> Iterator[Town]:
+    with Sandbox(time_scale=0.001) as sandbox:
+        yield Town(sandbox)
+
+
+@pytest.fixture
+def house(town: Town, tmp_path: Path) -> Iterator[House]:
+    with serving(f"sqlite:///{tmp_path / 'store.db'}", town.environ()) as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+def ada(town: Town) -> Person:
+    return town.person("ada")
+
+
+@pytest.fixture
+def closing() -> Iterator[list[Any]]:
+    """Clients to close after the test."""
+    clients: list[Any] = []
+    yield clients
+    for client in clients:
+        client.transport.session.close()
+
+
+def history(house: House, outcome: RunOutcome) -> list[dict[str, Any]]:
+    """The steps of a run, each with its documents, without what differs from run to run."""
+    reader, run_id = house.store.reader(), outcome.run["run_id"]
+    if not reader.run_steps(run_id):
+        return []
+    steps = reader.run(run_id, limit=1000)["steps"]
+    return [{**step, "result": reader.record(step["id"])["result"]} for step in steps]
+
+
+def same(value: Any) -> Any:
+    """A value without the ids and times of its run, and without Braid's own receipts; names in an
+    order of their own, for folders list files whose names are ids."""
+    if isinstance(value, dict):
+        return {key: same(item) for key, item in value.items() if key != "_braid"}
+    if isinstance(value, list):
+        found = [same(item) for item in value]
+        return sorted(found) if all(isinstance(item, str) for item in found) else found
+    return VOLATILE.sub("…", value) if isinstance(value, str) else value
+
+
+def told(step: dict[str, Any]) -> dict[str, Any]:
+    """What both ways of recording tell of a step."""
+    names = ("name", "type", "status", "action_url", "run_as", "definition_digest", "error")
+    made = [[same(uri["uri"]) for uri in output["uris"]] for output in step["outputs"]]
+    documents = {name: same(step[name]) for name in ("parameters", "result")}
+    plain = documents if step["type"] == "Action" else {}
+    return {**{name: same(step[name]) for name in names}, "made": made, **plain}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_ways_tell_the_same_steps(
+    name: str, town: Town, house: House, ada: Person, shared_flows: Path, tmp_path: Path
+) -> None:
+    case = CORPUS[name]
+    original = case.definition(shared_flows)
+    if name in FREE_TEXT:
+        state, key = FREE_TEXT[name]
+        original["States"][state]["Parameters"][key] = "'It failed: ' + `$._context.run_id`"
+    outcomes = []
+    for folder, path, options in (("a", "record", BY_STEP), ("b", "harvest", BY_RUN)):
+        prepare(town.sandbox, tmp_path / folder)
+        made = instrument(
+            original,
+            provider_url=f"{house.url}/{path}",
+            provider_scope=town.scope,
+            options=options,
+        )
+        outcome = run_definition(
+            made.definition, case.input, town.sandbox, user=ada.identity, label=name, timeout=90
+        )
+        assert outcome.status == case.expected_status, outcome.run["details"]
+        outcomes.append(outcome)
+    by_step, by_run = (history(house, outcome) for outcome in outcomes)
+    if by_run:
+        left = iter(by_run)
+        for step in by_step:
+            match = next(each for each in left if each["name"] == step["name"])
+            assert told(match) == told(step)
+        logged = [
+            entry["details"]["state_name"]
+            for entry in outcomes[1].log
+            if entry["code"].endswith("Started")
+            and not entry["details"].get("state_name", "Braid").startswith("Braid")
+        ]
+        assert [step["name"] for step in by_run][: len(logged)] == logged[: len(by_run)]
+    else:
+        # It failed, or waits, where nothing asks.
+        assert outcomes[1].status in ("FAILED", "INACTIVE") or not by_step
+
+
+def test_a_flow_of_a_real_service_asks_and_its_end_is_recorded_too(
+    town: Town, tmp_path: Path, closing: list[Any]
+) -> None:
+    """Deployed and run with globus-sdk's clients, harvested by `braid serve`."""
+    person = town.person("grace")
+    original = {
+        "StartAt": "Greet",
+        "States": {"Greet": hello("first", Next="Again"), "Again": hello("second", End=True)},
+    }
+    base_url = town.sandbox.environ()["GLOBUS_SDK_SERVICE_URL_FLOWS"]
+
+    def authorizer(scope: str) -> globus_sdk.AccessTokenAuthorizer:
+        return globus_sdk.AccessTokenAuthorizer(town.sandbox.token_for(person.identity, scope))
+
+    flows = globus_sdk.FlowsClient(base_url=base_url, authorizer=authorizer(FLOWS_ALL))
+    closing.append(flows)
+    serve = ("serve", "--port", "0")
+    with braid_serving(*serve, environ=town.environ(), folder=tmp_path) as server:
+        made = instrument(
+            original,
+            provider_url=f"{server.url}/harvest",
+            provider_scope=town.scope,
+            options=BY_RUN,
+        )
+        flow_id = flows.create_flow("Greetings", made.definition, {})["id"]
+        flow = globus_sdk.SpecificFlowClient(flow_id)
+        closing.append(flow)
+        flow.base_url = base_url
+        flow.authorizer = authorizer(str(flow.scopes.user))
+        run_id = flow.run_flow({}, label="greetings", tags=["hello"])["run_id"]
+        wait_until(lambda: flows.get_run(run_id)["status"] == "SUCCEEDED", "the end of the run")
+        output = flows.get_run(run_id)["details"]["output"]
+        assert output["_braid"]["harvest"]["status"] == "SUCCEEDED", output
+        assert output["_braid"]["harvest"]["details"]["added"] == 2
+        api = globus_sdk.BaseClient(
+            base_url=server.url, authorizer=authorizer(town.scope), app_name="test"
+        )
+        closing.append(api)
+
+        def run() -> dict[str, Any]:
+            return dict(api.get(f"/api/v1/runs/{run_id}").data)
+
+        assert [step["name"] for step in run()["steps"]] == ["Greet", "Again"]
+        wait_until(lambda: run()["status"] == "SUCCEEDED", "the record of the end")
+        assert (run()["flow_title"], run()["label"], run()["tags"]) == (
+            "Greetings",
+            "greetings",
+            ["hello"],
+        )
+        metrics = api.get("/metrics").text
+    assert 'braid_harvest_actions_total{outcome="succeeded"} 1.0' in metrics
+    assert "braid_harvest_action_active 0.0" in metrics
+    assert "braid_harvest_action_lag_seconds 0.0" in metrics
+    assert "braid_harvest_action_seconds_count 1.0" in metrics
+    assert "braid_steps_total 2.0" in metrics
