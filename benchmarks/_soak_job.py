@@ -1,7 +1,7 @@
-"""The job of soak.py, under mpiexec: `URL NAME SECONDS`.
+"""The job of soak.py, under mpiexec: `URL NAME`.
 
-Ranks record and flush until the time is over. After each flush a worker notes in its ledger how
-many records of its own are acknowledged; every rank says first which process it is.
+Ranks record and flush until there is a file `end-NAME`. After each flush a worker notes in its
+ledger how many records of its own are acknowledged; every rank says first which process it is.
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ import hpc
 TOGETHER, FLUSH_EVERY, PAUSE = 50, 10, 0.03
 
 
-def work(recorder: Any, name: str, seconds: float) -> None:
-    rank = MPI.COMM_WORLD.rank
-    until = time.monotonic() + seconds
+def work(recorder: Any, name: str) -> None:
+    rank, end = MPI.COMM_WORLD.rank, Path(f"end-{name}")
     count = rounds = 0
     with Path(f"ledger-{name}-{rank}").open("a") as ledger:
-        while time.monotonic() < until:
+        while not end.exists():
             scan = recorder.fact(f"setup {rounds}")
             for _ in range(TOGETHER):
                 uri = f"file:///scratch/{name}/{rank}/{count}.h5"
@@ -41,11 +40,11 @@ def work(recorder: Any, name: str, seconds: float) -> None:
 
 
 def main() -> None:
-    url, name, seconds = sys.argv[1:]
+    url, name = sys.argv[1:]
     Path(f"process-{name}-{MPI.COMM_WORLD.rank}").write_text(str(os.getpid()))
     with hpc.aggregated(url) as recorder:
         if recorder is not None:
-            work(recorder, name, float(seconds))
+            work(recorder, name)
 
 
 if __name__ == "__main__":

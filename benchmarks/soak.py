@@ -1,14 +1,16 @@
 """A soak: ranks record through an aggregator for minutes, with faults in between.
 
-Run `make soak`, or `python benchmarks/soak.py --minutes 5`. Three ranks record and flush. During
-most of the time one job goes on while its aggregator is stopped for some seconds and the store is
-locked, in turn; then shorter jobs are ended by killing a rank, by killing the aggregator, and by
-SIGTERM. Afterwards the spool folder is loaded, twice. It fails, with exit code 1, unless
+Run `make soak`, or `python benchmarks/soak.py --minutes 5`. Three ranks record and flush. For so
+long one job goes on while its aggregator is stopped for some seconds and the store is locked, in
+turn, each once at least; then jobs are ended, as soon as each rank has something acknowledged, by
+killing a rank, by killing the aggregator, and by SIGTERM. Afterwards the spool folder is loaded,
+twice. It fails, with exit code 1, unless
 
 - every record that a flush had acknowledged is in the store, with its link and its URI;
 - the store is in order, and loading the spool folder again adds nothing;
 - every job has ended when it should have;
-- no rank of the long job takes more memory at its end than after its first third, within 10 MB.
+- no rank of the long job takes more memory at its end than after its first third, within 10 MB;
+  under half a minute that is not looked at.
 
 Everything happens in a temporary folder, or in `--folder`, which is then kept.
 """
@@ -25,7 +27,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -43,11 +44,13 @@ ENVIRON = {
     "BRAID_BATCH_RECORDS": "100",
     "BRAID_PAGE_CACHE_MB": "8",
 }
-LONG_SHARE = 0.7
-FAULT_SECONDS, REST_SECONDS = 4.0, 8.0
-GRACE_SECONDS = 60.0
+FAULT_SECONDS, REST_SECONDS = 3.0, 8.0
+GRACE_SECONDS = 120.0
+"""How long a job may take to begin, or to end, on a machine that does much else."""
 GROWTH = 10.0
 """Megabytes."""
+ENOUGH = 60
+"""Looks at the memory, two a second, from which on it is judged."""
 
 
 class Soak:
@@ -58,66 +61,67 @@ class Soak:
         self.file = folder / "run.db"
         self.url = f"sqlite:///{self.file}"
         self.faults = 0
-        self.memory: dict[int, list[float]] = {rank: [] for rank in range(RANKS)}
+        self.memory: list[list[float]] = [[] for _ in range(RANKS)]
         self.problems: list[str] = []
 
     def long_job(self, seconds: float) -> None:
         """One job that outlives its faults."""
-        with self._job("long", seconds) as process:
-            until = time.monotonic() + seconds - FAULT_SECONDS
+        with self._job("long") as process:
+            ranks = self._at_work("long", process)
             faults = [self._stop_aggregator, self._lock_store]
-            while time.monotonic() < until and process.poll() is None:
-                self._watch(min(REST_SECONDS, max(0.0, until - time.monotonic())))
-                if time.monotonic() < until:
-                    faults[self.faults % 2]()
-                    self.faults += 1
+            until = time.monotonic() + seconds
+            while time.monotonic() < until or self.faults < len(faults):
+                self._watch(ranks, min(REST_SECONDS, seconds / 4))
+                faults[self.faults % 2](ranks)
+                self.faults += 1
+            self._watch(ranks, min(REST_SECONDS, seconds / 4))
+            (self.folder / "end-long").touch()
             self._end(process, "long", expected=0)
 
-    def short_job(self, name: str, seconds: float, end: Callable[[], None]) -> None:
-        """A job that is ended by violence."""
-        with self._job(name, 3600) as process:
-            time.sleep(seconds)
-            end()
+    def short_job(self, name: str, number: signal.Signals, *whom: int) -> None:
+        """A job of which some ranks are ended by violence."""
+        with self._job(name) as process:
+            ranks = self._at_work(name, process)
+            for rank in whom:
+                os.kill(ranks[rank], number)
             self.faults += 1
             self._end(process, name, expected=None)
 
-    def kill(self, name: str, number: signal.Signals, *ranks: int) -> None:
-        for rank in ranks:
-            os.kill(self._process(name, rank), number)
-
-    def _job(
-        self, name: str, seconds: float
-    ) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
-        arguments = (self.url, name, seconds)
+    def _job(self, name: str) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+        arguments = (self.url, name)
         return job("_soak_job.py", *arguments, ranks=RANKS, folder=self.folder, environ=ENVIRON)
 
-    def _process(self, name: str, rank: int) -> int:
-        file = self.folder / f"process-{name}-{rank}"
+    def _at_work(self, name: str, process: subprocess.Popen[str]) -> list[int]:
+        """The process of each rank, once each worker has something acknowledged."""
+        begun = [self.folder / f"process-{name}-{rank}" for rank in range(RANKS)]
+        noted = [self.folder / f"ledger-{name}-{rank}" for rank in range(1, RANKS)]
         until = time.monotonic() + GRACE_SECONDS
-        while not file.exists() or not file.read_text():
+        while not all(file.exists() and file.read_text() for file in (*begun, *noted)):
+            if process.poll() is not None:
+                raise SystemExit(f"Job {name} ended with {process.returncode} before its time.")
             if time.monotonic() > until:
-                raise SystemExit(f"rank {rank} of job {name} did not begin")
+                raise SystemExit(f"Job {name} was not at work in {GRACE_SECONDS:.0f} s.")
             time.sleep(0.05)
-        return int(file.read_text())
+        return [int(file.read_text()) for file in begun]
 
-    def _stop_aggregator(self) -> None:
-        self.kill("long", signal.SIGSTOP, 0)
-        self._watch(FAULT_SECONDS)
-        self.kill("long", signal.SIGCONT, 0)
+    def _stop_aggregator(self, ranks: list[int]) -> None:
+        os.kill(ranks[0], signal.SIGSTOP)
+        self._watch(ranks, FAULT_SECONDS)
+        os.kill(ranks[0], signal.SIGCONT)
 
-    def _lock_store(self) -> None:
-        other = sqlite3.connect(self.file, isolation_level=None, timeout=FAULT_SECONDS)
+    def _lock_store(self, ranks: list[int]) -> None:
+        other = sqlite3.connect(self.file, isolation_level=None, timeout=GRACE_SECONDS)
         other.execute("BEGIN IMMEDIATE")
-        self._watch(FAULT_SECONDS)
+        self._watch(ranks, FAULT_SECONDS)
         other.execute("ROLLBACK")
         other.close()
 
-    def _watch(self, seconds: float) -> None:
+    def _watch(self, ranks: list[int], seconds: float) -> None:
         """Wait, and note what the ranks of the long job take every half second."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            for rank, seen in self.memory.items():
-                pages = Path(f"/proc/{self._process('long', rank)}/statm").read_text().split()[1]
+            for process, seen in zip(ranks, self.memory, strict=True):
+                pages = Path(f"/proc/{process}/statm").read_text().split()[1]
                 seen.append(int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6)
             time.sleep(0.5)
 
@@ -176,10 +180,10 @@ class Soak:
         return total
 
     def _grown(self) -> None:
-        for rank, seen in self.memory.items():
-            third = len(seen) // 3
-            if third < 3:
+        for rank, seen in enumerate(self.memory):
+            if len(seen) < ENOUGH:
                 continue
+            third = len(seen) // 3
             early = statistics.median(seen[third : 2 * third])
             late = statistics.median(seen[-third // 2 :])
             who = "aggregator" if rank == 0 else f"rank {rank}"
@@ -191,12 +195,10 @@ class Soak:
 def run(folder: Path, seconds: float) -> int:
     soak = Soak(folder)
     open_store(soak.url).close()
-    soak.long_job(LONG_SHARE * seconds)
-    short = (1 - LONG_SHARE) * seconds / 3
-    ranks = range(RANKS)
-    soak.short_job("rank", short, lambda: soak.kill("rank", signal.SIGKILL, 2))
-    soak.short_job("head", short, lambda: soak.kill("head", signal.SIGKILL, 0))
-    soak.short_job("term", short, lambda: soak.kill("term", signal.SIGTERM, *ranks))
+    soak.long_job(seconds)
+    soak.short_job("rank", signal.SIGKILL, 2)
+    soak.short_job("head", signal.SIGKILL, 0)
+    soak.short_job("term", signal.SIGTERM, *range(RANKS))
     print(soak.check())
     for problem in soak.problems:
         print(f"FAILED: {problem}")
