@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,8 +17,15 @@ from provenance_store.errors import BraidError, InvalidInput, TooLarge
 
 __all__ = ["HarvestBody", "conventions_named", "harvest_schema", "read_harvest_body"]
 
-Id = Annotated[str, Meta(pattern=f"^{UUID}$")]
-Name = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+FORMS = (
+    ("run_id", re.compile(UUID), "This is not the id of a run: that is a UUID."),
+    ("flow_id", re.compile(UUID), "This is not the id of a flow: that is a UUID."),
+    ("conventions", re.compile(NAME), "Name them by letters, digits, _ and -, without .toml."),
+)
+"""What the fields have to look like, and what is said of those that do not."""
+Id = Annotated[str, Meta(extra_json_schema={"pattern": f"^{UUID}$"})]
+Name = Annotated[str, Meta(extra_json_schema={"pattern": f"^{NAME}$"})]
 
 
 class HarvestBody(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -48,12 +56,16 @@ class HarvestBody(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
 def read_harvest_body(body: dict[str, Any]) -> HarvestBody:
     """The body of a request; raises InvalidInput with its path for what does not fit."""
     try:
-        return msgspec.convert(body, HarvestBody)
+        read = msgspec.convert(body, HarvestBody)
     except msgspec.ValidationError as error:
         refused = refusal(error, {"": HarvestBody})
         raise InvalidInput(refused.message, path=refused.path or "body") from None
     except RecursionError:
         raise TooLarge("The body is nested too deeply.") from None
+    for name, form, sentence in FORMS:
+        if (value := getattr(read, name)) is not None and not form.fullmatch(value):
+            raise InvalidInput(sentence, path=name)
+    return read
 
 
 @cache

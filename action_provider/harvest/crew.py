@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 from action_provider.actions.kept import MICROSECONDS
 from action_provider.errors import named
@@ -84,6 +85,7 @@ class Crew:
         self._held: dict[str, Task] = {}
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._later: list[_Due] = []
+        self._runs: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
         self._count = itertools.count()
         self._stop = threading.Event()
         self._running: list[threading.Thread] = []
@@ -179,8 +181,7 @@ class Crew:
         """What is to be said of a task; nothing when it is somebody else's, or the store is away:
         it is taken up again once its claim has run out."""
         try:
-            task.check()
-            done = perform(task, self._stores.get(), self._folder)
+            done = self._performed(task)
         except Stopped:
             return None, None
         except StoreUnavailable as error:
@@ -192,6 +193,14 @@ class Crew:
             code, description = named(error)
             return self._failed(task, code, description or UNKNOWN), None
         return _Verdict("SUCCEEDED", details_of(done), "Harvested"), done
+
+    def _performed(self, task: Task) -> Harvested:
+        """Harvest; of one run at a time, for two that add the same would both say that they did."""
+        with self._lock:
+            alone = self._runs.setdefault(task.body.run_id.lower(), threading.Lock())
+        with alone:
+            task.check()
+            return perform(task, self._stores.get(), self._folder)
 
     def _settle(self, task: Task, verdict: _Verdict, done: Harvested | None) -> None:
         if not self.claims.settle(task.action_id, *verdict):
@@ -228,7 +237,7 @@ class Crew:
         """Record the end of a run, if it has come."""
         try:
             if is_over(task):
-                done = perform(task, self._stores.get(), self._folder)
+                done = self._performed(task)
                 self._metrics.recorded(done.records, done.added)
                 return
         except (NotAllowed, NotFound, Stopped):
