@@ -12,11 +12,11 @@ from flows.definition.marker import injected
 from flows.harvest import RunLog, harvest
 from flows.sandbox import Sandbox
 from provenance_store import Store, open_store
-from tests.functional.history.test_history_equals_log import FREE_TEXT, REFUSED, run_instrumented
+from tests.functional.history.test_history_equals_log import MENDED, REFUSED, run_instrumented
 from tests.functional.provider.house import House, Person, Town, serving
 from tests.support.corpus import CORPUS
 
-NAMES = sorted(set(CORPUS) - (set(REFUSED) - set(FREE_TEXT)))
+NAMES = sorted(set(CORPUS) - (set(REFUSED) - set(MENDED)))
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,11 @@ def uris(step: dict[str, Any], how: str) -> dict[str, Any]:
     return {uri["uri"]: uri["size"] for record in step[how] for uri in record["uris"]}
 
 
+def ids(step: dict[str, Any]) -> tuple[list[str], ...]:
+    """What a step used and made, and its models."""
+    return tuple([each["id"] for each in step[how]] for how in ("inputs", "outputs", "models"))
+
+
 def agree(recorded: dict[str, Any], harvested: dict[str, Any]) -> None:
     """One step as its record state told it, and as the log does."""
     where = recorded["name"]
@@ -58,10 +63,14 @@ def agree(recorded: dict[str, Any], harvested: dict[str, Any]) -> None:
     assert [o["name"] for o in recorded["outputs"]] == [o["name"] for o in harvested["outputs"]]
     tags = {k: v for k, v in recorded["tags"].items() if k != "username"}
     assert tags == harvested["tags"], where
+    for model, told in zip(recorded["models"], harvested["models"], strict=True):
+        assert (model["name"], model["how"]) == (told["name"], told["how"]), where
     if recorded["type"] == "Action":
         assert recorded["action_id"] == harvested["action_id"], where
         assert recorded["parameters"] == harvested["parameters"], where
         assert recorded["result"] == harvested["result"], where
+        for time in ("start_time", "completion_time"):
+            assert recorded[time] == harvested[time], (where, time)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,6 +95,8 @@ def test_harvest_and_record_states_tell_the_same_history(
         harvested = steps(store, run_id) if told.added else []
         assert [step["name"] for step in harvested] == logged[: told.added]
         assert store.check() == []
+        called = [step["name"] for step in harvested if step["type"] == "Action"]
+        assert [step["name"] for step in recorded if step["type"] == "Action"] == called
         matched = iter(harvested)
         for step in recorded:
             agree(step, next(each for each in matched if each["name"] == step["name"]))
@@ -96,9 +107,14 @@ def test_harvest_and_record_states_tell_the_same_history(
     assert again.added == told.added - len(recorded)
     whole = steps(house.store, run_id) if told.added else []
     assert sorted(step["name"] for step in whole) == sorted(logged[: told.added])
+    assert {s["id"]: ids(s) for s in recorded}.items() <= {s["id"]: ids(s) for s in whole}.items()
     assert house.store.check() == []
     after = house.counts()
     assert after["step"] == before["step"] + again.added
     third = harvest(house.store, given)
     assert (third.added, third.completed, third.known) == (0, 0, told.added)
     assert house.counts() == after
+
+
+def test_all_real_flows_are_run_none_is_left_out() -> None:
+    assert set(NAMES) == set(CORPUS)
