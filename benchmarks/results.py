@@ -52,6 +52,7 @@ RUNS = (
     Run("http", ("http_record.py",)),
     Run("mpi", ("mpi.py",)),
     Run("merge", ("merge.py",)),
+    Run("harvest", ("harvest.py",)),
     Run("scaling", ("scaling.py",)),
     Run("peers", ("peers/published.py",)),
 )
