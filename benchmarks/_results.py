@@ -70,7 +70,7 @@ def tell(benchmark: str, results: Sequence[Result], **about: Any) -> None:
 
 def _brief(result: Result) -> dict[str, Any]:
     """As JSON, without what is not said."""
-    found = {name: value for name, value in asdict(result).items() if value}
+    found = {name: v for name, v in asdict(result).items() if v or name in ("what", "ours")}
     return {name: round(v, 6) if isinstance(v, float) else v for name, v in found.items()}
 
 

@@ -5,12 +5,16 @@ model version with two metrics) every five minutes, which is 33 records a second
 a week; or all of them report within one second. How many aggregators does that take, after what
 time is a report durable, how much memory and disk?
 
-Measured here: what a commit and each record in it take (`store.write_all` of messages, into a
-store that has `--filled` records already); and under mpiexec, three ranks playing nodes through
-one aggregator, at a steady rate and in bursts. The simulation (_simulation.py) has the same
-queue, group commit and pauses. One burst sets what a message costs, and one rank by itself what
-the way there and back takes; the other measured points are predicted and held against what was
-measured. The figures for 10,000 nodes are then extrapolated.
+First it predicts. What a commit and each record in it take is measured (`store.write_all` of
+messages, into a store that has `--filled` records already), and under mpiexec three ranks play
+nodes through one aggregator: one rank by itself, which sets what the way there and back takes,
+and a small burst, which sets what a message costs. The simulation (_simulation.py), which has the
+same queue, group commit and pauses, then says how a larger burst and a steady rate will go, and
+that is written to a file. Only then these are measured, in a job of their own, and the deviation
+is told. The figures for 10,000 nodes are extrapolated with what was fitted before.
+
+`--predict FILE` and `--check FILE` do the one and the other half. A prediction is not overwritten,
+nor checked by a model that was changed after it.
 What is not in the model: what an MPI library itself needs for 10,000 peers, and the network.
 """
 
@@ -30,6 +34,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _mpi import run_job
+from _prediction import Figures, Prediction, Setting, utc
 from _results import Result, tell
 from _scaling_job import new_nodes, report
 from _simulation import Outcome, Service, burst, simulate, steady
@@ -43,6 +48,7 @@ NODES, PERIOD, WEEK = 10_000, 300.0, 7 * 86_400.0
 RECORDS = 20_000_000
 SMALL, LARGE = 3_000, 9_999
 STEADY_SECONDS = 6.0
+"""Long enough for 200 reports."""
 GROUPS = (1, 10, 100, 1000)
 PAUSE = 0.002
 TOLERABLE = 1.0
@@ -123,25 +129,37 @@ def _commit(store: Any, ready: Iterator[bytes], size: int) -> float:
 
 
 class Measured:
-    """What three ranks and one aggregator did."""
+    """What three ranks and one aggregator did: the reports of one rank alone, so many seconds of a
+    steady rate, and a burst."""
 
-    def __init__(self, folder: Path) -> None:
-        arguments = (f"sqlite:///{folder}/run.db", STEADY_SECONDS, NODES / PERIOD, SMALL, LARGE)
+    def __init__(self, folder: Path, *, seconds: float, rate: float, burst: int) -> None:
         found = run_job(
             "_scaling_job.py",
-            *arguments,
+            *(f"sqlite:///{folder}/run-{burst}.db", seconds, rate, burst),
             ranks=4,
             folder=folder,
             environ={"BRAID_BATCH_RECORDS": "1"},
         )
         self.alone = statistics.median(found[1]["alone"])
         self.steady = sorted(s for rank in found[1:] for s in rank["steady"])
-        self.sent = {n: max(rank[str(n)][0] for rank in found[1:]) for n in (SMALL, LARGE)}
-        self.durable = {n: max(rank[str(n)][1] for rank in found[1:]) for n in (SMALL, LARGE)}
+        self.sent = max(rank[str(burst)][0] for rank in found[1:])
+        self.durable = max(rank[str(burst)][1] for rank in found[1:])
         self.megabytes = found[0]["megabytes"]
 
+    def figures(self) -> Figures:
+        slow = self.steady[int(0.99 * len(self.steady))]
+        return Figures(self.durable, statistics.median(self.steady), slow)
 
-def calibrated(service: Service, measured: Measured) -> Service:
+
+def predict(folder: Path, setting: Setting, filled: int) -> Prediction:
+    """Fit at the small size, and say how the larger ones will go."""
+    service, disk = service_times(folder, filled)
+    measured = Measured(folder, seconds=0.0, rate=setting.rate, burst=setting.small)
+    fitted = calibrated(service, measured, setting.small)
+    return Prediction.make(setting, fitted, disk, measured.sent)
+
+
+def calibrated(service: Service, measured: Measured, size: int) -> Service:
     """With what makes one report alone, and the small burst, take as long as they did."""
     travel = max(0.0, measured.alone - service.busy(1, service.per_commit))
     service = replace(service, travel=travel)
@@ -149,43 +167,46 @@ def calibrated(service: Service, measured: Measured) -> Service:
     for _ in range(40):
         middle = (low + high) / 2
         tried = replace(service, per_message=middle)
-        if simulate(burst(SMALL, measured.sent[SMALL]), tried).ended < measured.durable[SMALL]:
+        if simulate(burst(size, measured.sent), tried).ended < measured.durable:
             low = middle
         else:
             high = middle
     return tried
 
 
-def checks(service: Service, measured: Measured) -> list[Result]:
-    """Measured points that nothing was fitted to, beside what the simulation says of them."""
-    predicted = simulate(burst(LARGE, measured.sent[LARGE]), service).ended
-    usual = simulate(steady(int(NODES / PERIOD * 100), 100.0, 100.0), service)
-    middle = statistics.median(measured.steady)
-    slow = measured.steady[int(0.99 * len(measured.steady))]
-    floor = "the same, measured"
-    return [
-        Result(
-            what=f"simulated: a burst of {LARGE:,} reports from 3 ranks is durable after",
-            ours=predicted,
-            unit="s",
-            floor=measured.durable[LARGE],
-            floor_is=floor,
-        ),
-        Result(
-            what="simulated: 33 reports a second, half are durable within",
-            ours=usual.within(0.5) * 1000,
-            unit="ms",
-            floor=middle * 1000,
-            floor_is=floor,
-        ),
-        Result(
-            what="simulated: 33 reports a second, 99 % are durable within",
-            ours=usual.within(0.99) * 1000,
-            unit="ms",
-            floor=slow * 1000,
-            floor_is=floor,
-        ),
+def fitted(prediction: Prediction) -> list[Result]:
+    """What the prediction is made of."""
+    service, setting = prediction.service, prediction.setting
+    figures = [
+        ("a commit", service.per_commit * 1e3, "ms"),
+        ("each record in it", service.per_record * 1e6, "µs"),
+        ("a pause of 2 ms", service.pause * 1e3, "ms"),
+        (f"each message, fitted to a burst of {setting.small:,}", service.per_message * 1e6, "µs"),
+        ("there and back, fitted to one rank alone", service.travel * 1e3, "ms"),
+        ("a report as a message", service.message_bytes, "bytes"),
+        ("a report on the disk", prediction.disk, "bytes"),
     ]
+    return [Result(what=f"measured: {what}", ours=ours, unit=unit) for what, ours, unit in figures]
+
+
+def checks(prediction: Prediction, measured: Figures | None) -> list[Result]:
+    """What is predicted, and beside it, if it has been, what was measured."""
+    setting, said = prediction.setting, prediction.figures
+    rate = f"{setting.rate:.0f} reports a second"
+    rows = [
+        (f"a burst of {setting.large:,} reports from 3 ranks is durable after", "burst", "s", 1.0),
+        (f"{rate}, half are durable within", "half", "ms", 1e3),
+        (f"{rate}, 99 % are durable within", "most", "ms", 1e3),
+    ]
+    told = []
+    for what, name, unit, scale in rows:
+        result = Result(what=f"predicted: {what}", ours=getattr(said, name) * scale, unit=unit)
+        if measured is not None:
+            floor = getattr(measured, name) * scale
+            note = f"measured {floor / result.ours - 1:+.0%}"
+            result = replace(result, floor=floor, floor_is="the same, measured after", note=note)
+        told.append(result)
+    return told
 
 
 def needed(service: Service) -> tuple[int, Outcome]:
@@ -222,28 +243,47 @@ def extrapolated(service: Service, measured: Measured, disk: float) -> list[Resu
     ]
 
 
+def check(folder: Path, prediction: Prediction, seconds: float) -> None:
+    """Measure what was predicted, and tell both."""
+    setting = prediction.setting
+    measured = Measured(folder, seconds=seconds, rate=setting.rate, burst=setting.large)
+    memory = Result(
+        what=f"measured: memory of the aggregator after a burst of {setting.large:,}",
+        ours=measured.megabytes,
+        unit="MB",
+    )
+    told = [*fitted(prediction), memory, *checks(prediction, measured.figures())]
+    told += extrapolated(prediction.service, measured, prediction.disk)
+    for result in told:
+        if result.note:
+            print(f"{result.what}: {result.note}")
+    tell("scaling", told, predicted_at=prediction.made_at, checked_at=utc())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--filled", type=int, default=300_000, help="records there already")
+    parser.add_argument("--small", type=int, default=SMALL, help="reports in the burst fitted to")
+    parser.add_argument("--large", type=int, default=LARGE, help="reports in the one predicted")
+    parser.add_argument("--seconds", type=float, default=STEADY_SECONDS, help="of the steady rate")
+    half = parser.add_mutually_exclusive_group()
+    half.add_argument("--predict", type=Path, metavar="FILE", help="fit, and write a prediction")
+    half.add_argument("--check", type=Path, metavar="FILE", help="measure what it predicts")
     options = parser.parse_args()
+    if options.predict and options.predict.exists():
+        parser.error(f"{options.predict} is there already; a prediction is not replaced.")
+    setting = Setting(options.small, options.large, NODES / PERIOD)
     with tempfile.TemporaryDirectory() as name:
-        service, disk = service_times(Path(name), options.filled)
-        measured = Measured(Path(name))
-    service = calibrated(service, measured)
-    figures = [
-        ("a commit", service.per_commit * 1e3, "ms"),
-        ("each record in it", service.per_record * 1e6, "µs"),
-        ("a pause of 2 ms", service.pause * 1e3, "ms"),
-        ("each message, fitted to a burst of 3,000", service.per_message * 1e6, "µs"),
-        ("there and back, fitted to one rank alone", service.travel * 1e3, "ms"),
-        ("a report as a message", service.message_bytes, "bytes"),
-        (f"a report on the disk, of {options.filled:,}", disk, "bytes"),
-        ("memory of the aggregator after a burst of 9,999", measured.megabytes, "MB"),
-    ]
-    told = [Result(what=f"measured: {what}", ours=ours, unit=unit) for what, ours, unit in figures]
-    told += checks(service, measured)
-    told += extrapolated(service, measured, disk)
-    tell("scaling", told)
+        folder = Path(name)
+        file = options.check
+        if file is None:
+            file = options.predict or folder / "prediction.json"
+            predict(folder, setting, options.filled).write(file)
+        prediction = Prediction.read(file)
+        if options.predict:
+            tell("scaling", [*fitted(prediction), *checks(prediction, None)])
+        else:
+            check(folder, prediction, options.seconds)
 
 
 if __name__ == "__main__":
