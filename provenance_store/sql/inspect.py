@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import sqlalchemy as sa
 
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind
-from provenance_store.sql.invalidate import unfollowed
+from provenance_store.sql.invalidate import unfollowed, unsupported
 from provenance_store.sql.schema import current_version
 from provenance_store.sql.tables import TABLE
-from provenance_store.sql.wrong import wrong_rows
+from provenance_store.sql.wrong import reading_broken_text, wrong_rows
 
 __all__ = ["info", "origin_number", "origin_uuid", "problems"]
 
@@ -49,21 +50,17 @@ def info(connection: sa.Connection) -> dict[str, Any]:
 
 def problems(connection: sa.Connection) -> list[str]:
     """Rows that cannot be, or belong to records that are not there, and damage SQLite finds."""
-    found = list(_damage(connection))
-    origins = connection.execute(sa.select(_origin.c.no)).scalars().all()
-    found += (
-        wrong.sentence()
-        for wrong in wrong_rows(
-            lambda query: connection.execute(query.limit(1)).first(),
-            origins,
-            sqlite=connection.dialect.name == "sqlite",
-        )
-    )
+    found = [*_damage(connection), *_wrong(connection)]
     if roots := connection.execute(unfollowed(10)).scalars().all():
         found.append(
             f"Not all that derives from {', '.join(map(short_id, roots))} is shown as invalid when "
             "that is; `braid invalidate` it again, and all is, then `braid invalidate --undo` if "
             "it is valid."
+        )
+    if groundless := connection.execute(unsupported(10)).scalars().all():
+        found.append(
+            f"{', '.join(map(short_id, groundless))} would be invalid with what they do not derive "
+            "from: rows of taint that no Braid wrote."
         )
     for name, column in _BELONGS:
         table = TABLE[name]
@@ -78,6 +75,18 @@ def problems(connection: sa.Connection) -> list[str]:
             more = " and more" if len(rows) > 10 else ""
             found.append(f"{name}.{column} names records that are not there: {first}{more}.")
     return found
+
+
+def _wrong(connection: sa.Connection) -> list[str]:
+    sqlite = connection.dialect.name == "sqlite"
+    origins = connection.execute(sa.select(_origin.c.no)).scalars().all()
+
+    def first(query: sa.Select[Any]) -> Any:
+        return connection.execute(query.limit(1)).first()
+
+    raw: Any = connection.connection.driver_connection
+    with reading_broken_text(raw) if sqlite else nullcontext():
+        return [wrong.sentence() for wrong in wrong_rows(first, origins, sqlite=sqlite)]
 
 
 _BELONGS = (

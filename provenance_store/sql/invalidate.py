@@ -33,6 +33,7 @@ __all__ = [
     "own_marks",
     "taint_size",
     "unfollowed",
+    "unsupported",
 ]
 
 CARRIES = tuple(role for role in Role if role is not Role.INFORMED_BY)
@@ -240,6 +241,28 @@ def follow_all(connection: sa.Connection) -> None:
 def unfollowed(limit: int) -> sa.Select[Any]:
     """Records that are, or were, invalid, and are not followed by all that derives from them."""
     return sa.select(_taint.c.root_id).where(_leads_on()).distinct().limit(limit)
+
+
+def unsupported(limit: int) -> sa.Select[Any]:
+    """Records that `taint` has with a root that they are not, and do not derive from by way of
+    another record that it has with that root; and roots of which nobody ever said so.
+
+    What a slice left out is not asked: why a stub is invalid was left out with it.
+    """
+    other, held = _taint.alias(), sa.exists().where(_record.c.id == _taint.c.record_id)
+    derived = sa.exists().where(
+        _link.c.from_id == _taint.c.record_id,
+        _carried,
+        other.c.record_id == _link.c.to_id,
+        other.c.root_id == _taint.c.root_id,
+    )
+    root = sa.func.coalesce(_mark.c.cause_id, _mark.c.record_id)
+    said = sa.exists().where(
+        _mark.c.record_id == _taint.c.record_id,
+        _mark.c.mark == Mark.INVALIDATED.value,
+        root == _taint.c.root_id,
+    )
+    return sa.select(_taint.c.record_id).where(held, ~derived, ~said).distinct().limit(limit)
 
 
 def _leads_on() -> sa.ColumnElement[bool]:

@@ -30,7 +30,7 @@ from provenance_store.sql.dialects import (
 )
 from provenance_store.sql.tables import SCHEMA_VERSION, TABLE
 from provenance_store.sql.write import ID_COLUMNS, register_origin
-from provenance_store.sql.wrong import misshapen, wrong_rows
+from provenance_store.sql.wrong import misshapen, reading_broken_text, wrong_rows
 
 __all__ = ["MERGED", "Other", "beside"]
 
@@ -278,7 +278,9 @@ def _check_rows(file: Path, found: sqlite3.Connection) -> None:
         row: tuple[Any, ...] | None = found.execute(_as_sqlite(query)).fetchone()
         return row
 
-    for wrong in wrong_rows(first, origins, sqlite=True, tables=tables):
+    with reading_broken_text(found):
+        wrong = next(wrong_rows(first, origins, sqlite=True, tables=tables), None)
+    if wrong is not None:
         raise BadFile(f"{file} was not merged, for no Braid wrote it so. {wrong.sentence()}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from provenance_store.kinds import Kind, Level, Mark, Role, Series, TagType
 from provenance_store.sql.tables import KEYS, METADATA, TABLE
 from provenance_store.sql.write import ID_COLUMNS
 
-__all__ = ["Wrong", "misshapen", "wrong_rows"]
+__all__ = ["Wrong", "misshapen", "reading_broken_text", "wrong_rows"]
 
 Execute = Callable[[sa.Select[Any]], Sequence[Any] | None]
 """The first row of what a query finds."""
@@ -59,12 +60,19 @@ _FLOAT = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 _UUID = "-".join("[0-9a-f]" * n for n in (8, 4, 4, 4, 12))
 
 
+CANNOT_BE, NOT_UTF8 = "cannot be", "is not UTF-8"
+_BROKEN = "braid_not_utf8"
+"""A function of SQLite connections, see `reading_broken_text`."""
+
+
 class Wrong(NamedTuple):
-    """The first wrong row of a table: its key, and the column whose value cannot be."""
+    """The first wrong row of a table: its key, and the column whose value cannot be, or is what it
+    is not."""
 
     table: str
     column: str
     key: tuple[Any, ...]
+    why: str = CANNOT_BE
 
     def sentence(self) -> str:
         """What is wrong where."""
@@ -74,24 +82,48 @@ class Wrong(NamedTuple):
             else f"{name} {value!r:.80}"
             for name, value in zip(KEYS[self.table], self.key, strict=True)
         )
-        return f"In {self.table}, the row with {key} has a {self.column} that cannot be."
+        return f"In {self.table}, the row with {key} has a {self.column} that {self.why}."
 
 
 def wrong_rows(
     execute: Execute, origins: Sequence[int], *, sqlite: bool, tables: Sequence[str] = tuple(TABLE)
 ) -> Iterator[Wrong]:
-    """The first wrong row of each table that has one; `origins` are the numbers in use."""
+    """The first wrong row of each table that has one; `origins` are the numbers in use.
+
+    With `sqlite`, inside `reading_broken_text` of the connection that executes.
+    """
     for name in tables:
         wrong = _conditions(TABLE[name], origins, sqlite=sqlite)
         if not wrong:
             continue
-        which = sa.case(*((condition, _literal(i)) for i, (_, condition) in enumerate(wrong)))
+        which = sa.case(*((condition, _literal(i)) for i, (*_, condition) in enumerate(wrong)))
         query = sa.select(*TABLE[name].primary_key, which).where(
-            sa.or_(*(condition for _, condition in wrong))
+            sa.or_(*(condition for *_, condition in wrong))
         )
         if (found := execute(query)) is not None:
             *key, place = found
-            yield Wrong(name, wrong[place][0], tuple(key))
+            column, why, _ = wrong[place]
+            yield Wrong(name, column, tuple(key), why)
+
+
+@contextmanager
+def reading_broken_text(file: sqlite3.Connection) -> Iterator[None]:
+    """Text that is not UTF-8 can be looked for, and is read with replacement characters."""
+    file.create_function(_BROKEN, 1, _is_broken, deterministic=True)
+    before, file.text_factory = file.text_factory, lambda data: data.decode(errors="replace")
+    try:
+        yield
+    finally:
+        file.text_factory = before
+        file.create_function(_BROKEN, 1, None)
+
+
+def _is_broken(data: bytes | None) -> bool:
+    try:
+        bytes(data or b"").decode()
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def misshapen(file: sqlite3.Connection) -> str | None:
@@ -114,15 +146,18 @@ def _shape(file: sqlite3.Connection, name: str) -> list[tuple[Any, ...]]:
 
 def _conditions(
     table: sa.Table, origins: Sequence[int], *, sqlite: bool
-) -> list[tuple[str, sa.ColumnElement[bool]]]:
-    """For each column the condition to be wrong; a value that is missing is not."""
-    found: list[tuple[str, sa.ColumnElement[bool]]] = []
+) -> list[tuple[str, str, sa.ColumnElement[bool]]]:
+    """For each column, in words and in SQL, how it is wrong; a value that is missing is not."""
+    found: list[tuple[str, str, sa.ColumnElement[bool]]] = []
     for column in table.columns:
         conditions = list(_values(table.name, column, origins, sqlite=sqlite))
         if sqlite and (mistyped := _mistyped(table, column)) is not None:
             conditions.insert(0, mistyped)
         if conditions:
-            found.append((column.name, sa.or_(*conditions)))
+            found.append((column.name, CANNOT_BE, sa.or_(*conditions)))
+        if sqlite and isinstance(column.type, sa.Text):
+            broken = getattr(sa.func, _BROKEN)(sa.cast(column, sa.LargeBinary))
+            found.append((column.name, NOT_UTF8, broken == _literal(1)))
     return found
 
 
