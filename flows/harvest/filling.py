@@ -113,7 +113,7 @@ def _at(path: str, view: View) -> Any:
     """What a path finds; what was hidden from the log, and null, is not there."""
     try:
         found = resolve(path, view)
-    except LanguageError:
+    except (LanguageError, RecursionError):
         return MISSING
     left_out = found is None or (isinstance(found, str) and found in LEFT_OUT)
     return MISSING if left_out else found

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
+from flows.examples.harvest import example
 from flows.harvest import read_conventions
-from flows.steps import parse_body
+from flows.steps import parse_body, read_body
 from flows.steps.body import Body, ModelEntry
 from flows.steps.references import UriReference
 from provenance_store.errors import InvalidInput
@@ -391,3 +394,42 @@ def test_a_wrong_rule_of_a_file_is_refused_with_its_place(
     said = str(refused.value)
     assert said.startswith(f"{tmp_path / 'models.toml'}: {place}: "), said
     assert words in said
+
+
+NAMES = (
+    "tasks kwargs args payload function func endpoint details result results output task_id uri "
+    "model name file path version log train loss best mae_px structures protein mtz R history test "
+    "encoder steps checkpoint weights arguments mount peaks ints int q sha256 size digest"
+).split()
+SCALARS = some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=5)
+VALUES = some.recursive(
+    SCALARS | some.sampled_from(["globus://a/b", "/a/b", "file:///a", "urn:x", "[redacted]"]),
+    lambda inner: (
+        some.lists(inner, max_size=3)
+        | some.dictionaries(some.sampled_from(NAMES), inner, max_size=6)
+    ),
+    max_leaves=30,
+)
+STATES = sorted({s for name in example.NAMES for s in example.definition(name)["States"]})
+CONVENTIONS = [read_conventions(example.conventions(name)) for name in example.NAMES]
+
+
+@settings(max_examples=150)
+@given(some.sampled_from(STATES), VALUES, VALUES, VALUES)
+def test_whatever_a_step_holds_rules_find_what_can_be_recorded_or_tell_why_not(
+    state: str, arguments: Any, returned: Any, other: Any
+) -> None:
+    tasks = [{"function": "f", "endpoint": LAB, "kwargs": arguments}]
+    for parameters, result in (
+        ({"endpoint_id": LAB, "tasks": tasks}, {"details": {"result": [returned]}}),
+        (other, returned),
+        (arguments, {"details": other}),
+    ):
+        run, step = {"run_id": "r"}, {"name": state}
+        of = read_body({"run": run, "step": step, "parameters": parameters, "result": result})
+        for conventions in CONVENTIONS:
+            found, notes = conventions.models_of(of)
+            used, made, more = conventions.files_of(of)
+            assert all(isinstance(entry, ModelEntry) for entry in found)
+            assert all(len(thing.uris) == 1 for thing in (*used, *made))
+            assert all("\n" not in note for note in (*notes, *more))
