@@ -16,6 +16,7 @@ import globus_sdk
 from globus_sdk import AccessTokenAuthorizer, FlowsClient, SpecificFlowClient
 
 from action_provider.app import EXTENSION, create_app
+from action_provider.settings import HARVEST_CONVENTIONS
 from flows.definition.login import told_plainly
 from flows.definition.marker import injected
 from flows.sandbox import Identity, Sandbox
@@ -114,6 +115,7 @@ def _provider(sandbox: Sandbox, store_url: str) -> Iterator[tuple[str, str]]:
         store_url,
         environ={
             **sandbox.environ(),
+            HARVEST_CONVENTIONS.name: HARVEST_CONVENTIONS.get() or "",
             "BRAID_CLIENT_ID": client.client_id,
             "BRAID_CLIENT_SECRET": client.client_secret,
             "BRAID_SCOPE": scope,

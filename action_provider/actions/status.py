@@ -24,9 +24,7 @@ class ActionStatus(msgspec.Struct):
     creator_id: Annotated[str, Meta(description="URN of the identity that asked for it.")]
     details: Annotated[
         Any,
-        Meta(
-            description="The receipt: URNs of what was recorded; or why it failed."
-        ),
+        Meta(description="The receipt: URNs of what was recorded; or why it failed."),
     ]
     start_time: str
     completion_time: str | None

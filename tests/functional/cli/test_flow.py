@@ -78,6 +78,48 @@ def test_a_flow_is_instrumented_tried_and_asked_about(
     assert shown["steps"][0]["outputs"][0]["uris"]
 
 
+def test_one_state_at_the_end_is_enough_for_the_whole_run(
+    braid: Braid, flow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conventions").mkdir()
+    rule = '[[model]]\nstate = "Fit"\nhow = "trained"\nname = "peaks"\n'
+    (tmp_path / "conventions" / "peaks.toml").write_text(rule)
+    monkeypatch.setenv("BRAID_HARVEST_CONVENTIONS", str(tmp_path / "conventions"))
+    url = URL.replace("/record", "/harvest")
+    wanted = ("--mode", "run", "--provider-url", url, "--conventions", "peaks")
+    done = braid("flow", "instrument", flow, "-o", "with.json", *wanted)
+    assert done.code == 0, done.err
+    states = json.loads((tmp_path / "with.json").read_text())["States"]
+    assert set(states) == {"Move", "Fit", "Braid harvest", "Braid end"}
+    answer = braid("flow", "run", "with.json", *RUN, "--label", "mine", "--format", "json")
+    assert answer.code == 0, answer.err
+    assert "Recorded: braid run show" in answer.err
+    run_id = json.loads(answer.out)["run_id"]
+    shown = json.loads(braid("run", "show", run_id, "--format", "json").out)
+    assert [step["name"] for step in shown["steps"]] == ["Move", "Fit"]
+    assert (shown["status"], shown["label"]) == ("SUCCEEDED", "mine")
+    assert [model["name"] for model in shown["steps"][1]["models"]] == ["peaks"]
+
+
+def test_whether_a_flow_is_instrumented_can_be_checked(
+    braid: Braid, flow: Path, tmp_path: Path
+) -> None:
+    by_step = ("--provider-url", URL)
+    by_run = ("--mode", "run", "--provider-url", URL.replace("/record", "/harvest"))
+    before = flow.read_text()
+    for wanted, other in ((by_step, by_run), (by_run, by_step)):
+        answer = braid("flow", "instrument", flow, "--check", *wanted)
+        assert (answer.code, answer.out) == (1, "")
+        assert "not instrumented like this" in answer.err
+        assert flow.read_text() == before
+        assert braid("flow", "instrument", flow, "-o", "with.json", *wanted).code == 0
+        answer = braid("flow", "instrument", "with.json", "--check", *wanted)
+        assert (answer.code, answer.out, answer.err) == (0, "", "")
+        assert braid("flow", "instrument", "with.json", "--check", *other).code == 1
+        stripped = braid("flow", "strip", "with.json")
+        assert json.loads(stripped.out) == FLOW
+
+
 def test_title_label_and_tags_of_a_run_are_in_its_history(braid: Braid, flow: Path) -> None:
     titled = ("--provider-url", URL, "--title", "Bragg peaks")
     assert braid("flow", "instrument", flow, "-o", "with.json", *titled).code == 0

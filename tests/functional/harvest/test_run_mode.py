@@ -9,7 +9,9 @@ from typing import Any
 
 import globus_sdk
 import pytest
+from hypothesis import HealthCheck, given, settings
 
+from action_provider.app import EXTENSION, Braid
 from flows.definition import Mode, Options, WholeState, instrument
 from flows.sandbox import Sandbox
 from flows.sandbox.runner import RunOutcome, run_definition
@@ -19,10 +21,19 @@ from tests.functional.provider.harvests import hello, wait_until
 from tests.functional.provider.house import House, Person, Town, serving
 from tests.support.corpus import CORPUS, prepare
 from tests.support.processes import serving as braid_serving
+from tests.unit.definition.strategies import flows
+from tests.unit.definition.test_behaviour import playable, story, without_run_ids
+from tests.unit.definition.test_behaviour import run as run_it
 
 NAMES = sorted(set(CORPUS) - (set(REFUSED) - set(FREE_TEXT)))
 BY_STEP = Options(on_whole_state=WholeState.ACCEPT)
 BY_RUN = Options(mode=Mode.RUN, record_uncaught=False)
+quiet = settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 VOLATILE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\d[T ][\d:.+]+Z?")
 
 
@@ -35,6 +46,13 @@ def town() -> Iterator[Town]:
 @pytest.fixture
 def house(town: Town, tmp_path: Path) -> Iterator[House]:
     with serving(f"sqlite:///{tmp_path / 'store.db'}", town.environ()) as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+def asked(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    file = tmp_path_factory.mktemp("asked") / "store.db"
+    with serving(f"sqlite:///{file}", town.environ()) as house:
         yield house
 
 
@@ -120,6 +138,80 @@ def test_both_ways_tell_the_same_steps(
     else:
         # It failed, or waits, where nothing asks.
         assert outcomes[1].status in ("FAILED", "INACTIVE") or not by_step
+
+
+@pytest.mark.parametrize("provider", ["up", "down"])
+@quiet
+@given(definition=flows(loops=False))
+def test_a_random_flow_that_asks_behaves_as_before(
+    provider: str, town: Town, asked: House, definition: dict[str, Any]
+) -> None:
+    address = f"{asked.url}/harvest" if provider == "up" else "http://127.0.0.1:9/harvest"
+    original = without_run_ids(playable(definition, town.sandbox, address))
+    woven = instrument(
+        original, provider_url=address, provider_scope=town.scope, options=BY_RUN
+    ).definition
+    before = story(run_it(original, town.sandbox), original)
+    assert story(run_it(woven, town.sandbox), woven) == before
+
+
+FAILING: dict[str, Any] = {
+    "Type": "Action",
+    "ActionUrl": "failing",
+    "Parameters": {},
+    "ResultPath": "$.Bad",
+    "End": True,
+}
+
+
+def test_a_failure_that_nothing_catches_is_told_when_that_is_wanted(
+    town: Town, house: House, ada: Person
+) -> None:
+    bad = {**FAILING, "ActionUrl": town.sandbox.provider_url("failing")}
+    original = {"StartAt": "Greet", "States": {"Greet": hello("first", Next="Bad"), "Bad": bad}}
+    chosen = Options(mode=Mode.RUN, record_uncaught=True)
+    outcome = asking_run(original, chosen, town, house, ada)
+    assert outcome.status == "FAILED"
+    steps = house.store.reader().run(outcome.run["run_id"])["steps"]
+    assert [(step["name"], step["status"]) for step in steps] == [
+        ("Greet", "SUCCEEDED"),
+        ("Bad", "FAILED"),
+    ]
+    assert "ActionFailedException" in str(steps[1]["error"])
+    assert told_end(house, outcome) == "FAILED"
+
+
+def test_a_run_that_its_author_lets_fail_asks_before(town: Town, house: House, ada: Person) -> None:
+    original = {
+        "StartAt": "Greet",
+        "States": {
+            "Greet": hello("first", Next="Give up"),
+            "Give up": {"Type": "Fail", "Error": "Enough", "Cause": "of this"},
+        },
+    }
+    outcome = asking_run(original, BY_RUN, town, house, ada)
+    assert outcome.status == "FAILED"
+    names = [step["name"] for step in house.store.reader().run(outcome.run["run_id"])["steps"]]
+    assert names == ["Greet"]
+    assert told_end(house, outcome) == "FAILED"
+    steps = house.store.reader().run(outcome.run["run_id"])["steps"]
+    assert [step["name"] for step in steps] == ["Greet", "Give up"]
+
+
+def asking_run(
+    original: dict[str, Any], chosen: Options, town: Town, house: House, who: Person
+) -> RunOutcome:
+    made = instrument(
+        original, provider_url=f"{house.url}/harvest", provider_scope=town.scope, options=chosen
+    )
+    return run_definition(made.definition, {}, town.sandbox, user=who.identity, timeout=90)
+
+
+def told_end(house: House, outcome: RunOutcome) -> Any:
+    """How a run ended, as the server records once it looks at it again."""
+    braid: Braid = house.app.extensions[EXTENSION]
+    braid.crew.look_now()
+    return house.store.reader().run(outcome.run["run_id"])["status"]
 
 
 def test_a_flow_of_a_real_service_asks_and_its_end_is_recorded_too(
