@@ -3,7 +3,6 @@ goes to the server from there when it is back."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,9 +20,6 @@ from hpc.spool_sink import ClosingRecorder, spool
 from provenance_store.errors import BraidError, ConfigurationError, ServiceUnavailable
 
 __all__ = ["Delivery", "delivering", "taking"]
-
-logging.getLogger("braid.hpc").addHandler(logging.NullHandler())
-"""What a sink logs, a command says in its own words, once."""
 
 
 @dataclass(frozen=True)

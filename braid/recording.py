@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from provenance_store.store import Store
 
 __all__ = ["Place", "file_uri", "recording"]
+
+logging.getLogger("braid.hpc").addHandler(logging.NullHandler())
+"""What a sink logs, a command says in its own words, once."""
 
 
 @dataclass(frozen=True)

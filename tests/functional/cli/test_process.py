@@ -52,6 +52,16 @@ def test_the_trace_is_shown_on_request_only(tmp_path: Path) -> None:
     assert "Traceback" in traced.stderr
 
 
+def test_a_spool_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "sp").write_text("no folder")
+    calls = (("record", "data", "x", "--spool", "sp"), ("exec", "--spool", "sp", "--", "true"))
+    for call, code in zip(calls, (1, 0), strict=True):
+        ran = run(tmp_path, *call)
+        assert (ran.returncode, ran.stdout) == (code, "")
+        assert ran.stderr.count("\n") == 1
+        assert "The spool folder sp cannot be written" in ran.stderr
+
+
 def test_names_are_completed(tmp_path: Path) -> None:
     answer = run(
         tmp_path, _BRAID_COMPLETE="bash_complete", COMP_WORDS="braid flow i", COMP_CWORD="2"
