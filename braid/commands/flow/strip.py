@@ -15,10 +15,10 @@ __all__ = ["command"]
 @definition_argument
 @written
 def command(*, flow: Path, output: Path) -> None:
-    """Take the record states, or those that ask for a harvest, out again.
+    """Take the record states out again.
 
     Gives back the definition as it was before `braid flow instrument`, with what you changed in it
-    since. States that you wrote by hand stay.
+    since, be it of --mode step or run. States that you wrote by hand stay.
     """
     from flows.definition.strip import strip
 

@@ -12,6 +12,7 @@ import click
 import pytest
 
 from action_provider.advice.questions import read_question
+from action_provider.harvest.body import read_harvest_body
 from braid.commands import command as root
 from braid.reference import PACKAGES, cli_page, settings_page
 from flows.definition.problems import Severity
@@ -20,6 +21,9 @@ from flows.steps.body import read_body
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FOUND = "5b0e8f6a-1c0d-4b7e-9a57-6d1f3c2e4a90"
+"""What references are taken to find: the id of a run, or any text."""
+READERS = {"record": read_body, "query": read_question, "harvest": read_harvest_body}
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)\)")
 
@@ -96,7 +100,7 @@ def test_a_state_written_by_hand_is_valid_and_its_body_too(
     definition = {"StartAt": name, "States": {name: state, **ends}}
     assert [p for p in validate(definition) if p.severity is Severity.ERROR] == []
     if "ActionUrl" in state:
-        read = read_question if state["ActionUrl"].endswith("/query") else read_body
+        read = READERS[state["ActionUrl"].rpartition("/")[2]]
         read(_filled(state["Parameters"]))
 
 
@@ -113,7 +117,7 @@ def _filled(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        key.removesuffix(".$"): "urn:x:1" if key.endswith(".$") else _filled(item)
+        key.removesuffix(".$"): FOUND if key.endswith(".$") else _filled(item)
         for key, item in value.items()
     }
 
