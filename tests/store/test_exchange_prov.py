@@ -475,7 +475,7 @@ ODD = st.sampled_from(
 )
 @given(data=st.data())
 def test_whatever_a_document_holds_it_is_imported_or_refused_with_a_sentence(
-    data: st.DataObject, exported: str, tmp_path: Path
+    data: st.DataObject, exported: str, odd_store: Store, tmp_path: Path
 ) -> None:
     document = json.loads(exported) if data.draw(st.booleans()) else json.loads(json.dumps(FOREIGN))
     for _ in range(data.draw(st.integers(1, 3))):
@@ -485,12 +485,18 @@ def test_whatever_a_document_holds_it_is_imported_or_refused_with_a_sentence(
             inner = inner[key]
         # A copy: the same empty list or object put into itself would be no document.
         inner[last] = copy.deepcopy(data.draw(ODD))
+    try:
+        import_file(odd_store, written(tmp_path, document))
+    except (Conflict, InvalidInput) as error:
+        assert "\n" not in error.message
+    assert odd_store.check() == []
+
+
+@pytest.fixture
+def odd_store(tmp_path: Path) -> Iterator[Store]:
+    """One store for all documents of a test, each imported into what the others left."""
     with open_store(f"sqlite:///{tmp_path / 'odd.db'}") as store:
-        try:
-            import_file(store, written(tmp_path, document))
-        except (Conflict, InvalidInput) as error:
-            assert "\n" not in error.message
-        assert store.check() == []
+        yield store
 
 
 @pytest.fixture(scope="module")
