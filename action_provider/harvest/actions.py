@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from action_provider.actions.envelope import (
@@ -30,7 +31,7 @@ from action_provider.harvest.task import Task
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.batch import Batch
-from provenance_store.errors import Conflict
+from provenance_store.errors import Conflict, StoreUnavailable
 from provenance_store.rows import ActionRow
 from provenance_store.store import Store
 from provenance_store.times import format_time
@@ -170,10 +171,11 @@ class Harvests(KeptActions):
         sleeps = waking and status.status == "INACTIVE"
         if not (sleeps or claims.is_free(status)):
             return row
-        if status.work.deadline is not None and status.work.deadline <= self._clock():
-            claims.fail(action_id, self._of(row, TOO_LATE), "Too late")
-        elif self._may_take(caller, status) and claims.take(action_id, waking=waking):
-            self._crew.put(self._task(caller, action_id, status.work.body, row.created_at))
+        with suppress(StoreUnavailable):  # a status can be told all the same
+            if status.work.deadline is not None and status.work.deadline <= self._clock():
+                claims.fail(action_id, self._of(row, TOO_LATE), "Too late")
+            elif self._may_take(caller, status) and claims.take(action_id, waking=waking):
+                self._crew.put(self._task(caller, action_id, status.work.body, row.created_at))
         return self._stores.get().actions.get(action_id) or row
 
     def _may_take(self, caller: Caller, status: HarvestStatus) -> bool:

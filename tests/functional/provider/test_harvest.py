@@ -394,6 +394,15 @@ def test_a_flows_service_that_is_busy_is_waited_for(
         assert told["status"] == "SUCCEEDED"
 
 
+def test_a_log_that_is_behind_is_read_again(town: Town, ada: Person, tmp_path: Path) -> None:
+    with gated(town, tmp_path) as (house, gate):
+        gate.open()
+        gate.behind = 2
+        told = run(town, ada, greeting(house.url, town)).output["Harvest"]
+        assert (told["status"], told["details"]["added"]) == ("SUCCEEDED", 3)
+        assert gate.behind == 0
+
+
 def test_a_run_of_another_flow_than_was_named_is_refused(
     town: Town, house: House, ada: Person
 ) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ import requests
 from flows.sandbox import Sandbox
 from provenance_store import open_store
 from tests.functional.provider.gate import Gate
-from tests.functional.provider.harvests import hello, run, wait_until
-from tests.functional.provider.house import Person, Town
+from tests.functional.provider.harvests import ask, hello, run, wait_until
+from tests.functional.provider.house import Person, Town, serving
+from tests.hazards.provider.test_provider_hazards import write_lock
 
 ROOT = Path(__file__).parents[3]
 LEASE = "2"
@@ -152,6 +154,42 @@ def test_a_server_that_is_stopped_leaves_its_harvests_to_the_next_at_once(
         gate.open()
         server.start()
         wait_until(lambda: is_done(server, ada, action_id), "the end of the harvest")
+
+
+def test_a_harvest_that_nobody_goes_on_with_by_its_deadline_has_failed(
+    town: Town, ada: Person, gate: Gate, tmp_path: Path
+) -> None:
+    run_id = run(town, ada, FLOW).run["run_id"]
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    with serving(url, environ(town, gate, url)) as house:
+        action_id = ask(house, ada, run_id, deadline=soon).json()["action_id"]
+        wait_until(lambda: bool(gate.asked), "the harvest")
+    wait_until(lambda: datetime.now(UTC).isoformat() > soon, "the deadline")
+    with serving(url, environ(town, gate, url)) as house:
+        told = house.get(f"/harvest/{action_id}/status", ada).json()
+        assert (told["status"], told["details"]["code"]) == ("FAILED", "DeadlinePassed")
+
+
+def test_a_harvest_waits_for_a_store_that_is_locked(
+    town: Town, ada: Person, gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRAID_BUSY_TIMEOUT_MS", "50")
+    run_id = run(town, ada, FLOW).run["run_id"]
+    file = tmp_path / "store.db"
+    url = f"sqlite:///{file}"
+    with serving(url, environ(town, gate, url)) as house:
+        asked = ask(house, ada, run_id).json()
+        path = f"/harvest/{asked['action_id']}/status"
+        wait_until(lambda: bool(gate.asked), "the harvest")
+        with write_lock(file):
+            gate.open()
+            idle = "braid_harvest_action_active 0.0"
+            wait_until(lambda: idle in house.get("/metrics").text, "the refusal")
+            assert house.get(path, ada).json() == asked
+        wait_until(lambda: house.get(path, ada).json()["status"] != "ACTIVE", "the harvest")
+        assert house.get(path, ada).json()["status"] == "SUCCEEDED"
+        assert len(house.store.reader().run_steps(run_id)) == 1
 
 
 @pytest.mark.slow
