@@ -88,7 +88,7 @@ def test_a_log_alone_grows_into_the_same_run(braid: Braid) -> None:
         (
             ("--log", "log.json", "--definition", "flow.json", "--models", "models.toml"),
             1,
-            "models.toml: $.model[0]",
+            "models.toml: line 1: $.model[0]",
         ),
     ],
 )
