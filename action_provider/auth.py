@@ -30,7 +30,7 @@ from action_provider.settings import Options
 from provenance_store.errors import NotAllowed, ServiceUnavailable
 from provenance_store.viewer import Viewer
 
-__all__ = ["Authenticator", "Caller"]
+__all__ = ["Authenticator", "Caller", "Dependents"]
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,31 @@ GROUP_PREFIX = "urn:globus:groups:id:"
 TRANSPORT = {"http_timeout": 10, "max_retries": 1, "max_sleep": 2}
 """Seconds; a request to Globus is repeated once."""
 EVERYBODY = frozenset({"public", "all_authenticated_users"})
+
+
+class Dependents:
+    """Tokens on a caller's behalf, for the scopes that this server's own scope depends on.
+
+    They are in the toolkit's memory only, as long as this process lives.
+    """
+
+    __slots__ = ("_state",)
+
+    def __init__(self, state: AuthState) -> None:
+        self._state = state
+
+    def authorizer(self, scope: str) -> GlobusAuthorizer:
+        """Puts the token for a scope into requests; from memory, else from Globus Auth.
+
+        Raises ValueError when the scope is not among those the caller consented to, and what
+        globus-sdk raises.
+        """
+        authorizer: GlobusAuthorizer = self._state.get_authorizer_for_scope(scope)
+        return authorizer
+
+    def forget(self) -> None:
+        """Ask Globus Auth anew the next time: a token was not taken."""
+        del AuthState.dependent_tokens_cache[self._state._dependent_token_cache_key]
 
 
 class Caller:
@@ -48,7 +73,7 @@ class Caller:
 
     __slots__ = (
         "_ask_for_groups",
-        "authorizer_for",
+        "dependents",
         "identities",
         "identity",
         "known_groups",
@@ -63,16 +88,15 @@ class Caller:
         known_groups: frozenset[str] | None,
         ask_for_groups: Callable[[], frozenset[str]],
         reader_group: str | None,
-        authorizer_for: Callable[[str], GlobusAuthorizer] | None = None,
+        dependents: Dependents | None = None,
     ) -> None:
         self.identity = identity
         self.identities = frozenset(identities) | {identity}
         self.known_groups = known_groups
         self.reader_group = reader_group
         self._ask_for_groups = ask_for_groups
-        self.authorizer_for = authorizer_for
-        """Asks Globus Auth for a token on the caller's behalf, for a scope that this server's own
-        depends on; the toolkit keeps it in memory. None where the caller's token is not at hand."""
+        self.dependents = dependents
+        """None where the caller's token is not at hand."""
 
     @property
     def groups(self) -> frozenset[str]:
@@ -145,7 +169,7 @@ class Authenticator:
             known_groups=AuthState.group_membership_cache.get(state._token_hash),
             ask_for_groups=partial(_groups, state),
             reader_group=self._reader_group,
-            authorizer_for=state.get_authorizer_for_scope,
+            dependents=Dependents(state),
         )
 
 

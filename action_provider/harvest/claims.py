@@ -20,6 +20,7 @@ from action_provider.harvest.status import (
     Outcome,
     Work,
     is_final,
+    logged,
     read_harvest,
     with_outcome,
 )
@@ -67,8 +68,7 @@ class Claims:
                 )
             elif self.is_free(status):
                 entry = self._entry("HarvestTakenUp", "It is begun once more, for it had stopped.")
-                work = msgspec.structs.replace(status.work, log=[*status.work.log, entry])
-                status = msgspec.structs.replace(status, work=work)
+                status = msgspec.structs.replace(status, work=logged(status.work, entry))
             else:
                 return None
             return msgspec.structs.replace(status, work=self.claimed(status.work))

@@ -41,7 +41,7 @@ __all__ = ["Crew"]
 
 log = logging.getLogger(__name__)
 
-MOST_TASKS = 1_000
+MOST_TASKS = 200
 """What waits beyond is left free, and taken up by a later status call."""
 MOST_FOLLOWED = 1_000
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0

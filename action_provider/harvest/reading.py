@@ -7,7 +7,7 @@ the store nor the log ever has it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import globus_sdk
@@ -43,8 +43,8 @@ class Runs:
     """Opens the Flows service as one caller may see it; may be kept longer than the request."""
 
     def __init__(self, caller: Caller, options: Options) -> None:
-        assert caller.authorizer_for is not None
-        self._authorizer_for: Callable[[str], GlobusAuthorizer] = caller.authorizer_for
+        assert caller.dependents is not None
+        self._dependents = caller.dependents
         self._options = options
 
     @contextmanager
@@ -57,12 +57,15 @@ class Runs:
         )
         try:
             yield FlowsLogs(client, when_expired=EXPIRED)
+        except NotAllowed:
+            self._dependents.forget()
+            raise
         finally:
             client.transport.session.close()
 
     def _authorizer(self) -> GlobusAuthorizer:
         try:
-            return self._authorizer_for(RUN_STATUS)
+            return self._dependents.authorizer(RUN_STATUS)
         except ValueError:
             raise ConsentRequired(self._options.scope) from None
         except globus_sdk.GlobusAPIError as error:

@@ -14,7 +14,15 @@ from action_provider.actions.status import ActionStatus, LogEntry
 from action_provider.harvest.body import HarvestBody
 from provenance_store.times import format_time
 
-__all__ = ["HarvestStatus", "Work", "is_final", "read_harvest", "with_outcome"]
+__all__ = [
+    "HarvestStatus",
+    "Outcome",
+    "Work",
+    "is_final",
+    "logged",
+    "read_harvest",
+    "with_outcome",
+]
 
 MAX_ENTRIES = 100
 """Of a log that grows beyond, the oldest entries but the first are left out."""
@@ -61,8 +69,7 @@ def with_outcome(
 ) -> HarvestStatus:
     """The status with another outcome, which nobody works at, and an entry in its log."""
     entry = LogEntry(format_time(now) or "", details["code"], details["description"], details)
-    log = [*status.work.log, entry]
-    kept = log if len(log) <= MAX_ENTRIES else [log[0], *log[1 - MAX_ENTRIES :]]
+    work = logged(status.work, entry)
     final = outcome in ("SUCCEEDED", "FAILED")
     return msgspec.structs.replace(
         status,
@@ -70,5 +77,12 @@ def with_outcome(
         details=details,
         display_status=said,
         completion_time=format_time(now) if final else None,
-        work=msgspec.structs.replace(status.work, holder=None, until=0, log=kept),
+        work=msgspec.structs.replace(work, holder=None, until=0),
     )
+
+
+def logged(work: Work, entry: LogEntry) -> Work:
+    """The work with one more entry in its log."""
+    log = [*work.log, entry]
+    kept = log if len(log) <= MAX_ENTRIES else [log[0], *log[1 - MAX_ENTRIES :]]
+    return msgspec.structs.replace(work, log=kept)

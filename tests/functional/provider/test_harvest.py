@@ -383,6 +383,21 @@ def test_what_the_flows_service_refuses_is_told(
         assert again["status"] == "SUCCEEDED"
 
 
+def test_a_token_that_was_withdrawn_is_not_used_again(town: Town, tmp_path: Path) -> None:
+    person = town.person("grace")
+    run_id = run(town, person, PLAIN).run["run_id"]
+    with gated(town, tmp_path, BRAID_HARVEST_FOLLOW_SECONDS="0") as (house, gate):
+        gate.open()
+        outcomes = []
+        for number in range(3):
+            action_id = ask(house, person, run_id, f"r{number}").json()["action_id"]
+            outcomes.append(final(house, person, action_id)["status"])
+            if number == 0:
+                for token in gate.tokens:
+                    town.sandbox.revoke_tokens_of(token)
+    assert outcomes == ["SUCCEEDED", "FAILED", "SUCCEEDED"]
+
+
 def test_a_flows_service_that_is_busy_is_waited_for(
     town: Town, ada: Person, tmp_path: Path
 ) -> None:
