@@ -90,7 +90,7 @@ class Prepared:
             self._cached[key] = self._compile(build, viewer.everything)
         text, order, constants = self._cached[key]
         given = {**constants, **values, "principals": listed(self._dialect, viewer)}
-        rows: Sequence[Any] = raw.execute(text, tuple(given[name] for name in order)).fetchall()
+        rows: Sequence[Any] = raw.execute(text, [*map(given.__getitem__, order)]).fetchall()
         return rows
 
     def _compile(self, build: Callable[[Access], Query], everything: bool) -> _Compiled:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,7 +31,7 @@ class Session:
 
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
-        self._kept = threading.local()
+        self._threads = threading.local()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -44,46 +45,58 @@ class Session:
             yield connection
             connection.commit()
 
-    @contextmanager
-    def look(self) -> Iterator[Any]:
+    def look(self) -> AbstractContextManager[Any]:
         """The driver's own connection, for single statements that are compiled already.
 
         Each statement sees a state of its own.
         """
-        dialect: Any = self.engine.dialect
-        raw = getattr(self._kept, "raw", None)
+        kept: _Kept | None = getattr(self._threads, "kept", None)
+        return self._look() if kept is None else kept
+
+    @contextmanager
+    def _look(self) -> Iterator[Any]:
         with self.translated():
+            raw = self.taken()
             try:
-                raw = raw or self.engine.raw_connection()
-                yield raw.driver_connection
-                raw.commit()
-            except dialect.loaded_dbapi.Error as error:
-                if raw and dialect.is_disconnect(error, raw.driver_connection, None):
-                    raw.invalidate()
-                    self._kept.raw = None
-                raise DBAPIError.instance(
-                    None, None, error, dialect.loaded_dbapi.Error, dialect=dialect
-                ) from None
+                with self.told(raw):
+                    yield raw.driver_connection
+                    raw.commit()
             finally:
-                if raw is not None and raw.is_valid and getattr(self._kept, "keeps", False):
-                    self._kept.raw = raw
-                elif raw is not None:
-                    raw.close()
+                raw.close()
 
     @contextmanager
     def one_look(self) -> Iterator[None]:
-        """While it is open, every `look` of this thread is over the same connection.
+        """While it is open, every `look` of this thread is over the same connection, in one
+        transaction, which on SQLite sees one state throughout.
 
-        Taking a connection from the pool costs more than SQLite needs for a short answer.
+        Taking a connection from the pool costs more than SQLite needs for a short answer, and
+        ending a transaction is a way to PostgreSQL and back.
         """
-        self._kept.keeps = True
+        kept = self._threads.kept = _Kept(self)
         try:
             yield
+            kept.commit()
         finally:
-            raw = getattr(self._kept, "raw", None)
-            self._kept.keeps, self._kept.raw = False, None
-            if raw is not None:
-                raw.close()
+            self._threads.kept = None
+            kept.close()
+
+    def taken(self) -> sa.PoolProxiedConnection:
+        """A connection of the pool."""
+        with self.told(None):
+            return self.engine.raw_connection()
+
+    @contextmanager
+    def told(self, raw: sa.PoolProxiedConnection | None) -> Iterator[None]:
+        """The driver's errors raised inside leave as SQLAlchemy's; a connection that breaks is
+        not used again."""
+        dialect: Any = self.engine.dialect
+        kind = dialect.loaded_dbapi.Error
+        try:
+            yield
+        except kind as error:
+            if raw and dialect.is_disconnect(error, raw.driver_connection, None):
+                raw.invalidate()
+            raise DBAPIError.instance(None, None, error, kind, dialect=dialect) from None
 
     @contextmanager
     def change(self) -> Iterator[sa.Connection]:
@@ -112,3 +125,53 @@ class Session:
             raise unavailable(error) or error from None
         except PoolTimeout:
             raise StoreUnavailable("All connections to the store are in use; try again.") from None
+
+
+class _Kept:
+    """What `look` gives while `one_look` is open: a connection that is taken at the first.
+
+    It is let go when a statement fails, and another is taken for the next.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._raw: sa.PoolProxiedConnection | None = None
+        self._connection: Any = None
+
+    def __enter__(self) -> Any:
+        if self._raw is None:
+            self._begin()
+        return self._connection
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None or self._raw is None:
+            return
+        try:
+            with self._session.translated(), self._session.told(self._raw):
+                raise error
+        finally:
+            self.close()
+
+    def _begin(self) -> None:
+        with self._session.translated():
+            self._raw = self._session.taken()
+            self._connection = self._raw.driver_connection
+            if self._session.engine.dialect.name == "sqlite":
+                self._connection.execute("BEGIN")
+
+    def commit(self) -> None:
+        """End the transaction, if there is one."""
+        if self._raw is not None:
+            with self._session.translated(), self._session.told(self._raw):
+                self._raw.commit()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        raw, self._raw = self._raw, None
+        if raw is not None:
+            raw.close()

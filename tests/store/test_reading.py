@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from provenance_store import Audience, Store, Viewer
-from provenance_store.errors import Ambiguous, InvalidInput, NotFound
+from provenance_store.errors import Ambiguous, InvalidInput, NotFound, StoreUnavailable
 from provenance_store.filters import write_marker
 
 ALICE, BOB = "urn:globus:auth:identity:alice", "urn:globus:auth:identity:bob"
@@ -340,3 +341,21 @@ def test_what_no_store_can_hold_is_not_found_in_one(store: Store, text: str) -> 
         assert reader.runs(marker=marker)["runs"] == []
     with contextlib.suppress(InvalidInput):
         assert store.actions.get(text) is None
+
+
+def test_many_questions_over_one_connection_survive_one_that_fails(store: Store) -> None:
+    scan = store.data("scan", uris=["file:///scan.h5"])
+    reader = store.reader()
+    with store.one_look():
+        assert reader.find_uri("file:///scan.h5") == scan.id
+        with pytest.raises((DBAPIError, StoreUnavailable)), store.sink.session.look() as raw:
+            raw.execute("SELECT nothing FROM nowhere")
+        assert reader.find_uri("file:///scan.h5") == scan.id
+        with pytest.raises(InvalidInput, match="Unicode"):
+            reader.find_uri("file:///\ud800")
+        assert reader.find_uri("file:///scan.h5") == scan.id
+        with pytest.raises(NotFound):
+            reader.resolve("urn:braid:00000000-0000-4000-8000-000000000000:1")
+        assert reader.find_uri("file:///scan.h5") == scan.id
+    later = store.data("later", uris=["file:///later.h5"])
+    assert reader.find_uri("file:///later.h5") == later.id
