@@ -1,7 +1,7 @@
 """Settings: a name, a default and a help text each, declared once and read nowhere else.
 
 Every package lists its own in a ``settings.py`` like this one; the environment is only ever
-read through `Setting.get`.
+read through `Setting.get`, and passed on by `inherited`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,14 @@ from typing import Generic, TypeVar
 
 from provenance_store.errors import ConfigurationError
 
-__all__ = ["SETTINGS", "Setting", "bounded_int", "optional_text"]
+__all__ = ["SETTINGS", "Setting", "bounded_int", "inherited", "optional_text"]
 
 T = TypeVar("T")
+
+
+def inherited(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a process is to be started with: these variables, by default this process's own."""
+    return dict(os.environ if environ is None else environ)
 
 
 @dataclass(frozen=True)

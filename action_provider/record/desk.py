@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import socket
 import struct
 import subprocess
@@ -30,6 +29,7 @@ from action_provider.errors import error_named
 from action_provider.record.actions import Answer
 from action_provider.record.messages import Asking, Reply, receive, send
 from provenance_store.errors import StoreUnavailable
+from provenance_store.settings import inherited
 
 __all__ = ["NEEDS_GROUPS", "Desk"]
 
@@ -157,7 +157,7 @@ class Desk:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "action_provider.record.desk_process", str(theirs.fileno())],
-                env=MEMORY | dict(os.environ if self._environ is None else self._environ),
+                env=MEMORY | inherited(self._environ),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.PIPE,
             )
