@@ -18,11 +18,14 @@ from provenance_store.kinds import Kind, Mark, Role
 from provenance_store.reading.view import Row, View
 from provenance_store.sql import around, exchange, read
 from provenance_store.times import format_time
+from provenance_store.values import tag_value
 
 __all__ = ["Extract", "Link", "Way", "gather"]
 
 Way = Literal["up", "down"]
 MAX_NODES = 1_000_000
+AT_ONCE = 1_000_000
+"""How many microseconds after its record was made a tag counts as given with it."""
 
 
 class Link(NamedTuple):
@@ -38,9 +41,10 @@ class Extract:
     """A part of the history. Keys of `records`, `stubs` and `hidden` are the nodes' names.
 
     `records` are the documents of the query API, each with what only an exchange needs: ``marks``
-    (oldest first), ``opened_live``, ``ordinal``, ``payloads``. `stubs` are nodes outside of it that
-    records in it depend on, `hidden` those that the viewer may not see. `readers` are the
-    principals that may see the roots. `truncated` says that there was more than `limit` nodes.
+    (oldest first), ``tag_settings``, ``opened_live``, ``ordinal``, ``payloads``. `stubs` are nodes
+    outside of it that records in it depend on, `hidden` those that the viewer may not see.
+    `readers` are the principals that may see the roots. `truncated` says that there was more than
+    `limit` nodes.
     """
 
     roots: list[str] = field(default_factory=list)
@@ -153,11 +157,29 @@ class _Gathering:
         ]
         return documents.record_document(row, details, view.urn) | {
             "marks": marks,
+            "tag_settings": self._tag_settings(row, details),
             "opened_live": bool(row.live),
             "ordinal": row.ordinal,
             "ended": row.status is not None,
             "payloads": details.payloads(row.id),
         }
+
+    def _tag_settings(self, row: Row, details: Details) -> list[dict[str, Any]]:
+        """Every value that a tag had, of tags that were not just given when the record was made."""
+        history: dict[str, list[Any]] = {}
+        for tag in details.tag.get(row.id, ()):
+            history.setdefault(tag.name, []).append(tag)
+        return [
+            {
+                "id": self._view.urn(tag.id),
+                "name": tag.name,
+                "value": tag_value(tag.type, tag.text),
+                "at": format_time(tag.set_at),
+            }
+            for settings in history.values()
+            if len(settings) > 1 or abs(settings[0].set_at - row.created_at) > AT_ONCE
+            for tag in settings
+        ]
 
     def _name_others(self, ids: set[int]) -> None:
         """Name what is no record that the viewer may see: outside the part, left out, or hidden."""

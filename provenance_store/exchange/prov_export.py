@@ -169,6 +169,7 @@ class _Writer:
             "braid:run_id": [record["run_id"]],
             "braid:live": [record["opened_live"] or None],
             "braid:mark": [_json(mark) for mark in record["marks"]],
+            "braid:tag_setting": [_json(setting) for setting in record["tag_settings"]],
         }
         if record["environment"]:
             attributes["braid:environment"] = [

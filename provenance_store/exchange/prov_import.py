@@ -18,7 +18,7 @@ from provenance_store.errors import InvalidInput
 from provenance_store.exchange.incoming import Imported, Numbers, take_in
 from provenance_store.exchange.names import NAMESPACES, principal_of
 from provenance_store.exchange.prov_foreign import Foreign
-from provenance_store.exchange.prov_own import Own
+from provenance_store.exchange.prov_own import Own, attribute_of
 from provenance_store.exchange.prov_reading import PROV, Element, Prov, Relation, read_prov
 from provenance_store.exchange.values import json_in, sentence
 from provenance_store.ids import looks_like_id
@@ -252,13 +252,15 @@ class _Import:
                 found[entity] = (relation.time, "".join(why), "".join(because))
         for element in self._found.elements.values():
             for text in element.all(f"{BRAID}invalidated"):
-                said = json_in(text, "braid:invalidated")
+                with attribute_of(element, "braid:invalidated"):
+                    said = json_in(text, "braid:invalidated")
                 if not isinstance(said, dict) or not isinstance(said.get("at", 0), str | None):
                     raise InvalidInput(
                         "braid:invalidated has at, cause and root.", path=element.place
                     )
                 cause, root = str(said.get("cause", "")), str(said.get("root", ""))
-                at = said["at"] and parse_time(said["at"], now=0)
+                with attribute_of(element, "braid:invalidated"):
+                    at = said.get("at") and parse_time(said["at"], now=0)
                 found[element.uri] = (at or 0, cause, root)
         return found
 

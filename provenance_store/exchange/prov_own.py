@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from provenance_store.batch import Batch
@@ -23,6 +24,7 @@ from provenance_store.rows import (
     RunEventRow,
     RunTagRow,
     StepRow,
+    TagRow,
     UriRow,
     VersionRow,
 )
@@ -41,11 +43,21 @@ from provenance_store.values import (
     uri_row,
 )
 
-__all__ = ["Own"]
+__all__ = ["Own", "attribute_of"]
 
 BRAID: Final = NAMESPACES["braid"]
+SETTING: Final = f"{BRAID}tag_setting"
 _OF_STEP = ("action_url", "action_id", "run_as", "definition_digest")
 T = TypeVar("T")
+
+
+@contextmanager
+def attribute_of(element: Element, name: str) -> Iterator[None]:
+    """What is wrong inside is this attribute: the path of an InvalidInput says so."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(sentence(error), path=f"{element.place}[{name[:40]!r}]") from None
 
 
 class Own:
@@ -70,7 +82,8 @@ class Own:
         try:
             self._record(element)
         except InvalidInput as error:
-            raise InvalidInput(sentence(error), path=element.place) from None
+            place = error.path or element.place
+            raise InvalidInput(sentence(error), path=place) from None
 
     def _record(self, element: Element) -> None:
         kind = self._kind(element)
@@ -78,7 +91,8 @@ class Own:
         created = micros(element.one(f"{BRAID}created_at"))
         if created is None:
             raise InvalidInput("braid:created_at is a time such as 2026-11-01T12:00:00Z.")
-        name = check_text(element.one(f"{PROV}label"), "name", MAX_NAME)
+        with attribute_of(element, "prov:label"):
+            name = check_text(element.one(f"{PROV}label"), "name", MAX_NAME)
         row = RecordRow(
             record_id,
             kind.value,
@@ -138,46 +152,66 @@ class Own:
 
     def _uris(self, element: Element, record_id: int) -> None:
         found: dict[str, UriRow] = {}
-        for place in element.all(f"{PROV}location"):
-            found[str(place)] = uri_row(record_id, str(place))
+        with attribute_of(element, "prov:location"):
+            for place in element.all(f"{PROV}location"):
+                found[str(place)] = uri_row(record_id, str(place))
         for text in element.all(f"{BRAID}file"):
-            about = json_in(text, "braid:file")
-            row = uri_row(record_id, about)
+            with attribute_of(element, "braid:file"):
+                row = uri_row(record_id, json_in(text, "braid:file"))
             found[row.uri] = row
         self._batch.uri.extend({row.uri: row for row in found.values()}.values())
 
     def _tags(self, element: Element, record_id: int, at: int) -> None:
+        with attribute_of(element, "braid:tag_setting"):
+            settings = [self._setting(text, record_id) for text in element.all(SETTING)]
+        self._batch.tag.extend(settings)
+        told = {row.name for row in settings}
         space = NAMESPACES["tag"]
         for key in sorted(k for k in element.attributes if k.startswith(space)):
             name, value = decoded(key.removeprefix(space)), element.one(key)
-            row = tag_row(record_id, self._numbers.next(), name, plain_value(value), at)
-            self._batch.tag.append(row)
+            if name not in told:
+                with attribute_of(element, element.labels[key]):
+                    row = tag_row(record_id, self._numbers.next(), name, plain_value(value), at)
+                self._batch.tag.append(row)
+
+    def _setting(self, text: Any, record_id: int) -> TagRow:
+        """A value that a tag had at some time, under the id that it had."""
+        about = json_in(text, "braid:tag_setting")
+        try:
+            tag_id = self._numbers.of(urn_in(about["id"]))
+            at = parse_time(about["at"], now=0)
+            return tag_row(record_id, tag_id, about["name"], about["value"], at)
+        except (KeyError, TypeError, AttributeError):
+            raise InvalidInput("braid:tag_setting has id, name, value and at.") from None
 
     def _payloads(self, element: Element, record_id: int) -> None:
         space = NAMESPACES["document"]
         for key in sorted(k for k in element.attributes if k.startswith(space)):
-            name = check_text(decoded(key.removeprefix(space)), "document name", 256)
-            text = payload_document(json_in(element.one(key), name), limit=self._limit)
+            with attribute_of(element, element.labels[key]):
+                name = check_text(decoded(key.removeprefix(space)), "document name", 256)
+                text = payload_document(json_in(element.one(key), "this"), limit=self._limit)
             self._batch.payload.append(PayloadRow(record_id, name, text))
 
     def _marks(self, element: Element, record_id: int) -> None:
-        for text in element.all(f"{BRAID}mark"):
-            about = json_in(text, "braid:mark")
-            try:
-                mark = next(m for m in Mark if m.label == about["mark"])
-                mark_id = self._numbers.of(urn_in(about["id"]))
-                cause = about.get("cause")
-                row = MarkRow(
-                    mark_id,
-                    record_id,
-                    mark.value,
-                    parse_time(about["at"], now=0),
-                    scrub_text(check_text(about["note"], "note", 16384, empty=True)),
-                    None if cause is None else self._numbers.of(urn_in(cause)),
-                )
-            except (KeyError, TypeError, AttributeError, StopIteration):
-                raise InvalidInput("braid:mark has id, mark, at, note and cause.") from None
-            self._batch.mark.append(row)
+        with attribute_of(element, "braid:mark"):
+            self._batch.mark += [self._mark(t, record_id) for t in element.all(f"{BRAID}mark")]
+
+    def _mark(self, text: Any, record_id: int) -> MarkRow:
+        """Something said of a record, under the id that it had."""
+        about = json_in(text, "braid:mark")
+        try:
+            mark = next(m for m in Mark if m.label == about["mark"])
+            cause = about.get("cause")
+            return MarkRow(
+                self._numbers.of(urn_in(about["id"])),
+                record_id,
+                mark.value,
+                parse_time(about["at"], now=0),
+                scrub_text(check_text(about["note"], "note", 16384, empty=True)),
+                None if cause is None else self._numbers.of(urn_in(cause)),
+            )
+        except (KeyError, TypeError, AttributeError, StopIteration):
+            raise InvalidInput("braid:mark has id, mark, at, note and cause.") from None
 
     def _step(self, element: Element, record_id: int) -> None:
         url, action, run_as, digest = (_text(element, name, 8192) for name in _OF_STEP)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 from provenance_store.errors import InvalidInput
 from provenance_store.exchange.bounded import read_json
 from provenance_store.exchange.extras import prov_model
+from provenance_store.exchange.prov_places import culprit
 from provenance_store.exchange.values import micros
 from provenance_store.values import digest_of
 
@@ -23,6 +24,7 @@ __all__ = ["PROV", "Element", "Prov", "Relation", "read_prov"]
 
 PROV: Final = "http://www.w3.org/ns/prov#"
 ELEMENTS: Final = ("entity", "activity", "agent")
+TIMES: Final = frozenset({"prov:startTime", "prov:endTime", "prov:time"})
 RELATIONS: Final = (
     "used",
     "wasGeneratedBy",
@@ -58,11 +60,13 @@ class Element:
     labels: dict[str, str] = field(default_factory=dict)
     start: int | None = None
     end: int | None = None
+    bundle: str = ""
 
     @property
     def place(self) -> str:
-        """Where it is in the document."""
-        return f"$.{min(self.kinds, default='entity')}[{self.text!r}]"
+        """Where it is in the document, or first is."""
+        bundle = f".bundle[{self.bundle!r}]" if self.bundle else ""
+        return f"${bundle}.{min(self.kinds, default='entity')}[{self.text!r}]"
 
     def all(self, name: str) -> list[Any]:
         """The values of an attribute, in order."""
@@ -123,15 +127,19 @@ def read_prov(file: Path) -> Prov:
     model = prov_model()
     value = read_json(file)
     found = Prov("")
-    container = _Check(file, found.notes).document(value)
+    container = _Check(file, found.notes, model.parse_xsd_datetime).document(value)
     found.digest = digest_of(container)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            document = model.ProvDocument.deserialize(content=json.dumps(container), format="json")
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
-        raise InvalidInput(f"this is no PROV document: {reason}.", path=f"{file}: $") from None
+
+    def read(part: Mapping[str, Any]) -> Any:
+        return model.ProvDocument.deserialize(content=json.dumps(part), format="json")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            document = read(container)
+        except Exception:
+            place, why = culprit(container, read)
+            raise InvalidInput(f"this is not PROV: {why}.", path=f"{file}: {place}") from None
     for record in _records(document):
         if record.is_element():
             _add_element(found, model, record)
@@ -148,7 +156,10 @@ def _records(document: Any) -> Iterator[Any]:
 
 def _add_element(found: Prov, model: Any, record: Any) -> None:
     name = record.identifier
-    element = found.elements.setdefault(name.uri, Element(name.uri, str(name)))
+    element = found.elements.get(name.uri)
+    if element is None:
+        bundle = str(record.bundle.identifier) if record.bundle.is_bundle() else ""
+        element = found.elements[name.uri] = Element(name.uri, str(name), bundle=bundle)
     element.kinds.add(record.get_type().localpart.lower())
     for key, value in record.formal_attributes:
         moment = micros(value)
@@ -195,9 +206,12 @@ def _plain(model: Any, value: Any) -> Any:
 class _Check:
     """Holds a JSON value against the form of PROV-JSON, and takes out what is not of PROV."""
 
-    def __init__(self, file: Path, notes: list[str]) -> None:
+    def __init__(
+        self, file: Path, notes: list[str], read_time: Callable[[str], datetime | None]
+    ) -> None:
         self._file = file
         self._notes = notes
+        self._read_time = read_time
 
     def document(self, value: Any, place: str = "$", *, inner: bool = False) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -236,6 +250,8 @@ class _Check:
             for statement in statements if isinstance(statements, list) else [statements]:
                 for key, value in self._object(here, statement).items():
                     self._attribute(f"{here}[{key[:40]!r}]", value)
+                    if key in TIMES:
+                        self._time(f"{here}[{key!r}]", value)
         return dict(content)
 
     def _attribute(self, place: str, value: Any) -> None:
@@ -247,6 +263,18 @@ class _Check:
                     self._refuse(place, 'a typed value is {"$": value, "type": text}')
             elif not isinstance(item, str | int | float | bool):
                 self._refuse(place, "a value is text, a number, a boolean, or a typed value")
+
+    def _time(self, place: str, value: Any) -> None:
+        """A time that cannot be read would else be left out without a word."""
+        for item in value if isinstance(value, list) else [value]:
+            text = item.get("$") if isinstance(item, dict) else item
+            moment = self._read_time(text) if isinstance(text, str) else None
+            if moment is None:
+                self._refuse(place, "a time is written 2026-11-01T12:00:00Z")
+            try:
+                micros(moment)
+            except InvalidInput as error:
+                self._refuse(place, error.message.rstrip("."))
 
     def _object(self, place: str, value: Any) -> Mapping[str, Any]:
         if not isinstance(value, dict):

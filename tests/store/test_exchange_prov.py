@@ -411,7 +411,7 @@ def own(**attributes: Any) -> dict[str, Any]:
         ('{"entity": {"ex:a": {"ex:b": {"$": []}}}}', r"\['ex:b'\]: a typed value"),
         ('{"prefix": {"ex": 1}, "entity": {}}', "the URI of a prefix is text"),
         ('{"entity": {}, "entity": {}}', "the key 'entity' is given twice"),
-        ('{"entity": {"nowhere:a": {}}}', "this is no PROV document"),
+        ('{"entity": {"nowhere:a": {}}}', "the prefix 'nowhere' is not declared"),
         ('{"entity": {"a": {"b": NaN}}}', "NaN is not a JSON number"),
         ("[" * 100_000, "levels deep"),
         ('{"x": ' * 70 + "1" + "}" * 70, "levels deep"),
