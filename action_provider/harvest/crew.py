@@ -12,14 +12,12 @@ it does not survive the process, and a later harvest does the same.
 from __future__ import annotations
 
 import atexit
-import heapq
-import itertools
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
@@ -27,6 +25,7 @@ from weakref import WeakValueDictionary
 from action_provider.actions.kept import MICROSECONDS
 from action_provider.errors import named
 from action_provider.harvest.claims import Claims
+from action_provider.harvest.later import Later
 from action_provider.harvest.reading import ConsentRequired
 from action_provider.harvest.status import Outcome
 from action_provider.harvest.task import Stopped, Task, details_of, is_over, perform
@@ -48,15 +47,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 """Seconds between looks at a run that goes on."""
 END_SECONDS = 5.0
 UNKNOWN = "Something went wrong here; the server's log says where."
-
-
-@dataclass(order=True, frozen=True)
-class _Due:
-    """Something to do at a time of `time.monotonic`."""
-
-    at: float
-    number: int
-    work: Callable[[], None] = field(compare=False)
 
 
 class _Verdict(NamedTuple):
@@ -84,9 +74,8 @@ class Crew:
         self._lock = threading.Lock()
         self._held: dict[str, Task] = {}
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._later: list[_Due] = []
+        self._later = Later(MOST_FOLLOWED)
         self._runs: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
-        self._count = itertools.count()
         self._stop = threading.Event()
         self._running: list[threading.Thread] = []
         metrics.watch_harvests(lambda: len(self._held), self._waiting_since, clock)
@@ -111,10 +100,8 @@ class Crew:
 
     def look_now(self) -> None:
         """Look at all runs that go on, before their time has come; returns when that is done."""
-        with self._lock:
-            waiting, self._later = self._later, []
-        for due in waiting:
-            due.work()
+        for work in self._later.all():
+            work()
 
     def close(self) -> None:
         """End the threads; what is not done may be taken up by another process at once."""
@@ -127,7 +114,7 @@ class Crew:
         for thread in self._running:
             thread.join(END_SECONDS)
         for action_id in list(self._held):
-            self._quietly(lambda action_id=action_id: self.claims.let_go(action_id))  # type: ignore[misc]
+            self._quietly(partial(self.claims.let_go, action_id))
 
     def _start(self) -> None:
         atexit.register(self.close)
@@ -156,10 +143,8 @@ class Crew:
                 renew_at = time.monotonic() + self._renewal
                 for task in list(self._held.values()):
                     self._quietly(partial(self._renew, task))
-            while self._later and self._later[0].at <= time.monotonic():
-                with self._lock:
-                    due = heapq.heappop(self._later)
-                self._queue.put(due.work)
+            for work in self._later.due():
+                self._queue.put(work)
 
     def _renew(self, task: Task) -> None:
         if not self.claims.renew(task.action_id):
@@ -175,7 +160,9 @@ class Crew:
             self._held.pop(task.action_id, None)
         if done is not None and done.status not in FINAL:
             until = time.monotonic() + self._follow_seconds
-            self._look_later(task, until, FIRST_PAUSE)
+            # What stops the action, which is final, does not stop this.
+            after = replace(task, stopped=threading.Event())
+            self._look_later(after, until, FIRST_PAUSE)
 
     def _attempt(self, task: Task) -> tuple[_Verdict | None, Harvested | None]:
         """What is to be said of a task; nothing when it is somebody else's, or the store is away:
@@ -226,12 +213,9 @@ class Crew:
     # ---- runs that go on -----------------------------------------------------------------
 
     def _look_later(self, task: Task, until: float, pause: float) -> None:
-        due = time.monotonic() + pause
-        with self._lock:
-            if due < until and len(self._later) < MOST_FOLLOWED:
-                following = min(pause * 2, LONGEST_PAUSE)
-                work = partial(self._look_again, task, until, following)
-                heapq.heappush(self._later, _Due(due, next(self._count), work))
+        if time.monotonic() + pause < until:
+            following = min(pause * 2, LONGEST_PAUSE)
+            self._later.put(pause, partial(self._look_again, task, until, following))
 
     def _look_again(self, task: Task, until: float, pause: float) -> None:
         """Record the end of a run, if it has come."""
@@ -245,7 +229,7 @@ class Crew:
         except BraidError as error:
             log.warning("A run is looked at once more later: %s", error.message)
         except Exception as error:
-            named(error)
+            named(error)  # logs it
             return
         self._look_later(task, until, pause)
 
@@ -256,3 +240,5 @@ class Crew:
             work()
         except BraidError as error:
             log.warning("A harvest could not be noted: %s", error.message)
+        except Exception as error:
+            named(error)  # logs it
