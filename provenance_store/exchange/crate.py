@@ -34,6 +34,8 @@ PROFILES: Final = {
 """The profiles that a crate says it conforms to: URI, name, version."""
 LANGUAGE: Final = "https://docs.globus.org/api/flows/authoring-flows/"
 ENGINE: Final = "https://www.globus.org/globus-flows-service"
+STATES: Final = frozenset({"Action", "Choice", "ExpressionEval", "Fail", "Pass", "Wait"})
+"""Types of steps that Globus Flows carries out itself, or that its documentation tells of."""
 UNLICENSED: Final = "Not stated: ask whoever recorded the run before you use this further."
 
 STATUS: Final = {
@@ -85,7 +87,8 @@ class _Crate(Parts):
 
     def __init__(self, library: Any, extract: Extract, license: str) -> None:
         super().__init__(library, extract, license)
-        self._steps = {n: r for n, r in extract.records.items() if r["kind"] == "step"}
+        steps = [(n, r) for n, r in extract.records.items() if r["kind"] == "step"]
+        self._steps = dict(sorted(steps, key=lambda step: _begun(step[1])))
 
     # ---- the two kinds of crates ---------------------------------------------------------
 
@@ -188,7 +191,8 @@ class _Crate(Parts):
         id_ = url or f"#tool/{encoded(step['type'])}/{encoded(step['name'])}"
         if id_ not in self._crate:
             name = url or f"{step['name']} ({step['type']})"
-            self._add(id_, "SoftwareApplication", name=name, url=url)
+            about = url or (LANGUAGE if step["type"] in STATES else None)
+            self._add(id_, "SoftwareApplication", name=name, url=about)
         return id_
 
     def _parameters(self, node: str, step: Mapping[str, Any], tool: str) -> list[dict[str, str]]:
@@ -303,6 +307,11 @@ class _Crate(Parts):
                 **about,
             )
         return action
+
+
+def _begun(step: Mapping[str, Any]) -> tuple[str, int, str]:
+    """When a step began: those that use what others made come after these."""
+    return step["start_time"] or step["created_at"], step["ordinal"] or 0, step["created_at"]
 
 
 def _ending(status: str | None, error: Any) -> dict[str, Any]:

@@ -149,6 +149,22 @@ def test_the_crate_of_a_run_says_what_was_recorded(store: Store, tmp_path: Path)
     assert model["creativeWorkStatus"] == "Invalidated: wrong energy"
 
 
+def test_steps_of_a_crate_are_in_the_order_in_which_they_began_however_they_were_recorded(
+    store: Store, tmp_path: Path
+) -> None:
+    recorder = store.recorder(run_id="late", environment=None)
+    recorder.run("late", status="SUCCEEDED")
+    with recorder.together():
+        scan = recorder.data("scan")
+        recorder.step("Fit", inputs=[scan], started_at=2_000_000).finish()
+        recorder.generated(recorder.step("Scan", started_at=1_000_000), [scan])
+    found = store.reader().extract(run_ids=["late"], directions=())
+    write_crate(found, tmp_path / "crate", run_id="late", published=WHEN)
+    assert broken_rules(tmp_path / "crate") == []
+    steps = [e for e in graph(tmp_path / "crate").values() if e["@type"] == "HowToStep"]
+    assert {e["name"]: e["position"] for e in steps} == {"Scan": "1", "Fit": "2"}
+
+
 def test_the_history_of_a_record_is_a_crate_of_processes(store: Store, tmp_path: Path) -> None:
     peaks = some_science(store)
     write_crate(
