@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from provenance_store.errors import BraidError, StoreUnavailable
 from provenance_store.ids import now
-from provenance_store.store import Store, open_store
+from provenance_store.opening import open_store
+from provenance_store.store import Store
 
 __all__ = ["StoreHolder"]
 

@@ -22,7 +22,7 @@ def filling(source: Source, *, dry_run: bool) -> Iterator[Store]:
     A file that was made for it is removed again when nothing came into it: after a dry run, and
     when the block raises before there is any record.
     """
-    from provenance_store.store import store_file
+    from provenance_store.opening import store_file
 
     file = store_file(source.url)
     if file is None or file.exists():

@@ -121,7 +121,7 @@ def _counts(store: Store) -> dict[str, int]:
 
 def _counts_of(urls: Sequence[str]) -> dict[str, int]:
     """Rows in all of the stores; what cannot be read has none, and who writes to it says why."""
-    from provenance_store.store import open_store
+    from provenance_store.opening import open_store
 
     total = dict.fromkeys(("record", "version", "uri", "link"), 0)
     for url in urls:

@@ -69,7 +69,7 @@ class Source:
     @contextmanager
     def open(self, *, create: bool) -> Iterator[Store]:
         """The store itself, closed afterwards; with ``create`` it is made when it is missing."""
-        from provenance_store.store import open_store
+        from provenance_store.opening import open_store
 
         with open_store(self.url, create=create) as store:
             yield store

@@ -14,11 +14,12 @@ from hpc.layout import aggregator_by_node, aggregator_by_share, shard_url
 from hpc.settings import SPOOL
 from hpc.signals import guard
 from provenance_store.errors import BraidError, StoreUnavailable
+from provenance_store.opening import open_store
 from provenance_store.recorder import Recorder
 from provenance_store.rows import OriginRow
 from provenance_store.settings import STORE_URL
 from provenance_store.sink import new_origin
-from provenance_store.store import Store, open_store
+from provenance_store.store import Store
 from provenance_store.values import Audience
 
 if TYPE_CHECKING:

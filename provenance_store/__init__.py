@@ -11,9 +11,10 @@
 from provenance_store.batch import Batch, decode_batch, encode_batch
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.kinds import Kind, Level, Mark, Role
+from provenance_store.opening import open_store, upgrade_store
 from provenance_store.reader import Reader
 from provenance_store.recorder import Recorder
-from provenance_store.store import Store, open_store, upgrade_store
+from provenance_store.store import Store
 from provenance_store.values import Audience, Uri
 from provenance_store.viewer import EVERYTHING, Viewer
 

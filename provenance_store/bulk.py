@@ -10,15 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from provenance_store.batch import TABLES, Batch
 from provenance_store.errors import InvalidInput
 from provenance_store.sink import SinkBeside
 from provenance_store.sql.load import Load
-
-if TYPE_CHECKING:
-    from provenance_store.store import StoreSink
+from provenance_store.store_sink import StoreSink
 
 __all__ = ["BulkSink"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from provenance_store.documents import RESTRICTED, brief
 from provenance_store.errors import Conflict, NotAllowed, NotFound
@@ -22,12 +22,10 @@ from provenance_store.redaction import scrub_text
 from provenance_store.rows import MarkRow
 from provenance_store.sink import new_origin
 from provenance_store.sql import invalidate as sql
+from provenance_store.store_sink import StoreSink
 from provenance_store.times import YEARS_1_TO_9999, format_time
 from provenance_store.values import check_text
 from provenance_store.viewer import EVERYTHING, Viewer
-
-if TYPE_CHECKING:
-    from provenance_store.store import StoreSink
 
 __all__ = ["FIRST", "MAX_CAUSE", "Affected", "invalidate", "restore"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,9 +25,7 @@ from provenance_store.sql.load import indexed_later
 from provenance_store.sql.merge import MERGED, Other, beside
 from provenance_store.sql.stubs import fill_stubs
 from provenance_store.sql.tables import TABLE
-
-if TYPE_CHECKING:
-    from provenance_store.store import StoreSink
+from provenance_store.store_sink import StoreSink
 
 __all__ = ["TAGS", "MergeConflict", "Merged", "merge_file"]
 

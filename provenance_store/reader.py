@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from provenance_store import documents, filters
 from provenance_store.errors import NotFound
@@ -20,15 +20,14 @@ from provenance_store.reading.models import Head
 from provenance_store.reading.run_steps import RunStep, run_steps
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
+from provenance_store.redaction import scrub_text
 from provenance_store.rows import RunEventRow
 from provenance_store.sql import harvest, made, walks
 from provenance_store.sql.dialects import driver
 from provenance_store.statement import evidence
 from provenance_store.statement.document import state
+from provenance_store.store_sink import StoreSink
 from provenance_store.viewer import Viewer
-
-if TYPE_CHECKING:
-    from provenance_store.store import StoreSink
 
 __all__ = ["Head", "LineageOptions", "Reader", "RunStep"]
 
@@ -295,7 +294,7 @@ class Reader:
         only see of a version that it manages.
         """
         with self._session.look() as raw:
-            rows = self._prepared.heads(raw, self._viewer, name)
+            rows = self._prepared.heads(raw, self._viewer, scrub_text(name))
         heads = [Head(*row[:-1]) for row in rows if row[-1] == rows[0][-1]]
         return sorted(heads, key=lambda head: head.run_id != run_id) if run_id else heads
 

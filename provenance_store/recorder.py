@@ -405,8 +405,7 @@ class Recorder:
         live: bool = False,
     ) -> Record:
         check_text(name, "name", MAX_NAME)
-        if "://" in name:
-            name = scrub_text(name)[:MAX_NAME]
+        name = scrub_text(name)[:MAX_NAME]
         record_id = self.sink.new_id()
         where = self._environment_digest(batch) if kind in (Kind.STEP, Kind.MODEL) else None
         audience = self._audience(batch, self.audience)

@@ -14,12 +14,12 @@ from provenance_store.ids import now
 from provenance_store.kinds import Mark
 from provenance_store.rows import MarkRow
 from provenance_store.sql import retention as sql
+from provenance_store.store_sink import StoreSink
 from provenance_store.times import format_time
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from provenance_store.store import StoreSink
 
 __all__ = ["Reduced", "reduce"]
 

@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.kinds import Kind, Role
 from provenance_store.sql.slice import COPIED, Selection, taking
+from provenance_store.store_sink import StoreSink
 from provenance_store.unfinished import made_whole
-
-if TYPE_CHECKING:
-    from provenance_store.store import StoreSink
 
 __all__ = ["LEFT_OUT", "RULES", "Sliced", "Wanted", "take_slice"]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -18,14 +16,9 @@ from provenance_store.batch import Batch
 from provenance_store.bulk import BulkSink
 from provenance_store.errors import (
     BraidError,
-    ConfigurationError,
-    Conflict,
-    InvalidInput,
     NotAllowed,
-    NotFound,
-    StoreUnavailable,
 )
-from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now, parse_id
+from provenance_store.ids import now
 from provenance_store.invalidation import FIRST, Affected, invalidate, restore
 from provenance_store.lineage import Lineage
 from provenance_store.merge import Merged, merge_file
@@ -33,207 +26,18 @@ from provenance_store.reader import LineageOptions, Reader
 from provenance_store.reading.lineage import Direction
 from provenance_store.recorder import Recorder
 from provenance_store.retention import Reduced, reduce
-from provenance_store.rows import OriginRow
-from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, SQLITE_MODE, STORE_URL
-from provenance_store.sink import Sink, SinkBeside, new_origin
+from provenance_store.sink import Sink
 from provenance_store.slices import Sliced, Wanted, take_slice
-from provenance_store.sql import belonging, inspect, schema
+from provenance_store.sql import belonging, inspect
 from provenance_store.sql.belonging import Belonging, Holder
-from provenance_store.sql.dialects import driver, make_engine, make_private, read_url
+from provenance_store.sql.dialects import driver
 from provenance_store.sql.load import loading
-from provenance_store.sql.prepared import Prepared
-from provenance_store.sql.session import Session
-from provenance_store.sql.write import mentioned_origins, register_origin, renumbered
+from provenance_store.store_sink import GuardedSink, HeldSink, StoreSink
 from provenance_store.values import Audience
 from provenance_store.viewer import EVERYTHING, Viewer
-from provenance_store.writer import Guard, Writer
+from provenance_store.writer import Guard
 
-__all__ = ["Store", "open_store", "store_file", "upgrade_store"]
-
-
-class StoreSink(Sink):
-    """Writes batches straight into the database."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        super().__init__()
-        self.session = Session(engine)
-        self.writer = Writer(engine)
-        self.prepared = Prepared(engine.dialect)
-        self._uuids: dict[int, str] = {}
-        self._numbers: dict[str, int] = {}
-        self._whole: set[str] = set()
-        self._names = threading.Lock()
-
-    def register(self) -> OriginRow:
-        given = new_origin(0)
-        return given._replace(no=self.number_of(given))
-
-    def number_of(self, origin: OriginRow) -> int:
-        """The store's number of an origin, which is registered if it is new."""
-        return self.numbers_of([origin])[origin.no]
-
-    def numbers_of(self, origins: Iterable[OriginRow]) -> dict[int, int]:
-        """The store's numbers of origins by their own; those that are new are registered.
-
-        An origin given with its UUID alone is filled in when it is given whole.
-        """
-        found: dict[int, int] = {}
-        new = []
-        for row in origins:
-            known = self._known(row)
-            if known is None:
-                new.append(row)
-            else:
-                found[row.no] = known
-        if new:
-            with self.session.change() as connection:
-                registered = [register_origin(connection, row) for row in new]
-            for row, number in zip(new, registered, strict=True):
-                found[row.no] = self._remember(number, row.uuid)
-                if row.who:
-                    self._whole.add(row.uuid)
-        return found
-
-    def _known(self, origin: OriginRow) -> int | None:
-        if origin.who and origin.uuid not in self._whole:
-            return None
-        return self._number(origin.uuid)
-
-    def resolve(self, reference: str) -> int:
-        record_id = self.locate(reference)
-        if record_id is None or not self._exists(record_id):
-            raise NotFound(f"There is no record {reference} in this store.")
-        return record_id
-
-    def locate(self, reference: str) -> int | None:
-        """The id that a URN or short id has in this store if it is here; None if it cannot be.
-
-        Raises InvalidInput when it is neither.
-        """
-        parsed = parse_id(reference)
-        if not isinstance(parsed, Urn):
-            return make_id(*parsed)
-        number = self._number(parsed.origin)
-        return None if number is None else make_id(number, parsed.sequence)
-
-    def urn(self, record_id: int) -> str:
-        number = record_id >> SEQUENCE_BITS
-        if number not in self._uuids:
-            with self.session.read() as connection:
-                uuid = inspect.origin_uuid(connection, number)
-            if uuid is None:
-                raise NotFound(f"This store knows no origin {number}.")
-            self._remember(number, uuid)
-        return str(Urn(self._uuids[number], record_id & MAX_SEQUENCE))
-
-    def write(self, batch: Batch) -> None:
-        self.writer.write(batch)
-
-    def own_numbers(self, batch: Batch) -> Batch:
-        """The batch, which numbers origins its own way and carries them, as this store does.
-
-        Raises InvalidInput when it mentions an origin that it does not carry.
-        """
-        carried = {row.no for row in batch.origin}
-        if unknown := mentioned_origins(batch) - carried:
-            raise InvalidInput(f"The batch mentions origin {min(unknown)} without carrying it.")
-        return renumbered(batch, self.numbers_of(batch.origin))
-
-    def write_all(self, batches: Sequence[Batch]) -> list[BraidError | None]:
-        """Write batches that carry their origins in as few commits as may be.
-
-        The answers are in the order of the batches: None, or why that one was refused. Raises
-        StoreUnavailable when the store is locked, full or away.
-        """
-        answers: list[BraidError | None] = [None] * len(batches)
-        ready: list[tuple[int, Batch]] = []
-        for place, batch in enumerate(batches):
-            try:
-                ready.append((place, self.own_numbers(batch)))
-            except InvalidInput as error:
-                answers[place] = error
-        for group in _groups(ready):
-            try:
-                self.writer.write(Batch.merged(batch for _, batch in group))
-            except (Conflict, InvalidInput):
-                for place, batch in group:
-                    answers[place] = self._refusal(batch)
-        return answers
-
-    def _refusal(self, batch: Batch) -> BraidError | None:
-        try:
-            self.writer.write(batch)
-        except (Conflict, InvalidInput) as error:
-            return error
-        return None
-
-    def close(self) -> None:
-        self.writer.close()
-        self.session.engine.dispose()
-
-    def _number(self, uuid: str) -> int | None:
-        if uuid not in self._numbers:
-            with self.session.read() as connection:
-                number = inspect.origin_number(connection, uuid)
-            if number is None:
-                return None
-            self._remember(number, uuid)
-        return self._numbers[uuid]
-
-    def _remember(self, number: int, uuid: str) -> int:
-        with self._names:
-            self._uuids[number], self._numbers[uuid] = uuid, number
-        return number
-
-    def _exists(self, record_id: int) -> bool:
-        with self.session.look() as raw:
-            return self.prepared.see(raw, EVERYTHING, record_id)
-
-
-ROWS_TOGETHER = 200_000
-"""How many rows of batches that came together are one commit: links of few records to many go
-all over the table, and writing them 20,000 at a time takes twice as long."""
-
-
-def _groups(batches: list[tuple[int, Batch]]) -> Iterator[list[tuple[int, Batch]]]:
-    """The same in the same order, in groups of a good number of rows for one commit."""
-    group: list[tuple[int, Batch]] = []
-    rows = 0
-    for place, batch in batches:
-        group.append((place, batch))
-        rows += len(batch)
-        if rows >= ROWS_TOGETHER:
-            yield group
-            group, rows = [], 0
-    if group:
-        yield group
-
-
-class GuardedSink(SinkBeside):
-    """A store's sink for one recorder whose batches a guard may refuse."""
-
-    def __init__(self, behind: StoreSink, guard: Guard) -> None:
-        super().__init__(behind)
-        self._writer = behind.writer
-        self._guard = guard
-
-    def write(self, batch: Batch) -> None:
-        self._writer.write(batch, self._guard)
-
-
-class HeldSink(SinkBeside):
-    """Keeps the one batch of a recorder until `Store.write_held`."""
-
-    def __init__(self, behind: StoreSink, guard: Guard | None) -> None:
-        super().__init__(behind)
-        self.guard = guard
-        self.batch: Batch | None = None
-
-    def write(self, batch: Batch) -> None:
-        if self.batch is None:
-            self.batch = batch
-        else:
-            self.batch.extend(batch)
+__all__ = ["Store"]
 
 
 class Store(Recorder):
@@ -534,57 +338,3 @@ class Store(Recorder):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def open_store(url: str | None = None, *, create: bool = True) -> Store:
-    """Open the store at a URL, by default the one that BRAID_STORE_URL names.
-
-    ``sqlite:///FILE`` or ``postgresql://USER@HOST/DATABASE``. An empty or missing database gets
-    the schema, unless `create` is false. Raises ConfigurationError for a bad URL, NotFound when
-    there is no store, SchemaMismatch for an older or newer one, StoreUnavailable when the
-    database cannot be reached.
-    """
-    engine = _engine(url or STORE_URL.get(), create=create)
-    try:
-        with Session(engine).translated():
-            if create:
-                schema.create(engine)
-            schema.require_current(engine)
-    except BaseException:
-        engine.dispose()
-        raise
-    return Store(engine)
-
-
-def upgrade_store(url: str | None = None) -> None:
-    """Bring the store's schema up to date, making it if there is none."""
-    engine = _engine(url or STORE_URL.get(), create=True)
-    try:
-        with Session(engine).translated():
-            schema.upgrade(engine)
-    finally:
-        engine.dispose()
-
-
-def store_file(url: str) -> Path | None:
-    """The SQLite file that a store's URL names; None for another database."""
-    read = read_url(url)
-    is_file = read.get_backend_name() == "sqlite" and "uri" not in read.query
-    return Path(read.database or "") if is_file else None
-
-
-def _engine(text: str, *, create: bool) -> sa.Engine:
-    url = read_url(text)
-    if url.get_backend_name() == "sqlite":
-        file = Path(url.database or "")
-        if not create and not file.exists():
-            raise NotFound(f"There is no store at {file}; make one with `braid store init`.")
-        if file.is_dir():
-            raise ConfigurationError(f"{file} is a folder; a store is a file.")
-        if file.exists() and not os.access(file, os.R_OK):
-            raise StoreUnavailable(f"The store's file {file} cannot be opened: permission denied.")
-        if not file.absolute().parent.is_dir():
-            raise ConfigurationError(f"The folder {file.absolute().parent} does not exist.")
-        if create and "uri" not in url.query:
-            make_private(file, int(SQLITE_MODE.get(), 8))
-    return make_engine(url, cache_mb=PAGE_CACHE_MB.get(), busy_ms=BUSY_TIMEOUT_MS.get())

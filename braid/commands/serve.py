@@ -67,7 +67,7 @@ def command(
 
 def _prepare(source: Source, *, upgrade: bool) -> None:
     """Say now what is wrong with the store, rather than at every request."""
-    from provenance_store.store import upgrade_store
+    from provenance_store.opening import upgrade_store
 
     if upgrade:
         upgrade_store(source.url)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from hpc.mascot.size import Size
 from hpc.mascot.workload import Progress, play
 from provenance_store.errors import InvalidInput
-from provenance_store.store import open_store
+from provenance_store.opening import open_store
 
 __all__ = ["COMMITS", "UP_TO", "Point", "measure", "sizes", "write_csv"]
 

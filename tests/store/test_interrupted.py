@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from provenance_store.store import Store, open_store
+from provenance_store.opening import open_store
+from provenance_store.store import Store
 
 
 def interrupt_at(store: Store, words: str) -> None:

@@ -325,6 +325,12 @@ def test_roles_tell_how_a_model_took_part(store: Store) -> None:
     assert model.kind is Kind.MODEL
 
 
+def test_a_model_whose_name_holds_a_secret_is_found_again_without_it(store: Store) -> None:
+    first = store.model("net token=abcdefgh1234").update()
+    assert "abcdefgh1234" not in store.reader().record(first.urn)["name"]
+    assert [head.id for head in store.reader().heads("net token=abcdefgh1234")] == [first.id]
+
+
 def test_a_uri_of_any_length_is_kept_and_found(store: Store) -> None:
     long = "https://c/" + "".join(random.Random(1).choices(string.printable[:62], k=8000))
     sink = MemorySink()

@@ -18,7 +18,7 @@ def command(*, source: Source) -> None:
     Nothing is lost, and nothing happens when the store is up to date. Safe while other programs
     start on the same store; make a copy first all the same.
     """
-    from provenance_store.store import upgrade_store
+    from provenance_store.opening import upgrade_store
 
     upgrade_store(source.url)
     click.echo(f"The store {source.shown} is up to date.", err=True)

@@ -1,0 +1,71 @@
+"""Opening, making and upgrading stores by their URL."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from provenance_store.errors import ConfigurationError, NotFound, StoreUnavailable
+from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, SQLITE_MODE, STORE_URL
+from provenance_store.sql import schema
+from provenance_store.sql.dialects import make_engine, make_private, read_url
+from provenance_store.sql.session import Session
+from provenance_store.store import Store
+
+__all__ = ["open_store", "store_file", "upgrade_store"]
+
+
+def open_store(url: str | None = None, *, create: bool = True) -> Store:
+    """Open the store at a URL, by default the one that BRAID_STORE_URL names.
+
+    ``sqlite:///FILE`` or ``postgresql://USER@HOST/DATABASE``. An empty or missing database gets
+    the schema, unless `create` is false. Raises ConfigurationError for a bad URL, NotFound when
+    there is no store, SchemaMismatch for an older or newer one, StoreUnavailable when the
+    database cannot be reached.
+    """
+    engine = _engine(url or STORE_URL.get(), create=create)
+    try:
+        with Session(engine).translated():
+            if create:
+                schema.create(engine)
+            schema.require_current(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Store(engine)
+
+
+def upgrade_store(url: str | None = None) -> None:
+    """Bring the store's schema up to date, making it if there is none."""
+    engine = _engine(url or STORE_URL.get(), create=True)
+    try:
+        with Session(engine).translated():
+            schema.upgrade(engine)
+    finally:
+        engine.dispose()
+
+
+def store_file(url: str) -> Path | None:
+    """The SQLite file that a store's URL names; None for another database."""
+    read = read_url(url)
+    is_file = read.get_backend_name() == "sqlite" and "uri" not in read.query
+    return Path(read.database or "") if is_file else None
+
+
+def _engine(text: str, *, create: bool) -> sa.Engine:
+    url = read_url(text)
+    if url.get_backend_name() == "sqlite":
+        file = Path(url.database or "")
+        if not create and not file.exists():
+            raise NotFound(f"There is no store at {file}; make one with `braid store init`.")
+        if file.is_dir():
+            raise ConfigurationError(f"{file} is a folder; a store is a file.")
+        if file.exists() and not os.access(file, os.R_OK):
+            raise StoreUnavailable(f"The store's file {file} cannot be opened: permission denied.")
+        if not file.absolute().parent.is_dir():
+            raise ConfigurationError(f"The folder {file.absolute().parent} does not exist.")
+        if create and "uri" not in url.query:
+            make_private(file, int(SQLITE_MODE.get(), 8))
+    return make_engine(url, cache_mb=PAGE_CACHE_MB.get(), busy_ms=BUSY_TIMEOUT_MS.get())
