@@ -59,7 +59,7 @@ class _Pair(NamedTuple):
 def compare_records(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """What differs between two records and in what they came from, nearest first.
 
-    Each side is the evidence of a statement on the record (`statement.account.evidence_of`).
+    Each side is the evidence of a statement on the record (`statement.document.evidence_of`).
     The answer has ``a`` and ``b`` (the records in brief), ``differences``, what was ``put_aside``
     for it differs each time, how many pairs of records were ``compared``, and ``truncated`` when
     there was more than was looked at.

@@ -75,7 +75,7 @@ def _put_aside(count: int) -> str:
 def _compared(history: Reader | QueryClient, a: str, b: str, limit: int) -> dict[str, Any]:
     from provenance_store.difference import compare_records, compare_runs
     from provenance_store.ids import looks_like_id
-    from provenance_store.statement.account import evidence_of
+    from provenance_store.statement.document import evidence_of
 
     if looks_like_id(a) != looks_like_id(b):
         raise InvalidInput("Give the ids of two records, or of two runs.")

@@ -10,7 +10,15 @@ from typing import Any
 from provenance_store.statement.claims import derive
 from provenance_store.statement.merkle import leaf_hash, root_hash
 
-__all__ = ["DERIVED", "PREDICATE_TYPE", "RECORD_DIGEST", "STATEMENT_TYPE", "state", "subjects"]
+__all__ = [
+    "DERIVED",
+    "PREDICATE_TYPE",
+    "RECORD_DIGEST",
+    "STATEMENT_TYPE",
+    "evidence_of",
+    "state",
+    "subjects",
+]
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:braid:predicate:statement:v1"
@@ -47,6 +55,14 @@ def state(found: Mapping[str, Any]) -> dict[str, Any]:
             "evidence": {**evidence, "tree": tree, "leaves": leaves},
         },
     }
+
+
+def evidence_of(statement: Mapping[str, Any]) -> dict[str, Any]:
+    """The evidence of a statement as it was gathered."""
+    evidence = dict(statement["predicate"]["evidence"])
+    leaves = evidence.pop("leaves")
+    evidence.pop("tree")
+    return evidence | {"records": [leaf["record"] for leaf in leaves]}
 
 
 def subjects(leaves: list[dict[str, Any]], root: str) -> Iterator[dict[str, Any]]:

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from provenance_store.errors import BadFile
-from provenance_store.statement.account import evidence_of
 from provenance_store.statement.claims import derive
 from provenance_store.statement.document import (
     DERIVED,
     PREDICATE_TYPE,
     STATEMENT_TYPE,
+    evidence_of,
     subjects,
 )
 from provenance_store.statement.merkle import leaf_hash, root_hash

@@ -97,7 +97,7 @@ def _document(file: Path) -> Any:
 def _present(evidence: dict[str, Any], source: Source) -> dict[str, Any]:
     """What the store, or the server, says of the same records today, as of the same time."""
     from provenance_store.ids import now
-    from provenance_store.statement.account import evidence_of
+    from provenance_store.statement.document import evidence_of
     from provenance_store.times import parse_time
 
     as_of = parse_time(evidence["as_of"], now=now())

@@ -1,0 +1,115 @@
+"""What a statement claims, what it rests on, and what it does not support."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from provenance_store.statement.gaps import Level
+from provenance_store.statement.graph import Leaf
+from provenance_store.statement.prose import Item, Line, Section
+from provenance_store.statement.story import NAMED, Story
+from provenance_store.statement.wording import kind_word, listed, records_word, tags_of, time_of
+
+__all__ = ["what_is_claimed", "what_is_not_supported"]
+
+USES = ("used", "deployed")
+LEVELS = {
+    Level.AGAINST: "Against it",
+    Level.UNSEEN: "Not seen",
+    Level.UNPROVEN: "Not proven",
+}
+
+
+def what_is_claimed(story: Story) -> Section:
+    """What the record is, what it rests on, and in a sentence what to think of that."""
+    claim = story.predicate["claim"]
+    root = story.graph.root
+    sentences = [Line(_what_it_is(story, root, claim)), Line("It is", claim["id"])]
+    sentences.append(Line("recorded by", story.who(root)))
+    sentences += story.files(root)
+    if root["tags"]:
+        sentences.append(Line(f"Tags: {tags_of(root)}"))
+    sentences.append(Line(_what_it_rests_on(story)))
+    sentences.append(Line(_in_short(story)))
+    return Section("What is claimed", sentences)
+
+
+def _what_it_is(story: Story, root: Leaf, claim: Mapping[str, Any]) -> str:
+    if "step" in root:
+        return f"The step {root['name']}: {story.took_place(root)}."
+    what = f"{story.label(root)} ({root['kind']})"
+    told = f" It derives from {story.names_of(claim['derived_from'])}."
+    derives = told if claim["derived_from"] else ""
+    if not claim["made_by"]:
+        made = f"was recorded on {time_of(root['created_at'])}; no step is recorded that made it"
+        return f"{what} {made}.{derives}"
+    step = story.graph.records[claim["made_by"][0]]
+    made = f"was made by the step {story.named(step['id'])}, {story.took_place(step)}"
+    models = [urn for urn in story.graph.ends(step, *USES) if _is_model(story, urn)]
+    others = [urn for urn in story.graph.ends(step, *USES) if not _is_model(story, urn)]
+    used = [f"the model {story.names_of(models)}"] if models else []
+    used += [story.names_of(others)] if others else []
+    return f"{what} {made}." + (f" That step used {listed(used)}." if used else "") + derives
+
+
+def _is_model(story: Story, urn: str) -> bool:
+    return bool(story.graph.records[urn]["kind"] == "model")
+
+
+def _what_it_rests_on(story: Story) -> str:
+    counts = dict(story.predicate["counts"]["records"])
+    counts[story.graph.root["kind"]] -= 1
+    parts = [f"{n:,} {kind_word(kind, n)}" for kind, n in counts.items() if n]
+    if not parts:
+        return "No record that it rests on is among the evidence."
+    total = sum(counts.values())
+    uris, known = (story.predicate["counts"][k] for k in ("uris", "uris_with_digest"))
+    digests = f" Of {uris:,} files, {known:,} have a digest." if uris else ""
+    others = f"{story.at_least}{total:,} other {records_word(total)}"
+    return f"It rests on {others}: {listed(parts)}.{digests}"
+
+
+def _in_short(story: Story) -> str:
+    levels = Counter(gap["level"] for gap in story.predicate["not_supported"])
+    if levels[Level.AGAINST]:
+        return "There is something AGAINST it: see below."
+    if story.at_least:
+        return (
+            "Nothing that is told here speaks against it. It rests on more than that, and that "
+            "may: see below."
+        )
+    if levels:
+        return (
+            "Nothing that is recorded speaks against it; what is not seen or not proven is told"
+            " below."
+        )
+    return "Nothing that is recorded speaks against it, and no gap was found in the record."
+
+
+def what_is_not_supported(story: Story) -> Section:
+    """Every gap that a rule found, the worst first, with the records it is about."""
+    gaps = story.predicate["not_supported"]
+    items = []
+    for level, title in LEVELS.items():
+        for gap in (gap for gap in gaps if gap["level"] == level):
+            lines = list(_gap_lines(story, gap))
+            items.append(Item(Line(f"{title}: {gap['text']}"), lines))
+    nothing = [Line("Every rule was applied, and found nothing.")]
+    return Section("What is not supported", nothing if not items else [], items)
+
+
+def _gap_lines(story: Story, gap: Mapping[str, Any]) -> Iterator[Line]:
+    here = [urn for urn in gap["records"] if urn in story.graph.records]
+    elsewhere = [urn for urn in gap["records"] if urn not in story.graph.records]
+    if here:
+        yield Line(story.names_of(here))
+    for urn in elsewhere[:NAMED]:
+        yield Line("", urn)
+    if gap["what"] == "invalidated":
+        told = story.evidence["invalidated"].values()
+        causes = {(why["at"] or "", why["cause"], why["root"]) for why in told}
+        for at, cause, root in sorted(causes)[:NAMED]:
+            since = f"since {time_of(at)}, " if at else ""
+            yield Line(f"{since}because: {cause}; beginning with", root)

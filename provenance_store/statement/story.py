@@ -1,0 +1,89 @@
+"""What all parts of a statement's account need: the evidence, and how its records are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from provenance_store.statement.document import evidence_of
+from provenance_store.statement.graph import Graph, Leaf
+from provenance_store.statement.prose import Line
+from provenance_store.statement.wording import duration, time_of
+
+__all__ = ["LISTED", "NAMED", "Story"]
+
+LISTED = 100
+"""So many records are told one by one."""
+NAMED = 5
+"""So many are named where they are told of."""
+
+
+class Story:
+    """A statement under way to become prose; records are numbered, the nearest first."""
+
+    def __init__(self, statement: Mapping[str, Any]) -> None:
+        self.predicate = statement["predicate"]
+        self.evidence = self.predicate["evidence"]
+        self.graph = Graph(evidence_of(statement))
+        order = self.graph.nearest_first()
+        self.numbers = {urn: number for number, urn in enumerate(order, start=1)}
+        owners = {record["owner"] for record in self.graph.records.values()}
+        self.several_owners = len(owners) > 1
+        self.environments = sorted(self.evidence["environments"])
+        unseen = any(self.evidence[key] for key in ("truncated", "stubs", "restricted", "missing"))
+        self.at_least = "at least " if unseen else ""
+        """Before a number of records that stands for all, where it does not."""
+
+    def label(self, record: Leaf) -> str:
+        """Its name, with the number of a version."""
+        version = f" v{record['model']['version']}" if "model" in record else ""
+        return f"{record['name']}{version}"
+
+    def named(self, urn: str) -> str:
+        """Its label with its number in the list of records."""
+        return f"{self.label(self.graph.records[urn])} [{self.numbers[urn]}]"
+
+    def names_of(self, urns: Sequence[str]) -> str:
+        """The first of these by name, and how many more there are."""
+        named = [self.named(urn) for urn in urns[:NAMED]]
+        more = len(urns) - len(named)
+        return ", ".join(named) + (f" and {more:,} more" if more else "")
+
+    def who(self, record: Leaf) -> str:
+        """Who recorded it: the owner, else the account it was recorded from."""
+        if record["owner"]:
+            return str(record["owner"])
+        origin = self.evidence["origins"].get(record["id"].split(":")[2], {})
+        who, host = (origin.get(key) or "unknown" for key in ("who", "host"))
+        return f"account {who} on {host}"
+
+    def took_place(self, step: Leaf) -> str:
+        """When a step began, how long it took, and how it ended."""
+        told = step["step"]
+        begun, ended = told["started_at"], told["completed_at"]
+        text = time_of(begun or step["created_at"])
+        if begun and ended:
+            text += f", took {duration(begun, ended)}"
+        return f"{text}, status {told['status']}"
+
+    def unlisted(self, record: Leaf) -> Iterator[Line]:
+        """Id and files of a record that is too far away to be in the list of records."""
+        if self.numbers[record["id"]] > LISTED:
+            yield Line("", record["id"])
+            yield from self.files(record)
+
+    def files(self, record: Leaf) -> Iterator[Line]:
+        """Where the record's bytes are, and under each URI size and digest."""
+        for uri in record["uris"][:NAMED]:
+            yield Line("", uri["uri"])
+            yield self._content(uri)
+        if len(record["uris"]) > NAMED:
+            yield Line(f"and {len(record['uris']) - NAMED:,} more files")
+
+    def _content(self, uri: Mapping[str, Any]) -> Line:
+        size, digest, when = uri["size"], uri["digest"], ""
+        if uri["checks"] and digest is None:
+            found = uri["checks"][0]
+            size, digest, when = found["size"], found["digest"], f", found {time_of(found['at'])}"
+        told = "of unknown size" if size is None else f"{size:,} bytes"
+        return Line(f"{told}{when},", digest) if digest else Line(f"{told}, without a digest")
