@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import compress
-from operator import eq
+from operator import is_
 from typing import Literal, TypeVar
 
 from provenance_store.documents import validity
@@ -240,14 +241,17 @@ def _as_seen(view: View, found: Walk) -> tuple[Sequence[Node], Links]:
     seen, kinds, names = walks.records(view.connection, ids, view.viewer)
     stubs, stub_kinds, stub_names = _stubs(view, ids, seen)
     known = [*seen, *stubs]
-    every_kind = [_KINDS[kind] for kind in (*kinds, *stub_kinds)]
-    every_name: list[str | None] = [*names, *stub_names]
-    models = [i for i, kind in zip(known, every_kind, strict=True) if kind is Kind.MODEL]
+    every_kind: Sequence[Kind | None] = [*map(_KINDS.__getitem__, (*kinds, *stub_kinds))]
+    every_name: Sequence[str | None] = [*names, *stub_names]
+    models = [*compress(known, map(partial(is_, Kind.MODEL), every_kind))]
     versioned, _, numbers = walks.versions(view.connection, models)
+    if known != ids:
+        every_kind = _in_order(ids, known, every_kind)
+        every_name = _in_order(ids, known, every_name)
     nodes = Nodes(
         ids,
-        _in_order(ids, known, every_kind),
-        _in_order(ids, known, every_name),
+        every_kind,
+        every_name,
         _in_order(ids, versioned, numbers),
         list(found.nodes.values()),
         view.urn,
@@ -260,8 +264,6 @@ def _as_seen(view: View, found: Walk) -> tuple[Sequence[Node], Links]:
 
 def _in_order(ids: Sequence[int], known: Sequence[int], values: Sequence[T]) -> Sequence[T | None]:
     """The values that are known of some of these, in the order of all; None for the others."""
-    if len(known) == len(ids) and all(map(eq, known, ids)):
-        return values
     return list(map(dict(zip(known, values, strict=True)).get, ids))
 
 

@@ -87,6 +87,8 @@ def tainted(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
 
 # ---- running ---------------------------------------------------------------------------
 
+MANY = 5_000
+
 _Build = Callable[["Dialect"], Query]
 _Statement = tuple[str, tuple[str, ...], dict[str, Any], int]
 _TEXTS: dict[tuple[str, str, tuple[Role, ...], bool], _Statement] = {}
@@ -107,13 +109,22 @@ def _ask(
     text, order, constants, numbers = _compiled(dialect, build, wanted, viewer.everything)
     given: dict[str, Any] = {**constants, **values, "ids": _written(dialect, ids)}
     given["principals"] = listed(dialect, viewer)
-    how = {"binary": True} if numbers else {}
+    how = {"binary": True, "prepare": _how_prepared(build, ids)} if numbers else {}
     with driver(connection) as raw:
         row = raw.execute(text, [given[name] for name in order], **how).fetchone()
     if not numbers:
         return [msgspec.json.decode(value) for value in row]
     texts = [msgspec.json.decode(value or "[]") for value in row[1:]]
     return [*_apart(row[0], numbers), *texts]
+
+
+def _how_prepared(build: _Build, ids: Sequence[int]) -> bool | None:
+    """Whether psycopg is to keep a statement prepared; None leaves it to psycopg.
+
+    PostgreSQL plans what is kept as if it were asked for ten ids. That suits links, which it then
+    reads from their index, but thousands of records it had better gather in one go.
+    """
+    return False if build is _records and len(ids) > MANY else None
 
 
 def _written(dialect: sa.Dialect, ids: Sequence[int]) -> str:
