@@ -15,12 +15,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
 from flows.sandbox import Sandbox
 
-__all__ = ["CORPUS", "Case", "prepare"]
+__all__ = ["CORPUS", "MENDED", "Case", "mended", "prepare"]
 
 BEAMLINE = "ddb59aef-6d04-11e5-ba46-22000b92c6ec"
 CLUSTER = "ddb59af0-6d04-11e5-ba46-22000b92c6ec"
@@ -483,3 +485,25 @@ _CASES = (
 )
 CORPUS: dict[str, Case] = {case.name: case for case in _CASES}
 """All thirty definitions, by the name of their file without ``.json``."""
+
+
+MENDED: dict[str, tuple[tuple[str, ...], str]] = {
+    "cfde-deriva-ingest": (
+        ("States", "ErrorState", "Parameters", "body_template.="),
+        "'It failed: ' + `$._context.run_id`",
+    ),
+    "registered-api-tutorial": (
+        ("States", "DemoRegisteredApi", "Handler", "Id"),
+        "8f6d2a0c-5c1e-4f0e-9d4a-2f1b7c3e9a55",
+    ),
+}
+"""Where what is refused is mended to be run, and with what: the author's words, a blank left in."""
+
+
+def mended(name: str, flows: Path) -> dict[str, Any]:
+    """An author's definition, of those in a folder, with what keeps it from running mended."""
+    definition = CORPUS[name].definition(flows)
+    if name in MENDED:
+        (*place, key), value = MENDED[name]
+        reduce(getitem, place, definition)[key] = value
+    return definition

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows.sandbox import Sandbox
 from tests.functional.provider.house import House, Person, Town, serving
 
-__all__ = ["ada", "bob", "both_houses", "carol", "house", "town"]
+__all__ = ["ada", "bob", "both_houses", "carol", "closing", "house", "town"]
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +51,12 @@ def bob(town: Town) -> Person:
 @pytest.fixture(scope="session")
 def carol(town: Town) -> Person:
     return town.person("carol")
+
+
+@pytest.fixture
+def closing() -> Iterator[list[Any]]:
+    """Clients to close after the test."""
+    clients: list[Any] = []
+    yield clients
+    for client in clients:
+        client.transport.session.close()

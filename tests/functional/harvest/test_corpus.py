@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +9,12 @@ import pytest
 
 from flows.definition.marker import injected
 from flows.harvest import RunLog, harvest
-from flows.sandbox import Sandbox
 from provenance_store import Store, open_store
-from tests.functional.history.test_history_equals_log import MENDED, REFUSED, run_instrumented
-from tests.functional.provider.house import House, Person, Town, serving
-from tests.support.corpus import CORPUS
+from tests.functional.history.test_history_equals_log import REFUSED, run_instrumented
+from tests.functional.provider.house import House, Person, Town
+from tests.support.corpus import CORPUS, MENDED
 
 NAMES = sorted(set(CORPUS) - (set(REFUSED) - set(MENDED)))
-
-
-@pytest.fixture(scope="module")
-def town() -> Iterator[Town]:
-    with Sandbox(time_scale=0.001) as sandbox:
-        yield Town(sandbox)
-
-
-@pytest.fixture
-def house(town: Town, tmp_path: Path) -> Iterator[House]:
-    with serving(f"sqlite:///{tmp_path / 'store.db'}", town.environ()) as house:
-        yield house
-
-
-@pytest.fixture(scope="module")
-def ada(town: Town) -> Person:
-    return town.person("ada")
 
 
 def steps(store: Store, run_id: str) -> list[dict[str, Any]]:

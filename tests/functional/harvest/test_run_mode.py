@@ -13,19 +13,18 @@ from hypothesis import HealthCheck, given, settings
 
 from action_provider.app import EXTENSION, Braid
 from flows.definition import Mode, Options, WholeState, instrument
-from flows.sandbox import Sandbox
 from flows.sandbox.runner import RunOutcome, run_definition
 from flows.sandbox.scopes import FLOWS_ALL
-from tests.functional.history.test_history_equals_log import FREE_TEXT, REFUSED
+from tests.functional.history.test_history_equals_log import REFUSED
 from tests.functional.provider.harvests import hello, wait_until
 from tests.functional.provider.house import House, Person, Town, serving
-from tests.support.corpus import CORPUS, prepare
+from tests.support.corpus import CORPUS, MENDED, mended, prepare
 from tests.support.processes import serving as braid_serving
 from tests.unit.definition.strategies import flows
 from tests.unit.definition.test_behaviour import playable, story, without_run_ids
 from tests.unit.definition.test_behaviour import run as run_it
 
-NAMES = sorted(set(CORPUS) - (set(REFUSED) - set(FREE_TEXT)))
+NAMES = sorted(set(CORPUS) - (set(REFUSED) - set(MENDED)))
 BY_STEP = Options(on_whole_state=WholeState.ACCEPT)
 BY_RUN = Options(mode=Mode.RUN, record_uncaught=False)
 quiet = settings(
@@ -38,36 +37,10 @@ VOLATILE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\
 
 
 @pytest.fixture(scope="module")
-def town() -> Iterator[Town]:
-    with Sandbox(time_scale=0.001) as sandbox:
-        yield Town(sandbox)
-
-
-@pytest.fixture
-def house(town: Town, tmp_path: Path) -> Iterator[House]:
-    with serving(f"sqlite:///{tmp_path / 'store.db'}", town.environ()) as house:
-        yield house
-
-
-@pytest.fixture(scope="module")
 def asked(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     file = tmp_path_factory.mktemp("asked") / "store.db"
     with serving(f"sqlite:///{file}", town.environ()) as house:
         yield house
-
-
-@pytest.fixture(scope="module")
-def ada(town: Town) -> Person:
-    return town.person("ada")
-
-
-@pytest.fixture
-def closing() -> Iterator[list[Any]]:
-    """Clients to close after the test."""
-    clients: list[Any] = []
-    yield clients
-    for client in clients:
-        client.transport.session.close()
 
 
 def history(house: House, outcome: RunOutcome) -> list[dict[str, Any]]:
@@ -104,10 +77,7 @@ def test_both_ways_tell_the_same_steps(
     name: str, town: Town, house: House, ada: Person, shared_flows: Path, tmp_path: Path
 ) -> None:
     case = CORPUS[name]
-    original = case.definition(shared_flows)
-    if name in FREE_TEXT:
-        state, key = FREE_TEXT[name]
-        original["States"][state]["Parameters"][key] = "'It failed: ' + `$._context.run_id`"
+    original = mended(name, shared_flows)
     outcomes = []
     for folder, path, options in (("a", "record", BY_STEP), ("b", "harvest", BY_RUN)):
         prepare(town.sandbox, tmp_path / folder)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +12,13 @@ from flows.definition.marker import injected
 from flows.sandbox.runner import RunOutcome, run_definition
 from provenance_store.redaction import redact
 from tests.functional.provider.house import House, Person, Town
-from tests.support.corpus import CORPUS, prepare
+from tests.support.corpus import CORPUS, MENDED, mended, prepare
 
 REFUSED = {
     "registered-api-tutorial": "Id is not a UUID",
     "cfde-deriva-ingest": "does not parse",
 }
 """Definitions that are refused as their authors left them, and words of the reason."""
-
-FREE_TEXT = {"cfde-deriva-ingest": ("ErrorState", "body_template.=")}
-"""Parameters in which the author wrote free text for an expression, mended here."""
-
-MENDED: dict[str, tuple[tuple[str, ...], str]] = {
-    name: (("States", state, "Parameters", key), "'It failed: ' + `$._context.run_id`")
-    for name, (state, key) in FREE_TEXT.items()
-} | {
-    "registered-api-tutorial": (
-        ("States", "DemoRegisteredApi", "Handler", "Id"),
-        "8f6d2a0c-5c1e-4f0e-9d4a-2f1b7c3e9a55",
-    )
-}
-"""Where what is refused is mended to be run, and with what: the author's words, a blank left in."""
 
 
 def run_instrumented(
@@ -43,10 +27,7 @@ def run_instrumented(
     """The original definition, and a run of it with record states."""
     case = CORPUS[name]
     prepare(town.sandbox, folder)
-    original = case.definition(flows)
-    if name in MENDED:
-        (*place, key), value = MENDED[name]
-        reduce(getitem, place, original)[key] = value
+    original = mended(name, flows)
     made = instrument(
         original,
         provider_url=f"{house.url}/record",

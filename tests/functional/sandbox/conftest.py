@@ -32,15 +32,6 @@ def bob(sandbox: Sandbox) -> Identity:
 
 
 @pytest.fixture
-def closing() -> Iterator[list[Any]]:
-    """Clients to close after the test."""
-    clients: list[Any] = []
-    yield clients
-    for client in clients:
-        client.transport.session.close()
-
-
-@pytest.fixture
 def flows_for(sandbox: Sandbox, closing: list[Any]) -> FlowsFor:
     """A FlowsClient of somebody, redirected by the environment only."""
 
