@@ -9,7 +9,7 @@ from typing import Any
 from action_provider.auth import Caller
 from action_provider.harvest.body import HarvestBody, conventions_named
 from action_provider.harvest.reading import Runs
-from action_provider.harvest.rights import require_run
+from action_provider.harvest.rights import builds_on, require_run
 from flows.harvest import Harvested, RunLog, harvest
 from flows.harvest.asking import is_behind
 from flows.harvest.facts import FINAL
@@ -61,8 +61,14 @@ def perform(task: Task, store: Store, folder: str | None) -> Harvested:
         given = _log_of(run, logs, task)
     alone_as = require_run(store, run, task.caller)
     task.check()
-    who = task.caller.identity
-    return harvest(store, given, conventions=conventions, who=who, alone_as=alone_as)
+    return harvest(
+        store,
+        given,
+        conventions=conventions,
+        who=task.caller.identity,
+        alone_as=alone_as,
+        viewer=builds_on(store, run, task.caller),
+    )
 
 
 def is_over(task: Task) -> bool:

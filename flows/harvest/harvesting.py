@@ -28,6 +28,7 @@ from flows.harvest.visits import read_visits
 from provenance_store.errors import Conflict, InvalidInput, TooLarge
 from provenance_store.reader import RunStep
 from provenance_store.store import Store
+from provenance_store.viewer import EVERYTHING, Viewer
 
 __all__ = ["harvest", "is_harvested"]
 
@@ -48,6 +49,7 @@ def harvest(
     conventions: Conventions = Conventions(),  # noqa: B008 - it is frozen
     who: str | None = None,
     alone_as: frozenset[str] | None = None,
+    viewer: Viewer = EVERYTHING,
 ) -> Harvested:
     """Record what a run's log tells and the store does not hold.
 
@@ -56,7 +58,8 @@ def harvest(
     way, or that the flow is about to record itself, waits for the next harvest. Harvesting a run
     again adds the difference only. One transaction, or several for a very long run. `conventions`
     tell which models the flow's results speak of; `who` is whom the rows are told to be made by,
-    by default the login name.
+    by default the login name. What the run refers to, such as earlier files and models, is looked
+    for among what the `viewer` may see.
 
     Raises InvalidInput when the log or the definition is none; with `alone_as`, principals,
     NotAllowed when anything was recorded of the run by somebody whose things these do not manage.
@@ -68,7 +71,7 @@ def harvest(
     history = read_visits(entries, given.definition)
     named = given.run_id or run_id_of(history.visits) or run_named_by(entries)
     facts = read_run(given.run, history, named)
-    job = partial(Job, store, facts, history, given.definition, conventions, who, alone_as)
+    job = partial(Job, store, facts, history, given.definition, conventions, who, alone_as, viewer)
     try:
         return _run(job())
     except Conflict:

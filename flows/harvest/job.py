@@ -20,6 +20,7 @@ from flows.steps.outcome import outcome_of
 from provenance_store.errors import InvalidInput
 from provenance_store.recorder import Recorder
 from provenance_store.store import Store
+from provenance_store.viewer import Viewer
 
 __all__ = ["Job"]
 
@@ -46,6 +47,7 @@ class Job:
         conventions: Conventions,
         who: str | None,
         alone_as: frozenset[str] | None,
+        viewer: Viewer,
     ) -> None:
         self.store = store
         self.reader = store.reader()
@@ -58,7 +60,7 @@ class Job:
         self._behind = store.recorder(run_id=facts.run_id, alone_as=alone_as).sink
         self.clock = _Clock(facts.started or history.last_time or 0)
         self.last_time = history.last_time or self.clock.at
-        self.lookup_of_then = LookupOfThen(self.reader)
+        self.lookup_of_then = LookupOfThen(store.reader(viewer))
         self.lookup = MemoryLookup(self.lookup_of_then)
         self.ids: dict[int, int] = {}
         """Ids of steps by the places of their visits."""

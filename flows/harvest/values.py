@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,8 +27,12 @@ from provenance_store.redaction import REDACTED
 
 __all__ = ["error_of", "parameters_of", "result_of"]
 
-LONGEST_LITERAL = 1_000_000
+LONGEST_LITERAL = 200_000
 """Characters of a cause that are read as a Python literal."""
+LONGEST_FORMATTED = 20_000
+"""The same where something in it looks like a formatted string: Python reads each place inside one
+as a program of its own, and holds up all threads meanwhile."""
+_FORMATTED = re.compile(r"""\b(?:f|rf|fr)['"]""", re.IGNORECASE)
 
 
 def parameters_of(visit: Visit, state: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
@@ -103,12 +108,15 @@ def error_of(failure: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(text: str) -> Any:
-    if text.lstrip()[:1] not in ("{", "[", "'", '"', "(", "N") or len(text) > LONGEST_LITERAL:
+    if text.lstrip()[:1] not in ("{", "[", "'", '"', "(", "N"):
         return text
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         pass
+    longest = LONGEST_FORMATTED if _FORMATTED.search(text) else LONGEST_LITERAL
+    if len(text) > longest:
+        return text
     try:
         return _plain(ast.literal_eval(text.strip()))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):

@@ -264,6 +264,51 @@ def test_a_run_that_a_stranger_began_here_is_left_alone(
     assert len(house.store.reader().run_steps(run_id)) == 1
 
 
+def unrecorded(house: House, name: str, following: str, **said: Any) -> dict[str, Any]:
+    """A step, and a state that would record it and finds nobody."""
+    record = f"Record {name}"
+    state = {
+        "Type": "Action",
+        "ActionUrl": "http://127.0.0.1:1/record",
+        "Parameters": {
+            "run": {"run_id.$": "$._context.run_id"},
+            "step": {"name": name},
+            **said,
+        },
+        "ResultPath": f"$.recorded_{name}",
+        "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.lost", "Next": following}],
+        "Next": following,
+    }
+    return {name: hello(name, Next=record), record: state}
+
+
+@pytest.mark.parametrize("asks_for_it", ["the owner", "a monitor who may see all of it"])
+def test_a_run_refers_only_to_what_its_owner_may_see(
+    asks_for_it: str, town: Town, house: House, ada: Person, bob: Person
+) -> None:
+    ours = a_body(run_id="ours", models=[{"name": "ours", "how": "trained"}])
+    kept = house.run(ada, "x", body=ours).json()["details"]
+    urns = [kept["step"], *kept["inputs"], kept["models"][0]["id"]]
+    before = [house.get(f"/api/v1/records/{urn}", ada).json()["dependents"] for urn in urns]
+    flow = {
+        "StartAt": "a",
+        "States": {
+            **unrecorded(house, "a", "b", models=[{"name": "ours", "how": "updated"}]),
+            **unrecorded(house, "b", "c", inputs=["globus://c/scan.h5"]),
+            **unrecorded(house, "c", "Last", inputs=[kept["step"]]),
+            "Last": hello("last", End=True),
+        },
+    }
+    run_id = run(town, bob, flow, run_monitors=[ada.urn]).run["run_id"]
+    asks = bob if asks_for_it == "the owner" else ada
+    told = final(house, asks, ask(house, asks, run_id).json()["action_id"])
+    assert (told["status"], told["details"]["added"]) == ("SUCCEEDED", 4)
+    after = [house.get(f"/api/v1/records/{urn}", ada).json()["dependents"] for urn in urns]
+    assert after == before
+    heads = house.store.reader().heads("ours")
+    assert [head.version for head in heads] == [0]
+
+
 def test_what_the_flow_recorded_itself_is_not_there_twice(
     town: Town, house: House, ada: Person
 ) -> None:

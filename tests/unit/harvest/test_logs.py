@@ -156,7 +156,17 @@ def test_the_cause_of_a_failure_is_read_however_it_is_written(cause: Any, memory
     assert memory.reader().run("run-1")["status"] == "FAILED"
 
 
-@pytest.mark.parametrize("cause", ["{'a': object()}", "(" * 5000, "{" * 99_999, "gone wrong", ""])
+@pytest.mark.parametrize(
+    "cause",
+    [
+        "{'a': object()}",
+        "(" * 5000,
+        "{" * 99_999,
+        "('a', f'" + "{1}" * 300_000 + "')",
+        "gone wrong",
+        "",
+    ],
+)
 def test_a_cause_that_is_no_literal_is_kept_as_text(cause: str, memory: Store) -> None:
     log = Writer().begins("Move", given={})
     log.say("ActionFailed", state_name="Move", state_type="Action", cause=cause)
