@@ -21,7 +21,7 @@ DEFINITION_DEPTH = Setting(
 LOG_LIMIT_BYTES = Setting(
     "BRAID_LOG_LIMIT_BYTES",
     536_870_912,
-    "Largest file with the log of a flow run that is read, in bytes.",
+    "Largest log of a flow run that is read, from a file or from Globus, in bytes.",
     bounded_int(1024, 17_179_869_184),
 )
 

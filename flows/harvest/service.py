@@ -15,7 +15,8 @@ from globus_sdk.globus_app import GlobusApp
 
 from flows.definition.login import told_plainly
 from flows.harvest.report import RunLog
-from provenance_store.errors import NotAllowed, NotFound
+from flows.settings import LOG_LIMIT_BYTES
+from provenance_store.errors import NotAllowed, NotFound, TooLarge
 from provenance_store.times import format_time
 
 __all__ = ["FlowsLogs", "reading_client"]
@@ -55,7 +56,8 @@ class FlowsLogs:
     """Reads runs with a client; counts what it asks.
 
     Raises NotFound for a run that the caller may not see or that is not kept any more, NotAllowed
-    for a token that is not valid, ServiceUnavailable when the service does not answer in the end.
+    for a token that is not valid, TooLarge for a log past the limit in the settings,
+    ServiceUnavailable when the service does not answer in the end.
     """
 
     def __init__(
@@ -77,11 +79,18 @@ class FlowsLogs:
             definition = self._client.get_run_definition(run_id)["definition"]
         pages = self._client.paginated.get_run_logs(run_id, limit=PAGE).pages()
         entries: list[Any] = []
+        left = LOG_LIMIT_BYTES.get()
         while True:
             with self._telling(run_id):
                 page = next(pages, None)
             if page is None:
                 break
+            left -= len(page.binary_content)
+            if left < 0:
+                raise TooLarge(
+                    f"The log of run {run_id[:80]} has more than {LOG_LIMIT_BYTES.get()} bytes; "
+                    f"raise {LOG_LIMIT_BYTES.name} to read it."
+                )
             entries += page["entries"]
         self.requests -= 1  # the last look at the pages asks nothing
         return RunLog(entries, definition, run, run_id)

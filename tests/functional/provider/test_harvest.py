@@ -463,6 +463,18 @@ def test_a_log_that_is_behind_is_read_again(town: Town, ada: Person, tmp_path: P
         assert gate.behind == 0
 
 
+def test_a_log_beyond_the_limit_is_refused_with_the_name_of_the_setting(
+    town: Town, house: House, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = run(town, ada, PLAIN).run["run_id"]
+    monkeypatch.setenv("BRAID_LOG_LIMIT_BYTES", "1024")
+    asked = ask(house, ada, run_id).json()
+    told = final(house, ada, asked["action_id"])
+    assert (told["status"], told["details"]["code"]) == ("FAILED", "TooLarge")
+    assert "BRAID_LOG_LIMIT_BYTES" in told["details"]["description"]
+    assert house.store.reader().run_steps(run_id) == []
+
+
 def test_a_run_of_another_flow_than_was_named_is_refused(
     town: Town, house: House, ada: Person
 ) -> None:
