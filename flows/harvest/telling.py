@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from flows.definition.marker import marker_of
 from flows.harvest.facts import RunFacts
 from flows.harvest.log import MAX_NAME
 from flows.harvest.values import error_of, parameters_of, result_of
@@ -113,11 +114,18 @@ class Teller:
         )
 
     def _tags(self, place: int) -> Tags | None:
-        """Of a Choice, where it went."""
+        """Of a Choice, where it went: the author's own state, behind any that Braid put in."""
         visits = self._history.visits
         if visits[place].type != "Choice" or place + 1 == len(visits):
             return None
-        return Tags(next=clean(visits[place + 1].name, MAX_NAME))
+        name: Any = visits[place + 1].name
+        passed = set[str]()
+        while marker_of(state := self._states.get(name)) is not None:
+            passed.add(name)
+            name = state.get("Next") if isinstance(state, dict) else None
+            if not isinstance(name, str) or name in passed:
+                return None
+        return Tags(next=clean(name, MAX_NAME))
 
 
 def _with_times(body: Body, visit: Visit, said: Outcome) -> Body:

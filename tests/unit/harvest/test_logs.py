@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flows.definition import Options, instrument
+from flows.definition import Mode, Options, instrument
 from flows.harvest import Harvested, RunLog, harvest
 from flows.harvest.files import load_log
 from provenance_store import Store, open_store
@@ -214,6 +214,24 @@ def test_a_private_result_is_not_there_and_its_step_still_is(memory: Store) -> N
     told(memory, log, flow(Move=state))
     (step,) = steps(memory)
     assert (step["status"], step["action_id"]) == ("SUCCEEDED", None)
+
+
+def test_a_choice_went_to_the_state_behind_the_one_that_asks(memory: Store) -> None:
+    original = flow(
+        Good={
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.n", "NumericEquals": 2, "Next": "Bad"}],
+            "Default": "Bad",
+        },
+        Bad={"Type": "Fail", "Error": "TooFew", "Cause": "too few epochs"},
+    )
+    url, options = "https://braid.example.org/harvest", Options(mode=Mode.RUN)
+    definition = instrument(original, provider_url=url, options=options).definition
+    asks = definition["States"]["Good"]["Default"]
+    assert asks != "Bad"
+    log = Writer().begins("Good", "Choice").ends("Good", "Choice").begins(asks)
+    told(memory, log, definition)
+    assert [step["tags"] for step in steps(memory)] == [{"next": "Bad"}]
 
 
 def test_states_without_an_action_are_steps_in_their_place(memory: Store) -> None:
