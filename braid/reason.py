@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["reason"]
+__all__ = ["reason", "refusals"]
 
 LONGEST = 500
 """Of what an action provider says, so many characters are told."""
@@ -23,6 +23,23 @@ def reason(run: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> str:
     cause: Any = inner.get("cause") if isinstance(inner, Mapping) else None
     cause = cause or details.get("description") or details.get("code")
     return f"{where}{_last_line(_said(cause))}"
+
+
+def refusals(
+    states: Mapping[str, Any], urls: Container[str], log: Iterable[Mapping[str, Any]]
+) -> list[str]:
+    """What the providers at these addresses refused, a line for each state, and why.
+
+    A flow with record states goes on without them, so its own end does not tell.
+    """
+    from flows.harvest.values import error_of
+
+    found: dict[str, str] = {}
+    for details in (entry["details"] for entry in log if entry["code"] == "ActionFailed"):
+        name = details.get("state_name")
+        if states.get(name, {}).get("ActionUrl") in urls:
+            found[name] = _last_line(_said(error_of(details).get("Cause")))
+    return [f"{name} was refused: {why}" for name, why in found.items()]
 
 
 def _said(cause: Any) -> Any:

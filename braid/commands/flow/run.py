@@ -12,7 +12,7 @@ from braid.errors import SAID_NO
 from braid.flowfile import JsonFile, definition_argument, problem_line, read_definition
 from braid.options import collection_option, displays, time_scale_option, writes
 from braid.output import Display, Document, printable
-from braid.reason import reason
+from braid.reason import reason, refusals
 from braid.source import Source
 
 if TYPE_CHECKING:
@@ -115,7 +115,10 @@ def command(
     )
     run = try_flow(trial)
     _show(run, display)
-    _tell_what_was_recorded(run["run_id"], source, trial)
+    refused = refusals(document.definition["States"], trial.served, log)
+    for line in refused:
+        click.echo(f"braid: {printable(line)}", err=True)
+    _tell_what_was_recorded(run["run_id"], source, trial, reached=bool(refused))
     if run["status"] != "SUCCEEDED":
         told = printable(reason(run, log))
         click.echo(f"braid: the run is {run['status']}: {told}", err=True)
@@ -133,7 +136,7 @@ def _is_valid(definition: dict[str, Any]) -> bool:
     return not errors
 
 
-def _tell_what_was_recorded(run_id: str, source: Source, trial: Trial) -> None:
+def _tell_what_was_recorded(run_id: str, source: Source, trial: Trial, *, reached: bool) -> None:
     """How to see it; or, on standard error too, that there is nothing to see.
 
     The run's label and tags are added to what was recorded: an action is not told a run's tags.
@@ -147,7 +150,8 @@ def _tell_what_was_recorded(run_id: str, source: Source, trial: Trial) -> None:
         try:
             store.reader().run(run_id)
         except NotFound:
-            return click.echo("Nothing was recorded: no record state was reached.", err=True)
+            why = "." if reached else ": no record state was reached."
+            return click.echo(f"Nothing was recorded{why}", err=True)
         if trial.label or trial.tags:
             store.run(run_id, label=trial.label, tags=trial.tags)
     where = f" --store {source.shown}" if source.store else ""

@@ -101,6 +101,20 @@ def test_one_state_at_the_end_is_enough_for_the_whole_run(
     assert [model["name"] for model in shown["steps"][1]["models"]] == ["peaks"]
 
 
+def test_why_a_recording_was_refused_is_told(braid: Braid, flow: Path) -> None:
+    url = URL.replace("/record", "/harvest")
+    wanted = ("--mode", "run", "--provider-url", url, "--conventions", "peaks")
+    assert braid("flow", "instrument", flow, "-o", "with.json", *wanted).code == 0
+    answer = braid("flow", "run", "with.json", *RUN)
+    assert answer.code == 0
+    *_, refused, last = answer.err.splitlines()
+    assert refused == (
+        "braid: Braid harvest was refused: conventions: "
+        "This server has no conventions named 'peaks'."
+    )
+    assert last == "Nothing was recorded."
+
+
 def test_whether_a_flow_is_instrumented_can_be_checked(
     braid: Braid, flow: Path, tmp_path: Path
 ) -> None:
