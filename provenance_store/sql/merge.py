@@ -239,6 +239,9 @@ def beside(engine: sa.Engine, file: Path) -> Iterator[Other]:
     Raises BadFile when the file is no store, SchemaMismatch when it is of another version.
     """
     _check(file)
+    ours = engine.url.database if engine.dialect.name == "sqlite" else None
+    if ours and Path(ours).exists() and file.samefile(ours):
+        raise BadFile(f"{file} is the very store that it would be merged into.")
     with engine.connect() as connection:
         take = _attached if connection.dialect.name == "sqlite" else _copied
         with take(connection, file) as other:

@@ -110,6 +110,14 @@ def test_what_is_no_store_is_refused(store: Store, tmp_path: Path) -> None:
     assert not (tmp_path / "missing.db").exists()
 
 
+def test_a_store_is_not_merged_into_itself(tmp_path: Path) -> None:
+    file = tmp_path / "one.db"
+    with open_store(f"sqlite:///{file}") as store:
+        store.data("scan")
+        with pytest.raises(InvalidInput, match="is the very store"):
+            store.merge(file)
+
+
 def test_a_store_of_another_schema_is_refused(store: Store, other: Store, file: Path) -> None:
     other.close()
     with sqlite3.connect(file) as connection:

@@ -129,7 +129,7 @@ def command(
         if not runs:
             runs = list(logs.runs(flow_ids=flow_ids, mine=mine, since=since, until=until))
         found, refused = _online(logs, runs, again, conventions, source)
-    _show(found, display, source)
+    _show(found, refused, display, source)
     if refused:
         context.exit(SAID_NO)
 
@@ -183,11 +183,13 @@ def _one(
     return harvest(store, given, conventions=conventions)
 
 
-def _show(found: list[Harvested], display: Display, source: Source) -> None:
+def _show(found: list[Harvested], refused: int, display: Display, source: Source) -> None:
     if display.format == "json":
         return display.json({"harvested": [one.document() for one in found]})
     for line in _lines(found):
         click.echo(printable(line))
+    if not found and not refused:
+        click.echo("No runs.", err=True)
     for one in found:
         for note in one.notes:
             click.echo(printable(f"braid: {one.run_id}: {note}"), err=True)

@@ -119,7 +119,8 @@ def _lines(verdict: Verdict) -> Iterator[str]:
         same = "the records say the same today" if verdict.is_same else "the records DIFFER today"
         yield f"Store: {same}."
     else:
-        yield "Store: not compared; give --store or --server."
+        why = "give --store or --server" if verdict.is_whole else "the evidence is not as it was"
+        yield f"Store: not compared; {why}."
     missing = [one.record for one in verdict.changed or () if one.field == NOT_THERE]
     if len(missing) > 1:
         yield f"  {len(missing):,} of the {verdict.records:,} records are not in the store."

@@ -120,9 +120,10 @@ def test_evidence_altered_in_the_file_is_named(
     good(braid("statement", science.peaks.urn, "--format", "json", "-o", "s.json"))
     file = tmp_path / "s.json"
     file.write_text(file.read_text().replace('"name": "scan-17"', '"name": "scan-18"'))
-    answer = braid("statement", "verify", "s.json")
+    answer = braid("statement", "verify", "s.json", "--store", "braid.db")
     assert answer.code == 1
     assert f"{science.scan.urn}: its digest" in answer.out
+    assert "Store: not compared; the evidence is not as it was." in answer.out
 
 
 def test_a_statement_holds_in_the_store_that_it_was_merged_into(

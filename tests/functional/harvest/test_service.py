@@ -182,7 +182,9 @@ def test_all_runs_of_a_flow_since_a_time_and_all_of_mine(
     assert [one["run_id"] for one in since] == [mine[1].run["run_id"]]
     theirs = watched.run["flow_id"]
     assert harvested(braid("flow", "harvest", "--flow", theirs, "--format", "json"))
-    assert not harvested(braid("flow", "harvest", "--flow", theirs, "--mine", "--format", "json"))
+    none = ("flow", "harvest", "--flow", theirs, "--mine")
+    assert not harvested(braid(*none, "--format", "json"))
+    assert braid(*none).err == "No runs.\n"
 
 
 def test_what_asks_for_patience_is_waited_out(
