@@ -24,10 +24,11 @@ What a path does not find is left out; a rule whose name is not found says nothi
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,11 @@ class Conventions:
                     message = error.message.removeprefix("models[0].")
                     notes.append(f"model {document['name']!r:.80}: {message}")
         return found, notes
+
+    def strangers(self, names: Collection[str]) -> list[str]:
+        """The states that rules speak of, as they are written, of which none has such a name."""
+        patterns = dict.fromkeys(p for rule in (*self.rules, *self.files) for p in rule.states)
+        return [pattern for pattern in patterns if not fnmatch.filter(names, pattern)]
 
     def files_of(self, body: Body) -> tuple[list[Thing], list[Thing], list[str]]:
         """The files that one step used and those that it made, each at one place; and a sentence

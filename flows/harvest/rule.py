@@ -50,13 +50,18 @@ class _Rule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     uris: Places | None = None
 
     @property
+    def states(self) -> list[str]:
+        """The patterns of names of states that it speaks of."""
+        return _listed(self.state)
+
+    @property
     def functions(self) -> list[str]:
         """The functions that it speaks of."""
         return _listed(self.function)
 
     def fits(self, name: str, functions: Sequence[str]) -> bool:
         """Whether it speaks of a state of that name that calls these Compute functions."""
-        patterns, wanted = _listed(self.state), self.functions
+        patterns, wanted = self.states, self.functions
         named = not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
         return named and (not wanted or any(function in functions for function in wanted))
 
@@ -103,7 +108,7 @@ def check(rule: Rule | FileRule, path: str) -> None:
 
 
 def _problems(rule: Rule | FileRule) -> Iterator[tuple[str, str]]:
-    if not _listed(rule.state) and not rule.functions:
+    if not rule.states and not rule.functions:
         yield "", "say of which state or function this is."
     hows = get_args(How) if isinstance(rule, Rule) else _FILE_HOWS
     if rule.how not in hows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,8 +117,9 @@ def command(
     from flows.harvest import Conventions, read_conventions
 
     conventions = Conventions() if models is None else read_conventions(models)
+    states: set[str] = set()
     if log is not None:
-        found = [_offline(log, definition, run, run_id, conventions, source)]
+        found = [_offline(log, definition, run, run_id, conventions, source, states)]
         refused = 0
     else:
         from braid.login import globus_app
@@ -128,8 +129,11 @@ def command(
         runs: list[Any] = list(run_ids)
         if not runs:
             runs = list(logs.runs(flow_ids=flow_ids, mine=mine, since=since, until=until))
-        found, refused = _online(logs, runs, again, conventions, source)
+        found, refused = _online(logs, runs, again, conventions, source, states)
     _show(found, refused, display, source)
+    for name in conventions.strangers(states) if states else ():
+        told = f"{models}: no state of what was harvested is named {name!r:.80}; check the rule."
+        click.echo(printable(f"braid: {told}"), err=True)
     if refused:
         context.exit(SAID_NO)
 
@@ -141,6 +145,7 @@ def _offline(
     run_id: str | None,
     conventions: Conventions,
     source: Source,
+    states: set[str],
 ) -> Harvested:
     if definition is None:
         raise click.UsageError("--log needs --definition: it tells where results are.")
@@ -148,12 +153,18 @@ def _offline(
     from flows.harvest.files import load_log
 
     given = RunLog(load_log(log), read_definition(definition).definition, run, run_id)
+    states |= _states(given.definition)
     with source.open(create=True) as store:
         return harvest(store, given, conventions=conventions)
 
 
 def _online(
-    logs: FlowsLogs, runs: list[Any], again: bool, conventions: Conventions, source: Source
+    logs: FlowsLogs,
+    runs: list[Any],
+    again: bool,
+    conventions: Conventions,
+    source: Source,
+    states: set[str],
 ) -> tuple[list[Harvested], int]:
     """What was harvested, and how many runs could not be."""
     from provenance_store.errors import InvalidInput, NotFound
@@ -163,7 +174,7 @@ def _online(
     with source.open(create=True) as store, rows_progress(len(runs), "harvesting") as advance:
         for run in runs:
             try:
-                found.append(_one(store, logs, run, again, conventions))
+                found.append(_one(store, logs, run, again, conventions, states))
             except (NotFound, InvalidInput) as error:
                 refused += 1
                 click.echo(printable(f"braid: {describe(error)}"), err=True)
@@ -172,7 +183,12 @@ def _online(
 
 
 def _one(
-    store: Store, logs: FlowsLogs, run: Any, again: bool, conventions: Conventions
+    store: Store,
+    logs: FlowsLogs,
+    run: Any,
+    again: bool,
+    conventions: Conventions,
+    states: set[str],
 ) -> Harvested:
     from flows.harvest import Harvested, harvest, is_harvested
 
@@ -180,7 +196,13 @@ def _one(
     if not again and is_harvested(store, run_id):
         return Harvested(run_id, "", skipped=True)
     given = logs.log_of(logs.run(run_id) if isinstance(run, str) else run)
+    states |= _states(given.definition)
     return harvest(store, given, conventions=conventions)
+
+
+def _states(definition: Mapping[str, Any]) -> set[str]:
+    found = definition.get("States")
+    return set(found) if isinstance(found, dict) else set()
 
 
 def _show(found: list[Harvested], refused: int, display: Display, source: Source) -> None:

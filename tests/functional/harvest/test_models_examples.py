@@ -242,6 +242,19 @@ def test_help_shows_how_a_rule_is_written(braid: Braid, tmp_path: Path) -> None:
     assert len(read_conventions(tmp_path / "shown.toml").rules) == 1
 
 
+def test_a_rule_for_a_state_that_is_not_there_is_told(
+    braid: Braid, runs: Runs, tmp_path: Path
+) -> None:
+    arguments = command("training", 0, runs["training"][0], tmp_path)
+    file = tmp_path / "models.toml"
+    file.write_text('[[model]]\nstate = ["Train*", "TrainModl"]\nname = "m"\nhow = "trained"\n')
+    arguments[arguments.index("--models") + 1] = str(file)
+    told = braid(*arguments)
+    assert told.code == 0
+    (line,) = [line for line in told.err.splitlines() if not line.startswith("See it")]
+    assert "no state of what was harvested is named 'TrainModl'" in line
+
+
 def test_a_wrong_file_is_told_in_one_line(braid: Braid, tmp_path: Path) -> None:
     file = tmp_path / "models.toml"
     file.write_text('# mine\n[[model]]\nstate = "Train"\nname = "m"\nhow = "maid"\n')
