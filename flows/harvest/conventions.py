@@ -30,6 +30,7 @@ import re
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,9 @@ from provenance_store.errors import InvalidInput
 
 __all__ = ["Conventions", "Rule", "read_conventions"]
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 200_000
+_MANY_PARTS = re.compile(r"(?:[^\s.=]{1,80}[ \t]*\.[ \t]*){100}")
+"""A dotted name of so many parts has no place here, and would be read for hours."""
 _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*(model|file)[ \t]*\]\]", re.MULTILINE)
 
 
@@ -122,10 +125,11 @@ def _entry(document: Mapping[str, Any], body: Body) -> ModelEntry:
 def read_conventions(path: Path) -> Conventions:
     """The rules in a file. Raises InvalidInput naming the file and the place in it."""
     text = _text(path)
+    document = _document(path, text)
     try:
-        file = msgspec.convert(tomllib.loads(text), _File)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InvalidInput(f"is not TOML: {error}.", path=f"{path}: $") from None
+        file = msgspec.convert(document, _File)
+    except RecursionError:
+        raise InvalidInput("is nested too deeply.", path=f"{path}: $") from None
     except msgspec.ValidationError as error:
         refused = refusal(error, _STRUCTS)
         raise InvalidInput(refused.message, path=_at(path, text, refused.path)) from None
@@ -133,10 +137,19 @@ def read_conventions(path: Path) -> Conventions:
         message = "has no rules: begin each with a line [[model]] or [[file]]."
         raise InvalidInput(message, path=f"{path}: $")
     for number, rule in enumerate(file.model):
-        check(rule, _at(path, text, f"model[{number}]"))
+        check(rule, partial(_at, path, text, f"model[{number}]"))
     for number, file_rule in enumerate(file.file):
-        check(file_rule, _at(path, text, f"file[{number}]"))
+        check(file_rule, partial(_at, path, text, f"file[{number}]"))
     return Conventions(tuple(file.model), tuple(file.file))
+
+
+def _document(path: Path, text: str) -> dict[str, Any]:
+    if _MANY_PARTS.search(text):
+        raise InvalidInput("holds a name of a hundred parts; none has so many.", path=f"{path}: $")
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError also for a number that is too long
+        raise InvalidInput(f"is not TOML: {error}.", path=f"{path}: $") from None
 
 
 def _text(path: Path) -> str:

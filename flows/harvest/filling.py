@@ -124,7 +124,7 @@ def _text(value: Any, in_uri: bool) -> str | None:
     if value is MISSING or not isinstance(value, str | int | float) or isinstance(value, bool):
         return None
     text = str(value)
-    return quote(text, safe=_SAFE_IN_URI) if in_uri and not is_uri(text) else text
+    return quote(text, safe=_SAFE_IN_URI, errors="replace") if in_uri and not is_uri(text) else text
 
 
 # ---- checks ------------------------------------------------------------------------------
@@ -143,6 +143,8 @@ def problem_of(text: str, *, lists: bool = False, each: bool = True) -> str | No
 
 def _problem_of_path(path: str, lists: bool, each: bool) -> str | None:
     steps = plain_steps(path)
+    if steps is None and path.count("..") > 1:
+        return f"{path!r:.80} looks at all depths more than once; name more of the way."
     if not path.startswith("$.") or (steps is not None and len(steps) == 0):
         return f"{path!r:.80} is no path: it begins with $. and a name, such as $.returned.mae."
     if steps is None:

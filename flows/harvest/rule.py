@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -101,10 +101,10 @@ def _listed(value: str | list[str] | None) -> list[str]:
 # ---- checks ------------------------------------------------------------------------------
 
 
-def check(rule: Rule | FileRule, path: str) -> None:
-    """Raise InvalidInput with the place of what makes no sense, `path` being the rule's own."""
+def check(rule: Rule | FileRule, path: Callable[[], str]) -> None:
+    """Raise InvalidInput with the place of what makes no sense, `path` telling the rule's own."""
     for field, message in _problems(rule):
-        raise InvalidInput(message, path=f"{path}.{field}" if field else path)
+        raise InvalidInput(message, path=f"{path()}.{field}" if field else path())
 
 
 def _problems(rule: Rule | FileRule) -> Iterator[tuple[str, str]]:

@@ -129,7 +129,7 @@ def _read_tags(value: Any) -> Tags:
         if isinstance(tag, str):
             if len(tag) > MAX_TAG_TEXT:
                 raise Refused(f"A tag has at most {MAX_TAG_TEXT} characters.", name)
-        elif not math.isfinite(tag) or (isinstance(tag, int) and abs(tag) > MAX_INTEGER):
+        elif abs(tag) > MAX_INTEGER if isinstance(tag, int) else not math.isfinite(tag):
             raise Refused("A number in a tag is finite and has at most 64 bits.", name)
     return Tags(value)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 from flows.examples.harvest import example
 from flows.harvest import read_conventions
 from flows.steps import parse_body, read_body
-from flows.steps.body import Body, ModelEntry
+from flows.steps.body import Body, ModelEntry, Run, Step
 from flows.steps.references import UriReference
 from provenance_store.errors import InvalidInput
 
@@ -433,3 +433,38 @@ def test_whatever_a_step_holds_rules_find_what_can_be_recorded_or_tell_why_not(
             assert all(isinstance(entry, ModelEntry) for entry in found)
             assert all(len(thing.uris) == 1 for thing in (*used, *made))
             assert all("\n" not in note for note in (*notes, *more))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[[file]]\nstate = "*"\nuri = "$.result.a"\n' + "x." * 50_000 + "x = 1", "hundred parts"),
+        ("[" + "x." * 50_000 + "x]", "hundred parts"),
+        ('[[model]]\nstate = "*"\nname = "x"\nversion = ' + "9" * 5000, "not TOML"),
+        ('[[file]]\nstate = "*"\nuris = "$.result..*..*"', "all depths"),
+        ("#" * 200_001, "200000 bytes"),
+    ],
+)
+def test_a_file_that_would_be_read_for_hours_is_refused_at_once(
+    text: str, words: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "models.toml"
+    file.write_text(text)
+    with pytest.raises(InvalidInput, match=words):
+        read_conventions(file)
+
+
+def test_numbers_and_texts_that_cannot_be_kept_are_told_or_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "models.toml"
+    file.write_text(
+        '[[model]]\nstate = "*"\nname = "x"\nversion = '
+        + "9" * 400
+        + '\n[[file]]\nstate = "*"\nuri = "https://x/{$.result.name}"\n'
+    )
+    conventions = read_conventions(file)
+    body = Body(run=Run(run_id="r"), step=Step(name="s"), result={"name": "a\ud800"})
+    models, notes = conventions.models_of(body)
+    assert (models, len(notes)) == ([], 1)
+    assert "64 bits" in notes[0]
+    _, made, _ = conventions.files_of(body)
+    assert made == []

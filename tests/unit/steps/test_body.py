@@ -259,6 +259,7 @@ BAD: list[tuple[Any, str, str]] = [
     (body(tags={"a": None}), "tags.a", "text, a number, true or false"),
     (body(tags={"": 1}), "tags", "1 to 256 characters"),
     (body(tags={"a": 1 << 70}), "tags.a", "at most 64 bits"),
+    (body(tags={"a": 10**400}), "tags.a", "at most 64 bits"),
     (body(tags={"a": "x" * 20000}), "tags.a", "at most 16384 characters"),
     (body(tags={f"t{n}": n for n in range(1001)}), "tags", "at most 1000 names"),
     (body(environment=[]), "environment", "is an object"),
