@@ -12,6 +12,7 @@ import hashlib
 import os
 import secrets
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -112,6 +113,8 @@ def read_frames(path: Path) -> Iterator[bytes]:
 
     Raises InvalidInput at the first place where the file is not what was written.
     """
+    if not stat.S_ISREG(_mode(path)):  # to open a pipe would be to wait for its writer
+        raise InvalidInput("This is not a file.")
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise InvalidInput("This is not a spool file of this version of Braid.")
@@ -126,6 +129,14 @@ def read_frames(path: Path) -> Iterator[bytes]:
             if _digest(data) != head[8:]:
                 raise InvalidInput(f"The batch at byte {place} is damaged.")
             yield data
+
+
+def _mode(path: Path) -> int:
+    """The mode of what a path leads to; of a link that leads nowhere, its own."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return path.lstat().st_mode
 
 
 def _head(data: bytes) -> bytes:

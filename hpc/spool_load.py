@@ -72,7 +72,7 @@ def load_spool(
     intake = StoreIntake(into) if isinstance(into, Store) else into
     report = Loaded()
     waiting = waiting_files(directory, unfinished=unfinished)
-    sizes = {path: path.stat().st_size for path in waiting}
+    sizes = {path: path.lstat().st_size for path in waiting}
     for path, read in _load_files(intake, waiting):
         _put_away(directory, path, read, report, delete=delete)
         progress(sizes[path])

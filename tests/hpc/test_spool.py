@@ -171,6 +171,22 @@ def test_a_file_that_is_none_of_ours_is_set_aside(tmp_path: Path, store: Store) 
     assert loaded.files == 1
 
 
+@pytest.mark.parametrize("kind", ["a pipe", "a folder", "a link that leads nowhere"])
+def test_what_is_no_file_is_set_aside_unread(kind: str, tmp_path: Path, store: Store) -> None:
+    folder = tmp_path / "spool"
+    record(folder, 5)
+    strange = folder / "new" / "0-strange.braid"
+    if kind == "a pipe":
+        os.mkfifo(strange)
+    elif kind == "a folder":
+        strange.mkdir()
+    else:
+        strange.symlink_to("nowhere")
+    loaded = hpc.load_spool(store, folder)
+    assert (loaded.files, loaded.records) == (1, 7)
+    assert [bad.path.name for bad in loaded.bad] == [strange.name]
+
+
 def test_a_batch_that_the_store_refuses_sets_its_file_aside(tmp_path: Path, store: Store) -> None:
     recorder = Recorder(MemorySink(), environment=None)
     made = recorder.data("scan")

@@ -54,7 +54,7 @@ def command(
     files = waiting_files(directory, unfinished=unfinished)
     with (
         _intake(source, directory) as intake,
-        _progress(sum(file.stat().st_size for file in files)) as advance,
+        _progress(sum(file.lstat().st_size for file in files)) as advance,
     ):
         loaded = load_spool(
             intake, directory, delete=delete, unfinished=unfinished, progress=advance
