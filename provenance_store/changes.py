@@ -137,7 +137,8 @@ def _digest(uri: Mapping[str, Any]) -> str | None:
 
 
 def _flat(name: str, one: Any, other: Any) -> Iterator[Change]:
-    """Two documents key by key, with dots between the keys of nested ones."""
+    """Two documents key by key, with dots between the keys of nested ones, and places in lists of
+    documents."""
     first, second = dict(_leaves(name, one)), dict(_leaves(name, other))
     different = [k for k in dict.fromkeys([*first, *second]) if first.get(k) != second.get(k)]
     for key in different[:MAX_KEYS]:
@@ -150,5 +151,8 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
             yield from _leaves(f"{name}.{key}", inner)
+    elif isinstance(value, list) and any(isinstance(inner, Mapping) for inner in value):
+        for place, inner in enumerate(value):
+            yield from _leaves(f"{name}[{place}]", inner)
     elif value != {}:
         yield name, value

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+MOST_SHOWN = 60
+"""Characters of a value in the table; CSV and JSON have all."""
 FIELDS = [
     Field("Where", "where"),
     Field("What", "what"),
-    Field("A", "a"),
-    Field("B", "b"),
+    Field("A", "a", most=MOST_SHOWN),
+    Field("B", "b", most=MOST_SHOWN),
 ]
 STEPS_ON_A_PAGE = 1000
 

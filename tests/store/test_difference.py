@@ -185,3 +185,12 @@ def test_what_matters_is_told_beside_ids_and_labels(store: Store) -> None:
         ("Copy", "parameters.source_endpoint", "lab", "edge"),
         ("Copy", "parameters.options.label", "cold", "hot"),
     }
+
+
+def test_what_differs_inside_a_list_of_documents_is_told_with_its_place(store: Store) -> None:
+    tasks = [{"function_id": "f", "kwargs": {"raw": raw, "dark": 1}} for raw in ("a", "b", "c")]
+    with store.step("Analyse", parameters={"tasks": tasks[:2]}) as one:
+        pass
+    with store.step("Analyse", parameters={"tasks": [tasks[0], tasks[2]]}) as other:
+        pass
+    assert differs(store, one, other) == [("Analyse", "parameters.tasks[1].kwargs.raw", "b", "c")]

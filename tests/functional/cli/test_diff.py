@@ -88,3 +88,14 @@ def test_ids_of_tasks_are_counted_and_not_listed(braid: Braid) -> None:
     found = json.loads(braid("diff", *made, "--format", "json").out)
     assert found["differences"] == []
     assert [row["what"] for row in found["put_aside"]] == ["tags.task_id"]
+
+
+def test_a_long_value_is_cut_in_the_table_and_whole_elsewhere(braid: Braid) -> None:
+    with open_store("sqlite:///braid.db") as store:
+        made = []
+        for letter in "ab":
+            with store.step("Fit", parameters={"model": letter * 500}) as step:
+                made.append(step.output("fit").urn)
+    table = braid("diff", *made).out
+    assert f"{'a' * 57}...  {'b' * 57}..." in table
+    assert "b" * 500 in braid("diff", *made, "--format", "csv").out
