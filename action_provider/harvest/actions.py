@@ -134,7 +134,7 @@ class Harvests(KeptActions):
             display_status="Harvesting",
             monitor_by=envelope.monitor_by or [],
             manage_by=envelope.manage_by or [],
-            work=self._crew.claims.claimed(work) if self._crew.has_room else work,
+            work=self._crew.claims.claimed(work) if self._crew.has_room(caller.identity) else work,
         )
 
     def _keep(
@@ -179,7 +179,7 @@ class Harvests(KeptActions):
         return self._stores.get().actions.get(action_id) or row
 
     def _may_take(self, caller: Caller, status: HarvestStatus) -> bool:
-        return caller.identity == status.creator_id and self._crew.has_room
+        return caller.identity == status.creator_id and self._crew.has_room(caller.identity)
 
     def _task(self, caller: Caller, action_id: str, body: HarvestBody, asked_at: int) -> Task:
         return Task(action_id, body, caller, Runs(caller, self._options), asked_at)

@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 
 MOST_TASKS = 200
 """What waits beyond is left free, and taken up by a later status call."""
+MOST_OF_ONE = 50
+"""Of them one identity's, so that the others find room."""
 MOST_FOLLOWED = 1_000
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 """Seconds between looks at a run that goes on."""
@@ -80,10 +82,11 @@ class Crew:
         self._running: list[threading.Thread] = []
         metrics.watch_harvests(lambda: len(self._held), self._waiting_since, clock)
 
-    @property
-    def has_room(self) -> bool:
-        """Whether one more task may wait here."""
-        return len(self._held) < MOST_TASKS and not self._stop.is_set()
+    def has_room(self, identity: str) -> bool:
+        """Whether one more task of an identity may wait here."""
+        held = list(self._held.values())
+        own = sum(task.caller.identity == identity for task in held)
+        return len(held) < MOST_TASKS and own < MOST_OF_ONE and not self._stop.is_set()
 
     def put(self, task: Task) -> None:
         """Harvest, when a thread is free, what this process has claimed."""

@@ -499,3 +499,18 @@ def test_many_harvests_at_once_all_come_to_their_end(town: Town, house: House, a
     assert sum(one["details"]["added"] for one in done) == 3
     assert house.counts()["step"] == 3
     assert house.store.check() == []
+
+
+def test_who_asks_for_very_many_harvests_leaves_room_for_others(
+    town: Town, ada: Person, bob: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("action_provider.harvest.crew.MOST_OF_ONE", 3)
+    run_id, other = (run(town, who, PLAIN).run["run_id"] for who in (ada, bob))
+    with gated(town, tmp_path) as (house, gate):
+        asked = [ask(house, ada, run_id, f"r{n}").json()["action_id"] for n in range(6)]
+        theirs = ask(house, bob, other).json()["action_id"]
+        assert crew(house).has_room(bob.identity.urn)
+        assert not crew(house).has_room(ada.identity.urn)
+        gate.open()
+        assert final(house, bob, theirs)["status"] == "SUCCEEDED"
+        assert {final(house, ada, each)["status"] for each in asked} == {"SUCCEEDED"}
