@@ -8,7 +8,6 @@ is it taken up again, for only then is there a token to read the run with: token
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -32,6 +31,7 @@ from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.batch import Batch
 from provenance_store.errors import Conflict, StoreUnavailable
+from provenance_store.ids import ordered_uuid
 from provenance_store.rows import ActionRow
 from provenance_store.store import Store
 from provenance_store.times import format_time
@@ -123,7 +123,7 @@ class Harvests(KeptActions):
         asked = LogEntry(time, "HarvestAsked", "The run is to be harvested.", {})
         work = Work(body=body, seconds=seconds, deadline=_moment(envelope.deadline), log=[asked])
         return HarvestStatus(
-            action_id=str(uuid.uuid4()),
+            action_id=ordered_uuid(now),
             status="ACTIVE",
             creator_id=caller.identity,
             details=details,
