@@ -94,8 +94,8 @@ class Harvests(KeptActions):
 
     def cancel(self, caller: Caller, action_id: str) -> ActionRow:
         """The action, which has failed; raises Conflict when it was final before."""
-        row = self.manage(caller, action_id)
-        cancelled = self._crew.claims.fail(action_id, self._of(row, CANCELLED), "Cancelled")
+        self.manage(caller, action_id)
+        cancelled = self._crew.claims.fail(action_id, CANCELLED, "Cancelled")
         if cancelled is None:
             row = self.manage(caller, action_id)
             raise Conflict(f"The action is {row.status} already; there is nothing to cancel.")
@@ -173,7 +173,7 @@ class Harvests(KeptActions):
             return row
         with suppress(StoreUnavailable):  # a status can be told all the same
             if status.work.deadline is not None and status.work.deadline <= self._clock():
-                claims.fail(action_id, self._of(row, TOO_LATE), "Too late")
+                claims.fail(action_id, TOO_LATE, "Too late")
             elif self._may_take(caller, status) and claims.take(action_id, waking=waking):
                 self._crew.put(self._task(caller, action_id, status.work.body, row.created_at))
         return self._stores.get().actions.get(action_id) or row
@@ -183,10 +183,6 @@ class Harvests(KeptActions):
 
     def _task(self, caller: Caller, action_id: str, body: HarvestBody, asked_at: int) -> Task:
         return Task(action_id, body, caller, Runs(caller, self._options), asked_at)
-
-    @staticmethod
-    def _of(row: ActionRow, details: dict[str, str]) -> dict[str, str]:
-        return {**details, "run_id": read_harvest(row.document).work.body.run_id}
 
 
 def _moment(deadline: str | None) -> int | None:

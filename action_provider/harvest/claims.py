@@ -63,8 +63,9 @@ class Claims:
 
         def taken(status: HarvestStatus) -> HarvestStatus | None:
             if status.status == "INACTIVE" and waking:
+                details = _of_run(status, UNDER_WAY)
                 status = with_outcome(
-                    status, "ACTIVE", self._again(status), said="Harvesting", now=self._clock()
+                    status, "ACTIVE", details, said="Harvesting", now=self._clock()
                 )
             elif self.is_free(status):
                 entry = self._entry("HarvestTakenUp", "It is begun once more, for it had stopped.")
@@ -106,21 +107,20 @@ class Claims:
 
         return self._change(action_id, settled) is not None
 
-    def fail(self, action_id: str, details: dict[str, Any], said: str) -> ActionRow | None:
-        """Whoever works at it: it has failed. None when it was final before, or is gone."""
+    def fail(self, action_id: str, why: dict[str, str], said: str) -> ActionRow | None:
+        """Whoever works at it: it has failed, `why` by code and description. None when it was
+        final before, or is gone."""
 
         def failed(status: HarvestStatus) -> HarvestStatus | None:
             if is_final(status):
                 return None
+            details = _of_run(status, why)
             return with_outcome(status, "FAILED", details, said=said, now=self._clock())
 
         return self._change(action_id, failed)
 
     def _holds(self, status: HarvestStatus) -> bool:
         return status.status == "ACTIVE" and status.work.holder == self.holder
-
-    def _again(self, status: HarvestStatus) -> dict[str, Any]:
-        return {**UNDER_WAY, "run_id": status.work.body.run_id}
 
     def _entry(self, code: str, description: str) -> LogEntry:
         return LogEntry(format_time(self._clock()) or "", code, description, {})
@@ -145,3 +145,7 @@ class Claims:
         return row._replace(
             status=status.status, document=encode(status).decode(), release_at=release_at
         )
+
+
+def _of_run(status: HarvestStatus, details: dict[str, str]) -> dict[str, str]:
+    return {**details, "run_id": status.work.body.run_id}
