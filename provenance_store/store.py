@@ -14,10 +14,7 @@ from provenance_store.actions import Actions
 from provenance_store.author import Author, making_origins
 from provenance_store.batch import Batch
 from provenance_store.bulk import BulkSink
-from provenance_store.errors import (
-    BraidError,
-    NotAllowed,
-)
+from provenance_store.errors import BraidError, NotAllowed
 from provenance_store.ids import now
 from provenance_store.invalidation import FIRST, Affected, invalidate, restore
 from provenance_store.lineage import Lineage

@@ -55,14 +55,13 @@ class Session:
 
     @contextmanager
     def _look(self) -> Iterator[Any]:
-        with self.translated():
-            raw = self.taken()
-            try:
-                with self.told(raw):
-                    yield raw.driver_connection
-                    raw.commit()
-            finally:
-                raw.close()
+        raw = self.taken()
+        try:
+            with self.told(raw):
+                yield raw.driver_connection
+                raw.commit()
+        finally:
+            raw.close()
 
     @contextmanager
     def one_look(self) -> Iterator[None]:
@@ -82,21 +81,22 @@ class Session:
 
     def taken(self) -> sa.PoolProxiedConnection:
         """A connection of the pool."""
-        with self.told(None):
+        with self.told():
             return self.engine.raw_connection()
 
     @contextmanager
-    def told(self, raw: sa.PoolProxiedConnection | None) -> Iterator[None]:
-        """The driver's errors raised inside leave as SQLAlchemy's; a connection that breaks is
-        not used again."""
+    def told(self, raw: sa.PoolProxiedConnection | None = None) -> Iterator[None]:
+        """As `translated`, for the driver's own errors; a connection that breaks is not used
+        again."""
         dialect: Any = self.engine.dialect
         kind = dialect.loaded_dbapi.Error
-        try:
-            yield
-        except kind as error:
-            if raw and dialect.is_disconnect(error, raw.driver_connection, None):
-                raw.invalidate()
-            raise DBAPIError.instance(None, None, error, kind, dialect=dialect) from None
+        with self.translated():
+            try:
+                yield
+            except kind as error:
+                if raw and dialect.is_disconnect(error, raw.driver_connection, None):
+                    raw.invalidate()
+                raise DBAPIError.instance(None, None, error, kind, dialect=dialect) from None
 
     @contextmanager
     def change(self) -> Iterator[sa.Connection]:
@@ -152,22 +152,22 @@ class _Kept:
         if error is None or self._raw is None:
             return
         try:
-            with self._session.translated(), self._session.told(self._raw):
+            with self._session.told(self._raw):
                 raise error
         finally:
             self.close()
 
     def _begin(self) -> None:
-        with self._session.translated():
-            self._raw = self._session.taken()
-            self._connection = self._raw.driver_connection
-            if self._session.engine.dialect.name == "sqlite":
+        self._raw = self._session.taken()
+        self._connection = self._raw.driver_connection
+        if self._session.engine.dialect.name == "sqlite":
+            with self._session.told(self._raw):
                 self._connection.execute("BEGIN")
 
     def commit(self) -> None:
         """End the transaction, if there is one."""
         if self._raw is not None:
-            with self._session.translated(), self._session.told(self._raw):
+            with self._session.told(self._raw):
                 self._raw.commit()
 
     def close(self) -> None:

@@ -88,6 +88,7 @@ def tainted(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
 # ---- running ---------------------------------------------------------------------------
 
 MANY = 5_000
+"""From so many records on PostgreSQL had better plan for their number than for any."""
 
 _Build = Callable[["Dialect"], Query]
 _Statement = tuple[str, tuple[str, ...], dict[str, Any], int]
