@@ -11,15 +11,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from action_provider.actions.envelope import Envelope, content_digest, release_seconds
-from action_provider.actions.status import ActionStatus, iso_duration
+from action_provider.actions.status import ActionStatus, encode, iso_duration
 from action_provider.auth import Caller
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
+from provenance_store.batch import Batch
 from provenance_store.errors import Conflict, NotAllowed, NotFound
 from provenance_store.kinds import Level
 from provenance_store.rows import ActionRow
 from provenance_store.store import Store
 from provenance_store.times import format_time
+from provenance_store.values import Audience
 
 __all__ = ["MICROSECONDS", "KeptActions", "status_of"]
 
@@ -103,6 +105,38 @@ class KeptActions:
                 f"The request_id {known.request_id!r} was used before with another content."
             )
         return known.document
+
+    def _keep(
+        self,
+        store: Store,
+        caller: Caller,
+        envelope: Envelope,
+        status: ActionStatus,
+        *,
+        now: int,
+        release_at: int,
+    ) -> str:
+        """Keep a new action that records nothing itself; its status as it is kept.
+
+        Raises Conflict when the same request is there already.
+        """
+        readers, managers = tuple(envelope.monitor_by or ()), tuple(envelope.manage_by or ())
+        audience, members = Audience(caller.identity, readers, managers).rows()
+        document = encode(status).decode()
+        action = ActionRow(
+            status.action_id,
+            caller.identity + self.space,
+            envelope.request_id,
+            content_digest(envelope),
+            status.status,
+            document,
+            None,
+            audience.digest,
+            now,
+            release_at,
+        )
+        store.sink.write(Batch(audience=[audience], audience_member=list(members), action=[action]))
+        return document
 
     def _release_seconds(self, envelope: Envelope) -> float:
         return release_seconds(envelope, default=self._default_release, most=self._most_release)

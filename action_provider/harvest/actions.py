@@ -12,14 +12,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
-from action_provider.actions.envelope import (
-    Envelope,
-    check_deadline,
-    content_digest,
-    read_envelope,
-)
+from action_provider.actions.envelope import Envelope, check_deadline, read_envelope
 from action_provider.actions.kept import DAY, MICROSECONDS, KeptActions
-from action_provider.actions.status import LogEntry, encode, iso_duration
+from action_provider.actions.status import LogEntry, iso_duration
 from action_provider.auth import Caller
 from action_provider.harvest.body import HarvestBody, conventions_named, read_harvest_body
 from action_provider.harvest.claims import UNDER_WAY
@@ -29,13 +24,11 @@ from action_provider.harvest.status import HarvestStatus, Work, is_final, read_h
 from action_provider.harvest.task import Task
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
-from provenance_store.batch import Batch
 from provenance_store.errors import Conflict, StoreUnavailable
 from provenance_store.ids import ordered_uuid
 from provenance_store.rows import ActionRow
 from provenance_store.store import Store
 from provenance_store.times import format_time
-from provenance_store.values import Audience
 
 __all__ = ["Harvests"]
 
@@ -78,15 +71,16 @@ class Harvests(KeptActions):
         check_deadline(envelope, now=now)
         conventions_named(body.conventions, self._options.harvest_conventions)
         status = self._begun(caller, envelope, body, seconds, now)
+        release_at = now + KEPT_WHILE_ACTIVE * MICROSECONDS
         try:
-            self._keep(store, caller, envelope, status, now)
+            kept = self._keep(store, caller, envelope, status, now=now, release_at=release_at)
         except Conflict:  # the same request at the same moment
             if self._known(store, caller, envelope) is None:
                 raise
             return self._again(store, caller, envelope), False
         if status.work.holder is not None:
             self._crew.put(self._task(caller, status.action_id, body, now))
-        return encode(status).decode(), True
+        return kept, True
 
     def see(self, caller: Caller, action_id: str) -> ActionRow:
         """The action; where nobody works at it any more, its creator's call begins it again."""
@@ -136,25 +130,6 @@ class Harvests(KeptActions):
             manage_by=envelope.manage_by or [],
             work=self._crew.claims.claimed(work) if self._crew.has_room(caller.identity) else work,
         )
-
-    def _keep(
-        self, store: Store, caller: Caller, envelope: Envelope, status: HarvestStatus, now: int
-    ) -> None:
-        readers, managers = tuple(envelope.monitor_by or ()), tuple(envelope.manage_by or ())
-        audience, members = Audience(caller.identity, readers, managers).rows()
-        action = ActionRow(
-            status.action_id,
-            caller.identity + self.space,
-            envelope.request_id,
-            content_digest(envelope),
-            status.status,
-            encode(status).decode(),
-            None,
-            audience.digest,
-            now,
-            now + KEPT_WHILE_ACTIVE * MICROSECONDS,
-        )
-        store.sink.write(Batch(audience=[audience], audience_member=list(members), action=[action]))
 
     def _again(self, store: Store, caller: Caller, envelope: Envelope) -> str:
         row = store.actions.by_request(caller.identity + self.space, envelope.request_id)
