@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +102,18 @@ class House:
         """Rows by table, origins and environments aside."""
         tables: dict[str, int] = dict(self.store.info()["tables"])
         return {name: n for name, n in tables.items() if name not in ("origin", "environment")}
+
+
+def at_once(*calls: Callable[[], requests.Response]) -> list[requests.Response]:
+    """What is answered to calls that are made at the same moment, in the order of the calls."""
+    start = threading.Barrier(len(calls))
+
+    def answer(call: Callable[[], requests.Response]) -> requests.Response:
+        start.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(answer, calls))
 
 
 def a_body(step: str = "Train", run_id: str = "run-1", **more: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
+from functools import partial
 from typing import Any
 
 import jsonschema
@@ -12,7 +12,7 @@ import pytest
 from action_provider.advice.answers import MAX_ANSWER_BYTES
 from provenance_store.values import Audience
 from tests.functional.provider.batches import Job, post
-from tests.functional.provider.house import House, Person, a_body
+from tests.functional.provider.house import House, Person, a_body, at_once
 
 
 def ask(house: House, who: Person, request_id: str = "q", **body: Any) -> dict[str, Any]:
@@ -85,21 +85,9 @@ def test_a_repeated_request_has_the_same_answer_whatever_was_recorded_since(
 
 def test_the_same_request_at_once_is_one_action(both_houses: House, ada: Person) -> None:
     request = {"request_id": "q", "body": {"ask": "records"}}
-    answers: list[tuple[int, str]] = []
-    start = threading.Barrier(4)
-
-    def send() -> None:
-        start.wait()
-        answer = both_houses.post("/query/run", ada, json=request)
-        answers.append((answer.status_code, answer.json()["action_id"]))
-
-    threads = [threading.Thread(target=send) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(status for status, _ in answers) == [200, 200, 200, 202]
-    assert len({action_id for _, action_id in answers}) == 1
+    answers = at_once(*[partial(both_houses.post, "/query/run", ada, json=request)] * 4)
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 202]
+    assert len({answer.json()["action_id"] for answer in answers}) == 1
 
 
 def test_the_two_providers_do_not_share_requests_or_actions(house: House, ada: Person) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from provenance_store.recorder import Recorder
 from provenance_store.rows import ActionRow, OutcomeRow, RunTagRow, VersionRow
 from provenance_store.values import Audience
 from tests.functional.provider.batches import Job, everything, grown, post, record_of
-from tests.functional.provider.house import House, Person, a_body
+from tests.functional.provider.house import House, Person, a_body, at_once
 
 
 class Hers:
@@ -266,34 +266,26 @@ def test_a_run_is_not_tagged_before_it_is_there(house: House, bob: Person) -> No
     refused(house, bob, Batch(run_tag=[RunTagRow("future", "mine")]), 422, "no run future")
 
 
-def at_once(house: House, run_id: str, people: tuple[Person, ...]) -> dict[str, int]:
-    """The status codes of people who record in one run at the same moment."""
-    answers: dict[str, int] = {}
-    start = threading.Barrier(len(people))
-
-    def send(who: Person) -> None:
-        job = Job(run_id=run_id)
-        job.recorder.data("scan")
-        batch = job.batch()
-        start.wait()
-        answers[who.urn] = post(house, who, batch).status_code
-
-    threads = [threading.Thread(target=send, args=(who,)) for who in people]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
+def a_scan(run_id: str) -> Batch:
+    """A batch with one record, of a run."""
+    job = Job(run_id=run_id)
+    job.recorder.data("scan")
+    return job.batch()
 
 
 def test_of_two_strangers_who_begin_a_run_at_once_one_has_it(
     both_houses: House, ada: Person, bob: Person
 ) -> None:
     for turn in range(6):
-        answers = at_once(both_houses, f"contested-{turn}", (ada, bob))
-        assert sorted(answers.values()) == [200, 403]
-        winner, loser = (ada, bob) if answers[ada.urn] == 200 else (bob, ada)
-        where = f"/api/v1/runs/contested-{turn}"
+        run_id = f"contested-{turn}"
+        answers = at_once(
+            partial(post, both_houses, ada, a_scan(run_id)),
+            partial(post, both_houses, bob, a_scan(run_id)),
+        )
+        codes = [answer.status_code for answer in answers]
+        assert sorted(codes) == [200, 403]
+        winner, loser = (ada, bob) if codes[0] == 200 else (bob, ada)
+        where = f"/api/v1/runs/{run_id}"
         assert both_houses.get(where, winner).status_code == 200
         assert both_houses.get(where, loser).status_code == 404
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from provenance_store.batch import TABLES
 from provenance_store.rows import TagRow
 from provenance_store.values import Audience
 from tests.functional.provider.batches import MEDIA_TYPE, Job, everything, post, record_of
-from tests.functional.provider.house import House, Person, Town, a_body, serving
+from tests.functional.provider.house import House, Person, Town, a_body, at_once, serving
 
 # ---- what is taken -----------------------------------------------------------------------
 
@@ -57,19 +57,8 @@ def test_a_batch_again_by_another_of_ones_identities_changes_nothing(
 
 def test_batches_at_once_are_written_once(both_houses: House, ada: Person) -> None:
     _, batch = everything()
-    answers: list[int] = []
-    start = threading.Barrier(4)
-
-    def send() -> None:
-        start.wait()
-        answers.append(post(both_houses, ada, batch).status_code)
-
-    threads = [threading.Thread(target=send) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert answers == [200] * 4
+    answers = at_once(*[partial(post, both_houses, ada, batch)] * 4)
+    assert [answer.status_code for answer in answers] == [200] * 4
     assert both_houses.counts()["record"] == 6
 
 

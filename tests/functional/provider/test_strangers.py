@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import threading
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from provenance_store import Batch
 from provenance_store.batch import TABLES
 from provenance_store.values import Audience
 from tests.functional.provider.batches import Job, post, record_of
-from tests.functional.provider.house import House, Person, a_body
+from tests.functional.provider.house import House, Person, a_body, at_once
 
 
 def step(run_id: str, **more: Any) -> dict[str, Any]:
@@ -20,32 +20,20 @@ def step(run_id: str, **more: Any) -> dict[str, Any]:
     return {"run": {"run_id": run_id}, "step": {"name": "Train"}, "inputs": [], **more}
 
 
-def at_once(house: House, run_id: str, people: dict[str, Person]) -> dict[str, int]:
-    """The status codes of people who record a step of one run at the same moment."""
-    answers: dict[str, int] = {}
-    start = threading.Barrier(len(people))
-
-    def record(name: str) -> None:
-        body = a_body(run_id=run_id, models=[])
-        start.wait()
-        answers[name] = house.run(people[name], f"{name} {run_id}", body=body).status_code
-
-    threads = [threading.Thread(target=record, args=(name,)) for name in people]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
-
-
 def test_of_two_strangers_who_begin_a_run_at_once_one_has_it(
     both_houses: House, ada: Person, bob: Person
 ) -> None:
     for turn in range(6):
-        answers = at_once(both_houses, f"contested-{turn}", {"ada": ada, "bob": bob})
-        assert sorted(answers.values()) == [202, 403]
-        winner, loser = (ada, bob) if answers["ada"] == 202 else (bob, ada)
-        where = f"/api/v1/runs/contested-{turn}"
+        run_id = f"contested-{turn}"
+        body = a_body(run_id=run_id, models=[])
+        answers = at_once(
+            partial(both_houses.run, ada, f"ada {run_id}", body=body),
+            partial(both_houses.run, bob, f"bob {run_id}", body=body),
+        )
+        codes = [answer.status_code for answer in answers]
+        assert sorted(codes) == [202, 403]
+        winner, loser = (ada, bob) if codes[0] == 202 else (bob, ada)
+        where = f"/api/v1/runs/{run_id}"
         assert len(both_houses.get(where, winner).json()["steps"]) == 1
         assert both_houses.get(where, loser).status_code == 404
 
