@@ -19,7 +19,7 @@ from provenance_store.exchange.prov_export import RELATIONS, to_prov_json, to_pr
 from provenance_store.exchange.prov_import import import_prov
 from provenance_store.kinds import Kind, Mark, Role
 from provenance_store.viewer import Viewer
-from tests.support.exchange import OWNER, RUN, graphs, record_graph, some_science
+from tests.support.exchange import OWNER, RUN, graphs, record_graph, some_science, whole, written
 from tests.support.needs import need_module
 
 prov = need_module("prov.model")
@@ -60,22 +60,6 @@ FOREIGN = {
     "wasInvalidatedBy": {"_:i": {"prov:entity": "ex:scan", "prov:time": "2024-02-01T00:00:00Z"}},
     "alternateOf": {"_:a": {"prov:alternate1": "ex:net1", "prov:alternate2": "ex:net2"}},
 }
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path / 'other.db'}") as opened:
-        yield opened
-
-
-def whole(store: Store) -> str:
-    return to_prov_json(store.reader().extract(everything=True))
-
-
-def written(folder: Path, document: Any) -> Path:
-    file = folder / "document.json"
-    file.write_text(document if isinstance(document, str) else json.dumps(document))
-    return file
 
 
 def named(store: Store, name: str) -> dict[str, Any]:

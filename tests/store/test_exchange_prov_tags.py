@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from provenance_store import Audience, Batch, Store, open_store
-from provenance_store.exchange.prov_export import to_prov_json
+from provenance_store import Audience, Batch, Store
 from provenance_store.exchange.prov_import import import_prov
 from provenance_store.ids import now
 from provenance_store.rows import TagRow
+from tests.support.exchange import whole, written
 from tests.support.needs import need_module
 
 need_module("prov.model")
 
 OWNER, READER = "urn:globus:auth:identity:ada", "urn:globus:groups:id:beamline"
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path / 'other.db'}") as opened:
-        yield opened
-
-
-def whole(store: Store) -> str:
-    return to_prov_json(store.reader().extract(everything=True))
-
-
-def written(folder: Path, text: str) -> Path:
-    file = folder / "document.json"
-    file.write_text(text)
-    return file
 
 
 def settings_in(text: str) -> list[dict[str, Any]]:

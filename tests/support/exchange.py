@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,9 +11,19 @@ from typing import Any
 from hypothesis import strategies as st
 
 from provenance_store import Audience, Record, Store
+from provenance_store.exchange.prov_export import to_prov_json
 from provenance_store.kinds import Mark, Role
 
-__all__ = ["OWNER", "RUN", "braid_db", "graphs", "record_graph", "some_science"]
+__all__ = [
+    "OWNER",
+    "RUN",
+    "braid_db",
+    "graphs",
+    "record_graph",
+    "some_science",
+    "whole",
+    "written",
+]
 
 OWNER = "urn:globus:auth:identity:0b2f9f1c-11a4-4a2e-9d9f-3f1f5a0e6d11"
 READER = "urn:globus:groups:id:4e3c9a77-5a0f-4d0c-8f2b-6f4b1a1b2c3d"
@@ -181,4 +192,16 @@ def braid_db(file: Path, **rows: list[tuple[Any, ...]]) -> Path:
             connection.execute(f"INSERT INTO {name} VALUES ({marks})", row)  # noqa: S608
     connection.commit()
     connection.close()
+    return file
+
+
+def whole(store: Store) -> str:
+    """Everything in a store as PROV-JSON."""
+    return to_prov_json(store.reader().extract(everything=True))
+
+
+def written(folder: Path, document: Any) -> Path:
+    """A file with a document, or with its text."""
+    file = folder / "document.json"
+    file.write_text(document if isinstance(document, str) else json.dumps(document))
     return file
