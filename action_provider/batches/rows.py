@@ -56,12 +56,12 @@ from provenance_store.values import (
     uri_row,
 )
 
-__all__ = ["Cleaner"]
+__all__ = ["AHEAD", "Cleaner"]
 
 Row = TypeVar("Row")
 
-DAY = 86_400_000_000
-"""How far a recorder's clock may be ahead of ours, in microseconds."""
+AHEAD = 24 * 3600 * 1_000_000
+"""How far, in microseconds, the clock of a machine that records may be ahead of ours."""
 SMALL_INTEGER = (1 << 31) - 1
 _DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,31}:[0-9A-Fa-f]+")
 _UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -281,7 +281,7 @@ def _metric(row: MetricRow) -> MetricRow:
 def _mark(row: MarkRow) -> MarkRow:
     if row.mark not in SAID:
         raise InvalidInput(f"A recorder does not say {row.mark} of a record.")
-    if not 0 <= row.at <= now() + DAY:
+    if not 0 <= row.at <= now() + AHEAD:
         raise InvalidInput("The time at which something is said is after 1970, and not to come.")
     if row.cause_id not in (None, row.record_id):
         raise InvalidInput("What is said of a record is said for its own sake: cause_id is nil.")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from action_provider.batches.reading import TAKEN
+from action_provider.batches.rows import AHEAD
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, now
@@ -24,8 +25,6 @@ MAX_HISTORY = 1_000
 """How often a batch sets one tag of one record: each value is compared with the later ones."""
 MAX_MARKS = 100
 """How many marks a batch makes of one record, which lists them all."""
-AHEAD = 24 * 3600 * 1_000_000
-"""How far, in microseconds, the clock of a machine that records may be ahead of ours."""
 DEPENDENT: Mapping[int, Kind] = {
     Role.USED: Kind.STEP,
     Role.DEPLOYED: Kind.STEP,
