@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from provenance_store.changes import changes
 from provenance_store.documents import RESTRICTED
 from provenance_store.statement.graph import Graph, Leaf
+from provenance_store.statement.wording import label
 
 __all__ = ["Row", "compare_records", "compare_runs"]
 
@@ -145,10 +146,10 @@ class _Comparison:
             one, other = self.one.graph.records[pair.one], self.other.graph.records[pair.other]
             for name in ("kind", "name"):
                 if one[name] != other[name]:
-                    yield Row(_label(one), name, one[name], other[name])
+                    yield Row(label(one), name, one[name], other[name])
             versions = [record["model"]["version"] for record in (one, other) if "model" in record]
             if len(set(versions)) > 1:
-                yield Row(_label(one), "version", *versions)
+                yield Row(label(one), "version", *versions)
         seen = {pair for pair, _ in waiting}
         while waiting:
             if self.compared >= MAX_PAIRS:
@@ -180,16 +181,16 @@ class _Comparison:
             ones, others = self._made(self.one, one), self._made(self.other, other)
         named, left, right = _by_key(ones, others, _key)
         alike, left, right = _by_key(left, right, lambda record: record["kind"])
-        where = _label(one)
+        where = label(one)
         words = "made" if not self.deep and role == "generated_by" else role.replace("_", " ")
         pairs = named + alike
         ends = [
-            (_label(self.one.graph.records[p.one]), _label(self.other.graph.records[p.other]))
+            (label(self.one.graph.records[p.one]), label(self.other.graph.records[p.other]))
             for p in pairs
         ]
         rows = [Row(where, words, *labels) for labels in ends if labels[0] != labels[1]]
-        rows += [Row(where, words, _label(record), None) for record in left]
-        rows += [Row(where, words, None, _label(record)) for record in right]
+        rows += [Row(where, words, label(record), None) for record in left]
+        rows += [Row(where, words, None, label(record)) for record in right]
         return pairs, rows
 
     @staticmethod
@@ -201,7 +202,7 @@ class _Comparison:
         return side.graph.ordered(side.graph.made_by(record))
 
     def _of_pair(self, one: Leaf, other: Leaf) -> Iterator[Row]:
-        where = _label(one) if one["name"] == other["name"] else f"{_label(one)} / {_label(other)}"
+        where = label(one) if one["name"] == other["name"] else f"{label(one)} / {label(other)}"
         environments = self.one.environments, self.other.environments
         for change in changes(one, other, environments):
             row = Row(where, change.what, change.one, change.other)
@@ -241,11 +242,6 @@ def _same_line(one: Leaf, other: Leaf) -> bool:
     if len(models) < 2 or models[0]["line"] == RESTRICTED:
         return False
     return bool(models[0]["line"] == models[1]["line"])
-
-
-def _label(record: Leaf) -> str:
-    version = f" v{record['model']['version']}" if "model" in record else ""
-    return f"{record['name']}{version}"
 
 
 def _brief(record: Leaf) -> dict[str, Any]:

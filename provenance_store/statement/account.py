@@ -20,6 +20,7 @@ from provenance_store.statement.came_about import (
 from provenance_store.statement.claimed import what_is_claimed, what_is_not_supported
 from provenance_store.statement.prose import Item, Line, Section, as_markdown, as_text
 from provenance_store.statement.story import LISTED, Story
+from provenance_store.statement.wording import label
 
 __all__ = ["account"]
 
@@ -28,7 +29,7 @@ def account(statement: Mapping[str, Any], form: Literal["text", "markdown"] = "t
     """The statement as plain text or Markdown."""
     story = Story(statement)
     write = as_text if form == "text" else as_markdown
-    return write(f"Statement on {story.label(story.graph.root)}", list(_sections(story)))
+    return write(f"Statement on {label(story.graph.root)}", list(_sections(story)))
 
 
 def _sections(story: Story) -> Iterator[Section]:

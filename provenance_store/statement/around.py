@@ -10,6 +10,7 @@ from provenance_store.statement.story import LISTED, NAMED, Story
 from provenance_store.statement.wording import (
     environment_of,
     kind_word,
+    label,
     listed,
     records_word,
     time_of,
@@ -71,7 +72,7 @@ def nearest_records(story: Story) -> Section:
 def _record(story: Story, urn: str) -> Item:
     record = story.graph.records[urn]
     invalid = " INVALID" if urn in story.evidence["invalidated"] else ""
-    head = f"{story.label(record)} ({record['kind']}{invalid})"
+    head = f"{label(record)} ({record['kind']}{invalid})"
     return Item(Line(head, urn), list(story.files(record)))
 
 

@@ -10,7 +10,14 @@ from provenance_store.statement.gaps import Level
 from provenance_store.statement.graph import Leaf
 from provenance_store.statement.prose import Item, Line, Section
 from provenance_store.statement.story import NAMED, Story
-from provenance_store.statement.wording import kind_word, listed, records_word, tags_of, time_of
+from provenance_store.statement.wording import (
+    kind_word,
+    label,
+    listed,
+    records_word,
+    tags_of,
+    time_of,
+)
 
 __all__ = ["what_is_claimed", "what_is_not_supported"]
 
@@ -39,7 +46,7 @@ def what_is_claimed(story: Story) -> Section:
 def _what_it_is(story: Story, root: Leaf, claim: Mapping[str, Any]) -> str:
     if "step" in root:
         return f"The step {root['name']}: {story.took_place(root)}."
-    what = f"{story.label(root)} ({root['kind']})"
+    what = f"{label(root)} ({root['kind']})"
     told = f" It derives from {story.names_of(claim['derived_from'])}."
     derives = told if claim["derived_from"] else ""
     if not claim["made_by"]:

@@ -8,7 +8,7 @@ from typing import Any
 from provenance_store.statement.document import evidence_of
 from provenance_store.statement.graph import Graph, Leaf
 from provenance_store.statement.prose import Line
-from provenance_store.statement.wording import duration, time_of
+from provenance_store.statement.wording import duration, label, time_of
 
 __all__ = ["LISTED", "NAMED", "Story"]
 
@@ -34,14 +34,9 @@ class Story:
         self.at_least = "at least " if unseen else ""
         """Before a number of records that stands for all, where it does not."""
 
-    def label(self, record: Leaf) -> str:
-        """Its name, with the number of a version."""
-        version = f" v{record['model']['version']}" if "model" in record else ""
-        return f"{record['name']}{version}"
-
     def named(self, urn: str) -> str:
         """Its label with its number in the list of records."""
-        return f"{self.label(self.graph.records[urn])} [{self.numbers[urn]}]"
+        return f"{label(self.graph.records[urn])} [{self.numbers[urn]}]"
 
     def names_of(self, urns: Sequence[str]) -> str:
         """The first of these by name, and how many more there are."""

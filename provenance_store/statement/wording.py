@@ -1,4 +1,4 @@
-"""How a statement's account words numbers, times, tags, documents and environments."""
+"""How a statement's account words names, numbers, times, tags, documents and environments."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ __all__ = [
     "duration",
     "environment_of",
     "kind_word",
+    "label",
     "listed",
     "quoted",
     "records_word",
@@ -37,6 +38,12 @@ KINDS = {
 def kind_word(kind: str, number: int) -> str:
     """The word for so many records of a kind."""
     return KINDS[kind][number != 1]
+
+
+def label(record: Leaf) -> str:
+    """The name of a record, with the number of a version."""
+    version = f" v{record['model']['version']}" if "model" in record else ""
+    return f"{record['name']}{version}"
 
 
 def capital(text: str) -> str:
