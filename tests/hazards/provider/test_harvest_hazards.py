@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,9 +17,9 @@ from provenance_store import open_store
 from tests.functional.provider.gate import Gate
 from tests.functional.provider.harvests import ask, hello, run, wait_until
 from tests.functional.provider.house import Person, Town, serving
+from tests.hazards.provider.servers import Server
 from tests.hazards.provider.test_provider_hazards import write_lock
 
-ROOT = Path(__file__).parents[3]
 LEASE = "2"
 FLOW = {"StartAt": "Greet", "States": {"Greet": hello("first", End=True)}}
 
@@ -46,47 +41,8 @@ def gate(town: Town) -> Iterator[Gate]:
         yield gate
 
 
-class Server:
-    """The provider under gunicorn in processes of its own."""
-
-    def __init__(self, environ: dict[str, str], folder: Path, *, workers: int = 1) -> None:
-        self._environ = {**os.environ, **environ, "PYTHONPATH": str(ROOT)}
-        self._workers = workers
-        self.log = folder / "server.log"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Server:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end(signal.SIGKILL)
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "gunicorn", "action_provider.app:create_app()"]
-        command += ["--bind", f"127.0.0.1:{self._port}", "--worker-class", "gthread"]
-        command += ["--threads", "8", "--workers", str(self._workers), "--log-level", "debug"]
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, env=self._environ, start_new_session=True, stdout=log, stderr=log
-            )
-        wait_until(self._answers, "the start of the server")
-
-    def end(self, number: int) -> None:
-        """Send a signal to the server and all its workers, and wait for their end."""
-        if self._process is not None:
-            os.killpg(self._process.pid, number)
-            self._process.wait(60)
-            self._process = None
-
-    def _answers(self) -> bool:
-        with suppress(requests.ConnectionError):
-            return requests.get(f"{self.url}/readyz", timeout=30).status_code == 200
-        return False
+class HarvestServer(Server):
+    """One that is asked for harvests."""
 
     def ask(self, who: Person, run_id: str, request_id: str = "r1") -> requests.Response:
         document = {"request_id": request_id, "body": {"run_id": run_id}}
@@ -111,7 +67,7 @@ def environ(town: Town, gate: Gate, store_url: str, **more: str) -> dict[str, st
     return {**town.environ(), **gate.environ, **own, **more}
 
 
-def is_done(server: Server, who: Person, action_id: str) -> bool:
+def is_done(server: HarvestServer, who: Person, action_id: str) -> bool:
     return server.status(who, action_id)["status"] == "SUCCEEDED"
 
 
@@ -120,7 +76,7 @@ def test_a_harvest_whose_server_is_killed_is_taken_up_by_a_later_status_call(
     town: Town, ada: Person, gate: Gate, store_url: str, tmp_path: Path
 ) -> None:
     run_id = run(town, ada, FLOW).run["run_id"]
-    with Server(environ(town, gate, store_url), tmp_path) as server:
+    with HarvestServer(environ(town, gate, store_url), tmp_path) as server:
         asked = server.ask(ada, run_id)
         assert (asked.status_code, asked.json()["status"]) == (202, "ACTIVE")
         action_id = asked.json()["action_id"]
@@ -147,7 +103,7 @@ def test_a_server_that_is_stopped_leaves_its_harvests_to_the_next_at_once(
     run_id = run(town, ada, FLOW).run["run_id"]
     url = f"sqlite:///{tmp_path / 'store.db'}"
     patient = environ(town, gate, url, BRAID_HARVEST_LEASE_SECONDS="3600")
-    with Server(patient, tmp_path) as server:
+    with HarvestServer(patient, tmp_path) as server:
         action_id = server.ask(ada, run_id).json()["action_id"]
         wait_until(lambda: bool(gate.asked), "the harvest")
         server.end(signal.SIGTERM)
@@ -198,7 +154,7 @@ def test_of_several_workers_one_harvests(
 ) -> None:
     run_id = run(town, ada, FLOW).run["run_id"]
     once = environ(town, gate, store_url, BRAID_HARVEST_FOLLOW_SECONDS="0")
-    with Server(once, tmp_path, workers=4) as server, ThreadPoolExecutor(8) as pool:
+    with HarvestServer(once, tmp_path, workers=4) as server, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: server.ask(ada, run_id), range(16)))
         assert sorted({answer.status_code for answer in answers}) == [200, 202]
         (action_id,) = {answer.json()["action_id"] for answer in answers}
@@ -218,7 +174,7 @@ def test_no_token_is_in_the_store_nor_in_the_log_of_the_server(
 ) -> None:
     run_id = run(town, ada, FLOW).run["run_id"]
     url = f"sqlite:///{tmp_path / 'store.db'}"
-    with Server(environ(town, gate, url), tmp_path) as server:
+    with HarvestServer(environ(town, gate, url), tmp_path) as server:
         gate.answers = [401]
         refused = server.ask(ada, run_id).json()["action_id"]
         wait_until(lambda: bool(gate.asked), "the harvest")

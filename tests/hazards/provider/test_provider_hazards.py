@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,49 +19,17 @@ import requests
 
 from action_provider.app import EXTENSION, Braid
 from provenance_store import open_store
+from tests.functional.provider.harvests import wait_until
 from tests.functional.provider.house import House, Person, Town, a_body, serving
+from tests.hazards.provider.servers import Server
 from tests.support.postgres import PostgresServer
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 60
 
 
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, f"{what} did not happen"
-        time.sleep(0.02)
-
-
-class Server:
-    """The provider under gunicorn in processes of its own, which can be killed."""
-
-    def __init__(self, environ: dict[str, str]) -> None:
-        self._environ = {**os.environ, **environ, "PYTHONPATH": str(ROOT)}
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "gunicorn", "action_provider.app:create_app()"]
-        command += ["--bind", f"127.0.0.1:{self._port}", "--worker-class", "gthread"]
-        command += ["--threads", "8", "--log-level", "error"]
-        self._process = subprocess.Popen(command, env=self._environ, start_new_session=True)
-        wait_until(self._answers, "the start of the server")
-
-    def kill(self) -> None:
-        """SIGKILL to the server and all its workers."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(30)
-            self._process = None
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(requests.ConnectionError):
-            return requests.get(f"{self.url}/readyz", timeout=30).status_code == 200
-        return False
+class RecordServer(Server):
+    """One that records steps."""
 
     def run(self, session: requests.Session, who: Person, name: str) -> requests.Response:
         body = a_body(step=f"step {name}", run_id=f"run {name[0]}")
@@ -75,10 +41,10 @@ class Server:
 @pytest.mark.slow
 @pytest.mark.parametrize("recording", ["process", "threads"])
 def test_a_killed_server_has_stored_every_answered_action_once(
-    town: Town, ada: Person, store_url: str, recording: str
+    town: Town, ada: Person, store_url: str, recording: str, tmp_path: Path
 ) -> None:
     environ = town.environ(BRAID_RECORDING=recording)
-    server = Server({**environ, "BRAID_STORE_URL": store_url})
+    server = RecordServer({**environ, "BRAID_STORE_URL": store_url}, tmp_path)
     answered: dict[str, Any] = {}
     asked: set[str] = set()
     server.start()
@@ -98,7 +64,7 @@ def test_a_killed_server_has_stored_every_answered_action_once(
             thread.start()
         wait_until(lambda: len(answered) > 60, "the load")
     finally:
-        server.kill()
+        server.end(signal.SIGKILL)
         for thread in threads:
             thread.join()
     server.start()
@@ -106,7 +72,7 @@ def test_a_killed_server_has_stored_every_answered_action_once(
         with requests.Session() as session:
             again = {name: server.run(session, ada, name) for name in sorted(asked)}
     finally:
-        server.kill()
+        server.end(signal.SIGKILL)
     assert {name: again[name].json() for name in answered} == answered
     assert {again[name].status_code for name in answered} == {200}
     assert {answer.status_code for answer in again.values()} <= {200, 202}
