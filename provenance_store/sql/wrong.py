@@ -18,15 +18,13 @@ from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, SEQUENCE_BITS, sho
 from provenance_store.kinds import Kind, Level, Mark, Role, Series, TagType
 from provenance_store.sql.tables import KEYS, METADATA, TABLE
 from provenance_store.sql.write import ID_COLUMNS
+from provenance_store.times import YEARS_1_TO_9999
 
 __all__ = ["Wrong", "misshapen", "reading_broken_text", "wrong_rows"]
 
 Execute = Callable[[sa.Select[Any]], Sequence[Any] | None]
 """The first row of what a query finds."""
 
-FIRST_TIME = -62_135_596_800_000_000
-LAST_TIME = 253_402_300_799_999_999
-"""Years 1 to 9999, in microseconds since 1970."""
 MAX_SMALL = (1 << 31) - 1
 MAX_LARGE = (1 << 63) - 1
 RANGES = 8
@@ -189,7 +187,7 @@ def _values(
     elif place in _BOUNDS:
         yield _outside(column, *_BOUNDS[place])
     elif column.name in _TIMES:
-        yield _outside(column, FIRST_TIME, LAST_TIME)
+        yield _outside(column, YEARS_1_TO_9999[0], YEARS_1_TO_9999[-1])
     elif place == ("tag", "text"):
         yield _not_of_its_type(sqlite=sqlite)
     elif place == ("origin", "uuid") and sqlite:
