@@ -51,13 +51,6 @@ What it says of the points below was written to a file at {predicted_at}, before
 they were at {checked_at}.
 """
 
-NOT_BLIND = """\
-The points below are no blind test: they were measured together with the burst that the simulation
-was fitted to, and the model had been changed after earlier such figures were seen.
-`benchmarks/scaling.py` has since come to write its prediction to a file before it measures; the
-figures here are not of such a run.
-"""
-
 
 def page(known: Mapping[str, Any], names: Iterable[str]) -> str:
     """The whole page in Markdown."""
@@ -176,7 +169,7 @@ def _scaling(run: Mapping[str, Any], results: list[Result]) -> str:
     ]
     checked = [
         (
-            each.what.removeprefix("simulated: ").removeprefix("predicted: "),
+            each.what.removeprefix("predicted: "),
             f"{number(each.ours)} {each.unit}",
             f"{number(each.floor)} {each.unit}",
             f"{each.floor / each.ours - 1:+.0%}",
@@ -193,7 +186,7 @@ def _scaling(run: Mapping[str, Any], results: list[Result]) -> str:
         [
             SCALING,
             _table(("measured", ""), measured),
-            BLIND.format_map(run) if "predicted_at" in run else NOT_BLIND,
+            BLIND.format_map(run),
             _table(("checked", "simulated", "measured", "deviation"), checked),
             _table(("extrapolated to 10,000 nodes", ""), further),
         ]
