@@ -2,7 +2,7 @@
 
 The worker's threads share one interpreter, and SQLite's driver hands it over at every statement,
 so sixteen threads that record take turns more than they work. One process that takes all waiting
-requests, makes their records and writes them in one commit does more than twice as many.
+requests, makes their records and writes them in one commit does more.
 
 A request that is being recorded has a socket to the process of its own; sockets are used again,
 and were handed over on a control socket. When the worker ends, however it ends, the control
