@@ -24,6 +24,10 @@ LONGEST_USER = 16
 NESTED = 4
 """So often a URL may be encoded in the parameter of another; what is deeper is redacted unread."""
 
+_ALL = "+" if re.findall(r"(?:a|b(?!c))++", "abc") == ["a"] else ""
+"""Makes a repeated group possessive, so that it takes no memory for each turn. Python before 3.11.5
+keeps what such a group's last turn took before it failed; without the sign the same is found."""
+
 _KEY = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
 )
@@ -32,7 +36,7 @@ _URL = re.compile(
     r"((?:(?!\[)[^\s/?#@:\"'<>]*+:(?!\d*+(?:[/?#\s\"'<>,;)\]}]|$))[^@\n]{0,256}@)?[^\s<>\"'`\\]*+)"
 )
 """A URL, and after its user name anything up to an ``@`` but the number of a port."""
-_PARAMETER = re.compile(r"([?&#;])([^=&#;?]++)=([^&#;]*+(?:;(?![^=&#;]*+=)[^&#;]*+)*+)")
+_PARAMETER = re.compile(r"([?&#;])([^=&#;?]++)=([^&#;]*+(?:;(?![^=&#;]*+=)[^&#;]*+)*" + _ALL + r")")
 _INNER_NAME = re.compile(r"\?([^=?;]++)=")
 _PATH_PARAMETER = re.compile(r"(;)([^=;/]++)=([^;/]*+)")
 _SCHEME = re.compile(r"\b(Bearer|Basic)([ \t]+|%20)([\w.~+/=:-]++)", re.IGNORECASE)
@@ -41,9 +45,9 @@ _PLAIN_WORD = re.compile(r"[a-z]{1,15}|Token|Auth(?:entication)?")
 _VALUE = (
     r"(?!\\*[\"']?\[redacted\])"
     r"(?:(?P<quote>\\+[\"']).*?(?:(?P=quote)|\Z)"
-    r"|\"(?:[^\"\\]|\\.)*+\"?"
-    r"|'(?:[^'\\]|\\.)*+'?"
-    r"|(?:[^\s,;&\"']|,(?!\s|$)|[;&](?!\s|$|[\w.%-]++=)|[\"'](?![\s,;}\])]|$))++)"
+    r"|\"(?:[^\"\\]|\\.)*" + _ALL + r"\"?"
+    r"|'(?:[^'\\]|\\.)*" + _ALL + r"'?"
+    r"|(?:[^\s,;&\"']|,(?!\s|$)|[;&](?!\s|$|[\w.%-]++=)|[\"'](?![\s,;}\])]|$))+" + _ALL + r")"
 )
 _GIVES = r"(?:\\*+[\"']?[ \t]*+=>?[ \t]*+(?!=)|\\*+[\"'][ \t]*+:[ \t]*+)"
 

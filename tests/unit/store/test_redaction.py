@@ -71,6 +71,7 @@ TEXTS = {
     "run --password S --x": "run --password [redacted] --x",
     "run --api-key=S --x": "run --api-key=[redacted] --x",
     "AccountName=a;AccountKey=S==;E=c": "AccountName=a;AccountKey=[redacted];E=c",
+    "https://h/x?a=b;token=S&c=d": "https://h/x?a=b;token=[redacted]&c=d",
     "password=S;S": "password=[redacted]",
     "db:\n  password: S S\n  host: h": "db:\n  password: [redacted]\n  host: h",
     "{'password': 'S'}": "{'password': [redacted]}",
