@@ -271,9 +271,9 @@ def _leads_on() -> sa.ColumnElement[bool]:
     return sa.exists().where(
         _link.c.to_id == _taint.c.record_id,
         _carried,
-        ~sa.exists().where(
-            known.c.record_id == _link.c.from_id, known.c.root_id == _taint.c.root_id
-        ),
+        ~sa.exists()
+        .where(known.c.record_id == _link.c.from_id, known.c.root_id == _taint.c.root_id)
+        .correlate(_link, _taint),  # two selects out: by itself it would bring a `taint` of its own
     )
 
 

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from provenance_store import Store, open_store
@@ -154,6 +154,7 @@ def apart_from_origins(held: Content) -> Content:
 
 @ORDINARY
 @given(SEEDS)
+@example(225875641)  # what is invalid by one root becomes so by another that comes in
 def test_merging_is_commutative_associative_and_idempotent(seed: int) -> None:
     with some_stores() as stores:
         a, b, c = histories(stores, 3, Random(seed))
