@@ -1,19 +1,22 @@
 """The load generator of http_record.py: `_http_load.py PORT TOKEN SECONDS` prints JSON.
 
-Raw keep-alive sockets and requests made beforehand, so that the generator is not the limit.
+Raw keep-alive sockets in one thread and requests made beforehand, so that the generator neither
+is the limit nor takes much of the processors that it shares with the server.
 """
 
 from __future__ import annotations
 
 import json
+import select
 import socket
 import sys
-import threading
 import time
 import uuid
+from collections import Counter
 
 CONNECTIONS = 16
 STEPS_IN_A_RUN = 20
+MOST_A_SECOND = 400
 
 
 def body(number: int, run: str) -> dict[str, object]:
@@ -57,55 +60,67 @@ def request(number: int, run: str, token: str) -> bytes:
     return head.encode() + data
 
 
-def answer(connection: socket.socket) -> int:
-    """Read one response; its status."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        if not (chunk := connection.recv(65536)):
+class Line:
+    """A kept connection that sends its requests one after the other."""
+
+    def __init__(self, port: int, prepared: list[bytes]) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._prepared = iter(prepared)
+        self._data = b""
+        self.began = 0.0
+
+    def ask(self) -> None:
+        """Send the next request."""
+        self.began = time.perf_counter()
+        self.socket.sendall(next(self._prepared))
+
+    def answer(self) -> int | None:
+        """Read what has come: the status once the response is whole, None before."""
+        if not (chunk := self.socket.recv(65536)):
             raise ConnectionError("the server closed the connection")
-        data += chunk
-    head, _, rest = data.partition(b"\r\n\r\n")
-    at = head.lower().index(b"content-length:") + 15
-    missing = int(head[at:].split(b"\r\n", 1)[0]) - len(rest)
-    while missing > 0:
-        missing -= len(connection.recv(65536))
-    return int(head.split(b" ", 2)[1])
+        self._data += chunk
+        head, end, rest = self._data.partition(b"\r\n\r\n")
+        if not end:
+            return None
+        at = head.lower().index(b"content-length:") + 15
+        if len(rest) < int(head[at:].split(b"\r\n", 1)[0]):
+            return None
+        self._data = b""
+        return int(head.split(b" ", 2)[1])
+
+
+def prepare(seconds: float, token: str) -> list[bytes]:
+    """More requests than a connection can send in so long: whole runs, step by step."""
+    prepared: list[bytes] = []
+    while len(prepared) < seconds * MOST_A_SECOND + 10:
+        run = str(uuid.uuid4())
+        prepared += [request(step, run, token) for step in range(STEPS_IN_A_RUN)]
+    return prepared
 
 
 def load(port: int, token: str, seconds: float) -> dict[str, object]:
     """Keep CONNECTIONS connections busy for so long: requests, the 99 % latency, statuses."""
     latencies: list[float] = []
-    statuses: dict[int, int] = {}
-    start = threading.Barrier(CONNECTIONS + 1)
-    until = 0.0
-
-    def one(place: int) -> None:
-        prepared: list[bytes] = []
-        while len(prepared) < seconds * 200 + 10:
-            run = str(uuid.uuid4())
-            prepared += [request(step, run, token) for step in range(STEPS_IN_A_RUN)]
-        with socket.create_connection(("127.0.0.1", port)) as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            start.wait()
-            for data in prepared:
-                began = time.perf_counter()
-                connection.sendall(data)
-                status = answer(connection)
-                ended = time.perf_counter()
-                if ended > until:
-                    return
-                latencies.append(ended - began)
-                statuses[status] = statuses.get(status, 0) + 1
-
-    threads = [threading.Thread(target=one, args=(place,)) for place in range(CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    while start.n_waiting < CONNECTIONS:
-        time.sleep(0.01)
+    statuses: Counter[int] = Counter()
+    lines = [Line(port, prepare(seconds, token)) for _ in range(CONNECTIONS)]
+    ready = select.epoll()
+    by_handle = {line.socket.fileno(): line for line in lines}
+    for handle in by_handle:
+        ready.register(handle, select.EPOLLIN)
     until = time.perf_counter() + seconds
-    start.wait()
-    for thread in threads:
-        thread.join()
+    for line in lines:
+        line.ask()
+    while (now := time.perf_counter()) < until:
+        for handle, _ in ready.poll(until - now):
+            line = by_handle[handle]
+            if (status := line.answer()) is None:
+                continue
+            if (ended := time.perf_counter()) > until:
+                break
+            latencies.append(ended - line.began)
+            statuses[status] += 1
+            line.ask()
     slow = sorted(latencies)[int(len(latencies) * 0.99)] if latencies else 0.0
     return {"requests": len(latencies), "slow": slow, "statuses": statuses}
 
