@@ -179,7 +179,9 @@ class Writer:
         connection = self._connection = self._connection or self._engine.connect()
         begin_write(connection)
         try:
-            if len(group) == 1 or not self._write_at_once(connection, group):
+            if not self._write_at_once(connection, group):
+                connection.rollback()
+                begin_write(connection)
                 for job in group:
                     self._write_one(connection, job)
             connection.commit()
@@ -191,12 +193,16 @@ class Writer:
             raise
 
     def _write_at_once(self, connection: sa.Connection, group: list[_Job]) -> bool:
-        """Write the group as one batch of new rows; False, and nothing written, if it cannot be."""
+        """Write the group as one batch of new rows; False, to be rolled back, if it cannot be.
+
+        Without a savepoint: for each SQLite copies every page that it changes to a file of its own.
+        """
         try:
-            with savepoint(connection):
-                self.statements.write_new(connection, Batch.merged(job.batch for job in group))
-                for job in group:
-                    job.guard(connection)
+            first, *others = (job.batch for job in group)
+            whole = Batch.merged((first, *others)) if others else first
+            self.statements.write_new(connection, whole)
+            for job in group:
+                job.guard(connection)
         except (IntegrityError, BraidError):
             return False
         except Exception as error:

@@ -41,6 +41,9 @@ COPY_FROM_ROWS = 2000
 ROWS_AT_ONCE = 16
 STATEMENTS = 8
 """Up to how many statements of ROWS_AT_ONCE rows are better than one executemany."""
+LOG_PAGES = 4000
+"""So long, 16 MB, the log of a SQLite store grows until it is put into the file. A page that was
+written often since goes there once, and each time the disk is waited for twice."""
 SCHEMA_LOCK = 0x62726169
 _SERIALIZATION = {"40001", "40P01"}
 
@@ -102,6 +105,7 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
             f"busy_timeout={int(busy_ms)}",
             "synchronous=FULL",
             f"cache_size={-1024 * int(cache_mb)}",
+            f"wal_autocheckpoint={LOG_PAGES}",
         ):
             connection.execute(f"PRAGMA {pragma}")
         _use_wal(connection, busy_ms)
@@ -231,6 +235,9 @@ class Insert:
 
     SQLite's driver lets other threads run at every row of an executemany, and then waits for its
     turn; under load that costs more than the row. So few rows go in one statement of many rows.
+
+    On SQLite the rows before one that is refused stay until the caller rolls back: to undo them
+    by itself, SQLite copies every page that a statement changes to a file of its own first.
     """
 
     def __init__(self, table: sa.Table, dialect: sa.Dialect, *, passing: bool = False) -> None:
@@ -262,6 +269,8 @@ class Insert:
             if count > 1:
                 names = self._table.columns.keys()
                 insert = insert.values([dict.fromkeys(names) for _ in range(count)])
+            if self._dialect.name == "sqlite":
+                insert = insert.prefix_with("OR FAIL")
             self._texts[count] = str(insert.compile(dialect=self._dialect))
         return self._texts[count]
 

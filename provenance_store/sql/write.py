@@ -53,22 +53,24 @@ class Statements:
         """Write a batch inside the caller's transaction, as new rows or as ones already there.
 
         Raises Conflict when a row is there with another content and Sealed for an addition to
-        a static record; the caller's savepoint is then rolled back by the caller.
+        a static record; the caller undoes then what was written of it.
         """
         try:
-            self.write_new(connection, batch)
-        except IntegrityError:
             with savepoint(connection):
-                self._write_missing(connection, batch)
-                self._keep_up(connection, batch)
+                self.write_new(connection, batch)
+        except IntegrityError:
+            self._write_missing(connection, batch)
+            self._keep_up(connection, batch)
 
     def write_new(self, connection: sa.Connection, batch: Batch) -> None:
-        """Write a batch of new rows; raises IntegrityError, and undoes it, when one is not."""
+        """Write a batch of new rows.
+
+        Raises IntegrityError when one is not new; the caller undoes then what was written.
+        """
         check_additions(connection, batch)
         self._follow.before(connection, batch)
-        with savepoint(connection):
-            self._insert_all(connection, batch)
-            self._keep_up(connection, batch)
+        self._insert_all(connection, batch)
+        self._keep_up(connection, batch)
 
     def _keep_up(self, connection: sa.Connection, batch: Batch) -> None:
         """Bring what is kept with the rows, for quick answers, up to date with a batch."""
