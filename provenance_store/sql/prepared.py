@@ -198,11 +198,24 @@ def _heads(access: Access) -> Query:
         .join(_version, _version.c.id == _record.c.id)
         .where(
             _record.c.name == _text("name"),
+            ~sa.exists().where(*_revises_alike()),
             ~sa.exists().where(*_revises(access)),
             access.seen(),
         )
         .order_by(standing.desc(), _record.c.created_at.desc(), _record.c.id.desc())
         .limit(HEADS)
+    )
+
+
+def _revises_alike() -> tuple[Condition, ...]:
+    """A sufficient condition of the same that is quick: whoever may see or manage a version may
+    do so with a successor of the same audience in the same run."""
+    child, record = _version.alias(), _record.alias()
+    return (
+        child.c.parent_id == _version.c.id,
+        record.c.id == child.c.id,
+        sa.func.coalesce(record.c.audience, "") == sa.func.coalesce(_record.c.audience, ""),
+        sa.func.coalesce(record.c.run_id, "") == sa.func.coalesce(_record.c.run_id, ""),
     )
 
 
