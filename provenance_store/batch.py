@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 
 import msgspec
 
@@ -68,13 +69,13 @@ class Batch:
 
     def __len__(self) -> int:
         """How many rows, over all tables."""
-        return sum(len(getattr(self, name)) for name in TABLES)
+        return sum(map(len, _all_rows(self)))
 
     def extend(self, other: Batch) -> None:
         """Add the rows of another batch that numbers its origins the same way."""
-        for name in TABLES:
-            if rows := getattr(other, name):
-                getattr(self, name).extend(rows)
+        for own, rows in zip(_all_rows(self), _all_rows(other), strict=True):
+            if rows:
+                own.extend(rows)
 
     @classmethod
     def merged(cls, batches: Iterable[Batch]) -> Batch:
@@ -87,6 +88,7 @@ class Batch:
 
 TABLES: tuple[str, ...] = tuple(f.name for f in fields(Batch))
 """The names of the tables in the order of writing."""
+_all_rows = attrgetter(*TABLES)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Batch)

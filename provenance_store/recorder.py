@@ -409,10 +409,13 @@ class Recorder:
         record_id = self.sink.new_id()
         where = self._environment_digest(batch) if kind in (Kind.STEP, Kind.MODEL) else None
         audience = self._audience(batch, self.audience)
-        row = (record_id, kind.value, name, self.clock(), int(live), self.run_id, where, audience)
-        batch.record.append(RecordRow(*row))
+        at = self.clock()
+        batch.record.append(
+            RecordRow(record_id, kind.value, name, at, int(live), self.run_id, where, audience)
+        )
         self._link(batch, record_id, depends_on, Role.DERIVED_FROM)
-        batch.uri.extend({u.uri: u for u in (uri_row(record_id, uri) for uri in uris)}.values())
+        if places := [uri_row(record_id, uri) for uri in uris]:
+            batch.uri.extend({place.uri: place for place in places}.values())
         if tags:
             self._tags(batch, record_id, tags)
         return Record(record_id, kind, name, self)
@@ -420,7 +423,9 @@ class Recorder:
     def _link(
         self, batch: Batch, record_id: int, records: Iterable[RecordLike], role: Role
     ) -> None:
-        ids = dict.fromkeys(self._ids(list(records)))
+        if not (given := list(records)):
+            return
+        ids = dict.fromkeys(self._ids(given))
         if record_id in ids:
             raise InvalidInput("A record cannot depend on itself.")
         batch.add_links(ids, record_id, role.value)

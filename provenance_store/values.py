@@ -51,8 +51,7 @@ MAX_TAG_TEXT = 16384
 MAX_INTEGER = (1 << 63) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Uri:
+class Uri(msgspec.Struct, frozen=True):
     """Where bytes are: `size` in bytes, `digest` as ``sha256:<hex>``."""
 
     uri: str

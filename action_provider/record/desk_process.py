@@ -32,7 +32,7 @@ __all__ = ["main"]
 MOST_LINES = 64
 """Sockets taken from the control socket at once."""
 
-COLLECT_AFTER = 10_000
+COLLECT_AFTER = 50_000
 """Objects made, less those let go, until cycles among the newest are looked for."""
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from flows.steps.body import ModelEntry
 from flows.steps.lookup import Head
-from flows.steps.things import Things, located, uris_of
+from flows.steps.things import Things, located
 from provenance_store.errors import InvalidInput
 from provenance_store.handles import ModelVersion, VersionAbout
 from provenance_store.kinds import Kind
@@ -85,7 +85,7 @@ class Models:
     def _read_used(self, entry: ModelEntry, path: str) -> list[Head]:
         if entry.id is not None:
             return self._by_id(entry, path)
-        known = [self.things.known(uri.uri) for uri in uris_of(entry)]
+        known = [self.things.known(uri.uri) for uri in self.things.uris_of(entry)]
         there = [record_id for record_id in known if record_id is not None]
         heads = self._kept_there(entry, there) or self._named(entry)
         if len(heads) > 1:
@@ -157,7 +157,7 @@ class Models:
 
     def _first_seen(self, entry: ModelEntry, there: Sequence[int], path: str) -> Head:
         """A line that begins here; from what is known where its weights are, if anything is."""
-        recorder, name, uris = self.things.recorder, entry.name or "", uris_of(entry)
+        recorder, name, uris = self.things.recorder, entry.name or "", self.things.uris_of(entry)
         tags = {**(entry.tags or {}), FIRST_SEEN: self.step_name}
         begun = located(path, lambda: recorder.model(name, depends_on=there, uris=uris, tags=tags))
         return self._noted(begun, entry, None)
@@ -179,7 +179,7 @@ class Models:
         def make() -> ModelVersion:
             about: VersionAbout = {
                 "depends_on": making.depends_on,
-                "uris": uris_of(entry),
+                "uris": self.things.uris_of(entry),
                 "tags": entry.tags,
                 "hyperparameters": entry.hyperparameters,
                 "metrics": entry.metrics or (),
@@ -195,7 +195,7 @@ class Models:
         return self._noted(located(making.path, make), entry, parent)
 
     def _noted(self, made: ModelVersion, entry: ModelEntry, parent: Head | None) -> Head:
-        self.things.lies_at(made.id, uris_of(entry))
+        self.things.lies_at(made.id, self.things.uris_of(entry))
         run_id = self.things.recorder.run_id
         head = Head(made.id, made.line_id, made.version, made.name, run_id)
         self.things.lookup.note_version(head, parent=None if parent is None else parent.id)

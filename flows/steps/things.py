@@ -23,7 +23,7 @@ from provenance_store.handles import Record
 from provenance_store.recorder import Recorder
 from provenance_store.values import Uri
 
-__all__ = ["Things", "located", "uris_of"]
+__all__ = ["Things", "located"]
 
 T = TypeVar("T")
 
@@ -43,6 +43,7 @@ class Things:
         self._by_uri: dict[str, int] = {}
         self._asked: set[str] = set()
         self._ids: dict[str, int] = {}
+        self._uris: dict[int, list[Uri]] = {}
 
     def prepare(self, items: Iterable[Item], things: Iterable[Thing] = ()) -> None:
         """Ask for everything that these mention at once, before they are looked at singly."""
@@ -56,12 +57,18 @@ class Things:
                 versions = (*item.made_models, *item.used_models)
                 ids.update(dict.fromkeys((item.step, *item.outputs, *versions)))
             elif isinstance(item, Defined):
-                uris.update((uri.uri, None) for uri in uris_of(item.definition))
+                uris.update((uri.uri, None) for uri in self.uris_of(item.definition))
         if uris:
             self._by_uri = self.lookup.find_uris(uris, run_id=self.recorder.run_id)
             self._asked = set(uris)
         if ids:
             self._ids = self.lookup.resolve_all(ids)
+
+    def uris_of(self, document: Definition | ModelEntry) -> list[Uri]:
+        """The URIs of a definition in this step's body, in the spelling that is stored."""
+        if (uris := self._uris.get(id(document))) is None:
+            uris = self._uris[id(document)] = _uris_of(document)
+        return uris
 
     # ---- what exists ---------------------------------------------------------------------
 
@@ -163,7 +170,7 @@ class Things:
 
         What is known at its URI is what it derives from, so that the lineage goes on.
         """
-        uris = uris_of(definition)
+        uris = self.uris_of(definition)
         known = (self.known(uri.uri) for uri in uris)
         sources = [record_id for record_id in known if record_id is not None]
         members = self.used(definition.members or (), f"{path}.members")
@@ -213,7 +220,7 @@ class Things:
         members: Iterable[int] = (),
     ) -> int:
         """A new record as defined."""
-        uris = uris_of(definition)
+        uris = self.uris_of(definition)
         depends = self.references(definition.depends_on, f"{path}.depends_on")
         make: Callable[..., Record] = getattr(self.recorder, str(definition.kind or "data"))
         made = self._make(
@@ -270,7 +277,7 @@ def located(path: str, act: Callable[[], T]) -> T:
         raise within(error, path) from None
 
 
-def uris_of(document: Definition | ModelEntry) -> list[Uri]:
+def _uris_of(document: Definition | ModelEntry) -> list[Uri]:
     """The URIs of a definition, in the spelling that is stored.
 
     Digest, size and media type said of the whole hold for each URI that does not say its own;
