@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 STEPS_ON_A_PAGE = 1000
+MOST_OF_ERROR = 400
+"""Characters of an error below the table."""
 PAGE = ("limit", "has_next_page", "marker")
 
 
@@ -63,6 +66,20 @@ STEP_FIELDS = [
 ]
 
 
+def _failure(step: Document) -> str:
+    """What went wrong in a step, as far as a line or two tell it."""
+    error = step["error"]
+    parts = [error.get("Error"), error.get("Cause")] if isinstance(error, dict) else []
+    text = ": ".join(_words(part) for part in filter(None, parts)) or _words(error)
+    if len(text) > MOST_OF_ERROR:
+        text = f"{text[: MOST_OF_ERROR - 3]}..."
+    return f"{step['short_id']}  {step['name']} failed: {text}"
+
+
+def _words(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def _whole(history: Reader | QueryClient, run_id: str) -> Document:
     """The run with the steps of all pages."""
     run = history.run(run_id, limit=STEPS_ON_A_PAGE)
@@ -80,8 +97,8 @@ def _whole(history: Reader | QueryClient, run_id: str) -> Document:
 def command(*, run_id: str, source: Source, display: Display) -> None:
     """Show a run and its steps in order.
 
-    RUN_ID may be the beginning of an id, 4 characters or more, that one run only has. CSV is
-    the table of steps.
+    RUN_ID may be the beginning of an id, 4 characters or more, that one run only has. What went
+    wrong in a step is told below the table, in full with --format json. CSV is the table of steps.
     """
     with source.read() as history:
         run = _whole(history, run_id)
@@ -90,3 +107,6 @@ def command(*, run_id: str, source: Source, display: Display) -> None:
         click.echo()
     fields = marked_fields(STEP_FIELDS, run["steps"], display)
     display.table(run, rows="steps", fields=fields, empty="No steps were recorded.")
+    failures = [_failure(step) for step in run["steps"] if step["error"] is not None]
+    if failures and display.format == "text":
+        display.lines(["", *failures])

@@ -114,6 +114,22 @@ def test_a_run_shows_its_steps(braid: Braid, names: dict[str, str]) -> None:
     assert step["parameters"] == {"epochs": 2}
 
 
+def test_a_run_tells_what_went_wrong_in_its_steps(braid: Braid, names: dict[str, str]) -> None:
+    error = {"Error": "ActionFailedException", "Cause": "The endpoint is offline. " * 40}
+    with open_store("sqlite:///braid.db") as store:
+        recorder = store.recorder(run_id="run-9")
+        recorder.run("run-9")
+        recorder.finish(recorder.step("Transfer"), "FAILED", error=error)
+        recorder.finish(recorder.step("Publish"), "FAILED", error="no answer\x1b[31m")
+    first, second = braid("run", "show", "run-9").out.splitlines()[-2:]
+    assert "Transfer failed: ActionFailedException: The endpoint is offline. The" in first
+    assert first.endswith("...")
+    assert len(first) < 450
+    assert second.endswith("Publish failed: no answer [31m")
+    (whole, _) = as_json(braid, "run", "show", "run-9")["steps"]
+    assert whole["error"] == error
+
+
 def test_a_run_is_shown_by_the_beginning_of_its_id(braid: Braid, names: dict[str, str]) -> None:
     assert as_json(braid, "run", "show", "run-") == as_json(braid, "run", "show", "run-1")
     with open_store("sqlite:///braid.db") as store:
