@@ -62,7 +62,7 @@ class Field:
 
     ``value`` is a key (``"run.label"`` for one inside another) or a function of the document;
     What is ``wide`` is for CSV only; all else CSV and text show alike, but that a table shows of a
-    value ``most`` characters.
+    value ``most`` characters, from its beginning and its end.
     """
 
     title: str
@@ -78,7 +78,8 @@ class Field:
         """The value for a table: of many names with values the first ones."""
         value, text = self.raw(document), self.of(document)
         if self.most is not None and len(text) > self.most:
-            return f"{text[: self.most - 3]}..."
+            end = self.most // 2 - 2  # that two long paths differ is mostly seen at their ends
+            return f"{text[: self.most - end - 3]}...{text[-end:]}"
         if not isinstance(value, Mapping) or len(text) <= LONGEST_LIST:
             return text
         shown = text[: LONGEST_LIST - 5].rpartition(", ")[0] or text[: LONGEST_LIST - 5]

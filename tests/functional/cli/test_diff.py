@@ -90,12 +90,16 @@ def test_ids_of_tasks_are_counted_and_not_listed(braid: Braid) -> None:
     assert [row["what"] for row in found["put_aside"]] == ["tags.task_id"]
 
 
-def test_a_long_value_is_cut_in_the_table_and_whole_elsewhere(braid: Braid) -> None:
+def test_a_long_value_is_cut_in_its_middle_in_the_table_and_whole_elsewhere(braid: Braid) -> None:
+    folder = "globus://6c54cade-bde5-45c1-bdea-f4bd71dba2cc/" + "experiment/" * 30
     with open_store("sqlite:///braid.db") as store:
         made = []
-        for letter in "ab":
-            with store.step("Fit", parameters={"model": letter * 500}) as step:
+        for name in ("scan-1.h5", "scan-2.h5"):
+            with store.step("Fit", parameters={"file": folder + name}) as step:
                 made.append(step.output("fit").urn)
     table = braid("diff", *made).out
-    assert f"{'a' * 57}...  {'b' * 57}..." in table
-    assert "b" * 500 in braid("diff", *made, "--format", "csv").out
+    assert "scan-1.h5  globus://6c54cade" in table
+    assert "scan-2.h5\n" in table
+    assert "..." in table
+    assert folder not in table
+    assert folder + "scan-2.h5" in braid("diff", *made, "--format", "csv").out
