@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["import_file"]
 
 SQLITE = b"SQLite format 3\x00"
+ZIP = b"PK\x03\x04"
 
 
 def import_file(
@@ -33,4 +34,9 @@ def import_file(
         from provenance_store.exchange.braid_db import import_braid_db
 
         return "Braid-DB", import_braid_db(store, file, dry_run=dry_run, reverse=reverse)
+    if beginning.startswith(ZIP):
+        raise InvalidInput(
+            "the file is a zip; unpack a run crate, and import the provenance.prov.json in it.",
+            path=f"{file}: $",
+        )
     return "PROV-JSON", import_prov(store, file, dry_run=dry_run)
