@@ -9,13 +9,14 @@
 from __future__ import annotations
 
 from flows.harvest.conventions import Conventions, read_conventions
-from flows.harvest.harvesting import harvest, is_harvested
+from flows.harvest.harvesting import check_definition, harvest, is_harvested
 from flows.harvest.report import Harvested, RunLog
 
 __all__ = [
     "Conventions",
     "Harvested",
     "RunLog",
+    "check_definition",
     "harvest",
     "is_harvested",
     "read_conventions",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from flows.harvest.adding import Adder
 from flows.harvest.completing import add_models, complete
@@ -30,7 +31,7 @@ from provenance_store.reader import RunStep
 from provenance_store.store import Store
 from provenance_store.viewer import EVERYTHING, Viewer
 
-__all__ = ["harvest", "is_harvested"]
+__all__ = ["check_definition", "harvest", "is_harvested"]
 
 ROWS_TOGETHER = 20_000
 """A long run is written in pieces of about so many rows."""
@@ -40,6 +41,12 @@ def is_harvested(store: Store, run_id: str) -> bool:
     """Whether a run was harvested after it had ended: there is nothing more to come."""
     event_id = HarvestSink.final_event_of(store, run_id)
     return event_id is not None and store.reader().is_said_of_run(event_id)
+
+
+def check_definition(definition: Mapping[str, Any]) -> None:
+    """Raise InvalidInput when it cannot be that of a flow."""
+    if not isinstance(definition.get("States"), dict):
+        raise InvalidInput("this is not a flow definition: it has no States.", path="$")
 
 
 def harvest(
@@ -64,9 +71,7 @@ def harvest(
     Raises InvalidInput when the log or the definition is none; with `alone_as`, principals,
     NotAllowed when anything was recorded of the run by somebody whose things these do not manage.
     """
-    states = given.definition.get("States")
-    if not isinstance(states, dict):
-        raise InvalidInput("this is not a flow definition: it has no States.", path="$")
+    check_definition(given.definition)
     entries = read_log(given.log)
     history = read_visits(entries, given.definition)
     named = given.run_id or run_id_of(history.visits) or run_named_by(entries)

@@ -149,10 +149,17 @@ def _offline(
 ) -> Harvested:
     if definition is None:
         raise click.UsageError("--log needs --definition: it tells where results are.")
-    from flows.harvest import RunLog, harvest
+    from flows.harvest import RunLog, check_definition, harvest
     from flows.harvest.files import load_log
+    from flows.steps.refusals import within
+    from provenance_store.errors import InvalidInput
 
-    given = RunLog(load_log(log), read_definition(definition).definition, run, run_id)
+    flow = read_definition(definition).definition
+    try:
+        check_definition(flow)
+    except InvalidInput as error:
+        raise within(error, f"{definition}: {error.path}") from None
+    given = RunLog(load_log(log), flow, run, run_id)
     states |= _states(given.definition)
     with source.open(create=True) as store:
         return harvest(store, given, conventions=conventions)

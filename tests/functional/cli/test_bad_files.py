@@ -79,6 +79,11 @@ def test_json_of_another_shape_is_a_no_that_names_the_file(
     is_no(braid, command, f"{what}.json")
 
 
+def test_an_object_that_is_no_flow_is_a_no_that_names_the_file(braid: Braid, folder: Path) -> None:
+    Path("none.json").write_text('{"StartAt": "A"}')
+    is_no(braid, "flow harvest --log log.json --definition FILE --run-id r1", "none.json")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_file_that_is_not_there_is_a_wrong_call(braid: Braid, folder: Path, command: str) -> None:
     answer = braid(*command.replace("FILE", "none.json").split())
