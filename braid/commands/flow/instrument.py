@@ -13,7 +13,7 @@ from braid.flowfile import definition_argument, read_definition, write_definitio
 
 __all__ = ["command"]
 
-STEPS_ONLY = ("on_missing_result_path", "on_whole_state", "record_end", "result")
+STEPS_ONLY = ("title", "on_missing_result_path", "on_whole_state", "record_end", "result")
 RUN_ONLY = ("conventions",)
 
 
@@ -37,7 +37,8 @@ RUN_ONLY = ("conventions",)
 @click.option("--provider-scope", metavar="SCOPE", help="Its scope; Globus Flows can look it up.")
 @click.option(
     "--title",
-    help="The flow's title, to be recorded with each run. [default: that in the file, if any; "
+    help="With --mode step: the flow's title, to be recorded with each run; a harvest asks Globus "
+    "for it. [default: that in the file, if any; "
     "`braid flow deploy` puts in its own]",
 )
 @click.option(

@@ -87,6 +87,7 @@ WRONG: list[tuple[str, int, str]] = [
     (f"flow instrument ok.json --mode run --provider-url {URL}", 2, "ends with /harvest"),
     ("flow instrument ok.json --mode run", 2, "Give --provider-url"),
     ("flow instrument ok.json --mode run --result whole", 2, "--result belongs to --mode step"),
+    ("flow instrument ok.json --mode run --title T", 2, "--title belongs to --mode step"),
     ("flow instrument ok.json --conventions a", 2, "--conventions belongs to --mode run"),
     (f"flow instrument dangling.json --provider-url {URL}", 1, "Gone"),
     (f"flow instrument bare.json --provider-url {URL}", 1, "without a ResultPath"),
