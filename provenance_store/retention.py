@@ -14,11 +14,12 @@ from provenance_store.ids import now
 from provenance_store.kinds import Mark
 from provenance_store.rows import MarkRow
 from provenance_store.sql import retention as sql
+from provenance_store.sql.dialects import changed
 from provenance_store.store_sink import StoreSink
 from provenance_store.times import format_time
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
+    pass
 
 
 __all__ = ["Reduced", "reduce"]
@@ -65,17 +66,12 @@ def reduce(
             if not ids:
                 break
             for name in sql.PAYLOAD:
-                rows[name] += _drop(connection, name, ids)
+                rows[name] += changed(connection, sql.drop(name, ids))
             marks = [MarkRow(sink.new_id(), i, Mark.REDUCED.value, now(), note, None) for i in ids]
             sink.writer.statements.insert(connection, "mark", marks)
         records, last = records + len(ids), ids[-1]
         progress(len(ids))
     return Reduced(before, records, _some(rows))
-
-
-def _drop(connection: sa.Connection, name: str, ids: Any) -> int:
-    options = {"preserve_rowcount": True}
-    return int(connection.execute(sql.drop(name, ids), execution_options=options).rowcount)
 
 
 def _told(sink: StoreSink, before: int) -> Reduced:

@@ -20,6 +20,7 @@ from provenance_store.kinds import Kind
 from provenance_store.rows import LinkRow, OriginRow
 from provenance_store.sink import new_origin
 from provenance_store.sql import exchange, read
+from provenance_store.sql.chunks import chunks
 from provenance_store.sql.write import mentioned_origins
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ _OF_RECORDS = {
 }
 """Tables whose rows belong to the record of this column, and are left out where it is known."""
 _ADDITIONS = ("link", "uri", "tag")
-CHUNK = 500
 OWN = 1
 """The number, in a batch, of the origin that is made for an import."""
 
@@ -157,8 +157,8 @@ def _rows(
     store: Store, query: Callable[[Sequence[Any]], sa.Select[Any]], keys: Sequence[Any]
 ) -> Iterator[Any]:
     with store.sink.session.read() as connection:
-        for start in range(0, len(keys), CHUNK):
-            yield from connection.execute(query(keys[start : start + CHUNK])).all()
+        for chunk in chunks(keys):
+            yield from connection.execute(query(chunk)).all()
 
 
 def _shifts(store: Store, origins: Iterable[OriginRow]) -> dict[int, int]:

@@ -15,13 +15,13 @@ from provenance_store.documents import Details
 from provenance_store.kinds import Role
 from provenance_store.reading.validity import Invalidation, validity_of
 from provenance_store.sql import pages, read, walks
+from provenance_store.sql.chunks import chunks
 from provenance_store.viewer import Viewer
 
 __all__ = ["MENTIONED", "Row", "View", "grouped", "page"]
 
 MENTIONED = 1000
 """How many inputs, outputs or links of one record a document lists at most."""
-CHUNK = 500
 
 Row = Any
 """A row of a query in `sql.read`."""
@@ -47,7 +47,7 @@ class View:
         """Those of these records that the viewer may see."""
         return {
             row.id: row
-            for chunk in _chunks(sorted(ids))
+            for chunk in chunks(sorted(ids))
             for row in self.all(read.records_by_id(chunk, self.viewer))
         }
 
@@ -55,18 +55,18 @@ class View:
         self, query: Callable[[Sequence[int]], sa.Select[Any]], ids: Sequence[int]
     ) -> Iterator[Row]:
         """The rows of a query about these ids, asked for some of them at a time."""
-        return (row for chunk in _chunks(ids) for row in self.all(query(chunk)))
+        return (row for chunk in chunks(ids) for row in self.all(query(chunk)))
 
     def details(self, ids: Sequence[int]) -> Details:
         """URIs, tags, metrics, payloads and marks of records that the viewer may see."""
         tables = {
             table: grouped(
-                (row for chunk in _chunks(ids) for row in self.all(read.details(table, chunk))),
+                (row for chunk in chunks(ids) for row in self.all(read.details(table, chunk))),
                 lambda row: row.record_id,
             )
             for table in ("uri", "file_check", "tag", "metric", "payload")
         }
-        marks = (row for chunk in _chunks(ids) for row in self.all(read.marks(chunk)))
+        marks = (row for chunk in chunks(ids) for row in self.all(read.marks(chunk)))
         by_record = grouped(marks, lambda row: row.record_id)
         return Details(
             **tables, mark=by_record, invalid=validity_of(self, ids), unseen=self._unseen(ids)
@@ -115,7 +115,7 @@ class View:
         """Links by the record that depends; `down`: by the record that is depended on."""
         rows = (
             row
-            for chunk in _chunks(ids)
+            for chunk in chunks(ids)
             for row in self.all(read.dependencies(chunk, down=down, roles=roles, limit=limit))
         )
         return grouped(rows, lambda row: row.to_id if down else row.from_id)
@@ -156,7 +156,3 @@ def page(
     more = len(rows) > limit
     marker = filters.write_marker(*key(rows[limit - 1])) if more else None
     return {name: items, "limit": limit, "has_next_page": more, "marker": marker}
-
-
-def _chunks(items: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (items[i : i + CHUNK] for i in range(0, len(items), CHUNK))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS
 from provenance_store.kinds import Kind
+from provenance_store.sql.chunks import chunks
 from provenance_store.sql.tables import TABLE
 
 __all__ = ["Belonging", "Holder", "belongings", "foreign_origin", "histories", "holders", "linked"]
 
-CHUNK = 500
 
 _origin, _record, _link = TABLE["origin"], TABLE["record"], TABLE["link"]
 _tag, _mark = TABLE["tag"], TABLE["mark"]
@@ -40,7 +40,7 @@ def holders(connection: sa.Connection, uuids: Iterable[str]) -> dict[str, Holder
     first = sa.cast(_origin.c.no, sa.BigInteger) * sa.literal(1 << SEQUENCE_BITS, sa.BigInteger)
     used = sa.exists().where(_record.c.id.between(first, first + MAX_SEQUENCE))
     found = {}
-    for chunk in _chunks(sorted(uuids)):
+    for chunk in chunks(sorted(uuids)):
         query = sa.select(_origin.c.uuid, _origin.c.no, _origin.c.who, used)
         for row in connection.execute(query.where(_origin.c.uuid.in_(chunk))):
             found[row[0]] = Holder(row[1], row[2], bool(row[3]))
@@ -52,7 +52,7 @@ def belongings(connection: sa.Connection, ids: Collection[int]) -> dict[int, Bel
     query = sa.select(_record.c.id, _record.c.kind, _record.c.audience)
     return {
         row[0]: Belonging(Kind(row[1]), row[2])
-        for chunk in _chunks(sorted(ids))
+        for chunk in chunks(sorted(ids))
         for row in connection.execute(query.where(_record.c.id.in_(chunk)))
     }
 
@@ -63,7 +63,7 @@ def histories(connection: sa.Connection, ids: Collection[int]) -> dict[int, int]
     most: dict[int, int] = {}
     times = sa.func.count().label("times")
     for table, by in ((_tag, (_tag.c.record_id, _tag.c.name)), (_mark, (_mark.c.record_id,))):
-        for chunk in _chunks(sorted(ids)):
+        for chunk in chunks(sorted(ids)):
             query = sa.select(table.c.record_id, times).where(table.c.record_id.in_(chunk))
             for record_id, count in connection.execute(query.group_by(*by)):
                 most[record_id] = max(most.get(record_id, 0), count)
@@ -75,7 +75,7 @@ def linked(connection: sa.Connection, links: Iterable[tuple[int, int]]) -> set[t
     ends = _link.c.from_id, _link.c.to_id
     return {
         (row[0], row[1])
-        for chunk in _chunks(sorted(links))
+        for chunk in chunks(sorted(links))
         for row in connection.execute(sa.select(*ends).where(sa.tuple_(*ends).in_(chunk)))
     }
 
@@ -85,12 +85,8 @@ def foreign_origin(
 ) -> str | None:
     """The UUID of one of these origins that is written with by somebody else; None if none is."""
     query = sa.select(_origin.c.uuid).where(_origin.c.who.not_in(sorted(identities)))
-    for chunk in _chunks(sorted(numbers)):
+    for chunk in chunks(sorted(numbers)):
         found = connection.execute(query.where(_origin.c.no.in_(chunk)).limit(1)).scalar()
         if found is not None:
             return str(found)
     return None
-
-
-def _chunks(items: Sequence[Any]) -> list[Sequence[Any]]:
-    return [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]

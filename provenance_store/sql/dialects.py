@@ -22,6 +22,7 @@ __all__ = [
     "begin_write",
     "by_position",
     "cannot_hold",
+    "changed",
     "detach",
     "driver",
     "ignoring",
@@ -167,6 +168,17 @@ def savepoint(connection: sa.Connection) -> Iterator[None]:
             raw.execute("ROLLBACK TO SAVEPOINT batch")
             raise
         raw.execute("RELEASE SAVEPOINT batch")
+
+
+def changed(connection: sa.Connection, statement: sa.Executable) -> int:
+    """Run a statement that writes; how many rows it inserted, changed or deleted.
+
+    Python's SQLite counts none for a statement that begins with WITH, SQLite itself does.
+    """
+    done: Any = connection.execute(statement, execution_options={"preserve_rowcount": True})
+    if connection.dialect.name == "sqlite":
+        return int(connection.exec_driver_sql("SELECT changes()").scalar_one())
+    return int(done.rowcount)
 
 
 def detach(connection: sa.Connection, name: str) -> None:

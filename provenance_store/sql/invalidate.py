@@ -8,7 +8,7 @@ order, and what derives from the invalid is shown as such wherever, and whenever
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from provenance_store.batch import Batch
 from provenance_store.errors import TooLarge
 from provenance_store.kinds import Level, Mark, Role
-from provenance_store.sql.dialects import by_position, driver, ignoring, lock_links
+from provenance_store.sql.chunks import chunks
+from provenance_store.sql.dialects import by_position, changed, driver, ignoring, lock_links
 from provenance_store.sql.read import can_see
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
@@ -41,7 +42,6 @@ CARRIES = tuple(role for role in Role if role is not Role.INFORMED_BY)
 
 A step that was only informed by an earlier one did not use what that one made.
 """
-CHUNK = 500
 MAX_FOLLOWING = 1_000_000
 """How many (record, root) one batch may add, if it is not about one root alone."""
 
@@ -187,9 +187,9 @@ class Follow:
         # What follows one root is not more than the store; what follows many may be its square.
         most = None if len(roots) == 1 and not batch.link else MAX_FOLLOWING
         left = most
-        for chunk in _chunks(sorted(seeds)):
+        for chunk in chunks(sorted(seeds)):
             spread = _spread(_taint.c.record_id.in_(chunk), connection.dialect, limit=left)
-            added = _inserted(connection, spread)
+            added = changed(connection, spread)
             if left is not None:
                 left -= added
                 if left <= 0:
@@ -206,7 +206,7 @@ class Follow:
         """The records of a batch that depend on a tainted one, which become so too."""
         links = [row for row in batch.link if row[2] != Role.INFORMED_BY]
         tainted: dict[int, list[int]] = {}
-        for chunk in _chunks(sorted({row[0] for row in links})):
+        for chunk in chunks(sorted({row[0] for row in links})):
             query = sa.select(_taint).where(_taint.c.record_id.in_(chunk))
             for record_id, root_id in connection.execute(query):
                 tainted.setdefault(record_id, []).append(root_id)
@@ -277,14 +277,6 @@ def _leads_on() -> sa.ColumnElement[bool]:
     )
 
 
-def _inserted(connection: sa.Connection, insert: Any) -> int:
-    """Run an INSERT; how many rows it added. Python's SQLite counts none that begin with WITH."""
-    done = connection.execute(insert, execution_options={"preserve_rowcount": True})
-    if connection.dialect.name == "sqlite":
-        return int(connection.exec_driver_sql("SELECT changes()").scalar_one())
-    return int(done.rowcount)
-
-
 def taint_size(connection: sa.Connection) -> int:
     """How many (record, root) there are."""
     return int(connection.execute(sa.select(sa.func.count()).select_from(_taint)).scalar_one())
@@ -316,7 +308,3 @@ def _from_select(query: sa.Select[Any], dialect: sa.Dialect) -> Any:
 
 def _into_taint(dialect: sa.Dialect) -> sa.Insert:
     return ignoring(_taint, dialect)
-
-
-def _chunks(items: Sequence[int]) -> Iterable[Sequence[int]]:
-    return (items[i : i + CHUNK] for i in range(0, len(items), CHUNK))

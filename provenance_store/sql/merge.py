@@ -24,6 +24,7 @@ from provenance_store.sql.dialects import (
     advisory_lock,
     begin_write,
     by_position,
+    changed,
     detach,
     ignoring,
     stream_rows,
@@ -119,7 +120,7 @@ class Other:
             return int(self.connection.exec_driver_sql(copy).rowcount)
         insert: Any = ours.insert() if is_new else ignoring(ours, self.connection.dialect)
         query = sa.select(*theirs.c).where(sa.true(), *(made(theirs) for made in conditions))
-        return self._count(insert.from_select([c.name for c in ours.columns], query))
+        return changed(self.connection, insert.from_select([c.name for c in ours.columns], query))
 
     def _can_copy(self, ours: sa.Table) -> bool:
         """Whether SQLite may copy a table with its indexes, record by record, which takes a third
@@ -134,7 +135,9 @@ class Other:
         _new_links.create(self.connection)
         new = ~sa.exists().where(*(c == theirs.c[c.name] for c in ours.primary_key))
         names = ours.columns.keys()
-        self._count(_new_links.insert().from_select(names, sa.select(*theirs.c).where(new)))
+        changed(
+            self.connection, _new_links.insert().from_select(names, sa.select(*theirs.c).where(new))
+        )
         return _new_links
 
     def insert_new_links(self) -> int:
@@ -142,13 +145,9 @@ class Other:
         ours = TABLE["link"]
         query = sa.select(_new_links).where(sa.true())
         insert: Any = ignoring(ours, self.connection.dialect)
-        count = self._count(insert.from_select(ours.columns.keys(), query))
+        count = changed(self.connection, insert.from_select(ours.columns.keys(), query))
         _new_links.drop(self.connection)
         return count
-
-    def _count(self, insert: Any) -> int:
-        done = self.connection.execute(insert, execution_options={"preserve_rowcount": True})
-        return int(done.rowcount)
 
     def _insert_straight(self, name: str) -> int:
         """Rows on their way into our table, none of which can be there; ids are mapped by the

@@ -17,14 +17,14 @@ from provenance_store.batch import TABLES
 from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.kinds import Mark, Role
 from provenance_store.sql import schema
-from provenance_store.sql.dialects import detach, ignoring, stream_rows
+from provenance_store.sql.chunks import chunks
+from provenance_store.sql.dialects import changed, detach, ignoring, stream_rows
 from provenance_store.sql.tables import METADATA, POSTGRESQL_INDEXES, TABLE, Id
 
 __all__ = ["COPIED", "Selection", "Target", "taking"]
 
 COPIED = (*(name for name in TABLES if name != "action"), "taint", "run")
 """Tables of which a slice takes rows; actions belong to the server that answered them."""
-CHUNK = 500
 FETCH = 10_000
 
 _TEMPORARY = sa.MetaData()
@@ -64,8 +64,8 @@ class Selection:
 
     def add_ids(self, ids: Sequence[int]) -> None:
         """Begin with these records."""
-        for place in range(0, len(ids), CHUNK):
-            wanted = _record.c.id.in_(ids[place : place + CHUNK])
+        for chunk in chunks(ids):
+            wanted = _record.c.id.in_(chunk)
             self._add(sa.select(_record.c.id, sa.literal(0)).where(wanted))
 
     def add_runs(self, run_ids: Sequence[str], flow_ids: Sequence[str]) -> int:
@@ -249,8 +249,7 @@ class Target:
         table = self._tables[name]
         if source is self._connection:
             insert = table.insert().from_select(table.columns.keys(), query)
-            done = source.execute(insert, execution_options={"preserve_rowcount": True})
-            return int(done.rowcount)
+            return changed(source, insert)
         found = source.execute(query, execution_options={"yield_per": FETCH})
         stream_rows(self._connection, table, map(tuple, found))
         count = sa.select(sa.func.count()).select_from(table)

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from provenance_store.sql.dialects import changed
 from provenance_store.sql.tables import TABLE
 
 __all__ = ["fill_stubs"]
@@ -19,10 +20,8 @@ def fill_stubs(connection: sa.Connection, known: Any) -> int:
     if connection.execute(sa.select(_stub.c.id).limit(1)).first() is None:
         return 0
     here = sa.exists().where(_record.c.id == _stub.c.id)
-    done = connection.execute(
-        _stub.delete().where(here), execution_options={"preserve_rowcount": True}
-    )
+    filled = changed(connection, _stub.delete().where(here))
     name = sa.select(known.c.name).where(known.c.id == _stub.c.id, known.c.name.is_not(None))
     unnamed = _stub.c.name.is_(None), name.exists()
     connection.execute(_stub.update().where(*unnamed).values(name=name.scalar_subquery()))
-    return int(done.rowcount)
+    return filled

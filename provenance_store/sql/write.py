@@ -15,6 +15,7 @@ from provenance_store.errors import Conflict, InvalidInput, Sealed
 from provenance_store.ids import SEQUENCE_BITS, short_id
 from provenance_store.kinds import Mark
 from provenance_store.rows import LinkRow, OriginRow
+from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import Insert, ignoring, savepoint
 from provenance_store.sql.invalidate import Follow
 from provenance_store.sql.tables import KEYS, TABLE
@@ -28,7 +29,6 @@ __all__ = [
     "renumbered",
 ]
 
-CHUNK = 500
 SORTED_FROM = 5_000
 """Links are in the order of what they lead to, all over the table: so many go in quicker sorted."""
 KNOWN = 10_000
@@ -156,7 +156,7 @@ def check_additions(connection: sa.Connection, batch: Batch) -> None:
     made = {row[0] for row in batch.record}
     added = {row[1] for row in batch.link if row[1] not in made}
     added |= {row[0] for row in batch.uri if row[0] not in made}
-    for chunk in _chunks(sorted(added)):
+    for chunk in chunks(sorted(added)):
         found = _closed(connection, chunk)
         if new := [i for i in found if not _already_there(connection, batch, i)]:
             raise Sealed(
@@ -169,7 +169,7 @@ def check_additions(connection: sa.Connection, batch: Batch) -> None:
 
 def closed(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
     """Those of these records that take no additions: all must be there."""
-    return [i for chunk in _chunks(ids) for i in _closed(connection, chunk)]
+    return [i for chunk in chunks(ids) for i in _closed(connection, chunk)]
 
 
 def _closed(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
@@ -204,7 +204,7 @@ def _not_there(
     """The rows that the table does not hold; raises Conflict for one that it holds otherwise."""
     places = [table.columns.keys().index(name) for name in KEYS[table.name]]
     missing = []
-    for chunk in _chunks(rows):
+    for chunk in chunks(rows):
         keys = [tuple(row[p] for p in places) for row in chunk]
         stored = {
             tuple(row[p] for p in places): tuple(row)
@@ -331,7 +331,3 @@ def mentioned_origins(batch: Batch) -> set[int]:
                 ids = (id_ for id_ in ids if id_ is not None)
             numbers.update(map(rshift, ids, repeat(SEQUENCE_BITS)))
     return numbers
-
-
-def _chunks(items: Sequence[Any], size: int = CHUNK) -> Iterable[Sequence[Any]]:
-    return (items[i : i + size] for i in range(0, len(items), size))
