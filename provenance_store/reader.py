@@ -205,8 +205,7 @@ class Reader:
     def find_uris(self, uris: Iterable[str], *, run_id: str | None = None) -> dict[str, int]:
         """`find_uri` for several; those that are known."""
         with self._session.look() as raw:
-            found = {uri: self._prepared.at_uri(raw, self._viewer, uri, run_id) for uri in uris}
-        return {uri: record_id for uri, record_id in found.items() if record_id is not None}
+            return self._prepared.at_uris(raw, self._viewer, uris, run_id)
 
     def models(
         self,

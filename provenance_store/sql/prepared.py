@@ -6,7 +6,7 @@ built and compiled once and then run as text with parameters, like the INSERTs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -40,16 +40,24 @@ class Prepared:
 
     def __init__(self, dialect: sa.Dialect) -> None:
         self._dialect = by_position(dialect)
-        self._cached: dict[tuple[str, bool], _Compiled] = {}
+        self._cached: dict[tuple[Callable[[Access], Query], bool], _Compiled] = {}
 
     def see(self, raw: Any, viewer: Viewer, record_id: int) -> bool:
         """Whether a record is there and seen."""
         return bool(self._rows(raw, viewer, _see, id=record_id))
 
-    def at_uri(self, raw: Any, viewer: Viewer, uri: str, run_id: str | None) -> int | None:
-        """The newest record at a URI, one of the run before others."""
-        rows = self._rows(raw, viewer, _at_uri, uri=uri, run_id=run_id or "")
-        return rows[0][0] if rows else None
+    def at_uris(
+        self, raw: Any, viewer: Viewer, uris: Iterable[str], run_id: str | None
+    ) -> dict[str, int]:
+        """The newest records at these URIs, those of the run before others.
+
+        Which of them are known at all is asked for all of them at once: most are new.
+        """
+        found = {}
+        for (uri,) in self._rows(raw, EVERYTHING, _known_uris, uris=self._values(uris)):
+            if rows := self._rows(raw, viewer, _at_uri, uri=uri, run_id=run_id or ""):
+                found[uri] = rows[0][0]
+        return found
 
     def heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
         """(id, line_id, version, name, run_id, standing) of versions that none revises: the
@@ -85,13 +93,19 @@ class Prepared:
         build: Callable[[Access], Query],
         **values: Any,
     ) -> Sequence[Any]:
-        key = (build.__name__, viewer.everything)
-        if key not in self._cached:
-            self._cached[key] = self._compile(build, viewer.everything)
-        text, order, constants = self._cached[key]
+        key = (build, viewer.everything)
+        if (compiled := self._cached.get(key)) is None:
+            compiled = self._cached[key] = self._compile(build, viewer.everything)
+        text, order, constants = compiled
         given = {**constants, **values, "principals": listed(self._dialect, viewer)}
         rows: Sequence[Any] = raw.execute(text, [*map(given.__getitem__, order)]).fetchall()
         return rows
+
+    def _values(self, values: Iterable[str]) -> Any:
+        """Several values as one parameter, as `Access.each` takes it apart."""
+        if self._dialect.name == "postgresql":
+            return list(values)
+        return msgspec.json.encode(list(values)).decode()
 
     def _compile(self, build: Callable[[Access], Query], everything: bool) -> _Compiled:
         compiled: Any = build(Access(self._dialect, everything)).compile(
@@ -154,8 +168,14 @@ class Access:
     def _is_one(self, principal: sa.Column[Any]) -> tuple[Condition, ...]:
         if self._dialect.name == "postgresql":
             return (principal == sa.any_(sa.bindparam("principals", type_=ARRAY(sa.Text))),)
-        each = sa.func.json_each(sa.bindparam("principals")).table_valued("value")
-        return (principal == each.c.value,)
+        return (principal == self.each("principals").c.value,)
+
+    def each(self, name: str) -> sa.TableValuedAlias:
+        """The values of a parameter that stands for several, as rows with one column `value`."""
+        if self._dialect.name == "postgresql":
+            texts = sa.bindparam(name, type_=ARRAY(sa.Text))
+            return sa.func.unnest(texts).table_valued("value").render_derived()
+        return sa.func.json_each(sa.bindparam(name)).table_valued("value")
 
 
 def _text(name: str) -> sa.BindParameter[str]:
@@ -165,6 +185,11 @@ def _text(name: str) -> sa.BindParameter[str]:
 def _see(access: Access) -> Query:
     wanted = sa.bindparam("id", type_=sa.BigInteger())
     return sa.select(_record.c.id).where(_record.c.id == wanted, access.seen())
+
+
+def _known_uris(access: Access) -> Query:
+    each = access.each("uris").c.value
+    return sa.select(each).where(sa.exists().where(_uri.c.uri == each))
 
 
 def _at_uri(access: Access) -> Query:
