@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from hpc.settings import BATCH_MILLISECONDS, BATCH_RECORDS
 from provenance_store.batch import Batch, encode_batch
 from provenance_store.errors import InvalidInput, NotFound
-from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id
+from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id, urn_of
 from provenance_store.rows import OriginRow
 from provenance_store.sink import Sink, new_origin
 from provenance_store.sql.write import mentioned_origins
@@ -79,7 +79,7 @@ class CarrierSink(Sink):
         uuid = own.uuid if number == own.no else self._uuids.get(number)
         if uuid is None:
             raise NotFound(f"No origin is numbered {number} here.")
-        return f"urn:braid:{uuid}:{record_id & MAX_SEQUENCE}"
+        return urn_of(uuid, record_id & MAX_SEQUENCE)
 
     def _number(self, uuid: str) -> int:
         if (known := self._numbers.get(uuid)) is not None:

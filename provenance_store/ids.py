@@ -30,6 +30,7 @@ __all__ = [
     "parse_id",
     "short_id",
     "split_id",
+    "urn_of",
 ]
 
 SEQUENCE_BITS = 32
@@ -57,7 +58,12 @@ class Urn(NamedTuple):
     sequence: int
 
     def __str__(self) -> str:
-        return f"urn:braid:{self.origin}:{self.sequence}"
+        return urn_of(self.origin, self.sequence)
+
+
+def urn_of(origin: str, sequence: int) -> str:
+    """The permanent name as text."""
+    return f"urn:braid:{origin}:{sequence}"
 
 
 def make_id(origin_no: int, sequence: int) -> int:

@@ -384,12 +384,14 @@ class Recorder:
         `number` picks another id of the same numbering, such as a version's line.
         Raises NotFound for a URN that names nothing known.
         """
+        if type(record) is int:
+            return record
         if isinstance(record, Record):
             own = record.id if number is None else number
             if record.recorder.sink.numbering is self.sink.numbering:
                 return own
             return self.sink.resolve(record.recorder.sink.urn(own))
-        return record if isinstance(record, int) else self.sink.resolve(record)
+        return int(record) if isinstance(record, int) else self.sink.resolve(record)
 
     # ---- rows ----------------------------------------------------------------------------
 

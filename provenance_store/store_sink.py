@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from provenance_store.batch import Batch
 from provenance_store.errors import BraidError, Conflict, InvalidInput, NotFound
-from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id
+from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id, urn_of
 from provenance_store.rows import OriginRow
 from provenance_store.sink import Sink, SinkBeside, new_origin
 from provenance_store.sql import inspect
@@ -99,7 +99,7 @@ class StoreSink(Sink):
             if uuid is None:
                 raise NotFound(f"This store knows no origin {number}.")
             self._remember(number, uuid)
-        return str(Urn(self._uuids[number], record_id & MAX_SEQUENCE))
+        return urn_of(self._uuids[number], record_id & MAX_SEQUENCE)
 
     def write(self, batch: Batch) -> None:
         self.writer.write(batch)

@@ -11,7 +11,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from provenance_store.errors import InvalidInput, NotFound
-from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id
+from provenance_store.ids import (
+    MAX_ORIGIN_NO,
+    MAX_SEQUENCE,
+    SEQUENCE_BITS,
+    Urn,
+    make_id,
+    parse_id,
+    urn_of,
+)
 from provenance_store.kinds import Kind
 from provenance_store.rows import OriginRow
 from provenance_store.sink import Sink
@@ -57,7 +65,7 @@ class _Elsewhere(Sink):
         place = (record_id >> SEQUENCE_BITS) - FIRST_NUMBER
         if not 0 <= place < len(self._uuids):
             raise NotFound("This id did not arrive from another process.")
-        return f"urn:braid:{self._uuids[place]}:{record_id & MAX_SEQUENCE}"
+        return urn_of(self._uuids[place], record_id & MAX_SEQUENCE)
 
     def write(self, batch: Batch) -> None:
         raise _not_here()

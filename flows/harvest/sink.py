@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 
 from provenance_store.batch import Batch
-from provenance_store.ids import MAX_SEQUENCE, make_id
+from provenance_store.ids import MAX_SEQUENCE, make_id, urn_of
 from provenance_store.sink import SinkBeside, new_origin
 from provenance_store.store import Store
 
@@ -47,7 +47,7 @@ class HarvestSink(SinkBeside):
     @staticmethod
     def final_event_of(store: Store, run_id: str) -> int | None:
         """The id of that event where anything of the run was harvested, else None."""
-        return store.sink.locate(f"urn:braid:{_uuid(run_id)}:{FINAL_EVENT}")
+        return store.sink.locate(urn_of(_uuid(run_id), FINAL_EVENT))
 
     def new_event_id(self) -> int:
         """An id that is made only once."""
