@@ -89,9 +89,13 @@ class Store(Recorder):
             (sink.batch or Batch(), sink.guard) for sink in sinks if isinstance(sink, HeldSink)
         )
 
-    def one_look(self) -> AbstractContextManager[None]:
-        """While it is open, all that this thread looks up singly goes over one connection."""
-        return self.sink.session.one_look()
+    def one_look(self, *, alone: bool = False) -> AbstractContextManager[None]:
+        """While it is open, all that this thread looks up singly goes over one connection.
+
+        With `alone`, which says that no other thread uses this store meanwhile, over the one that
+        it writes with, which has read most of it already.
+        """
+        return self.sink.session.one_look(self.sink.writer if alone else None)
 
     def _alone(self, principals: frozenset[str], run_id: str) -> Guard:
         def guard(connection: sa.Connection) -> None:

@@ -102,6 +102,17 @@ class Writer:
                 self._lead()
         return [job.error for job in waiting]
 
+    def lend(self) -> sa.PoolProxiedConnection:
+        """The connection that it writes with, between two writes, to a thread that is the only
+        one to use the store: what it wrote, SQLite has in the memory of this connection."""
+        self._connection = self._connection or self._engine.connect()
+        return self._connection.connection
+
+    def take_back(self, raw: sa.PoolProxiedConnection, *, broken: bool) -> None:
+        """Have the connection back; a `broken` one is not used again."""
+        if broken:
+            self._drop_connection()
+
     def close(self) -> None:
         """Let go of the connection, once nothing is being written."""
         with self._mutex:

@@ -78,11 +78,20 @@ class _Failed:
 
 
 class Actions(KeptActions):
-    """Records steps. `clock` gives microseconds since 1970 UTC."""
+    """Records steps. `clock` gives microseconds since 1970 UTC; `alone` says that no other thread
+    uses the stores."""
 
-    def __init__(self, stores: StoreHolder, options: Options, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        stores: StoreHolder,
+        options: Options,
+        clock: Callable[[], int],
+        *,
+        alone: bool = False,
+    ) -> None:
         super().__init__(stores, options, clock)
         self._runs = ManagedRuns()
+        self._alone = alone
 
     def run(self, caller: Caller, data: bytes) -> Answer:
         """Record what a request body says.
@@ -111,7 +120,7 @@ class Actions(KeptActions):
     def _make_all(self, read: Sequence[_Asked | _Failed]) -> list[_Made | _Failed]:
         """Look up and make what each request writes; the failed ones stay as they are."""
         anything = any(isinstance(one, _Asked) for one in read)
-        with self._stores.get().one_look() if anything else nullcontext():
+        with self._stores.get().one_look(alone=self._alone) if anything else nullcontext():
             return [one if isinstance(one, _Failed) else self._made(one) for one in read]
 
     def _made(self, asked: _Asked) -> _Made | _Failed:

@@ -132,5 +132,5 @@ if __name__ == "__main__":
     logs.quiet()
     main(
         socket.socket(fileno=int(sys.argv[1])),
-        Actions(StoreHolder(sys.stdin.read(), purge_seconds=None), Options.read(), now),
+        Actions(StoreHolder(sys.stdin.read(), purge_seconds=None), Options.read(), now, alone=True),
     )

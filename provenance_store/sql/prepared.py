@@ -237,7 +237,7 @@ def _revises_alike() -> tuple[Condition, ...]:
     do so with a successor of the same audience in the same run."""
     child, record = _version.alias(), _record.alias()
     return (
-        child.c.parent_id == _version.c.id,
+        child.c.parent_id == _record.c.id,
         record.c.id == child.c.id,
         sa.func.coalesce(record.c.audience, "") == sa.func.coalesce(_record.c.audience, ""),
         sa.func.coalesce(record.c.run_id, "") == sa.func.coalesce(_record.c.run_id, ""),

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from provenance_store.errors import InvalidInput, StoreUnavailable
 from provenance_store.sql.dialects import begin_write, cannot_hold, unavailable
 
-__all__ = ["Session"]
+__all__ = ["Lender", "Session"]
 
 CANNOT_HOLD = (
     "The database cannot hold a value of this: text is Unicode without the NUL character, "
@@ -64,14 +64,15 @@ class Session:
             raw.close()
 
     @contextmanager
-    def one_look(self) -> Iterator[None]:
+    def one_look(self, lender: Lender | None = None) -> Iterator[None]:
         """While it is open, every `look` of this thread is over the same connection, in one
-        transaction, which on SQLite sees one state throughout.
+        transaction, which on SQLite sees one state throughout. It is the lender's, else one of
+        the pool.
 
         Taking a connection from the pool costs more than SQLite needs for a short answer, and
         ending a transaction is a way to PostgreSQL and back.
         """
-        kept = self._threads.kept = _Kept(self)
+        kept = self._threads.kept = _Kept(self, lender or _Pool(self))
         try:
             yield
             kept.commit()
@@ -127,14 +128,39 @@ class Session:
             raise StoreUnavailable("All connections to the store are in use; try again.") from None
 
 
+class Lender(Protocol):
+    """Has a connection that somebody may look with for a while."""
+
+    def lend(self) -> sa.PoolProxiedConnection:
+        """The connection; database errors leave as they come."""
+
+    def take_back(self, raw: sa.PoolProxiedConnection, *, broken: bool) -> None:
+        """Have it back; it is `broken` when its transaction was not committed."""
+
+
+class _Pool:
+    """The pool as a Lender."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def lend(self) -> sa.PoolProxiedConnection:
+        return self._session.taken()
+
+    def take_back(self, raw: sa.PoolProxiedConnection, *, broken: bool) -> None:
+        raw.close()  # the pool rolls back what is open
+
+
 class _Kept:
     """What `look` gives while `one_look` is open: a connection that is taken at the first.
 
     It is let go when a statement fails, and another is taken for the next.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, lender: Lender) -> None:
         self._session = session
+        self._lender = lender
+        self._open = False
         self._raw: sa.PoolProxiedConnection | None = None
         self._connection: Any = None
 
@@ -158,8 +184,10 @@ class _Kept:
             self.close()
 
     def _begin(self) -> None:
-        self._raw = self._session.taken()
+        with self._session.translated():
+            self._raw = self._lender.lend()
         self._connection = self._raw.driver_connection
+        self._open = True
         if self._session.engine.dialect.name == "sqlite":
             with self._session.told(self._raw):
                 self._connection.execute("BEGIN")
@@ -169,9 +197,11 @@ class _Kept:
         if self._raw is not None:
             with self._session.told(self._raw):
                 self._raw.commit()
+            self._open = False
 
     def close(self) -> None:
         """Let go of the connection."""
         raw, self._raw = self._raw, None
+        broken, self._open = self._open, False
         if raw is not None:
-            raw.close()
+            self._lender.take_back(raw, broken=broken)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from provenance_store import Audience, Store, Viewer
+from provenance_store import Audience, Store, Viewer, open_store
 from provenance_store.errors import Ambiguous, InvalidInput, NotFound, StoreUnavailable
 from provenance_store.filters import write_marker
 
@@ -343,10 +343,13 @@ def test_what_no_store_can_hold_is_not_found_in_one(store: Store, text: str) -> 
         assert store.actions.get(text) is None
 
 
-def test_many_questions_over_one_connection_survive_one_that_fails(store: Store) -> None:
+@pytest.mark.parametrize("alone", [False, True])
+def test_many_questions_over_one_connection_survive_one_that_fails(
+    store: Store, alone: bool
+) -> None:
     scan = store.data("scan", uris=["file:///scan.h5"])
     reader = store.reader()
-    with store.one_look():
+    with store.one_look(alone=alone):
         assert reader.find_uri("file:///scan.h5") == scan.id
         with pytest.raises((DBAPIError, StoreUnavailable)), store.sink.session.look() as raw:
             raw.execute("SELECT nothing FROM nowhere")
@@ -359,3 +362,16 @@ def test_many_questions_over_one_connection_survive_one_that_fails(store: Store)
         assert reader.find_uri("file:///scan.h5") == scan.id
     later = store.data("later", uris=["file:///later.h5"])
     assert reader.find_uri("file:///later.h5") == later.id
+
+
+def test_who_is_alone_looks_and_writes_by_turns(store: Store, store_url: str) -> None:
+    with open_store(store_url) as other:
+        for number in range(3):
+            theirs = other.data("theirs", uris=[f"file:///theirs-{number}"])
+            with store.one_look(alone=True):
+                assert store.reader().find_uri(f"file:///theirs-{number}") == theirs.id
+            with pytest.raises(ZeroDivisionError), store.one_look(alone=True):
+                assert store.reader().find_uri(f"file:///ours-{number}") is None
+                raise ZeroDivisionError  # what it looked at is let go
+            ours = store.data("ours", uris=[f"file:///ours-{number}"])
+            assert other.reader().find_uri(f"file:///ours-{number}") == ours.id
