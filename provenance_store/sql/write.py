@@ -55,9 +55,11 @@ class Statements:
         Raises Conflict when a row is there with another content and Sealed for an addition to
         a static record; the caller undoes then what was written of it.
         """
+        self._before(connection, batch)
         try:
             with savepoint(connection):
-                self.write_new(connection, batch)
+                self._insert_all(connection, batch)
+                self._keep_up(connection, batch)
         except IntegrityError:
             self._write_missing(connection, batch)
             self._keep_up(connection, batch)
@@ -67,10 +69,15 @@ class Statements:
 
         Raises IntegrityError when one is not new; the caller undoes then what was written.
         """
-        check_additions(connection, batch)
-        self._follow.before(connection, batch)
+        self._before(connection, batch)
         self._insert_all(connection, batch)
         self._keep_up(connection, batch)
+
+    def _before(self, connection: sa.Connection, batch: Batch) -> None:
+        """What is looked at and locked first. Not under a savepoint that may be rolled back:
+        PostgreSQL would let go of the lock."""
+        check_additions(connection, batch)
+        self._follow.before(connection, batch)
 
     def _keep_up(self, connection: sa.Connection, batch: Batch) -> None:
         """Bring what is kept with the rows, for quick answers, up to date with a batch."""
