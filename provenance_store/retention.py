@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from provenance_store.ids import now
 from provenance_store.kinds import Mark
@@ -17,10 +17,6 @@ from provenance_store.sql import retention as sql
 from provenance_store.sql.dialects import changed
 from provenance_store.store_sink import StoreSink
 from provenance_store.times import format_time
-
-if TYPE_CHECKING:
-    pass
-
 
 __all__ = ["Reduced", "reduce"]
 

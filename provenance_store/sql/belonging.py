@@ -14,7 +14,6 @@ from provenance_store.sql.tables import TABLE
 
 __all__ = ["Belonging", "Holder", "belongings", "foreign_origin", "histories", "holders", "linked"]
 
-
 _origin, _record, _link = TABLE["origin"], TABLE["record"], TABLE["link"]
 _tag, _mark = TABLE["tag"], TABLE["mark"]
 

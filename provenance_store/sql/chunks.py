@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-__all__ = ["CHUNK", "chunks"]
+__all__ = ["chunks"]
 
 CHUNK = 500
 T = TypeVar("T")

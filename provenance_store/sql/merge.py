@@ -135,9 +135,8 @@ class Other:
         _new_links.create(self.connection)
         new = ~sa.exists().where(*(c == theirs.c[c.name] for c in ours.primary_key))
         names = ours.columns.keys()
-        changed(
-            self.connection, _new_links.insert().from_select(names, sa.select(*theirs.c).where(new))
-        )
+        wanted = sa.select(*theirs.c).where(new)
+        self.connection.execute(_new_links.insert().from_select(names, wanted))
         return _new_links
 
     def insert_new_links(self) -> int:

@@ -54,7 +54,9 @@ class Prepared:
         Which of them are known at all is asked for all of them at once: most are new.
         """
         found = {}
-        for (uri,) in self._rows(raw, EVERYTHING, _known_uris, uris=self._values(uris)):
+        for (uri,) in self._rows(
+            raw, EVERYTHING, _known_uris, uris=_as_one(self._dialect.name, list(uris))
+        ):
             if rows := self._rows(raw, viewer, _at_uri, uri=uri, run_id=run_id or ""):
                 found[uri] = rows[0][0]
         return found
@@ -101,12 +103,6 @@ class Prepared:
         rows: Sequence[Any] = raw.execute(text, [*map(given.__getitem__, order)]).fetchall()
         return rows
 
-    def _values(self, values: Iterable[str]) -> Any:
-        """Several values as one parameter, as `Access.each` takes it apart."""
-        if self._dialect.name == "postgresql":
-            return list(values)
-        return msgspec.json.encode(list(values)).decode()
-
     def _compile(self, build: Callable[[Access], Query], everything: bool) -> _Compiled:
         compiled: Any = build(Access(self._dialect, everything)).compile(
             dialect=self._dialect, compile_kwargs={"render_postcompile": True}
@@ -116,14 +112,17 @@ class Prepared:
 
 def listed(dialect: sa.Dialect, viewer: Viewer) -> Any:
     """The principals of a viewer, as `Access` takes them."""
-    if dialect.name == "postgresql":
-        return list(viewer.principals)
-    return _as_json(viewer.principals)
+    return _principals(dialect.name, viewer.principals)
 
 
 @lru_cache(maxsize=1024)
-def _as_json(principals: frozenset[str]) -> str:
-    return msgspec.json.encode(sorted(principals)).decode()
+def _principals(dialect: str, principals: frozenset[str]) -> Any:
+    return _as_one(dialect, sorted(principals))
+
+
+def _as_one(dialect: str, values: list[str]) -> Any:
+    """Several values as one parameter, as `Access.each` takes it apart."""
+    return values if dialect == "postgresql" else msgspec.json.encode(values).decode()
 
 
 class Access:
