@@ -194,7 +194,7 @@ class Writer:
                 connection.rollback()
                 begin_write(connection)
                 for job in group:
-                    self._write_one(connection, job)
+                    self._write_one(connection, job, tried=len(group) == 1)
             connection.commit()
             for job in group:
                 if job.error is None:
@@ -224,11 +224,11 @@ class Writer:
             job.error = None
         return True
 
-    def _write_one(self, connection: sa.Connection, job: _Job) -> None:
+    def _write_one(self, connection: sa.Connection, job: _Job, *, tried: bool) -> None:
         job.error = None
         try:
             with savepoint(connection):
-                self.statements.write(connection, job.batch)
+                self.statements.write(connection, job.batch, tried=tried)
                 job.guard(connection)
         except BraidError as error:
             job.error = error

@@ -49,20 +49,23 @@ class Statements:
         self._follow = Follow(dialect)
         self._known: set[str] = set()
 
-    def write(self, connection: sa.Connection, batch: Batch) -> None:
+    def write(self, connection: sa.Connection, batch: Batch, *, tried: bool = False) -> None:
         """Write a batch inside the caller's transaction, as new rows or as ones already there.
 
-        Raises Conflict when a row is there with another content and Sealed for an addition to
-        a static record; the caller undoes then what was written of it.
+        With `tried` it is not tried once more whether all are new. Raises Conflict when a row is
+        there with another content and Sealed for an addition to a static record; the caller
+        undoes then what was written of it.
         """
         self._before(connection, batch)
-        try:
-            with savepoint(connection):
-                self._insert_all(connection, batch)
-                self._keep_up(connection, batch)
-        except IntegrityError:
-            self._write_missing(connection, batch)
-            self._keep_up(connection, batch)
+        if not tried:
+            try:
+                with savepoint(connection):
+                    self._insert_all(connection, batch)
+                    return self._keep_up(connection, batch)
+            except IntegrityError:
+                pass  # some are there
+        self._write_missing(connection, batch)
+        self._keep_up(connection, batch)
 
     def write_new(self, connection: sa.Connection, batch: Batch) -> None:
         """Write a batch of new rows.
