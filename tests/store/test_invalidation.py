@@ -7,9 +7,12 @@ import time
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from provenance_store import Audience, Mark, Store, Viewer
+from provenance_store.batch import Batch
 from provenance_store.errors import Conflict, NotAllowed, NotFound, TooLarge
+from provenance_store.ids import now
 from provenance_store.recorder import Recorder
 from provenance_store.rows import MarkRow
 from provenance_store.sink import MemorySink
@@ -234,3 +237,25 @@ def test_many_invalid_records_that_all_have_much_behind_them_are_too_large_for_o
     assert store.info()["tables"]["taint"] == 0
     store.invalidate(roots[0].urn, cause="bad")
     assert store.info()["tables"]["taint"] == 12
+
+
+@pytest.mark.parametrize("together", [1, 2])
+def test_links_of_others_wait_for_an_invalidation_that_is_written_again(
+    store: Store, together: int
+) -> None:
+    scan = store.data("scan")
+    cause = MarkRow(store.sink.new_id(), scan.id, Mark.INVALIDATED.value, now(), "bad", scan.id)
+    store.sink.write(Batch(mark=[cause]))
+    held: list[bool] = []
+
+    def look(connection: sa.Connection) -> None:
+        if connection.dialect.name == "sqlite":  # who writes has the file for itself
+            return held.append(connection.connection.driver_connection.in_transaction)  # type: ignore[union-attr]
+        locks = sa.text(
+            "SELECT mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'link'::regclass"
+        )
+        held.append("ShareRowExclusiveLock" in connection.execute(locks).scalars().all())
+
+    jobs = [(Batch(mark=[cause]), look)] * together
+    assert store.sink.writer.write_many(jobs) == [None] * together
+    assert held == [True] * together
