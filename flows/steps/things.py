@@ -43,7 +43,8 @@ class Things:
         self._by_uri: dict[str, int] = {}
         self._asked: set[str] = set()
         self._ids: dict[str, int] = {}
-        self._uris: dict[int, list[Uri]] = {}
+        self._uris: dict[int, tuple[Definition | ModelEntry, list[Uri]]] = {}
+        """With the definition, for the id of one that is gone may become another's."""
 
     def prepare(self, items: Iterable[Item], things: Iterable[Thing] = ()) -> None:
         """Ask for everything that these mention at once, before they are looked at singly."""
@@ -66,9 +67,9 @@ class Things:
 
     def uris_of(self, document: Definition | ModelEntry) -> list[Uri]:
         """The URIs of a definition in this step's body, in the spelling that is stored."""
-        if (uris := self._uris.get(id(document))) is None:
-            uris = self._uris[id(document)] = _uris_of(document)
-        return uris
+        if (known := self._uris.get(id(document))) is None:
+            known = self._uris[id(document)] = document, _uris_of(document)
+        return known[1]
 
     # ---- what exists ---------------------------------------------------------------------
 
