@@ -61,14 +61,12 @@ class Field:
     """A column or a line: its title, and where its value is in a document.
 
     ``value`` is a key (``"run.label"`` for one inside another) or a function of the document;
-    What is ``wide`` is for CSV only; all else CSV and text show alike, but that a table shows of a
-    value ``most`` characters, from its beginning and its end.
+    What is ``wide`` is for CSV only; all else CSV and text show alike.
     """
 
     title: str
     value: str | Callable[[Document], object]
     wide: bool = False
-    most: int | None = None
 
     def of(self, document: Document) -> str:
         """The value as one line of text; empty when there is none."""
@@ -77,9 +75,6 @@ class Field:
     def brief(self, document: Document) -> str:
         """The value for a table: of many names with values the first ones."""
         value, text = self.raw(document), self.of(document)
-        if self.most is not None and len(text) > self.most:
-            end = self.most // 2 - 2  # that two long paths differ is mostly seen at their ends
-            return f"{text[: self.most - end - 3]}...{text[-end:]}"
         if not isinstance(value, Mapping) or len(text) <= LONGEST_LIST:
             return text
         shown = text[: LONGEST_LIST - 5].rpartition(", ")[0] or text[: LONGEST_LIST - 5]

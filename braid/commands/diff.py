@@ -20,12 +20,10 @@ __all__ = ["command"]
 
 MOST_SHOWN = 60
 """Characters of a value in the table; CSV and JSON have all."""
-FIELDS = [
-    Field("Where", "where"),
-    Field("What", "what"),
-    Field("A", "a", most=MOST_SHOWN),
-    Field("B", "b", most=MOST_SHOWN),
-]
+MOST_OF_BEGINNING, MOST_IN_FRONT = 20, 12
+"""Of a longer one, so many characters of its beginning, and in front of what differs."""
+A, B = Field("A", "a"), Field("B", "b")
+FIELDS = [Field("Where", "where"), Field("What", "what"), A, B]
 STEPS_ON_A_PAGE = 1000
 
 
@@ -61,12 +59,36 @@ def command(
     """
     with source.read() as history:
         found = _compared(history, a, b, limit)
-    display.table(found, rows="differences", fields=FIELDS, empty="Nothing differs.")
+    shown: Document = found
+    if display.format == "text":
+        shown = {**found, "differences": [_brief(row) for row in found["differences"]]}
+    display.table(shown, rows="differences", fields=FIELDS, empty="Nothing differs.")
     if found["put_aside"] and display.format == "text":
         click.echo(_put_aside(len(found["put_aside"])), err=True)
     if found["truncated"]:
         click.echo("There is more that was not compared; raise --limit.", err=True)
     context.exit(SAID_NO if found["differences"] else 0)
+
+
+def _brief(row: Document) -> Document:
+    """The row with as much of long values as shows where they differ."""
+    one, other = A.of(row), B.of(row)
+    pairs = zip(one, other, strict=False)
+    place = next((i for i, pair in enumerate(pairs) if len(set(pair)) > 1), len(one))
+    return {**row, "a": _around(one, place), "b": _around(other, place)}
+
+
+def _around(text: str, place: int) -> str:
+    if len(text) <= MOST_SHOWN:
+        return text
+    room = MOST_SHOWN - MOST_OF_BEGINNING - 3
+    start = min(place - MOST_IN_FRONT, len(text) - room)
+    if start <= MOST_OF_BEGINNING + 3:
+        return f"{text[: MOST_SHOWN - 3]}..."
+    piece = text[start : start + room]
+    if start + room < len(text):
+        piece = f"{piece[:-3]}..."
+    return f"{text[:MOST_OF_BEGINNING]}...{piece}"
 
 
 def _put_aside(count: int) -> str:

@@ -103,3 +103,16 @@ def test_a_long_value_is_cut_in_its_middle_in_the_table_and_whole_elsewhere(brai
     assert "..." in table
     assert folder not in table
     assert folder + "scan-2.h5" in braid("diff", *made, "--format", "csv").out
+
+
+def test_the_table_shows_where_long_values_differ(braid: Braid) -> None:
+    with open_store("sqlite:///braid.db") as store:
+        made = []
+        for width in (64, 128):
+            layers = [64] * 17 + [width] + [64] * 12
+            with store.step("Fit", parameters={"layers": layers}) as step:
+                made.append(step.output("fit").urn)
+    (line,) = [line for line in braid("diff", *made).out.splitlines() if "layers" in line]
+    assert line.count("64, 64, 64, 64, 64, ...") == 2
+    assert "128" in line
+    assert len(line) < 160
