@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["reason", "refusals"]
+__all__ = ["reason", "refusals", "what_went_wrong"]
 
 LONGEST = 500
 """Of what an action provider says, so many characters are told."""
@@ -40,6 +41,15 @@ def refusals(
         if states.get(name, {}).get("ActionUrl") in urls:
             found[name] = _last_line(_said(error_of(details).get("Cause")))
     return [f"{name} was refused: {why}" for name, why in found.items()]
+
+
+def what_went_wrong(error: Any) -> str:
+    """What the recorded error of a step tells: its name, and what the action provider said."""
+    if not isinstance(error, Mapping):
+        return _last_line(error)
+    cause = error.get("Cause")
+    parts = [error.get("Error"), cause and _last_line(_said(cause))]
+    return ": ".join(str(part) for part in parts if part) or json.dumps(error, ensure_ascii=False)
 
 
 def _said(cause: Any) -> Any:

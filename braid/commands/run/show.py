@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from braid.options import displays, reads
 from braid.output import Display, Document, Field, short_time
+from braid.reason import what_went_wrong
 from braid.source import Source
 from braid.validity import marked, marked_fields
 
@@ -68,16 +68,10 @@ STEP_FIELDS = [
 
 def _failure(step: Document) -> str:
     """What went wrong in a step, as far as a line or two tell it."""
-    error = step["error"]
-    parts = [error.get("Error"), error.get("Cause")] if isinstance(error, dict) else []
-    text = ": ".join(_words(part) for part in filter(None, parts)) or _words(error)
+    text = what_went_wrong(step["error"])
     if len(text) > MOST_OF_ERROR:
         text = f"{text[: MOST_OF_ERROR - 3]}..."
     return f"{step['short_id']}  {step['name']} failed: {text}"
-
-
-def _words(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _whole(history: Reader | QueryClient, run_id: str) -> Document:

@@ -121,12 +121,16 @@ def test_a_run_tells_what_went_wrong_in_its_steps(braid: Braid, names: dict[str,
         recorder.run("run-9")
         recorder.finish(recorder.step("Transfer"), "FAILED", error=error)
         recorder.finish(recorder.step("Publish"), "FAILED", error="no answer\x1b[31m")
-    first, second = braid("run", "show", "run-9").out.splitlines()[-2:]
+        status = {"status": "FAILED", "details": {"code": "GONE", "description": "It is gone."}}
+        action = {"Error": "ActionFailedException", "Cause": {"action_id": "7", **status}}
+        recorder.finish(recorder.step("Delete"), "FAILED", error=action)
+    first, second, third = braid("run", "show", "run-9").out.splitlines()[-3:]
+    assert third.endswith("Delete failed: ActionFailedException: It is gone.")
     assert "Transfer failed: ActionFailedException: The endpoint is offline. The" in first
     assert first.endswith("...")
     assert len(first) < 450
     assert second.endswith("Publish failed: no answer [31m")
-    (whole, _) = as_json(braid, "run", "show", "run-9")["steps"]
+    (whole, _, _) = as_json(braid, "run", "show", "run-9")["steps"]
     assert whole["error"] == error
 
 
