@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from hpc.settings import BATCH_MILLISECONDS, BATCH_RECORDS
-from provenance_store.batch import Batch, encode_batch
+from provenance_store.batch import Batch, encode_batch, mentioned_origins
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id, urn_of
 from provenance_store.rows import OriginRow
 from provenance_store.sink import Sink, new_origin
-from provenance_store.sql.write import mentioned_origins
 
 __all__ = ["CarrierSink"]
 

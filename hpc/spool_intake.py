@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 from provenance_store.author import is_identity, own
 from provenance_store.batch import Batch, decode_batch, encode_batch
 from provenance_store.errors import BraidError, Conflict, InvalidInput, NotAllowed, NotFound
+from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.store import Store
+from provenance_store.validation.batches import gated
+from provenance_store.validation.policy import Gate
 
 __all__ = ["Intake", "ServerIntake", "StoreIntake"]
 
 BATCH_BYTES = 1 << 32
+MOST_NOTES = 20
+"""So many notes of one batch are logged."""
+
+logger = logging.getLogger("braid.hpc")
 NOTHING = encode_batch(Batch())
 
 
@@ -48,6 +56,10 @@ class StoreIntake(Intake):
             batch = decode_batch(data, limit=BATCH_BYTES)
         except InvalidInput as error:
             return error
+        gate = Gate()
+        batch = gated(gate, batch, limit=MAX_PAYLOAD_BYTES.get(), leave_out=True)
+        for note in gate.notes[:MOST_NOTES]:
+            logger.warning("Not taken as it was: %s", note)
         self._own(batch)
         return batch
 

@@ -3,18 +3,24 @@
 A batch that travels carries the origins that its ids mention, numbered as its writer numbered
 them; the store maps those numbers to its own by UUID. Writing a batch is one transaction, and
 writing it again changes nothing.
+
+Batches have a version, which counts up when a reader of the one before would misread the next.
+What every version before wrote is taken for ever: docs/reference/store-format.md says what each
+one has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 import msgspec
 
 from provenance_store.errors import InvalidInput, TooLarge
+from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.rows import (
+    ROWS,
     ActionRow,
     AudienceMemberRow,
     AudienceRow,
@@ -36,7 +42,15 @@ from provenance_store.rows import (
     VersionRow,
 )
 
-__all__ = ["Batch", "decode_batch", "encode_batch"]
+__all__ = [
+    "FORMAT",
+    "ID_PLACES",
+    "TABLES",
+    "Batch",
+    "decode_batch",
+    "encode_batch",
+    "mentioned_origins",
+]
 
 
 @dataclass(slots=True)
@@ -86,28 +100,80 @@ class Batch:
         return whole
 
 
+def _fields(name: str) -> tuple[str, ...]:
+    return ROWS[name]._fields  # type: ignore[attr-defined,no-any-return]
+
+
 TABLES: tuple[str, ...] = tuple(f.name for f in fields(Batch))
 """The names of the tables in the order of writing."""
 _all_rows = attrgetter(*TABLES)
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Batch)
+_IDS = frozenset(
+    {"id", "record_id", "line_id", "parent_id", "to_id", "from_id", "cause_id", "step_id"}
+)
+ID_PLACES: dict[str, tuple[int, ...]] = {
+    name: tuple(place for place, field in enumerate(_fields(name)) if field in _IDS)
+    for name in TABLES
+}
+"""Where the rows of each table hold ids."""
+
+
+def mentioned_origins(batch: Batch) -> set[int]:
+    """The numbers of all origins that ids in the batch belong to."""
+    numbers: set[int] = set()
+    for name, places in ID_PLACES.items():
+        if rows := getattr(batch, name):
+            for place in places:
+                ids: Iterable[int | None] = map(itemgetter(place), rows)
+                numbers.update(i >> SEQUENCE_BITS for i in ids if i is not None)
+    return numbers
+
+
+FORMAT = 2
+"""The newest version of the format, under this key of a batch that travels; none means 1."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_names = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
+_batch = msgspec.msgpack.Decoder(Batch)
 
 
 def encode_batch(batch: Batch) -> bytes:
-    """The batch as MessagePack, for the wire and for spool files."""
-    return _encoder.encode(batch)
+    """The batch as MessagePack, for the wire and for spool files: the tables that have rows."""
+    tables = {name: rows for name in TABLES if (rows := getattr(batch, name))}
+    return _encode({"format": FORMAT, **tables})
 
 
 def decode_batch(data: bytes, *, limit: int = 64 << 20) -> Batch:
-    """Read what `encode_batch` made.
+    """Read what `encode_batch` made, in this version or one before.
 
-    Raises TooLarge over `limit` bytes, and InvalidInput for anything that is not a batch,
-    saying where it is not. Nothing is executed: the format carries only plain values.
+    Raises TooLarge over `limit` bytes or for nesting without end, and InvalidInput for anything
+    that is not a batch, saying where it is not, or that a newer Braid has written: what is not
+    known here would be lost. Nothing is executed: the format carries only plain values.
     """
     if len(data) > limit:
         raise TooLarge(f"The batch has {len(data)} bytes; the limit is {limit}.")
     try:
-        return _decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidInput(f"This is not a batch: {error}.") from None
+        _check_names(_names.decode(data))
+        return _batch.decode(data)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"This is not a batch: {error}.") from error
+    except UnicodeDecodeError:
+        raise InvalidInput("This is not a batch: it holds text that is not UTF-8.") from None
+    except msgspec.DecodeError as error:
+        raise InvalidInput(f"This is not a batch in MessagePack: {error}.") from None
+    except RecursionError:
+        raise TooLarge("The batch is nested too deeply.") from None
+
+
+def _check_names(names: dict[str, msgspec.Raw]) -> None:
+    version = msgspec.msgpack.decode(names.pop("format", b"\x01"))
+    if version not in range(1, FORMAT + 1):
+        raise InvalidInput(
+            f"The batch has format {version!r:.20}, and this Braid knows up to {FORMAT}: it is "
+            "older than the recorder; install the newest Braid here."
+        )
+    if unknown := names.keys() - TABLES:
+        raise InvalidInput(
+            f"This Braid knows no table {min(unknown)[:80]!r}; it is older than the recorder; "
+            "install the newest Braid here."
+        )

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from provenance_store.batch import TABLES, Batch
+from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput
 from provenance_store.sink import SinkBeside
 from provenance_store.sql.load import Load
@@ -84,10 +84,7 @@ class BulkSink(SinkBeside):
         self._rows.link.clear()
 
     def _write_held(self) -> None:
-        for name in TABLES[1:]:
-            if rows := getattr(self._rows, name):
-                self._load.rows(name, rows)
-        self._load.runs(self._rows)
+        self._load.batch(self._rows)
         self._load.links(chain.from_iterable(self._sorted()))
         self._rows = Batch()
         self._links.clear()

@@ -7,6 +7,7 @@ just for records that are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from provenance_store.ids import short_id
-from provenance_store.kinds import Kind, Mark, Series
+from provenance_store.kinds import Kind, Mark, Series, Special
 from provenance_store.times import format_time
 from provenance_store.values import tag_value
 
@@ -26,13 +27,17 @@ __all__ = [
     "RESTRICTED",
     "Details",
     "brief",
+    "read_document",
     "record_document",
     "record_outline",
     "restricted",
     "run_document",
+    "shown_number",
+    "shown_tag",
     "step_document",
     "validity",
     "version_document",
+    "whole",
 ]
 
 RESTRICTED = "restricted"
@@ -76,25 +81,26 @@ class Details:
 
     def tags(self, record_id: int) -> dict[str, Any]:
         """The current tags; rows come oldest first, so the latest value stays."""
-        return {t.name: tag_value(t.type, t.text) for t in self.tag.get(record_id, ())}
+        return {t.name: shown_tag(t.type, t.text) for t in self.tag.get(record_id, ())}
 
     def payloads(self, record_id: int) -> dict[str, Any]:
         """The record's documents by name."""
         rows = self.payload.get(record_id, ())
-        return {p.name: msgspec.json.decode(p.document) for p in rows}
+        return {p.name: read_document(p.document) for p in rows}
 
     def curve(self, record_id: int) -> list[dict[str, Any]]:
         """The convergence curve: a mapping for each epoch, in order."""
-        points: dict[int, dict[str, Any]] = {}
+        points: dict[float, dict[str, Any]] = {}
         for m in self.metric.get(record_id, ()):
             if m.series == Series.METRIC:
-                points.setdefault(m.step, {"epoch": m.step})[m.name] = m.value
+                point = points.setdefault(m.step, {"epoch": whole(m.step)})
+                point[m.name] = shown_number(m.value, m.special)
         return [points[epoch] for epoch in sorted(points)]
 
-    def scores(self, record_id: int) -> dict[str, float | None]:
+    def scores(self, record_id: int) -> dict[str, float | str | None]:
         """Validation scores by name."""
         rows = self.metric.get(record_id, ())
-        return {m.name: m.value for m in rows if m.series == Series.SCORE}
+        return {m.name: shown_number(m.value, m.special) for m in rows if m.series == Series.SCORE}
 
     def is_live(self, record: Row) -> bool:
         """Whether the record still takes additions."""
@@ -112,6 +118,35 @@ class Details:
         """`reduced`, for a record whose tags, metrics and documents were dropped by age."""
         said = [m for m in self.mark.get(record_id, ()) if m.mark == Mark.REDUCED]
         return {"reduced": {"at": format_time(said[-1].at), "note": said[-1].note}} if said else {}
+
+
+def shown_tag(tag_type: int, text: str) -> Any:
+    """A tag's value as JSON has it; numbers that are not finite are text there."""
+    value = tag_value(tag_type, text)
+    if isinstance(value, float) and not math.isfinite(value):
+        return Special.of(value).text
+    return value
+
+
+def shown_number(value: float | None, special: int | None) -> float | str | None:
+    """A number of a curve as JSON has it: of one that was not finite the text, None where it is
+    not known which it was."""
+    if value is None and special in (1, 2, 3):
+        return Special(special).text
+    return value
+
+
+def whole(number: float) -> float:
+    """A number as an integer where it is one."""
+    return int(number) if float(number).is_integer() else number
+
+
+def read_document(text: str) -> Any:
+    """A document that is kept as JSON text; one that is none is shown as text."""
+    try:
+        return msgspec.json.decode(text)
+    except (ValueError, TypeError, RecursionError):
+        return {"_unreadable": str(text)[:4096]}
 
 
 def brief(record: Row, urn: Urn) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
@@ -12,7 +12,7 @@ from provenance_store.kinds import Kind, Role
 from provenance_store.travel import arrived
 
 if TYPE_CHECKING:
-    from provenance_store.recorder import Recorder, RecordLike, UriLike
+    from provenance_store.recorder import Recorder, RecordLike, Records, TimeLike, Uris
     from provenance_store.values import TagValue
 
 __all__ = ["About", "Dataset", "End", "ModelVersion", "Record", "StepHandle", "VersionAbout"]
@@ -21,8 +21,8 @@ __all__ = ["About", "Dataset", "End", "ModelVersion", "Record", "StepHandle", "V
 class About(TypedDict, total=False):
     """What may be said of any record when it is made."""
 
-    depends_on: Iterable[RecordLike]
-    uris: Iterable[UriLike]
+    depends_on: Records
+    uris: Uris
     tags: Mapping[str, TagValue] | None
 
 
@@ -30,14 +30,14 @@ class VersionAbout(About, total=False):
     """What may be said of a model version besides."""
 
     hyperparameters: Mapping[str, Any] | None
-    metrics: Sequence[Mapping[str, Any]]
+    metrics: Iterable[Mapping[str, Any]]
     scores: Mapping[str, Any] | None
 
 
 class End(TypedDict, total=False):
     """How a step ended; see `Recorder.finish`."""
 
-    completed_at: int | None
+    completed_at: TimeLike | None
     result: Any
     error: Any
 
@@ -79,7 +79,7 @@ class Record:
         self.recorder.tag(self, tags)
         return self
 
-    def add(self, *, depends_on: Iterable[RecordLike] = (), uris: Iterable[UriLike] = ()) -> Self:
+    def add(self, *, depends_on: Records = (), uris: Uris = ()) -> Self:
         """Add to live data; raises Sealed once it is static."""
         self.recorder.add(self, depends_on=depends_on, uris=uris)
         return self
@@ -94,7 +94,7 @@ class Record:
 class Dataset(Record):
     """A collection of records."""
 
-    def add_members(self, members: Iterable[RecordLike]) -> Self:
+    def add_members(self, members: Records) -> Self:
         """Add members to a live dataset; raises Sealed once it is static."""
         self.recorder.add(self, members=members)
         return self
@@ -114,7 +114,7 @@ class ModelVersion(Record):
 
     def update(
         self,
-        records: Iterable[RecordLike] = (),
+        records: Records = (),
         **about: Unpack[VersionAbout],
     ) -> ModelVersion:
         """The next version, exposed to `records`; see `Recorder.update`."""
@@ -140,7 +140,7 @@ class StepHandle(Record):
     def updated(
         self,
         version: ModelVersion,
-        records: Iterable[RecordLike],
+        records: Records,
         **about: Unpack[VersionAbout],
     ) -> ModelVersion:
         """Record that this step makes the next version of a model; `about` as `Recorder.update`."""

@@ -18,13 +18,13 @@ from provenance_store.ids import make_id, now, short_id
 from provenance_store.kinds import Kind, Mark
 from provenance_store.reading.validity import causes_of
 from provenance_store.reading.view import View
-from provenance_store.redaction import scrub_text
 from provenance_store.rows import MarkRow
 from provenance_store.sink import new_origin
 from provenance_store.sql import invalidate as sql
 from provenance_store.store_sink import StoreSink
-from provenance_store.times import YEARS_1_TO_9999, format_time
-from provenance_store.values import check_text
+from provenance_store.times import format_time
+from provenance_store.validation.limits import YEARS
+from provenance_store.validation.texts import check_text
 from provenance_store.viewer import EVERYTHING, Viewer
 
 __all__ = ["FIRST", "MAX_CAUSE", "Affected", "invalidate", "restore"]
@@ -78,7 +78,7 @@ def invalidate(
     who: str = "",
 ) -> Affected:
     """Mark a record as invalid; see `Store.invalidate`."""
-    text = scrub_text(check_text(cause, "cause", MAX_CAUSE))
+    text = check_text(cause, "cause", MAX_CAUSE)
     found = _asked(sink, reference, Mark.INVALIDATED, text, viewer=viewer, named=named)
     return found.affected if dry_run else _say(sink, found, Mark.INVALIDATED, who)
 
@@ -94,7 +94,7 @@ def restore(
     who: str = "",
 ) -> Affected:
     """Take an invalidation back; see `Store.restore`."""
-    text = scrub_text(check_text(cause, "cause", MAX_CAUSE, empty=True))
+    text = check_text(cause, "cause", MAX_CAUSE, empty=True)
     found = _asked(sink, reference, Mark.RESTORED, text, viewer=viewer, named=named)
     return found.affected if dry_run else _say(sink, found, Mark.RESTORED, who)
 
@@ -129,7 +129,7 @@ def _asked(
 
 
 def _say(sink: StoreSink, asked: _Asked, mark: Mark, who: str) -> Affected:
-    at = min(max(now(), asked.last + 1, 0), YEARS_1_TO_9999[-1])
+    at = min(max(now(), asked.last + 1, 0), YEARS[-1])
     record_id, found = asked.record_id, asked.affected
     mark_id = make_id(sink.number_of(new_origin(0, who=who)), 1) if who else sink.new_id()
     batch = sink.new_batch()

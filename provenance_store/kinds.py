@@ -5,9 +5,14 @@ The numbers are what the store keeps; they are never reused or changed.
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
+from typing import Self
 
-__all__ = ["Kind", "Level", "Mark", "Role", "Series", "TagType"]
+__all__ = ["RUN_STATUSES", "Kind", "Level", "Mark", "Role", "Series", "Special", "TagType"]
+
+RUN_STATUSES = ("ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED", "ENDED")
+"""How a flow run stands: the words of Globus Flows, and ENDED where it is not known how."""
 
 
 class _Named(IntEnum):
@@ -15,6 +20,19 @@ class _Named(IntEnum):
     def label(self) -> str:
         """The name in documents and on the command line: lower case."""
         return self.name.lower()
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        """A number that this version does not know: reading must not end at it.
+
+        It is no member: whoever checks what comes in asks for the members.
+        """
+        if not isinstance(value, int):
+            return None
+        unknown = int.__new__(cls, value)
+        unknown._name_ = f"UNKNOWN_{value}"
+        unknown._value_ = value
+        return unknown
 
 
 class Kind(_Named):
@@ -51,6 +69,12 @@ class Role(_Named):
     """dataset -> member (prov:hadMember)."""
     INFORMED_BY = 8
     """step -> an earlier step (prov:wasInformedBy)."""
+    CHOSEN = 9
+    """decision -> the option that was taken (prov:used with prov:role chosen)."""
+    CONSIDERED = 10
+    """decision -> an option that was not taken (prov:used with prov:role considered).
+
+    What was decided does not rest on it: invalidity does not follow."""
 
 
 class TagType(_Named):
@@ -69,6 +93,31 @@ class Series(_Named):
     """A value at a step (epoch) of training: the convergence curve."""
     SCORE = 2
     """A validation score of the finished version; its step is 0."""
+
+
+class Special(_Named):
+    """A number that is not finite, as JSON writes it in text."""
+
+    NAN = 1
+    POSITIVE_INFINITY = 2
+    NEGATIVE_INFINITY = 3
+
+    @classmethod
+    def of(cls, number: float) -> Special:
+        """The one that a float is, which must not be finite."""
+        if math.isnan(number):
+            return cls.NAN
+        return cls.POSITIVE_INFINITY if number > 0 else cls.NEGATIVE_INFINITY
+
+    @property
+    def number(self) -> float:
+        """The float."""
+        return {1: math.nan, 2: math.inf, 3: -math.inf}[self.value]
+
+    @property
+    def text(self) -> str:
+        """The text that stands for it in documents."""
+        return {1: "NaN", 2: "Infinity", 3: "-Infinity"}[self.value]
 
 
 class Mark(_Named):

@@ -128,6 +128,8 @@ class _Merge:
         del rows["taint"]
         if rows["run_event"]:
             self._sink.writer.statements.project(self._connection, self._other.run_ids())
+        if rows["record"]:
+            self._other.tell_records()
         return Merged(
             origins, {name: count for name, count in rows.items() if count}, filled, tainted
         )

@@ -17,11 +17,12 @@ from provenance_store.store import Store
 __all__ = ["open_store", "store_file", "upgrade_store"]
 
 
-def open_store(url: str | None = None, *, create: bool = True) -> Store:
+def open_store(url: str | None = None, *, create: bool = True, strict: bool = False) -> Store:
     """Open the store at a URL, by default the one that BRAID_STORE_URL names.
 
     ``sqlite:///FILE`` or ``postgresql://USER@HOST/DATABASE``. An empty or missing database gets
-    the schema, unless `create` is false. Raises ConfigurationError for a bad URL, NotFound when
+    the schema, unless `create` is false. What is recorded with `strict` is refused where it cannot
+    be kept as it is given, see `Recorder`. Raises ConfigurationError for a bad URL, NotFound when
     there is no store, SchemaMismatch for an older or newer one, StoreUnavailable when the
     database cannot be reached.
     """
@@ -34,7 +35,7 @@ def open_store(url: str | None = None, *, create: bool = True) -> Store:
     except BaseException:
         engine.dispose()
         raise
-    return Store(engine)
+    return Store(engine, strict=strict)
 
 
 def upgrade_store(url: str | None = None) -> None:

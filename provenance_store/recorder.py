@@ -6,53 +6,53 @@ Each call makes rows with ids of its own and hands them to a Sink as one Batch; 
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from provenance_store.batch import Batch
 from provenance_store.environment import current_environment
-from provenance_store.errors import InvalidInput
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.ids import now
 from provenance_store.kinds import Kind, Mark, Role
 from provenance_store.redaction import redact, scrub_text
 from provenance_store.rows import (
     EnvironmentRow,
-    FileCheckRow,
     LinkRow,
     MarkRow,
     OutcomeRow,
     PayloadRow,
     RecordRow,
-    RunEventRow,
-    RunTagRow,
-    StepRow,
     VersionRow,
 )
 from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.sink import Sink
-from provenance_store.values import (
-    MAX_NAME,
-    Audience,
-    TagValue,
-    Uri,
-    canonical_json,
-    check_text,
-    digest_of,
-    metric_rows,
-    payload_document,
-    score_rows,
-    tag_row,
-    uri_row,
-)
+from provenance_store.times import micros
+from provenance_store.validation import rows
+from provenance_store.validation.policy import Gate, Policy
+from provenance_store.validation.scalars import one_or_many, plain_document
+from provenance_store.values import Audience, TagValue, Uri, canonical_json, digest_of
 
-__all__ = ["RecordLike", "Recorder", "UriLike"]
+__all__ = ["NOTE_TAG", "RecordLike", "Recorder", "Records", "TimeLike", "UriLike", "Uris"]
 
+log = logging.getLogger("braid")
+
+NOTE_TAG = "braid_note"
+"""The tag that says what was not recorded as it was given, and why."""
 RecordLike = Record | str | int
 """A record to depend on: what a Recorder returned, a URN or short id, or a bare local id."""
-UriLike = str | Uri | Mapping[str, Any]
-"""A URI as text, or with size (bytes), digest (``sha256:…``) and media_type."""
+Records = RecordLike | Iterable[RecordLike]
+"""Records to depend on; one alone is taken as one."""
+UriLike = str | os.PathLike[str] | Uri | Mapping[str, Any]
+"""A URI as text, a path of this machine, or with size (bytes), digest (``sha256:…``) and
+media_type."""
+Uris = UriLike | Iterable[UriLike]
+"""URIs; one alone is taken as one."""
+TimeLike = datetime | int | str
+"""A time: a datetime with a time zone, microseconds since 1970 UTC, or RFC 3339 text."""
 
 
 class Together:
@@ -84,6 +84,10 @@ class Recorder:
     `run_id` and `audience` are put on every record made here. `environment` is a document, or
     "auto" for this process's own, which is then put on steps and model versions. `clock` gives
     microseconds since 1970 UTC. Safe to use from several threads.
+
+    What happened is recorded, also where a value cannot be kept as it is: that one is then kept
+    as what can be said of it, the tag `NOTE_TAG` says why, and the logger ``braid`` warns. With
+    `strict` such a value is an InvalidInput, and nothing of the call is written.
     """
 
     def __init__(
@@ -94,8 +98,11 @@ class Recorder:
         audience: Audience | None = None,
         environment: Mapping[str, Any] | str | None = "auto",
         clock: Callable[[], int] = now,
+        strict: bool = False,
     ) -> None:
         self.sink = sink
+        self.strict = strict
+        self._policy = Policy.REFUSE if strict else Policy.DEGRADE
         self.run_id = run_id
         self.audience = audience
         self.clock = clock
@@ -110,20 +117,23 @@ class Recorder:
         self,
         name: str,
         *,
-        depends_on: Iterable[RecordLike] = (),
-        uris: Iterable[UriLike] = (),
+        depends_on: Records = (),
+        uris: Uris = (),
         tags: Mapping[str, TagValue] | None = None,
     ) -> Record:
         """Record static knowledge: a literature value, software, a configuration."""
         with self._batch() as batch:
-            return self._record(batch, Kind.FACT, name, depends_on, uris, tags)
+            gate = self._gate()
+            made = self._record(batch, gate, Kind.FACT, name, depends_on, uris, tags)
+            self._note(batch, gate, made.id)
+            return made
 
     def data(
         self,
         name: str,
         *,
-        depends_on: Iterable[RecordLike] = (),
-        uris: Iterable[UriLike] = (),
+        depends_on: Records = (),
+        uris: Uris = (),
         tags: Mapping[str, TagValue] | None = None,
         live: bool = False,
     ) -> Record:
@@ -132,57 +142,64 @@ class Recorder:
         With `live` it stays open to `Record.add` until `Record.promote`.
         """
         with self._batch() as batch:
-            return self._record(batch, Kind.DATA, name, depends_on, uris, tags, live=live)
+            gate = self._gate()
+            made = self._record(batch, gate, Kind.DATA, name, depends_on, uris, tags, live=live)
+            self._note(batch, gate, made.id)
+            return made
 
     def dataset(
         self,
         name: str,
-        members: Iterable[RecordLike] = (),
+        members: Records = (),
         *,
-        depends_on: Iterable[RecordLike] = (),
-        uris: Iterable[UriLike] = (),
+        depends_on: Records = (),
+        uris: Uris = (),
         tags: Mapping[str, TagValue] | None = None,
         live: bool = False,
     ) -> Dataset:
         """Record a collection of records that is used as one; `live` as for `data`."""
         with self._batch() as batch:
-            made = self._record(batch, Kind.DATASET, name, depends_on, uris, tags, live=live)
-            self._link(batch, made.id, members, Role.HAS_MEMBER)
-            return Dataset(made.id, Kind.DATASET, name, self)
+            gate = self._gate()
+            made = self._record(batch, gate, Kind.DATASET, name, depends_on, uris, tags, live=live)
+            self._link(batch, gate, made.id, members, Role.HAS_MEMBER)
+            self._note(batch, gate, made.id)
+            return Dataset(made.id, Kind.DATASET, made.name, self)
 
     def model(
         self,
         name: str,
         *,
-        depends_on: Iterable[RecordLike] = (),
-        uris: Iterable[UriLike] = (),
+        depends_on: Records = (),
+        uris: Uris = (),
         tags: Mapping[str, TagValue] | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
-        metrics: Sequence[Mapping[str, Any]] = (),
+        metrics: Iterable[Mapping[str, Any]] = (),
         scores: Mapping[str, Any] | None = None,
-        trained_on: Iterable[RecordLike] = (),
+        trained_on: Records = (),
     ) -> ModelVersion:
         """Begin a line of model versions: the model as it is before its first `update`.
 
         `depends_on` may name another line's version: a model fine-tuned from a model.
         """
         with self._batch() as batch:
-            made = self._record(batch, Kind.MODEL, name, depends_on, uris, tags)
+            gate = self._gate()
+            made = self._record(batch, gate, Kind.MODEL, name, depends_on, uris, tags)
             batch.version.append(VersionRow(made.id, made.id, None, 0))
-            self._link(batch, made.id, trained_on, Role.TRAINED_ON)
-            self._numbers(batch, made.id, hyperparameters, metrics, scores)
-            return ModelVersion(made.id, Kind.MODEL, name, self, made.id, 0)
+            self._link(batch, gate, made.id, trained_on, Role.TRAINED_ON)
+            self._numbers(batch, gate, made.id, hyperparameters, metrics, scores)
+            self._note(batch, gate, made.id)
+            return ModelVersion(made.id, Kind.MODEL, made.name, self, made.id, 0)
 
     def update(
         self,
         version: ModelVersion,
-        records: Iterable[RecordLike] = (),
+        records: Records = (),
         *,
-        depends_on: Iterable[RecordLike] = (),
-        uris: Iterable[UriLike] = (),
+        depends_on: Records = (),
+        uris: Uris = (),
         tags: Mapping[str, TagValue] | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
-        metrics: Sequence[Mapping[str, Any]] = (),
+        metrics: Iterable[Mapping[str, Any]] = (),
         scores: Mapping[str, Any] | None = None,
     ) -> ModelVersion:
         """Expose a model to records: the next version, a revision of the one given.
@@ -193,13 +210,15 @@ class Recorder:
         """
         line, parent = self.id_of(version, version.line_id), self.id_of(version)
         with self._batch() as batch:
-            made = self._record(batch, Kind.MODEL, version.name, depends_on, uris, tags)
+            gate = self._gate()
+            made = self._record(batch, gate, Kind.MODEL, version.name, depends_on, uris, tags)
             depth = version.version + 1
             batch.version.append(VersionRow(made.id, line, parent, depth))
             batch.link.append(LinkRow(parent, made.id, Role.REVISION_OF.value))
-            self._link(batch, made.id, records, Role.TRAINED_ON)
-            self._numbers(batch, made.id, hyperparameters, metrics, scores)
-            return ModelVersion(made.id, Kind.MODEL, version.name, self, line, depth)
+            self._link(batch, gate, made.id, records, Role.TRAINED_ON)
+            self._numbers(batch, gate, made.id, hyperparameters, metrics, scores)
+            self._note(batch, gate, made.id)
+            return ModelVersion(made.id, Kind.MODEL, made.name, self, line, depth)
 
     # ---- steps ---------------------------------------------------------------------------
 
@@ -207,9 +226,9 @@ class Recorder:
         self,
         name: str,
         *,
-        inputs: Iterable[RecordLike] = (),
-        models: Iterable[RecordLike] = (),
-        informed_by: Iterable[RecordLike] = (),
+        inputs: Records = (),
+        models: Records = (),
+        informed_by: Records = (),
         parameters: Any = None,
         tags: Mapping[str, TagValue] | None = None,
         type: str = "Script",
@@ -218,95 +237,119 @@ class Recorder:
         run_as: str | None = None,
         definition_digest: str | None = None,
         ordinal: int | None = None,
-        started_at: int | None = None,
+        started_at: TimeLike | None = None,
     ) -> StepHandle:
         """Record that something begins; use it as a context manager, or `finish` it.
 
-        `inputs` and `models` are what it uses. `started_at` is in microseconds UTC; without it
-        the step starts now. A step that never finishes stays in the store, without an outcome.
+        `inputs` and `models` are what it uses. Without `started_at` the step starts now. A step
+        that never finishes stays in the store, without an outcome.
         """
-        start = self.clock() if started_at is None else started_at
-        optional = (action_url, action_id, run_as, definition_digest)
-        for text in filter(None, (type, *optional)):
-            check_text(text, "step field", 8192)
-        optional = (scrub_text(action_url or "") or None, *optional[1:])
         with self._batch() as batch:
-            made = self._record(batch, Kind.STEP, name, (), (), tags)
-            batch.step.append(StepRow(made.id, type, *optional, ordinal, start))
-            self._link(batch, made.id, (*inputs, *models), Role.USED)
-            self._link(batch, made.id, informed_by, Role.INFORMED_BY)
+            gate = self._gate()
+            made = self._record(batch, gate, Kind.STEP, name, (), (), tags)
+            row = rows.step_row(
+                gate,
+                made.id,
+                type=type,
+                action_url=action_url,
+                action_id=action_id,
+                run_as=run_as,
+                definition_digest=definition_digest,
+                ordinal=ordinal,
+                started_at=self._time(gate, started_at, "started_at"),
+            )
+            batch.step.append(row)
+            used = (*one_or_many(inputs), *one_or_many(models))
+            self._link(batch, gate, made.id, used, Role.USED)
+            self._link(batch, gate, made.id, informed_by, Role.INFORMED_BY)
             if parameters is not None:
-                self._payload(batch, made.id, "parameters", parameters)
-            return StepHandle(made.id, Kind.STEP, name, self)
+                self._payload(batch, gate, made.id, "parameters", parameters)
+            self._note(batch, gate, made.id)
+            return StepHandle(made.id, Kind.STEP, made.name, self)
 
     def finish(
         self,
         step: RecordLike,
         status: str = "SUCCEEDED",
         *,
-        completed_at: int | None = None,
+        completed_at: TimeLike | None = None,
         result: Any = None,
         error: Any = None,
     ) -> None:
-        """Record how a step ended. `completed_at` is in microseconds UTC, default now."""
+        """Record how a step ended, and when, by default now."""
         step_id = self.id_of(step)
-        end = self.clock() if completed_at is None else completed_at
+        gate = self._gate()
+        end = self._time(gate, completed_at, "completed_at")
+        row = OutcomeRow(step_id, rows.status_of(gate, status), end)
         with self._batch() as batch:
-            batch.outcome.append(OutcomeRow(step_id, check_text(status, "status", 64), end))
+            batch.outcome.append(row)
             for name, document in (("result", result), ("error", error)):
                 if document is not None:
-                    self._payload(batch, step_id, name, document)
+                    self._payload(batch, gate, step_id, name, document)
+            self._note(batch, gate, step_id)
 
-    def used(self, step: RecordLike, records: Iterable[RecordLike], role: Role = Role.USED) -> None:
+    def used(self, step: RecordLike, records: Records, role: Role = Role.USED) -> None:
         """Link further inputs to a step that has not finished yet."""
-        with self._batch() as batch:
-            self._link(batch, self.id_of(step), records, role)
+        self._add(self.id_of(step), {role: records})
 
-    def generated(self, step: RecordLike, records: Iterable[RecordLike]) -> None:
+    def generated(self, step: RecordLike, records: Records) -> None:
         """Link records that were just made to the step that made them."""
         step_id = self.id_of(step)
+        gate = self._gate()
         with self._batch() as batch:
-            batch.link.extend(
-                LinkRow(step_id, self.id_of(r), Role.GENERATED_BY.value) for r in records
-            )
+            ids = self._ids(list(one_or_many(records)))
+            for record_id in self._without_cycles(batch, gate, ids, step_id, made_by=True):
+                batch.link.append(LinkRow(step_id, record_id, Role.GENERATED_BY.value))
+            self._note(batch, gate, step_id)
 
     # ---- what changes --------------------------------------------------------------------
 
     def tag(self, record: RecordLike, tags: Mapping[str, TagValue]) -> None:
         """Set tags; the earlier values stay in the history."""
+        record_id = self.id_of(record)
+        gate = self._gate()
         with self._batch() as batch:
-            self._tags(batch, self.id_of(record), tags)
+            for name, value in tags.items():
+                row = rows.tag_row(gate, record_id, self.sink.new_id(), name, value, 0)
+                batch.tag.append(row._replace(set_at=self._now("tag", record_id, row.name)))
+            self._note(batch, gate, record_id)
 
     def add(
         self,
         record: RecordLike,
         *,
-        depends_on: Iterable[RecordLike] = (),
-        members: Iterable[RecordLike] = (),
-        uris: Iterable[UriLike] = (),
+        depends_on: Records = (),
+        members: Records = (),
+        uris: Uris = (),
     ) -> None:
-        """Add to live data or a live dataset; raises Sealed once it is static."""
-        record_id = self.id_of(record)
-        with self._batch() as batch:
-            batch.uri.extend(uri_row(record_id, uri) for uri in uris)
-            self._link(batch, record_id, depends_on, Role.DERIVED_FROM)
-            self._link(batch, record_id, members, Role.HAS_MEMBER)
+        """Add to live data or a live dataset; raises Sealed once it is static.
+
+        A link by which the record would derive from itself is left out, with a note.
+        """
+        links = {Role.DERIVED_FROM: depends_on, Role.HAS_MEMBER: members}
+        self._add(self.id_of(record), links, uris)
 
     def found_file(
-        self, record: RecordLike, uri: str, *, size: int, digest: str, at: int | None = None
+        self,
+        record: RecordLike,
+        uri: str,
+        *,
+        size: int,
+        digest: str,
+        at: TimeLike | None = None,
     ) -> None:
         """Record what the file at one of a record's URIs was found to be.
 
         The record stays as it is: this is how a size (bytes) and a digest (``sha256:…``) become
-        known afterwards, or that they are others now. `at` is in microseconds UTC, default now.
+        known afterwards, or that they are others now. `at` is by default now. Raises InvalidInput
+        for a size or digest that is none.
         """
         record_id = self.id_of(record)
-        row = uri_row(record_id, Uri(uri, size, digest))
-        then = self.clock() if at is None else at
+        then = self.clock() if at is None else micros(at)
+        new_id = self.sink.new_id()
+        row = rows.file_check_row(self._gate(), record_id, new_id, uri, then, size, digest)
         with self._batch() as batch:
-            new_id = self.sink.new_id()
-            check = FileCheckRow(record_id, new_id, row.uri, then, size, digest)
-            batch.file_check.append(check)
+            batch.file_check.append(row)
 
     def promote(self, record: RecordLike, note: str = "") -> None:
         """Make live data static: from now on it takes no additions."""
@@ -314,54 +357,64 @@ class Recorder:
 
     def mark(self, record: RecordLike, mark: Mark, note: str = "") -> None:
         """Say something about a record that is already written."""
-        check_text(note, "note", 16384, empty=True)
         record_id = self.id_of(record)
         cause = record_id if mark in (Mark.INVALIDATED, Mark.RESTORED) else None
-        row = (record_id, mark.value, self.clock(), scrub_text(note), cause)
+        said = rows.note_text(self._gate(), note)
         with self._batch() as batch:
+            row = (record_id, mark.value, self._now("mark", record_id), said, cause)
             batch.mark.append(MarkRow(self.sink.new_id(), *row))
 
     def payload(
-        self, record: RecordLike, name: str, document: Any, private: Iterable[str] = ()
+        self,
+        record: RecordLike,
+        name: str,
+        document: Any,
+        private: Iterable[str] = (),
+        *,
+        decoded: bool = False,
     ) -> None:
-        """Keep a JSON document with a record, secrets and `private` keys redacted."""
+        """Keep a JSON document with a record, secrets and `private` keys redacted.
+
+        `decoded` says that it was decoded from JSON, so that nothing in it needs converting.
+        """
+        record_id = self.id_of(record)
+        gate = self._gate()
         with self._batch() as batch:
-            self._payload(batch, self.id_of(record), name, document, private)
+            self._payload(batch, gate, record_id, name, document, private, decoded=decoded)
+            self._note(batch, gate, record_id)
 
     def run(
         self,
         run_id: str,
         *,
-        at: int | None = None,
+        at: TimeLike | None = None,
         flow_id: str | None = None,
         flow_title: str | None = None,
         label: str | None = None,
         status: str | None = None,
         run_owner: str | None = None,
-        start_time: int | None = None,
-        completion_time: int | None = None,
+        start_time: TimeLike | None = None,
+        completion_time: TimeLike | None = None,
         audience: Audience | None = None,
-        tags: Iterable[str] = (),
+        tags: str | Iterable[str] = (),
     ) -> None:
         """Record what is known of a flow run; None says nothing, the latest word counts.
 
-        Of `start_time` the earliest counts, or the first `at` where nothing was said. Times are
-        microseconds UTC; `at` is when this was so, default now.
+        Of `start_time` the earliest counts, or the first `at` where nothing was said. `at` is
+        when this was so, default now. Raises InvalidInput for a run id over 64 characters.
         """
-        check_text(run_id, "run id", 64)
-        fields = (flow_id, flow_title, label, status, run_owner)
-        for text in filter(None, fields):
-            check_text(text, "field of a run", 4096)
-        title, label = (text and scrub_text(text) for text in (flow_title, label))
-        fields = (flow_id, title, label, status, run_owner)
+        gate = self._gate()
+        run = rows.run_id_of(self._gate(), run_id) or ""
+        when = rows.moment(gate, at, "at")
+        said = (flow_id, flow_title, label, status, run_owner)
+        times = (start_time, completion_time)
         with self._batch() as batch:
             digest = self._audience(batch, audience)
-            event = (self.sink.new_id(), self.clock() if at is None else at)
-            times = (start_time, completion_time)
-            batch.run_event.append(RunEventRow(run_id, *event, *fields, *times, digest))
-            batch.run_tag.extend(
-                RunTagRow(run_id, scrub_text(check_text(t, "run tag", 512))[:512]) for t in tags
-            )
+            when = self._now("run", run) if when is None else when
+            event = (self.sink.new_id(), run, when)
+            batch.run_event.append(rows.run_event_row(gate, *event, said, times, digest))
+            batch.run_tag.extend(rows.run_tag_row(gate, run, t) for t in one_or_many(tags))
+        self._warn(gate)
 
     def flush(self) -> None:
         """Return when everything recorded so far is durable."""
@@ -393,21 +446,42 @@ class Recorder:
             return self.sink.resolve(record.recorder.sink.urn(own))
         return int(record) if isinstance(record, int) else self.sink.resolve(record)
 
+    # ---- notes ---------------------------------------------------------------------------
+
+    def _gate(self) -> Gate:
+        return Gate(self._policy)
+
+    def _note(self, batch: Batch, gate: Gate, record_id: int) -> None:
+        """Say with the record what was not taken as it was given."""
+        if not gate.notes:
+            return
+        self._warn(gate)
+        text = " ".join(dict.fromkeys(gate.notes))
+        change = (self.sink.new_id(), NOTE_TAG, text, self._now("tag", record_id, NOTE_TAG))
+        batch.tag.append(rows.tag_row(Gate(), record_id, *change))
+
+    def _warn(self, gate: Gate) -> None:
+        for note in gate.notes:
+            log.warning("Not recorded as given: %s", scrub_text(note))
+
     # ---- rows ----------------------------------------------------------------------------
+
+    def _time(self, gate: Gate, given: TimeLike | None, what: str) -> int | None:
+        return self.clock() if given is None else rows.moment(gate, given, what)
 
     def _record(
         self,
         batch: Batch,
+        gate: Gate,
         kind: Kind,
         name: str,
-        depends_on: Iterable[RecordLike],
-        uris: Iterable[UriLike],
+        depends_on: Records,
+        uris: Uris,
         tags: Mapping[str, TagValue] | None,
         *,
         live: bool = False,
     ) -> Record:
-        check_text(name, "name", MAX_NAME)
-        name = scrub_text(name)[:MAX_NAME]
+        name = rows.name_of(gate, name)
         record_id = self.sink.new_id()
         where = self._environment_digest(batch) if kind in (Kind.STEP, Kind.MODEL) else None
         audience = self._audience(batch, self.audience)
@@ -415,24 +489,55 @@ class Recorder:
         batch.record.append(
             RecordRow(record_id, kind.value, name, at, int(live), self.run_id, where, audience)
         )
-        self._link(batch, record_id, depends_on, Role.DERIVED_FROM)
-        if places := [uri_row(record_id, uri) for uri in uris]:
-            batch.uri.extend({place.uri: place for place in places}.values())
+        self._link(batch, gate, record_id, depends_on, Role.DERIVED_FROM)
+        self._uris(batch, gate, record_id, uris)
         if tags:
-            self._tags(batch, record_id, tags)
+            self._tags(batch, gate, record_id, tags)
         return Record(record_id, kind, name, self)
 
-    def _link(
-        self, batch: Batch, record_id: int, records: Iterable[RecordLike], role: Role
-    ) -> None:
-        if not (given := list(records)):
+    def _uris(self, batch: Batch, gate: Gate, record_id: int, uris: Uris) -> None:
+        if places := [
+            rows.uri_row(gate, record_id, uri) for uri in one_or_many(uris, mapping=True)
+        ]:
+            batch.uri.extend({place.uri: place for place in places}.values())
+
+    def _add(self, record_id: int, links: Mapping[Role, Records], uris: Uris = ()) -> None:
+        gate = self._gate()
+        with self._batch() as batch:
+            self._uris(batch, gate, record_id, uris)
+            for role, records in links.items():
+                ids = self._ids(list(one_or_many(records)))
+                new = self._without_cycles(batch, gate, ids, record_id)
+                batch.add_links(dict.fromkeys(new), record_id, role.value)
+            self._note(batch, gate, record_id)
+
+    def _link(self, batch: Batch, gate: Gate, record_id: int, records: Records, role: Role) -> None:
+        """Link a record that is being made: nothing depends on it yet but, by mistake, itself."""
+        if not (given := list(one_or_many(records))):
             return
         ids = dict.fromkeys(self._ids(given))
         if record_id in ids:
-            raise InvalidInput("A record cannot depend on itself.")
+            gate.instead(None, "A record cannot depend on itself; the link is left out.")
+            del ids[record_id]
         batch.add_links(ids, record_id, role.value)
 
-    def _ids(self, records: Sequence[RecordLike]) -> list[int]:
+    def _without_cycles(
+        self, batch: Batch, gate: Gate, ids: list[int], record_id: int, *, made_by: bool = False
+    ) -> list[int]:
+        """Those of these records that a record can be linked to, or with `made_by` from, without
+        deriving from itself, as far as can be seen here."""
+        if not ids:
+            return []
+        closing = self.sink.closing(batch, ids, record_id, made_by=made_by)
+        for other in closing:
+            gate.instead(
+                None,
+                f"The link with {self.sink.urn(other)} is left out: with it the record would "
+                "derive from itself.",
+            )
+        return [i for i in ids if i not in closing] if closing else ids
+
+    def _ids(self, records: list[RecordLike]) -> list[int]:
         """`id_of` for many: quick for what this very recorder has made."""
         id_of = self.id_of
         try:
@@ -440,28 +545,47 @@ class Recorder:
         except AttributeError:
             return [id_of(record) for record in records]
 
-    def _tags(self, batch: Batch, record_id: int, tags: Mapping[str, TagValue]) -> None:
+    def _tags(self, batch: Batch, gate: Gate, record_id: int, tags: Mapping[str, TagValue]) -> None:
         at = self.clock()
         new_id = self.sink.new_id
-        batch.tag.extend(tag_row(record_id, new_id(), n, v, at) for n, v in tags.items())
+        batch.tag.extend(rows.tag_row(gate, record_id, new_id(), n, v, at) for n, v in tags.items())
+
+    def _now(self, table: str, *key: Any) -> int:
+        return self.sink.later(table, key, self.clock())
 
     def _numbers(
         self,
         batch: Batch,
+        gate: Gate,
         record_id: int,
         hyperparameters: Mapping[str, Any] | None,
-        metrics: Sequence[Mapping[str, Any]],
+        metrics: Iterable[Mapping[str, Any]],
         scores: Mapping[str, Any] | None,
     ) -> None:
         if hyperparameters:
-            self._payload(batch, record_id, "hyperparameters", dict(hyperparameters))
-        batch.metric.extend(metric_rows(record_id, metrics))
-        batch.metric.extend(score_rows(record_id, scores or {}))
+            self._payload(batch, gate, record_id, "hyperparameters", dict(hyperparameters))
+        batch.metric.extend(rows.metric_rows(gate, record_id, one_or_many(metrics, mapping=True)))
+        batch.metric.extend(rows.score_rows(gate, record_id, scores or {}))
 
     def _payload(
-        self, batch: Batch, record_id: int, name: str, document: Any, private: Iterable[str] = ()
+        self,
+        batch: Batch,
+        gate: Gate,
+        record_id: int,
+        name: str,
+        document: Any,
+        private: Iterable[str] = (),
+        *,
+        decoded: bool = False,
     ) -> None:
-        text = payload_document(document, limit=self._payload_limit, private=private)
+        text = rows.payload_document(
+            gate,
+            document,
+            limit=self._payload_limit,
+            private=private,
+            decoded=decoded,
+            path=name,
+        )
         batch.payload.append(PayloadRow(record_id, name, text))
 
     def _environment_digest(self, batch: Batch) -> str | None:
@@ -471,7 +595,7 @@ class Recorder:
             document = self._environment
             if isinstance(document, str):
                 document = current_environment()
-            document = redact(document)
+            document = redact(plain_document(document))
             row = EnvironmentRow(digest_of(document), canonical_json(document).decode())
             self._environment_row = row
         if self._environment_row not in batch.environment:

@@ -6,9 +6,10 @@ A row is a plain tuple to the database driver and to the wire. Times are microse
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = [
+    "ROWS",
     "ActionRow",
     "AudienceMemberRow",
     "AudienceRow",
@@ -165,16 +166,18 @@ class TagRow(NamedTuple):
 
 
 class MetricRow(NamedTuple):
-    """A number of a model version: `series` is a Series, `step` the epoch.
+    """A number of a model version: `series` is a Series, `step` the epoch or step, any number.
 
-    `value` is None where the number was not finite.
+    `value` is None where the number was not finite; `special`, a Special, then says which it was,
+    or None where that is not known.
     """
 
     record_id: int
     series: int
     name: str
-    step: int
+    step: int | float
     value: float | None
+    special: int | None = None
 
 
 class PayloadRow(NamedTuple):
@@ -236,3 +239,27 @@ class ActionRow(NamedTuple):
     audience: str
     created_at: int
     release_at: int
+
+
+ROWS: dict[str, type[tuple[Any, ...]]] = {
+    "origin": OriginRow,
+    "environment": EnvironmentRow,
+    "audience": AudienceRow,
+    "audience_member": AudienceMemberRow,
+    "record": RecordRow,
+    "step": StepRow,
+    "outcome": OutcomeRow,
+    "version": VersionRow,
+    "stub": StubRow,
+    "uri": UriRow,
+    "file_check": FileCheckRow,
+    "tag": TagRow,
+    "metric": MetricRow,
+    "payload": PayloadRow,
+    "mark": MarkRow,
+    "link": LinkRow,
+    "run_event": RunEventRow,
+    "run_tag": RunTagRow,
+    "action": ActionRow,
+}
+"""The row of each table that a batch carries."""

@@ -8,15 +8,17 @@ import socket
 import sys
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from provenance_store.batch import Batch
 from provenance_store.errors import NotFound
 from provenance_store.ids import MAX_SEQUENCE, Urn, make_id, new_uuid, now, parse_id
 from provenance_store.rows import OriginRow
 
-__all__ = ["MemorySink", "Sink", "SinkBeside", "new_origin"]
+__all__ = ["LOOKED_THROUGH", "MemorySink", "Sink", "SinkBeside", "new_origin", "reached_in"]
 
 
 def new_origin(no: int, *, who: str | None = None) -> OriginRow:
@@ -38,6 +40,34 @@ def _login() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return str(os.getuid())
+
+
+LOOKED_THROUGH = 1000
+"""Links of a batch up to which it is looked through for cycles: additions are few."""
+
+
+def closing_in(
+    batch: Batch, ids: Sequence[int], record_id: int, *, made_by: bool
+) -> frozenset[int]:
+    """`Sink.closing` by the links of a batch alone."""
+    return frozenset(reached_in(batch, record_id, up=made_by).intersection(ids))
+
+
+def reached_in(batch: Batch, record_id: int, *, up: bool) -> set[int]:
+    """A record and what it derives from (`up`), or what derives from it, by a batch's links."""
+    found = {record_id}
+    if len(batch.link) > LOOKED_THROUGH:
+        return found
+    onward: dict[int, list[int]] = {}
+    for to_id, from_id, _ in batch.link:
+        here, there = (from_id, to_id) if up else (to_id, from_id)
+        onward.setdefault(here, []).append(there)
+    waiting = [record_id]
+    while waiting:
+        new = set(onward.get(waiting.pop(), ())) - found
+        found |= new
+        waiting += new
+    return found
 
 
 class Sink(ABC):
@@ -92,6 +122,23 @@ class Sink(ABC):
     def urn(self, record_id: int) -> str:
         """The permanent name of an id that this sink numbered."""
 
+    def later(self, table: str, key: tuple[Any, ...], at: int) -> int:
+        """A time to say something now: `at`, or if this sink knows of a later word on the same
+        thing, just behind that. A clock that was set back must not make this word lose.
+
+        `table` and `key` are ``"tag", (record_id, name)``, ``"mark", (record_id,)`` or
+        ``"run", (run_id,)``.
+        """
+        return at
+
+    def closing(
+        self, batch: Batch, ids: Sequence[int], record_id: int, *, made_by: bool
+    ) -> frozenset[int]:
+        """Those of `ids` with which a record would derive from itself, were it linked to them, or
+        with `made_by` they to it: as far as this sink can see. `batch` is what waits to be written.
+        """
+        return closing_in(batch, ids, record_id, made_by=made_by)
+
     @abstractmethod
     def write(self, batch: Batch) -> None:
         """Take a batch, whole or not at all."""
@@ -125,6 +172,14 @@ class SinkBeside(Sink):
 
     def urn(self, record_id: int) -> str:
         return self._behind.urn(record_id)
+
+    def later(self, table: str, key: tuple[Any, ...], at: int) -> int:
+        return self._behind.later(table, key, at)
+
+    def closing(
+        self, batch: Batch, ids: Sequence[int], record_id: int, *, made_by: bool
+    ) -> frozenset[int]:
+        return self._behind.closing(batch, ids, record_id, made_by=made_by)
 
 
 class MemorySink(Sink):

@@ -29,6 +29,7 @@ from provenance_store.sql import belonging, inspect
 from provenance_store.sql.belonging import Belonging, Holder
 from provenance_store.sql.dialects import driver
 from provenance_store.sql.load import loading
+from provenance_store.sql.repair import Mended, repair_all
 from provenance_store.store_sink import GuardedSink, HeldSink, StoreSink
 from provenance_store.values import Audience
 from provenance_store.viewer import EVERYTHING, Viewer
@@ -45,9 +46,9 @@ class Store(Recorder):
 
     sink: StoreSink
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, *, strict: bool = False) -> None:
         sink = StoreSink(engine)
-        super().__init__(sink)
+        super().__init__(sink, strict=strict)
         self.actions = Actions(sink.session)
 
     def recorder(
@@ -75,7 +76,12 @@ class Store(Recorder):
         elif guard is not None:
             sink = GuardedSink(self.sink, guard)
         return Recorder(
-            sink, run_id=run_id, audience=audience, environment=environment, clock=clock
+            sink,
+            run_id=run_id,
+            audience=audience,
+            environment=environment,
+            clock=clock,
+            strict=self.strict,
         )
 
     def write_held(self, recorders: Iterable[Recorder]) -> list[Exception | None]:
@@ -138,7 +144,7 @@ class Store(Recorder):
         self.sink.new_id()  # registers the origin before the load takes the write lock
         with self.sink.session.translated(), loading(engine, self.sink.writer.statements) as load:
             sink = BulkSink(self.sink, load)
-            yield Recorder(sink)
+            yield Recorder(sink, strict=self.strict)
             sink.flush()
 
     def write(self, batch: Batch, author: Author | None = None) -> None:
@@ -148,7 +154,7 @@ class Store(Recorder):
         Conflict when the store holds one of its rows with another content, and with an `author`
         NotAllowed for what that one may not write.
         """
-        own = self.sink.own_numbers(batch)
+        own = self.sink.own_numbers(batch, vouched=author is not None)
         if author is None:
             self.sink.write(own)
         else:
@@ -319,6 +325,18 @@ class Store(Recorder):
         """Everything that is wrong with the store, a sentence each; empty when nothing is."""
         with self.sink.session.read() as connection:
             return inspect.problems(connection)
+
+    def repair(self, *, dry_run: bool = False) -> list[Mended]:
+        """Mend values that earlier versions wrote and nobody can read, in one transaction.
+
+        What is mended, or with `dry_run` would be; again there is nothing. A tag gets a newer
+        value, so that what was signed with the older one stays as it was.
+        """
+        with self.sink.session.change() as connection:
+            mended = repair_all(connection)
+            if dry_run:
+                connection.rollback()
+        return mended
 
     def ping(self) -> None:
         """Raise StoreUnavailable when the store cannot be read at the moment."""

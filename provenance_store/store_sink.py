@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
-from provenance_store.batch import Batch
+from provenance_store.batch import Batch, mentioned_origins
 from provenance_store.errors import BraidError, Conflict, InvalidInput, NotFound
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id, urn_of
 from provenance_store.rows import OriginRow
-from provenance_store.sink import Sink, SinkBeside, new_origin
-from provenance_store.sql import inspect
+from provenance_store.sink import LOOKED_THROUGH, Sink, SinkBeside, new_origin, reached_in
+from provenance_store.sql import cycles, inspect
 from provenance_store.sql.prepared import Prepared
 from provenance_store.sql.session import Session
-from provenance_store.sql.write import mentioned_origins, register_origin, renumbered
+from provenance_store.sql.write import register_origin, renumbered
 from provenance_store.viewer import EVERYTHING
 from provenance_store.writer import Guard, Writer
 
@@ -36,7 +37,7 @@ class StoreSink(Sink):
         self.prepared = Prepared(engine.dialect)
         self._uuids: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
-        self._whole: set[str] = set()
+        self._whole: set[tuple[str, bool]] = set()
         self._names = threading.Lock()
 
     def register(self) -> OriginRow:
@@ -47,30 +48,34 @@ class StoreSink(Sink):
         """The store's number of an origin, which is registered if it is new."""
         return self.numbers_of([origin])[origin.no]
 
-    def numbers_of(self, origins: Iterable[OriginRow]) -> dict[int, int]:
+    def numbers_of(self, origins: Iterable[OriginRow], *, vouched: bool = False) -> dict[int, int]:
         """The store's numbers of origins by their own; those that are new are registered.
 
-        An origin given with its UUID alone is filled in when it is given whole.
+        An origin given with its UUID alone is filled in when it is given whole; with `vouched`
+        it is known that whoever it says has written it.
         """
         found: dict[int, int] = {}
         new = []
         for row in origins:
-            known = self._known(row)
+            known = self._known(row, vouched=vouched)
             if known is None:
                 new.append(row)
             else:
                 found[row.no] = known
         if new:
             with self.session.change() as connection:
-                registered = [register_origin(connection, row) for row in new]
+                registered = [
+                    register_origin(connection, row, vouched=vouched and bool(row.who))
+                    for row in new
+                ]
             for row, number in zip(new, registered, strict=True):
                 found[row.no] = self._remember(number, row.uuid)
                 if row.who:
-                    self._whole.add(row.uuid)
+                    self._whole.add((row.uuid, vouched))
         return found
 
-    def _known(self, origin: OriginRow) -> int | None:
-        if origin.who and origin.uuid not in self._whole:
+    def _known(self, origin: OriginRow, *, vouched: bool) -> int | None:
+        if origin.who and (origin.uuid, vouched) not in self._whole:
             return None
         return self._number(origin.uuid)
 
@@ -101,18 +106,36 @@ class StoreSink(Sink):
             self._remember(number, uuid)
         return urn_of(self._uuids[number], record_id & MAX_SEQUENCE)
 
+    def later(self, table: str, key: tuple[Any, ...], at: int) -> int:
+        with self.session.look() as raw:
+            known = self.prepared.latest(raw, table, key)
+        return at if known is None or known < at else known + 1
+
+    def closing(
+        self, batch: Batch, ids: Sequence[int], record_id: int, *, made_by: bool
+    ) -> frozenset[int]:
+        found = reached_in(batch, record_id, up=made_by)
+        made = {row.id for row in batch.record} if len(batch.record) <= LOOKED_THROUGH else None
+        old = [] if made is None else [i for i in ids if i not in made]
+        # To what a batch makes, nothing in the store leads yet.
+        if made is not None and old and (made_by or record_id not in made):
+            with self.session.read() as connection:
+                found |= cycles.reached(connection, found - made, up=made_by)
+        return frozenset(found.intersection(ids))
+
     def write(self, batch: Batch) -> None:
         self.writer.write(batch)
 
-    def own_numbers(self, batch: Batch) -> Batch:
+    def own_numbers(self, batch: Batch, *, vouched: bool = False) -> Batch:
         """The batch, which numbers origins its own way and carries them, as this store does.
 
-        Raises InvalidInput when it mentions an origin that it does not carry.
+        With `vouched` its origins are known to be of whom they say. Raises InvalidInput when it
+        mentions an origin that it does not carry.
         """
         carried = {row.no for row in batch.origin}
         if unknown := mentioned_origins(batch) - carried:
             raise InvalidInput(f"The batch mentions origin {min(unknown)} without carrying it.")
-        return renumbered(batch, self.numbers_of(batch.origin))
+        return renumbered(batch, self.numbers_of(batch.origin, vouched=vouched))
 
     def write_all(self, batches: Sequence[Batch]) -> list[BraidError | None]:
         """Write batches that carry their origins in as few commits as may be.

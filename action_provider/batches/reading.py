@@ -5,20 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from action_provider.guard import invalid
-from provenance_store.batch import TABLES, Batch
-from provenance_store.errors import InvalidInput, TooLarge
+from provenance_store.batch import TABLES, Batch, decode_batch
+from provenance_store.errors import InvalidInput
+from provenance_store.validation.batches import TAKEN
 
-__all__ = ["TAKEN", "read_batch"]
-
-TAKEN = (
-    *("origin", "environment", "audience", "audience_member", "record", "step", "outcome"),
-    *("version", "uri", "file_check", "tag", "metric", "payload", "mark", "link"),
-    *("run_event", "run_tag"),
-)
-"""The tables that recorders write; the others are the store's and the server's own."""
-
-_tables = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
-_batch = msgspec.msgpack.Decoder(Batch)
+__all__ = ["read_batch"]
 
 
 def read_batch(data: bytes) -> Batch:
@@ -28,21 +19,12 @@ def read_batch(data: bytes) -> Batch:
     what is nested without end. Plain values are all that is ever made of the bytes.
     """
     try:
-        names = _tables.decode(data)
-        batch = _batch.decode(data)
-    except msgspec.ValidationError as error:
-        refused = invalid(error, Batch)
+        batch = decode_batch(data, limit=len(data))
+    except InvalidInput as error:
+        if not isinstance(error.__cause__, msgspec.ValidationError):
+            raise
+        refused = invalid(error.__cause__, Batch)
         raise refused if refused.path else InvalidInput("This is not a batch.") from None
-    except UnicodeDecodeError:
-        raise InvalidInput("The batch holds text that is not UTF-8.") from None
-    except msgspec.DecodeError as error:
-        raise InvalidInput(f"This is not a batch in MessagePack: {error}.") from None
-    except RecursionError:
-        raise TooLarge("The batch is nested too deeply.") from None
-    if unknown := names.keys() - TABLES:
-        raise InvalidInput(
-            f"This server knows no table {min(unknown)[:80]!r}; it is older than the recorder."
-        )
     for name in TABLES:
         if name not in TAKEN and getattr(batch, name):
             raise InvalidInput("A recorder does not write rows of this table.", path=name)

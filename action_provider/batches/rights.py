@@ -12,17 +12,16 @@ import re
 from collections.abc import Iterable, Mapping
 
 from action_provider.auth import Caller
-from action_provider.batches.whole import additions
 from provenance_store.author import making_origins
-from provenance_store.batch import Batch
+from provenance_store.batch import Batch, mentioned_origins
 from provenance_store.errors import InvalidInput, NotAllowed, TooLarge
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id
 from provenance_store.kinds import Kind, Level
 from provenance_store.reader import Head
 from provenance_store.rows import OriginRow
 from provenance_store.sql.belonging import Belonging, Holder
-from provenance_store.sql.write import mentioned_origins
 from provenance_store.store import Store
+from provenance_store.validation.batches import additions
 from provenance_store.viewer import Viewer
 
 __all__ = ["Claim", "check_owners"]

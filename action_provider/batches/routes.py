@@ -14,18 +14,33 @@ from action_provider.batches.taking import Batches
 from action_provider.errors import answer
 from action_provider.guard import read_bytes
 from action_provider.operations import Operation
+from action_provider.parameters import read_parameters
 from action_provider.settings import Options
 from provenance_store.errors import NotAllowed
 
 __all__ = ["OPERATIONS", "batches_blueprint"]
 
 MEDIA_TYPE = "application/msgpack"
+MOST_NOTES = 100
 
 
 class Taken(msgspec.Struct):
     """The batch is in the store, on its disk."""
 
     records: Annotated[int, Meta(description="How many records the batch has.")]
+    notes: Annotated[
+        list[str],
+        Meta(description="What was not kept as it came, a sentence each; the first hundred."),
+    ] = []
+
+
+class BatchParameters(msgspec.Struct, forbid_unknown_fields=True):
+    """How a batch is taken."""
+
+    strict: Annotated[
+        bool,
+        Meta(description="Refuse the batch instead of keeping what can be said of a bad value."),
+    ] = False
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -36,6 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Write a batch of a remote recorder. Again changes nothing.",
         {200: Taken},
         errors=(400, 401, 403, 409, 413, 415, 422, 503),
+        parameters=BatchParameters,
         body=bytes,
         body_media_type=MEDIA_TYPE,
     ),
@@ -54,8 +70,10 @@ def batches_blueprint(
         caller = authenticator.caller(request)
         if not caller.is_one_of(options.runnable_by):
             raise NotAllowed("You are not among those who may record here.")
-        taken = Taken(batches.take(caller, _body(request, options.batch_limit)))
-        return Response(msgspec.json.encode(taken), mimetype="application/json")
+        strict = read_parameters(request.args, BatchParameters).strict
+        taken = batches.take(caller, _body(request, options.batch_limit), strict=strict)
+        said = Taken(taken.records, taken.notes[:MOST_NOTES])
+        return Response(msgspec.json.encode(said), mimetype="application/json")
 
     return blueprint
 

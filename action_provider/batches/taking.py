@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from action_provider.auth import Caller
 from action_provider.batches.reading import read_batch
 from action_provider.batches.rights import Claim, check_owners
-from action_provider.batches.rows import Cleaner
-from action_provider.batches.whole import check_kinds, check_whole, spoken_runs
 from action_provider.metrics import Metrics
 from action_provider.record.callers import ManagedRuns
 from action_provider.settings import Options
@@ -15,9 +15,19 @@ from provenance_store.author import Author, own
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput
 from provenance_store.rows import RunEventRow
+from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.store import Store
+from provenance_store.validation.batches import check_kinds, check_whole, gated, spoken_runs
+from provenance_store.validation.policy import Gate, Policy
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "Taken"]
+
+
+class Taken(NamedTuple):
+    """What was written: how many records, and what of them was not taken as it was."""
+
+    records: int
+    notes: list[str]
 
 
 class Batches:
@@ -26,17 +36,19 @@ class Batches:
     def __init__(self, stores: StoreHolder, options: Options, metrics: Metrics) -> None:
         self._stores = stores
         self._metrics = metrics
-        self._cleaner = Cleaner(depth=options.json_depth)
+        self._limit = MAX_PAYLOAD_BYTES.get()
         self._runs = ManagedRuns()
 
-    def take(self, caller: Caller, data: bytes) -> int:
-        """Write a batch on behalf of a caller; how many records it has. Again changes nothing.
+    def take(self, caller: Caller, data: bytes, *, strict: bool = False) -> Taken:
+        """Write a batch on behalf of a caller. Again changes nothing.
 
-        What says nothing about its audience is the caller's own. Raises InvalidInput for what is
-        no batch of a recorder, NotAllowed for one that writes what is not the caller's to write,
-        Conflict when the store has one of its rows otherwise; nothing is written then.
+        What says nothing about its audience is the caller's own. A value that cannot be kept as
+        it is is kept as what can be said of it, or with `strict` refused. Raises InvalidInput for
+        what is no batch of a recorder, NotAllowed for one that writes what is not the caller's to
+        write, Conflict when the store has one of its rows otherwise; nothing is written then.
         """
-        batch = self._cleaner.clean(read_batch(data))
+        gate = Gate(Policy.REFUSE if strict else Policy.DEGRADE)
+        batch = gated(gate, read_batch(data), limit=self._limit)
         check_whole(batch)
         check_owners(caller, batch)
         store = self._stores.get()
@@ -51,7 +63,7 @@ class Batches:
         batch.origin = claim.origins(owners)
         store.write(batch, Author(caller.identities, alone_in))
         self._metrics.recorded(len(batch.record), len(batch.step))
-        return len(batch.record)
+        return Taken(len(batch.record), gate.notes)
 
     def _new_runs(self, store: Store, caller: Caller, batch: Batch) -> frozenset[str]:
         """The runs that begin here. What the batch does not say of them is that they are its

@@ -217,11 +217,19 @@ def _curves(version: Document) -> Iterator[Field]:
     """A line for each metric: its course, its first and its last value."""
     points = version["metrics"]
     for name in dict.fromkeys(key for point in points for key in point if key != "epoch"):
+        given = [point[name] for point in points if name in point]
         values = [point.get(name) for point in points]
-        known = [value for value in values if value is not None]
-        if known:
-            ends = f"{known[0]:.4g} to {known[-1]:.4g} in {len(points)} epochs"
-            yield Field(f"Curve of {name}", _always(f"{sparkline(values)}  {ends}"))
+        finite = [value if isinstance(value, int | float) else None for value in values]
+        if given:
+            ends = f"{_shown(given[0])} to {_shown(given[-1])} in {len(points)} epochs"
+            yield Field(f"Curve of {name}", _always(f"{sparkline(finite)}  {ends}"))
+
+
+def _shown(value: float | str | None) -> str:
+    """A point of a curve; one that was not finite is text, or None where it is not known which."""
+    if value is None:
+        return "not finite"
+    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def _always(text: str) -> Callable[[Document], str]:

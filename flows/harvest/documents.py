@@ -16,7 +16,8 @@ from flows.steps.adapters.base import Thing, is_told, scalar, tidied
 from flows.steps.adapters.mentioned import DIGEST
 from flows.steps.body import Body
 from flows.steps.uris import name_of_uri, tidy_uri
-from provenance_store.values import MAX_INTEGER, Uri
+from provenance_store.validation.limits import MAX_INTEGER
+from provenance_store.values import Uri
 
 __all__ = ["document_of", "things_of", "views_of"]
 

@@ -41,7 +41,6 @@ from flows.steps.values import (
 )
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import looks_like_id
-from provenance_store.values import MAX_INTEGER, MAX_NAME, MAX_TAG_TEXT, MAX_URI
 
 __all__ = [
     "Body",
@@ -75,11 +74,13 @@ class Defined(Item):
 
 # ---- the documents -----------------------------------------------------------------------
 
-Text = Annotated[str, Meta(max_length=4096)]
-Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
-UriText = Annotated[str, Meta(min_length=1, max_length=MAX_URI)]
-Digest = Annotated[str, Meta(max_length=256, pattern="^[A-Za-z0-9][A-Za-z0-9._+-]*:[0-9A-Fa-f]+$")]
-Size = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+# Only the shape is checked here: what the store cannot keep as it is, it keeps as what can be
+# said of it. How long things are kept whole, `provenance_store.validation.limits` says.
+Text = str
+Name = str
+UriText = str
+Digest = str
+Size = int
 Principals = Annotated[list[Principal], Meta(max_length=MAX_PRINCIPALS)]
 Items = Annotated[list[Item], Meta(max_length=MAX_ITEMS)]
 References = Annotated[list[Reference], Meta(max_length=MAX_ITEMS)]
@@ -94,7 +95,7 @@ class UriDocument(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
         Digest | None, Meta(description="Digest of the bytes, as sha256:<hexadecimal>.")
     ] = None
     media_type: Annotated[
-        Annotated[str, Meta(max_length=256)] | None,
+        str | None,
         Meta(description="Media type, such as application/x-hdf5."),
     ] = None
 
@@ -117,9 +118,7 @@ class Definition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
         Meta(description="Digest of its bytes, wherever they are, as sha256:<hexadecimal>."),
     ] = None
     size: Annotated[Size | None, Meta(description="Size of its bytes.")] = None
-    media_type: Annotated[
-        Annotated[str, Meta(max_length=256)] | None, Meta(description="Media type of its bytes.")
-    ] = None
+    media_type: Annotated[str | None, Meta(description="Media type of its bytes.")] = None
     tags: Annotated[Tags | None, Meta(description="Typed tags by name.")] = None
     depends_on: Annotated[
         References | None, Meta(description="The records that it derives from.")
@@ -260,15 +259,15 @@ class Step(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     """The state that was carried out."""
 
     name: Annotated[
-        Annotated[str, Meta(min_length=1, max_length=128)],
+        str,
         Meta(description="The name of the state in the flow's definition."),
     ]
     type: Annotated[
-        Annotated[str, Meta(min_length=1, max_length=64)] | None,
+        str | None,
         Meta(description="The type of the state: Action (the default), Pass, Fail, ..."),
     ] = None
     action_url: Annotated[
-        Annotated[str, Meta(max_length=MAX_URI)] | None,
+        str | None,
         Meta(description="The URL of the action provider that carried it out."),
     ] = None
     action_id: Annotated[
@@ -288,11 +287,11 @@ class Step(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         Text | None, Meta(description="Whose rights it was run with: User, Flow or a role.")
     ] = None
     comment: Annotated[
-        Annotated[str, Meta(max_length=MAX_TAG_TEXT)] | None,
+        str | None,
         Meta(description="The comment of the state."),
     ] = None
     definition_digest: Annotated[
-        Annotated[str, Meta(max_length=256)] | None,
+        str | None,
         Meta(description="Digest of the flow's definition, as sha256:<hexadecimal>."),
     ] = None
 
@@ -429,8 +428,6 @@ def _read_id(value: Any) -> Reference:
 def _read_uri(value: Any) -> Reference:
     if not isinstance(value, str) or not is_uri(value):
         raise Refused("A URI begins with its scheme, such as globus:// or https://.", "uri")
-    if len(value) > MAX_URI:
-        raise Refused(f"A URI has at most {MAX_URI} characters.", "uri")
     return UriReference(tidy_uri(value))
 
 

@@ -84,7 +84,6 @@ def _record_run(recorder: Recorder, run: Run, label: str | None, step: Outcome) 
         ended = Moment(now)
     recorder.run(
         run.run_id,
-        at=now,
         flow_id=run.flow_id or None,
         flow_title=run.flow_title or None,
         label=run.label or label or None,
@@ -214,7 +213,8 @@ class _Recording:
             step.finish(self.outcome.status, completed_at=self.outcome.completed_at)
         for name in ("parameters", "result", "error"):
             if (document := getattr(self.body, name)) is not None:
-                located(name, partial(self.recorder.payload, step, name, document))
+                keep = partial(self.recorder.payload, step, name, document, decoded=True)
+                located(name, keep)
 
     def _note(self, step: StepHandle, outputs: list[int], versions: Iterable[int]) -> None:
         self.things.note()

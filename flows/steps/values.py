@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -12,8 +11,8 @@ import msgspec
 from flows.steps.moments import Moment, moment
 from flows.steps.refusals import Refused
 from provenance_store.errors import InvalidInput
+from provenance_store.kinds import RUN_STATUSES
 from provenance_store.redaction import redact
-from provenance_store.values import MAX_INTEGER, MAX_TAG_NAME, MAX_TAG_TEXT
 
 __all__ = [
     "MAX_ITEMS",
@@ -63,7 +62,7 @@ class StepStatus(Word):
 class RunStatus(Word):
     """How a run stands."""
 
-    choices = ("ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED", "ENDED")
+    choices = RUN_STATUSES
 
 
 class KindName(Word):
@@ -78,11 +77,11 @@ class How(Word):
     choices = ("used", "trained", "updated", "deployed")
 
 
-class Tags(dict[str, str | int | float | bool]):
+class Tags(dict[str, Any]):
     """Typed tags by name."""
 
 
-class Scores(dict[str, float]):
+class Scores(dict[str, Any]):
     """Validation scores by name."""
 
 
@@ -122,21 +121,12 @@ def _word(kind: type[Word]) -> Callable[[Any], Word]:
 
 
 def _read_tags(value: Any) -> Tags:
-    for name in _mapping(value, MAX_TAGS, "Tags"):
-        tag = value[name]
-        if not isinstance(tag, str | int | float):
-            raise Refused("A tag is text, a number, true or false.", name)
-        if isinstance(tag, str):
-            if len(tag) > MAX_TAG_TEXT:
-                raise Refused(f"A tag has at most {MAX_TAG_TEXT} characters.", name)
-        elif abs(tag) > MAX_INTEGER if isinstance(tag, int) else not math.isfinite(tag):
-            raise Refused("A number in a tag is finite and has at most 64 bits.", name)
-    return Tags(value)
+    """Names and values; what a value must be to be kept as it is, the recorder knows."""
+    return Tags(_mapping(value, MAX_TAGS, "Tags"))
 
 
 def _read_scores(value: Any) -> Scores:
-    names = _mapping(value, MAX_SCORES, "Scores")
-    return Scores({name: _number(value[name], name) for name in names})
+    return Scores(_mapping(value, MAX_SCORES, "Scores"))
 
 
 def _read_points(value: Any) -> Points:
@@ -148,15 +138,7 @@ def _read_points(value: Any) -> Points:
 def _point(point: Any, place: int) -> dict[str, Any]:
     if not isinstance(point, dict):
         raise Refused('A point is an object such as {"epoch": 1, "loss": 0.5}.', f"[{place}]")
-    read: dict[str, Any] = {}
-    for name in _mapping(point, MAX_SCORES, "A point", f"[{place}]"):
-        if name in ("epoch", "step"):
-            if type(point[name]) is not int or not 0 <= point[name] <= MAX_INTEGER:
-                raise Refused(f"The {name} is a whole number, 0 or more.", f"[{place}].{name}")
-            read[name] = point[name]
-        else:
-            read[name] = _number(point[name], f"[{place}].{name}")
-    return read
+    return _mapping(point, MAX_SCORES, "A point", f"[{place}]")
 
 
 def _mapping(value: Any, most: int, what: str, path: str = "") -> dict[str, Any]:
@@ -164,22 +146,7 @@ def _mapping(value: Any, most: int, what: str, path: str = "") -> dict[str, Any]
         raise Refused(f"{what}: give an object of names and values.", path)
     if len(value) > most:
         raise Refused(f"{what}: at most {most} names.", path)
-    for name in value:
-        if not isinstance(name, str) or not 1 <= len(name) <= MAX_TAG_NAME:
-            raise Refused(f"{what}: a name has 1 to {MAX_TAG_NAME} characters.", path)
     return value
-
-
-def _number(value: Any, path: str) -> float:
-    """A number; null stands for one that was not finite, as JSON has none."""
-    if value is None:
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refused("This is a number, or null where it was not finite.", path)
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def read_principal(value: Any) -> Principal:

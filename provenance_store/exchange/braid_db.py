@@ -32,7 +32,10 @@ from provenance_store.rows import (
     VersionRow,
 )
 from provenance_store.sql.braid_db import BraidDb, opened
-from provenance_store.values import MAX_NAME, check_text, tag_row, uri_row
+from provenance_store.validation.limits import MAX_NAME, MAX_NOTE
+from provenance_store.validation.policy import Gate
+from provenance_store.validation.rows import note_text, tag_row, uri_row
+from provenance_store.validation.texts import check_text
 
 if TYPE_CHECKING:
     from provenance_store.store import Store
@@ -166,10 +169,10 @@ class _Import:
         self._batch.record.append(row)
         uris: dict[str, UriRow] = {}
         for text in old.uris:
-            made = uri_row(record_id, text)
+            made = uri_row(Gate(), record_id, text)
             uris[made.uri] = made
         self._batch.uri.extend(uris.values())
-        self._batch.tag.append(tag_row(record_id, record_id, IMPORTED, "Braid-DB", old.at))
+        self._batch.tag.append(tag_row(Gate(), record_id, record_id, IMPORTED, "Braid-DB", old.at))
         if kind is Kind.STEP:
             row_ = StepRow(record_id, "Action", None, None, None, None, None, old.at)
             self._batch.step.append(row_)
@@ -186,7 +189,7 @@ class _Import:
             name = _text(key, f"tags {number}: key", 256)
             typed = _typed(value, kind)
             made = self.numbers.named(old.id)
-            row: TagRow = tag_row(made, change, name, typed, old.at)
+            row: TagRow = tag_row(Gate(), made, change, name, typed, old.at)
             self._batch.tag.append(row)
             if name == "status" and self._kinds[old.id] is Kind.STEP and row.text:
                 ended[old.id] = OutcomeRow(made, row.text[:64], None)
@@ -213,7 +216,7 @@ class _Import:
             note = "Invalidated in Braid-DB" if cause is None else str(cause[2] or "")
             at = old.at if cause is None else _time(cause[3], "invalidations: time")
             mark = self.numbers.named(2 * HIGHEST + record_id)
-            note = scrub_text(check_text(note[:16384], "cause", 16384, empty=True))
+            note = note_text(Gate(), note[:MAX_NOTE])
             self._batch.mark.append(MarkRow(mark, made, Mark.INVALIDATED.value, at, note, made))
 
     def _derives_from(

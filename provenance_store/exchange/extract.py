@@ -9,8 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-import msgspec
-
 from provenance_store import documents
 from provenance_store.documents import Details
 from provenance_store.errors import InvalidInput, NotFound
@@ -18,7 +16,6 @@ from provenance_store.kinds import Kind, Mark, Role
 from provenance_store.reading.view import Row, View
 from provenance_store.sql import around, exchange, read
 from provenance_store.times import format_time
-from provenance_store.values import tag_value
 
 __all__ = ["Extract", "Link", "Way", "gather"]
 
@@ -173,7 +170,7 @@ class _Gathering:
             {
                 "id": self._view.urn(tag.id),
                 "name": tag.name,
-                "value": tag_value(tag.type, tag.text),
+                "value": documents.shown_tag(tag.type, tag.text),
                 "at": format_time(tag.set_at),
             }
             for settings in history.values()
@@ -200,7 +197,7 @@ class _Gathering:
         digests = sorted({row.environment for row in self._rows.values()} - {None})
         for start in range(0, len(digests), 500):
             for row in self._view.all(around.environments(digests[start : start + 500])):
-                self._found.environments[row.digest] = msgspec.json.decode(row.document)
+                self._found.environments[row.digest] = documents.read_document(row.document)
 
 
 def _add_runs(view: View, found: Extract, run_ids: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from provenance_store.batch import TABLES, Batch
+from provenance_store.batch import TABLES, Batch, mentioned_origins
 from provenance_store.errors import Conflict
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id
 from provenance_store.kinds import Kind
@@ -21,7 +21,6 @@ from provenance_store.rows import LinkRow, OriginRow
 from provenance_store.sink import new_origin
 from provenance_store.sql import exchange, read
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.write import mentioned_origins
 
 if TYPE_CHECKING:
     from provenance_store.store import Store

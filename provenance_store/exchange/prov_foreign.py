@@ -24,15 +24,9 @@ from provenance_store.rows import (
     VersionRow,
 )
 from provenance_store.settings import MAX_PAYLOAD_BYTES
-from provenance_store.values import (
-    MAX_NAME,
-    MAX_TAG_NAME,
-    MAX_TAG_TEXT,
-    MAX_URI,
-    payload_document,
-    tag_row,
-    uri_row,
-)
+from provenance_store.validation.limits import MAX_NAME, MAX_TAG_NAME, MAX_TAG_TEXT, MAX_URI
+from provenance_store.validation.policy import Gate
+from provenance_store.validation.rows import payload_document, tag_row, uri_row
 
 __all__ = ["IMPORTED", "Foreign", "infer_kind"]
 
@@ -119,7 +113,7 @@ class Foreign:
         uris: dict[str, UriRow] = {}
         for text in (element.uri, *self._locations(element)):
             if len(text) <= MAX_URI:
-                made = uri_row(record_id, text)
+                made = uri_row(Gate(), record_id, text)
                 uris[made.uri] = made
         self._batch.uri.extend(uris.values())
         self._tags(element, record_id, created)
@@ -164,10 +158,10 @@ class Foreign:
                     said = tags.get(relation.name)
                     tags[relation.name] = f"{said}, {who}"[:MAX_TAG_TEXT] if said else who
         for name, value in tags.items():
-            row = tag_row(record_id, self._numbers.next(), name, value, at)
+            row = tag_row(Gate(), record_id, self._numbers.next(), name, value, at)
             self._batch.tag.append(row)
         if kept:
-            text = payload_document(kept, limit=self._limit)
+            text = payload_document(Gate(), kept, limit=self._limit, decoded=True)
             self._batch.payload.append(PayloadRow(record_id, "attributes", text))
 
     def _agent(self, uri: str | None) -> str | None:

@@ -30,18 +30,17 @@ from provenance_store.rows import (
 )
 from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.times import parse_time
-from provenance_store.values import (
-    MAX_NAME,
-    Audience,
-    canonical_json,
-    check_text,
-    digest_of,
+from provenance_store.validation.limits import MAX_NAME
+from provenance_store.validation.policy import Gate, Policy
+from provenance_store.validation.rows import (
     metric_rows,
     payload_document,
     score_rows,
     tag_row,
     uri_row,
 )
+from provenance_store.validation.texts import check_text
+from provenance_store.values import Audience, canonical_json, digest_of
 
 __all__ = ["Own", "attribute_of"]
 
@@ -154,10 +153,10 @@ class Own:
         found: dict[str, UriRow] = {}
         with attribute_of(element, "prov:location"):
             for place in element.all(f"{PROV}location"):
-                found[str(place)] = uri_row(record_id, str(place))
+                found[str(place)] = uri_row(_strict(), record_id, str(place))
         for text in element.all(f"{BRAID}file"):
             with attribute_of(element, "braid:file"):
-                row = uri_row(record_id, json_in(text, "braid:file"))
+                row = uri_row(_strict(), record_id, json_in(text, "braid:file"))
             found[row.uri] = row
         self._batch.uri.extend({row.uri: row for row in found.values()}.values())
 
@@ -171,7 +170,9 @@ class Own:
             name, value = decoded(key.removeprefix(space)), element.one(key)
             if name not in told:
                 with attribute_of(element, element.labels[key]):
-                    row = tag_row(record_id, self._numbers.next(), name, plain_value(value), at)
+                    row = tag_row(
+                        _strict(), record_id, self._numbers.next(), name, plain_value(value), at
+                    )
                 self._batch.tag.append(row)
 
     def _setting(self, text: Any, record_id: int) -> TagRow:
@@ -180,7 +181,7 @@ class Own:
         try:
             tag_id = self._numbers.of(urn_in(about["id"]))
             at = parse_time(about["at"], now=0)
-            return tag_row(record_id, tag_id, about["name"], about["value"], at)
+            return tag_row(_strict(), record_id, tag_id, about["name"], about["value"], at)
         except (KeyError, TypeError, AttributeError):
             raise InvalidInput("braid:tag_setting has id, name, value and at.") from None
 
@@ -189,7 +190,9 @@ class Own:
         for key in sorted(k for k in element.attributes if k.startswith(space)):
             with attribute_of(element, element.labels[key]):
                 name = check_text(decoded(key.removeprefix(space)), "document name", 256)
-                text = payload_document(json_in(element.one(key), "this"), limit=self._limit)
+                text = payload_document(
+                    _strict(), json_in(element.one(key), "this"), limit=self._limit, decoded=True
+                )
             self._batch.payload.append(PayloadRow(record_id, name, text))
 
     def _marks(self, element: Element, record_id: int) -> None:
@@ -248,8 +251,8 @@ class Own:
         for point in curve:
             if not isinstance(point, dict):
                 raise InvalidInput('Each metric is a mapping such as {"epoch": 1, "loss": 0.5}.')
-            rows += metric_rows(record_id, [{k: _number(v) for k, v in point.items()}])
-        rows += score_rows(record_id, {k: _number(v) for k, v in scores.items()})
+            rows += metric_rows(_strict(), record_id, [point])
+        rows += score_rows(_strict(), record_id, scores)
         keyed = {(row.series, row.name, row.step): row for row in rows}
         self._batch.metric.extend(keyed.values())
 
@@ -301,6 +304,6 @@ def _text(element: Element, name: str, longest: int) -> str | None:
     return None if value is None else check_text(value, f"braid:{name}", longest)
 
 
-def _number(value: Any) -> Any:
-    """A number of a curve; null stands for one that was not finite."""
-    return float("nan") if value is None else value
+def _strict() -> Gate:
+    """What Braid exported is as Braid recorded it."""
+    return Gate(Policy.REFUSE)

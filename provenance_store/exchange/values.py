@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 
 from provenance_store.errors import InvalidInput
 from provenance_store.ids import looks_like_id
-from provenance_store.values import MAX_INTEGER, TagValue
+from provenance_store.validation.limits import MAX_INTEGER
+from provenance_store.values import TagValue
 
 __all__ = ["json_in", "micros", "plain_value", "sentence", "urn_in"]
 

@@ -37,7 +37,16 @@ IDS_AT_ONCE = 10_000
 UNBOUNDED = 1 << 40
 
 T = TypeVar("T")
-_KINDS = {kind.value: kind for kind in Kind}
+
+
+class _Kinds(dict[int, Kind]):
+    """Kinds by number; one that this version does not know is named by its number."""
+
+    def __missing__(self, number: int) -> Kind:
+        return Kind(number)
+
+
+_KINDS = _Kinds({kind.value: kind for kind in Kind})
 
 
 @dataclass(frozen=True, slots=True)

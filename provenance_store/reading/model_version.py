@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
-
 from provenance_store import documents
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.kinds import Kind, Role
@@ -45,7 +43,7 @@ def show_version(view: View, record_id: int, reference: str) -> dict[str, Any]:
 
 def _environment(view: View, digest: str | None) -> Any:
     row = None if digest is None else view.first(models.environment([digest]))
-    return None if row is None else msgspec.json.decode(row.document)
+    return None if row is None else documents.read_document(row.document)
 
 
 class _Around:

@@ -19,8 +19,8 @@ _tag, _mark = TABLE["tag"], TABLE["mark"]
 
 
 class Holder(NamedTuple):
-    """An origin here: its number, who writes with it (empty while that is not known), and
-    whether it has made a record."""
+    """An origin here: its number, who writes with it (empty while no server has seen a token of
+    anybody for it), and whether it has made a record."""
 
     no: int
     who: str
@@ -40,9 +40,11 @@ def holders(connection: sa.Connection, uuids: Iterable[str]) -> dict[str, Holder
     used = sa.exists().where(_record.c.id.between(first, first + MAX_SEQUENCE))
     found = {}
     for chunk in chunks(sorted(uuids)):
-        query = sa.select(_origin.c.uuid, _origin.c.no, _origin.c.who, used)
+        query = sa.select(
+            _origin.c.uuid, _origin.c.no, _origin.c.who, used, _origin.c.vouched.is_not(None)
+        )
         for row in connection.execute(query.where(_origin.c.uuid.in_(chunk))):
-            found[row[0]] = Holder(row[1], row[2], bool(row[3]))
+            found[row[0]] = Holder(row[1], row[2] if row[4] else "", bool(row[3]))
     return found
 
 
@@ -83,7 +85,8 @@ def foreign_origin(
     connection: sa.Connection, numbers: Collection[int], identities: Collection[str]
 ) -> str | None:
     """The UUID of one of these origins that is written with by somebody else; None if none is."""
-    query = sa.select(_origin.c.uuid).where(_origin.c.who.not_in(sorted(identities)))
+    foreign = sa.or_(_origin.c.vouched.is_(None), _origin.c.who.not_in(sorted(identities)))
+    query = sa.select(_origin.c.uuid).where(foreign)
     for chunk in chunks(sorted(numbers)):
         found = connection.execute(query.where(_origin.c.no.in_(chunk)).limit(1)).scalar()
         if found is not None:

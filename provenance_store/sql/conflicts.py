@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from provenance_store.ids import short_id
 from provenance_store.sql.merge import MERGED, Other
+from provenance_store.sql.order import is_newer
 from provenance_store.sql.tables import KEYS, TABLE
-from provenance_store.sql.write import closed
+from provenance_store.sql.write import closed, told
 
 __all__ = ["REPORTED", "conflicts", "tag_differences", "tags_to_settle"]
 
@@ -40,19 +41,19 @@ def conflicts(other: Other) -> Iterator[str]:
 def _changed(other: Other, name: str) -> list[str]:
     ours, theirs = TABLE[name], other.rows(name)
     keys = KEYS[name]
-    others = [c for c in ours.columns if c.name not in keys]
+    others = [c for c in told(ours) if c.name not in keys]
     if not others:
         return []
     same_key = sa.and_(*(ours.c[key] == theirs.c[key] for key in keys))
     differs = [c.is_distinct_from(theirs.c[c.name]) for c in others]
-    columns = [*ours.columns, *(theirs.c[c.name] for c in others)]
+    columns = [*told(ours), *(theirs.c[c.name] for c in others)]
     query = sa.select(*columns).join(theirs, same_key).where(sa.or_(*differs)).limit(REPORTED)
     return [_sentence(ours, others, row) for row in other.connection.execute(query)]
 
 
 def _sentence(ours: sa.Table, others: list[sa.Column[Any]], row: Row) -> str:
-    width = len(ours.columns)
-    stored = dict(zip(ours.columns.keys(), row[:width], strict=True))
+    width = len(told(ours))
+    stored = dict(zip((c.name for c in told(ours)), row[:width], strict=True))
     given = dict(zip((c.name for c in others), row[width:], strict=True))
     key = stored[KEYS[ours.name][0]]
     field = next(name for name, value in given.items() if value != stored[name])
@@ -148,5 +149,5 @@ def _same_tag(one: Any, other: Any) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _is_current(tag: Any, later: Any) -> sa.ColumnElement[bool]:
-    newer = sa.tuple_(later.c.set_at, later.c.id) > sa.tuple_(tag.c.set_at, tag.c.id)
+    newer = is_newer(later, tag, "set_at")
     return ~sa.exists().where(*_same_tag(later, tag), newer)

@@ -10,6 +10,7 @@ from provenance_store.kinds import Kind, Mark
 from provenance_store.sql.prepared import RECENT
 from provenance_store.sql.read import can_see
 from provenance_store.sql.tables import TABLE
+from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import Viewer
 
 __all__ = ["at_uri", "event", "payload_names", "steps"]
@@ -63,7 +64,7 @@ def at_uri(uri: str, viewer: Viewer, at: int, run_id: str | None) -> sa.Select[A
     recent = (
         sa.select(_uri.c.record_id)
         .join(_record, _record.c.id == _uri.c.record_id)
-        .where(_uri.c.uri == uri, can_see(viewer))
+        .where(_uri.c.uri_norm == normal_uri(uri), can_see(viewer))
         .order_by(_uri.c.record_id.desc())
         .limit(RECENT)
         .subquery()

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind
+from provenance_store.sql.cycles import first_cycle
 from provenance_store.sql.invalidate import unfollowed, unsupported
 from provenance_store.sql.schema import current_version
 from provenance_store.sql.tables import TABLE
@@ -51,6 +52,11 @@ def info(connection: sa.Connection) -> dict[str, Any]:
 def problems(connection: sa.Connection) -> list[str]:
     """Rows that cannot be, or belong to records that are not there, and damage SQLite finds."""
     found = [*_damage(connection), *_wrong(connection)]
+    if cycle := first_cycle(connection):
+        found.append(
+            f"Records derive from themselves: {', '.join(map(short_id, cycle))}; nothing repairs "
+            "that, and what follows from them is still shown."
+        )
     if roots := connection.execute(unfollowed(10)).scalars().all():
         found.append(
             f"Not all that derives from {', '.join(map(short_id, roots))} is shown as invalid when "

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIndex
@@ -25,13 +24,9 @@ class Load:
         self._connection = connection
         self._statements = statements
 
-    def rows(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert rows of a table other than link."""
-        self._statements.insert(self._connection, table, rows)
-
-    def runs(self, batch: Batch) -> None:
-        """Bring the runs that a batch speaks of up to date."""
-        self._statements.project_runs(self._connection, batch)
+    def batch(self, batch: Batch) -> None:
+        """Insert the rows of a batch that has no links."""
+        self._statements.insert_all(self._connection, batch)
 
     def links(self, rows: Iterable[tuple[int, int, int]]) -> None:
         """Insert links that come in the order of their primary key."""

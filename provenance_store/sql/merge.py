@@ -18,8 +18,9 @@ from sqlalchemy.dialects import sqlite
 
 from provenance_store.batch import TABLES
 from provenance_store.errors import BadFile, SchemaMismatch
-from provenance_store.ids import SEQUENCE_BITS
+from provenance_store.ids import SEQUENCE_BITS, short_id
 from provenance_store.rows import OriginRow
+from provenance_store.sql.cycles import first_cycle
 from provenance_store.sql.dialects import (
     advisory_lock,
     begin_write,
@@ -29,8 +30,9 @@ from provenance_store.sql.dialects import (
     ignoring,
     stream_rows,
 )
-from provenance_store.sql.tables import SCHEMA_VERSION, TABLE
-from provenance_store.sql.write import ID_COLUMNS, register_origin
+from provenance_store.sql.functions import SCRUBBED, URI_NORM, add_functions
+from provenance_store.sql.tables import LOCAL, SCHEMA_VERSION, TABLE
+from provenance_store.sql.write import ID_COLUMNS, register_origin, tell_records, told
 from provenance_store.sql.wrong import misshapen, reading_broken_text, wrong_rows
 
 __all__ = ["MERGED", "Other", "beside"]
@@ -42,6 +44,18 @@ OWN_ROWS = frozenset(
     {"record", "step", "outcome", "version", "uri", "tag", "metric", "payload", "mark", "link"}
 )
 """Tables all of whose rows are new where their origins are."""
+TEXTS: dict[str, tuple[str, ...]] = {
+    "record": ("name",),
+    "step": ("action_url", "action_id", "run_as"),
+    "uri": ("uri",),
+    "file_check": ("uri",),
+    "tag": ("text",),
+    "payload": ("document",),
+    "mark": ("note",),
+    "run_event": ("flow_title", "label"),
+    "run_tag": ("tag",),
+}
+"""Texts that may hold a secret, which older rules than ours did not see."""
 FETCH = 10_000
 KEPT_NUMBERS = 1 << 20
 CASES = 8
@@ -87,9 +101,9 @@ class Other:
 
     def _origins(self) -> list[OriginRow]:
         if self._source is None:
-            rows = self.connection.execute(sa.select(self._tables["origin"])).all()
+            rows = self.connection.execute(sa.select(*told(self._tables["origin"]))).all()
             return [OriginRow(*row) for row in rows]
-        return [OriginRow(*row) for row in _rows(self._source, sa.select(TABLE["origin"]))]
+        return [OriginRow(*row) for row in _rows(self._source, sa.select(*told(TABLE["origin"])))]
 
     def _copy(self) -> None:
         """Bring over from another connection what cannot be copied right into place."""
@@ -99,7 +113,8 @@ class Other:
             if not self._goes_straight(name):
                 table = self._tables[name]
                 table.create(self.connection)
-                stream_rows(self.connection, table, _rows(self._source, sa.select(TABLE[name])))
+                query = sa.select(*_whole(TABLE[name]))
+                stream_rows(self.connection, table, _rows(self._source, query))
                 self.connection.exec_driver_sql(f"ANALYZE {table.name}")
 
     def _goes_straight(self, name: str) -> bool:
@@ -114,13 +129,45 @@ class Other:
         is_new = name in OWN_ROWS and not self.known_before
         if is_new and self._source is not None:
             return self._insert_straight(name)
-        if is_new and self._can_copy(ours):
+        if is_new and self._can_copy(ours) and not self._has_secrets(name):
             # Only a statement without any columns is such a copy; the name is one of ours.
             copy = f"INSERT INTO main.{name} SELECT * FROM other.{name}"  # noqa: S608
-            return int(self.connection.exec_driver_sql(copy).rowcount)
+            count = int(self.connection.exec_driver_sql(copy).rowcount)
+            if name == "uri":
+                self._normalise()
+            return count
         insert: Any = ours.insert() if is_new else ignoring(ours, self.connection.dialect)
         query = sa.select(*theirs.c).where(sa.true(), *(made(theirs) for made in conditions))
         return changed(self.connection, insert.from_select([c.name for c in ours.columns], query))
+
+    def _has_secrets(self, name: str) -> bool:
+        """Whether a table of the other store holds text that is not taken as it is."""
+        table = self._tables[name]
+        texts = [table.c[column] for column in TEXTS.get(name, ())]
+        if not texts:
+            return False
+        secret = sa.or_(*(_scrubbed(text) != text for text in texts))
+        return (
+            self.connection.execute(sa.select(sa.true()).where(secret).limit(1)).first() is not None
+        )
+
+    def _normalise(self) -> None:
+        """Make the normal forms of URIs anew where a file has others."""
+        table = TABLE["uri"]
+        norm = _norm(table.c.uri)
+        self.connection.execute(
+            table.update().where(table.c.uri_norm != norm).values(uri_norm=norm)
+        )
+
+    def tell_records(self) -> None:
+        """Keep the audiences of runs with the records of all runs that the other store mentions."""
+        table = TABLE["record"] if self._source is not None else self._tables["record"]
+        query = sa.select(table.c.run_id).where(table.c.run_id.is_not(None)).distinct()
+        if self._source is None:
+            run_ids = list(self.connection.execute(query).scalars())
+        else:
+            run_ids = [row[0] for row in _rows(self._source, query)]
+        tell_records(self.connection, run_ids)
 
     def _can_copy(self, ours: sa.Table) -> bool:
         """Whether SQLite may copy a table with its indexes, record by record, which takes a third
@@ -171,15 +218,16 @@ class Other:
 
     def rows(self, name: str) -> Any:
         """The other store's table with ids numbered as ours."""
-        if not self._is_shifted():
+        if not self._is_shifted() and name not in LOCAL and name not in TEXTS:
             return self._tables[name].alias(f"other_{name}_rows")
         return sa.select(*self._columns(name, self._tables[name])).subquery(f"other_{name}_rows")
 
     def _columns(self, name: str, table: sa.Table) -> list[sa.ColumnElement[Any]]:
         ids = ID_COLUMNS[name] if self._is_shifted() else ()
+        copied = table.name.startswith("other_")  # rows on PostgreSQL have all columns already
+        columns = list(table.columns) if copied else _whole(table)
         return [
-            self._shifted(c).label(c.name) if c.name in ids else c.label(c.name)
-            for c in table.columns
+            self._shifted(c).label(c.name) if c.name in ids else c.label(c.name) for c in columns
         ]
 
     def _is_shifted(self) -> bool:
@@ -205,6 +253,30 @@ class Other:
         if self._source is not None:
             self._source.execute(_as_sqlite(sa.schema.CreateTable(_shifts)))
             self._source.executemany(_as_sqlite(_shifts.insert()), rows)
+
+
+def _whole(table: sa.Table) -> list[Any]:
+    """The columns of the other store's table in SQLite: texts without secrets, and what is ours to
+    fill in."""
+    local, texts = LOCAL.get(table.name, ()), TEXTS.get(table.name, ())
+    return [
+        _local(c) if c.name in local else _scrubbed(c).label(c.name) if c.name in texts else c
+        for c in table.columns
+    ]
+
+
+def _scrubbed(text: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.Function(SCRUBBED, text, type_=sa.Text())
+
+
+def _local(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    if column.name == "uri_norm":
+        return _norm(column.table.c.uri).label(column.name)
+    return sa.cast(sa.null(), column.type).label(column.name)
+
+
+def _norm(uri: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.Function(URI_NORM, uri, type_=sa.Text())
 
 
 def _literal(number: int) -> sa.ColumnElement[Any]:
@@ -280,9 +352,23 @@ def _check_rows(file: Path, found: sqlite3.Connection) -> None:
         return row
 
     with reading_broken_text(found):
-        wrong = next(wrong_rows(first, origins, sqlite=True, tables=tables), None)
+        checks = wrong_rows(first, origins, sqlite=True, tables=tables, foreign=True)
+        wrong = next(checks, None)
     if wrong is not None:
-        raise BadFile(f"{file} was not merged, for no Braid wrote it so. {wrong.sentence()}")
+        raise BadFile(f"{file} is not merged: it is not as a Braid store is. {wrong.sentence()}")
+    with _reading(file) as connection:
+        if cycle := first_cycle(connection):
+            raise BadFile(
+                f"{file} is not merged: record {short_id(cycle[0])} derives from itself in it."
+            )
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[sa.Connection]:
+    """A file as our own queries read it."""
+    engine = sa.create_engine("sqlite://", creator=lambda: _open(file), poolclass=sa.pool.NullPool)
+    with engine.connect() as connection:
+        yield connection
 
 
 def _open(file: Path) -> sqlite3.Connection:
@@ -291,6 +377,8 @@ def _open(file: Path) -> sqlite3.Connection:
 
 @contextmanager
 def _attached(connection: sa.Connection, file: Path) -> Iterator[Other]:
+    raw: Any = connection.connection.driver_connection
+    add_functions(raw)
     connection.exec_driver_sql("ATTACH DATABASE ? AS other", (str(file.absolute()),))
     connection.commit()
     try:
@@ -308,6 +396,7 @@ def _copied(connection: sa.Connection, file: Path) -> Iterator[Other]:
     apart = sa.MetaData()
     tables = {name: _temporary(TABLE[name], apart) for name in TABLE}
     with closing(_open(file)) as source:
+        add_functions(source)
         source.isolation_level = None
         source.execute("BEGIN")
         yield Other(connection, tables, source)

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from provenance_store.kinds import Level
 from provenance_store.sql.dialects import by_position
 from provenance_store.sql.tables import TABLE
+from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import EVERYTHING, Viewer
 
 __all__ = ["Access", "Prepared", "listed"]
@@ -28,7 +29,7 @@ HEADS = 200
 
 _record, _uri, _version = TABLE["record"], TABLE["uri"], TABLE["version"]
 _run, _event, _member = TABLE["run"], TABLE["run_event"], TABLE["audience_member"]
-_audience = TABLE["audience"]
+_audience, _tag, _mark = TABLE["audience"], TABLE["tag"], TABLE["mark"]
 
 Query = sa.Select[Any]
 Condition = sa.ColumnElement[bool]
@@ -49,16 +50,20 @@ class Prepared:
     def at_uris(
         self, raw: Any, viewer: Viewer, uris: Iterable[str], run_id: str | None
     ) -> dict[str, int]:
-        """The newest records at these URIs, those of the run before others.
+        """The newest records at these URIs, however they are spelled, those of the run before
+        others.
 
         Which of them are known at all is asked for all of them at once: most are new.
         """
-        found = {}
-        for (uri,) in self._rows(
-            raw, EVERYTHING, _known_uris, uris=_as_one(self._dialect.name, list(uris))
+        spelled: dict[str, list[str]] = {}
+        for uri in uris:
+            spelled.setdefault(normal_uri(uri), []).append(uri)
+        found: dict[str, int] = {}
+        for (norm,) in self._rows(
+            raw, EVERYTHING, _known_uris, uris=_as_one(self._dialect.name, list(spelled))
         ):
-            if rows := self._rows(raw, viewer, _at_uri, uri=uri, run_id=run_id or ""):
-                found[uri] = rows[0][0]
+            if rows := self._rows(raw, viewer, _at_uri, uri=norm, run_id=run_id or ""):
+                found.update(dict.fromkeys(spelled[norm], rows[0][0]))
         return found
 
     def heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
@@ -87,6 +92,15 @@ class Prepared:
     def run_members(self, raw: Any, run_id: str) -> Sequence[Any]:
         """(principal, level) of a run's audience."""
         return self._rows(raw, EVERYTHING, _run_members, run_id=run_id)
+
+    def latest(self, raw: Any, table: str, key: tuple[Any, ...]) -> int | None:
+        """When something was last said of a tag (record_id, name), in marks (record_id,), or of a
+        run (run_id,)."""
+        names = ("record_id", "name") if table == "tag" else ("record_id",)
+        build = {"tag": _latest_tag, "mark": _latest_mark, "run": _latest_word}[table]
+        given = {"run_id": key[0]} if table == "run" else dict(zip(names, key, strict=True))
+        rows = self._rows(raw, EVERYTHING, build, **given)
+        return rows[0][0] if rows else None
 
     def _rows(
         self,
@@ -136,8 +150,9 @@ class Access:
         """A record may be seen: its own audience, or that of its run."""
         if self._everything:
             return sa.true()
-        runs = sa.select(_run.c.run_id).where(_run.c.audience.in_(self._audiences()))
-        return sa.or_(record.c.audience.in_(self._audiences()), record.c.run_id.in_(runs))
+        return sa.or_(
+            record.c.audience.in_(self._audiences()), record.c.run_audience.in_(self._audiences())
+        )
 
     def managed(self, table: sa.FromClause = _record) -> Condition:
         """A record, or what was said of a run, belongs to an audience that the viewer manages."""
@@ -188,7 +203,7 @@ def _see(access: Access) -> Query:
 
 def _known_uris(access: Access) -> Query:
     each = access.each("uris").c.value
-    return sa.select(each).where(sa.exists().where(_uri.c.uri == each))
+    return sa.select(each).where(sa.exists().where(_uri.c.uri_norm == each))
 
 
 def _at_uri(access: Access) -> Query:
@@ -199,7 +214,7 @@ def _at_uri(access: Access) -> Query:
         return (
             sa.select(*about, access.standing().label("standing"))
             .join(_uri, _uri.c.record_id == _record.c.id)
-            .where(_uri.c.uri == _text("uri"), condition)
+            .where(_uri.c.uri_norm == _text("uri"), condition)
             .order_by(_uri.c.record_id.desc())
             .limit(RECENT)
             .subquery()
@@ -267,6 +282,20 @@ def _one_version(access: Access) -> Query:
 def _run_itself(_: Access) -> Query:
     said = [_run.c[column.name] for column in list(_event.columns)[3:]]
     return sa.select(*said).where(_run.c.run_id == _text("run_id"))
+
+
+def _latest_tag(_: Access) -> Query:
+    of_record = _tag.c.record_id == sa.bindparam("record_id", type_=sa.BigInteger())
+    return sa.select(sa.func.max(_tag.c.set_at)).where(of_record, _tag.c.name == _text("name"))
+
+
+def _latest_mark(_: Access) -> Query:
+    of_record = _mark.c.record_id == sa.bindparam("record_id", type_=sa.BigInteger())
+    return sa.select(sa.func.max(_mark.c.at)).where(of_record)
+
+
+def _latest_word(_: Access) -> Query:
+    return sa.select(_run.c.heard_at).where(_run.c.run_id == _text("run_id"))
 
 
 def _run_members(_: Access) -> Query:

@@ -9,7 +9,9 @@ import sqlalchemy as sa
 
 from provenance_store.filters import RecordFilter, RunFilter, TagCondition
 from provenance_store.kinds import Kind, Level, Role
+from provenance_store.sql.order import is_newer, uuid_of
 from provenance_store.sql.tables import TABLE
+from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import Viewer
 
 __all__ = [
@@ -85,8 +87,9 @@ def can_see(viewer: Viewer, record: sa.FromClause = _record) -> Condition:
     """The condition on `record`: its own audience, or that of its run."""
     if viewer.everything:
         return sa.true()
-    of_runs = sa.select(_run.c.run_id).where(can_see_run(viewer))
-    return sa.or_(record.c.audience.in_(_audiences(viewer)), record.c.run_id.in_(of_runs))
+    return sa.or_(
+        record.c.audience.in_(_audiences(viewer)), record.c.run_audience.in_(_audiences(viewer))
+    )
 
 
 def revises(viewer: Viewer, revision: sa.FromClause, revised: sa.FromClause = _record) -> Condition:
@@ -132,7 +135,7 @@ def record_conditions(wanted: RecordFilter, viewer: Viewer) -> list[Condition]:
     if wanted.name is not None:
         conditions.append(_like(_record.c.name, wanted.name))
     if wanted.uri is not None:
-        with_uri = sa.select(_uri.c.record_id).where(_like(_uri.c.uri, wanted.uri))
+        with_uri = sa.select(_uri.c.record_id).where(_at(wanted.uri))
         conditions.append(_record.c.id.in_(with_uri))
     if wanted.digest is not None:
         recorded = sa.select(_uri.c.record_id).where(_uri.c.digest == wanted.digest)
@@ -152,6 +155,13 @@ def _between(
     return first + ([] if until is None else [column < until])
 
 
+def _at(uri: str) -> Condition:
+    """Any spelling of a URI; with ``*`` one that looks so, as given or in its normal form."""
+    if "*" not in uri:
+        return _uri.c.uri_norm == normal_uri(uri)
+    return sa.or_(_like(_uri.c.uri, uri), _like(_uri.c.uri_norm, uri))
+
+
 def _like(column: sa.ColumnElement[Any], text: str) -> Condition:
     """Equality, or with ``*`` anything in its place."""
     if "*" not in text:
@@ -163,7 +173,7 @@ def _like(column: sa.ColumnElement[Any], text: str) -> Condition:
 def tag_holds(wanted: TagCondition, viewer: Viewer) -> Condition:
     """The condition on `tag` of what the viewer may see for its current value to be as wanted."""
     later = _tag.alias()
-    newer = sa.tuple_(later.c.set_at, later.c.id) > sa.tuple_(_tag.c.set_at, _tag.c.id)
+    newer = is_newer(later, _tag, "set_at")
     is_current: Condition = ~sa.exists().where(
         later.c.record_id == _tag.c.record_id, later.c.name == _tag.c.name, newer
     )
@@ -190,7 +200,9 @@ def _compared(wanted: TagCondition) -> Condition:
 def details(table: str, ids: Sequence[int]) -> Query:
     """All rows of a one-to-many table (uri, tag, metric, payload) of these records, ordered."""
     chosen = _T[table]
-    order = [_tag.c.set_at, _tag.c.id] if table == "tag" else list(chosen.primary_key)
+    order: list[Any] = list(chosen.primary_key)
+    if table == "tag":
+        order = [_tag.c.set_at, uuid_of(_tag), _tag.c.id]
     return sa.select(chosen).where(chosen.c.record_id.in_(ids)).order_by(*order)
 
 

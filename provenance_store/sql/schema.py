@@ -6,11 +6,27 @@ import sqlalchemy as sa
 
 from provenance_store.errors import NotFound, SchemaMismatch
 from provenance_store.sql.dialects import advisory_lock, begin_write
-from provenance_store.sql.tables import METADATA, SCHEMA_VERSION
+from provenance_store.sql.tables import METADATA, SCHEMA_VERSION, TABLE
 
-__all__ = ["create", "current_version", "require_current", "stamp", "upgrade"]
+__all__ = [
+    "MIN_READER",
+    "MIN_WRITER",
+    "create",
+    "current_version",
+    "require_compatible",
+    "require_current",
+    "stamp",
+    "upgrade",
+]
+
+MIN_READER = "0002"
+"""The oldest schema whose Braid can read a store of this one."""
+MIN_WRITER = "0002"
+"""The oldest schema whose Braid can write to a store of this one: it fills in every column that
+must not be empty."""
 
 _VERSION = sa.table("alembic_version", sa.column("version_num"))
+_info = TABLE["store_info"]
 
 
 def current_version(connection: sa.Connection) -> str | None:
@@ -58,12 +74,25 @@ def stamp(connection: sa.Connection, name: str | None = None) -> None:
     )
     stamp.create(connection, checkfirst=True)
     connection.execute(stamp.insert().values(version_num=SCHEMA_VERSION))
+    info = TABLE["store_info"].to_metadata(sa.MetaData(schema=name)) if name else _info
+    limits = {"min_reader": MIN_READER, "min_writer": MIN_WRITER}
+    rows = [{"name": key, "value": value} for key, value in limits.items()]
+    connection.execute(info.insert(), rows)
 
 
 def require_current(engine: sa.Engine) -> None:
-    """Raise NotFound when there is no store, SchemaMismatch when it is older or newer."""
+    """Raise NotFound when there is no store, SchemaMismatch when it is older, or too new."""
     with engine.connect() as connection:
-        found = current_version(connection)
+        require_compatible(connection)
+
+
+def require_compatible(connection: sa.Connection) -> None:
+    """Raise NotFound when there is no store, SchemaMismatch when this Braid cannot write to it.
+
+    A newer schema that only adds things says that a Braid of this version may go on (`min_writer`
+    in `store_info`), so that servers of two versions run side by side while one is replaced.
+    """
+    found = current_version(connection)
     if found is None:
         raise NotFound("There is no store here yet; make one with `braid store init`.")
     if found < SCHEMA_VERSION:
@@ -71,11 +100,15 @@ def require_current(engine: sa.Engine) -> None:
             f"The store has schema {found} and this Braid needs {SCHEMA_VERSION}; "
             "run `braid store upgrade`."
         )
-    _require_known(found)
+    if found > SCHEMA_VERSION:
+        query = sa.select(_info.c.value).where(_info.c.name == "min_writer")
+        needed = connection.execute(query).scalar()
+        _require_known(found, needed or found)
 
 
-def _require_known(found: str | None) -> None:
-    if found is not None and found > SCHEMA_VERSION:
+def _require_known(found: str | None, needed: str | None = None) -> None:
+    needed = needed or found
+    if needed is not None and needed > SCHEMA_VERSION:
         raise SchemaMismatch(
             f"The store has schema {found}, newer than this Braid's {SCHEMA_VERSION}; "
             "install a newer Braid."

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
@@ -25,9 +26,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-__all__ = ["KEYS", "METADATA", "POSTGRESQL_INDEXES", "SCHEMA_VERSION", "TABLE", "Id"]
+__all__ = [
+    "KEYS",
+    "LOCAL",
+    "METADATA",
+    "POSTGRESQL_INDEXES",
+    "SCHEMA_VERSION",
+    "TABLE",
+    "Id",
+]
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The newest Alembic revision; a new store is created as if migrated to it."""
 
 METADATA = MetaData(
@@ -60,6 +69,7 @@ origin = Table(
     _required("process", Id),
     _required("software", Text),
     _required("started_at", Id),
+    Column("vouched", SmallInteger),
     UniqueConstraint("uuid"),
 )
 
@@ -88,6 +98,7 @@ record = Table(
     Column("run_id", Text),
     Column("environment", Text),
     Column("audience", Text),
+    Column("run_audience", Text),
     Index(None, "created_at", "id"),
 )
 # PostgreSQL's B-trees hold no values over 2,700 bytes, its hash indexes do.
@@ -150,6 +161,7 @@ uri = Table(
     Column("size", Id),
     Column("digest", Text),
     Column("media_type", Text),
+    _required("uri_norm", Text),
     sqlite_with_rowid=False,
 )
 # PostgreSQL's B-trees hold no values over 2,700 bytes, and a URI may be longer: there the key is
@@ -163,7 +175,7 @@ Index(
     func.hashtextextended(uri.c.uri, literal_column("0")),
     unique=True,
 ).ddl_if(dialect="postgresql")
-Index("ix_uri_uri", uri.c.uri, postgresql_using="hash")
+Index("ix_uri_uri_norm", uri.c.uri_norm, postgresql_using="hash")
 Index(
     "ix_uri_digest",
     uri.c.digest,
@@ -205,8 +217,9 @@ metric = Table(
     _key("record_id"),
     _key("series", SmallInteger),
     _key("name", Text),
-    _key("step", Id),
+    _key("step", Double),
     Column("value", Double),
+    Column("special", SmallInteger),
     sqlite_with_rowid=False,
 )
 
@@ -221,13 +234,14 @@ payload = Table(
 mark = Table(
     "mark",
     METADATA,
-    _key("id"),
+    _required("id", Id),
     _required("record_id", Id),
     _required("mark", SmallInteger),
     _required("at", Id),
     _required("note", Text),
     Column("cause_id", Id),
-    Index(None, "record_id"),
+    PrimaryKeyConstraint("record_id", "id"),
+    sqlite_with_rowid=False,
 )
 
 taint = Table("taint", METADATA, _key("record_id"), _key("root_id"), sqlite_with_rowid=False)
@@ -265,6 +279,7 @@ run = Table(
     _required("start_time", Id),
     Column("completion_time", Id),
     Column("audience", Text),
+    _required("heard_at", Id),
     Index(None, "start_time", "run_id"),
 )
 """What `run_event` comes to at present, kept with it in the same transaction for fast listing."""
@@ -291,6 +306,26 @@ action = Table(
     UniqueConstraint("creator", "request_id"),
     Index(None, "release_at"),
 )
+
+store_info = Table(
+    "store_info",
+    METADATA,
+    _key("name", Text),
+    _required("value", Text),
+    sqlite_with_rowid=False,
+)
+"""What is said of the store itself: `min_reader` and `min_writer`, see `schema`."""
+
+LOCAL: dict[str, tuple[str, ...]] = {
+    "origin": ("vouched",),
+    "record": ("run_audience",),
+    "uri": ("uri_norm",),
+}
+"""Columns that a store fills in itself: they are in no row that travels, are never compared, and
+are made anew when rows come from another store.
+
+`vouched`: the server that this store belongs to has seen a token of `who`. `run_audience`: the
+audience of the record's run. `uri_norm`: the normal form of the URI, by which it is found."""
 
 TABLE: dict[str, Table] = dict(METADATA.tables)
 """Tables by name."""

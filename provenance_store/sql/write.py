@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from itertools import repeat
-from operator import itemgetter, rshift
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from provenance_store.batch import TABLES, Batch
+from provenance_store.batch import ID_PLACES, TABLES, Batch
 from provenance_store.errors import Conflict, InvalidInput, Sealed
 from provenance_store.ids import SEQUENCE_BITS, short_id
 from provenance_store.kinds import Mark
-from provenance_store.rows import LinkRow, OriginRow
+from provenance_store.rows import ROWS, LinkRow, OriginRow
+from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.dialects import Insert, ignoring, savepoint
+from provenance_store.sql.dialects import Insert, by_position, driver, ignoring, savepoint
 from provenance_store.sql.invalidate import Follow
-from provenance_store.sql.tables import KEYS, TABLE
+from provenance_store.sql.tables import KEYS, LOCAL, TABLE
+from provenance_store.validation.policy import Gate
+from provenance_store.validation.rows import checked
+from provenance_store.validation.uris import normal_uri
 
 __all__ = [
     "ID_COLUMNS",
     "Statements",
     "closed",
-    "mentioned_origins",
     "register_origin",
     "renumbered",
+    "tell_records",
+    "told",
 ]
 
 SORTED_FROM = 5_000
 """Links are in the order of what they lead to, all over the table: so many go in quicker sorted."""
 KNOWN = 10_000
 """How many digests are remembered as written."""
+_ORDER = ("run_event", *(name for name in TABLES[1:] if name != "run_event"))
+"""What is known of runs comes first: records are written with the audience of their run."""
 _REPEATED = frozenset({"environment", "audience", "audience_member", "run_tag", "stub"})
 """Tables whose rows are their own name: meeting one again is normal."""
 
@@ -47,6 +52,11 @@ class Statements:
         self._links = Insert(TABLE["link"], dialect, passing=True)
         self._run = Insert(TABLE["run"], dialect, passing=True)
         self._follow = Follow(dialect)
+        run = TABLE["run"]
+        known = sa.select(run.c.audience).where(
+            run.c.run_id == sa.bindparam("run_id", type_=sa.Text)
+        )
+        self._of_run = str(known.compile(dialect=by_position(dialect)))
         self._known: set[str] = set()
 
     def write(self, connection: sa.Connection, batch: Batch, *, tried: bool = False) -> None:
@@ -60,7 +70,7 @@ class Statements:
         if not tried:
             try:
                 with savepoint(connection):
-                    self._insert_all(connection, batch)
+                    self.insert_all(connection, batch)
                     return self._keep_up(connection, batch)
             except IntegrityError:
                 pass  # some are there
@@ -73,7 +83,7 @@ class Statements:
         Raises IntegrityError when one is not new; the caller undoes then what was written.
         """
         self._before(connection, batch)
-        self._insert_all(connection, batch)
+        self.insert_all(connection, batch)
         self._keep_up(connection, batch)
 
     def _before(self, connection: sa.Connection, batch: Batch) -> None:
@@ -84,21 +94,49 @@ class Statements:
 
     def _keep_up(self, connection: sa.Connection, batch: Batch) -> None:
         """Bring what is kept with the rows, for quick answers, up to date with a batch."""
-        self.project_runs(connection, batch)
         self._follow.after(connection, batch)
 
-    def _insert_all(self, connection: sa.Connection, batch: Batch) -> None:
-        for name in TABLES[1:]:
+    def insert_all(self, connection: sa.Connection, batch: Batch) -> None:
+        """Insert new rows, and bring the runs that they speak of up to date."""
+        for name in _ORDER:
             if rows := getattr(batch, name):
                 if name == "link" and len(rows) > SORTED_FROM:
                     rows = sorted(rows)
                 self.insert(connection, name, rows)
+            if name == "run_event":
+                self.project_runs(connection, batch)
 
     def insert(self, connection: sa.Connection, name: str, rows: Any) -> None:
         """Insert new rows of a table; rows that are their own name may be there already."""
         if name in _REPEATED:
             rows = [row for row in rows if row[0] not in self._known]
-        self._insert[name].rows(connection, rows)
+        self._insert[name].rows(connection, self.stored(connection, name, rows))
+
+    def stored(self, connection: sa.Connection, name: str, rows: Any) -> Any:
+        """Rows with the columns that the store fills in itself (`tables.LOCAL`).
+
+        Of records it asks for the audiences of their runs, which must be up to date.
+        """
+        if name == "uri":
+            return [(*row, normal_uri(row[1])) for row in rows]
+        if name == "record":
+            runs = self._audiences(connection, {row[5] for row in rows if row[5] is not None})
+            return [(*row, runs.get(row[5])) for row in rows]
+        if name == "metric":
+            return [row if len(row) == 6 else (*row, None) for row in rows]
+        return rows
+
+    def _audiences(self, connection: sa.Connection, run_ids: set[str]) -> dict[str, str]:
+        """The audiences of those of these runs that have one."""
+        found: dict[str, str] = {}
+        for run_id in run_ids:
+            if (row := self._run_known(connection, run_id)) is not None and row[0] is not None:
+                found[run_id] = row[0]
+        return found
+
+    def _run_known(self, connection: sa.Connection, run_id: str) -> Any | None:
+        with driver(connection) as raw:
+            return raw.execute(self._of_run, (run_id,)).fetchone()
 
     def committed(self, batch: Batch) -> None:
         """Told when a batch is durable: what it named by content need not be written again."""
@@ -107,14 +145,17 @@ class Statements:
         self._known.update(row[0] for row in (*batch.environment, *batch.audience))
 
     def _write_missing(self, connection: sa.Connection, batch: Batch) -> None:
-        for name in TABLES[1:]:
+        for name in _ORDER:
             rows = getattr(batch, name)
             if name == "link":
                 self._links.rows(connection, rows)
             elif name in _REPEATED:
                 self.insert(connection, name, rows)
             elif missing := _not_there(connection, TABLE[name], rows):
-                _insert_missing(connection, TABLE[name], self._insert[name], missing)
+                whole = self.stored(connection, name, list(dict.fromkeys(missing)))
+                _insert_missing(connection, TABLE[name], self._insert[name], whole)
+            if name == "run_event":
+                self.project_runs(connection, batch)
 
     def project_runs(self, connection: sa.Connection, batch: Batch) -> None:
         """Bring the runs that a batch speaks of up to date with all that was said of them."""
@@ -123,9 +164,14 @@ class Statements:
     def project(self, connection: sa.Connection, run_ids: Collection[str]) -> None:
         """Bring runs up to date with all that was said of them."""
         for run_id in sorted(run_ids):
-            blank = (run_id, *(None,) * 5, 0, None, None)
-            self._run.rows(connection, [blank])
+            before = self._run_known(connection, run_id)
+            if before is None:
+                blank = (run_id, *(None,) * 5, 0, None, None, 0)
+                self._run.rows(connection, [blank])
             connection.execute(_PROJECT, {"the_run": run_id})
+            if before is None or before[0] is None:
+                # The first audience of a run stays, so this happens once for each.
+                connection.execute(_TELL_RECORDS, {"the_run": run_id})
 
 
 def _latest(column: str, *, first: bool = False) -> sa.ScalarSelect[Any]:
@@ -144,17 +190,39 @@ def _projection() -> sa.Update:
     run, event = TABLE["run"], TABLE["run_event"]
     earliest = sa.func.coalesce(sa.func.min(event.c.start_time), sa.func.min(event.c.at))
     start = sa.select(earliest).where(event.c.run_id == sa.bindparam("the_run"))
-    said = [c.name for c in run.columns if c.name not in ("run_id", "start_time")]
+    said = [c.name for c in run.columns if c.name not in ("run_id", "start_time", "heard_at")]
     values: dict[str, Any] = {name: _latest(name) for name in said}
     # The first audience counts, and stays: who speaks of a run later must not be able to take it
     # over, whatever time is said.
     values["audience"] = sa.func.coalesce(run.c.audience, _latest("audience", first=True))
     # Not the latest word: each step that is recorded tells when it began at the latest.
     values["start_time"] = start.scalar_subquery()
+    heard = sa.select(sa.func.max(event.c.at)).where(event.c.run_id == sa.bindparam("the_run"))
+    values["heard_at"] = heard.scalar_subquery()
     return run.update().where(run.c.run_id == sa.bindparam("the_run")).values(values)
 
 
 _PROJECT = _projection()
+
+
+def _telling(of_runs: sa.ColumnElement[bool]) -> sa.Update:
+    """The records of these runs are told the audiences of their runs."""
+    run, record = TABLE["run"], TABLE["record"]
+    audience = sa.select(run.c.audience).where(run.c.run_id == record.c.run_id).scalar_subquery()
+    return (
+        record.update()
+        .where(of_runs, record.c.run_audience.is_distinct_from(audience))
+        .values(run_audience=audience)
+    )
+
+
+_TELL_RECORDS = _telling(TABLE["record"].c.run_id == sa.bindparam("the_run"))
+
+
+def tell_records(connection: sa.Connection, run_ids: Sequence[str]) -> None:
+    """Keep the audiences of these runs with their records."""
+    for chunk in chunks(sorted(run_ids)):
+        connection.execute(_telling(TABLE["record"].c.run_id.in_(chunk)))
 
 
 def check_additions(connection: sa.Connection, batch: Batch) -> None:
@@ -212,20 +280,46 @@ def _not_there(
     connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]
 ) -> list[tuple[Any, ...]]:
     """The rows that the table does not hold; raises Conflict for one that it holds otherwise."""
+    columns = told(table)
     places = [table.columns.keys().index(name) for name in KEYS[table.name]]
     missing = []
     for chunk in chunks(rows):
         keys = [tuple(row[p] for p in places) for row in chunk]
         stored = {
             tuple(row[p] for p in places): tuple(row)
-            for row in connection.execute(sa.select(table).where(_one_of(table, keys)))
+            for row in connection.execute(sa.select(*columns).where(_one_of(table, keys)))
         }
         for key, row in zip(keys, chunk, strict=True):
             if key not in stored:
                 missing.append(row)
-            elif stored[key] != tuple(row):
+            elif not _alike(table.name, stored[key], tuple(row)):
                 raise _conflict(table, stored[key], row)
     return missing
+
+
+def _gated(table: str, values: tuple[Any, ...]) -> Any:
+    """The row as the gate lets it in; None for one that it does not."""
+    try:
+        return checked(Gate(), table, ROWS[table](*values), limit=MAX_PAYLOAD_BYTES.get())
+    except (InvalidInput, KeyError, TypeError):
+        return None
+
+
+def told(table: sa.Table) -> list[sa.Column[Any]]:
+    """The columns of a table that its rows have: without those that the store fills in itself."""
+    local = LOCAL.get(table.name, ())
+    return [column for column in table.columns if column.name not in local]
+
+
+def _alike(table: str, stored: tuple[Any, ...], given: tuple[Any, ...]) -> bool:
+    """Whether they say the same: as they are, or as the gate lets both in today.
+
+    A spool file that was written under older rules comes in twice without a conflict.
+    """
+    if stored == given:
+        return True
+    kept = _gated(table, stored)
+    return kept is not None and kept == _gated(table, given)
 
 
 def _one_of(table: sa.Table, keys: Sequence[tuple[Any, ...]]) -> sa.ColumnElement[bool]:
@@ -250,7 +344,7 @@ def _insert_missing(
     connection: sa.Connection, table: sa.Table, insert: Insert, rows: list[tuple[Any, ...]]
 ) -> None:
     try:
-        insert.rows(connection, list(dict.fromkeys(rows)))
+        insert.rows(connection, rows)
     except IntegrityError as error:
         raise Conflict(
             f"A row of {table.name} repeats a value that must be unique there.",
@@ -259,21 +353,26 @@ def _insert_missing(
         ) from error
 
 
-def register_origin(connection: sa.Connection, given: OriginRow) -> int:
+def register_origin(connection: sa.Connection, given: OriginRow, *, vouched: bool = False) -> int:
     """This store's number of an origin, registering it if it is new here.
 
     An origin of which only the UUID was known (`who` is empty) gets its other fields as soon as
-    somebody knows them.
+    somebody knows them. `vouched` says that a server saw a token of `who`; what a file says of
+    itself gives nobody a right.
     """
     table = TABLE["origin"]
     this_one = table.c.uuid == given.uuid
     query = sa.select(table.c.no, table.c.who).where(this_one)
     values = given._asdict()
     del values["no"]
+    values["vouched"] = int(vouched) or None
     if (known := connection.execute(query).first()) is None:
         connection.execute(ignoring(table, connection.dialect), values)
         known = connection.execute(query).one()
-    if given.who and not known.who:
+    if vouched:
+        unseen = table.c.vouched.is_(None)
+        connection.execute(table.update().where(this_one, unseen).values(values))
+    elif given.who and not known.who:
         connection.execute(table.update().where(this_one, table.c.who == "").values(values))
     return int(known.no)
 
@@ -285,7 +384,7 @@ def renumbered(batch: Batch, numbers: dict[int, int]) -> Batch:
     shift = {theirs: (ours - theirs) << SEQUENCE_BITS for theirs, ours in numbers.items()}
     result = Batch()
     for name in TABLES[1:]:
-        places = _ID_PLACES.get(name, ())
+        places = ID_PLACES[name]
         rows = getattr(batch, name)
         if places:
             make: Any = LinkRow._make if name == "link" else tuple
@@ -294,33 +393,16 @@ def renumbered(batch: Batch, numbers: dict[int, int]) -> Batch:
     return result
 
 
-_IDS = frozenset(
-    {
-        "id",
-        "record_id",
-        "line_id",
-        "parent_id",
-        "to_id",
-        "from_id",
-        "cause_id",
-        "root_id",
-        "step_id",
-    }
-)
 ID_COLUMNS: dict[str, frozenset[str]] = {
-    name: _IDS.intersection(table.columns.keys()) for name, table in TABLE.items()
+    **{
+        name: frozenset(ROWS[name]._fields[p] for p in places)  # type: ignore[attr-defined]
+        for name, places in ID_PLACES.items()
+    },
+    "taint": frozenset({"record_id", "root_id"}),
+    "run": frozenset(),
+    "store_info": frozenset(),
 }
 """The columns of each table that hold ids."""
-_ID_PLACES: dict[str, tuple[int, ...]] = {
-    name: tuple(i for i, c in enumerate(TABLE[name].columns.keys()) if c in ID_COLUMNS[name])
-    for name in TABLES[1:]
-}
-_NULLABLE = frozenset(
-    (name, place)
-    for name, places in _ID_PLACES.items()
-    for place in places
-    if TABLE[name].columns[place].nullable
-)
 
 
 def _shifted(row: tuple[Any, ...], places: tuple[int, ...], shift: dict[int, int]) -> list[Any]:
@@ -329,15 +411,3 @@ def _shifted(row: tuple[Any, ...], places: tuple[int, ...], shift: dict[int, int
         if (value := values[place]) is not None:
             values[place] = value + shift[value >> SEQUENCE_BITS]
     return values
-
-
-def mentioned_origins(batch: Batch) -> set[int]:
-    """The numbers of all origins that ids in the batch belong to."""
-    numbers: set[int] = set()
-    for name, places in _ID_PLACES.items():
-        for place in places:
-            ids: Iterable[int] = map(itemgetter(place), getattr(batch, name))
-            if (name, place) in _NULLABLE:
-                ids = (id_ for id_ in ids if id_ is not None)
-            numbers.update(map(rshift, ids, repeat(SEQUENCE_BITS)))
-    return numbers

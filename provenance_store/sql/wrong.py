@@ -14,19 +14,38 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
-from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, SEQUENCE_BITS, short_id
-from provenance_store.kinds import Kind, Level, Mark, Role, Series, TagType
-from provenance_store.sql.tables import KEYS, METADATA, TABLE
+from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, SEQUENCE_BITS, now, short_id
+from provenance_store.kinds import Kind, Level, Mark, Role, Series, Special, TagType
+from provenance_store.sql.tables import KEYS, LOCAL, METADATA, TABLE
 from provenance_store.sql.write import ID_COLUMNS
-from provenance_store.times import YEARS_1_TO_9999
+from provenance_store.validation.limits import (
+    AHEAD,
+    MAX_DIGEST,
+    MAX_INTEGER,
+    MAX_MEDIA_TYPE,
+    MAX_NAME,
+    MAX_NOTE,
+    MAX_ORIGIN_FIELD,
+    MAX_PRINCIPAL,
+    MAX_RUN_FIELD,
+    MAX_RUN_ID,
+    MAX_RUN_TAG,
+    MAX_SMALL,
+    MAX_STATUS,
+    MAX_STEP_FIELD,
+    MAX_TAG_NAME,
+    MAX_TAG_TEXT,
+    MAX_URI,
+    YEARS,
+)
 
 __all__ = ["Wrong", "misshapen", "reading_broken_text", "wrong_rows"]
 
 Execute = Callable[[sa.Select[Any]], Sequence[Any] | None]
 """The first row of what a query finds."""
 
-MAX_SMALL = (1 << 31) - 1
-MAX_LARGE = (1 << 63) - 1
+MAX_DOCUMENT = 1 << 24
+"""The largest document that any setting lets in."""
 RANGES = 8
 """Up to how many ranges of ids an id is compared with, instead of looking its origin up."""
 
@@ -37,6 +56,7 @@ _ENUMS = {
     ("link", "role"): Role,
     ("tag", "type"): TagType,
     ("metric", "series"): Series,
+    ("metric", "special"): Special,
     ("mark", "mark"): Mark,
 }
 _BOUNDS = {
@@ -44,21 +64,51 @@ _BOUNDS = {
     ("record", "live"): (0, 1),
     ("step", "ordinal"): (0, MAX_SMALL),
     ("version", "depth"): (0, MAX_SMALL),
-    ("uri", "size"): (0, MAX_LARGE),
-    ("file_check", "size"): (0, MAX_LARGE),
-    ("metric", "step"): (0, MAX_LARGE),
+    ("uri", "size"): (0, MAX_INTEGER),
+    ("file_check", "size"): (0, MAX_INTEGER),
+    ("metric", "step"): (-MAX_INTEGER, MAX_INTEGER),
 }
+_LENGTHS = {
+    **{("origin", name): MAX_ORIGIN_FIELD for name in ("who", "host", "software")},
+    ("environment", "document"): MAX_DOCUMENT,
+    ("audience", "owner"): MAX_PRINCIPAL,
+    ("audience_member", "principal"): MAX_PRINCIPAL,
+    ("record", "name"): MAX_NAME,
+    ("record", "run_id"): MAX_RUN_ID,
+    **{("step", name): MAX_STEP_FIELD for name in ("type", "action_url", "action_id", "run_as")},
+    ("step", "definition_digest"): MAX_STEP_FIELD,
+    ("outcome", "status"): MAX_STATUS,
+    ("stub", "name"): MAX_NAME,
+    ("uri", "uri"): MAX_URI,
+    ("uri", "digest"): MAX_DIGEST,
+    ("uri", "media_type"): MAX_MEDIA_TYPE,
+    ("file_check", "uri"): MAX_URI,
+    ("file_check", "digest"): MAX_DIGEST,
+    ("tag", "name"): MAX_TAG_NAME,
+    ("tag", "text"): MAX_TAG_TEXT,
+    ("metric", "name"): MAX_TAG_NAME,
+    ("payload", "name"): MAX_TAG_NAME,
+    ("payload", "document"): MAX_DOCUMENT,
+    ("mark", "note"): MAX_NOTE,
+    ("run_event", "run_id"): MAX_RUN_ID,
+    **{("run_event", name): MAX_RUN_FIELD for name in ("flow_id", "flow_title", "label")},
+    **{("run_event", name): MAX_RUN_FIELD for name in ("status", "run_owner")},
+    ("run_tag", "tag"): MAX_RUN_TAG,
+}
+"""The limits of the gate, which hold for files too."""
+_ORDERED = {("record", "created_at"), ("tag", "set_at"), ("mark", "at"), ("run_event", "at")}
+"""Times of which the latest counts: a file must not win for ever."""
 _TIMES = frozenset(
     {"started_at", "created_at", "completed_at", "at", "set_at", "start_time", "completion_time"}
 )
 _DOCUMENTS = {("environment", "document"), ("payload", "document")}
 _SQLITE = sqlite_dialect.dialect()
-_LONGEST_INTEGER = len(str(-MAX_LARGE))
+_LONGEST_INTEGER = len(str(-MAX_INTEGER))
 _FLOAT = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 _UUID = "-".join("[0-9a-f]" * n for n in (8, 4, 4, 4, 12))
 
 
-CANNOT_BE, NOT_UTF8 = "cannot be", "is not UTF-8"
+CANNOT_BE, NOT_UTF8, UNREADABLE = "cannot be", "is not UTF-8", "cannot be read"
 _BROKEN = "braid_not_utf8"
 """A function of SQLite connections, see `reading_broken_text`."""
 
@@ -72,6 +122,11 @@ class Wrong(NamedTuple):
     key: tuple[Any, ...]
     why: str = CANNOT_BE
 
+    @property
+    def harmless(self) -> bool:
+        """Whether readers show such a value as it is, so that it stands in nobody's way."""
+        return self.why == UNREADABLE
+
     def sentence(self) -> str:
         """What is wrong where."""
         key = ", ".join(
@@ -84,14 +139,20 @@ class Wrong(NamedTuple):
 
 
 def wrong_rows(
-    execute: Execute, origins: Sequence[int], *, sqlite: bool, tables: Sequence[str] = tuple(TABLE)
+    execute: Execute,
+    origins: Sequence[int],
+    *,
+    sqlite: bool,
+    tables: Sequence[str] = tuple(TABLE),
+    foreign: bool = False,
 ) -> Iterator[Wrong]:
     """The first wrong row of each table that has one; `origins` are the numbers in use.
 
-    With `sqlite`, inside `reading_broken_text` of the connection that executes.
+    With `sqlite`, inside `reading_broken_text` of the connection that executes. Of a `foreign`
+    file what readers can show is not told, and times are bounded by ours.
     """
     for name in tables:
-        wrong = _conditions(TABLE[name], origins, sqlite=sqlite)
+        wrong = _conditions(TABLE[name], origins, sqlite=sqlite, foreign=foreign)
         if not wrong:
             continue
         which = sa.case(*((condition, _literal(i)) for i, (*_, condition) in enumerate(wrong)))
@@ -118,10 +179,9 @@ def reading_broken_text(file: sqlite3.Connection) -> Iterator[None]:
 
 def _is_broken(data: bytes | None) -> bool:
     try:
-        bytes(data or b"").decode()
+        return "\x00" in bytes(data or b"").decode()
     except UnicodeDecodeError:
         return True
-    return False
 
 
 def misshapen(file: sqlite3.Connection) -> str | None:
@@ -143,14 +203,18 @@ def _shape(file: sqlite3.Connection, name: str) -> list[tuple[Any, ...]]:
 
 
 def _conditions(
-    table: sa.Table, origins: Sequence[int], *, sqlite: bool
+    table: sa.Table, origins: Sequence[int], *, sqlite: bool, foreign: bool
 ) -> list[tuple[str, str, sa.ColumnElement[bool]]]:
     """For each column, in words and in SQL, how it is wrong; a value that is missing is not."""
     found: list[tuple[str, str, sa.ColumnElement[bool]]] = []
     for column in table.columns:
-        conditions = list(_values(table.name, column, origins, sqlite=sqlite))
+        if column.name in LOCAL.get(table.name, ()):
+            continue
+        conditions = list(_values(table.name, column, origins, sqlite=sqlite, foreign=foreign))
         if sqlite and (mistyped := _mistyped(table, column)) is not None:
             conditions.insert(0, mistyped)
+        if not foreign and (unreadable := _unreadable(table.name, column, sqlite)) is not None:
+            found.append((column.name, UNREADABLE, unreadable))
         if conditions:
             found.append((column.name, CANNOT_BE, sa.or_(*conditions)))
         if sqlite and isinstance(column.type, sa.Text):
@@ -176,7 +240,7 @@ def _mistyped(table: sa.Table, column: sa.Column[Any]) -> sa.ColumnElement[bool]
 
 
 def _values(
-    table: str, column: sa.Column[Any], origins: Sequence[int], *, sqlite: bool
+    table: str, column: sa.Column[Any], origins: Sequence[int], *, sqlite: bool, foreign: bool
 ) -> Iterator[sa.ColumnElement[bool]]:
     place = (table, column.name)
     if column.name in ID_COLUMNS[table]:
@@ -187,13 +251,25 @@ def _values(
     elif place in _BOUNDS:
         yield _outside(column, *_BOUNDS[place])
     elif column.name in _TIMES:
-        yield _outside(column, YEARS_1_TO_9999[0], YEARS_1_TO_9999[-1])
-    elif place == ("tag", "text"):
-        yield _not_of_its_type(sqlite=sqlite)
+        last = now() + AHEAD if foreign and place in _ORDERED else YEARS[-1]
+        yield _outside(column, YEARS[0], last)
+    elif place in _LENGTHS:
+        yield sa.func.length(column) > _literal(_LENGTHS[place])
     elif place == ("origin", "uuid") and sqlite:
         yield ~column.op("GLOB", is_comparison=True)(_text(_UUID))
-    elif place in _DOCUMENTS and sqlite:
-        yield sa.func.json_valid(column) == _literal(0)
+    if place == ("link", "to_id"):
+        yield column == TABLE["link"].c.from_id
+    if place == ("version", "parent_id"):
+        yield column == TABLE["version"].c.id
+
+
+def _unreadable(table: str, column: sa.Column[Any], sqlite: bool) -> sa.ColumnElement[bool] | None:
+    """The condition to be what no reader understands, so that it is shown as it is."""
+    if (table, column.name) == ("tag", "text"):
+        return _not_of_its_type(sqlite=sqlite)
+    if (table, column.name) in _DOCUMENTS and sqlite:
+        return sa.func.json_valid(column) == _literal(0)
+    return None
 
 
 def _outside(column: sa.ColumnElement[Any], low: int, high: int) -> sa.ColumnElement[bool]:
@@ -233,6 +309,7 @@ def _not_of_its_type(*, sqlite: bool) -> sa.ColumnElement[bool]:
     else:
         is_integer = text.regexp_match(_text("^-?[0-9]+$"))
         is_float = text.regexp_match(_text(_FLOAT))
+    is_float = sa.or_(is_float, text.in_([_text(special.text) for special in Special]))
     is_short = sa.func.length(text) <= _literal(_LONGEST_INTEGER)
     return sa.case(
         (kind == _literal(TagType.STRING), sa.false()),

@@ -6,11 +6,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import msgspec
 import sqlalchemy as sa
 
 from provenance_store import documents
-from provenance_store.documents import Details
+from provenance_store.documents import Details, read_document
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.kinds import Kind
@@ -170,7 +169,7 @@ class _Gathering:
         return {
             "runs": {run["run_id"]: run for run in self._runs(run_ids)},
             "environments": {
-                row.digest: msgspec.json.decode(row.document)
+                row.digest: read_document(row.document)
                 for row in self._rows(around.environments, digests)
             },
             "origins": dict(self._origins(numbers)),

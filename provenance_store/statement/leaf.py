@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from provenance_store.documents import RESTRICTED
+from provenance_store.documents import RESTRICTED, shown_number, whole
 from provenance_store.kinds import Kind, Role, Series, TagType
 from provenance_store.times import format_time
 from provenance_store.values import canonical_json
@@ -123,8 +123,8 @@ def _named(urn: Callable[[int], str], shown: Callable[[int], bool]) -> Callable[
 
 
 def _model(row: Row, numbers: Sequence[Row], urn: Callable[[int], str]) -> dict[str, Any]:
-    scores = {n.name: _text(n.value) for n in numbers if n.series == Series.SCORE}
-    curve = sorted((n.step, n.name, _text(n.value)) for n in numbers if n.series == Series.METRIC)
+    scores = {n.name: _text(n) for n in numbers if n.series == Series.SCORE}
+    curve = sorted((whole(n.step), n.name, _text(n)) for n in numbers if n.series == Series.METRIC)
     return {
         "line": urn(row.line_id),
         "parent": None if row.parent_id is None else urn(row.parent_id),
@@ -147,8 +147,10 @@ def _step(row: Row) -> dict[str, Any]:
     }
 
 
-def _text(number: float | None) -> str | None:
-    return None if number is None else repr(float(number))
+def _text(number: Row) -> str | None:
+    if number.value is None:
+        return shown_number(None, number.special)  # type: ignore[return-value]
+    return repr(float(number.value))
 
 
 def _sha256(data: bytes) -> str:

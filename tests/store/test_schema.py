@@ -102,11 +102,16 @@ def test_two_programs_may_create_a_store_at_once(store_url: str) -> None:
         assert store.info()["records"]["data"] == 6
 
 
-def stamp(url: str, version: str) -> None:
+def stamp(url: str, version: str, *, min_writer: str | None = None) -> None:
     engine = make_engine(read_url(url), cache_mb=1, busy_ms=1000)
     with engine.begin() as connection:
         table = sa.table("alembic_version", sa.column("version_num"))
         connection.execute(sa.update(table).values(version_num=version))
+        info = sa.table("store_info", sa.column("name"), sa.column("value"))
+        needed = (
+            sa.update(info).where(info.c.name == "min_writer").values(value=min_writer or version)
+        )
+        connection.execute(needed)
     engine.dispose()
 
 
@@ -244,3 +249,11 @@ def test_a_mode_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(ConfigurationError, match="octal"):
         open_store(f"sqlite:///{tmp_path / 'braid.db'}")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_store_of_a_newer_schema_that_only_adds_is_written_to(store_url: str) -> None:
+    open_store(store_url).close()
+    stamp(store_url, "9999", min_writer=SCHEMA_VERSION)
+    with open_store(store_url) as store:
+        store.data("scan")
+        assert store.info()["records"]["data"] == 1

@@ -16,14 +16,8 @@ from typing import Any, Protocol, TypeGuard
 
 from flows.definition.copying import NOT_RECORDED
 from provenance_store.redaction import REDACTED
-from provenance_store.values import (
-    MAX_INTEGER,
-    MAX_NAME,
-    MAX_TAG_NAME,
-    MAX_URI,
-    TagValue,
-    Uri,
-)
+from provenance_store.validation.limits import MAX_INTEGER, MAX_NAME, MAX_TAG_NAME, MAX_URI
+from provenance_store.values import TagValue, Uri
 
 __all__ = [
     "Action",

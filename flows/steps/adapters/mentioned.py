@@ -12,7 +12,8 @@ from typing import Any
 
 from flows.steps.adapters.base import Thing, clean, is_told
 from flows.steps.uris import is_uri, name_of_uri, tidy_uri
-from provenance_store.values import MAX_INTEGER, MAX_URI, Uri
+from provenance_store.validation.limits import MAX_INTEGER, MAX_URI
+from provenance_store.values import Uri
 
 __all__ = ["described_files", "given_uris", "things_at"]
 

@@ -8,18 +8,18 @@ from typing import NamedTuple
 import pytest
 
 from action_provider.batches.rights import MAX_SAID
-from action_provider.batches.whole import (
+from provenance_store import Batch
+from provenance_store.handles import Record
+from provenance_store.ids import new_uuid, now
+from provenance_store.kinds import Kind, Mark, TagType
+from provenance_store.rows import MarkRow, OriginRow, TagRow
+from provenance_store.validation.batches import (
     MAX_HISTORY,
     MAX_INVALIDATED,
     MAX_MARKS,
     MAX_ORIGINS,
     MAX_RUNS,
 )
-from provenance_store import Batch
-from provenance_store.handles import Record
-from provenance_store.ids import new_uuid, now
-from provenance_store.kinds import Kind, Mark, TagType
-from provenance_store.rows import MarkRow, OriginRow, TagRow
 from tests.functional.provider.batches import Job, post, record_of
 from tests.functional.provider.house import House, Person
 

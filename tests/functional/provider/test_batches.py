@@ -310,7 +310,7 @@ def test_a_server_that_comes_back_is_used_again(
 
 
 def test_every_table_is_either_taken_or_refused() -> None:
-    from action_provider.batches.reading import TAKEN
+    from provenance_store.validation.batches import TAKEN
 
     assert set(TAKEN) <= set(TABLES)
     assert "action" not in TAKEN

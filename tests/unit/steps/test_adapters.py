@@ -20,7 +20,9 @@ from flows.steps.adapters.search_ingest import SearchIngestAdapter
 from flows.steps.adapters.transfer import TransferAdapter
 from flows.steps.uris import globus_uri, name_of_uri, tidy_uri
 from provenance_store.ids import now
-from provenance_store.values import Uri, payload_document, tag_row, uri_row
+from provenance_store.validation.policy import Gate, Policy
+from provenance_store.validation.rows import payload_document, tag_row, uri_row
+from provenance_store.values import Uri
 
 TRANSFER = "https://transfer.actions.globus.org/transfer"
 COMPUTE = "https://compute.actions.globus.org/v3"
@@ -464,12 +466,12 @@ def test_no_document_makes_an_adapter_raise_or_derive_what_cannot_be_kept(
     for thing in (*derived.inputs, *derived.outputs):
         assert thing.name
         for uri in thing.uris:
-            uri_row(1, uri)
+            uri_row(Gate(Policy.REFUSE), 1, uri)
         for name, value in thing.tags.items():
-            tag_row(1, 2, name, value, now())
+            tag_row(Gate(Policy.REFUSE), 1, 2, name, value, now())
         assert all(0 <= place < len(derived.inputs) for place in thing.derived_from)
     for name, value in derived.tags.items():
-        tag_row(1, 2, name, value, now())
+        tag_row(Gate(Policy.REFUSE), 1, 2, name, value, now())
 
 
 @settings(max_examples=100, deadline=None)

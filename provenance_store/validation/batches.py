@@ -1,22 +1,25 @@
-"""The rows of a batch beside each other: each belongs to a record, and is of its kind."""
+"""What the gate wants of a whole batch: each row by itself, and the rows beside each other."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
+from typing import Any
 
-from action_provider.batches.reading import TAKEN
-from action_provider.batches.rows import AHEAD
-from provenance_store.batch import Batch
+from provenance_store.batch import ID_PLACES, TABLES, Batch
 from provenance_store.errors import InvalidInput, TooLarge
-from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, now
+from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS
 from provenance_store.kinds import Kind, Level, Mark, Role
-from provenance_store.rows import AudienceMemberRow
-from provenance_store.sql.write import ID_COLUMNS
+from provenance_store.rows import ROWS, AudienceMemberRow
+from provenance_store.validation.policy import Gate
+from provenance_store.validation.rows import checked
 from provenance_store.values import Audience
 
-__all__ = ["additions", "check_kinds", "check_whole", "spoken_runs"]
+__all__ = ["TAKEN", "additions", "check_kinds", "check_whole", "gated", "spoken_runs"]
 
+TAKEN = tuple(name for name in TABLES if name not in ("stub", "action"))
+"""The tables that recorders write; the others are the store's and the server's own."""
 MAX_ORIGINS = 1_000
 MAX_RUNS = 100
 MAX_INVALIDATED = 500
@@ -29,11 +32,87 @@ DEPENDENT: Mapping[int, Kind] = {
     Role.USED: Kind.STEP,
     Role.DEPLOYED: Kind.STEP,
     Role.INFORMED_BY: Kind.STEP,
+    Role.CHOSEN: Kind.STEP,
+    Role.CONSIDERED: Kind.STEP,
     Role.TRAINED_ON: Kind.MODEL,
     Role.REVISION_OF: Kind.MODEL,
     Role.HAS_MEMBER: Kind.DATASET,
 }
 """What only one kind of record can be to another."""
+
+
+# ---- each row ----------------------------------------------------------------------------
+
+
+def gated(gate: Gate, batch: Batch, *, limit: int, leave_out: bool = False) -> Batch:
+    """A batch of a recorder elsewhere as the gate lets it in.
+
+    The notes of the gate name the row. What nothing can stand in for is an InvalidInput with the
+    path of the row; with `leave_out` the row is left out with a note instead, and with a record
+    everything that is said of it.
+    """
+    result = Batch()
+    for name in TABLES:
+        rows = getattr(batch, name)
+        if name in TAKEN and rows:
+            rows = [*_each(gate, name, rows, limit, leave_out=leave_out)]
+        setattr(result, name, rows)
+    _rename_environments(batch, result)
+    if leave_out and len(result.record) < len(batch.record):
+        _leave_out(result, _missing(batch, result))
+    return result
+
+
+def _each(
+    gate: Gate, name: str, rows: Iterable[Any], limit: int, *, leave_out: bool
+) -> Iterator[Any]:
+    for place, row in enumerate(rows):
+        before = len(gate.notes)
+        try:
+            yield checked(gate, name, row, limit=limit)
+        except InvalidInput as error:
+            where = f"{name}[{place}]" + (f".{error.path}" if error.path else "")
+            message = error.message.removeprefix(f"{error.path}: ")
+            if not leave_out:
+                raise type(error)(message, path=where) from None
+            gate.notes.append(f"{where}: {message} It is left out.")
+        else:
+            gate.notes[before:] = [f"{name}[{place}].{note}" for note in gate.notes[before:]]
+
+
+def _rename_environments(before: Batch, after: Batch) -> None:
+    """Records name their environment by its digest, which is another one without its secrets."""
+    if len(before.environment) != len(after.environment):
+        kept = {row.digest for row in after.environment}
+        after.record = [
+            row if row.environment in kept else row._replace(environment=None)
+            for row in after.record
+        ]
+        return
+    names = {b.digest: a.digest for b, a in zip(before.environment, after.environment, strict=True)}
+    for place, row in enumerate(after.record):
+        if row.environment is None or names.get(row.environment) == row.environment:
+            continue
+        if row.environment not in names:
+            raise InvalidInput(
+                "The batch does not carry the environment that this names.",
+                path=f"record[{place}].environment",
+            )
+        after.record[place] = row._replace(environment=names[row.environment])
+
+
+def _missing(before: Batch, after: Batch) -> set[int]:
+    return {row.id for row in before.record} - {row.id for row in after.record}
+
+
+def _leave_out(batch: Batch, ids: set[int]) -> None:
+    for name, places in ID_PLACES.items():
+        if rows := getattr(batch, name):
+            pick = [itemgetter(place) for place in places]
+            setattr(batch, name, [row for row in rows if not any(p(row) in ids for p in pick)])
+
+
+# ---- all of them -------------------------------------------------------------------------
 
 
 def check_whole(batch: Batch) -> None:
@@ -43,7 +122,6 @@ def check_whole(batch: Batch) -> None:
     _check_audiences(batch)
     _check_parts(batch)
     _check_versions(batch)
-    _check_times(batch)
     _check_histories(batch)
     if len(spoken_runs(batch)) > MAX_RUNS:
         raise InvalidInput(f"A batch speaks of at most {MAX_RUNS} runs.", path="run_event")
@@ -94,18 +172,6 @@ def _require(kind: Kind, wanted: Kind, path: str) -> None:
         raise InvalidInput(f"Only a {wanted.label} has this, not a {kind.label}.", path=path)
 
 
-def _check_times(batch: Batch) -> None:
-    """What is recorded counts as the newest of its kind, and not for ever."""
-    latest = now() + AHEAD
-    for name, column in (("record", "created_at"), ("run_event", "at")):
-        for place, row in enumerate(getattr(batch, name)):
-            if getattr(row, column) > latest:
-                raise InvalidInput(
-                    "This time is in the future; set the clock of the machine.",
-                    path=f"{name}[{place}].{column}",
-                )
-
-
 def _check_origins(batch: Batch) -> None:
     if len(batch.origin) > MAX_ORIGINS:
         raise InvalidInput(f"A batch mentions at most {MAX_ORIGINS} origins.", path="origin")
@@ -131,9 +197,8 @@ def _check_ids(batch: Batch) -> None:
     carried = {row.no for row in batch.origin}
     for name in TAKEN:
         rows = getattr(batch, name)
-        columns = sorted(ID_COLUMNS[name]) if rows else ()
-        places = [(column, rows[0]._fields.index(column)) for column in columns]
-        for column, where in places:
+        for where in ID_PLACES[name]:
+            column = ROWS[name]._fields[where]  # type: ignore[attr-defined]
             for place, row in enumerate(rows):
                 value = row[where]
                 if value is not None and not (

@@ -1,0 +1,682 @@
+"""What each table wants of a row: bounds, types, times, spelling, no secrets.
+
+The functions named after a thing make a row from what somebody gives; `checked` passes a row that
+was made elsewhere through the same bounds. Passing twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from provenance_store.errors import InvalidInput, TooLarge
+from provenance_store.ids import MAX_ORIGIN_NO, now
+from provenance_store.kinds import RUN_STATUSES, Kind, Level, Mark, Role, Series, Special, TagType
+from provenance_store.redaction import REDACTED, is_secret_key, redact, scrub_text
+from provenance_store.rows import (
+    AudienceMemberRow,
+    AudienceRow,
+    EnvironmentRow,
+    FileCheckRow,
+    LinkRow,
+    MarkRow,
+    MetricRow,
+    OriginRow,
+    OutcomeRow,
+    PayloadRow,
+    RecordRow,
+    RunEventRow,
+    RunTagRow,
+    StepRow,
+    TagRow,
+    UriRow,
+    VersionRow,
+)
+from provenance_store.times import micros
+from provenance_store.validation.limits import (
+    AHEAD,
+    MAX_DIGEST,
+    MAX_INTEGER,
+    MAX_MEDIA_TYPE,
+    MAX_NAME,
+    MAX_NOTE,
+    MAX_ORIGIN_FIELD,
+    MAX_RUN_FIELD,
+    MAX_RUN_ID,
+    MAX_RUN_TAG,
+    MAX_SMALL,
+    MAX_STATUS,
+    MAX_STEP_FIELD,
+    MAX_TAG_NAME,
+    MAX_TAG_TEXT,
+    MAX_URI,
+    YEARS,
+)
+from provenance_store.validation.policy import Gate, Policy
+from provenance_store.validation.scalars import NOT_FINITE, described, plain, plain_document
+from provenance_store.validation.texts import text
+from provenance_store.values import TagValue, Uri, canonical_json, digest_of, tag_value
+
+__all__ = [
+    "STATED",
+    "checked",
+    "file_check_row",
+    "metric_rows",
+    "moment",
+    "name_of",
+    "note_text",
+    "payload_document",
+    "principal",
+    "run_event_row",
+    "run_id_of",
+    "run_tag_row",
+    "score_rows",
+    "status_of",
+    "step_row",
+    "tag_row",
+    "uri_row",
+]
+
+UNNAMED = "unnamed"
+_DIGEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}:[0-9A-Fa-f]+")
+_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PRINCIPAL = re.compile(
+    "urn:globus:(?:auth:identity|groups:id):[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)
+STATED = frozenset({Mark.PROMOTED, Mark.INVALIDATED, Mark.RESTORED})
+"""What recorders say of records; the other marks are the store's."""
+
+
+# ---- single values -----------------------------------------------------------------------
+
+
+def name_of(gate: Gate, given: object) -> str:
+    """The name of a record."""
+    return text(gate, given, "name", MAX_NAME, path="name", empty=UNNAMED)
+
+
+def status_of(gate: Gate, given: object) -> str:
+    """How a step ended."""
+    return text(gate, given, "status", MAX_STATUS, path="status", empty="UNKNOWN")
+
+
+def note_text(gate: Gate, given: object) -> str:
+    """What is said with a mark."""
+    return text(gate, given, "note", MAX_NOTE, path="note")
+
+
+def run_id_of(gate: Gate, given: object) -> str | None:
+    """The id of a run. One that is too long is refused: no other may stand in for it."""
+    if given is None:
+        return None
+    value = plain(given)
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_RUN_ID or "\x00" in value:
+        gate.refuse(f"A run id is text of 1 to {MAX_RUN_ID} characters.", path="run_id")
+    return value if isinstance(value, str) else None
+
+
+def moment(gate: Gate, given: object, what: str) -> int | None:
+    """Microseconds since 1970 UTC; None where the time that was given is none."""
+    if given is None or (type(given) is int and given in YEARS):
+        return given
+    try:
+        return micros(given)
+    except InvalidInput as error:
+        return gate.instead(None, error.message, path=what)
+
+
+def _optional(gate: Gate, given: object, what: str, longest: int) -> str | None:
+    if given is None or given == "":
+        return None
+    return text(gate, given, what, longest, path=what)
+
+
+def _digest(gate: Gate, given: object, path: str = "digest") -> str | None:
+    if given is None:
+        return None
+    if isinstance(given, str) and len(given) <= MAX_DIGEST and _DIGEST.fullmatch(given):
+        return given
+    return gate.instead(
+        None, f"A digest is written as sha256:<hexadecimal>, not {given!r:.80}.", path=path
+    )
+
+
+def _whole(gate: Gate, given: object, what: str, most: int = MAX_INTEGER) -> int | None:
+    """A whole number from 0 to `most`; None where none was given."""
+    if given is None or (type(given) is int and 0 <= given <= most):
+        return given
+    value = plain(given)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if type(value) is int and 0 <= value <= most:
+        return value
+    return gate.instead(
+        None,
+        f"The {what} must be a whole number from 0 to {most}, not {value!r:.80}.",
+        path=what,
+    )
+
+
+def principal(gate: Gate, given: str) -> str:
+    """The URN of a Globus identity or group, in lower case."""
+    if not _PRINCIPAL.fullmatch(given):
+        gate.refuse(
+            "A principal is the URN of a Globus identity or group, in lower case.", path="principal"
+        )
+    return given
+
+
+# ---- tags --------------------------------------------------------------------------------
+
+
+def tag_row(
+    gate: Gate, record_id: int, change_id: int, name: object, value: object, at: int
+) -> TagRow:
+    """One typed tag. A value that no tag can hold becomes text which says what it was."""
+    name = text(gate, name, "tag name", MAX_TAG_NAME, path="tags", empty=UNNAMED)
+    if is_secret_key(name):
+        return TagRow(record_id, name, change_id, _STRING, REDACTED, None, at)
+    kind, shown, number = _tag_value(gate, name, value)
+    return TagRow(record_id, name, change_id, kind, shown, number, at)
+
+
+_STRING = TagType.STRING.value
+
+
+def _tag_value(gate: Gate, name: str, given: object) -> tuple[int, str, float | None]:
+    """Type, exact text and number of a tag's value."""
+    value = plain(given)
+    if isinstance(value, str):
+        return _STRING, text(gate, value, "tag", MAX_TAG_TEXT, path=f"tags.{name}"), None
+    if isinstance(value, bool):
+        return TagType.BOOLEAN.value, "true" if value else "false", float(value)
+    if isinstance(value, int) and abs(value) <= MAX_INTEGER:
+        return TagType.INTEGER.value, str(value), float(value)
+    if isinstance(value, float):
+        finite = math.isfinite(value)
+        shown = repr(value) if finite else NOT_FINITE[repr(value)]
+        return TagType.FLOAT.value, shown, value if finite else None
+    shown = gate.instead(
+        _as_text(value),
+        "A tag is text, a 64-bit integer, a float or a boolean; this one is kept as text.",
+        path=f"tags.{name}",
+    )
+    return _STRING, text(gate, shown, "tag", MAX_TAG_TEXT, path=f"tags.{name}"), None
+
+
+def _as_text(value: object) -> str:
+    """What no tag can hold, as text that says what it is."""
+    if isinstance(value, int):
+        return f"{plain_document(value)} (integer of more than 64 bits)"
+    try:
+        if isinstance(value, bytes | Mapping | Sequence | Set) or hasattr(value, "tolist"):
+            document = redact(plain_document(value))
+            return f"{msgspec.json.encode(document, order='sorted').decode()} ({_type(value)})"
+    except Exception:  # whatever a foreign type does when it is asked
+        return described(value)
+    return described(value)
+
+
+def _type(value: object) -> str:
+    return type(value).__name__
+
+
+# ---- URIs and files ----------------------------------------------------------------------
+
+
+def uri_row(gate: Gate, record_id: int, given: object) -> UriRow:
+    """One URI: text, a path of this machine, a `Uri`, or a mapping with the fields of one."""
+    uri = _uri(gate, given)
+    place = _uri_text(gate, uri.uri)
+    size = _whole(gate, uri.size, "size")
+    digest = _digest(gate, uri.digest)
+    media_type = _optional(gate, uri.media_type, "media_type", MAX_MEDIA_TYPE)
+    return UriRow(record_id, place, size, digest, media_type)
+
+
+def _uri(gate: Gate, given: object) -> Uri:
+    if isinstance(given, Uri):
+        return given
+    if isinstance(given, str | bytes):
+        return Uri(given)  # type: ignore[arg-type]
+    if isinstance(given, os.PathLike):
+        return Uri(Path(os.fsdecode(given)).absolute().as_uri())
+    if isinstance(given, Mapping):
+        fields = {name: given[name] for name in Uri.__struct_fields__ if name in given}
+        if unknown := given.keys() - fields.keys():
+            gate.instead(
+                None,
+                f"A URI has no {min(map(str, unknown))!r:.80}: it has uri, size, digest and "
+                "media_type.",
+                path="uris",
+            )
+        where = fields.pop("uri", "")
+        return Uri(_uri(gate, where).uri if isinstance(where, os.PathLike) else where, **fields)
+    return Uri(given)  # type: ignore[arg-type]
+
+
+def _uri_text(gate: Gate, given: object) -> str:
+    """A URI that is too long is kept as its beginning, and its fragment says so."""
+    place = text(gate, given, "URI", 1 << 62, path="uris", empty="about:blank")
+    if len(place) <= MAX_URI:
+        return place
+    digest = hashlib.sha256(place.encode()).hexdigest()
+    end = f"#shortened;characters={len(place)};sha256={digest}"
+    return gate.instead(
+        place[: MAX_URI - len(end)] + end,
+        f"A URI has at most {MAX_URI} characters; this one has {len(place)}.",
+        path="uris",
+    )
+
+
+def file_check_row(
+    gate: Gate, record_id: int, check_id: int, uri: object, at: int, size: object, digest: object
+) -> FileCheckRow:
+    """What a file was found to be. Size and digest are what it is about: they must be right."""
+    found = uri_row(Gate(Policy.REFUSE), record_id, Uri(str(uri), size, digest))  # type: ignore[arg-type]
+    if found.size is None or found.digest is None:
+        raise InvalidInput("What a file was found to be has a size and a digest.", path="size")
+    return FileCheckRow(record_id, check_id, found.uri, at, found.size, found.digest)
+
+
+# ---- numbers of models -------------------------------------------------------------------
+
+
+def metric_rows(gate: Gate, record_id: int, points: Iterable[Any]) -> Iterator[MetricRow]:
+    """Rows of a convergence curve: mappings of names to numbers, with `epoch` or `step`.
+
+    A mapping without either counts from its place in the list. Numbers that are not finite are
+    kept as such: a training that diverged is news too. A value given twice for one epoch keeps
+    the last. What is no number is left out with a note.
+    """
+    rows: dict[tuple[str, float], MetricRow] = {}
+    for place, point in enumerate(points):
+        if not isinstance(point, Mapping):
+            gate.instead(
+                None,
+                'A point is a mapping such as {"epoch": 1, "loss": 0.5}, not '
+                f"{described(point)}.",
+                path=f"metrics[{place}]",
+            )
+            continue
+        given = next((v for n in ("epoch", "step") if (v := point.get(n)) is not None), place)
+        step = _epoch(gate, given, place)
+        for name in point.keys() - {"epoch", "step"}:
+            where = f"metrics[{place}].{name}"
+            row = _number_row(gate, record_id, Series.METRIC, name, step, point[name], where)
+            if row is not None:
+                rows[row.name, step] = row
+    return iter(rows.values())
+
+
+def score_rows(gate: Gate, record_id: int, scores: Mapping[Any, Any]) -> Iterator[MetricRow]:
+    """Rows of validation scores: a number for each name."""
+    for name, value in scores.items():
+        row = _number_row(gate, record_id, Series.SCORE, name, 0, value, f"scores.{name}")
+        if row is not None:
+            yield row
+
+
+def _epoch(gate: Gate, given: object, place: int) -> float:
+    value: Any = plain(given)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if math.isfinite(value) and abs(value) <= MAX_INTEGER:
+            return value  # type: ignore[no-any-return]
+    message = f"An epoch is a finite number, not {value!r:.80}."
+    gate.instead(None, message, path=f"metrics[{place}].epoch")
+    return place
+
+
+def _number_row(
+    gate: Gate, record_id: int, series: Series, name: object, step: float, given: object, path: str
+) -> MetricRow | None:
+    name = text(gate, name, "metric name", MAX_TAG_NAME, path=path, empty=UNNAMED)
+    value = plain(given)
+    if value is None:
+        return MetricRow(record_id, series.value, name, step, None)
+    if isinstance(value, str) and value in _SPELLED:
+        value = _SPELLED[value]
+    if isinstance(value, str | bool) or not isinstance(value, int | float):
+        gate.instead(None, f"{described(given)} is no number, and is left out.", path=path)
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        number = math.inf if value > 0 else -math.inf
+    if math.isfinite(number):
+        return MetricRow(record_id, series.value, name, step, number)
+    return MetricRow(record_id, series.value, name, step, None, Special.of(number).value)
+
+
+_SPELLED = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+# ---- documents ---------------------------------------------------------------------------
+
+
+def payload_document(
+    gate: Gate,
+    value: Any,
+    *,
+    limit: int,
+    private: Iterable[str] = (),
+    decoded: bool = False,
+    path: str = "document",
+) -> str:
+    """A document as JSON text, secrets and `private` keys redacted, at most `limit` bytes.
+
+    Of a larger one the digest, the size and the beginning are kept, under ``_truncated``; what
+    JSON does not have is kept as `scalars.plain_document` says. A document that was `decoded`
+    from JSON needs no such look.
+    """
+    lost: list[str] = []
+    try:
+        document = redact(value if decoded else plain_document(value, lost), private=private)
+        data = msgspec.json.encode(document)
+    except (TooLarge, TypeError, ValueError, RecursionError) as error:
+        what = error.message if isinstance(error, TooLarge) else type(error).__name__
+        said = scrub_text(described(value))
+        unreadable = {"_unreadable": said}
+        message = f"The document cannot be kept as JSON ({what})."
+        data = msgspec.json.encode(gate.instead(unreadable, message, path=path))
+    if lost:
+        gate.instead(None, f"JSON has no {lost[0]:.80}; what it was is kept.", path=path)
+    if len(data) > limit:
+        data = msgspec.json.encode(_cut(data, limit))
+    return data.decode()
+
+
+def _cut(data: bytes, limit: int) -> dict[str, Any]:
+    beginning = data[: min(limit // 4, 4096)].decode(errors="ignore")
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    return {"_truncated": {"bytes": len(data), "digest": digest, "beginning": beginning}}
+
+
+# ---- steps and runs ----------------------------------------------------------------------
+
+
+def step_row(
+    gate: Gate,
+    step_id: int,
+    *,
+    type: object,
+    action_url: object,
+    action_id: object,
+    run_as: object,
+    definition_digest: object,
+    ordinal: object,
+    started_at: int | None,
+) -> StepRow:
+    """What is known of a step when it starts."""
+    return StepRow(
+        step_id,
+        text(gate, type, "type", MAX_STEP_FIELD, path="type", empty="Script"),
+        _optional(gate, action_url, "action_url", MAX_STEP_FIELD),
+        _optional(gate, action_id, "action_id", MAX_STEP_FIELD),
+        _optional(gate, run_as, "run_as", MAX_STEP_FIELD),
+        _optional(gate, definition_digest, "definition_digest", MAX_STEP_FIELD),
+        _whole(gate, ordinal, "ordinal", MAX_SMALL),
+        started_at,
+    )
+
+
+def run_event_row(
+    gate: Gate,
+    event_id: int,
+    run_id: str,
+    at: int,
+    said: Iterable[object],
+    times: Iterable[object],
+    audience: str | None,
+) -> RunEventRow:
+    """What became known of a run: `said` are flow_id, flow_title, label, status and run_owner."""
+    fields = ("flow_id", "flow_title", "label", "status", "run_owner")
+    flow_id, title, label, status, owner = (
+        _optional(gate, value, name, MAX_RUN_FIELD)
+        for name, value in zip(fields, said, strict=True)
+    )
+    start, end = (
+        moment(gate, value, name)
+        for name, value in zip(("start_time", "completion_time"), times, strict=True)
+    )
+    known = (flow_id, title, label, status, owner)
+    return RunEventRow(run_id, event_id, at, *known, start, end, audience)
+
+
+def run_tag_row(gate: Gate, run_id: str, given: object) -> RunTagRow:
+    """A Globus tag of a run."""
+    return RunTagRow(run_id, text(gate, given, "run tag", MAX_RUN_TAG, path="tags", empty=UNNAMED))
+
+
+# ---- rows that were made elsewhere -------------------------------------------------------
+
+
+def checked(gate: Gate, table: str, row: Any, *, limit: int) -> Any:
+    """A row that was made elsewhere, as the gate lets it in; documents have at most `limit` bytes.
+
+    Raises InvalidInput for what nothing can stand in for: numbers that name no kind, role or
+    mark, documents that are no JSON, times that are none, and with REFUSE for everything.
+    """
+    if table == "payload":
+        return _payload(gate, row, limit)
+    if table == "environment":
+        return _environment(gate, row, limit)
+    return _CHECKS[table](gate, row)
+
+
+def _one_of(gate: Gate, kinds: type[IntEnum], number: int, what: str) -> None:
+    if number not in kinds._value2member_map_:
+        gate.refuse(f"There is no {what} {number}.")
+
+
+def _in_years(gate: Gate, value: int | None, what: str) -> None:
+    if value is not None and value not in YEARS:
+        gate.refuse("A time is microseconds since 1970 UTC, in the years 1 to 9999.", path=what)
+
+
+def _not_ahead(gate: Gate, value: int, what: str) -> None:
+    """What is recorded counts as the newest of its kind, and must not do so for ever."""
+    _in_years(gate, value, what)
+    if value > now() + AHEAD:
+        gate.refuse("This time is in the future; set the clock of the machine.", path=what)
+
+
+def _number_in(gate: Gate, value: int | None, what: str, most: int) -> None:
+    if value is not None and not 0 <= value <= most:
+        gate.refuse(f"The {what} must be from 0 to {most}.", path=what)
+
+
+def _json(gate: Gate, given: str) -> Any:
+    try:
+        return msgspec.json.decode(given)
+    except (ValueError, RecursionError):
+        gate.refuse("The document is not JSON.", path="document")
+        return None
+
+
+def _payload(gate: Gate, row: PayloadRow, limit: int) -> PayloadRow:
+    name = text(gate, row.name, "name of a document", MAX_TAG_NAME, path="name", empty=UNNAMED)
+    document = REDACTED if is_secret_key(name) else _json(gate, row.document)
+    # Never as it came: of keys given twice, reading it shows the last alone.
+    text_ = payload_document(gate, document, limit=limit, decoded=True)
+    return PayloadRow(row.record_id, name, text_)
+
+
+def _environment(gate: Gate, row: EnvironmentRow, limit: int) -> EnvironmentRow:
+    document = _json(gate, row.document) if len(row.document) <= 16 * limit else None
+    if not isinstance(document, dict) or digest_of(document) != row.digest:
+        gate.refuse("An environment is a JSON object, kept under its digest.", path="document")
+    document = redact(document)
+    return EnvironmentRow(digest_of(document), canonical_json(document).decode())
+
+
+def _origin(gate: Gate, row: OriginRow) -> OriginRow:
+    if not 1 <= row.no <= MAX_ORIGIN_NO or not _UUID.fullmatch(row.uuid):
+        gate.refuse("An origin has a number, 1 or more, and a UUID in lower case.")
+    _number_in(gate, row.process, "process", MAX_INTEGER)
+    _in_years(gate, row.started_at, "started_at")
+    who, host, software = (
+        text(gate, given, name, MAX_ORIGIN_FIELD, path=name)
+        for name, given in (("who", row.who), ("host", row.host), ("software", row.software))
+    )
+    return row._replace(who=who, host=host, software=software)
+
+
+def _audience(gate: Gate, row: AudienceRow) -> AudienceRow:
+    principal(gate, row.owner)
+    return row
+
+
+def _member(gate: Gate, row: AudienceMemberRow) -> AudienceMemberRow:
+    principal(gate, row.principal)
+    _one_of(gate, Level, row.level, "level")
+    return row
+
+
+def _record(gate: Gate, row: RecordRow) -> RecordRow:
+    _one_of(gate, Kind, row.kind, "kind")
+    _not_ahead(gate, row.created_at, "created_at")
+    _number_in(gate, row.live, "live", 1)
+    return row._replace(name=name_of(gate, row.name), run_id=run_id_of(gate, row.run_id))
+
+
+def _step(gate: Gate, row: StepRow) -> StepRow:
+    _in_years(gate, row.started_at, "started_at")
+    _number_in(gate, row.ordinal, "ordinal", MAX_SMALL)
+    return step_row(
+        gate,
+        row.id,
+        type=row.type,
+        action_url=row.action_url,
+        action_id=row.action_id,
+        run_as=row.run_as,
+        definition_digest=row.definition_digest,
+        ordinal=row.ordinal,
+        started_at=row.started_at,
+    )
+
+
+def _outcome(gate: Gate, row: OutcomeRow) -> OutcomeRow:
+    _in_years(gate, row.completed_at, "completed_at")
+    return row._replace(status=status_of(gate, row.status))
+
+
+def _version(gate: Gate, row: VersionRow) -> VersionRow:
+    _number_in(gate, row.depth, "version", MAX_SMALL)
+    begins = row.parent_id is None
+    if begins != (row.line_id == row.id) or begins != (row.depth == 0) or row.parent_id == row.id:
+        gate.refuse("A line begins with version 0, and the others have a parent.")
+    return row
+
+
+def _uri_checked(gate: Gate, row: UriRow) -> UriRow:
+    return uri_row(gate, row.record_id, Uri(row.uri, row.size, row.digest, row.media_type))
+
+
+def _file_check(gate: Gate, row: FileCheckRow) -> FileCheckRow:
+    _in_years(gate, row.at, "at")
+    return file_check_row(gate, row.record_id, row.id, row.uri, row.at, row.size, row.digest)
+
+
+def _tag(gate: Gate, row: TagRow) -> TagRow:
+    _one_of(gate, TagType, row.type, "type of tags")
+    _not_ahead(gate, row.set_at, "set_at")
+    value: TagValue | None = tag_value(row.type, row.text)
+    kind = _TAG_KINDS[row.type]
+    if kind is not str and type(value) is not kind:
+        value = gate.instead(
+            value, f"The value {row.text!r:.80} is not of the type that the tag has.", path="text"
+        )
+    return tag_row(gate, row.record_id, row.id, row.name, value, row.set_at)
+
+
+_TAG_KINDS: dict[int, type] = {
+    TagType.STRING.value: str,
+    TagType.INTEGER.value: int,
+    TagType.FLOAT.value: float,
+    TagType.BOOLEAN.value: bool,
+}
+
+
+def _metric(gate: Gate, row: MetricRow) -> MetricRow:
+    _one_of(gate, Series, row.series, "series of numbers")
+    if row.special is not None:
+        _one_of(gate, Special, row.special, "special number")
+    if not math.isfinite(row.step) or (row.series == Series.SCORE and row.step != 0):
+        gate.refuse("The epoch of a metric is a finite number, and that of a score 0.", path="step")
+    special = row.special
+    value = row.value
+    if value is not None and not math.isfinite(value):
+        special, value = Special.of(value).value, None
+    if value is not None and special is not None:
+        gate.refuse("A number is finite or special, not both.", path="special")
+    step = int(row.step) if float(row.step).is_integer() else row.step
+    name = text(gate, row.name, "metric name", MAX_TAG_NAME, path="name", empty=UNNAMED)
+    return MetricRow(row.record_id, row.series, name, step, value, special)
+
+
+def _mark(gate: Gate, row: MarkRow) -> MarkRow:
+    if row.mark not in STATED:
+        label = Mark(row.mark).name if row.mark in Mark._value2member_map_ else row.mark
+        gate.refuse(f"Clients cannot set the mark {label}.", path="mark")
+    if row.at < 0:
+        gate.refuse("The time at which something is said is after 1970.", path="at")
+    _not_ahead(gate, row.at, "at")
+    if row.cause_id not in (None, row.record_id):
+        gate.refuse(
+            "What is said of a record is said for its own sake: cause_id is nil.", path="cause_id"
+        )
+    return row._replace(note=note_text(gate, row.note))
+
+
+def _link(gate: Gate, row: LinkRow) -> LinkRow:
+    _one_of(gate, Role, row.role, "role")
+    if row.to_id == row.from_id:
+        gate.refuse("A record cannot depend on itself.")
+    return row
+
+
+def _run_event(gate: Gate, row: RunEventRow) -> RunEventRow:
+    run_id_of(gate, row.run_id)
+    if row.status is not None and row.status not in RUN_STATUSES:
+        gate.refuse(f"A run is {', '.join(RUN_STATUSES)}, not {row.status[:80]!r}.", path="status")
+    _not_ahead(gate, row.at, "at")
+    _in_years(gate, row.start_time, "start_time")
+    _in_years(gate, row.completion_time, "completion_time")
+    said = (row.flow_id, row.flow_title, row.label, row.status, row.run_owner)
+    times = (row.start_time, row.completion_time)
+    return run_event_row(gate, row.id, row.run_id, row.at, said, times, row.audience)
+
+
+def _run_tag(gate: Gate, row: RunTagRow) -> RunTagRow:
+    run_id_of(gate, row.run_id)
+    return run_tag_row(gate, row.run_id, row.tag)
+
+
+_CHECKS: dict[str, Callable[[Gate, Any], Any]] = {
+    "origin": _origin,
+    "audience": _audience,
+    "audience_member": _member,
+    "record": _record,
+    "step": _step,
+    "outcome": _outcome,
+    "version": _version,
+    "uri": _uri_checked,
+    "file_check": _file_check,
+    "tag": _tag,
+    "metric": _metric,
+    "mark": _mark,
+    "link": _link,
+    "run_event": _run_event,
+    "run_tag": _run_tag,
+}

@@ -1,0 +1,206 @@
+"""Python's many kinds of values as plain ones, by what they can do and not by what they are.
+
+NumPy, torch, pandas and the like are never imported: their scalars have ``__index__``, ``item``,
+``__float__`` or ``isoformat``, and that is enough.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import operator
+import os
+from collections.abc import Iterable, Mapping, Sequence, Set
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from numbers import Integral, Real
+from typing import Any
+from uuid import UUID
+
+__all__ = ["NOT_FINITE", "described", "one_or_many", "plain", "plain_document"]
+
+Plain = str | int | float | bool | None
+
+NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+"""Numbers that JSON does not have, by Python's ``repr``, as text of a document."""
+LARGEST_ARRAY = 10_000
+"""Elements up to which an array becomes a list in a document."""
+DEEPEST = 100
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+def plain(value: Any) -> Any:
+    """A scalar as str, int, float, bool or None; what is no scalar comes back as it is.
+
+    Taken are subclasses of these, enumerations (their value), integers and reals of any library,
+    decimals and fractions, arrays without dimensions, UUIDs, paths, dates and times (ISO 8601).
+    """
+    if type(value) in _PLAIN:
+        return value
+    try:
+        return _plain(value)
+    except Exception:  # whatever a foreign type does when it is asked
+        return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, str):
+        return "".join(value)  # of a subclass, without what it makes of str()
+    if isinstance(value, int | float):
+        return int(value) if isinstance(value, int) else float(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta | UUID):
+        return str(value)
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(os.fspath(value))
+    if isinstance(value, Decimal):
+        return _decimal(value)
+    if isinstance(value, Integral):
+        return operator.index(value)
+    if type(value).__name__ in ("datetime64", "timedelta64"):
+        return str(value)
+    if isinstance(value, Fraction | Real):
+        return float(value)
+    if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
+        item = value.item()
+        return item if type(item) is type(value) else plain(item)
+    if hasattr(type(value), "__index__"):
+        return operator.index(value)
+    return value
+
+
+def _decimal(value: Decimal) -> Any:
+    """As an integer or float where that is the same number, else as the text of its digits."""
+    if not value.is_finite():
+        return math.nan if value.is_nan() else float(value)
+    if value.adjusted() < 19 and value == value.to_integral_value():
+        return int(value)
+    number = float(value)
+    same = math.isfinite(number) and Decimal(repr(number)) == value
+    return number if same else str(value)
+
+
+def one_or_many(given: Any, *, mapping: bool = False) -> Iterable[Any]:
+    """What was given where several are meant: a text, a path or a handle alone is one, and with
+    `mapping` a mapping too."""
+    alone = (str, bytes, os.PathLike, Mapping) if mapping else (str, bytes, os.PathLike)
+    if isinstance(given, alone) or not isinstance(given, Iterable):
+        return (given,)
+    return given
+
+
+def described(value: Any, longest: int = 200) -> str:
+    """What can be said of a value that has no plain form, the same each time it is said.
+
+    Its type and how it is written, without the address that `repr` shows of most objects.
+    """
+    kind = type(value)
+    name = (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    try:
+        shown = "" if "__repr__" not in _written(kind) else repr(value)
+    except Exception:
+        shown = ""
+    if " at 0x" in shown:
+        shown = ""
+    return f"{shown[:longest]} ({name[:longest]})".lstrip()
+
+
+def _written(kind: type) -> set[str]:
+    """What the classes of a type say of it, but not `object`."""
+    return {name for base in kind.__mro__[:-1] for name in vars(base)}
+
+
+def plain_document(value: Any, lost: list[str] | None = None) -> Any:
+    """A document with nothing in it but what JSON has.
+
+    Numbers that are not finite become the texts of `NOT_FINITE`, integers of more than 64 bits
+    their digits, tuples and sets lists, keys text. Of bytes, large arrays and what has no form at
+    all only what can be said of them is kept; `lost` is given a phrase for each of those.
+    """
+    return _Documents([] if lost is None else lost).plain(value, DEEPEST)
+
+
+class _Documents:
+    """Makes documents plain, and notes what was lost on the way."""
+
+    def __init__(self, lost: list[str]) -> None:
+        self._lost = lost
+
+    def plain(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if kind is str or kind is bool or value is None:
+            return value
+        if kind is int:
+            return value if -(1 << 63) <= value < 1 << 64 else _digits(value)
+        if kind is float:
+            return value if math.isfinite(value) else NOT_FINITE[repr(value)]
+        if depth == 0:
+            return self._described(value)
+        if isinstance(value, Mapping):
+            return {_key(key): self.plain(item, depth - 1) for key, item in value.items()}
+        if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+            return [self.plain(item, depth - 1) for item in value]
+        if isinstance(value, Set):
+            return [self.plain(item, depth - 1) for item in sorted(value, key=_order)]
+        if isinstance(value, bytes | bytearray | memoryview):
+            self._lost.append(f"{len(value)} bytes")
+            return _bytes(bytes(value))
+        found = plain(value)
+        if type(found) in _PLAIN:
+            return self.plain(found, depth)
+        return self._other(value, depth)
+
+    def _other(self, value: Any, depth: int) -> Any:
+        """An array or tensor, a data class, a structure, or anything else."""
+        try:
+            if hasattr(value, "shape") and callable(getattr(value, "tolist", None)):
+                return self._array(value, depth)
+            for name in ("__dataclass_fields__", "__struct_fields__", "_fields"):
+                if fields := getattr(type(value), name, None):
+                    return {field: self.plain(getattr(value, field), depth - 1) for field in fields}
+            if isinstance(value, Sequence):
+                return [self.plain(item, depth - 1) for item in value]
+        except Exception:
+            return self._described(value)
+        return self._described(value)
+
+    def _array(self, value: Any, depth: int) -> Any:
+        if math.prod(value.shape) <= LARGEST_ARRAY:
+            return self.plain(value.tolist(), depth - 1)
+        self._lost.append(f"an array of shape {tuple(value.shape)}")
+        return {"_array": {"shape": list(value.shape), "dtype": str(getattr(value, "dtype", ""))}}
+
+    def _described(self, value: Any) -> str:
+        shown = described(value)
+        self._lost.append(shown)
+        return shown
+
+
+def _digits(value: int) -> str:
+    """The digits of a long integer; of one of thousands its size, as Python writes it only so."""
+    return str(value) if value.bit_length() < 4096 else f"an integer of {value.bit_length()} bits"
+
+
+def _key(key: Any) -> str:
+    found = plain(key)
+    if isinstance(found, str):
+        return found
+    return described(key) if type(found) not in _PLAIN else str(found)
+
+
+def _order(value: Any) -> tuple[str, str]:
+    return type(value).__name__, described(value)
+
+
+def _bytes(data: bytes) -> dict[str, Any]:
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    return {"_bytes": {"bytes": len(data), "digest": digest}}

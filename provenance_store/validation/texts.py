@@ -1,0 +1,116 @@
+"""Text that a database can hold: what is too long is shortened, and says so itself.
+
+Whoever reads a shortened text sees that it is one, how long it was and its digest, in every list,
+export and statement, without having to look anywhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from provenance_store.errors import InvalidInput
+from provenance_store.redaction import scrub_text
+from provenance_store.validation.policy import Gate, Policy
+from provenance_store.validation.scalars import described, plain
+
+__all__ = ["check_text", "escaped", "shortened", "text"]
+
+_NOT_KEPT = re.compile("[\x00\ud800-\udfff]")
+
+
+def text(
+    gate: Gate,
+    given: object,
+    what: str,
+    longest: int,
+    *,
+    path: str = "",
+    empty: str | None = None,
+) -> str:
+    """Text of at most `longest` characters without secrets, NUL and lone surrogates.
+
+    `empty` is what stands in for a text that must not be empty; None lets it be empty. `what`
+    names the value for people, `path` its place. Secrets go before anything is cut, for half of
+    one could not be told from other text.
+    """
+    if type(given) is str and given and given.isascii() and "\x00" not in given:
+        found = scrub_text(given)
+        if len(found) <= longest:
+            return found
+    return _made_text(gate, given, what, longest, path, empty)
+
+
+def _made_text(
+    gate: Gate, given: object, what: str, longest: int, path: str, empty: str | None
+) -> str:
+    found = str.__str__(given) if isinstance(given, str) else _of_other(gate, given, what, path)
+    if _NOT_KEPT.search(found):
+        found = gate.instead(
+            escaped(found),
+            f"The {what} holds characters that no database takes (NUL or half a character); "
+            "they are kept as escapes.",
+            path=path,
+        )
+    length = len(found)
+    found = scrub_text(found)
+    if length > longest:
+        found = gate.instead(
+            shortened(found, longest),
+            f"The {what} has {length} characters; at most {longest} are kept.",
+            path=path,
+        )
+    found = found[:longest]  # what stands for a secret may be longer than it
+    if not found and empty is not None:
+        return _instead_of_nothing(gate, what, path, empty)
+    return found
+
+
+def _instead_of_nothing(gate: Gate, what: str, path: str, empty: str) -> str:
+    return gate.instead(empty, f"The {what} must not be empty.", path=path)
+
+
+def _of_other(gate: Gate, given: object, what: str, path: str) -> str:
+    value = plain(given)
+    if isinstance(value, str):
+        return value
+    if isinstance(given, bytes | bytearray):
+        value = bytes(given).decode(errors="surrogateescape")
+    elif value is None:
+        value = ""
+    elif isinstance(value, bool | int | float):
+        value = repr(value)
+    else:
+        value = described(given)
+    kind = type(given).__name__
+    return gate.instead(value, f"The {what} must be text, not {kind}.", path=path)
+
+
+def escaped(given: str) -> str:
+    r"""The text with NUL as ``\x00``, bytes that were no text as ``\xff``, halves as ``\ud800``."""
+    return _NOT_KEPT.sub(_escape, given)
+
+
+def _escape(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    if 0xDC80 <= number <= 0xDCFF:  # a byte, as Python carries it in arguments and file names
+        return f"\\x{number - 0xDC00:02x}"
+    return f"\\u{number:04x}" if number else "\\x00"
+
+
+def shortened(given: str, longest: int) -> str:
+    """The beginning of a text, with its length and digest, in `longest` characters at most."""
+    digest = hashlib.sha256(given.encode(errors="surrogatepass")).hexdigest()
+    if longest >= 256:
+        end = f"… [shortened: {len(given)} characters, sha256:{digest}]"
+    else:
+        end = f"…[{len(given)}, {digest[:12]}]"
+    return given[: longest - len(end)] + end
+
+
+def check_text(given: object, what: str, longest: int, *, empty: bool = False) -> str:
+    """The text as it is, without secrets. Raises InvalidInput when the store cannot hold it."""
+    found = text(Gate(Policy.REFUSE), given, what, longest, path=what)
+    if not found and not empty:
+        raise InvalidInput(f"The {what} must not be empty.", path=what)
+    return found
