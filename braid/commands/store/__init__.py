@@ -14,9 +14,10 @@ COMMANDS = {
     "info": "Describe a store: schema, size, counts by table and kind.",
     "reduce": "Drop tags, metrics and documents of old records.",
     "check": "Verify a store; exit 1 when something is wrong.",
+    "repair": "Mend values that earlier versions wrote and nobody can read.",
 }
 
 
 @click.command(cls=LazyGroup, package="braid.commands.store", commands_help=COMMANDS)
 def command() -> None:
-    """Create, upgrade, describe, reduce or check a store."""
+    """Create, upgrade, describe, reduce, check or repair a store."""
