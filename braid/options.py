@@ -60,7 +60,7 @@ CHANGE_SERVER_HELP = (
 )
 RECORD_SERVER_HELP = (
     "Record through this server instead of into a store; what it does not take goes into files of "
-    "the folder BRAID_SPOOL. IDs of earlier records must then be full URNs (urn:braid:...)."
+    "the folder that BRAID_SPOOL names. IDs of earlier records must then be full URNs (urn:braid:...)."
 )
 
 
@@ -228,7 +228,7 @@ def describes(command: Command) -> Command:
         "--depends-on",
         multiple=True,
         metavar="ID",
-        help="A record that it depends on. May be repeated.",
+        help="A record that it depends on; may be repeated.",
     )
     @click.option("--made-by", metavar="ID", help="The step that made it.")
     @run_option

@@ -142,10 +142,11 @@ class Display:
         """Show one document, a line a field; lines without a value are left out."""
         if self.format == "json":
             return self.json(document)
-        width = max(len(field.title) for field in fields) + 1
-        for field in fields:
+        titles = [printable(f"{field.title}:") for field in fields]
+        width = max(map(len, titles))
+        for title, field in zip(titles, fields, strict=True):
             if text := field.of(document):
-                click.echo(f"{field.title + ':':<{width}} {text}")
+                click.echo(f"{title:<{width}} {text}")
 
     def lines(self, texts: Sequence[str], *, empty: str = "None.") -> None:
         """A line each; ``empty`` on standard error when there is none."""
@@ -237,7 +238,7 @@ def _inner(value: object) -> str:
 
 def _csv(found: Iterable[Document], fields: Sequence[Field]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow([field.title.lower().replace(" ", "_") for field in fields])
+    writer.writerow([printable(field.title).lower().replace(" ", "_") for field in fields])
     writer.writerows([_inert(field.of(document)) for field in fields] for document in found)
 
 
@@ -254,7 +255,7 @@ def _inert(text: str) -> str:
 
 def _table(found: Sequence[Document], fields: Sequence[Field]) -> None:
     rows = [[field.brief(document) for field in fields] for document in found]
-    titles = [field.title for field in fields]
+    titles = [printable(field.title) for field in fields]
     if sys.stdout.isatty():
         _rich_table(titles, rows)
     else:

@@ -47,14 +47,14 @@ URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://.")
     "inputs",
     multiple=True,
     metavar="FILE|URI|ID",
-    help="What it uses, as it is before the command runs; may be repeated.",
+    help="What the command uses; read before it runs. May be repeated.",
 )
 @click.option(
     "--output",
     "outputs",
     multiple=True,
     metavar="FILE|URI",
-    help="A file that it makes, as it is afterwards; may be repeated.",
+    help="A file that it makes; read after it ran. May be repeated.",
 )
 @model_option
 @tag_option
@@ -78,15 +78,15 @@ def command(
 ) -> None:
     """Run a command and record it as a step.
 
-    Recorded are the command line without secrets, exit code, start and end, the machine and the
-    batch job, and size and SHA-256 of the files. Of a directory, a FIFO, a device or a file that
-    is not there only the name is recorded; none of them is read.
+    Put -- before the command. Recorded are its command line without secrets, its exit code, start
+    and end, the machine and the batch job, and the size and SHA-256 of its files. Directories,
+    FIFOs, devices and missing files are recorded by name and not read. An ID is what
+    `braid record` prints.
 
-    The exit code is passed on, and the step is recorded, whatever is wrong with a part of it: a
-    note on standard error and in the step says what was left out, such as an unknown ID. What a
-    store or a server does not take goes to the folder BRAID_SPOOL. With --strict a step that
-    cannot be recorded as it is is not recorded; the command runs all the same, and exit code 0
-    becomes 1.
+    The exit code is passed on, and the step is always recorded: a note on standard error and in
+    the step says what could not be, such as a link to an unknown ID. What a store or a server
+    does not take goes to the folder that BRAID_SPOOL names. With --strict the command runs too,
+    but a step that would need a note is not recorded, and exit code 0 becomes 1.
 
     \b
     braid exec --input scan.h5 --output peaks.h5 -- ./find_peaks scan.h5 peaks.h5

@@ -93,7 +93,8 @@ def command(
     `braid record model --made-by` takes. JSON may be in a file: @FILE, or @- for standard input.
 
     \b
-    braid record step reduce --input ID --output-file peaks.h5 --parameters '{"cut": 5}'
+    braid record step reduce --input ID --output-file peaks.h5 \\
+        --parameters '{"cut": 5}' --started 10m
     """
     from provenance_store.ids import now
 
