@@ -60,7 +60,8 @@ CHANGE_SERVER_HELP = (
 )
 RECORD_SERVER_HELP = (
     "Record through this server instead of into a store; what it does not take goes into files of "
-    "the folder that BRAID_SPOOL names. IDs of earlier records must then be full URNs (urn:braid:...)."
+    "the folder that BRAID_SPOOL names. IDs of earlier records must then be full URNs "
+    "(urn:braid:...)."
 )
 
 

@@ -187,10 +187,14 @@ def reading(files: Iterable[Path]) -> Iterator[Callable[[int], object]]:
 
 
 def _size(path: Path) -> int:
+    """How many bytes of a path will be read."""
+    from provenance_store.measuring import not_opened
+
     try:
-        return os.stat(path).st_size
+        found = os.stat(path)
     except OSError:
         return 0
+    return found.st_size if not_opened(found) is None else 0
 
 
 def tags_of(files: Sequence[LocalFile]) -> dict[str, str]:

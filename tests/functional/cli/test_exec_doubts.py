@@ -119,6 +119,19 @@ def test_an_unknown_id_is_left_out_of_a_server(braid: Braid, server: str, its_st
     assert its_store.check() == []
 
 
+def test_a_link_to_a_file_is_that_file_to_a_server(
+    braid: Braid, server: str, its_store: Store
+) -> None:
+    Path("link").symlink_to("real")
+    at = ("--server", server)
+    made = braid("exec", *at, "--output", "link", "--", "sh", "-c", "echo photons > real")
+    used = braid("exec", *at, "--name", "next", "--input", "real", "--", "true")
+    assert (made.code, made.err, used.code, used.err) == (0, "", 0, "")
+    (step,) = its_store.reader().records(name="next")["records"]
+    up = {node["name"] for node in its_store.reader().lineage(step["id"])["nodes"]}
+    assert up == {"next", "link", "sh"}
+
+
 @pytest.mark.parametrize(
     "told",
     [
