@@ -62,10 +62,9 @@ class Delivery:
 
 
 @contextmanager
-def delivering(
-    url: str, *, run_id: str | None, environment: Mapping[str, Any] | str | None
-) -> Iterator[Delivery]:
-    """A recorder to the server at that address, logged in as the reading commands are.
+def delivering(url: str, about: Mapping[str, Any]) -> Iterator[Delivery]:
+    """A recorder to the server at that address, logged in as the reading commands are; `about` is
+    what recorders are opened with.
 
     Where the server or the login service is away, everything goes into the spool. Raises
     ConfigurationError for a bad address or settings that no login is possible with.
@@ -79,7 +78,6 @@ def delivering(
         raise
     except (BraidError, globus_sdk.GlobusError) as error:
         absence = describe(error)
-    about: dict[str, Any] = {"run_id": run_id, "environment": environment}
     if client is None or client.authorizer is None:
         recorder = spool(folder, **about)
     else:

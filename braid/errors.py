@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from braid.output import printable, say
 from braid.settings import DEBUG
 from provenance_store.errors import (
     Ambiguous,
@@ -48,9 +49,10 @@ def report(error: BaseException) -> int:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
         return CALLED_WRONG
-    click.echo(f"braid: {' '.join(describe(error).split())}", err=True)
+    say(" ".join(describe(error).split()))
     if DEBUG.get():
-        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            click.echo(printable(line), err=True)
     return exit_code(error)
 
 

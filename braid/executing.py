@@ -1,4 +1,4 @@
-"""Running a command for `braid exec`, and what is recorded of it."""
+"""Running a command for `braid exec`, and where it ran."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from types import FrameType
 from typing import Any
 
 from braid.settings import JOB_VARIABLES
+from provenance_store.undecoded import readable
 
 __all__ = ["Finished", "job_environment", "run"]
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
+
+PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""Sent to us in the command's place: by batch systems, supervisors and people."""
+FROM_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
+"""The command gets them from the terminal as we do."""
 
 
 @dataclass(frozen=True)
@@ -46,24 +52,27 @@ def run(command: Sequence[str]) -> Finished:
 
 
 def _problem(program: str, error: OSError) -> str:
-    shown = "".join(c if c.isprintable() else " " for c in program)
     if isinstance(error, FileNotFoundError):
-        return f"{shown}: the command was not found."
-    return f"{shown}: the command cannot be run: {error.strerror}."
+        return f"{program}: the command was not found."
+    return f"{program}: the command cannot be run: {error.strerror}."
 
 
 def _wait_for(command: Sequence[str]) -> int:
-    """Run it. SIGTERM goes on to it; Ctrl-C it gets from the terminal as we do."""
+    """Run it. What is not ignored already (`nohup`, a job in the background) is handled here for
+    so long: the record is written after a signal too."""
     running: list[subprocess.Popen[bytes]] = []
     early: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGTERM:
+        if number in PASSED_ON:
             running[0].send_signal(number) if running else early.append(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = (*PASSED_ON, *FROM_THE_TERMINAL)
+    handled = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, pass_on) for number in handled}
     try:
-        running.append(subprocess.Popen(command))
+        # What the shell opened for the command stays open: `<(...)` is a file descriptor.
+        running.append(subprocess.Popen(command, close_fds=False))
         for number in early:
             running[0].send_signal(number)
         return running[0].wait()
@@ -73,13 +82,15 @@ def _wait_for(command: Sequence[str]) -> int:
 
 
 def job_environment() -> dict[str, Any]:
-    """Where the command ran: machine, system, and what the batch system says of the job."""
-    from provenance_store.environment import current_environment
+    """Where the command ran: machine, system, and what the batch system says of the job.
 
-    here = current_environment()
-    job = {setting.name: value for setting in JOB_VARIABLES if (value := setting.get())}
-    return {
-        "hardware": here["hardware"],
-        "software": {"system": here["software"]["system"]},
-        "job": job,
-    }
+    Never raises: a part that cannot be read says why in ``unreadable``.
+    """
+    from provenance_store.environment import hardware, read_parts, system
+
+    return read_parts({"hardware": hardware, "software": lambda: {"system": system()}, "job": _job})
+
+
+def _job() -> dict[str, Any]:
+    job = {setting.name: setting.get() for setting in JOB_VARIABLES}
+    return {name: readable(value) for name, value in job.items() if value}

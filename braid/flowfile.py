@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from braid.output import json_text, printable
+
 if TYPE_CHECKING:
     from flows.definition.load import Document
     from flows.definition.problems import Problem
@@ -78,12 +80,12 @@ def write_definition(path: Path, definition: dict[str, Any], like: Document) -> 
     document: dict[str, Any] = definition
     if like.input_schema is not None:
         document = {"definition": definition, "input_schema": like.input_schema}
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    text = json_text(document) + "\n"
     if str(path) == "-":
         click.echo(text, nl=False)
     else:
         path.write_text(text, encoding="utf-8")
-        click.echo(f"Wrote {path}.", err=True)
+        click.echo(printable(f"Wrote {path}."), err=True)
 
 
 def _object(path: Path) -> dict[str, Any]:

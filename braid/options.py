@@ -33,6 +33,7 @@ __all__ = [
     "reads",
     "records",
     "run_option",
+    "strict_option",
     "tag_option",
     "time_scale_option",
     "writes",
@@ -48,7 +49,7 @@ SERVER_HELP = "Ask the query API of this server instead of a store. [default: BR
 
 SPOOL_HELP = (
     "Write into files of this folder instead of a store; `braid spool load` brings them in. "
-    "Ids of earlier records are then whole URNs."
+    "IDs of earlier records must then be full URNs (urn:braid:...)."
 )
 LOAD_SERVER_HELP = (
     "Load through this server instead of into a store. Records that it does not know yet are "
@@ -59,7 +60,8 @@ CHANGE_SERVER_HELP = (
 )
 RECORD_SERVER_HELP = (
     "Record through this server instead of into a store; what it does not take goes into files of "
-    "the folder BRAID_SPOOL. Ids of earlier records are then whole URNs."
+    "the folder that BRAID_SPOOL names. IDs of earlier records must then be full URNs "
+    "(urn:braid:...)."
 )
 
 
@@ -167,17 +169,28 @@ def _one_of(given: Mapping[str, object]) -> None:
 
 store_option = click.option("--store", metavar="URL", help=STORE_HELP)
 run_option = click.option(
-    "--run", "run_id", metavar="RUN_ID", help="The flow run that it belongs to."
+    "--run", "run_id", metavar="RUN_ID", help="The flow run that this belongs to."
 )
 model_option = click.option(
-    "--model", "models", multiple=True, metavar="ID", help="A model version it used."
+    "--model",
+    "models",
+    multiple=True,
+    metavar="ID",
+    help="A model version that it used; may be repeated.",
 )
 tag_option = click.option(
     "--tag",
     "tags",
     multiple=True,
     type=Pair(),
-    help="A tag; numbers, true and false keep their type. May be repeated.",
+    help="A tag such as temperature_K=293.5; may be repeated. Numbers in their shortest form, true "
+    "and false keep their type, all else is text (1.10, 7e10, 007). TYPE says otherwise: str, "
+    "int, float or bool, as in lr:float=1e-5.",
+)
+strict_option = click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse what cannot be recorded as it is, instead of recording it with a note.",
 )
 
 
@@ -191,28 +204,36 @@ class Described:
     depends_on: tuple[str, ...]
     made_by: str | None
     run_id: str | None
+    strict: bool
 
 
 def describes(command: Command) -> Command:
     """Add what every record may carry; the command gets ``described``."""
 
-    @click.option("--uri", "uris", multiple=True, help="Where it is; may be repeated.")
+    @click.option(
+        "--uri",
+        "uris",
+        multiple=True,
+        help="Where it is, such as globus://COLLECTION/scan.h5. May be repeated.",
+    )
     @click.option(
         "--file",
         "files",
         multiple=True,
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="A local file that holds it: its URI, size and SHA-256 are recorded.",
+        type=click.Path(exists=True, path_type=Path),
+        help="A local file that holds it; may be repeated. Its URI, size and SHA-256 are recorded. "
+        "Of a directory, FIFO or device only the URI is, with a note.",
     )
     @tag_option
     @click.option(
         "--depends-on",
         multiple=True,
         metavar="ID",
-        help="A record that it depends on. May be repeated.",
+        help="A record that it depends on; may be repeated.",
     )
     @click.option("--made-by", metavar="ID", help="The step that made it.")
     @run_option
+    @strict_option
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         described = Described(*(kwargs.pop(field.name) for field in fields(Described)))

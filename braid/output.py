@@ -2,14 +2,20 @@
 
 JSON is the document itself, the very one the query API answers with. On a terminal tables are
 drawn with rich; into a pipe they are plain aligned columns that `grep` and `awk` can read.
+
+Names, notes and errors come from others: what could drive a terminal, or show text in another
+order than it has, is escaped here (`printable`, `json_text`) before it is written anywhere.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +24,17 @@ import click
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-__all__ = ["Display", "Document", "Field", "in_words", "printable", "short_time"]
+__all__ = [
+    "Display",
+    "Document",
+    "Field",
+    "in_words",
+    "inert",
+    "json_text",
+    "printable",
+    "say",
+    "short_time",
+]
 
 Document = Mapping[str, Any]
 
@@ -54,6 +70,17 @@ NARROWEST = 10
 """What is left to a column that is folded, in characters."""
 TREE_WIDTH = 10_000
 """Where lines of a tree are cut, in characters."""
+
+
+BLANKS = frozenset("\t\n\r")
+JOINERS = frozenset("\u200c\u200d")
+"""Invisible, but Persian and Hindi cannot be written without them, nor many emoji."""
+UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
+    "\U000e0000-\U000e007f]"
+)
+"""What may be in a document's strings and a terminal may obey: control characters, what sets the
+direction of text, line separators, lone surrogates (no UTF-8 file holds them), invisible tags."""
 
 
 @dataclass(frozen=True)
@@ -109,16 +136,17 @@ class Display:
         else:
             click.echo(empty, err=True)
         if document.get("has_next_page"):
-            click.echo(f"More: --marker {document.get('marker')}", err=True)
+            click.echo(printable(f"More: --marker {document.get('marker')}"), err=True)
 
     def details(self, document: Document, *, fields: Sequence[Field]) -> None:
         """Show one document, a line a field; lines without a value are left out."""
         if self.format == "json":
             return self.json(document)
-        width = max(len(field.title) for field in fields) + 1
-        for field in fields:
+        titles = [printable(f"{field.title}:") for field in fields]
+        width = max(map(len, titles))
+        for title, field in zip(titles, fields, strict=True):
             if text := field.of(document):
-                click.echo(f"{field.title + ':':<{width}} {text}")
+                click.echo(f"{title:<{width}} {text}")
 
     def lines(self, texts: Sequence[str], *, empty: str = "None.") -> None:
         """A line each; ``empty`` on standard error when there is none."""
@@ -135,12 +163,44 @@ class Display:
 
     def json(self, document: object) -> None:
         """The document as it is, indented, keys in their own order."""
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        click.echo(json_text(document))
+
+
+def json_text(document: object) -> str:
+    """The document as indented JSON in which nothing can drive a terminal."""
+    return inert(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def inert(text: str) -> str:
+    r"""JSON or PROV-N with its unsafe characters, all inside strings, as ``\uXXXX``."""
+    return UNSAFE.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    # json.dumps leaves DEL, which is ASCII, as it is.
+    return "\\u007f" if found[0] == "\x7f" else json.dumps(found[0])[1:-1]
 
 
 def printable(text: str) -> str:
-    """The text on one line and without control characters, which could drive a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    r"""The text on one line, with what could drive a terminal escaped as ``\x9b`` or ``\u202e``."""
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or character in JOINERS:
+        return character
+    if character in BLANKS or unicodedata.category(character) == "Zs":
+        return " "
+    code = ord(character)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def say(text: str) -> None:
+    """A line on standard error, ``braid: text``. Never raises: whoever closed it wants none."""
+    with suppress(OSError, ValueError):
+        click.echo(f"braid: {printable(text)}", err=True)
 
 
 def in_words(rows: Mapping[str, int]) -> str:
@@ -172,13 +232,13 @@ def _text(value: object) -> str:
 def _inner(value: object) -> str:
     """A value beside others: what has parts of its own is told as JSON."""
     if isinstance(value, Mapping | list | tuple):
-        return json.dumps(value, ensure_ascii=False)
+        return inert(json.dumps(value, ensure_ascii=False))
     return _text(value)
 
 
 def _csv(found: Iterable[Document], fields: Sequence[Field]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow([field.title.lower().replace(" ", "_") for field in fields])
+    writer.writerow([printable(field.title).lower().replace(" ", "_") for field in fields])
     writer.writerows([_inert(field.of(document)) for field in fields] for document in found)
 
 
@@ -195,7 +255,7 @@ def _inert(text: str) -> str:
 
 def _table(found: Sequence[Document], fields: Sequence[Field]) -> None:
     rows = [[field.brief(document) for field in fields] for document in found]
-    titles = [field.title for field in fields]
+    titles = [printable(field.title) for field in fields]
     if sys.stdout.isatty():
         _rich_table(titles, rows)
     else:

@@ -3,34 +3,144 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ["JsonText", "Pair"]
+__all__ = ["JsonText", "NumberPair", "Pair", "typed"]
+
+LARGEST = (1 << 63) - 1
+"""Of integers that a store keeps."""
+LONGEST_NUMBER = 64
+"""No number that is written canonically has more characters; longer text is not even tried."""
+_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+
+
+def typed(text: str) -> str | int | float | bool:
+    """The value that a text stands for where nobody says of what type it is.
+
+    A number only in its canonical spelling, so that nothing is lost: an integer of at most 64 bits
+    without leading zeros, or a float as Python writes it. So ``1.10``, ``007`` and ``7e10`` stay
+    text. ``true`` and ``false`` are booleans, and text in double quotes is text.
+    """
+    if text in ("true", "false"):
+        return text == "true"
+    if len(text) <= LONGEST_NUMBER:
+        if _INTEGER.fullmatch(text):
+            number = int(text)
+            return number if str(number) == text and abs(number) <= LARGEST else text
+        if _DECIMAL.fullmatch(text) and repr(float(text)) == text:
+            return float(text)
+    return _unquoted(text)
+
+
+def _unquoted(text: str) -> str:
+    if not (text.startswith('"') and text.endswith('"')):
+        return text
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    return found if isinstance(found, str) else text
+
+
+def _integer(text: str) -> int:
+    if len(text) > LONGEST_NUMBER or not _INTEGER.fullmatch(text):
+        raise ValueError("a whole number")
+    if abs(number := int(text)) > LARGEST:
+        raise ValueError("a whole number of at most 64 bits")
+    return number
+
+
+def _float(text: str) -> float:
+    plain = text.lower().lstrip("+-")
+    if plain not in ("nan", "inf", "infinity") and not _DECIMAL.fullmatch(text):
+        raise ValueError("a number such as 0.5, 1e-5, nan or inf")
+    return float(text)
+
+
+def _boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("true or false")
+    return text == "true"
+
+
+TYPES: Mapping[str, Callable[[str], str | int | float | bool]] = {
+    "str": str,
+    "int": _integer,
+    "float": _float,
+    "bool": _boolean,
+}
+"""What ``NAME:TYPE=VALUE`` may say; each raises ValueError with what it takes."""
 
 
 class Pair(click.ParamType[tuple[str, Any]]):
-    """``NAME=VALUE``: a number, true or false is taken as such, anything else as text.
+    """``NAME=VALUE``, typed as `typed` has it, or ``NAME:TYPE=VALUE``: str, int, float or bool.
 
-    A value in double quotes is text whatever it looks like.
+    Text that looks like a decimal number is pointed out, for it will not be found as one.
     """
 
-    name = "NAME=VALUE"
+    name = "NAME[:TYPE]=VALUE"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, Any]:
-        name, equals, text = str(value).partition("=")
-        if not (name and equals):
+        name, kind, text = _split(str(value))
+        if not name or text is None:
             self.fail(f"{value!r} is not NAME=VALUE.", param, ctx)
+        if kind is None:
+            self._point_out(name, text)
+            return name, typed(text)
         try:
-            found = json.loads(text, parse_constant=_refuse)
-        except ValueError:
-            return name, text
-        return name, found if isinstance(found, str | int | float | bool) else text
+            return name, TYPES[kind](text)
+        except ValueError as error:
+            self.fail(f"{name}:{kind} takes {error}, not {text[:80]!r}.", param, ctx)
+
+    def _point_out(self, name: str, text: str) -> None:
+        from braid.output import say
+
+        short = len(text) <= LONGEST_NUMBER
+        if not short or not _DECIMAL.fullmatch(text) or _INTEGER.fullmatch(text):
+            return
+        if isinstance(typed(text), str) and math.isfinite(float(text)):
+            say(
+                f"{name}={text} is kept as text; write {name}:float={text} for a number, or "
+                f"{name}:str={text} to keep it as text without this note."
+            )
+
+
+class NumberPair(click.ParamType[tuple[str, float]]):
+    """``NAME=NUMBER``: a number in any spelling, ``nan`` and ``inf`` too."""
+
+    name = "NAME=NUMBER"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float]:
+        name, kind, text = _split(str(value))
+        if not name or text is None:
+            self.fail(f"{value!r} is not NAME=NUMBER.", param, ctx)
+        if kind in ("str", "bool"):
+            self.fail(f"{name}:{kind} cannot be: it takes a number.", param, ctx)
+        try:
+            return name, _integer(text) if kind == "int" else _float(text)
+        except ValueError as error:
+            self.fail(f"{name} takes {error}, not {text[:80]!r}.", param, ctx)
+
+
+def _split(given: str) -> tuple[str, str | None, str | None]:
+    """Name, type if it says one, and value if there is one. Other colons belong to the name."""
+    name, equals, text = given.partition("=")
+    before, colon, kind = name.rpartition(":")
+    if colon and kind in TYPES:
+        return before, kind, text if equals else None
+    return name, None, text if equals else None
 
 
 class JsonText(click.ParamType[Any]):

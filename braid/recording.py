@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from braid.options import Described
-from braid.output import Display, Document
+from braid.output import Display, Document, say
+from braid.progress import bytes_progress
 from braid.source import Source
 from provenance_store.errors import BraidError, InvalidInput, ServiceUnavailable
 
 if TYPE_CHECKING:
     from braid.client import QueryClient
     from braid.delivery import Delivery
+    from provenance_store.files import LocalFile
     from provenance_store.handles import Record
     from provenance_store.reader import Reader
     from provenance_store.recorder import Recorder
     from provenance_store.store import Store
 
-__all__ = ["Place", "file_uri", "recording"]
+__all__ = ["Place", "look_at", "reading", "recording", "tags_of"]
 
 logging.getLogger("braid.hpc").addHandler(logging.NullHandler())
 """What a sink logs, a command says in its own words, once."""
@@ -63,10 +65,12 @@ class Place:
     def make(self, described: Described, make: Callable[..., Record]) -> Record:
         """Make a record in its run and link it to its step, at once; `make` is called with what
         the options say of any record."""
-        uris = [*described.uris, *map(file_uri, described.files)]
+        files = look_at(described.files, strict=described.strict)
+        uris = [*described.uris, *(file.place for file in files)]
+        tags = tags_of(files) | dict(described.tags)
         with self.recorder.together():
             self.begin_run()
-            made = make(uris=uris, tags=dict(described.tags), depends_on=described.depends_on)
+            made = make(uris=uris, tags=tags, depends_on=described.depends_on)
             self._link_to_step(made, described.made_by)
         return made
 
@@ -104,7 +108,7 @@ class Place:
         else:
             click.echo(urn)
         if isinstance(problem, ServiceUnavailable):
-            click.echo(f"braid: {problem.message}", err=True)
+            say(problem.message)
         elif problem is not None:
             raise problem
 
@@ -117,31 +121,88 @@ class Place:
 
 @contextmanager
 def recording(
-    source: Source, *, run_id: str | None = None, environment: Mapping[str, Any] | str | None = None
+    source: Source,
+    *,
+    run_id: str | None = None,
+    environment: Mapping[str, Any] | str | None = None,
+    strict: bool = False,
 ) -> Iterator[Place]:
-    """Open what the options name, to record one thing into it."""
+    """Open what the options name, to record one thing into it.
+
+    What cannot be recorded as it is becomes what can, with a note; with `strict` it is refused.
+    """
+    about = _about(run_id, environment, strict)
     if source.spool is not None:
         import hpc
 
-        with hpc.spool(source.spool, run_id=run_id, environment=environment) as recorder:
+        with hpc.spool(source.spool, **about) as recorder:
             yield Place(recorder)
         return
     if source.server is not None:
         from braid.delivery import delivering
 
-        with delivering(source.server, run_id=run_id, environment=environment) as delivery:
+        with delivering(source.server, about) as delivery:
             yield Place(delivery.recorder, delivery=delivery)
         return
     with source.open(create=True) as store:
-        yield Place(store.recorder(run_id=run_id, environment=environment), store)
+        yield Place(store.recorder(**about), store)
 
 
-def file_uri(path: Path) -> dict[str, Any]:
-    """A file as a URI with its size in bytes and its digest."""
-    with path.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+def _about(
+    run_id: str | None, environment: Mapping[str, Any] | str | None, strict: bool
+) -> dict[str, Any]:
+    """What every recorder is opened with, whichever it is. `strict` is not among it yet:
+    recorders refuse what they cannot keep anyway."""
+    return {"run_id": run_id or None, "environment": environment}
+
+
+LONGEST_TAG = 256
+LARGE = 64 << 20
+"""Reading so many bytes takes long enough to say so on a terminal."""
+
+
+def look_at(files: Sequence[Path], *, strict: bool = False) -> list[LocalFile]:
+    """Local files with size and digest; what has none is told in a note, or refused."""
+    from provenance_store.files import look
+
+    with reading(files) as progress:
+        seen = [look(path, progress=progress) for path in files]
+    for path, file in zip(files, seen, strict=True):
+        if file.found.why and strict:
+            raise InvalidInput(f"{path} {file.found.why}; with --strict it is not recorded.")
+        if file.found.why:
+            say(f"{path} {file.found.why}: recorded without size and digest.")
+    return seen
+
+
+@contextmanager
+def reading(files: Iterable[Path]) -> Iterator[Callable[[int], object]]:
+    """Progress of reading files, shown on a terminal when it takes long."""
+    total = sum(map(_size, files))
+    if total < LARGE:
+        yield lambda size: None
+        return
+    with bytes_progress(total, "Reading files") as progress:
+        yield progress
+
+
+def _size(path: Path) -> int:
+    """How many bytes of a path will be read."""
+    from provenance_store.measuring import not_opened
+
+    try:
+        found = os.stat(path)
+    except OSError:
+        return 0
+    return found.st_size if not_opened(found) is None else 0
+
+
+def tags_of(files: Sequence[LocalFile]) -> dict[str, str]:
+    """What the one record of these files is tagged with; of several each tag names its file."""
+    if len(files) == 1:
+        return files[0].tags
     return {
-        "uri": path.resolve().as_uri(),
-        "size": path.stat().st_size,
-        "digest": f"sha256:{digest}",
+        f"{tag}:{file.name}"[:LONGEST_TAG]: text
+        for file in files
+        for tag, text in file.tags.items()
     }

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["current_environment"]
+from provenance_store.measuring import measure
+from provenance_store.undecoded import readable
+
+__all__ = ["current_environment", "hardware", "read_parts", "system"]
 
 
 @functools.cache
@@ -19,23 +22,52 @@ def current_environment() -> dict[str, Any]:
     """Hardware, software and code of the running process; the same object every time.
 
     ``code`` names the script with its SHA-256 when there is one. Nothing is taken from
-    environment variables or from command-line arguments: they may hold secrets.
+    environment variables or from command-line arguments: they may hold secrets. A part that
+    cannot be read says so in ``unreadable``.
     """
-    return {"hardware": _hardware(), "software": _software(), "code": _code()}
+    return read_parts({"hardware": hardware, "software": _software, "code": _code})
 
 
-def _hardware() -> dict[str, Any]:
+def read_parts(parts: Mapping[str, Callable[[], dict[str, Any]]]) -> dict[str, Any]:
+    """What each part says; one that cannot be read says why in ``unreadable``. Never raises."""
+    return {name: _read(part) for name, part in parts.items()}
+
+
+def hardware() -> dict[str, Any]:
+    """This machine: its name, architecture and number of CPUs."""
     machine = platform.uname()
     return {"host": machine.node, "machine": machine.machine, "cpu_count": os.cpu_count()}
 
 
+def system() -> str:
+    """The operating system with its version."""
+    return f"{platform.system()} {platform.release()}"
+
+
+def _read(part: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A part of the environment. Whatever is wrong with an installation, nobody's record is lost
+    for it."""
+    try:
+        return part()
+    except Exception as error:
+        return {"unreadable": f"{type(error).__name__}: {readable(str(error))[:200]}"}
+
+
 def _software() -> dict[str, Any]:
-    packages = {dist.metadata["Name"]: dist.version for dist in importlib.metadata.distributions()}
-    return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()}",
-        "packages": dict(sorted((name, version) for name, version in packages.items() if name)),
-    }
+    return {"python": platform.python_version(), "system": system(), "packages": _packages()}
+
+
+def _packages() -> dict[str, str]:
+    """The versions of what is installed; without what has no readable metadata."""
+    found = {}
+    for distribution in importlib.metadata.distributions():
+        try:
+            name, version = distribution.metadata["Name"], distribution.version
+        except Exception:  # Half-removed or damaged: any error, and of that package alone.
+            continue
+        if isinstance(name, str) and isinstance(version, str):
+            found[name] = version
+    return dict(sorted(found.items()))
 
 
 def _code() -> dict[str, Any]:
@@ -43,8 +75,5 @@ def _code() -> dict[str, Any]:
     script = getattr(main, "__file__", None)
     if not script:
         return {}
-    try:
-        digest = hashlib.sha256(Path(script).read_bytes()).hexdigest()
-    except OSError:
-        return {"script": script}
-    return {"script": script, "digest": f"sha256:{digest}"}
+    digest = measure(Path(script)).digest
+    return {"script": readable(script)} | ({"digest": digest} if digest else {})

@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from provenance_store.errors import InvalidInput
+from provenance_store.measuring import Measured, Progress, Unread, measure, not_opened
+from provenance_store.undecoded import readable
 
 __all__ = [
-    "ALGORITHMS",
+    "LINK_TARGET",
+    "NO_DIGEST",
     "Checked",
-    "Found",
+    "Expected",
+    "LocalFile",
     "Place",
     "State",
     "check",
     "expected",
+    "file_uri",
+    "link_target",
     "local_path",
-    "measure",
+    "look",
     "uris_of",
 ]
 
-ALGORITHMS = ("sha256", "blake2b")
-"""What a digest is made with; files are checked against any that Python's hashlib always has."""
-PIECE = 1 << 20
-_CHECKED_WITH = {name for name in hashlib.algorithms_guaranteed if not name.startswith("shake_")}
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+LINK_TARGET, NO_DIGEST = "link_target", "no_digest"
+"""Tags of the record of a file: the URI that its name, a link, leads to; why it has no digest."""
+LONGEST_NAME = 256
 
-Progress = Callable[[int], object]
+_CHECKED_WITH = {name for name in hashlib.algorithms_guaranteed if not name.startswith("shake_")}
+"""Files are checked against digests of any kind that Python's hashlib always has."""
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 class Place(NamedTuple):
@@ -47,8 +54,33 @@ class Place(NamedTuple):
         return uri.startswith(self.prefix) and whole
 
 
-class Found(NamedTuple):
-    """A file as it is: size in bytes, digest as ``sha256:<hex>``."""
+class LocalFile(NamedTuple):
+    """A file of this machine as it is recorded: under the name that the user gave it.
+
+    `target` is the URI that the name leads to when it is a link, as git-annex, DVC and caches
+    make them.
+    """
+
+    name: str
+    uri: str
+    target: str | None
+    found: Measured
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Its URI with size and digest, as far as they are known."""
+        known = {"size": self.found.size, "digest": self.found.digest}
+        return {"uri": self.uri} | {name: v for name, v in known.items() if v is not None}
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What its record is tagged with besides."""
+        told = {LINK_TARGET: self.target, NO_DIGEST: self.found.why}
+        return {name: text for name, text in told.items() if text}
+
+
+class Expected(NamedTuple):
+    """What a file should be: size in bytes or -1, digest as ``sha256:<hex>`` or empty."""
 
     size: int
     digest: str
@@ -81,20 +113,66 @@ def local_path(uri: str, places: Sequence[Place] = ()) -> Path | None:
     """
     mapped = [place for place in places if place.holds(uri)]
     if mapped:
-        place = max(mapped, key=lambda place: len(place.prefix))
-        return _inside(place, uri)
-    if not _SCHEME.match(uri):
-        return Path(uri)
+        path: Path | None = _inside(max(mapped, key=lambda place: len(place.prefix)), uri)
+    else:
+        path = _path(uri) if _SCHEME.match(uri) else Path(uri)
+    # No file's name has a NUL: the system's calls raise ValueError for it.
+    return None if path is None or "\x00" in str(path) else path
+
+
+def _path(uri: str) -> Path | None:
+    """The path of a ``file://`` URI of this machine."""
     parts = urlsplit(uri)
     if parts.scheme.lower() != "file" or parts.netloc.lower() not in ("", "localhost"):
         return None
-    return Path(unquote(parts.path))
+    return Path(_unquoted(parts.path))
+
+
+def _unquoted(text: str) -> str:
+    """A path whose bytes need not be UTF-8, as the system's calls take it."""
+    return os.fsdecode(unquote_to_bytes(text))
+
+
+def look(path: Path, *, algorithm: str = "sha256", progress: Progress | None = None) -> LocalFile:
+    """A local file to be recorded; `progress` is told how many bytes were read.
+
+    Never raises for what is there: without a digest `found.why` says why.
+    """
+    name = readable(path.name or str(path))[:LONGEST_NAME]
+    found = measure(path, algorithm=algorithm, progress=progress)
+    return LocalFile(name, file_uri(path), link_target(path), found)
+
+
+def file_uri(path: Path) -> str:
+    """The ``file://`` URI of a path: absolute, links in its folder resolved, the last one not.
+
+    So a file has one URI from wherever it is named, and a link keeps its own name. The path as
+    it is, if it is relative and the current folder is gone.
+    """
+    try:
+        whole = path.absolute()
+    except FileNotFoundError:
+        return readable(str(path))
+    if path.name in ("", ".."):
+        return Path(os.path.realpath(whole)).as_uri()
+    folder = Path(os.path.realpath(whole.parent))
+    # Of /dev/fd/63 the folder leads to a process's own, which means nothing to anybody else.
+    return (whole if folder.is_relative_to("/proc") else folder / path.name).as_uri()
+
+
+def link_target(path: Path) -> str | None:
+    """The URI of what a link leads to; None for a path that is no link, or leads nowhere."""
+    if not os.path.islink(path) or not os.path.exists(path):
+        return None
+    target = os.path.realpath(path)
+    return Path(target).as_uri() if os.path.exists(target) else None
 
 
 def uris_of(path: Path, places: Sequence[Place] = ()) -> list[str]:
     """The URIs under which a local file may have been recorded."""
     whole = path.absolute()
-    names = [whole.as_uri(), path.resolve().as_uri(), str(path), str(whole)]
+    resolved = Path(os.path.realpath(path)).as_uri()
+    names = [file_uri(path), whole.as_uri(), resolved, readable(str(path)), readable(str(whole))]
     for place in places:
         if whole.is_relative_to(place.folder.absolute()):
             inside = whole.relative_to(place.folder.absolute()).as_posix()
@@ -103,37 +181,17 @@ def uris_of(path: Path, places: Sequence[Place] = ()) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def measure(path: Path, *, algorithm: str = "sha256", progress: Progress | None = None) -> Found:
-    """Size and digest of a file, read piece by piece; `progress` is told how many bytes were read.
-
-    Raises OSError when it cannot be read, InvalidInput when it changes meanwhile or is no file.
-    """
-    if path.exists() and not path.is_file():
-        raise InvalidInput(f"{path} is not a file.")
-    digest = hashlib.new(algorithm)
-    size = 0
-    with path.open("rb", buffering=0) as opened:
-        while piece := opened.read(PIECE):
-            digest.update(piece)
-            size += len(piece)
-            if progress is not None:
-                progress(len(piece))
-        if size != path.stat().st_size:
-            raise InvalidInput(f"{path} changed while it was read; try again.")
-    return Found(size, f"{algorithm}:{digest.hexdigest()}")
-
-
-def expected(uri: Mapping[str, Any]) -> Found | None:
+def expected(uri: Mapping[str, Any]) -> Expected | None:
     """What the file at a URI of a statement's record should be: as recorded, else as first found.
 
     The size alone may be known: then the digest is empty. None when nothing is.
     """
     if uri["digest"] is None and uri["checks"]:
         first = uri["checks"][0]
-        return Found(first["size"], first["digest"])
+        return Expected(first["size"], first["digest"])
     if uri["digest"] is None and uri["size"] is None:
         return None
-    return Found(-1 if uri["size"] is None else uri["size"], uri["digest"] or "")
+    return Expected(-1 if uri["size"] is None else uri["size"], uri["digest"] or "")
 
 
 def check(
@@ -148,26 +206,35 @@ def check(
     told = None if wanted is None else wanted.digest or f"{wanted.size} bytes"
     if path is None:
         return Checked(State.NOT_LOCAL, None, told, None)
+    state, found = _compared(path, wanted, progress)
+    return Checked(state, path, told, found)
+
+
+def _compared(
+    path: Path, wanted: Expected | None, progress: Progress | None
+) -> tuple[State, str | None]:
+    """What came of it, and what was found."""
     try:
-        if path.is_dir():
-            return Checked(State.CHANGED if told else State.NO_DIGEST, path, told, "a folder")
-        size = path.stat().st_size
-        if wanted is not None and wanted.size not in (-1, size):
-            return Checked(State.CHANGED, path, told, f"{size} bytes")
-        algorithm = "" if wanted is None else wanted.digest.partition(":")[0].lower()
-        if algorithm not in _CHECKED_WITH or wanted is None:
-            return Checked(State.NO_DIGEST, path, told, f"{size} bytes")
-        found = measure(path, algorithm=algorithm, progress=progress)
+        there = os.stat(path)
     except OSError as error:
-        return Checked(State.MISSING, path, told, error.strerror)
-    except InvalidInput as error:
-        return Checked(State.CHANGED, path, told, error.message)
+        return State.MISSING, error.strerror
+    if (refused := not_opened(there)) is not None:
+        return State.NO_DIGEST if wanted is None else State.CHANGED, refused.why
+    if wanted is not None and wanted.size not in (-1, there.st_size):
+        return State.CHANGED, f"{there.st_size} bytes"
+    algorithm = "" if wanted is None else wanted.digest.partition(":")[0].lower()
+    if algorithm not in _CHECKED_WITH or wanted is None:
+        return State.NO_DIGEST, f"{there.st_size} bytes"
+    found = measure(path, algorithm=algorithm, progress=progress)
+    if found.digest is None:
+        changing = found.unread in (Unread.CHANGING, Unread.DIRECTORY, Unread.SPECIAL)
+        return State.CHANGED if changing else State.MISSING, found.why
     same = found.digest.lower() == wanted.digest.lower()
-    return Checked(State.OK if same else State.CHANGED, path, told, found.digest)
+    return State.OK if same else State.CHANGED, found.digest
 
 
 def _inside(place: Place, uri: str) -> Path:
-    rest = unquote(uri.removeprefix(place.prefix)).lstrip("/")
+    rest = _unquoted(uri.removeprefix(place.prefix)).lstrip("/")
     path = place.folder / rest
     if ".." in Path(rest).parts:
         raise InvalidInput(f"{uri[:200]} leads out of {place.folder}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,16 +32,15 @@ FIELDS = [
     Field("Path", "path", wide=True),
     Field("URN", "id", wide=True),
 ]
-RECORDED, KNOWN, MISSING, NOT_LOCAL, NO_RECORD = (
-    *("recorded", "known", "missing", "not local"),
-    "no record",
-)
+RECORDED, KNOWN, NOT_LOCAL, NO_RECORD = "recorded", "known", "not local", "no record"
+WRONG = ("missing", "unreadable", "changing", NO_RECORD)
+"""What makes the exit code 1; `Unread` has more states, such as directory, that nobody can mend."""
 
 
 @click.command()
 @click.argument("things", metavar="[ID|FILE]...", nargs=-1)
 @click.option("--run", "run_id", metavar="RUN_ID", help="All records of this run.")
-@click.option("--again", is_flag=True, help="Also of files whose digest is known.")
+@click.option("--again", is_flag=True, help="Also of files whose digest is known already.")
 @click.option(
     "--algorithm",
     type=click.Choice(("sha256", "blake2b")),
@@ -68,7 +68,8 @@ def command(
 
     Of the files of the records given by ID, of a run's, or of local files: then of all records
     that name them. A record itself never changes: what is found is kept beside it, with the time.
-    Exit 1 when a file is missing, or no record names it. `braid verify` compares later.
+    Directories, FIFOs and devices are not read. Exit 1 when a file is missing, cannot be read,
+    changes while it is read, or no record names it. `braid verify` compares later.
     """
     if not things and not run_id:
         raise click.UsageError("Name records by ID, files, or a run with --run.")
@@ -81,7 +82,7 @@ def command(
         done = list(_recorded(store, chosen, places, algorithm, again=again))
     done += [_document(NO_RECORD, {"id": None, "name": None}, None, Path(f)) for f in unknown]
     display.table({"files": done}, rows="files", fields=FIELDS, empty="No files are named.")
-    wrong = [document for document in done if document["state"] in (MISSING, NO_RECORD)]
+    wrong = [document for document in done if document["state"] in WRONG]
     context.exit(SAID_NO if wrong else 0)
 
 
@@ -98,8 +99,7 @@ def _sorted_out(
         if looks_like_id(thing):
             wanted[reader.record(thing)["id"]] = None
             continue
-        if not Path(thing).is_file():
-            raise click.UsageError(f"There is no file {thing}, and it is no id.")
+        _check_file(Path(thing))
         uris = frozenset(uris_of(Path(thing), places))
         found = [r["id"] for uri in uris for r in reader.records(uri=uri, limit=1000)["records"]]
         for urn in found:
@@ -108,6 +108,18 @@ def _sorted_out(
         if not found:
             unknown.append(thing)
     return wanted, unknown
+
+
+def _check_file(path: Path) -> None:
+    """Raises UsageError for what is named on the command line and has no digest."""
+    from provenance_store.measuring import not_opened
+
+    try:
+        refused = not_opened(os.stat(path))
+    except OSError:
+        raise click.UsageError(f"There is no file {path}, and it is not an ID.") from None
+    if refused is not None:
+        raise click.UsageError(f"{path} {refused.why}; only files have digests.")
 
 
 def _is_meant(
@@ -130,7 +142,8 @@ def _recorded(
     *,
     again: bool,
 ) -> Iterator[dict[str, Any]]:
-    from provenance_store.files import local_path, measure
+    from provenance_store.files import local_path
+    from provenance_store.measuring import measure
 
     total = sum(uri["size"] or 0 for _, uri in chosen)
     with bytes_progress(total, "Reading files") as progress:
@@ -140,12 +153,14 @@ def _recorded(
                 yield _document(KNOWN, record, uri, path)
             elif path is None:
                 yield _document(NOT_LOCAL, record, uri, path)
-            elif not path.is_file():
-                yield _document(MISSING, record, uri, path)
             else:
                 found = measure(path, algorithm=algorithm, progress=progress)
+                if found.size is None or found.digest is None:
+                    yield _document(found.unread or "missing", record, uri, path)
+                    continue
                 store.found_file(record["id"], uri["uri"], size=found.size, digest=found.digest)
-                yield _document(RECORDED, record, {**uri, **found._asdict()}, path)
+                now = {"size": found.size, "digest": found.digest}
+                yield _document(RECORDED, record, {**uri, **now}, path)
 
 
 def _document(

@@ -2,34 +2,64 @@
 
 from __future__ import annotations
 
-import dataclasses
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from braid.errors import SAID_NO, describe
 from braid.executing import Finished, job_environment, run
-from braid.options import model_option, records, run_option, tag_option
-from braid.recording import Place, file_uri, recording
+from braid.options import model_option, records, run_option, strict_option, tag_option
+from braid.output import say
+from braid.recording import reading, recording
 from braid.source import Source
+from provenance_store.errors import (
+    BraidError,
+    ConfigurationError,
+    InvalidInput,
+    SchemaMismatch,
+    ServiceUnavailable,
+    StoreUnavailable,
+)
+from provenance_store.undecoded import readable
 
 if TYPE_CHECKING:
-    from provenance_store.handles import StepHandle
+    from braid.command_step import CommandStep
+    from provenance_store.files import LocalFile
+    from provenance_store.measuring import Progress
 
 __all__ = ["command"]
 
-FILE = click.Path(path_type=Path)
+LONGEST_RUN_ID = 64
+AWAY = (StoreUnavailable, SchemaMismatch, ServiceUnavailable, ConfigurationError, KeyboardInterrupt)
+"""What says nothing against the step: it goes elsewhere as it is."""
+URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://.")
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.argument("command_line", nargs=-1, required=True, type=click.UNPROCESSED, metavar="CMD ...")
 @click.option("--name", help="The step's name. [default: the command's]")
-@click.option("--input", "inputs", multiple=True, metavar="FILE|ID", help="What it uses.")
-@click.option("--output", "outputs", multiple=True, type=FILE, help="A file that it makes.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="FILE|URI|ID",
+    help="What the command uses; read before it runs. May be repeated.",
+)
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FILE|URI",
+    help="A file that it makes; read after it ran. May be repeated.",
+)
 @model_option
 @tag_option
 @run_option
+@strict_option
 @records
 @click.pass_context
 def command(
@@ -39,155 +69,209 @@ def command(
     command_line: tuple[str, ...],
     name: str | None,
     inputs: tuple[str, ...],
-    outputs: tuple[Path, ...],
+    outputs: tuple[str, ...],
     models: tuple[str, ...],
     tags: tuple[tuple[str, Any], ...],
     run_id: str | None,
+    strict: bool,
     source: Source,
 ) -> None:
     """Run a command and record it as a step.
 
-    Recorded are its command line without secrets, exit code, beginning and end, the machine and
-    the batch job, and size and SHA-256 of the files it uses and makes. Its exit code is passed
-    on, whatever becomes of the record: what a store or a server does not take goes to the folder
-    BRAID_SPOOL, with a note on standard error. An input that is not there stops nothing: it is
-    recorded without size and digest.
+    Put -- before the command. Recorded are its command line without secrets, its exit code, start
+    and end, the machine and the batch job, and the size and SHA-256 of its files. Directories,
+    FIFOs, devices and missing files are recorded by name and not read. An ID is what
+    `braid record` prints.
+
+    The exit code is passed on, and the step is always recorded: a note on standard error and in
+    the step says what could not be, such as a link to an unknown ID. What a store or a server
+    does not take goes to the folder that BRAID_SPOOL names. With --strict the command runs too,
+    but a step that would need a note is not recorded, and exit code 0 becomes 1.
 
     \b
     braid exec --input scan.h5 --output peaks.h5 -- ./find_peaks scan.h5 peaks.h5
     """
-    used = [_input(text) for text in inputs]
+    from braid.command_step import CommandStep
+
+    _check_run_id(run_id)
+    notes = _undecoded(command_line)
+    folder = _folder(notes)
+    used = _inputs(inputs, notes)
+    for note in notes:
+        say(note)
     finished = run(command_line)
     if finished.problem:
-        click.echo(f"braid: {finished.problem}", err=True)
-    made = [_output(path) for path in outputs if path.is_file()]
-    for path in outputs:
-        if not path.is_file():
-            click.echo(f"braid: {path} was not made; it is not recorded.", err=True)
-    about = {"models": models, "tags": {**dict(tags), "exit_code": finished.code}}
-    done = _Done(
-        name or Path(command_line[0]).name or command_line[0],
-        command_line,
-        finished,
-        used,
-        made,
-        about,
+        say(finished.problem)
+    made, missing, output_notes = _outputs(outputs)
+    for note in (*missing, *output_notes):
+        say(note)
+    step = CommandStep(
+        name=readable(name or os.path.basename(command_line[0]) or command_line[0] or "command"),
+        command_line=[readable(each) for each in command_line],
+        folder=folder,
+        inputs=used,
+        models=models,
+        tags={readable(tag): _readable(value) for tag, value in tags},
+        notes=notes,
+        finished=finished,
+        outputs=made,
+        missing=missing,
+        output_notes=output_notes,
     )
-    _record(source, run_id, done)
-    context.exit(finished.code)
+    recorded = _record(source, run_id, step, strict=strict)
+    context.exit(_code(finished, recorded or not strict))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Done:
-    """A command that was run. Inputs are ids, or files described as URIs."""
-
-    name: str
-    command_line: Sequence[str]
-    finished: Finished
-    inputs: Sequence[str | dict[str, Any]]
-    outputs: Sequence[dict[str, Any]]
-    about: dict[str, Any]
+def _code(finished: Finished, fine: bool) -> int:
+    return finished.code or (0 if fine else SAID_NO)
 
 
-def _input(text: str) -> str | dict[str, Any]:
+def _check_run_id(run_id: str | None) -> None:
+    if run_id is not None and (len(run_id) > LONGEST_RUN_ID or readable(run_id) != run_id):
+        raise click.UsageError(
+            f"--run takes a run's id, UTF-8 text of at most {LONGEST_RUN_ID} characters."
+        )
+
+
+def _undecoded(command_line: Sequence[str]) -> list[str]:
+    """A note of the arguments that are not UTF-8, if there are any; the command is number 0."""
+    places = [str(n) for n, each in enumerate(command_line) if readable(each) != each]
+    if not places:
+        return []
+    which = f"argument {places[0]} is" if len(places) == 1 else f"arguments {', '.join(places)} are"
+    return [f"{which} not UTF-8; its bytes that are not are recorded as \\xHH."]
+
+
+def _folder(notes: list[str]) -> str | None:
+    try:
+        return readable(os.getcwd())
+    except OSError as error:
+        notes.append(f"the current folder is not recorded: {error.strerror}.")
+        return None
+
+
+def _inputs(given: Sequence[str], notes: list[str]) -> list[str | LocalFile]:
+    """Ids, and files as they are before the command runs."""
+    found = _look(given, notes, ids=True)
+    for text, each in found:
+        if not isinstance(each, str) and each.found.why:
+            notes.append(f"{text} {each.found.why}: recorded without size and digest.")
+    return [each for _, each in found]
+
+
+def _outputs(given: Sequence[str]) -> tuple[list[LocalFile], list[str], list[str]]:
+    """The files that are there now, notes of those that are not, and notes of the former."""
+    from provenance_store.measuring import Unread
+
+    made, missing, notes = [], [], list[str]()
+    for text, file in _look(given, notes):
+        if isinstance(file, str):
+            continue
+        if file.found.unread is Unread.MISSING:
+            absent = os.path.islink(text)
+            what = "is a link to a file that was not made" if absent else "was not made"
+            missing.append(f"{text} {what}; it is not recorded.")
+            continue
+        made.append(file)
+        if file.found.why:
+            notes.append(f"{text} {file.found.why}: recorded without size and digest.")
+    return made, missing, notes
+
+
+def _look(
+    given: Sequence[str], notes: list[str], *, ids: bool = False
+) -> list[tuple[str, str | LocalFile]]:
+    """What each name stands for, with the name as it can be shown: an id, or a file."""
     from provenance_store.ids import looks_like_id
 
-    if looks_like_id(text) and not Path(text).exists():
-        return text
-    return _file(Path(text))
+    if "" in given:
+        notes.append("an empty file name is left out.")
+    names = [text for text in given if text]
+    found: list[tuple[str, str | LocalFile]] = []
+    with reading([Path(text) for text in names]) as progress:
+        for text in names:
+            is_id = ids and looks_like_id(text) and not os.path.lexists(text)
+            found.append((readable(text), text if is_id else _file(text, progress)))
+    return found
 
 
-def _output(path: Path) -> dict[str, Any]:
-    return _file(path)
+def _file(text: str, progress: Progress) -> LocalFile:
+    from provenance_store.files import LocalFile, look
+    from provenance_store.measuring import Measured
+
+    if URI.match(text) and not os.path.lexists(text):
+        name = readable(text.rstrip("/").rpartition("/")[2] or text)
+        return LocalFile(name, readable(text), None, Measured())
+    return look(Path(text), progress=progress)
 
 
-def _file(path: Path) -> dict[str, Any]:
-    """A file as a URI with size and digest; the URI alone when it cannot be read."""
+def _readable(value: Any) -> Any:
+    return readable(value) if isinstance(value, str) else value
+
+
+def _record(source: Source, run_id: str | None, step: CommandStep, *, strict: bool) -> bool:
+    """Record into the store, server or spool; what is not taken there into the spool. Returns
+    whether the step is kept anywhere; never raises, for nothing may come between a command and
+    its exit code."""
+    problem = _write(source, run_id, step, strict=strict)
+    if problem is None:
+        return True
+    told = _described(problem)
+    if strict and not isinstance(problem, AWAY):
+        say(f"the step is not recorded, for --strict: {told}")
+        return False
     try:
-        return file_uri(path)
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        what = "is not there" if missing else f"cannot be read ({error.strerror})"
-        click.echo(f"braid: {path} {what}: recorded without size and digest.", err=True)
-        return {"uri": path.resolve().as_uri()}
+        folder = _spool_folder()
+        if source.spool is None or source.spool.absolute() != folder.absolute():
+            failed = _write(Source(spool=folder), run_id, step, strict=strict)
+            if failed is None:
+                say(f"{told} The step is kept in {folder}.")
+                say(f"bring it in with `braid spool load {folder}`.")
+                return True
+            told = f"{told} {_described(failed)}"
+    except (BraidError, OSError) as error:
+        told = f"{told} {describe(error)}"
+    say(f"the step is not recorded: {told}")
+    return False
 
 
-def _record(source: Source, run_id: str | None, done: _Done) -> None:
-    """Record into the store, server or spool; what is not taken there into the spool."""
+def _spool_folder() -> Path:
     from hpc.settings import SPOOL
 
-    problem = _try(source, run_id, done)
-    if problem is None:
-        return
-    if source.spool is None:
-        folder = Path(SPOOL.get())
-        if _try(Source(spool=folder), run_id, done) is None:
-            click.echo(f"braid: {problem} The step is kept in {folder}.", err=True)
-            click.echo(f"braid: bring it in with `braid spool load {folder}`.", err=True)
-            return
-    click.echo(f"braid: the step is not recorded: {problem}", err=True)
+    return Path(SPOOL.get())
 
 
-def _try(source: Source, run_id: str | None, done: _Done) -> str | None:
-    """Record; what went wrong in a sentence, for nothing may come between a command and its
-    exit code."""
-    from braid.errors import describe
+def _write(
+    source: Source, run_id: str | None, step: CommandStep, *, strict: bool
+) -> BaseException | None:
+    """Record there: whole, or plainly when something of it is refused. What went wrong, if it is
+    not recorded there at all."""
+    problem = _try(source, run_id, step, strict=strict)
+    if problem is None or strict or isinstance(problem, AWAY):
+        return problem
+    return _try(source, run_id, step, strict=False, refused=_described(problem))
 
+
+def _try(
+    source: Source, run_id: str | None, step: CommandStep, *, strict: bool, refused: str = ""
+) -> BaseException | None:
+    environment = job_environment()
     try:
-        with recording(source, run_id=run_id, environment=job_environment()) as place:
+        with recording(source, run_id=run_id, environment=environment, strict=strict) as place:
             with place.recorder.together():
-                place.begin_run(done.finished.started_at)
-                _write(place, done)
-            if kept := place.settle():
-                click.echo(f"braid: {kept.message}", err=True)
-    except Exception as error:
-        return describe(error)
+                place.begin_run(step.finished.started_at)
+                notes = step.write_plainly(place, refused) if refused else step.write(place)
+                if strict and (doubts := [*step.notes, *notes, *step.output_notes]):
+                    raise InvalidInput(" ".join(doubts))
+            kept = place.settle()
+    except (Exception, KeyboardInterrupt) as error:
+        return error
+    for note in notes:
+        say(note)
+    if kept is not None:
+        say(kept.message)
     return None
 
 
-def _write(place: Place, done: _Done) -> None:
-    finished = done.finished
-    step: StepHandle = place.recorder.step(
-        done.name,
-        inputs=[_used(place, each) for each in done.inputs],
-        parameters={"command": list(done.command_line), "folder": str(Path.cwd())},
-        type="Command",
-        started_at=finished.started_at,
-        **done.about,
-    )
-    for uri in done.outputs:
-        step.output(_file_name(uri), uris=[uri])
-    step.finish(
-        "FAILED" if finished.code else "SUCCEEDED",
-        completed_at=finished.completed_at,
-        result={"exit_code": finished.code},
-    )
-
-
-def _used(place: Place, given: str | dict[str, Any]) -> Any:
-    """The record of an input: the known one of the same file with the same content, or new."""
-    if isinstance(given, str):
-        return given
-    for record in _newest(place, given["uri"]):
-        known = [uri for uri in record["uris"] if uri["uri"] == given["uri"]]
-        if any(uri.get("digest") == given.get("digest") for uri in known):
-            return record["id"]
-    return place.recorder.data(_file_name(given), uris=[given])
-
-
-def _newest(place: Place, uri: str) -> list[dict[str, Any]]:
-    """The newest record at a URI, if one is known; a server that is away knows none."""
-    if place.store is not None:
-        found = place.store.reader().find_uri(uri)
-        return [] if found is None else [place.store.reader().record(place.store.sink.urn(found))]
-    client = place.delivery.client if place.delivery else None
-    if client is None or "*" in uri:
-        return []
-    records: list[dict[str, Any]] = client.records(uri=uri, limit=1)["records"]
-    return records
-
-
-def _file_name(uri: dict[str, Any]) -> str:
-    from urllib.parse import unquote
-
-    return unquote(uri["uri"].rpartition("/")[2])[:256] or "file"
+def _described(error: BaseException) -> str:
+    return "Recording was stopped." if isinstance(error, KeyboardInterrupt) else describe(error)

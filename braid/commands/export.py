@@ -10,6 +10,7 @@ import click
 
 from braid.flowfile import JsonFile
 from braid.options import writes
+from braid.output import inert, printable
 from braid.source import Source, run_named
 
 if TYPE_CHECKING:
@@ -147,12 +148,12 @@ def command(
         wanted = replace(wanted, runs=runs_named)
         if format_ == "ro-crate":
             return _crate(store, wanted, output, about)
-        text = _text(store, wanted, format_, about)
+        text = inert(_text(store, wanted, format_, about))
     if str(output) == "-":
         click.echo(text, nl=False)
     else:
         output.write_text(text, encoding="utf-8")
-        click.echo(f"Wrote {output}.", err=True)
+        click.echo(printable(f"Wrote {output}."), err=True)
 
 
 def _wanted(ids: tuple[str, ...], runs: tuple[str, ...], everything: bool, *how: Any) -> Wanted:
@@ -218,4 +219,4 @@ def _crate(store: Store, wanted: Wanted, output: Path, about: dict[str, Any]) ->
         definition=about["definition"],
         license=about["license_"],
     )
-    click.echo(f"Wrote {output}.", err=True)
+    click.echo(printable(f"Wrote {output}."), err=True)

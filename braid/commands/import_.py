@@ -8,7 +8,7 @@ import click
 
 from braid.filling import filling
 from braid.options import displays, writes
-from braid.output import Display, Field
+from braid.output import Display, Field, printable
 from braid.source import Source
 
 __all__ = ["command"]
@@ -57,4 +57,4 @@ def command(
     for document in imported:
         display.details(document, fields=FIELDS)
         for note in document["notes"]:
-            click.echo(f"Note: {note}", err=True)
+            click.echo(printable(f"Note: {note}"), err=True)

@@ -11,7 +11,7 @@ import click
 
 from braid.flowfile import JsonFile
 from braid.options import changes, displays
-from braid.output import Display, Document, Field
+from braid.output import Display, Document, Field, printable
 from braid.source import Source
 
 __all__ = ["command"]
@@ -150,4 +150,4 @@ def _done(done: Document, undo: bool) -> str:
 
 def _say(sentence: str, display: Display) -> None:
     if display.format == "text":
-        click.echo(sentence)
+        click.echo(printable(sentence))

@@ -190,8 +190,12 @@ def _compared(wanted: TagCondition) -> Condition:
         return sa.true()
     if wanted.number is not None:
         by_number: Condition = wanted.compare(_tag.c.number, wanted.number)
+        # Tags such as version=1.10 are text: they equal a text, and differ from another one.
         if wanted.operator == "=":
             return sa.or_(by_number, _tag.c.text == wanted.text)
+        if wanted.operator == "!=":
+            differs = sa.or_(_tag.c.number.is_(None), by_number)
+            return sa.and_(differs, _tag.c.text != wanted.text)
         return by_number
     result: Condition = wanted.compare(_tag.c.text, wanted.text)
     return result

@@ -144,6 +144,28 @@ def test_runs_are_listed_latest_first_with_the_field_names_of_globus(store: Stor
     assert found(since=2_000_000, until=4_000_000) == ["3", "2"]
 
 
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("v=1.10", ["text", "number"]),
+        ("v=1.1", ["number"]),
+        ("v!=1.10", ["other text", "other number"]),
+        ("v!=1.1", ["text", "other text", "other number"]),
+        ("v>1.05", ["number", "other number"]),
+        ("commit=12e3456", ["text"]),
+    ],
+)
+def test_a_condition_holds_for_numbers_and_for_texts(
+    store: Store, condition: str, found: list[str]
+) -> None:
+    recorder = store.recorder()
+    recorder.data("other number", tags={"v": 2})
+    recorder.data("other text", tags={"v": "1.9"})
+    recorder.data("number", tags={"v": 1.1})
+    recorder.data("text", tags={"v": "1.10", "commit": "12e3456"})
+    assert names(store.reader().records(tags=[condition])) == found
+
+
 def test_runs_are_found_by_tags_of_their_steps(store: Store) -> None:
     for n in range(3):
         store.run(f"run-{n}")

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from braid.errors import SAID_NO
 from braid.flowfile import definition_argument, read_definition, write_definition, written
+from braid.output import printable
 
 __all__ = ["command"]
 
@@ -136,7 +137,7 @@ def command(
     for note in done.notes:
         places.setdefault(note.message, []).append(note.path)
     for message, paths in places.items():
-        click.echo(f"note: {', '.join(paths)}: {message}", err=True)
+        click.echo(printable(f"note: {', '.join(paths)}: {message}"), err=True)
 
 
 def _check_together(context: click.Context, mode: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 from braid.errors import SAID_NO
 from braid.flowfile import JsonFile, definition_argument, problem_line, read_definition
 from braid.options import collection_option, displays, time_scale_option, writes
-from braid.output import Display, Document, printable
+from braid.output import Display, Document, json_text, printable
 from braid.reason import reason, refusals
 from braid.source import Source
 
@@ -155,7 +154,7 @@ def _tell_what_was_recorded(run_id: str, source: Source, trial: Trial, *, reache
         if trial.label or trial.tags:
             store.run(run_id, label=trial.label, tags=trial.tags)
     where = f" --store {source.shown}" if source.store else ""
-    return click.echo(f"Recorded: braid run show {run_id}{where}", err=True)
+    return click.echo(printable(f"Recorded: braid run show {run_id}{where}"), err=True)
 
 
 def _tell(entry: Document) -> None:
@@ -167,4 +166,4 @@ def _show(run: Document, display: Display) -> None:
     if display.format == "json":
         display.json(run)
     elif run["status"] == "SUCCEEDED":
-        click.echo(json.dumps(run["details"].get("output"), indent=2, ensure_ascii=False))
+        click.echo(json_text(run["details"].get("output")))

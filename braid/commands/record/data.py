@@ -17,7 +17,7 @@ __all__ = ["command"]
 @click.command()
 @click.argument("name")
 @describes
-@click.option("--live", is_flag=True, help="It may still grow, until `braid record promote`.")
+@click.option("--live", is_flag=True, help="More may be added to it, until `braid record promote`.")
 @records
 @displays("text", "json")
 def command(
@@ -30,8 +30,11 @@ def command(
 ) -> None:
     """Record data, and what it was derived from.
 
-    Prints its permanent name, which later commands take as ID.
+    Prints its ID, a URN that is valid everywhere and that later commands take.
+
+    \b
+    braid record data scan-17 --file scan-17.h5 --depends-on ID --tag sample=Ni
     """
-    with recording(source, run_id=described.run_id) as place:
+    with recording(source, run_id=described.run_id, strict=described.strict) as place:
         make = partial(place.recorder.data, name, live=live)
         place.show(display, place.make(described, make))

@@ -28,8 +28,11 @@ def command(
 ) -> None:
     """Record a fact: something static, such as a setting or a paper.
 
-    Prints its permanent name, which later commands take as ID.
+    Prints its ID, a URN that is valid everywhere and that later commands take.
+
+    \b
+    braid record fact setup --file setup.toml --tag energy_keV=71.68
     """
-    with recording(source, run_id=described.run_id) as place:
+    with recording(source, run_id=described.run_id, strict=described.strict) as place:
         make = partial(place.recorder.fact, name)
         place.show(display, place.make(described, make))

@@ -9,7 +9,7 @@ import click
 
 from braid.options import Described, describes, displays, records
 from braid.output import Display
-from braid.parameters import JsonText, Pair
+from braid.parameters import JsonText, NumberPair
 from braid.recording import Place, recording
 from braid.source import Source
 
@@ -24,18 +24,23 @@ __all__ = ["command"]
 @click.option(
     "--update",
     is_flag=True,
-    help="Make the next version: NAME is a model's name, or the id of the version to go on from.",
+    help="Make the next version: NAME is a model's name, or the ID of the version that it "
+    "continues.",
 )
 @click.option(
     "--trained-on",
     multiple=True,
     metavar="ID",
-    help="A record it was exposed to. May be repeated.",
+    help="A record that it was trained on; may be repeated.",
 )
-@click.option("--hyperparameters", type=JsonText(), help="An object.")
-@click.option("--metrics", type=JsonText(), help='A list such as [{"epoch": 1, "loss": 0.3}].')
+@click.option("--hyperparameters", type=JsonText(), help='A JSON object such as {"lr": 1e-5}.')
+@click.option("--metrics", type=JsonText(), help='A JSON list such as [{"epoch": 1, "loss": 0.3}].')
 @click.option(
-    "--score", "scores", multiple=True, type=Pair(), help="A validation score. May be repeated."
+    "--score",
+    "scores",
+    multiple=True,
+    type=NumberPair(),
+    help="A validation score such as f1=0.93; may be repeated. nan and inf are numbers too.",
 )
 @describes
 @records
@@ -47,21 +52,27 @@ def command(
     trained_on: tuple[str, ...],
     hyperparameters: Any,
     metrics: Any,
-    scores: tuple[tuple[str, Any], ...],
+    scores: tuple[tuple[str, float], ...],
     described: Described,
     source: Source,
     display: Display,
 ) -> None:
     """Record a version of a model.
 
-    Without --update it is the first version of a new model. Prints its permanent name.
+    Without --update it is the first version of a new model. Prints the version's ID, a URN that
+    is valid everywhere. JSON may be in a file: @FILE, or @- for standard input.
+
+    \b
+    braid record model net --trained-on ID --file net.pt --score f1=0.93
     """
     about: dict[str, Any] = {
         "hyperparameters": _of_type(dict, hyperparameters, "--hyperparameters", "an object"),
         "metrics": _of_type(list, metrics, "--metrics", "a list") or (),
         "scores": dict(scores),
     }
-    with recording(source, run_id=described.run_id, environment="auto") as place:
+    with recording(
+        source, run_id=described.run_id, environment="auto", strict=described.strict
+    ) as place:
         recorder = place.recorder
         make = partial(recorder.model, name, trained_on=trained_on, **about)
         if update:

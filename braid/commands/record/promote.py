@@ -21,8 +21,8 @@ __all__ = ["command"]
 def command(*, reference: str, note: str, source: Source, display: Display) -> None:
     """Make live data static.
 
-    From now on it takes no additions. ID is that of data that was recorded with --live. Prints
-    its permanent name.
+    From now on nothing can be added to it. ID is that of data that was recorded with --live.
+    Prints its URN.
     """
     with recording(source) as place:
         known = place.known(reference)

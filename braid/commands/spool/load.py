@@ -12,7 +12,7 @@ import click
 
 from braid.errors import SAID_NO
 from braid.options import displays, loads
-from braid.output import Display
+from braid.output import Display, say
 from braid.source import Source
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _intake(source: Source, directory: Path) -> AbstractContextManager[Store | I
 
 def _show(display: Display, loaded: Loaded) -> None:
     for bad in loaded.bad:
-        click.echo(f"braid: {bad.path}: {bad.reason}", err=True)
+        say(f"{bad.path}: {bad.reason}")
     if loaded.unfinished:
         click.echo(
             f"{loaded.unfinished} files in tmp/ are unfinished: their writers are at work, or "

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from braid.options import reads
-from braid.output import Document
+from braid.output import Document, json_text, printable
 from braid.source import Source
 
 __all__ = ["command"]
@@ -75,7 +75,7 @@ def command(
         click.echo(text, nl=False)
     else:
         file.write_text(text, encoding="utf-8")
-        click.echo(f"Wrote {file}.", err=True)
+        click.echo(printable(f"Wrote {file}."), err=True)
 
 
 def _signed(statement: Document, key: Path) -> str:
@@ -94,4 +94,4 @@ def _written(statement: Document, form: str) -> str:
 
 
 def _json(document: Any) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json_text(document) + "\n"

@@ -182,6 +182,35 @@ def test_sigterm_reaches_the_command_and_is_recorded(store: str, tmp_path: Path)
     assert step["result"] == {"exit_code": 143}
 
 
+def test_tags_are_typed_as_they_are_spelled(braid: Braid, store: str) -> None:
+    tags = ("version=1.10", "commit=12e3456", "lr:float=1e-5", "n:int=007", "id:str=7", "a:b=c")
+    ran = braid("exec", *(word for tag in tags for word in ("--tag", tag)), "--", "true")
+    assert ran.code == 0
+    assert ran.err.count("\n") == ran.err.count("version:float=1.10") == 1
+    [step] = steps(store)
+    assert step["tags"] == {
+        "version": "1.10",
+        "commit": "12e3456",
+        "lr": 1e-5,
+        "n": 7,
+        "id": "7",
+        "a:b": "c",
+        "exit_code": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--tag", "n:int=many"), ("--tag", "nothing"), ("--run", "r" * 65), ("--nonsense",)]
+)
+def test_a_wrong_call_is_told_before_the_command_runs(
+    braid: Braid, store: str, tmp_path: Path, wrong: tuple[str, ...]
+) -> None:
+    ran = braid("exec", *wrong, "--", "touch", "ran")
+    assert ran.code == 2
+    assert ran.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_command_that_cannot_be_started_is_told(braid: Braid, tmp_path: Path) -> None:
     missing = braid("exec", "--", "/nonexistent")
     assert (missing.code, missing.err) == (127, "braid: /nonexistent: the command was not found.\n")

@@ -189,8 +189,8 @@ def test_what_was_found_travels_with_a_merge(braid: Braid, urns: dict[str, str])
 WRONG = [
     ("digest", 2, "Name records by ID, files, or a run"),
     ("verify", 2, "Name records by ID, or a run"),
-    ("digest gone.txt", 2, "There is no file gone.txt, and it is no id."),
-    ("digest mnt", 2, "There is no file mnt, and it is no id."),
+    ("digest gone.txt", 2, "There is no file gone.txt, and it is not an ID."),
+    ("digest mnt", 2, "mnt is a directory; only files have digests."),
     ("digest 9.9", 1, "There is no record 9.9"),
     ("verify 9.9", 1, "There is no record 9.9"),
     ("verify nonsense", 2, "is not an id"),

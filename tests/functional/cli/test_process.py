@@ -56,7 +56,7 @@ def test_a_spool_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
     (tmp_path / "sp").write_text("no folder")
     calls = (("record", "data", "x", "--spool", "sp/x"), ("exec", "--spool", "sp/x", "--", "true"))
     for call, code in zip(calls, (1, 0), strict=True):
-        ran = run(tmp_path, *call)
+        ran = run(tmp_path, *call, BRAID_SPOOL="sp/x")
         assert (ran.returncode, ran.stdout) == (code, "")
         assert ran.stderr.count("\n") == 1
         assert "The spool folder sp/x cannot be written" in ran.stderr

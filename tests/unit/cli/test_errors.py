@@ -79,3 +79,13 @@ def test_an_unexpected_error_tells_how_to_see_the_trace(
 
 def test_the_table_ends_with_everything() -> None:
     assert braid.errors.EXIT_CODES[-1] == (BaseException, 1)
+
+
+def test_what_an_error_quotes_cannot_drive_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRAID_DEBUG", "1")
+    report(NotFound("There is no record \x9b2J\u202e7.1\x1b[0m."))
+    err = capsys.readouterr().err
+    assert r"There is no record \x9b2J\u202e7.1\x1b[0m." in err.splitlines()[0]
+    assert not {c for c in err if not c.isprintable()} - {"\n"}

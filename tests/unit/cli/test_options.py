@@ -40,6 +40,7 @@ def _named(found: click.Command) -> Iterator[tuple[str, click.Option]]:
         *((name, RECORDING[:3]) for name in ("--uri", "--file", "--depends-on", "--made-by")),
         *((name, (*RECORDING[:4], "exec")) for name in ("--run", "--tag")),
         ("--model", ("record step", "exec")),
+        ("--strict", (*RECORDING[:4], "exec")),
         *((name, ("sandbox", "flow run")) for name in ("--collection", "--time-scale")),
         ("--port", ("serve", "sandbox")),
     ],

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from braid.output import ROWS, Display, Field, in_words, printable, short_time
+from braid.output import ROWS, Display, Field, in_words, json_text, printable, short_time
 from provenance_store.batch import TABLES
 
 DOCUMENT = {
@@ -87,7 +87,7 @@ def test_details_leave_out_what_is_not_there(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_name_cannot_drive_the_terminal() -> None:
-    assert printable("a\x1b]0;title\x07b\r\nc") == "a ]0;title b  c"
+    assert printable("a\x1b]0;title\x07b\r\nc") == r"a\x1b]0;title\x07b  c"
 
 
 def test_csv_holds_no_formulas(capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,3 +101,35 @@ def test_csv_holds_no_formulas(capsys: pytest.CaptureFixture[str]) -> None:
 def test_rows_of_every_table_have_a_word() -> None:
     assert set(ROWS) == {*TABLES, "run", "taint"} - {"action"}
     assert in_words({"tag": 1200, "record": 2, "link": 0}) == "2 records, 1,200 tags"
+
+
+HOSTILE = "\x1b[2J\x9b31m\x7f\u202egnp.exe\u2066\u2028\u061c\U000e0041\udcff"
+"""A screen cleared, a colour, text shown from right to left, invisible letters, a lone byte."""
+LETTERS = "Å 東京 ümläut 👩\u200d🔬 می\u200cخواهم"
+
+
+@pytest.mark.parametrize("format_", ["text", "json", "csv"])
+def test_no_format_writes_what_could_drive_a_terminal(
+    format_: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = {"rows": [{"a": HOSTILE, "tags": {HOSTILE: HOSTILE}, "list": [HOSTILE]}]}
+    fields = [Field("A", "a"), Field("Tags", "tags"), Field("List", "list")]
+    display = Display(format_)
+    display.table(document, rows="rows", fields=fields)
+    if format_ != "csv":
+        display.details(document["rows"][0], fields=fields)
+    out = capsys.readouterr().out
+    assert not {c for c in out if not c.isprintable()} - {"\n"}
+    assert r"\u202e" in out
+    assert "gnp.exe" in out
+
+
+def test_json_with_escapes_is_the_same_document() -> None:
+    document = {HOSTILE: [HOSTILE, LETTERS, "\t\n\r"]}
+    assert json.loads(json_text(document)) == document
+    assert LETTERS in json_text(document)
+
+
+def test_letters_of_all_scripts_stay() -> None:
+    assert printable(LETTERS) == LETTERS
+    assert printable("no\u00a0break") == "no break"

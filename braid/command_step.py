@@ -1,0 +1,172 @@
+"""The step that `braid exec` records of a command: all that is sure, and a note of what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from braid.executing import Finished
+from provenance_store.errors import Ambiguous, InvalidInput, NotFound
+from provenance_store.files import LINK_TARGET, LocalFile
+from provenance_store.undecoded import readable
+
+if TYPE_CHECKING:
+    from braid.recording import Place
+
+__all__ = ["CommandStep"]
+
+LONGEST_NAME = 1000
+LONGEST_QUESTION = 1000
+"""No tag condition that is asked for has more characters."""
+
+
+@dataclass(frozen=True)
+class CommandStep:
+    """A command that was run, as its caller described it.
+
+    `inputs` are ids, or files; `notes` are about what it was called with, `output_notes` about
+    what it made. All texts are what a database can hold.
+    """
+
+    name: str
+    command_line: Sequence[str]
+    folder: str | None
+    inputs: Sequence[str | LocalFile]
+    models: Sequence[str]
+    tags: Mapping[str, Any]
+    notes: Sequence[str]
+    finished: Finished
+    outputs: Sequence[LocalFile]
+    missing: Sequence[str]
+    """Notes of outputs that were not made."""
+    output_notes: Sequence[str]
+
+    def write(self, place: Place) -> list[str]:
+        """Record it with its files and links. What a place does not know is left out; returns a
+        note of each such thing, which are recorded too."""
+        notes: list[str] = []
+        used = [_input(place, each, notes) for each in self.inputs]
+        models = [_model(place, each, notes) for each in self.models]
+        parameters = self._called_with([*self.notes, *notes])
+        step = place.recorder.step(
+            self.name,
+            inputs=[each for each in used if each is not None],
+            models=[each for each in models if each is not None],
+            parameters=parameters,
+            tags={**self.tags, "exit_code": self.finished.code},
+            type="Command",
+            started_at=self.finished.started_at,
+        )
+        for file in self.outputs:
+            step.output(file.name, uris=[file.place], tags=file.tags)
+        self._finish(place, step)
+        return notes
+
+    def write_plainly(self, place: Place, why: str) -> list[str]:
+        """Record it without files, links and tags, which are kept as text: the last resort when
+        one of them is refused, which `why` tells."""
+        note = f"Recorded without links, tags and files of its own: {why}"
+        given = {
+            "name": self.name,
+            "inputs": [each if isinstance(each, str) else each.place for each in self.inputs],
+            "models": list(self.models),
+            "tags": {name: str(value) for name, value in self.tags.items()},
+            "outputs": [file.place for file in self.outputs],
+        }
+        step = place.recorder.step(
+            self.name[:LONGEST_NAME],
+            parameters=self._called_with([*self.notes, note]) | {"given": given},
+            tags={"exit_code": self.finished.code},
+            type="Command",
+            started_at=self.finished.started_at,
+        )
+        self._finish(place, step)
+        return [note]
+
+    def _called_with(self, notes: Sequence[str]) -> dict[str, Any]:
+        about = {"command": list(self.command_line), "folder": self.folder, "notes": list(notes)}
+        return {name: value for name, value in about.items() if value}
+
+    def _finish(self, place: Place, step: Any) -> None:
+        code = self.finished.code
+        told = [*self.missing, *self.output_notes]
+        notes = {"notes": told} if told else {}
+        place.recorder.finish(
+            step,
+            "FAILED" if code else "SUCCEEDED",
+            completed_at=self.finished.completed_at,
+            result={"exit_code": code} | notes,
+        )
+
+
+def _input(place: Place, given: str | LocalFile, notes: list[str]) -> Any:
+    if isinstance(given, str):
+        return _reference(place, "--input", given, notes)
+    for known in _known(place, given):
+        return known
+    return place.recorder.data(given.name, uris=[given.place], tags=given.tags)
+
+
+def _model(place: Place, reference: str, notes: list[str]) -> Any:
+    return _reference(place, "--model", reference, notes, kind="model")
+
+
+def _reference(
+    place: Place, option: str, reference: str, notes: list[str], *, kind: str = ""
+) -> int | None:
+    """The record that an id stands for; with a note, None where there is none."""
+    try:
+        known = place.known(reference)
+        found = place.recorder.id_of(reference if known is None else known["id"])
+    except (InvalidInput, NotFound, Ambiguous) as error:
+        notes.append(f"{option} {readable(reference)} is recorded as text only: {error.message}")
+        return None
+    if kind and known is not None and known["kind"] != kind:
+        notes.append(f"{option} {reference} is recorded as an input: its kind is {known['kind']}.")
+    return found
+
+
+def _known(place: Place, file: LocalFile) -> Iterator[str]:
+    """The record of an input, if one is there: of the same file with the same content, then of
+    what its name links to, then of a link to it."""
+    digest = file.found.digest
+    for record in _newest(place, file.uri):
+        if _holds(record, digest, file.uri):
+            yield record["id"]
+    if digest is None:
+        return
+    for record in _newest(place, file.target) if file.target else ():
+        if _holds(record, digest, file.target):
+            yield record["id"]
+    for record in _links_to(place, file.uri):
+        if _holds(record, digest):
+            yield record["id"]
+
+
+def _holds(record: Mapping[str, Any], digest: str | None, uri: str | None = None) -> bool:
+    """Whether a record is of such content, at that URI if one is given."""
+    places = [each for each in record["uris"] if uri is None or each["uri"] == uri]
+    return any(each.get("digest") == digest for each in places)
+
+
+def _newest(place: Place, uri: str) -> list[Any]:
+    """The newest record at a URI, if one is known; a server that is away knows none."""
+    if place.store is not None:
+        found = place.store.reader().find_uri(uri)
+        return [] if found is None else [place.store.reader().record(place.store.sink.urn(found))]
+    client = place.delivery.client if place.delivery else None
+    if client is None or "*" in uri:
+        return []
+    return list(client.records(uri=uri, limit=1)["records"])
+
+
+def _links_to(place: Place, uri: str) -> list[Any]:
+    """The newest record whose name was a link to what has that URI, if one is known."""
+    condition = f"{LINK_TARGET}={uri}"
+    history = place.store.reader() if place.store is not None else None
+    client = place.delivery.client if place.delivery else None
+    asked = history or client
+    if asked is None or len(condition) > LONGEST_QUESTION:
+        return []
+    return list(asked.records(tags=[condition], limit=1)["records"])
