@@ -107,12 +107,12 @@ _TOKENS_OF_TEXT = frozenset(
 )
 """Tokens of which language models are made."""
 _OF_TOKENS = frozenset(
-    "id ids embedding embeddings embed embedder index indices idx dim dims dropout budget per rate "
+    "id ids type types embedding embeddings embed embedder index indices idx dim dims dropout budget per rate "
     "mask masks level accuracy loss losses seen used usage classification classifier mixer mixing "
     "shift probs prob probability probabilities logits logit logprobs distribution frequency "
     "frequencies label labels merging pruning set vocab entropy position positions window rank "
     "stream streams batch throughput map order weights weight text texts strings list "
-    "counter overlap similarity sort set ratio".split()
+    "counter overlap similarity sort ratio".split()
 )
 _SIGNATURES = frozenset({"sig", "signature", "hmac", "awsaccesskeyid", "googleaccessid"})
 _PARAMETERS = frozenset({"key", "code", "auth", "pass", "ticket", "otp", "session", "sid"})

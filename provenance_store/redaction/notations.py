@@ -59,6 +59,8 @@ def _plist(found: re.Match[str]) -> str:
 
 
 def _element(found: re.Match[str]) -> str:
+    if not found[4] and "=" not in found[2]:
+        return found[0]
     tag, attributes, space, content = found[1], found[2], found[3] or "", found[4] or ""
     named = {name.lower(): value[1:-1] for name, _, value in _ATTRIBUTE.findall(attributes)}
     names = [tag.rpartition(":")[2]]

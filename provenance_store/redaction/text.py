@@ -59,7 +59,7 @@ _KEY = re.compile(
     re.DOTALL,
 )
 _SCHEME = re.compile(
-    r"\b(Bearer|Basic|Negotiate|NTLM|ApiKey|GenieKey)([ \t]+|%20)([\w.~+/=:-]++)", re.IGNORECASE
+    r"\b(Bearer|Basic)([ \t]+|%20)([\w.~+/=:-]++)", re.IGNORECASE
 )
 _PLAIN_WORD = re.compile(r"[a-z]{1,15}|Token|Auth(?:entication)?")
 
@@ -72,19 +72,20 @@ _VALUE = re.compile(
     r"|(?:[^\s,;&\"']|,(?!\s|$)|[;&](?!\s|$|[\w.%-]++=)|[\"'](?![\s,;}\])]|$))+" + ALL + r")",
     re.DOTALL,
 )
-_ENCODED_VALUE = re.compile(r"(?!\[redacted\])[^\s&\"'<>]{1,4096}?(?=%26|[\s&\"'<>]|\Z)")
+_ENCODED_VALUE = re.compile(r"(?!\[redacted\])(?:[^\s&\"'<>%]|%(?!26))+" + ALL)
 _NAMED = re.compile(
     r"(?<![\w.-])(?P<name>[\w.-]++)(?:"
     r"(?P<equals>\\*+[\"']?\]?[ \t]*+(?:=>?|:=|<-|\?=)[ \t]*+(?!=))"
-    r"|(?P<typed>[ \t]*+:[ \t]*+[A-Za-z_][\w.\[\]| ]{0,64}=[ \t]*+(?!=))"
     r"|(?P<quoted>\\*+[\"'][ \t]*+:[ \t]*+)"
     r"|(?P<colon>[ \t]*+:(?![/:=])[ \t]*+)"
     r"|(?P<encoded>%3[Dd]|%3[Aa](?:%20|\+){0,2}))"
 )
+_TYPE = re.compile(r"[A-Za-z_][\w.\[\]| ]{0,64}=[ \t]*+(?!=)")
+"""What may stand between a name and its value: ``password: str = "…"``."""
 _OPTION = re.compile(r"(?<![\w.-])(?P<name>--?[A-Za-z][\w.-]*+)(?:\s++(?:\\\r?\n\s*+)?)(?!--)")
 _HEADER = re.compile(
-    r"(?:^|(?<=[\"']))([ \t]*+(?:-[ \t]++)?)([A-Za-z_][\w.-]*+)([ \t]*+:(?!//)[ \t]*+)"
-    r"(?!\[redacted\]|[\"']\[redacted\])(\"[^\"\n]*+\"|'[^'\n]*+'|[^\s\"'][^\n\"']*+)",
+    r"(?:^|(?<=[\"']))([ \t]*+(?:-[ \t]++)?)([A-Za-z_][\w.-]*+)([ \t]*+:(?!//|=)[ \t]*+)"
+    r"(?!\[redacted\]|[\"']\[redacted\]|[A-Za-z_][\w.\[\]| ]{0,64}=[ \t]*+[\"'])(\"[^\"\n]*+\"|'[^'\n]*+'|[^\s\"'][^\n\"']*+)",
     re.MULTILINE,
 )
 _BRACKET = re.compile(r"[{}\[\]]|\"(?:[^\"\\]|\\.)*" + ALL + r"\"|'(?:[^'\\\n]|\\.)*" + ALL + r"'")
@@ -181,13 +182,11 @@ def _without_named(text: str, nested: int) -> str:
         text = _KEY.sub(REDACTED, text)
     if "://" in text:
         text = without_url_secrets(text, nested, _hides_secret)
-    if _may_be_scheme(low):
+    if "bearer" in low or "basic" in low:
         text = _SCHEME.sub(_credential, text)
     if "<" in text:
         text = without_xml_secrets(text)
-    if " " in text:
-        text = without_command_secrets(text)
-        text = _without_spaced(text, low)
+    text = _without_spaced(text, low)
     if ":" in text:
         text = without_block_secrets(text) if "\n" in text else text
         text = _HEADER.sub(_header, text)
@@ -200,41 +199,41 @@ def _without_named(text: str, nested: int) -> str:
     return text
 
 
-def _may_be_scheme(low: str) -> bool:
-    return (
-        "bearer" in low or "basic" in low or "negotiate" in low or "ntlm" in low
-        or "iekey" in low or "apikey" in low
-    )  # fmt: skip
-
-
 def _without_spaced(text: str, low: str) -> str:
-    """Secrets that a space parts from what names them."""
+    """Secrets in commands, SQL and files of logins, where neither ``=`` nor ``:`` gives them."""
+    if " " in text:
+        text = without_shell_secrets(without_command_secrets(text))
     if "password" in low:
         text = without_netrc_secrets(text)
     if "password" in low or "identified" in low or "@" in text or "432:" in text:
         text = without_sql_secrets(text)
-    return without_shell_secrets(text)
+    return text
 
 
 def _without_assigned(text: str) -> str:
     parts: list[str] = []
     done = 0
     for found in _NAMED.finditer(text):
-        if found.start() < done or secrecy(found["name"].lstrip("-")) is Secrecy.NONE:
+        if secrecy(found[1]) is Secrecy.NONE or found.start() < done:
             continue
-        end = _end_of_value(text, found)
-        if end > found.end() and _is_assigned(found, text[found.end() : end]):
-            parts += (text[done : found.end()], REDACTED)
+        begin = _begin_of_value(text, found)
+        end = _end_of_value(text, begin, encoded=found["encoded"] is not None)
+        if end > begin and _is_assigned(found, text[begin:end]):
+            parts += (text[done:begin], REDACTED)
             done = end
     return "".join(parts) + text[done:]
 
 
-def _end_of_value(text: str, found: re.Match[str]) -> int:
+def _begin_of_value(text: str, found: re.Match[str]) -> int:
+    typed = _TYPE.match(text, found.end()) if found["colon"] else None
+    return typed.end() if typed else found.end()
+
+
+def _end_of_value(text: str, begin: int, *, encoded: bool) -> int:
     """Where the value of an assignment ends; where it begins, when there is none."""
-    begin = found.end()
     if text[begin : begin + 1] in ("{", "["):
         return begin if text.startswith(REDACTED, begin) else _end_of_brackets(text, begin)
-    value = (_ENCODED_VALUE if found["encoded"] else _VALUE).match(text, begin)
+    value = (_ENCODED_VALUE if encoded else _VALUE).match(text, begin)
     return value.end() if value else begin
 
 
@@ -249,7 +248,7 @@ def _end_of_brackets(text: str, begin: int) -> int:
 
 
 def _is_assigned(found: re.Match[str], value: str) -> bool:
-    name, value = found["name"].lstrip("-"), value.strip("\\\"'")
+    name, value = found[1], value.strip("\\\"'")
     if not hides(name, value):
         return False
     if not found["colon"]:
@@ -263,10 +262,10 @@ def _without_options(text: str) -> str:
     parts: list[str] = []
     done = 0
     for found in _OPTION.finditer(text):
-        if found.start() < done or secrecy(found["name"].lstrip("-")) is Secrecy.NONE:
+        if secrecy(found[1]) is Secrecy.NONE or found.start() < done:
             continue
         value = _VALUE.match(text, found.end())
-        if value and hides(found["name"].lstrip("-"), value[0].strip("\\\"'")):
+        if value and hides(found[1], value[0].strip("\\\"'")):
             parts += (text[done : found.end()], REDACTED)
             done = value.end()
     return "".join(parts) + text[done:]
@@ -282,8 +281,6 @@ def _credential(found: re.Match[str]) -> str:
     scheme, between, word = found[1], found[2], found[3]
     if scheme.lower() == "basic":
         secret = bool(re.search(r"[\d=]", word)) or ":" in _decoded(word)
-    elif scheme.lower() != "bearer":
-        secret = len(word) >= 16 and bool(re.search(r"[\d=]", word))
     else:
         alone = len(found[0]) == len(found.string.strip())
         named = word in ("token", "tokens", "auth", "authentication")
