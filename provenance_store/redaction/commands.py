@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from provenance_store.redaction.names import REDACTED, hides, is_placeholder
-from provenance_store.redaction.urls import LONGEST_USER
+from provenance_store.redaction.urls import ALL, LONGEST_USER
 
 __all__ = ["PROGRAMS", "has_short_option", "secrets_of_command", "without_command_secrets"]
 
@@ -32,9 +32,16 @@ class _Program(NamedTuple):
     """The word that a secret follows by itself: ``wandb login secret``."""
 
 
-def _program(value: str = "", glued: str = "", pair: str = "", **rest: str) -> _Program:
+def _program(
+    value: str = "",
+    glued: str = "",
+    pair: str = "",
+    separator: str = ":",
+    after: str = "",
+    next_to: str = "",
+) -> _Program:
     options = frozenset(value.split()), tuple(glued.split()), frozenset(pair.split())
-    return _Program(*options, **rest)
+    return _Program(*options, separator, after, next_to)
 
 
 def _programs() -> Iterator[tuple[str, _Program]]:
@@ -73,7 +80,7 @@ _NAMED = re.compile(
     r"(?<![\w.-])(" + "|".join(re.escape(name) for name in PROGRAMS) + r")(?:\.exe)?(?=[ \t])"
 )
 _PIECE = re.compile(
-    r"(?P<space>(?:[ \t]|\\\r?\n)+)|\"(?:[^\"\\\n]|\\.)*\"?|'[^'\n]*'?"
+    r"(?P<space>(?:[ \t]|\\\r?\n)+" + ALL + r")|\"(?:[^\"\\\n]|\\.)*" + ALL + r"\"?|'[^'\n]*'?"
     r"|(?P<end>[|;\n)`]|&(?=[\s&]|\Z)|\Z)|\\.?|[^\s\"'|;&)`\\]+|[\s&]",
     re.DOTALL,
 )
@@ -102,7 +109,7 @@ def secrets_of_command(words: Sequence[object]) -> dict[int, str]:
             program, before = None, []
             continue
         named = PROGRAMS.get(word[word.rfind("/") + 1 :]) if len(word) < 256 else None
-        if named is not None and not before[-1:] == ["-u"]:
+        if named is not None and before[-1:] != ["-u"]:
             program, before = named, []
         elif program is not None:
             shown = _shown(program, before, word)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -30,9 +31,15 @@ LONGEST_KEY = 256
 
 _LOG = logging.getLogger(__name__)
 _PLAIN = (bool, int, float, type(None))
-_NAMES = frozenset("name key header field param parameter option variable var k".split())
+_SPACE = re.compile(r"\s")
+_NAMES = frozenset(
+    "name key header field param parameter option variable var k parameterkey headername".split()
+)
 _VALUES = frozenset("value val v content default".split())
-_EITHER_CASE = frozenset([*_VALUES, *(word.capitalize() for word in _VALUES)])
+_EITHER_CASE = _VALUES | {
+    *(word.capitalize() for word in _VALUES),
+    *("ParameterValue", "parameterValue", "parameter_value", "headerValue", "header_value"),
+}
 
 
 def redact(value: Any, *, private: Iterable[str] = ()) -> Any:
@@ -75,7 +82,9 @@ def _redact(value: Any, private: frozenset[str], depth: int) -> Any:
 
 def _unread(error: Exception) -> str:
     """Instead of what could not be looked at: the record goes on, and nothing is let through."""
-    _LOG.warning("A value was replaced by %s: reading it raised %s.", REDACTED, type(error).__name__)
+    _LOG.warning(
+        "A value was replaced by %s: reading it raised %s.", REDACTED, type(error).__name__
+    )
     return REDACTED
 
 
@@ -125,6 +134,8 @@ def _redact_list(
 ) -> list[Any]:
     if value and _are_pairs(value):
         return [_redact_pair(pair, private, depth) for pair in value]
+    if isinstance(value, tuple) and _are_pairs([value]) and hides(value[0], value[1]):
+        return [scrub_text(value[0]), REDACTED]
     shown = secrets_of_command(value) if _names_program(value) else {}
     redacted: list[Any] = []
     asked = ""
@@ -150,7 +161,10 @@ def _names_program(words: Sequence[Any]) -> bool:
 def _are_pairs(items: Sequence[Any]) -> bool:
     """Whether a list is of pairs, as headers are: ``[["X-Auth-Token", "…"], …]``."""
     return all(
-        isinstance(item, list | tuple) and len(item) == 2 and isinstance(item[0], str)
+        isinstance(item, list | tuple)
+        and len(item) == 2
+        and isinstance(item[0], str)
+        and not _SPACE.search(item[0])
         for item in items
     )
 
@@ -158,8 +172,8 @@ def _are_pairs(items: Sequence[Any]) -> bool:
 def _redact_pair(pair: Sequence[Any], private: frozenset[str], depth: int) -> list[Any]:
     name, value = pair
     if hides(name.lstrip("-"), value):
-        return [name, REDACTED]
-    redacted: list[Any] = _redact_list(pair, private, depth - 1)
+        return [scrub_text(name), REDACTED]
+    redacted: list[Any] = _redact_list(list(pair), private, depth - 1)
     return redacted
 
 
@@ -230,7 +244,7 @@ def _named_values(mapping: Mapping[Any, Any]) -> frozenset[str]:
     names = [
         name
         for key, name in mapping.items()
-        if isinstance(key, str) and key.lower() in _NAMES and isinstance(name, str)
+        if isinstance(key, str) and key.replace("_", "").lower() in _NAMES and isinstance(name, str)
     ]
     return frozenset(
         key for key in _EITHER_CASE & mapping.keys() if any(hides(n, mapping[key]) for n in names)

@@ -47,8 +47,8 @@ def _document() -> dict[str, Any]:
 
 @functools.cache
 def _tokens() -> re.Pattern[str]:
-    """One pattern for all of them, by their first characters, so that a place in the text where none
-    begins is passed by after one step."""
+    """One pattern for all of them, by their first characters, so that a place in the text where
+    none begins is passed by after one step."""
     by_first: dict[str, list[str]] = defaultdict(list)
     for token in _document()["token"]:
         for start in token["starts"]:

@@ -6,6 +6,7 @@ import functools
 import itertools
 import re
 import unicodedata
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -13,6 +14,7 @@ __all__ = [
     "REDACTED",
     "Secrecy",
     "hides",
+    "is_like_a_password",
     "is_placeholder",
     "is_secret_key",
     "is_secret_parameter",
@@ -65,10 +67,10 @@ _HARMLESS_KEYS = frozenset(
     "host routing idempotency dedup translation i18n json yaml xml result feature parameter".split()
 )
 _PASS_OF = frozenset(
-    "db database smtp imap pop3 mail email ftp sftp ssh http https proxy user usr username my mysql "
-    "pg postgres postgresql redis mongo mongodb ldap bind admin root sudo login auth wifi wlan key "
-    "keystore truststore store ssl tls cert vpn app api web server client service svc account "
-    "amqp rabbit rabbitmq mqtt sql oracle mssql basic remote gpg pgp zip archive private vault "
+    "db database smtp imap pop3 mail email ftp sftp ssh http https proxy user usr username my "
+    "mysql pg postgres postgresql redis mongo mongodb ldap bind admin root sudo login auth wifi "
+    "wlan key keystore truststore store ssl tls cert vpn app api web server client service svc "
+    "account amqp rabbit rabbitmq mqtt sql oracle mssql basic remote gpg pgp zip archive private vault "
     "registry docker git svn jenkins nexus artifactory irods myproxy elastic kafka default".split()
 )
 _HARMLESS_PASSES = frozenset(
@@ -76,7 +78,7 @@ _HARMLESS_PASSES = frozenset(
     "single two one three multi by forward backward back next prev previous last final current "
     "test tests did does do is must can will to should per render compiler quality qc check checks "
     "filter read write optimization optimizer long short notch comb edge training train eval data "
-    "cut selection trigger event".split()
+    "cut selection trigger event orbit satellite imaging overpass flight".split()
 )
 _GLUED = re.compile(
     r"(?:password|passwd|secret|token|apikey).*"
@@ -107,7 +109,8 @@ _TOKENS_OF_TEXT = frozenset(
 )
 """Tokens of which language models are made."""
 _OF_TOKENS = frozenset(
-    "id ids type types embedding embeddings embed embedder index indices idx dim dims dropout budget per rate "
+    "id ids type types total sum average embedding embeddings embed embedder index indices idx "
+    "dim dims dropout budget per rate "
     "mask masks level accuracy loss losses seen used usage classification classifier mixer mixing "
     "shift probs prob probability probabilities logits logit logprobs distribution frequency "
     "frequencies label labels merging pruning set vocab entropy position positions window rank "
@@ -120,19 +123,26 @@ _PARAMETERS = frozenset({"key", "code", "auth", "pass", "ticket", "otp", "sessio
 _VERSION = re.compile(r"[<>=~!^ ]{0,3}v?\d{1,5}(?:\.\d{1,6}){1,4}[\w.+=-]{0,40}")
 _PLACEHOLDER = re.compile(
     r"\$(?:[A-Z_][A-Z0-9_]*|\{[A-Za-z_][\w.:]*(?::?[-?])?\}|\{\{[\w\s.]{1,80}\}\})"
-    r"|\{\{[\w\s.]{1,80}\}\}|%[A-Z_][A-Z0-9_]*%|[*•]{1,64}|[xX]{4,64}|\.{3}"
+    r"|<[A-Za-z_/ -]{1,40}>|\[[A-Z]{2,8}\]|\{\{[\w\s.]{1,80}\}\}|%[A-Z_][A-Z0-9_]*%"
+    r"|[*•]{1,64}|[xX]{4,64}|\.{3}"
     r"|(?i:none|null|nil|true|false|yes|no|\[(?:redacted|not recorded)\])"
 )
 """What stands where a secret would be: the name of a variable, a template, stars."""
 _NUMBERS = re.compile(r"[\d\s.,\[\]()_kKMB]{1,256}")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_RANDOM = re.compile(r"(?=[^0-9]{0,64}[0-9])(?=[^a-z]{0,64}[a-z])(?=[^A-Z]{0,64}[A-Z])[\w+/=.~-]{16,}")
+_RANDOM = re.compile(
+    r"(?=[^0-9]{0,64}[0-9])(?=[^a-z]{0,64}[a-z])(?=[^A-Z]{0,64}[A-Z])[\w+/=.~-]{16,}"
+)
 _LIKE_A_PASSWORD = re.compile(r"(?=[^0-9]{0,64}[0-9])(?=[^A-Za-z]{0,64}[A-Za-z])[^\s]{6,}")
 _RESULT = re.compile(
-    r"(?i:[a-z]{1,5}|passed|failed|skipped|success|succeeded|warning|unknown|partial)"
-    r"|[-+]?\d[\d.,eE+-]*%?|\d+/\d+|.*\s.*", re.DOTALL
+    r"(?i:[a-z]{1,5}|passed|failed|skipped|success|succeeded|warning|unknown|partial"
+    r"|ascending|descending|forward|backward)"
+    r"|[-+]?\d[\d.,eE+-]*%?|\d+/\d+|.*\s.*",
+    re.DOTALL,
 )
-_SCHEMES = re.compile(r"(?i:oauth[12]?(?:\.0)?|saml2?|auth0|kerberos5?|md5|sha\d+|http\d?|x509|[a-z -]+)")
+_SCHEMES = re.compile(
+    r"(?i:oauth[12]?(?:\.0)?|saml2?|auth0|kerberos5?|md5|sha-?\d+|base\d+|http\d?|x509|[a-z -]+)"
+)
 
 
 def is_secret_key(key: str) -> bool:
@@ -171,19 +181,32 @@ def hides(name: str, value: Any) -> bool:
     if said is Secrecy.PRIVATE:
         return True
     if not isinstance(value, str):
-        return said > Secrecy.BY_VALUE and not _is_empty(value) and not _counts_tokens(name, value)
-    value = value[:MAX_KEY].strip()
+        if said is Secrecy.BY_VALUE:
+            return _is_login(name, value)
+        return not _is_empty(value) and not _counts_tokens(name, value)
+    value = value[: MAX_KEY + 1].strip()
     if not value or is_placeholder(value):
         return False
     if said is Secrecy.SECRET:
-        counts = name[-6:].lower() == "tokens" and _NUMBERS.fullmatch(value)
-        return not counts and not _VERSION.fullmatch(value)
+        return not _VERSION.fullmatch(value) and not _counts_tokens(name, value)
     return said is Secrecy.PASSWORD or _looks_secret(name, value)
 
 
 def is_placeholder(value: str) -> bool:
-    """Whether a value only stands where a secret would be: ``$TOKEN``, ``{{ token }}``, ``****``."""
+    """Whether a value only stands in the place of a secret: ``$TOKEN``, ``{{ token }}``."""
     return len(value) <= MAX_KEY and _PLACEHOLDER.fullmatch(value) is not None
+
+
+def is_like_a_password(word: str) -> bool:
+    """Whether a word looks like a password anywhere: letters and digits, and no name of a hash."""
+    like = len(word) <= MAX_KEY and _LIKE_A_PASSWORD.fullmatch(word) is not None
+    return like and not _SCHEMES.fullmatch(word) and not is_placeholder(word)
+
+
+def _is_login(name: str, value: Any) -> bool:
+    """Whether ``auth`` is given as a user and a password."""
+    pair = isinstance(value, list | tuple) and len(value) == 2
+    return pair and name.lower().endswith("auth") and all(isinstance(v, str) for v in value)
 
 
 def _is_empty(value: Any) -> bool:
@@ -196,21 +219,28 @@ def _counts_tokens(name: str, value: Any) -> bool:
     """Whether ``tokens`` are those of a text: their number, their ids, or words."""
     if name[-6:].lower() != "tokens":
         return False
+    if isinstance(value, str):
+        words = value.split()
+        return bool(_NUMBERS.fullmatch(value)) or (len(words) > 1 and _are_words(words))
     if isinstance(value, list | tuple):
-        return all(
-            len(item) < LONGEST_WORD if isinstance(item, str) else isinstance(item, int | float)
-            for item in value
-        )
+        return _are_words(value)
     return isinstance(value, int | float)
+
+
+def _are_words(items: Sequence[Any]) -> bool:
+    return all(
+        len(item) < LONGEST_WORD if isinstance(item, str) else isinstance(item, int | float)
+        for item in items
+    )
 
 
 def _looks_secret(name: str, value: str) -> bool:
     """Whether a value under a name that may mean anything looks like a secret."""
-    low = name.lower().strip("-_")
-    if "pass" in low:
+    low = name.lower().strip("-_0123456789")
+    if low.endswith("pass"):
         like = low == "pass" or _LIKE_A_PASSWORD.fullmatch(value)
         return bool(like) and not _RESULT.fullmatch(value)
-    if "auth" in low:
+    if low.endswith("auth"):
         return not _SCHEMES.fullmatch(value) and bool(
             _LIKE_A_PASSWORD.fullmatch(value) or ":" in value
         )
@@ -255,7 +285,7 @@ def _names_secret(words: list[str]) -> bool:
 
 
 def _speaks_of_text(words: list[str]) -> bool:
-    """Whether the tokens are those of a language model, as in ``max_tokens`` and ``pad_token_id``."""
+    """Whether the tokens are those of a language model: ``max_tokens``, ``pad_token_id``."""
     if words[0] in _COUNTED or "per" in words:
         return True
     for number, word in enumerate(words):

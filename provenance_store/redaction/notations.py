@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import re
 
-from provenance_store.redaction.names import REDACTED, Secrecy, hides, secrecy
+from provenance_store.redaction.names import (
+    REDACTED,
+    Secrecy,
+    hides,
+    is_like_a_password,
+    secrecy,
+)
+from provenance_store.redaction.urls import ALL
 
 __all__ = [
+    "without_authorization",
     "without_block_secrets",
     "without_netrc_secrets",
     "without_pair_secrets",
+    "without_phrase_secrets",
     "without_shell_secrets",
     "without_sql_secrets",
     "without_xml_secrets",
@@ -28,12 +37,16 @@ _NETRC = re.compile(
 )
 _SQL = re.compile(
     r"\b((?:identified[ \t]++(?:with[ \t]++\w++[ \t]++)?by|password)[ \t]++(?:password[ \t]++)?)"
-    r"(?:'((?:[^'\\]|\\.|'')*)'?|\"([^\"]*)\"?)",
+    r"(?:'((?:[^'\\]|\\.|'')*" + ALL + r")'?|\"([^\"]*)\"?)",
     re.IGNORECASE,
 )
-_ORACLE = re.compile(r"((?:jdbc:oracle:\w{1,16}:|\bsqlplus[ \t]++(?:-\w++[ \t]++)?)[\w.$-]++/)([^\s@/]++)(?=@)")
+_ORACLE = re.compile(
+    r"((?:jdbc:oracle:\w{1,16}:|\bsqlplus[ \t]++(?:-\w++[ \t]++)?)[\w.$-]++/)([^\s@/]++)(?=@)"
+)
 _GO = re.compile(r"(?<![\w.-])([\w.-]{1,64}:)([^\s@:/]{1,256})(?=@(?:tcp|unix|cloudsql)\()")
-_PGPASS = re.compile(r"(?<![\w.-])([\w.*-]{1,255}:(?:5432|6432):[^\s:]{1,64}:[^\s:]{1,64}:)([^\s]++)")
+_PGPASS = re.compile(
+    r"(?<![\w.-])([\w.*-]{1,255}:(?:5432|6432):[^\s:]{1,64}:[^\s:]{1,64}:)([^\s]++)"
+)
 _SETENV = re.compile(
     r"(?<![\w.-])((?:setenv|ENV|ARG|set[ \t]++-\w{1,3}|set-env|putenv)[ \t]++)([\w.-]++)([ \t]++)"
     r"(\"[^\"\n]*+\"?|'[^'\n]*+'?|[^\s=\"'][^\s]*+)"
@@ -41,9 +54,31 @@ _SETENV = re.compile(
 _WINDOWS = re.compile(r"(?<![^\s\"'])(/([A-Za-z]{1,32}):)(\"[^\"\n]*+\"?|[^\s/\"][^\s]*+)")
 _PAIR = re.compile(
     r"([(\[,][ \t\n]*+(?:b|u)?([\"'])([\w.-]{2,128})\2[ \t]*+,[ \t\n]*+)"
-    r"((?:b|u|f|r)?\"(?:[^\"\\\n]|\\.)*\"|(?:b|u|f|r)?'(?:[^'\\\n]|\\.)*')(?=[ \t\n]*+[)\]])"
+    r"((?:b|u|f|r)?\"(?:[^\"\\\n]|\\.)*"
+    + ALL
+    + r"\"|(?:b|u|f|r)?'(?:[^'\\\n]|\\.)*"
+    + ALL
+    + r"')(?=[ \t\n]*+[)\]])"
 )
-_BLOCK = re.compile(r"^([ \t]*+)(?:-[ \t]++)?[\"']?([\w.-]++)[\"']?[ \t]*+:[ \t]*+([|>][-+\d]*+)?[ \t]*+$", re.M)
+_SECURE = re.compile(
+    r"(\bConvertTo-SecureString[ \t]++(?:-String[ \t]++)?)(\"[^\"\n]*+\"?|'[^'\n]*+'?)"
+)
+_PHRASE = re.compile(
+    r"(?<![\w-])((?:(?:api|access|secret|private|signing|encryption|license)[ ]keys?"
+    r"[ \t]*+[:=][ \t]*+)"
+    r"|(?:(?:password|passphrase|passwd|pwd)[ \t\r\n]++(?:(?:is|was)[ \t]*+:?[ \t]*+)?)"
+    r"|(?:(?:token|secret|api[ ]key)[ \t]++(?:is|was)[ \t]*+:?[ \t]*+))"
+    r"(?!\[redacted\])([^\s,;]++)",
+    re.IGNORECASE,
+)
+_AUTHORIZATION = re.compile(
+    r"((?:^|(?<=[\"']))[ \t]*+(?:proxy-)?authorization[ \t]*+:[ \t]*+)"
+    r"(?!\[redacted\])([^\s\"'][^\n]*+)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_BLOCK = re.compile(
+    r"^([ \t]*+)(?:-[ \t]++)?[\"']?([\w.-]++)[\"']?[ \t]*+:[ \t]*+([|>][-+\d]*+)?[ \t]*+$", re.M
+)
 _LINE = re.compile(r"\n([ \t]*+)([^\n]*+)")
 
 
@@ -75,7 +110,9 @@ def _element(found: re.Match[str]) -> str:
 
 def _without_value(found: re.Match[str]) -> str:
     quote = found[3][0]
-    return f"{found[1]}{found[2]}{quote}{REDACTED}{quote}" if found[1].lower() == "value" else found[0]
+    return (
+        f"{found[1]}{found[2]}{quote}{REDACTED}{quote}" if found[1].lower() == "value" else found[0]
+    )
 
 
 def without_netrc_secrets(text: str) -> str:
@@ -97,7 +134,7 @@ def without_sql_secrets(text: str) -> str:
 
 def without_shell_secrets(text: str) -> str:
     """``setenv NAME …``, a Dockerfile's ``ENV NAME …``, ``/password:…``"""
-    text = _SETENV.sub(_variable, text)
+    text = _SECURE.sub(lambda found: f"{found[1]}'{REDACTED}'", _SETENV.sub(_variable, text))
     return _WINDOWS.sub(_windows, text) if "/" in text else text
 
 
@@ -108,6 +145,28 @@ def _variable(found: re.Match[str]) -> str:
 
 def _windows(found: re.Match[str]) -> str:
     return f"{found[1]}{REDACTED}" if hides(found[2], found[3].strip('"')) else found[0]
+
+
+def without_phrase_secrets(text: str) -> str:
+    """``API key: …``, ``the password is …``, if what follows looks like a password."""
+    return _PHRASE.sub(_phrase, text)
+
+
+def _phrase(found: re.Match[str]) -> str:
+    return f"{found[1]}{REDACTED}" if is_like_a_password(found[2].strip("\"'.()")) else found[0]
+
+
+def without_authorization(text: str) -> str:
+    """A header of HTTP that may have several quoted parts: ``Authorization: Digest a="…"``."""
+    return _AUTHORIZATION.sub(_authorization, text)
+
+
+def _authorization(found: re.Match[str]) -> str:
+    before, value = found.string[found.start() - 1 : found.start()], found[2]
+    end = value.find(before) if before and before in "\"'" else -1
+    behind = value[end:] if end >= 0 else ""
+    shown = value[:end] if end >= 0 else value
+    return f"{found[1]}{REDACTED}{behind}" if hides("authorization", shown) else found[0]
 
 
 def without_pair_secrets(text: str) -> str:
@@ -145,5 +204,3 @@ def _end_of_block(text: str, begin: int, indent: int, block: bool) -> int:
             break
         end = line.end()
     return end
-
-

@@ -14,9 +14,11 @@ from provenance_store.redaction.commands import has_short_option, without_comman
 from provenance_store.redaction.formats import SHORTEST, has_many_capitals, without_tokens
 from provenance_store.redaction.names import REDACTED, Secrecy, hides, secrecy
 from provenance_store.redaction.notations import (
+    without_authorization,
     without_block_secrets,
     without_netrc_secrets,
     without_pair_secrets,
+    without_phrase_secrets,
     without_shell_secrets,
     without_sql_secrets,
     without_xml_secrets,
@@ -33,9 +35,10 @@ TOKENS = 2
 NAME_AND_VALUE = re.compile(r"(-{0,2}([A-Za-z_][\w.-]*+)\s*+(?:=|:(?!//))\s*+)(.+)", re.DOTALL)
 """A text that is an assignment or a header as a whole: what comes before the value, the name."""
 
+
 def _classes() -> bytes:
-    """What a character is for `suspicion`: of a word ``a``, inside a path ``.``, a colon ``:``; a
-    sign that may give a value to a name, or that is not ASCII, ``?``; a space, or as good as one."""
+    """What a character is for `suspicion`: of a word ``a``, inside a path ``.``, a colon ``:``;
+    what may give a value to a name, or is not ASCII, ``?``; a space, or as good as one."""
     table = bytearray(b"?" * 256)
     table[0:128] = bytes(97 if chr(i).isalnum() else 63 for i in range(128))
     for character in b"_./-":
@@ -49,18 +52,16 @@ def _classes() -> bytes:
 _CLASSES = _classes()
 _RUN = b"a" * SHORTEST
 _GIVER, _COLON, _SPACE = ord("?"), ord(":"), ord(" ")
-_DIGEST = re.compile(r"(?:[a-z0-9-]{1,12}:)?[0-9a-f]{32,128}")
+_DIGEST = re.compile(r"(?:(?:sha|md|blake|xxh)[a-z0-9-]{0,12}:)?[0-9a-f]{32,128}")
 
+_OF_KEY = r"(?:[A-Z0-9 +_-]|%20){0,64}PRIVATE(?: |%20|\+)KEY(?:(?: |%20|\+)BLOCK)?-{4,5}"
 _KEY = re.compile(
-    r"-{4,5} ?BEGIN(?:[A-Z0-9 +_-]|%20){0,64}PRIVATE(?: |%20|\+)KEY(?:(?: |%20|\+)BLOCK)?-{4,5}.*?"
-    r"(?:-{4,5} ?END(?:[A-Z0-9 +_-]|%20){0,64}PRIVATE(?: |%20|\+)KEY(?:(?: |%20|\+)BLOCK)?-{4,5}|\Z)"
+    rf"-{{4,5}} ?BEGIN{_OF_KEY}.*?(?:-{{4,5}} ?END{_OF_KEY}|\Z)"
     r"|-{4} BEGIN SSH2 (?:ENCRYPTED )?PRIVATE KEY -{4}.*?(?:-{4} END SSH2[A-Z ]{0,32}-{4}|\Z)"
     r"|PuTTY-User-Key-File-.*?(?:Private-MAC: ?\w{0,128}|\Z)",
     re.DOTALL,
 )
-_SCHEME = re.compile(
-    r"\b(Bearer|Basic)([ \t]+|%20)([\w.~+/=:-]++)", re.IGNORECASE
-)
+_SCHEME = re.compile(r"\b(Bearer|Basic)([ \t]+|%20)([\w.~+/=:-]++)", re.IGNORECASE)
 _PLAIN_WORD = re.compile(r"[a-z]{1,15}|Token|Auth(?:entication)?")
 
 _VALUE = re.compile(
@@ -85,15 +86,18 @@ _TYPE = re.compile(r"[A-Za-z_][\w.\[\]| ]{0,64}=[ \t]*+(?!=)")
 _OPTION = re.compile(r"(?<![\w.-])(?P<name>--?[A-Za-z][\w.-]*+)(?:\s++(?:\\\r?\n\s*+)?)(?!--)")
 _HEADER = re.compile(
     r"(?:^|(?<=[\"']))([ \t]*+(?:-[ \t]++)?)([A-Za-z_][\w.-]*+)([ \t]*+:(?!//|=)[ \t]*+)"
-    r"(?!\[redacted\]|[\"']\[redacted\]|[A-Za-z_][\w.\[\]| ]{0,64}=[ \t]*+[\"'])(\"[^\"\n]*+\"|'[^'\n]*+'|[^\s\"'][^\n\"']*+)",
+    r"(?!\[redacted\]|[\"']\[redacted\]|[A-Za-z_][\w.\[\]| ]{0,64}=[ \t]*+[\"'])"
+    r"(\"[^\"\n]*+\"|'[^'\n]*+'|[^\s\"'][^\n\"']*+)",
     re.MULTILINE,
 )
-_BRACKET = re.compile(r"[{}\[\]]|\"(?:[^\"\\]|\\.)*" + ALL + r"\"|'(?:[^'\\\n]|\\.)*" + ALL + r"'")
+_BRACKET = re.compile(
+    r"\\.|[{}\[\]]|\"(?:[^\"\\]|\\.)*" + ALL + r"\"|'(?:[^'\\\n]|\\.)*" + ALL + r"'"
+)
 
 
 def suspicion(text: str) -> int:
-    """What a text may hold, NAMES and TOKENS; 0 for nearly all, and cheap: of nearly every text that
-    is recorded, this is all that is done, so that it goes over the text only in C, and rarely."""
+    """What a text may hold, NAMES and TOKENS; 0 for nearly all, and cheap: of nearly every text
+    that is recorded, this is all that is done, so it goes over it in C alone, and rarely."""
     try:
         data = text.encode()
     except UnicodeEncodeError:
@@ -142,7 +146,11 @@ def _gives(text: str, low: str) -> bool:
 def _has_words_before(text: str, low: str) -> bool:
     """Whether a secret may stand behind a space: an option, a scheme of HTTP, a file of logins."""
     return (
-        ("-" in text and (" -" in text or text[0] == "-") and has_short_option(low))
+        (
+            "-" in text
+            and (" -" in text or text[0] == "-" or "---" in text)
+            and has_short_option(low)
+        )
         or "bearer" in low
         or "basic" in low
         or "password" in low
@@ -188,6 +196,7 @@ def _without_named(text: str, nested: int) -> str:
         text = without_xml_secrets(text)
     text = _without_spaced(text, low)
     if ":" in text:
+        text = without_authorization(text) if "authorization" in low else text
         text = without_block_secrets(text) if "\n" in text else text
         text = _HEADER.sub(_header, text)
     if "," in text and ("(" in text or "[" in text):
@@ -203,6 +212,8 @@ def _without_spaced(text: str, low: str) -> str:
     """Secrets in commands, SQL and files of logins, where neither ``=`` nor ``:`` gives them."""
     if " " in text:
         text = without_shell_secrets(without_command_secrets(text))
+    if "pass" in low or "pwd" in low or " key" in low or " is" in low or " was" in low:
+        text = without_phrase_secrets(text)
     if "password" in low:
         text = without_netrc_secrets(text)
     if "password" in low or "identified" in low or "@" in text or "432:" in text:

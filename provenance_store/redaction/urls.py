@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus, urlsplit
 
 from provenance_store.redaction.names import REDACTED, is_secret_parameter
 
-__all__ = ["LONGEST_USER", "NESTED", "without_url_secrets"]
+__all__ = ["ALL", "LONGEST_USER", "NESTED", "without_url_secrets"]
 
 LONGEST_USER = 16
 """Who a URL names by more characters than this is rather a token."""

@@ -36,7 +36,7 @@ class Labelled:
 
 
 def made(start: str, alphabet: str, length: int, end: str = "") -> str:
-    """A token of this look; its middle begins with a digit, a small and a capital letter if it may."""
+    """A token of this look, which has a digit, a small and a capital letter if it may."""
     chance = random.Random(start + alphabet + str(length))
     sure = "".join(c for c in "7qZ" if c in alphabet)
     rest = "".join(chance.choice(alphabet) for _ in range(length - len(sure)))
@@ -140,7 +140,9 @@ def harmless(kind: str, *values: Any) -> None:
 
 for _of, _token in TOKENS.items():
     if _of == "Slack webhook":
-        secret("token", f"https://hooks.slack.com/services/{_token}", gone=_token, stays="hooks.slack")
+        secret(
+            "token", f"https://hooks.slack.com/services/{_token}", gone=_token, stays="hooks.slack"
+        )
     else:
         secret("token", f"epoch 3 done {_token} next", gone=_token, stays="epoch 3 done next")
 for _of in ("Globus", "GitHub personal", "OpenAI", "Hugging Face", "AWS id", "JWT"):
@@ -155,6 +157,36 @@ secret(
     gone=made("", URLSAFE, 68),
 )
 secret("token", f"AKIA{made('', UPPER, 16)} {made('', ALNUM, 40)}", gone=made("", ALNUM, 40))
+
+_HEX64 = made("", HEX, 64)
+secret(
+    "token with a name",
+    f'ibm_cloud_iam_api_key = "{made("", URLSAFE, 44)}"',
+    gone=made("", URLSAFE, 44),
+)
+secret(
+    "token with a name",
+    f'cos_hmac_secret_access_key = "{made("", HEX, 48)}"',
+    gone=made("", HEX, 48),
+)
+secret("token with a name", f'cloudant_password = "{_HEX64}"', gone=_HEX64)
+secret("token with a name", f"https://acct:{_HEX64}@acct.cloudant.com", gone=_HEX64)
+secret("token with a name", f'softlayer_api_key = "{_HEX64}"', gone=_HEX64)
+secret(
+    "token with a name",
+    f"AccountKey={made('', ALNUM + '+/', 86)}==",
+    gone=made("", ALNUM + "+/", 86),
+)
+secret(
+    "token with a name",
+    "//registry.npmjs.org/:_authToken=ddb59aef-6d04-11e5-ba46-22000b92c6ec",
+    gone="ddb59aef-6d04-11e5-ba46-22000b92c6ec",
+)
+secret(
+    "token with a name",
+    f"aws_secret_access_key = '{made('', ALNUM + '+/', 40)}'",
+    gone=made("", ALNUM + "+/", 40),
+)
 
 # --- keys of documents ---
 _KEYS = (
@@ -174,7 +206,11 @@ secret("key of a document", {"credentials": {"user": "me", "x": S}}, {"passwords
 secret("key by its value", {"pass": S}, {"auth": f"me:{S}"}, {"basic_auth": S})
 secret("key by its value", {"SOME_SERVICE_KEY": TOKENS["Azure client secret"]}, gone="8Q~")
 secret("key by its value", {"acme_key": "aB3dE6gH9jK2mN5pQ8sT"}, gone="aB3dE6gH9jK2mN5pQ8sT")
-secret("key by its value", {"REDISCLI_AUTH": S}, {"sess": {"session_id": "aB3dE6gH9jK2mN5pQ8sT"}, "password": S})
+secret(
+    "key by its value",
+    {"REDISCLI_AUTH": S},
+    {"sess": {"session_id": "aB3dE6gH9jK2mN5pQ8sT"}, "password": S},
+)
 
 # --- lists of pairs ---
 secret(
@@ -369,7 +405,9 @@ secret(
     {"text": json.dumps({"inner": json.dumps({"api_key": S})})},
 )
 secret("header", f"Bearer {S}", f"proxy said Bearer {S}")
-secret("header", f"Basic {_b64('me:' + S)}", f"-H 'x: Basic {_b64('me:' + S)}'", gone=_b64("me:" + S))
+secret(
+    "header", f"Basic {_b64('me:' + S)}", f"-H 'x: Basic {_b64('me:' + S)}'", gone=_b64("me:" + S)
+)
 secret("token", f"https://api.telegram.org/bot{TOKENS['Telegram']}/getMe", gone=TOKENS["Telegram"])
 for _kind in ("RSA ", "EC ", "OPENSSH ", "ENCRYPTED ", "DSA ", ""):
     _pem = f"-----BEGIN {_kind}PRIVATE KEY-----\n{BLOCK}\n-----END {_kind}PRIVATE KEY-----"
@@ -382,8 +420,10 @@ secret("private block", f"PuTTY-User-Key-File-3: x\nPrivate-Lines: 1\n{BLOCK}", 
 for _name, _value in (
     ("max_tokens", 512), ("num_tokens", 3), ("token_count", 9), ("tokenizer", "bpe"),
     ("tokens", 1523), ("tokens", [101, 2023, 102]), ("tokens", ["the", "cat", "sat"]),
-    ("tokens_per_second", 99.5), ("input_tokens", 12), ("prompt_tokens", 40), ("pad_token", "<pad>"),
-    ("eos_token", "</s>"), ("pad_token_id", 0), ("token_embeddings", "wte"), ("special_tokens", ["a"]),
+    ("tokens_per_second", 99.5), ("input_tokens", 12), ("prompt_tokens", 40),
+    ("pad_token", "<pad>"),
+    ("eos_token", "</s>"), ("pad_token_id", 0), ("token_embeddings", "wte"),
+    ("special_tokens", ["a"]),
     ("token_type_ids", [0, 1]), ("cls_token", "[CLS]"), ("token_dropout", 0.1), ("n_tokens", 5),
     ("secretary", "Ann"), ("secretome", "human"), ("gamma_secretase", "inhibited"), ("passes", 3),
     ("n_pass", 12), ("pass", True), ("pass", 4), ("pass", "yes"), ("first_pass", "done"),
@@ -391,7 +431,8 @@ for _name, _value in (
     ("pass_rate", 0.97), ("passed", 17), ("compass", "north"), ("bypass", "open"),
     ("keypoints", [[1, 2], [3, 4]]), ("key_frames", [1, 9]), ("keywords", ["a", "b"]),
     ("key", "temperature"), ("keys", ["a", "b"]), ("primary_key", "id"), ("sort_key", "date"),
-    ("foreign_key", "sample_id"), ("cache_key", "sha256:" + "ab" * 32), ("s3_key", "runs/7/model.pt"),
+    ("foreign_key", "sample_id"), ("cache_key", "sha256:" + "ab" * 32),
+    ("s3_key", "runs/7/model.pt"),
     ("partition_key", "run7"), ("public_key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0"),
     ("ssh_public_key", "ssh-rsa AAAAB3NzaC1yc2EAAAADAQ"), ("prng_key", [0, 42]), ("jax_key", "0"),
     ("key_fingerprint", "SHA256:uNiVztksCsDhcc0u9e8BgrJXVGDPF7J0"), ("author", "A. Curie"),
@@ -546,4 +587,244 @@ harmless(
     "oauth2 flow of the authors",
     "Authentication is done by Globus",
     "cred limit: 5",
+)
+
+# --- written after the rules, to see what they miss ---
+secret(
+    "seen elsewhere",
+    f"connect with user admin and password {S}",
+    f"psql 'host=h password={S}'",
+    f"PGPASSWORD={S} psql -h h",
+    f"PGPASSWORD='{S} x' psql",
+    ["env", "PGPASSWORD=" + S, "psql"],
+    {"cmd": f"export AWS_SECRET_ACCESS_KEY={S}; aws s3 ls"},
+    f"smtp_pass: {S}",
+    f"SMTP_PASS = {S}",
+    {"SMTP": {"pass": S}},
+    {"smtpPass": S},
+    {"mailPassword": S},
+    f"https://h/?api_key={S}&a=1",
+    f"https://h/?apikey={S}",
+    f"wss://h/?auth_token={S}",
+    f"s3://me:{S}@bucket",
+    {"headers": {"Authorization": ["Bearer " + S]}},
+    {"headers": [["authorization", "Basic " + S]]},
+    {"auth": ["me", S]},
+    {"auth": {"user": "me", "pass": S}},
+    {"basicAuth": {"username": "u", "password": S}},
+    f"ssh://me:{S}@h",
+    f"rsync --password-file=/x rsync://me:{S}@h/",
+    f"--set auth.password={S}",
+    f"-Dpassword={S}",
+    f"java -Djavax.net.ssl.keyStorePassword={S} -jar x",
+    f"-Dspring.datasource.password={S}",
+    f"secret: {S}",
+    f"Secret = {S}",
+    f"my secret is {S}",
+    f"API key: {S}",
+    f"api key = {S}",
+    f"Access token: {S}",
+    f"Your token is: {S}",
+    f"password={S}",
+    f"password={S};x=1",
+    f"pw: {S}",
+    f"PWD={S}",
+    f"passwort: {S}",
+    f"token={S}\tok",
+    f"token:{S}",
+    f"x-token={S}",
+    f"<Password>{S}</Password>",
+    f"<cfg pw='{S}'/>",
+    f"<a><b>password</b><c>{S}</c></a>",
+    f"password\n{S}",
+    f"password:\n  {S}",
+    f"'password':'{S}'",
+    f"password\t{S}",
+    f"docker login --username me --password {S}",
+    f"echo {S} | docker login --password-stdin",
+    f"echo 'me:{S}' | chpasswd",
+    f"htpasswd -bc f me {S}",
+    f"az login -u me -p {S}",
+    f"rclone config create r s3 secret_access_key {S}",
+    f"conda config --set x.token {S}",
+    f"huggingface-cli login --token {S}",
+    f"globus login --client-secret {S}",
+    f"data: {{password: {S}}}",
+    f"kind: Secret\ndata:\n  password: {S}\n",
+    f"    password : {S}",
+    f"password ={S}",
+    f"password= {S}",
+    f"PASSWORD:{S}",
+    f"pass={S}",
+    f"pass: {S}",
+    f"user=me pass={S}",
+    f"username=me&pass={S}",
+    f"wpa_passphrase={S}",
+    f"psk={S}",
+    f"MASTER_KEY={S}x9Z",
+    f"ENCRYPTION_KEY={S}",
+    f"RAILS_MASTER_KEY={S}",
+    f"DJANGO_SECRET_KEY='{S}'",
+    f"SECRET_KEY_BASE={S}",
+    f"JWT_SECRET={S}",
+    f"SESSION_SECRET={S}",
+    f"COOKIE_SECRET={S}",
+    f"CSRF_TOKEN={S}",
+    f"GH_TOKEN={S}",
+    f"NPM_TOKEN={S}",
+    f"HF_TOKEN={S}",
+    f"WANDB_API_KEY={S}",
+    f"OPENAI_KEY={S}",
+    f"SENTRY_DSN=https://{S}{S}{S}@sentry.io/1",
+    f"DATABASE_URL=postgres://me:{S}@h/d",
+    f"REDIS_URL=redis://:{S}@h",
+    f"cookie: sid={S}; a=b",
+    f"Set-Cookie: session={S}; Path=/",
+    f"X-Api-Key={S}",
+    f"X-CSRFToken: {S}",
+    f"Proxy-Authorization: Basic {S}",
+    f'Authorization: Digest username="me", response="{S}"',
+    f"Authorization: AWS4-HMAC-SHA256 Credential=me/x, Signature={S}",
+    f"curl --oauth2-bearer {S} h",
+    f'curl --header="Authorization: Bearer {S}"',
+    f"curl -HAuthorization:{S}",
+    f"http h X-Api-Key:{S}",
+    [["token", S]],
+    [{"header": "X-Auth", "value": S}],
+    {"parameters": [{"Name": "DbPassword", "Value": S}]},
+    {"ParameterKey": "DbPassword", "ParameterValue": S},
+    {"k": "password", "v": S},
+    {"env": ["DB_PASS=" + S]},
+    {"passwords": {"me": S}},
+    {"tokens": {"transfer": S}},
+    {"token": {"access": S}},
+    ("password", S),
+    [("password", S)],
+    {"x": f"password={S}".encode()},
+    '"password" : "' + S + '"',
+    f'{{"passwd":"{S}",',
+    f"password: !vault {S}",
+    f"password: >-\n    {S}\n",
+    f"'token' => '{S}',",
+    f"password => {S}",
+    f"let password = `{S}`;",
+    f"const apiKey='{S}'",
+    f"apiKey: '{S}',",
+    f'  apiKey: "{S}"',
+    f'client = Client(token="{S}")',
+    f'set_token("{S}")',
+    f"getenv('X_TOKEN','{S}')",
+    f"os.environ['X_TOKEN']='{S}'",
+    f'config["db"]["password"] = "{S}"',
+    f'config.db.password = "{S}"',
+    f'password = "{S}" # x',
+    f'#define PASSWORD "{S}"',
+    f"DEFINE PASSWORD = '{S}'",
+    f"set password={S}",
+    f"set PASSWORD {S}",
+    f"$password = '{S}';",
+    f"ConvertTo-SecureString '{S}' -AsPlainText",
+    f"-Credential (me,{S})",
+    f"password%3A%20{S}",
+)
+harmless(
+    "seen elsewhere",
+    "passed 3 of 4 tokens per batch",
+    "Token embedding dim: 512",
+    "key: value",
+    "Keys: a, b",
+    "the password is required",
+    "Password must have 8 characters",
+    "authors: Curie, M.; Sklodowska",
+    "key=lambda x: x[1]",
+    "sorted(x, key=len)",
+    "for key, value in d.items()",
+    "tokens_seen=123456",
+    "n_tokens: 1e9",
+    "vocab: tokens.json",
+    "token: <eos>",
+    "stop_token = '\\n'",
+    "loss at token 5: 0.3",
+    "auth: globus",
+    "auth=none",
+    "passband: 3-5",
+    "pass: 3",
+    "pass=2/3",
+    "secretion rate: 3 ug",
+    "cookie: none",
+    "credentials: none",
+    "key 7: pressed",
+    "key-value: yes",
+    "keyed: true",
+    "access: public",
+    "session: 2024-05-01",
+    "basic: true",
+    "signature: (m,n)->(n)",
+    "private: no",
+    "sample: key1=3",
+    "--key temperature",
+    "--auth globus",
+    "--pass 3",
+    "--token-limit 5",
+    "curl https://h -p 80",
+    "mysql is a program -p",
+    "docker login help",
+    "the login config of wandb",
+    "password reset email",
+    {"tokens_total": 5},
+    {"tokenized": ["a"]},
+    {"token_ids": [1]},
+    {"next_token": "abc"},
+    {"stop_tokens": ["a"]},
+    {"passes": [1, 2]},
+    {"keys": {"a": "b"}},
+    {"key": "abc", "value": "def"},
+    {"name": "temperature", "value": 3},
+    {"name": "key", "value": "C major"},
+    [["a", "b"], ["key", "value"]],
+    [["x", 1], ["y", 2]],
+    {"author": {"name": "x"}},
+    {"secret": False},
+    {"auth": {"type": "none"}},
+    {"access_token_expires_in": 3600},
+    {"cookies_enabled": True},
+    {"password_policy": "strong"},
+    {"hmac": "sha256"},
+    {"author_key": "curie1903"},
+    {"bibtex_key": "Curie1903Radium"},
+    {"legend_key": "upper right"},
+    {"map_key": "A1"},
+    {"answer": "pass"},
+    {"quality_pass": "PASS_2"},
+    {"imaging_pass": "second"},
+    {"orbit_pass": "descending"},
+    {"satellite_pass": "S1A_20240501"},
+    "pass=descending",
+    "relative_orbit_pass: ASCENDING",
+    "HMAC-SHA256",
+    "2024-05-01T12:00:00Z pass-through",
+    "AKIAsomething",
+    "eyJ",
+    "sk-",
+    "s3://AKIA/",
+    "model=gpt-4o-mini tokens=12",
+    "{'input_tokens': 12, 'output_tokens': 5}",
+    "usage: {'prompt_tokens': 12}",
+    "Bearer token",
+    "bearing: 45",
+    "basic dyes",
+    "BasicBlock(64)",
+    "xoxo hugs",
+    "key_length: 128",
+    "api_version: 2",
+    "access key",
+    "key.pem",
+    "id_rsa.pub",
+    "/home/me/.ssh/id_rsa",
+    "--private-key-file /x",
+    "password_file=/x",
+    "passphrase-less",
+    "Credit: NASA/JPL",
+    "lr=3e-4;tokens=2048;seed=1",
+    "Tokens: [CLS] a b [SEP]",
 )
