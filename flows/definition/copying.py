@@ -18,8 +18,9 @@ from flows.definition.secrets import (
     PRIVATE_PARAMETERS,
     any_secret,
     declared_private,
-    is_secret_value,
+    holds_object,
     plain_key,
+    without_secrets,
 )
 from provenance_store.redaction import REDACTED, is_secret_key
 
@@ -104,17 +105,18 @@ class Copier:
             return key, self._path(value)
         if key.endswith(".="):
             return key, self._expression(value)
-        return key, self._constant(value, path)
+        return key, self._constant(key, value, path)
 
-    def _constant(self, value: Any, path: str) -> Any:
+    def _constant(self, name: str, value: Any, path: str) -> Any:
         if isinstance(value, dict):
             return self.parameters(value, path)
-        if isinstance(value, list):
-            return [self._constant(item, f"{path}[{number}]") for number, item in enumerate(value)]
-        if is_secret_value(value):
+        if isinstance(value, list) and holds_object(value):
+            places = ((item, f"{path}[{number}]") for number, item in enumerate(value))
+            return [self._constant("", item, place) for item, place in places]
+        clean = without_secrets(name, value)
+        if clean is not value:
             self.left_out[path] = "it looks like a credential"
-            return REDACTED
-        return value
+        return clean
 
     def _path(self, text: str) -> str:
         try:

@@ -2,23 +2,28 @@
 
 Three sources: what the author declared (``__Private_Parameters``), what the service hides by
 name (state keys that begin with ``_private``), and names or values that give themselves away
-(authorization, token, password, ``Bearer …``). The provider redacts by the same names again;
+(authorization, token, password, ``Bearer …``). The provider redacts by the same rules again;
 here they are kept from leaving the flow at all, also by reference.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from provenance_store.redaction import is_secret_key
+from provenance_store.redaction import is_secret_key, redact
 
-__all__ = ["PRIVATE_PARAMETERS", "any_secret", "declared_private", "is_secret_value", "plain_key"]
+__all__ = [
+    "PRIVATE_PARAMETERS",
+    "any_secret",
+    "declared_private",
+    "holds_object",
+    "plain_key",
+    "without_secrets",
+]
 
 PRIVATE_PARAMETERS = "__Private_Parameters"
 _SUFFIXES = (".$", ".=")
-_VALUE = re.compile(r"\s*(Bearer|Basic)\s+\S|-----BEGIN [A-Z ]*PRIVATE KEY-----", re.IGNORECASE)
 
 
 def plain_key(key: str) -> str:
@@ -39,6 +44,13 @@ def any_secret(names: Iterable[object]) -> bool:
     return any(isinstance(name, str) and is_secret_key(name) for name in names)
 
 
-def is_secret_value(value: object) -> bool:
-    """Whether a constant gives itself away as a credential."""
-    return isinstance(value, str) and _VALUE.match(value) is not None
+def holds_object(value: object) -> bool:
+    """Whether there is an object in a list, at any depth; such a list is copied item by item."""
+    return isinstance(value, dict) or (isinstance(value, list) and any(map(holds_object, value)))
+
+
+def without_secrets(name: str, value: Any) -> Any:
+    """A constant without the secrets in it: a text, or a list such as a command line. The value
+    itself when it holds none."""
+    (clean,) = redact({name: value}).values()
+    return value if clean == value else clean

@@ -7,7 +7,62 @@ from urllib.parse import quote
 
 import pytest
 
-from provenance_store.redaction import REDACTED, scrub_text
+from provenance_store.redaction import REDACTED, redact, scrub_text
+
+SIZE = 16_000
+LEAST = 0.002
+"""Seconds; a shorter time says nothing."""
+
+PIECES = (
+    *("a", "A1", "_", "-", "=", ":", "'", '"', "\\", "<", "{", "[", "\n", " ", "\t", "é", "\u202e"),
+    *("a=", "a:", "a=b,", "a='", 'a="', '\\"', "\\'", "--", "--password ", "--x ", ".-a", ".a"),
+    *("password=", "password:", "password: ", "password '", "token={", "token=[", "tokens=[1,"),
+    *('x="""', 'password="""', "token: a = ", "password: str", "a: b c d ", "token%3D", "%3D"),
+    *("curl ", "curl -u ", "curl '", 'curl "', "mysql -p", "wandb login ", "git config a "),
+    *("<a ", "<a>", "</", "<![CDATA[", "<key>", "<key>password</key>", "<a b='", "<a name='x' "),
+    *("machine ", "login ", "login a password ", "identified by ", "identified by '", "setenv a "),
+    *("jdbc:oracle:x:", "sqlplus ", "a:b@", "a:5432:", "/a:", "api key: ", "password is ", "pwd "),
+    *(
+        '("aa",',
+        '("password","',
+        "a:\n",
+        "password:\n",
+        "password: |\n",
+        "password:\n- a\n",
+        " a:\n",
+    ),
+    *("http://", "http://a:", "http://a:b@", "http://h?a=", "?a=", "http://h?token=%3D", "q?b="),
+    *("Bearer ", "Basic ", "authorization: ", "'authorization: ", "[redacted]", "{\\u0061"),
+    *("-----BEGIN ", "-----BEGIN PRIVATE", "-----BEGIN PRIVATE KEY-----", "PuTTY-User-Key-File-"),
+    *("eyJ", "eyJaaaaaaaa", "eyJaaaaaaaa.", "eyJaaaaaaaa-", "-eyJaaaaaaaa", "eyJaaaaaaaa/"),
+    *("sk-", "sk-aaaaaaaaT3Blbk", "ghp_", "SK", "-SK", "Ag", "-Ag1", "secret_", "secret_-", "$6$"),
+    *("SG.aaaaaaaaaaaaaaaa.", "1//0", "AKIA", "xoxb-", "MMMMMMMMMMMMMMMMMMMMMMMM.", "aQ~", "0-us"),
+    *("123456789:", "hooks.slack.com/services/", "/api/webhooks/", "pat.", ".atlasv1.", "lin_api_"),
+)
+
+
+def work(text: str) -> float:
+    """Seconds of this thread alone; the best of three, for other work also slows a processor."""
+    best = float("inf")
+    for _ in range(3):
+        begin = time.thread_time()
+        scrub_text(text)
+        best = min(best, time.thread_time() - begin)
+    return best
+
+
+@pytest.mark.parametrize(
+    "before", ["", "key token={'a': [--password "], ids=["alone", "behind a name"]
+)
+@pytest.mark.parametrize("piece", PIECES, ids=repr)
+def test_four_times_the_text_is_about_four_times_the_work(piece: str, before: str) -> None:
+    once, twice, four = (
+        work(before + (piece * (n * SIZE // len(piece) + 1))[: n * SIZE]) for n in (1, 2, 4)
+    )
+    # Work that grew with the square would be sixteen times as much. A text in which something is
+    # found is read twice, so that linear work may be four times as much, or eight.
+    assert four < 12 * max(once, LEAST)
+    assert four < 6 * max(twice, 2 * LEAST)
 
 
 def nested(levels: int, inner: str = "http://h?z=1") -> str:
@@ -18,19 +73,11 @@ def nested(levels: int, inner: str = "http://h?z=1") -> str:
 
 @pytest.mark.parametrize(
     "text",
-    [
-        nested(20),
-        "http://h?a=" + "q?b=" * 50_000,
-        "http://h?a=" + "%253A" * 50_000,
-        "token -=: " + ".a" * 50_000,
-        "token -=: " + ".-a" * 50_000,
-    ],
-    ids=["encoded again and again", "question marks", "percent", "dots", "options"],
+    [nested(20), "http://h?a=" + "q?b=" * 50_000, "http://h?a=" + "%253A" * 50_000],
+    ids=["encoded again and again", "question marks", "percent"],
 )
 def test_no_text_takes_long_to_redact(text: str) -> None:
-    begin = time.perf_counter()
-    scrub_text(text)
-    assert time.perf_counter() - begin < 2
+    assert work(text) < 4
 
 
 @pytest.mark.parametrize("levels", range(12))
@@ -43,3 +90,22 @@ def test_a_secret_is_redacted_however_deep_a_url_is_encoded(levels: int) -> None
 @pytest.mark.parametrize("levels", range(4))
 def test_urls_inside_urls_without_secrets_are_kept(levels: int) -> None:
     assert scrub_text(nested(levels)) == nested(levels)
+
+
+def test_a_secret_behind_more_commands_than_are_read_is_not_let_through() -> None:
+    text = "curl x\n" * 20_001 + "curl -u me:hunter2 h"
+    assert "hunter2" not in scrub_text(text)
+
+
+def test_a_secret_far_inside_a_long_text_is_found() -> None:
+    noise = "epoch 3: loss 0.12, 5 tokens per second\n" * 20_000
+    shown = scrub_text(f"{noise}DB_PASS=hunter2 ./run\n{noise}")
+    assert "hunter2" not in shown
+    assert shown.count("loss") == 40_000
+
+
+@pytest.mark.parametrize(
+    "value", ["\ud800 password=hunter2", "password=hunter2\udcff", "\x00pwd=hunter2"]
+)
+def test_text_that_is_no_unicode_is_redacted_too(value: str) -> None:
+    assert "hunter2" not in str(redact({"a": value}))

@@ -257,6 +257,8 @@ SECRET = {
     "computed.=": "'x' + `$._private_x`",
     "bare.=": "input.password",
     "header": "Bearer hunter2",
+    "command": ["curl", "-u", "me:hunter2", "https://h"],
+    "headers": [["X-Auth-Token", "hunter2"], ["Accept", "*/*"]],
     "nested": [
         {"k": 1, "Authorization": "hunter2"},
         {"own": "hunter2", "__Private_Parameters": ["own"]},
@@ -271,7 +273,10 @@ def test_nothing_private_is_copied() -> None:
     hidden = "[redacted]"
     assert record["Parameters"]["parameters"] == {
         **dict.fromkeys(("declared", "later", "send_credentials", "auth_header"), hidden),
-        **dict.fromkeys(("path", "deep", "computed", "bare", "header"), hidden),
+        **dict.fromkeys(("path", "deep", "computed", "bare"), hidden),
+        "header": f"Bearer {hidden}",
+        "command": ["curl", "-u", f"me:{hidden}", "https://h"],
+        "headers": [["X-Auth-Token", hidden], ["Accept", "*/*"]],
         "nested": [{"k": 1, "Authorization": hidden}, {"own": hidden}],
         "max_tokens": 5,
     }
