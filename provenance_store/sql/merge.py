@@ -29,6 +29,7 @@ from provenance_store.sql.dialects import (
     ignoring,
     stream_rows,
 )
+from provenance_store.sql.objects import open_foreign
 from provenance_store.sql.tables import SCHEMA_VERSION, TABLE
 from provenance_store.sql.write import ID_COLUMNS, register_origin
 from provenance_store.sql.wrong import misshapen, reading_broken_text, wrong_rows
@@ -286,7 +287,7 @@ def _check_rows(file: Path, found: sqlite3.Connection) -> None:
 
 
 def _open(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+    return open_foreign(file)
 
 
 @contextmanager
