@@ -11,6 +11,7 @@ from provenance_store.errors import ConfigurationError, NotFound, StoreUnavailab
 from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, SQLITE_MODE, STORE_URL
 from provenance_store.sql import schema
 from provenance_store.sql.dialects import make_engine, make_private, read_url
+from provenance_store.sql.objects import guard
 from provenance_store.sql.session import Session
 from provenance_store.store import Store
 
@@ -69,4 +70,4 @@ def _engine(text: str, *, create: bool) -> sa.Engine:
             raise ConfigurationError(f"The folder {file.absolute().parent} does not exist.")
         if create and "uri" not in url.query:
             make_private(file, int(SQLITE_MODE.get(), 8))
-    return make_engine(url, cache_mb=PAGE_CACHE_MB.get(), busy_ms=BUSY_TIMEOUT_MS.get())
+    return guard(make_engine(url, cache_mb=PAGE_CACHE_MB.get(), busy_ms=BUSY_TIMEOUT_MS.get()))

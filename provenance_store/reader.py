@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypedDict, Unpack
 
@@ -25,6 +25,7 @@ from provenance_store.rows import RunEventRow
 from provenance_store.sql import harvest, made, walks
 from provenance_store.sql.dialects import driver
 from provenance_store.statement import evidence
+from provenance_store.statement.again import Present, look_again
 from provenance_store.statement.document import state
 from provenance_store.store_sink import StoreSink
 from provenance_store.viewer import Viewer
@@ -383,6 +384,11 @@ class Reader:
         ids = {record_id for record_id in located if record_id is not None}
         with self._view() as view:
             return evidence.gather_these(view, ids, as_of=as_of)
+
+    def evidence_again(self, stated: Mapping[str, Any]) -> Present:
+        """What is known today, and was at its time, of all that a statement's evidence tells."""
+        with self._view() as view:
+            return look_again(view, stated, self._sink.locate)
 
     def extract(
         self,

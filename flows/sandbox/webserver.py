@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from waitress import create_server
+from waitress.channel import HTTPChannel
 
 __all__ = ["WebServer"]
 
@@ -49,4 +50,19 @@ class WebServer:
         with self._pulling:
             dispatchers = list(self._server._map.values())
         for dispatcher in dispatchers:
-            dispatcher.close()
+            if isinstance(dispatcher, HTTPChannel):
+                _close_channel(dispatcher)
+            else:
+                dispatcher.close()
+
+
+def _close_channel(channel: HTTPChannel) -> None:
+    """Close a connection with the temporary files of what was not sent or read to its end.
+
+    Answers over 1 MiB and requests over 512 KiB wait in files: `close` leaves both open, and
+    `handle_close` the requests.
+    """
+    for request in [*channel.requests, channel.request]:
+        if request is not None:
+            request.close()
+    channel.handle_close()

@@ -31,6 +31,7 @@ from provenance_store.sql.dialects import (
     stream_rows,
 )
 from provenance_store.sql.functions import SCRUBBED, URI_NORM, add_functions
+from provenance_store.sql.objects import open_foreign
 from provenance_store.sql.tables import LOCAL, SCHEMA_VERSION, TABLE
 from provenance_store.sql.write import ID_COLUMNS, register_origin, tell_records, told
 from provenance_store.sql.wrong import misshapen, reading_broken_text, wrong_rows
@@ -372,7 +373,7 @@ def _reading(file: Path) -> Iterator[sa.Connection]:
 
 
 def _open(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+    return open_foreign(file)
 
 
 @contextmanager

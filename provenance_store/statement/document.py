@@ -12,6 +12,7 @@ from provenance_store.statement.merkle import leaf_hash, root_hash
 
 __all__ = [
     "DERIVED",
+    "HASHING",
     "PREDICATE_TYPE",
     "RECORD_DIGEST",
     "STATEMENT_TYPE",
@@ -26,6 +27,8 @@ PREDICATE_TYPE = "urn:braid:predicate:statement:v1"
 RECORD_DIGEST = "braidRecordSha256"
 """The algorithm under which a record has a digest: the leaf of its evidence, so SHA-256 of a zero
 byte and its canonical JSON. A record without a file is a subject by this alone."""
+HASHING = "rfc6962-sha256"
+"""How the tree over the evidence is hashed: see `statement.merkle`."""
 DERIVED = ("claim", "counts", "chain", "models", "facts", "begins_with", "not_supported")
 """The parts of a predicate that follow from its evidence."""
 
@@ -44,7 +47,7 @@ def state(found: Mapping[str, Any]) -> dict[str, Any]:
         {"id": record["id"], "leaf": leaf.hex(), "record": record}
         for record, leaf in zip(records, hashes, strict=True)
     ]
-    tree = {"hashing": "rfc6962-sha256", "size": len(leaves), "root": root_hash(hashes).hex()}
+    tree = {"hashing": HASHING, "size": len(leaves), "root": root_hash(hashes).hex()}
     return {
         "_type": STATEMENT_TYPE,
         "subject": list(subjects(leaves, evidence["root"])),

@@ -87,11 +87,14 @@ def _envelope(document: Mapping[str, Any]) -> Envelope:
     return envelope
 
 
-class _Signature(msgspec.Struct):
+class _Signature(msgspec.Struct, forbid_unknown_fields=True):
     sig: str
+    keyid: str = ""
 
 
-class _Given(msgspec.Struct, rename={"payload_type": "payloadType"}):
+class _Given(msgspec.Struct, rename={"payload_type": "payloadType"}, forbid_unknown_fields=True):
+    """Nothing beside these: what is not in the payload is not signed."""
+
     payload: str
     payload_type: str
     signatures: list[_Signature]

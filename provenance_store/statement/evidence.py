@@ -20,7 +20,7 @@ from provenance_store.sql import around, evidence, read
 from provenance_store.statement.leaf import Parts, document_part, record_leaf
 from provenance_store.times import format_time
 
-__all__ = ["MAX_RECORDS", "gather", "gather_these"]
+__all__ = ["LINKS_A_RECORD", "MAX_RECORDS", "gather", "gather_these"]
 
 MAX_RECORDS = 100_000
 """A statement is over at most so many records."""
@@ -39,7 +39,7 @@ def gather(view: View, start: int, *, as_of: int, limit: int) -> dict[str, Any]:
 
     `records` are in the order of their URNs; what may not be seen is counted as `restricted`.
     At most `limit` records, nearest first, and `truncated` if there were more. Tags and checks
-    of files are those set until `as_of`, in microseconds UTC.
+    of files are those set until `as_of`, in microseconds UTC, and live data is open if it was.
     """
     if not 1 <= limit <= MAX_RECORDS:
         raise InvalidInput(f"A statement is over 1 to {MAX_RECORDS} records.")
@@ -147,6 +147,7 @@ class _Gathering:
     def _said_later(self, ids: Sequence[int], rows: Mapping[int, Row]) -> dict[str, Any]:
         marks = grouped(self.view.chunked(read.marks, ids), lambda row: row.record_id)
         about = Details(mark=marks, invalid=validity_of(self.view, ids))
+        then = Details(mark=self._until_then(marks, "at"))
         urn = self.view.urn
         said = {
             urn(i): documents.validity(about.invalid.get(i), urn) | about.reduced(i) for i in ids
@@ -156,7 +157,7 @@ class _Gathering:
                 name: {i: told[name] for i, told in said.items() if name in told}
                 for name in ("invalidated", "reduced")
             },
-            "open": [urn(i) for i in ids if about.is_live(rows[i])],
+            "open": [urn(i) for i in ids if then.is_live(rows[i])],
         }
 
     def _around(

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import msgspec
-
-from provenance_store.errors import BadFile
 from provenance_store.statement import envelope as dsse
-from provenance_store.statement.verify import (
-    Difference,
-    against_itself,
-    against_store,
-    read_statement,
-)
+from provenance_store.statement.again import Present
+from provenance_store.statement.compare import against_store
+from provenance_store.statement.differences import Difference
+from provenance_store.statement.reading import read_json
+from provenance_store.statement.verify import against_itself, read_statement
 
 __all__ = ["Verdict", "judge", "opened"]
 
@@ -84,10 +80,7 @@ def opened(document: Any, *, path: str = "") -> tuple[dict[str, Any], Mapping[st
     """
     if not isinstance(document, dict) or not dsse.is_envelope(document):
         return read_statement(document, path=path), None
-    try:
-        inside = msgspec.json.decode(dsse.payload_of(document))
-    except (msgspec.DecodeError, RecursionError):
-        raise BadFile("the envelope does not hold JSON.", path=path) from None
+    inside = read_json(dsse.payload_of(document), path=f"{path}: payload" if path else "payload")
     return read_statement(inside, path=path), document
 
 
@@ -96,22 +89,19 @@ def judge(
     envelope: Mapping[str, Any] | None,
     *,
     public_key: bytes | None = None,
-    present: Mapping[str, Any] | None = None,
+    look: Callable[[], Present] | None = None,
 ) -> Verdict:
     """Check a statement against itself, its signature, and what a store says at present.
 
-    `present` is what `Reader.evidence` says of its records. With a `public_key` (PEM) a statement
-    that is not signed does not hold.
+    `look` is called for that, if the statement is whole: `Reader.evidence_again`. With a
+    `public_key` (PEM) a statement that is not signed does not hold.
     """
     evidence = statement["predicate"]["evidence"]
     altered = tuple(against_itself(statement))
     changed: list[Difference] | None = None
     notes: list[str] = []
-    if present is not None and not altered:
-        try:
-            changed, notes = against_store(statement, present)
-        except (KeyError, TypeError, AttributeError, ValueError):
-            changed = [Difference("the evidence", "it has a record of another form than ours")]
+    if look is not None and not altered:
+        changed, notes = against_store(statement, look())
     return Verdict(
         root=evidence["root"],
         records=len(evidence["leaves"]),

@@ -1,57 +1,46 @@
-"""Does a statement hold? Its own digests, its signature, and what a store says today."""
+"""Does a statement hold in itself? Its shape, its digests, and whatever follows from its evidence.
+
+The evidence says some things twice: links name what must be told of as a record or as left out,
+records name their runs, environments and writing sessions. Here all of that has to agree; what
+only the store knows is compared in `statement.compare`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
-from provenance_store.errors import BadFile
+from provenance_store.documents import RESTRICTED
+from provenance_store.errors import BadFile, InvalidInput
+from provenance_store.ids import Urn, now, parse_id
 from provenance_store.statement.claims import derive
+from provenance_store.statement.differences import Difference, same
 from provenance_store.statement.document import (
     DERIVED,
+    HASHING,
     PREDICATE_TYPE,
     STATEMENT_TYPE,
     evidence_of,
     subjects,
 )
+from provenance_store.statement.evidence import LINKS_A_RECORD, MAX_RECORDS
 from provenance_store.statement.merkle import leaf_hash, root_hash
+from provenance_store.statement.shape import check_shape
+from provenance_store.times import format_time, parse_time
 from provenance_store.values import digest_of
 
-__all__ = ["Difference", "against_itself", "against_store", "read_statement"]
+__all__ = ["against_itself", "read_statement"]
 
-MAX_SHOWN = 200
-DROPPED_BY_AGE = ("tags", "documents")
-SAYS_NOTHING = (None, "")
+Evidence = Mapping[str, Any]
 
-
-class Difference(NamedTuple):
-    """What does not hold: which record (or part of the statement), which field, and both values
-    where there are two."""
-
-    record: str
-    field: str
-    stated: object = None
-    found: object = None
-
-    def sentence(self) -> str:
-        """For people."""
-        if self.stated is None and self.found is None:
-            return f"{self.record}: {self.field}."
-        return f"{self.record}: {self.field} is stated as {_brief(self.stated)}, but is " + (
-            f"{_brief(self.found)}."
-        )
-
-    def document(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "record": self.record,
-            "field": self.field,
-            "stated": self.stated,
-            "found": self.found,
-        }
+MADE_WITH = re.compile(r"braid-provenance( [0-9A-Za-z.+!-]{1,64})?")
+MAX_DEPTH = 200
+"""Environments are nested less deeply than this: no store takes others."""
+AHEAD = 24 * 3600 * 1_000_000
+"""How far, in microseconds, the clock of whoever made a statement may be ahead of ours."""
 
 
 def read_statement(document: Any, *, path: str = "") -> dict[str, Any]:
@@ -66,10 +55,37 @@ def read_statement(document: Any, *, path: str = "") -> dict[str, Any]:
             path=path,
         )
     try:
-        _Statement.check(document)
+        check_shape(document)
     except msgspec.ValidationError as error:
-        raise BadFile(f"this statement is not complete: {error}.", path=path) from None
+        raise BadFile(_misshapen(str(error)), path=path) from None
+    for digest, one in document["predicate"]["evidence"]["environments"].items():
+        if _is_deep(one):
+            raise BadFile(f"the environment {digest:.80} is nested too deeply.", path=path)
     return document
+
+
+def _misshapen(error: str) -> str:
+    if "unknown field" in error:
+        return (
+            f"this statement has a field that this Braid does not know, and so could not verify: "
+            f"{error}. It was added, or a newer Braid made the statement: verify it with that."
+        )
+    return f"this statement is not complete: {error}."
+
+
+def _is_deep(document: Any) -> bool:
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        inside: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                inside += value.values()
+            elif isinstance(value, list):
+                inside += value
+        if not inside:
+            return False
+        level = inside
+    return True
 
 
 def against_itself(statement: Mapping[str, Any]) -> Iterator[Difference]:
@@ -82,30 +98,70 @@ def against_itself(statement: Mapping[str, Any]) -> Iterator[Difference]:
     if evidence["root"] not in ids:
         yield Difference(evidence["root"], "the record itself is not among the evidence")
         return
-    altered = False
+    altered = [*_ids(ids), *_leaves(evidence)]
+    yield from altered
+    yield from _tree(evidence)
+    yield from _environments(evidence)
+    yield from _made(statement["predicate"])
+    if not altered:
+        yield from _derived(statement)
+        yield from _lists(evidence)
+        yield from _belonging(evidence)
+        yield from _seen(evidence)
+        yield from _extent(evidence)
+
+
+def _ids(ids: Sequence[str]) -> Iterator[Difference]:
+    for urn in ids:
+        try:
+            is_urn = isinstance(parse_id(urn), Urn)
+        except InvalidInput:
+            is_urn = False
+        if not is_urn:
+            yield Difference(urn[:200], "it is not the permanent name of a record")
+
+
+def _leaves(evidence: Evidence) -> Iterator[Difference]:
     for leaf in evidence["leaves"]:
         found = leaf_hash(leaf["record"]).hex()
         if found != leaf["leaf"] or leaf["record"].get("id") != leaf["id"]:
-            altered = True
             yield Difference(leaf["id"], "its digest", leaf["leaf"], found)
-    yield from _tree(evidence)
-    for digest, document in evidence["environments"].items():
-        if digest_of(document) != digest:
-            yield Difference("the environment", "its digest", digest, digest_of(document))
-    if not altered:
-        yield from _derived(statement)
 
 
-def _tree(evidence: Mapping[str, Any]) -> Iterator[Difference]:
+def _tree(evidence: Evidence) -> Iterator[Difference]:
     try:
         hashes = [bytes.fromhex(leaf["leaf"]) for leaf in evidence["leaves"]]
     except ValueError:
         yield Difference("the evidence", "a digest is not hexadecimal")
         return
-    found = {"size": len(hashes), "root": root_hash(hashes).hex()}
+    found = {"hashing": HASHING, "size": len(hashes), "root": root_hash(hashes).hex()}
     for name, value in found.items():
-        if evidence["tree"].get(name) != value:
+        if not same(evidence["tree"].get(name), value):
             yield Difference("the evidence", f"tree {name}", evidence["tree"].get(name), value)
+
+
+def _environments(evidence: Evidence) -> Iterator[Difference]:
+    for digest, document in evidence["environments"].items():
+        if (found := digest_of(document)) != digest:
+            yield Difference("the environment", "its digest", digest, found)
+
+
+def _made(predicate: Mapping[str, Any]) -> Iterator[Difference]:
+    """What no record says: the program, the time, and the limit that was asked for."""
+    evidence = predicate["evidence"]
+    if not MADE_WITH.fullmatch(predicate["made_with"]):
+        what = "made_with does not name Braid and its version"
+        yield Difference("the account", what, predicate["made_with"], "braid-provenance VERSION")
+    try:
+        at = parse_time(evidence["as_of"], now=0)
+    except InvalidInput:
+        at = None
+    if at is None or format_time(at) != evidence["as_of"]:
+        yield Difference("the evidence", f"as_of is not a time: {evidence['as_of']:.40}")
+    elif at > now() + AHEAD:
+        yield Difference("the evidence", f"as_of is in the future: {evidence['as_of']}")
+    if not 1 <= evidence["limit"] <= MAX_RECORDS:
+        yield Difference("the evidence", f"limit is not 1 to {MAX_RECORDS}: {evidence['limit']}")
 
 
 def _derived(statement: Mapping[str, Any]) -> Iterator[Difference]:
@@ -118,177 +174,143 @@ def _derived(statement: Mapping[str, Any]) -> Iterator[Difference]:
         yield Difference("the evidence", f"it is not complete: {type(error).__name__} {error}")
         return
     for name in DERIVED:
-        if predicate.get(name) != follows[name]:
+        if not same(predicate.get(name), follows[name]):
             yield Difference("the account", f"{name} does not follow from the evidence")
-    if statement["subject"] != about:
+    if not same(statement["subject"], about):
         yield Difference("the subject", "it does not follow from the evidence")
 
 
-def against_store(
-    statement: Mapping[str, Any], present: Mapping[str, Any]
-) -> tuple[list[Difference], list[str]]:
-    """What a store says otherwise today, and what could not be compared, a sentence each.
-
-    `present` is what `evidence.gather_these` finds of the statement's records, as of its time.
-    """
-    evidence = statement["predicate"]["evidence"]
-    stated = {leaf["id"]: leaf["record"] for leaf in evidence["leaves"]}
-    today = {record["id"]: record for record in present["records"]}
-    stubs = {stub["id"] for stub in present["stubs"]}
-    differences: list[Difference] = []
-    dropped = 0
-    for urn, record in stated.items():
-        if urn not in today:
-            why = "left out of this store, a slice" if urn in stubs else "not in the store"
-            differences.append(Difference(urn, f"the record is {why}"))
-            continue
-        reduced = urn in present["reduced"] and urn not in evidence["reduced"]
-        dropped += reduced
-        differences += _compared(record, today[urn], reduced=reduced)
-    differences += _invalidated(evidence, present, stated)
-    differences += _around(evidence, present)
-    return differences, list(_notes(evidence, present, stated, dropped))
+def _lists(evidence: Evidence) -> Iterator[Difference]:
+    """Each list is in order, and nothing is in it twice."""
+    for name in ("stubs", "missing", "open"):
+        urns = [one["id"] if name == "stubs" else one for one in evidence[name]]
+        if urns != sorted(set(urns)):
+            yield Difference("the evidence", f"{name} is not in order, or has something twice")
+    for leaf in evidence["leaves"]:
+        record = leaf["record"]
+        ends = [(link["role"], link["to"]) for link in record["links"]]
+        if ends != sorted(set(ends)):
+            yield Difference(leaf["id"], "its links are not in order, or one is there twice")
+        uris = [uri["uri"] for uri in record["uris"]]
+        if uris != sorted(set(uris)):
+            yield Difference(leaf["id"], "its files are not in order, or one is there twice")
+        for uri in record["uris"]:
+            checks = [(check["at"], check["digest"]) for check in uri["checks"]]
+            if checks != sorted(checks):
+                yield Difference(leaf["id"], f"the checks of {uri['uri']} are not in order")
 
 
-def _compared(
-    stated: Mapping[str, Any], today: Mapping[str, Any], *, reduced: bool
-) -> Iterator[Difference]:
-    urn = stated["id"]
-    for name in sorted(stated.keys() | today.keys()):
-        before, now = stated.get(name), today.get(name)
-        if name == "hidden_links" or before == now:
-            continue
-        if name == "links":
-            yield from _links(stated, today)
-        elif isinstance(before, dict) and isinstance(now, dict):
-            for key in sorted(before.keys() | now.keys()):
-                if before.get(key) == now.get(key) or (reduced and _dropped(name, key, now)):
-                    continue
-                yield Difference(urn, f"{name}.{key}", before.get(key), now.get(key))
-        elif name == "uris":
-            yield from _uris(urn, before, now)
-        else:
-            yield Difference(urn, name, before, now)
-
-
-def _dropped(name: str, key: str, now: Mapping[str, Any]) -> bool:
-    """Whether this is gone from a record, and not another now, where things were dropped by age."""
-    if name == "model":
-        return (key == "scores" and not now[key]) or (key == "curve" and now[key]["values"] == 0)
-    return name in DROPPED_BY_AGE and key not in now
-
-
-def _uris(urn: str, before: Any, now: Any) -> Iterator[Difference]:
-    stated, today = ({uri["uri"]: uri for uri in some or ()} for some in (before, now))
-    for uri in sorted(stated.keys() | today.keys()):
-        if uri not in today or uri not in stated:
-            yield Difference(urn, f"the file {uri} is {_side(uri in stated)}")
-            continue
-        for key in ("size", "digest", "media_type", "checks"):
-            if stated[uri].get(key) != today[uri].get(key):
-                yield Difference(urn, f"{key} of {uri}", stated[uri].get(key), today[uri].get(key))
-
-
-def _links(stated: Mapping[str, Any], today: Mapping[str, Any]) -> Iterator[Difference]:
-    """Links that are gone; and new ones, beyond those that whoever asked could not see."""
-    before = {(link["role"], link["to"]) for link in stated["links"]}
-    now = {(link["role"], link["to"]) for link in today["links"]}
-    for role, to in sorted(before - now):
-        yield Difference(stated["id"], f"the link {role} {to} is stated only")
-    added = sorted(now - before)
-    if len(added) > stated.get("hidden_links", 0):
-        for role, to in added:
-            yield Difference(stated["id"], f"the link {role} {to} is in the store only")
-
-
-def _side(is_stated: bool) -> str:
-    return "stated only" if is_stated else "in the store only"
-
-
-def _invalidated(
-    evidence: Mapping[str, Any], present: Mapping[str, Any], stated: Mapping[str, Any]
-) -> Iterator[Difference]:
-    for urn, why in present["invalidated"].items():
-        if urn in stated and urn not in evidence["invalidated"]:
-            when = f" on {why['at'][:10]}" if why["at"] else ""
-            cause = f"it was marked invalid{when}, because: {why['cause']}"
-            yield Difference(urn, f"{cause} (beginning with {why['root']})")
-
-
-def _around(evidence: Mapping[str, Any], present: Mapping[str, Any]) -> Iterator[Difference]:
-    """Runs, environments and writing sessions: what was known must not be another now."""
-    fixed = {
-        "runs": ("flow_id", "run_owner", "recorded_by"),
-        "origins": ("who", "host", "process", "software", "started_at"),
+def _belonging(evidence: Evidence) -> Iterator[Difference]:
+    """Whatever stands around the records is named by one of them."""
+    records = {leaf["id"]: leaf["record"] for leaf in evidence["leaves"]}
+    sessions = {urn.split(":")[2] for urn in records if urn.count(":") == 3}
+    named = {
+        "invalidated": records.keys(),
+        "reduced": records.keys(),
+        "open": {urn for urn, record in records.items() if record["opened_live"]},
+        "runs": {record["run_id"] for record in records.values()},
+        "environments": {record["environment"] for record in records.values()},
+        "origins": sessions,
     }
-    for part, names in fixed.items():
-        for key, before in evidence[part].items():
-            now = present[part].get(key, {})
-            for name in names:
-                if before.get(name) not in SAYS_NOTHING and before[name] != now.get(name):
-                    yield Difference(f"{part[:-1]} {key}", name, before[name], now.get(name))
-    for digest, document in evidence["environments"].items():
-        if digest in present["environments"] and present["environments"][digest] != document:
-            yield Difference(f"environment {digest}", "its document is another")
+    for name, known in named.items():
+        for key in evidence[name]:
+            if key not in known:
+                yield Difference("the evidence", f"no record of it belongs to {name} {key:.200}")
+    for session in sorted(sessions - evidence["origins"].keys()):
+        yield Difference("the evidence", f"the writing session {session} is not among origins")
+    for run_id, run in evidence["runs"].items():
+        if run["run_id"] != run_id or run["tags"]:
+            yield Difference(f"run {run_id}", "it has another id inside, or tags, which none has")
 
 
-def _notes(
-    evidence: Mapping[str, Any],
-    present: Mapping[str, Any],
-    stated: Mapping[str, Any],
-    dropped: int,
-) -> Iterator[str]:
-    if dropped:
-        yield (
-            f"Of {dropped} records the tags, numbers and documents were dropped by age since; what "
-            "is left of them was compared."
+def _seen(evidence: Evidence) -> Iterator[Difference]:
+    """Who sees everything misses nothing; who does not is not told what others left out."""
+    everything = evidence["scope"] == "everything"
+    told = {
+        "restricted": bool(evidence["restricted"]) and everything,
+        "stubs": bool(evidence["stubs"]) and not everything,
+        "missing": bool(evidence["missing"]) and not everything,
+    }
+    for name, wrong in told.items():
+        if wrong:
+            yield Difference("the evidence", f"{name} does not go with scope {evidence['scope']}")
+    for key, origin in evidence["origins"].items():
+        hidden = origin["process"] is None and not origin["who"] and not origin["host"]
+        if hidden == everything:
+            yield Difference(f"origin {key}", f"it does not go with scope {evidence['scope']}")
+    for leaf in evidence["leaves"]:
+        model = leaf["record"].get("model", {})
+        hides = leaf["record"]["hidden_links"] or RESTRICTED in (
+            model.get("line"),
+            model.get("parent"),
         )
-    if back := [urn for urn in evidence["invalidated"] if urn not in present["invalidated"]]:
-        yield f"{len(back)} records that were invalid then are valid again."
+        if hides and everything:
+            yield Difference(leaf["id"], "it hides something, where scope is everything")
+    known = {leaf["id"] for leaf in evidence["leaves"]}
+    for urn in _left_out(evidence):
+        if urn in known:
+            yield Difference(urn, "it is there, and is stated as left out or missing")
+
+
+def _left_out(evidence: Evidence) -> list[str]:
+    return [*(stub["id"] for stub in evidence["stubs"]), *evidence["missing"]]
+
+
+def _extent(evidence: Evidence) -> Iterator[Difference]:
+    """The records are those that the links lead to from the root, the nearest first, no others."""
+    records = {leaf["id"]: leaf["record"] for leaf in evidence["leaves"]}
+    left_out = set(_left_out(evidence))
+    told = records.keys() | left_out
+    distances = _distances(evidence["root"], records)
+    beyond = sorted(distances.keys() - told)
+    count = len(told) + evidence["restricted"]
+    if count > evidence["limit"]:
+        yield Difference("the evidence", f"it has {count} records, and limit is less")
     if evidence["truncated"]:
-        yield "The statement is over the nearest records only; the others were not looked at."
+        yield from _cut(evidence, records, beyond, distances)
+    elif beyond:
+        yield Difference(beyond[0], "it is depended on, and neither a record here nor left out")
+    hidden = sum(record["hidden_links"] for record in records.values())
+    if evidence["restricted"] and not hidden:
+        yield Difference("the evidence", "restricted counts records that no link leads to")
+    if hidden and not evidence["restricted"] and not evidence["truncated"]:
+        yield Difference("the evidence", "links lead to hidden records, and restricted is 0")
+    # What is hidden or gone may have led on to others; what nothing leads to was made up.
+    passed = evidence["restricted"] or left_out & distances.keys()
+    for urn in sorted(told - distances.keys()):
+        if not passed:
+            yield Difference(urn, "nothing in the evidence depends on it")
 
 
-def _brief(value: object) -> str:
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    text = re.sub(r"\s+", " ", text)
-    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 4] + " ..."
+def _cut(
+    evidence: Evidence,
+    records: Mapping[str, Any],
+    beyond: Sequence[str],
+    distances: Mapping[str, int],
+) -> Iterator[Difference]:
+    """Where the limit was reached: there are as many as it allows, and something lies beyond."""
+    left_out = _left_out(evidence)
+    links = sum(len(r["links"]) + r["hidden_links"] for r in records.values())
+    if links >= LINKS_A_RECORD * evidence["limit"]:
+        return  # then the links were too many, however many records there are
+    if (count := len(records) + len(left_out) + evidence["restricted"]) < evidence["limit"]:
+        yield Difference("the evidence", f"truncated, but it has {count} records, fewer than limit")
+    if evidence["restricted"] or left_out:
+        return
+    if not beyond:
+        yield Difference("the evidence", "truncated, but no link leads further")
+    farthest = max(distances.get(urn, 0) for urn in records)
+    for urn in beyond:
+        if distances[urn] < farthest:
+            yield Difference(urn, "it is nearer than others, and not among the evidence")
 
 
-class _Leaf(msgspec.Struct):
-    id: str
-    leaf: str
-    record: dict[str, Any]
-
-
-class _Evidence(msgspec.Struct):
-    as_of: str
-    root: str
-    limit: int
-    truncated: bool
-    restricted: int
-    scope: str
-    stubs: list[dict[str, Any]]
-    missing: list[str]
-    open: list[str]
-    invalidated: dict[str, dict[str, Any]]
-    reduced: dict[str, dict[str, Any]]
-    runs: dict[str, dict[str, Any]]
-    origins: dict[str, dict[str, Any]]
-    environments: dict[str, Any]
-    tree: dict[str, Any]
-    leaves: list[_Leaf]
-
-
-class _Predicate(msgspec.Struct):
-    evidence: _Evidence
-
-
-class _Statement(msgspec.Struct):
-    subject: list[dict[str, Any]]
-    predicate: _Predicate
-
-    @classmethod
-    def check(cls, document: Any) -> None:
-        """Raise msgspec.ValidationError for a document of another shape."""
-        msgspec.convert(document, cls)
+def _distances(root: str, records: Mapping[str, Any]) -> dict[str, int]:
+    """How many links from the root each record is, and each end of their links."""
+    found, frontier, distance = {root: 0}, [root], 0
+    while frontier:
+        distance += 1
+        ends = {k["to"] for urn in frontier if urn in records for k in records[urn]["links"]}
+        frontier = [urn for urn in ends if urn not in found]
+        found |= dict.fromkeys(frontier, distance)
+    return found

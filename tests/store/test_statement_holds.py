@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from provenance_store import Mark, Store
+from provenance_store import Mark, Store, open_store
 from provenance_store.sql.tables import TABLE
 from provenance_store.statement.account import account
+from provenance_store.statement.document import evidence_of, state
 from provenance_store.statement.verdict import judge
-from tests.support.science import Science, some_science
+from tests.support.science import HOUR, NOON, Science, some_science
 from tests.support.statements import (
     Statement,
     change,
@@ -226,3 +227,60 @@ def test_a_mark_is_not_part_of_a_record(store: Store, science: Science) -> None:
     statement = made(store, science)
     store.mark(science.scan, Mark.PROMOTED, "closed")
     assert verified(store, statement).holds
+
+
+def run_of(statement: Statement) -> dict[str, Any]:
+    found: dict[str, Any] = statement["predicate"]["evidence"]["runs"]["run-1"]
+    return found
+
+
+def test_a_run_that_went_on_since_is_told_and_holds(store: Store, science: Science) -> None:
+    store.recorder().run("run-1", status="ACTIVE", label="First")
+    before = made(store, science)
+    ended = store.clock()
+    store.recorder().run("run-1", status="FAILED", label="Last", completion_time=ended)
+    verdict = verified(store, before)
+    assert verdict.holds, verdict.differences
+    assert any("status is stated as ACTIVE, and is FAILED today" in n for n in verdict.notes)
+    after = made(store, science)
+    assert verified(store, after).notes == ()
+    for lie in ("SUCCEEDED", "ACTIVE", None):
+        run_of(after)["status"] = lie
+        (difference,) = verified(store, after).differences
+        assert (difference.record, difference.field) == ("run run-1", "status")
+        assert (difference.stated, difference.found) == (lie, "FAILED")
+
+
+def test_what_was_recorded_of_a_run_later_and_was_so_before_is_told_and_holds(
+    store: Store, science: Science
+) -> None:
+    statement = made(store, science)
+    with open_store(store.sink.session.engine.url.render_as_string(False)) as later:
+        harvested = later.recorder(clock=lambda: NOON + HOUR)
+        harvested.run("run-1", status="SUCCEEDED", label="Harvested", start_time=NOON - HOUR)
+    verdict = verified(store, statement)
+    assert verdict.holds, verdict.differences
+    assert len(verdict.notes) == 3
+
+
+def test_an_invalidation_that_was_never_made_does_not_hold(store: Store, science: Science) -> None:
+    store.invalidate(science.scan.urn, cause="the beam was off")
+    statement = made(store, science)
+    store.restore(science.scan.urn, cause="it was on")
+    store.invalidate(science.scan.urn, cause="it was off after all")
+    assert verified(store, statement).holds
+    for why in statement["predicate"]["evidence"]["invalidated"].values():
+        why["cause"] = "somebody made it up"
+    differences = verified(store, state(evidence_of(statement))).differences
+    assert {d.field for d in differences} == {"why it is invalid"}
+
+
+def test_data_that_was_closed_since_is_as_it_was_then(store: Store) -> None:
+    live = store.data("stream", live=True)
+    result = store.data("result", depends_on=[live])
+    before = store.reader().statement(result.urn)
+    live.promote()
+    assert verified(store, before).holds
+    evidence = evidence_of(before)
+    verdict = verified(store, state({**evidence, "open": []}))
+    assert [d.record for d in verdict.differences] == [live.urn]

@@ -16,7 +16,7 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey
 
 from provenance_store import Store
-from provenance_store.errors import ConfigurationError, InvalidInput
+from provenance_store.errors import BadFile, ConfigurationError, InvalidInput
 from provenance_store.statement.envelope import PAYLOAD_TYPE, sign
 from provenance_store.statement.verdict import judge, opened
 from tests.support.science import some_science
@@ -176,3 +176,22 @@ def test_without_the_extra_it_says_which(
     monkeypatch.setitem(sys.modules, "securesystemslib", None)
     with pytest.raises(ConfigurationError, match=r"braid-provenance\[sign\]"):
         sign(b"{}", keys[0])
+
+
+@pytest.mark.parametrize("beside", ["predicate", "_type", "note"])
+def test_nothing_stands_beside_what_is_signed(signed: Document, beside: str) -> None:
+    signed[beside] = {"evidence": {}}
+    with pytest.raises(BadFile, match=f"unknown field `{beside}`"):
+        opened(signed)
+
+
+def test_nothing_stands_beside_a_signature(signed: Document) -> None:
+    signed["signatures"][0]["signer"] = "an auditor"
+    with pytest.raises(BadFile, match="unknown field `signer`"):
+        opened(signed)
+
+
+def test_a_field_twice_in_what_was_signed_is_refused(keys: tuple[bytes, bytes]) -> None:
+    signed = sign(b'{"_type": "x", "_type": "https://in-toto.io/Statement/v1"}', keys[0])
+    with pytest.raises(BadFile, match="payload: an object has the field '_type' twice"):
+        opened(signed)

@@ -10,7 +10,6 @@ from provenance_store import Store
 from provenance_store.rows import FileCheckRow
 from provenance_store.sql.tables import TABLE
 from provenance_store.statement.verdict import Verdict, judge
-from provenance_store.times import parse_time
 from tests.support.science import Science
 
 __all__ = ["Statement", "change", "check_file", "gaps", "made", "verified", "where"]
@@ -28,9 +27,7 @@ def gaps(statement: Statement) -> dict[str, dict[str, Any]]:
 
 def verified(store: Store, statement: Statement) -> Verdict:
     evidence = statement["predicate"]["evidence"]
-    as_of = parse_time(evidence["as_of"], now=0)
-    present = store.reader().evidence([leaf["id"] for leaf in evidence["leaves"]], as_of=as_of)
-    return judge(statement, None, present=present)
+    return judge(statement, None, look=lambda: store.reader().evidence_again(evidence))
 
 
 def change(store: Store, *statements: sa.Executable) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +12,13 @@ from braid.errors import SAID_NO
 from braid.options import displays
 from braid.output import Display
 from braid.source import Source
-from provenance_store.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from provenance_store.statement.again import Present
     from provenance_store.statement.verdict import Verdict
 
 __all__ = ["command"]
 
-NOT_THERE = "the record is not in the store"
 SHOWN = 10
 """How many differences are told people."""
 SIGNATURE = {
@@ -58,21 +55,24 @@ def command(
 ) -> None:
     """Check a statement; exit 1 when it does not hold.
 
-    That its digests are right and its account follows from its evidence; with --key that it was
-    signed so; with --store or --server that the records still say the same today, and that none
-    has been marked invalid since. What does not hold is told record by record.
+    That its digests are right, and that its parts agree and follow from its evidence; with --key
+    that it was signed so; with --store or --server that all that it says still follows from the
+    records, and that none has been marked invalid since. What does not hold is told record by
+    record. Not compared are the program that made it, and the time and limit that were asked for.
     """
     if store and server:
         raise click.UsageError("--store and --server exclude each other; give one of them.")
+    from provenance_store.statement.reading import read_json
     from provenance_store.statement.verdict import judge, opened
 
-    document = _document(file)
+    document = read_json(file.read_bytes(), path=f"{file}: $")
     statement, envelope = opened(document, path=str(file))
-    present = None
+    look = None
     if store or server:
-        present = _present(statement["predicate"]["evidence"], Source(store=store, server=server))
+        evidence = statement["predicate"]["evidence"]
+        look = _looking(evidence, Source(store=store, server=server))
     public_key = key.read_bytes() if key else None
-    verdict = judge(statement, envelope, public_key=public_key, present=present)
+    verdict = judge(statement, envelope, public_key=public_key, look=look)
     if display.format == "json":
         display.json(verdict.document())
     else:
@@ -80,34 +80,23 @@ def command(
     context.exit(0 if verdict.holds else SAID_NO)
 
 
-def _document(file: Path) -> Any:
-    data = file.read_bytes()
-    try:
-        return json.loads(data)
-    except RecursionError:
-        levels = sys.getrecursionlimit()
-        why = f"it is nested more than {levels} levels deep."
-    except ValueError as error:
-        why = f"it is not JSON: {error}."
-        if not data.lstrip().startswith((b"{", b"[")):
-            why = "verify takes the JSON form of a statement, as `--format json` writes it."
-    raise InvalidInput(why, path=f"{file}: $")
-
-
-def _present(evidence: dict[str, Any], source: Source) -> dict[str, Any]:
-    """What the store, or the server, says of the same records today, as of the same time."""
+def _looking(evidence: dict[str, Any], source: Source) -> Callable[[], Present]:
+    """Asks the store, or the server, what it says of the same records, as of the same time."""
     from provenance_store.ids import now
+    from provenance_store.statement.again import Present
     from provenance_store.statement.document import evidence_of
     from provenance_store.times import parse_time
 
-    as_of = parse_time(evidence["as_of"], now=now())
-    with source.read() as history:
-        if source.server is None:
-            ids = [leaf["id"] for leaf in evidence["leaves"]]
-            found: dict[str, Any] = history.evidence(ids, as_of=as_of)  # type: ignore[union-attr]
-            return found
-        again = history.statement(evidence["root"], limit=evidence["limit"], as_of=as_of)
-    return evidence_of(again)
+    def look() -> Present:
+        with source.read() as history:
+            if source.server is None:
+                found: Present = history.evidence_again(evidence)  # type: ignore[union-attr]
+                return found
+            as_of = parse_time(evidence["as_of"], now=now())
+            again = history.statement(evidence["root"], limit=evidence["limit"], as_of=as_of)
+        return Present(evidence_of(again))
+
+    return look
 
 
 def _lines(verdict: Verdict) -> Iterator[str]:
@@ -121,6 +110,8 @@ def _lines(verdict: Verdict) -> Iterator[str]:
     else:
         why = "give --store or --server" if verdict.is_whole else "the evidence is not as it was"
         yield f"Store: not compared; {why}."
+    from provenance_store.statement.compare import NOT_THERE
+
     missing = [one.record for one in verdict.changed or () if one.field == NOT_THERE]
     if len(missing) > 1:
         yield f"  {len(missing):,} of the {verdict.records:,} records are not in the store."

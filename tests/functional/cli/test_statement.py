@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,43 @@ def test_evidence_altered_in_the_store_is_named(braid: Braid, science: Science) 
     document = json.loads(found.out)
     assert (document["holds"], document["altered"]) == (False, [])
     assert [one["record"] for one in document["changed"]] == [science.scan.urn]
+
+
+LIES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "a run that failed": (lambda p: run_of(p).update(status="FAILED"), "run run-1: status"),
+    "a label": (lambda p: run_of(p).update(label="Approved"), "run run-1: label"),
+    "a title": (lambda p: run_of(p).update(flow_title="NIST"), "run run-1: flow_title"),
+    "a scope": (lambda p: p["evidence"].update(scope="restricted"), "scope restricted"),
+    "an account": (
+        lambda p: next(iter(p["evidence"]["origins"].values())).update(who="mallory"),
+        "who is stated as mallory",
+    ),
+    "a field": (lambda p: p.update(peer_reviewed=True), "peer_reviewed"),
+    "a stub": (
+        lambda p: p["evidence"]["stubs"].append(
+            {"id": "urn:braid:00000000-0000-0000-0000-000000000000:1", "kind": "data", "name": "x"}
+        ),
+        "not_supported",
+    ),
+}
+
+
+def run_of(predicate: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = predicate["evidence"]["runs"]["run-1"]
+    return found
+
+
+@pytest.mark.parametrize("what", LIES)
+def test_what_was_never_recorded_does_not_hold(braid: Braid, science: Science, what: str) -> None:
+    how, named = LIES[what]
+    good(braid("statement", science.peaks.urn, "--format", "json", "-o", "s.json"))
+    assert braid("statement", "verify", "s.json", "--store", "braid.db").code == 0
+    statement = json.loads(Path("s.json").read_text())
+    how(statement["predicate"])
+    Path("s.json").write_text(json.dumps(statement))
+    answer = braid("statement", "verify", "s.json", "--store", "braid.db")
+    assert answer.code == 1
+    assert named in answer.out + answer.err
 
 
 def test_evidence_altered_in_the_file_is_named(

@@ -1,0 +1,335 @@
+"""A statement beside what a store says today: every claim that was derived from it, again.
+
+What changed since and may change (records reduced by age, invalidity taken back, runs that went
+on, nodes that a slice left out and that are here) becomes a note; everything else that differs
+is a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from provenance_store.documents import HIDDEN, RESTRICTED
+from provenance_store.statement.again import Beside, History, Present
+from provenance_store.statement.differences import Difference, same
+from provenance_store.statement.records import compare_records
+
+__all__ = ["NOT_THERE", "against_store"]
+
+Evidence = Mapping[str, Any]
+
+NOT_THERE = "the record is not in the store"
+NOT_SHOWN = "the record is not there, or you may not see it"
+GOES_ON = (None, "ACTIVE", "INACTIVE")
+
+
+def against_store(
+    statement: Mapping[str, Any], present: Present
+) -> tuple[list[Difference], list[str]]:
+    """What a store says otherwise today, and what could not be compared, a sentence each."""
+    comparison = _Comparison(statement["predicate"]["evidence"], present)
+    return list(comparison.differences()), list(comparison.notes())
+
+
+class _Comparison:
+    """One statement's evidence and what is known today."""
+
+    def __init__(self, stated: Evidence, present: Present) -> None:
+        self.stated = stated
+        self.today = present.evidence
+        self.history: History | None = present.history
+        self.records = {leaf["id"]: leaf["record"] for leaf in stated["leaves"]}
+        self.found = {record["id"]: record for record in self.today["records"]}
+        self.sees_less = self.today["scope"] != "everything"
+        self.saw_less = stated["scope"] != "everything"
+        self._dropped = 0
+        self._notes: list[str] = []
+
+    def differences(self) -> Iterator[Difference]:
+        """All of them, those of the records first."""
+        absent = [urn for urn in self.records if urn not in self.found]
+        yield from map(self._absent, absent)
+        changed = list(self._compared())
+        yield from changed
+        yield from self._invalidated()
+        yield from self._reduced()
+        yield from self._open()
+        yield from self._runs()
+        yield from self._origins()
+        yield from self._environments()
+        yield from self._left_out()
+        if not absent and not changed:
+            yield from self._extent()
+
+    def notes(self) -> Iterator[str]:
+        """What changed since and may, and what could not be compared; after `differences`."""
+        if self._dropped:
+            yield (
+                f"Of {self._dropped} records the tags, numbers and documents were dropped by age "
+                "since; what is left of them was compared."
+            )
+        yield from self._notes
+        if self.stated["truncated"]:
+            yield "The statement is over the nearest records only; the others were not looked at."
+
+    # ---- records -------------------------------------------------------------------------
+
+    def _absent(self, urn: str) -> Difference:
+        if urn in {stub["id"] for stub in self.today["stubs"]}:
+            return Difference(urn, "the record is left out of this store, a slice")
+        return Difference(urn, NOT_SHOWN if self.sees_less else NOT_THERE)
+
+    def _compared(self) -> Iterator[Difference]:
+        for urn, record in self.records.items():
+            if (found := self.found.get(urn)) is None:
+                continue
+            drop = None if urn in self.stated["reduced"] else self.today["reduced"].get(urn)
+            self._dropped += drop is not None
+            if drop is not None and drop["at"] <= self.stated["as_of"] and same(record, found):
+                # With more in it, it was stated from a store in which it was not reduced.
+                yield Difference(urn, f"dropped by age on {drop['at'][:10]}, which is not stated")
+            yield from compare_records(
+                record,
+                found,
+                reduced=drop is not None,
+                known=self.records.keys(),
+                saw_less=self.saw_less,
+            )
+
+    def _invalidated(self) -> Iterator[Difference]:
+        stated, today = self.stated["invalidated"], self.today["invalidated"]
+        back = 0
+        for urn in self.records:
+            before, now = stated.get(urn), today.get(urn)
+            if urn not in self.found or same(before, now):
+                continue
+            if before is None:
+                yield _since(urn, now)
+            elif not self._was_invalid(urn, before, now):
+                yield Difference(urn, "why it is invalid", before, now or "not invalid")
+            elif now is None:
+                back += 1
+        if back:
+            self._notes.append(f"{back} records that were invalid then are valid again.")
+
+    def _was_invalid(self, urn: str, stated: Mapping[str, Any], now: Any) -> bool:
+        """Whether it was invalid for this at the statement's time, or since."""
+        if self.history is None:
+            # A server tells what is so today: of a cause that was taken back nothing is left.
+            self._notes.append(f"{urn} is stated as invalid; what it was is not shown by a server.")
+            return now is None or (self.sees_less and now["root"] == RESTRICTED)
+        for causes in self.history.invalid.get(urn, ()):
+            if not self.saw_less and any(same(stated, cause) for cause in causes[:1]):
+                return True
+            if self.saw_less and any(self._told_of(stated, cause) for cause in causes):
+                return True
+        return False
+
+    def _told_of(self, stated: Mapping[str, Any], cause: Mapping[str, Any]) -> bool:
+        """Whether somebody who may not see everything was told this of a cause."""
+        hidden = {"at": None, "cause": HIDDEN, "root": RESTRICTED}
+        return same(stated, cause) or (same(stated, hidden) and cause["root"] not in self.records)
+
+    def _reduced(self) -> Iterator[Difference]:
+        for urn, stated in self.stated["reduced"].items():
+            now = self.today["reduced"].get(urn)
+            known = self.history.reduced.get(urn, ()) if self.history else ()
+            if urn in self.found and not same(stated, now) and stated not in known:
+                yield Difference(urn, "what was dropped by age", stated, now or "all there")
+
+    def _open(self) -> Iterator[Difference]:
+        stated, today = set(self.stated["open"]), set(self.today["open"])
+        for urn in sorted(stated ^ today):
+            if urn in self.records and urn in self.found:
+                words = ("open to additions", "closed")
+                told, is_so = words if urn in stated else words[::-1]
+                yield Difference(urn, "live data", told, is_so)
+
+    # ---- around them ---------------------------------------------------------------------
+
+    def _runs(self) -> Iterator[Difference]:
+        stated, today = self.stated["runs"], self.today["runs"]
+        wanted = {r["run_id"] for urn, r in self.records.items() if urn in self.found}
+        for run_id in sorted(wanted & (stated.keys() | today.keys())):
+            if run_id not in today:
+                yield Difference(f"run {run_id}", "it is stated only")
+            elif run_id in stated:
+                yield from self._run(run_id, stated[run_id], today[run_id])
+            elif self._could_see_run(run_id):
+                yield Difference(f"run {run_id}", "it is in the store only")
+
+    def _run(
+        self, run_id: str, stated: Mapping[str, Any], today: Mapping[str, Any]
+    ) -> Iterator[Difference]:
+        for name, before in stated.items():
+            now = today[name]
+            if same(before, now):
+                continue
+            if self._may_have_been(run_id, name, now, stated):
+                self._notes.append(
+                    f"Run {run_id} went on: its {name} is stated as {before or 'unknown'}, and is "
+                    f"{now or 'unknown'} today."
+                )
+            else:
+                yield Difference(f"run {run_id}", name, before, now)
+
+    def _may_have_been(self, run_id: str, name: str, now: Any, stated: Mapping[str, Any]) -> bool:
+        before = stated[name]
+        if name in ("run_id", "recorded_by", "tags"):
+            return False
+        if self.history is not None:
+            run = self.history.runs.get(run_id)
+            return run is not None and run.was_once(name, before, now)
+        goes_on = stated["status"] in GOES_ON
+        return goes_on and (name == "status" or (name == "completion_time" and before is None))
+
+    def _could_see_run(self, run_id: str) -> bool:
+        """Whether whoever made the statement saw this run, which it does not tell of."""
+        if not self.saw_less:
+            return True
+        if self.history is None:
+            return False
+        those = [b for b in self.history.audiences.values() if b.run_id == run_id]
+        # Records of a run that may not be seen itself are seen for their own audience.
+        return any(b.audience is None or b.audience == b.run_audience for b in those)
+
+    def _origins(self) -> Iterator[Difference]:
+        """Writing sessions; accounts and hosts where both sides may see them."""
+        for key, stated in self.stated["origins"].items():
+            today = self.today["origins"].get(key)
+            if today is None:
+                continue  # then its records are not there either
+            names: tuple[str, ...] = ("software", "started_at")
+            if not self.saw_less and not self.sees_less:
+                names = ("who", "host", "process", *names)
+            for name in names:
+                if not same(stated[name], today[name]):
+                    yield Difference(f"origin {key}", name, stated[name], today[name])
+        if self.sees_less and not self.saw_less:
+            self._notes.append("Accounts and hosts were not compared: you may not see them.")
+
+    def _environments(self) -> Iterator[Difference]:
+        stated, today = self.stated["environments"], self.today["environments"]
+        wanted = {r["environment"] for urn, r in self.records.items() if urn in self.found}
+        for digest in sorted(wanted & (stated.keys() | today.keys())):
+            if digest not in today or digest not in stated:
+                where = "stated only" if digest in stated else "in the store only"
+                yield Difference(f"environment {digest}", f"its document is {where}")
+            elif not same(stated[digest], today[digest]):
+                yield Difference(f"environment {digest}", "its document is another")
+
+    # ---- what is not among the records ---------------------------------------------------
+
+    def _left_out(self) -> Iterator[Difference]:
+        """Stubs and missing records are that still, or are records here that they could be."""
+        if self.history is None:
+            yield from self._left_out_as_shown()
+            return
+        here = 0
+        for stub in self.stated["stubs"]:
+            found = self.history.beside.get(stub["id"], Beside("missing"))
+            here += found.state == "record"
+            yield from _as_stub(stub, found)
+        for urn in self.stated["missing"]:
+            found = self.history.beside.get(urn, Beside("missing"))
+            if found.state != "missing":
+                yield Difference(urn, "stated as missing, and is here as a " + found.state)
+        if here:
+            self._notes.append(
+                f"{here} records that were left out where the statement was made are in this store."
+            )
+
+    def _left_out_as_shown(self) -> Iterator[Difference]:
+        if self.sees_less or self.saw_less:
+            return
+        stubs = {stub["id"]: stub for stub in self.today["stubs"]}
+        for stub in self.stated["stubs"]:
+            found = stubs.get(stub["id"])
+            if found is not None and not same(stub, found):
+                yield Difference(stub["id"], "what was left out", stub, found)
+            elif found is None and stub["id"] in self.today["missing"]:
+                yield Difference(stub["id"], "stated as left out, and is missing")
+        for urn in self.stated["missing"]:
+            if urn not in self.today["missing"]:
+                yield Difference(urn, "stated as missing, and is not")
+
+    def _extent(self) -> Iterator[Difference]:
+        """How far the evidence goes; where records or links differ, they have said so."""
+        if self.history is None:
+            yield from self._extent_as_shown()
+            return
+        reached = self.history.reached
+        told = self.records.keys() | set(self._told_as_left_out())
+        if self.stated["truncated"] and not self.records.keys() <= reached:
+            self._notes.append("This store numbers records otherwise: its nearest are others.")
+            return
+        if self.saw_less:
+            yield from self._restricted(reached)
+        elif not self._stubs_are_here():
+            for urn in sorted(reached - told):
+                yield Difference(urn, "it is depended on, and is in the store only")
+        for urn in sorted(self.records.keys() - reached):
+            yield Difference(urn, "nothing in the store leads from the root to it")
+        if self.stated["truncated"] != self.history.truncated and not self._stubs_are_here():
+            yield self._truncated(self.history.truncated)
+
+    def _restricted(self, reached: frozenset[str]) -> Iterator[Difference]:
+        assert self.history is not None
+        hidden = sorted(reached - self.records.keys())
+        if len(hidden) != self.stated["restricted"]:
+            yield Difference("the evidence", "restricted", self.stated["restricted"], len(hidden))
+        audiences = {
+            beside.audience
+            for beside in self.history.audiences.values()
+            if beside.run_id not in self.stated["runs"]
+        }
+        for urn in hidden:
+            beside = self.history.beside[urn]
+            known = beside.run_id is not None and beside.run_id in self.stated["runs"]
+            if beside.state == "record" and (known or beside.audience in audiences):
+                yield Difference(urn, "it could be seen, and is counted as restricted only")
+
+    def _extent_as_shown(self) -> Iterator[Difference]:
+        more = self.found.keys() - self.records.keys()
+        if more and (self.saw_less or self.stated["stubs"]):
+            self._notes.append(f"{len(more)} records that you see are not in the statement.")
+        elif more:
+            for urn in sorted(more):
+                yield Difference(urn, "it is depended on, and is shown by the server only")
+        if self.saw_less == self.sees_less and not more:
+            if self.stated["restricted"] != self.today["restricted"]:
+                names = self.stated["restricted"], self.today["restricted"]
+                yield Difference("the evidence", "restricted", *names)
+            if self.stated["truncated"] != self.today["truncated"]:
+                yield self._truncated(self.today["truncated"])
+
+    def _truncated(self, found: bool) -> Difference:
+        return Difference("the evidence", "truncated", self.stated["truncated"], found)
+
+    def _told_as_left_out(self) -> Sequence[str]:
+        return [*(stub["id"] for stub in self.stated["stubs"]), *self.stated["missing"]]
+
+    def _stubs_are_here(self) -> bool:
+        """Whether what was left out there is here, and so leads further here than there."""
+        assert self.history is not None
+        missing = Beside("missing")
+        stubs = (self.history.beside.get(s["id"], missing) for s in self.stated["stubs"])
+        return any(beside.state == "record" for beside in stubs)
+
+
+def _since(urn: str, why: Mapping[str, Any]) -> Difference:
+    when = f" on {why['at'][:10]}" if why["at"] else ""
+    cause = f"it was marked invalid{when}, because: {why['cause']}"
+    return Difference(urn, f"{cause} (beginning with {why['root']})")
+
+
+def _as_stub(stub: Mapping[str, Any], found: Beside) -> Iterator[Difference]:
+    if found.state == "missing":
+        yield Difference(stub["id"], "stated as left out of a slice, and is not known here")
+        return
+    if stub["kind"] != found.kind:
+        yield Difference(stub["id"], "kind", stub["kind"], found.kind)
+    hidden = stub["name"] is None and found.state == "record"
+    if stub["name"] != found.name and not hidden:
+        yield Difference(stub["id"], "name", stub["name"], found.name)
