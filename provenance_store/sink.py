@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from importlib import metadata
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class Sink(ABC):
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock: AbstractContextManager[object] = threading.Lock()
         self._origin: OriginRow | None = None
         self._sequence = itertools.count(1)
 

@@ -8,7 +8,14 @@ from provenance_store.errors import NotFound, SchemaMismatch
 from provenance_store.sql.dialects import advisory_lock, begin_write
 from provenance_store.sql.tables import METADATA, SCHEMA_VERSION
 
-__all__ = ["create", "current_version", "require_current", "stamp", "upgrade"]
+__all__ = [
+    "create",
+    "current_version",
+    "require_compatible",
+    "require_current",
+    "stamp",
+    "upgrade",
+]
 
 _VERSION = sa.table("alembic_version", sa.column("version_num"))
 
@@ -72,6 +79,17 @@ def require_current(engine: sa.Engine) -> None:
             "run `braid store upgrade`."
         )
     _require_known(found)
+
+
+def require_compatible(connection: sa.Connection) -> None:
+    """Raise SchemaMismatch when the store of this connection is not of our schema (any more)."""
+    found = connection.execute(sa.select(_VERSION.c.version_num)).scalar()
+    if found != SCHEMA_VERSION:
+        _require_known(found)
+        raise SchemaMismatch(
+            f"The store has schema {found} now and this Braid needs {SCHEMA_VERSION}; "
+            "run `braid store upgrade`."
+        )
 
 
 def _require_known(found: str | None) -> None:

@@ -1,0 +1,96 @@
+"""Whether the file that a SQLite store has open is still the one at its path."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+__all__ = ["Place"]
+
+BESIDE = ("-wal", "-shm")
+"""SQLite's log of what is not in the file yet, and its index; both are there, the same, for as
+long as a connection is open."""
+
+_Identity = tuple[int, int]
+
+
+class Place:
+    """The path of a SQLite store, and which files were there when it was opened.
+
+    A file that was removed, moved or replaced can still be written to, by whoever has it open;
+    nobody else ever reads that. So the files at the path are compared with those that are open.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = os.path.realpath(file)
+        self._beside = tuple(self._file + ending for ending in BESIDE)
+        self._known: dict[str, _Identity] = {}
+        self._open = 0
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """The file's name, without its folder."""
+        return os.path.basename(self._file)
+
+    def opened(self) -> bool:
+        """Note what a new connection has opened; False when that is another file than before."""
+        with self._lock:
+            self._open += 1
+            found = _identity(self._file)
+            if found is None or self._known.setdefault(self._file, found) != found:
+                return False
+            for path in self._beside:
+                if path not in self._known and (found := _identity(path)) is not None:
+                    self._known[path] = found
+            return True
+
+    def closed(self) -> None:
+        """A connection is closed; with the last one SQLite removes the files beside."""
+        with self._lock:
+            self._open -= 1
+            if self._open <= 0:
+                for path in self._beside:
+                    self._known.pop(path, None)
+
+    def has_moved(self) -> bool:
+        """Whether the store's file, or one beside it, is not the one that is open.
+
+        Raises OSError when that cannot be found out.
+        """
+        known = self._known
+        if not known:
+            return False
+        if _identity(self._file) != known.get(self._file):
+            return True
+        return any(
+            (before := known.get(path)) is not None
+            and _identity(path) != before
+            and self._is_really_gone(path, before)
+            for path in self._beside
+        )
+
+    def can_be_saved(self) -> bool:
+        """Whether only files beside it were removed, and nobody has made others in their place.
+
+        What they hold can then still be put into the store's file.
+        """
+        with self._lock:
+            known = dict(self._known)
+        if _identity(self._file) != known.get(self._file):
+            return False
+        return all(_identity(path) in (None, known.get(path)) for path in self._beside)
+
+    def _is_really_gone(self, path: str, before: _Identity) -> bool:
+        """Look again, for the last connection may have been closed at this moment."""
+        with self._lock:
+            return self._known.get(path) == before and _identity(path) != before
+
+
+def _identity(path: str) -> _Identity | None:
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
