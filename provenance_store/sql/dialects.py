@@ -256,6 +256,7 @@ def begin_write(connection: sa.Connection, deadline: float | None = None) -> Non
         if watch is None:
             _take_lock(connection)
             return
+        watch.refuse()
         left = watch.waits.left(deadline)
         if not watch.waits.is_short(left):
             _take_lock(connection)
@@ -367,12 +368,15 @@ def driver(connection: sa.Connection) -> Iterator[Any]:
     try:
         yield raw
     except dialect.loaded_dbapi.Error as error:
+        is_broken = dialect.is_disconnect(error, raw, None)
+        if is_broken:
+            connection.invalidate(error)  # else to roll back would be the error that is seen
         raise DBAPIError.instance(
             None,
             None,
             error,
             dialect.loaded_dbapi.Error,
-            connection_invalidated=dialect.is_disconnect(error, raw, None),
+            connection_invalidated=is_broken,
             dialect=dialect,
         ) from None
 

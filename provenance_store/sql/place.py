@@ -41,10 +41,13 @@ class Place:
             found = _identity(self._file)
             if found is None or self._known.setdefault(self._file, found) != found:
                 return False
-            for path in self._beside:
-                if path not in self._known and (found := _identity(path)) is not None:
-                    self._known[path] = found
+            self._note_beside()
             return True
+
+    def _note_beside(self) -> None:
+        for path in self._beside:
+            if path not in self._known and (found := _identity(path)) is not None:
+                self._known[path] = found
 
     def closed(self) -> None:
         """A connection is closed; with the last one SQLite removes the files beside."""
@@ -64,6 +67,9 @@ class Place:
             return False
         if _identity(self._file) != known.get(self._file):
             return True
+        if len(known) <= len(self._beside):  # SQLite makes them with the first write
+            with self._lock:
+                self._note_beside()
         return any(
             (before := known.get(path)) is not None
             and _identity(path) != before

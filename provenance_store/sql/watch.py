@@ -48,8 +48,7 @@ class Watch:
         That is cheap: whether the file at the path is the one that is open. After a commit it is
         given the connection, which has the old file open.
         """
-        if self.lost is not None:
-            raise type(self.lost)(self.lost.message)
+        self.refuse()
         if self.place is None:
             return
         try:
@@ -60,6 +59,11 @@ class Watch:
             ) from None
         if moved:
             self._has_moved(self.place, connection)
+
+    def refuse(self) -> None:
+        """Raise what `look` or `check` found earlier."""
+        if self.lost is not None:
+            raise type(self.lost)(self.lost.message)
 
     def check(self, connection: sa.Connection) -> None:
         """Compare what a connection reaches with what was opened.
