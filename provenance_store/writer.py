@@ -218,7 +218,7 @@ class Writer:
                 for job in group:
                     self._write_one(connection, job, tried=len(group) == 1)
             connection.commit()
-            self._watch.look(connection)  # nobody is told before that it is kept
+            self._watch.after_commit(connection)  # nobody is told before that it is kept
             self._watch.waits.answered()
             for job in group:
                 if job.error is None:

@@ -161,7 +161,7 @@ def _postgres_engine(url: sa.URL, waits: Waits) -> sa.Engine:
 
     @event.listens_for(engine, "do_connect")
     def _connect(_: object, __: object, args: list[Any], options: dict[str, Any]) -> Any:
-        connection = PatientConnection.connect(*args, **(connect_options(waits.seconds) | options))
+        connection = PatientConnection.connect(*args, **(connect_options(waits.patience) | options))
         connection.waits, connection.limit = waits, waits.seconds
         return connection
 
@@ -256,7 +256,7 @@ def begin_write(connection: sa.Connection, deadline: float | None = None) -> Non
         if watch is None:
             _take_lock(connection)
             return
-        watch.refuse()
+        watch.before_writing(connection)
         left = watch.waits.left(deadline)
         if not watch.waits.is_short(left):
             _take_lock(connection)

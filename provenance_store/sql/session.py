@@ -131,7 +131,7 @@ class Session:
             yield connection
             connection.commit()
             self.watch.waits.answered()
-            self.watch.look(connection)
+            self.watch.after_commit(connection)
 
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:

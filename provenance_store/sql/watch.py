@@ -23,9 +23,15 @@ __all__ = ["Watch", "watch_of"]
 
 RECHECK_SECONDS = 5.0
 """How long a connection to PostgreSQL writes to the schema that it was compared with last."""
+LOOK_SECONDS = 0.05
+"""How often, at the most, writes look after SQLite's log: what is in one that was removed is not
+lost, for it can be saved while it is open."""
 _OPTION = "braid_watch"
 _CHECKED = "braid_checked"
 _CHANGES = "PRAGMA schema_version"
+_SAVE = "PRAGMA wal_checkpoint(TRUNCATE)"
+"""It empties the log as well: the index beside it, which other processes go on to share for a
+while, then says that there is nothing in a log, whichever they have open."""
 
 Check = Callable[[sa.Connection], None]
 
@@ -40,30 +46,44 @@ class Watch:
         self.lost: BraidError | None = None
         """Why the store that was opened is not there any more; None while it is."""
         self._engine = engine
+        self._looked_at = 0.0
         engine.update_execution_options(**{_OPTION: self})
 
-    def look(self, connection: sa.Connection | None = None) -> None:
+    def look(self) -> None:
         """Raise StoreUnavailable, or SchemaMismatch, when the store is lost.
 
-        That is cheap: whether the file at the path is the one that is open. After a commit it is
-        given the connection, which has the old file open.
+        That is cheap: whether the files at the path are those that are open.
         """
-        self.refuse()
-        if self.place is None:
+        self._looked_at = 0.0
+        self.before_writing(None)
+        self.after_commit(None)
+
+    def before_writing(self, connection: sa.Connection | None) -> None:
+        """As `look`, for SQLite's log: to write into one that others make anew would damage it.
+
+        What is in the log is saved over the connection, which has it open.
+        """
+        if self.lost is not None:
+            raise type(self.lost)(self.lost.message)
+        if self.place is None or time.monotonic() - self._looked_at < LOOK_SECONDS:
             return
+        if self._asked(self.place.has_lost_log):
+            self._has_moved(self.place, connection)
+        self._looked_at = time.monotonic()
+
+    def after_commit(self, connection: sa.Connection | None) -> None:
+        """As `look`, for the store's own file: what was committed is told as kept after that."""
+        if self.place is not None and self._asked(self.place.has_moved):
+            self._has_moved(self.place, connection)
+
+    @staticmethod
+    def _asked(question: Callable[[], bool]) -> bool:
         try:
-            moved = self.place.has_moved()
+            return question()
         except OSError:
             raise StoreUnavailable(
                 "The store's file cannot be looked at; its folder must be readable."
             ) from None
-        if moved:
-            self._has_moved(self.place, connection)
-
-    def refuse(self) -> None:
-        """Raise what `look` or `check` found earlier."""
-        if self.lost is not None:
-            raise type(self.lost)(self.lost.message)
 
     def check(self, connection: sa.Connection) -> None:
         """Compare what a connection reaches with what was opened.
@@ -126,12 +146,12 @@ class Watch:
         """SQLite's log has lost its name: put what was committed to it into the store's file,
         over a connection that still has the log open."""
         if connection is not None:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(FULL)")
+            connection.exec_driver_sql(_SAVE)
             return
         raw = self._engine.raw_connection()  # one that is there: no other can be made any more
         try:
             cursor = raw.cursor()
-            cursor.execute("PRAGMA wal_checkpoint(FULL)")
+            cursor.execute(_SAVE)
             cursor.close()
         finally:
             raw.close()

@@ -131,13 +131,16 @@ def test_what_was_answered_is_there_after_a_log_was_removed(
 ) -> None:
     answered = {f"r{number}": house.run(ada, f"r{number}").json() for number in range(10)}
     file.with_name(file.name + ending).unlink()
-    is_refused(house, ada, "r10")
+    while (answer := house.run(ada, f"r{len(answered)}")).status_code == 202:
+        answered[f"r{len(answered)}"] = answer.json()
+        assert len(answered) < 1000
+    assert answer.status_code == 503
     is_taken_up(house)
-    recorded_later(house, ada, "r10")
+    recorded_later(house, ada, f"r{len(answered)}")
     for name, document in answered.items():
         assert house.run(ada, name).json() == document
     house.app.extensions[EXTENSION].close()
-    assert steps(file) == 11
+    assert steps(file) == len(answered) + 1
 
 
 def put_rubbish(file: Path) -> None:
