@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -13,7 +13,7 @@ from action_provider.advice import operations as questions
 from action_provider.advice.advice import Advice
 from action_provider.advice.blueprint import AdviceBlueprint
 from action_provider.advice.questions import question_schema
-from action_provider.auth import Authenticator
+from action_provider.auth import Authenticator, Caller
 from action_provider.batches import routes as batches
 from action_provider.batches.taking import Batches
 from action_provider.harvest import operations as harvest
@@ -25,7 +25,7 @@ from action_provider.metrics import Metrics
 from action_provider.query import invalidation, statement
 from action_provider.query import routes as query
 from action_provider.record import operations as record
-from action_provider.record.actions import Actions
+from action_provider.record.actions import Actions, Answer
 from action_provider.record.blueprint import RecordBlueprint
 from action_provider.record.desk import Desk
 from action_provider.settings import Options
@@ -65,18 +65,24 @@ class Braid:
         self.stores.close()
 
 
-def create_app(store_url: str | None = None, *, environ: Mapping[str, str] | None = None) -> Flask:
+def create_app(
+    store_url: str | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    create: bool = True,
+) -> Flask:
     """The WSGI application over the store at a URL, by default the one BRAID_STORE_URL names.
 
     Settings come from `environ`, by default the process's. Raises ConfigurationError for what
     is missing or makes no sense. The store is opened at the first request of each process, so
-    the server starts, and answers 503, while its database is away.
+    the server starts, and answers 503, while its database is away. An empty database is made a
+    store then, unless `create` is false.
     """
     logs.quiet()
     options = Options.read(environ)
     metrics = Metrics()
     url = store_url or STORE_URL.get(environ)
-    stores = StoreHolder(url, purge_seconds=options.purge_seconds)
+    stores = StoreHolder(url, purge_seconds=options.purge_seconds, create=create)
     authenticator = Authenticator(options)
     app = Flask("action_provider", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = options.body_limit
@@ -87,7 +93,7 @@ def create_app(store_url: str | None = None, *, environ: Mapping[str, str] | Non
     metrics.watch(app)
     schema = body_schema()
     actions = Actions(stores, options, now)
-    recording = actions.run if desk is None else desk.run
+    recording = actions.run if desk is None else _recording(desk, stores)
     app.register_blueprint(
         RecordBlueprint(actions, recording, authenticator, metrics, options, schema)
     )
@@ -109,6 +115,16 @@ def create_app(store_url: str | None = None, *, environ: Mapping[str, str] | Non
     document = openapi.openapi(OPERATIONS, version=_version(), bodies=bodies)
     app.register_blueprint(openapi.openapi_blueprint(document))
     return app
+
+
+def _recording(desk: Desk, stores: StoreHolder) -> Callable[[Caller, bytes], Answer]:
+    """Record apart, in a store that this process has opened, and has not lost, itself."""
+
+    def record(caller: Caller, data: bytes) -> Answer:
+        stores.get()
+        return desk.run(caller, data)
+
+    return record
 
 
 def _records_apart(options: Options, url: str) -> bool:

@@ -1,4 +1,8 @@
-"""The worker's store: opened at first use, closed at exit, swept of released actions."""
+"""The worker's store: opened at first use, closed at exit, swept of released actions.
+
+A store that was removed, replaced or upgraded while it was open is lost to whoever opened it. It is
+closed then, and what lies at its place is opened once that is a store again: put back, or restored.
+"""
 
 from __future__ import annotations
 
@@ -7,62 +11,97 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
-from provenance_store.errors import BraidError, StoreUnavailable
+from provenance_store.errors import (
+    BraidError,
+    ConfigurationError,
+    NotFound,
+    StoreUnavailable,
+)
 from provenance_store.ids import now
 from provenance_store.opening import open_store
+from provenance_store.sql.waits import SharedAttempt
 from provenance_store.store import Store
 
 __all__ = ["StoreHolder"]
 
 log = logging.getLogger(__name__)
 
+GONE = "There is no store any more where this server's was; put it back."
+
 
 class StoreHolder:
-    """Opens the store once in each process, and again after a failure to open.
+    """Opens the store once in each process, and again after a failure to open, or when it is lost.
 
     A server thus starts, and answers 503, while its database is away. Without `purge_seconds`
-    nothing is swept: another holder does it.
+    nothing is swept: another holder does it. Without `create` a store has to be there; it has to
+    be in any case once it was opened: an empty one in its place would hide that it is gone.
     """
 
     def __init__(
-        self, url: str, *, purge_seconds: float | None, open_it: Callable[[str], Store] = open_store
+        self,
+        url: str,
+        *,
+        purge_seconds: float | None,
+        create: bool = True,
+        open_it: Callable[..., Store] = open_store,
     ) -> None:
         self._url = url
         self._purge_seconds = purge_seconds
+        self._create = create
         self._open = open_it
-        self._lock = threading.Lock()
+        self._lock = SharedAttempt()
         self._store: Store | None = None
         self._process = 0
         self._stop = threading.Event()
 
     def get(self) -> Store:
-        """The open store; raises StoreUnavailable and its like when it cannot be opened."""
-        if self._store is None or self._process != os.getpid():
+        """The open store; raises StoreUnavailable and its like when it cannot be opened.
+
+        Those who ask meanwhile are answered with the same attempt to open it.
+        """
+        store = self._store
+        if store is None or store.is_lost or self._process != os.getpid():
             with self._lock:
-                if self._store is None or self._process != os.getpid():
-                    self._start()
-        if self._store is None:
-            raise StoreUnavailable
-        return self._store
+                store = self._store
+                if store is None or store.is_lost or self._process != os.getpid():
+                    store = self._start()
+        return store
 
     def close(self) -> None:
         """Stop sweeping and let go of the store; the next `get` opens it again."""
+        atexit.unregister(self.close)
+        with suppress(BraidError), self._lock:
+            self._let_go()
+
+    def _let_go(self) -> None:
         self._stop.set()
-        with self._lock:
-            store, self._store = self._store, None
+        store, self._store = self._store, None
         if store is not None and self._process == os.getpid():
             store.close()
-        atexit.unregister(self.close)
 
-    def _start(self) -> None:
-        self._store = self._open(self._url)
+    def _start(self) -> Store:
+        if self._store is not None and self._process == os.getpid():
+            log.warning("The store was removed, replaced or upgraded; it is opened anew.")
+            self._let_go()
+        store = self._store = self._opened()
+        self._create = False
         self._process = os.getpid()
         self._stop = threading.Event()
         atexit.register(self.close)
         if self._purge_seconds is not None:
-            sweep = (self._store, self._stop, self._purge_seconds)
+            sweep = (store, self._stop, self._purge_seconds)
             threading.Thread(target=self._sweep, args=sweep, name="purge", daemon=True).start()
+        return store
+
+    def _opened(self) -> Store:
+        if self._create:
+            return self._open(self._url)
+        try:
+            return self._open(self._url, create=False)
+        except (NotFound, ConfigurationError):
+            raise StoreUnavailable(GONE) from None
 
     def _sweep(self, store: Store, stop: threading.Event, seconds: float) -> None:
         while not stop.wait(seconds):

@@ -13,6 +13,7 @@ from provenance_store.sql import schema
 from provenance_store.sql.dialects import make_engine, make_private, read_url
 from provenance_store.sql.objects import guard
 from provenance_store.sql.session import Session
+from provenance_store.sql.watch import watch_of
 from provenance_store.store import Store
 
 __all__ = ["open_store", "store_file", "upgrade_store"]
@@ -36,6 +37,9 @@ def open_store(url: str | None = None, *, create: bool = True, strict: bool = Fa
     except BaseException:
         engine.dispose()
         raise
+    watch = watch_of(engine)
+    assert watch is not None
+    watch.checks.append(schema.require_compatible)
     return Store(engine, strict=strict)
 
 

@@ -85,7 +85,8 @@ PAGE_CACHE_MB = Setting(
 BUSY_TIMEOUT_MS = Setting(
     "BRAID_BUSY_TIMEOUT_MS",
     30_000,
-    "How long a write waits for another writer of the same store, in milliseconds.",
+    "How long a call waits for the store, in milliseconds: for another writer, for a lock or a "
+    "connection, or for a database server that does not answer. `braid serve` waits 5000.",
     bounded_int(0, 3_600_000),
 )
 SQLITE_MODE = Setting(

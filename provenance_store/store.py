@@ -146,6 +146,7 @@ class Store(Recorder):
             sink = BulkSink(self.sink, load)
             yield Recorder(sink, strict=self.strict)
             sink.flush()
+        self.sink.session.watch.look()
 
     def write(self, batch: Batch, author: Author | None = None) -> None:
         """Write a batch that was made elsewhere; again changes nothing.
@@ -218,7 +219,9 @@ class Store(Recorder):
         Raises MergeConflict with a report when the stores say other things of the same records,
         InvalidInput when the file is no store, SchemaMismatch when it is of another version.
         """
-        return merge_file(self.sink, Path(file), dry_run=dry_run, tags=tags, progress=progress)
+        merged = merge_file(self.sink, Path(file), dry_run=dry_run, tags=tags, progress=progress)
+        self.sink.session.watch.look()
+        return merged
 
     def invalidate(
         self,
@@ -339,9 +342,24 @@ class Store(Recorder):
         return mended
 
     def ping(self) -> None:
-        """Raise StoreUnavailable when the store cannot be read at the moment."""
-        with self.sink.session.look() as raw:
+        """Raise StoreUnavailable when the store cannot be read at the moment, or its file is not
+        at its path any more, SchemaMismatch when it was upgraded beyond this program."""
+        session = self.sink.session
+        with session.read() as connection:
+            session.watch.check(connection)
+        with session.look() as raw:
             self.sink.prepared.see(raw, EVERYTHING, 0)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the store was removed, replaced or upgraded while it was open: it refuses
+        everything then, and has to be opened again."""
+        return self.sink.session.watch.lost is not None
+
+    def waiting_since(self, began: float | None) -> AbstractContextManager[None]:
+        """While it is open, what this thread waits for in the store counts from then on
+        (`time.monotonic`), and not from the beginning of each wait."""
+        return self.sink.session.watch.waits.since(began)
 
     def close(self) -> None:
         """Let go of all connections."""

@@ -16,6 +16,7 @@ from provenance_store.sink import LOOKED_THROUGH, Sink, SinkBeside, new_origin, 
 from provenance_store.sql import cycles, inspect
 from provenance_store.sql.prepared import Prepared
 from provenance_store.sql.session import Session
+from provenance_store.sql.waits import SharedAttempt
 from provenance_store.sql.write import register_origin, renumbered
 from provenance_store.viewer import EVERYTHING
 from provenance_store.writer import Guard, Writer
@@ -32,7 +33,9 @@ class StoreSink(Sink):
 
     def __init__(self, engine: sa.Engine) -> None:
         super().__init__()
+        self._lock = SharedAttempt()
         self.session = Session(engine)
+        self.session.watch.checks.append(self._check_origins)
         self.writer = Writer(engine)
         self.prepared = Prepared(engine.dialect)
         self._uuids: dict[int, str] = {}
@@ -168,6 +171,16 @@ class StoreSink(Sink):
     def close(self) -> None:
         self.writer.close()
         self.session.engine.dispose()
+
+    def _check_origins(self, connection: sa.Connection) -> None:
+        """Whether the newest origin that is known here still has its number: if it does not, the
+        database was put back to an earlier state, where ids that are made here are others'."""
+        with self._names:
+            last = max(self._uuids, default=None)
+        if last is None:
+            return
+        if inspect.origin_uuid(connection, last) != self._uuids[last]:
+            self.session.watch.replaced()
 
     def _number(self, uuid: str) -> int | None:
         if uuid not in self._numbers:

@@ -22,16 +22,21 @@ from provenance_store.sql.dialects import (
     begin_write,
     cannot_hold,
     savepoint,
+    short_work,
     should_retry,
     unavailable,
 )
+from provenance_store.sql.waits import Waits
+from provenance_store.sql.watch import Watch, watch_of
 from provenance_store.sql.write import Statements
 
 __all__ = ["Writer"]
 
 ROWS_A_COMMIT = 20_000
 RETRIES = 6
-
+TOGETHER_SECONDS = 0.05
+"""Whoever has less than this left to wait need not begin."""
+UNWATCHED_SECONDS = 30.0
 
 Guard = Callable[[sa.Connection], None]
 
@@ -43,11 +48,12 @@ def _unguarded(_: sa.Connection) -> None:
 class _Job:
     """A batch that waits to be written. `wake` is held until its thread has something to do."""
 
-    __slots__ = ("batch", "done", "error", "guard", "leads", "wake")
+    __slots__ = ("batch", "deadline", "done", "error", "guard", "leads", "wake")
 
-    def __init__(self, batch: Batch, guard: Guard) -> None:
+    def __init__(self, batch: Batch, guard: Guard, deadline: float) -> None:
         self.batch = batch
         self.guard = guard
+        self.deadline = deadline
         self.done = False
         self.leads = False
         self.error: Exception | None = None
@@ -60,6 +66,7 @@ class Writer:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._watch = watch_of(engine) or Watch(engine, Waits(UNWATCHED_SECONDS), None)
         self.statements = Statements(engine.dialect)
         self._mutex = threading.Lock()
         self._waiting: deque[_Job] = deque()
@@ -86,7 +93,8 @@ class Writer:
         The answers are in the order of the batches: None, or why that one was not written, as
         `write` would raise it. One that is refused does not touch the others.
         """
-        waiting = [_Job(batch, guard or _unguarded) for batch, guard in jobs]
+        deadline = self._watch.waits.deadline()
+        waiting = [_Job(batch, guard or _unguarded, deadline) for batch, guard in jobs]
         if not waiting:
             return []
         with self._mutex:
@@ -105,8 +113,7 @@ class Writer:
     def lend(self) -> sa.PoolProxiedConnection:
         """The connection that it writes with, between two writes, to a thread that is the only
         one to use the store: what it wrote, SQLite has in the memory of this connection."""
-        self._connection = self._connection or self._engine.connect()
-        return self._connection.connection
+        return self._connected().connection
 
     def take_back(self, raw: sa.PoolProxiedConnection, *, broken: bool) -> None:
         """Have the connection back; a `broken` one is not used again."""
@@ -157,10 +164,16 @@ class Writer:
         return group
 
     def _write_for_all(self, group: list[_Job]) -> None:
+        deadline = min(job.deadline for job in group)
         try:
-            self._try_group(group)
+            self._try_group(group, deadline)
         except DBAPIError as error:
-            self._fail(group, unavailable(error) or error)
+            refusal = unavailable(error)
+            if refusal is not None:
+                self._watch.waits.refused(refusal)
+                if time.monotonic() >= deadline - TOGETHER_SECONDS:
+                    group += self._all_waiting()
+            self._fail(group, refusal or error)
         except BaseException as error:
             self._fail(group, StoreUnavailable("Writing was interrupted; nothing was written."))
             if not isinstance(error, Exception):
@@ -170,32 +183,43 @@ class Writer:
             for job in group:
                 job.done = True
 
+    def _all_waiting(self) -> list[_Job]:
+        """Those that came while the store was waited for: they do not wait anew, one after the
+        other, when that was in vain."""
+        with self._mutex:
+            found, self._waiting = list(self._waiting), deque()
+        return found
+
     def _fail(self, group: list[_Job], error: Exception) -> None:
         self._drop_connection()
         for job in group:
             job.error = error
 
-    def _try_group(self, group: list[_Job]) -> None:
+    def _try_group(self, group: list[_Job], deadline: float) -> None:
         for attempt in range(RETRIES):
             try:
-                return self._write_group(group)
+                return self._write_group(group, deadline)
             except DBAPIError as error:
                 self._drop_connection()
                 if attempt == RETRIES - 1 or not should_retry(error):
                     raise
+                if error.connection_invalidated and time.monotonic() >= deadline:
+                    raise
                 time.sleep(0.005 * 2**attempt)
         raise StoreUnavailable
 
-    def _write_group(self, group: list[_Job]) -> None:
-        connection = self._connection = self._connection or self._engine.connect()
-        begin_write(connection)
+    def _write_group(self, group: list[_Job], deadline: float) -> None:
+        connection = self._connected()
+        begin_write(connection, deadline)
         try:
             if not self._write_at_once(connection, group):
                 connection.rollback()
-                begin_write(connection)
+                begin_write(connection, deadline)
                 for job in group:
                     self._write_one(connection, job, tried=len(group) == 1)
             connection.commit()
+            self._watch.after_commit(connection)  # nobody is told before that it is kept
+            self._watch.waits.answered()
             for job in group:
                 if job.error is None:
                     self.statements.committed(job.batch)
@@ -239,6 +263,18 @@ class Writer:
                 "The database cannot hold a value of this: shorten the longest name, URI or tag, "
                 "and keep numbers within 64 bits."
             )
+
+    def _connected(self) -> sa.Connection:
+        if self._connection is None:
+            connection = self._engine.connect()
+            try:
+                self._watch.check_new(connection)
+                short_work(connection.connection, connection.dialect)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
 
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None

@@ -49,6 +49,12 @@ class PostgresServer:
         """Whether this server is started, and may be stopped, by this process."""
         return self._binaries is not None
 
+    @property
+    def pid(self) -> int:
+        """The process of the server that was started; its sessions are its children."""
+        assert self._process is not None
+        return self._process.pid
+
     def version(self) -> str:
         """The number of the version that would be started."""
         done = subprocess.run(

@@ -9,7 +9,6 @@ is then a new request. The records stay in every case.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 from action_provider.actions.envelope import (
@@ -30,6 +29,7 @@ from provenance_store.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from provenance_store.ids import ordered_uuid
 from provenance_store.recorder import Recorder
 from provenance_store.rows import ActionRow
+from provenance_store.store import Store
 from provenance_store.values import Audience
 
 __all__ = ["Actions", "Answer"]
@@ -103,29 +103,36 @@ class Actions(KeptActions):
             raise answer
         return answer
 
-    def run_all(self, requests: Sequence[tuple[Caller, bytes]]) -> list[Answer | Exception]:
+    def run_all(
+        self, requests: Sequence[tuple[Caller, bytes]], *, since: float | None = None
+    ) -> list[Answer | Exception]:
         """`run` for several requests at once, in one commit where that can be.
 
-        In the order of the requests: what `run` would return, or what it would raise.
+        In the order of the requests: what `run` would return, or what it would raise. They wait
+        for the store together, counted from `since` (`time.monotonic`), by default from now.
         """
         read = [self._read(caller, data) for caller, data in requests]
-        made = self._make_all(read)
-        ready = [one.recorder for one in made if isinstance(one, _Made)]
-        errors = iter(self._stores.get().write_held(ready) if ready else ())
-        return [
-            self._settle(request, one, next(errors) if isinstance(one, _Made) else None)
-            for request, one in zip(requests, made, strict=True)
-        ]
+        unreadable = [one.error for one in read if isinstance(one, _Failed)]
+        if len(unreadable) == len(read):
+            return [*unreadable]
+        store = self._stores.get()  # ids are those of one store, were it opened anew meanwhile
+        with store.waiting_since(since):
+            made = self._make_all(store, read)
+            ready = [one.recorder for one in made if isinstance(one, _Made)]
+            errors = iter(store.write_held(ready) if ready else ())
+            return [
+                self._settle(request, one, next(errors) if isinstance(one, _Made) else None)
+                for request, one in zip(requests, made, strict=True)
+            ]
 
-    def _make_all(self, read: Sequence[_Asked | _Failed]) -> list[_Made | _Failed]:
+    def _make_all(self, store: Store, read: Sequence[_Asked | _Failed]) -> list[_Made | _Failed]:
         """Look up and make what each request writes; the failed ones stay as they are."""
-        anything = any(isinstance(one, _Asked) for one in read)
-        with self._stores.get().one_look(alone=self._alone) if anything else nullcontext():
-            return [one if isinstance(one, _Failed) else self._made(one) for one in read]
+        with store.one_look(alone=self._alone):
+            return [one if isinstance(one, _Failed) else self._made(store, one) for one in read]
 
-    def _made(self, asked: _Asked) -> _Made | _Failed:
+    def _made(self, store: Store, asked: _Asked) -> _Made | _Failed:
         try:
-            return self._make(asked)
+            return self._make(store, asked)
         except Exception as error:
             return _Failed(asked, error)
 
@@ -164,10 +171,10 @@ class Actions(KeptActions):
         except Exception as error:
             return _Failed(None, error)
 
-    def _make(self, asked: _Asked) -> _Made:
+    def _make(self, store: Store, asked: _Asked) -> _Made:
         caller, envelope = asked.caller, asked.envelope
         body, seconds = asked.body, asked.seconds
-        store, now = self._stores.get(), self._clock()
+        now = self._clock()
         check_deadline(envelope, now=now)
         recorder = store.recorder(
             run_id=body.run.run_id,

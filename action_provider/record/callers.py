@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
+from weakref import ref
 
 from action_provider.auth import Caller
 from action_provider.caches import LockedCache
@@ -39,6 +41,10 @@ class ManagedRuns:
     SECONDS = 3600
 
     def __init__(self) -> None:
+        self._store: Callable[[], Store | None] = lambda: None
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         self._managed: LockedCache[bool] = LockedCache(maxsize=self.REMEMBERED, ttl=self.SECONDS)
 
     def require(self, store: Store, caller: Caller, run_id: str) -> frozenset[str] | None:
@@ -47,8 +53,11 @@ class ManagedRuns:
         Of a run that is not known, the identities as which the caller must be alone in it: the
         store sees to that when it writes, for others may be writing at this moment.
         """
-        key = f"{caller.identity} {run_id}"
-        if self._managed.get(key):
+        if self._store() is not store:  # another was opened, which may know other runs
+            self._begin_anew()
+            self._store = ref(store)
+        known, key = self._managed, f"{caller.identity} {run_id}"
+        if known.get(key):
             return None
         members = store.reader().run_members(run_id)
         if members is None:
@@ -60,7 +69,7 @@ class ManagedRuns:
                 "manage_by."
             )
         if managers & caller.identities:
-            self._managed[key] = True
+            known[key] = True
         return None
 
 

@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -98,7 +99,9 @@ class Desk:
     def _ask(self, caller: Caller, groups: frozenset[str] | None, data: bytes) -> Reply:
         told = None if groups is None else list(groups)
         identities = list(caller.identities)
-        asking = _encode(Asking(caller.identity, identities, told, caller.reader_group, data))
+        asking = _encode(
+            Asking(caller.identity, identities, told, caller.reader_group, data, time.monotonic())
+        )
         try:
             try:
                 return self._exchange(asking)

@@ -93,7 +93,10 @@ def _received(
 
 def _record(actions: Actions, waiting: list[tuple[socket.socket, Asking]]) -> None:
     try:
-        answers = actions.run_all([(_caller(asking), asking.data) for _, asking in waiting])
+        answers = actions.run_all(
+            [(_caller(asking), asking.data) for _, asking in waiting],
+            since=min(asking.since for _, asking in waiting),
+        )
     except Exception as error:
         answers = [error] * len(waiting)
     for (line, _), answer in zip(waiting, answers, strict=True):
@@ -132,5 +135,10 @@ if __name__ == "__main__":
     logs.quiet()
     main(
         socket.socket(fileno=int(sys.argv[1])),
-        Actions(StoreHolder(sys.stdin.read(), purge_seconds=None), Options.read(), now, alone=True),
+        Actions(
+            StoreHolder(sys.stdin.read(), purge_seconds=None, create=False),
+            Options.read(),
+            now,
+            alone=True,
+        ),
     )

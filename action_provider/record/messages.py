@@ -21,6 +21,8 @@ class Asking(msgspec.Struct, array_like=True, frozen=True):
     groups: list[str] | None
     reader_group: str | None
     data: bytes
+    since: float
+    """When the worker began to wait for the answer, by `time.monotonic`: one clock for both."""
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True):

@@ -55,7 +55,7 @@ def command(
     _prepare(source, upgrade=upgrade)
     listening = listen(host, port)
     serve(
-        lambda: create_app(source.url),
+        lambda: create_app(source.url, create=False),
         listening,
         workers=workers,
         threads=threads,

@@ -8,13 +8,20 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
 from provenance_store.errors import ConfigurationError, StoreUnavailable
+from provenance_store.sql.place import Place
+from provenance_store.sql.waits import WaitedInVain, Waits
+from provenance_store.sql.watch import Watch, watch_of
+
+if TYPE_CHECKING:
+    from provenance_store.sql.patient import PatientConnection
 
 __all__ = [
     "Insert",
@@ -31,9 +38,11 @@ __all__ = [
     "make_private",
     "read_url",
     "savepoint",
+    "short_work",
     "should_retry",
     "stream_rows",
     "unavailable",
+    "wait_less",
 ]
 
 POOL_SIZE = 8
@@ -47,6 +56,15 @@ LOG_PAGES = 4000
 written often since goes there once, and each time the disk is waited for twice."""
 SCHEMA_LOCK = 0x62726169
 _SERIALIZATION = {"40001", "40P01"}
+_LOCK_NOT_AVAILABLE = "55P03"
+LEAST_POOL_SECONDS = 1.0
+"""How long a connection that others use is waited for, at the least: they use it for moments."""
+SHORT_WORK_SECONDS = 60.0
+BUSY = "The store is busy; try again."
+LOCKED = "The store is locked by another program; try again."
+SILENT = "The database server does not answer; try again."
+SLOW = "The database took too long to answer; try again."
+_WAITED = {BUSY, LOCKED, SILENT, SLOW}
 
 
 def read_url(text: str) -> sa.URL:
@@ -77,24 +95,29 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
 
     A SQLite file that may not be written, or whose folder may not be, can be read.
     """
+    waits = Waits(busy_ms / 1000)
     if url.get_backend_name() == "postgresql":
-        return sa.create_engine(
-            url, pool_pre_ping=True, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW
-        )
+        return _postgres_engine(url, waits)
     engine = sa.create_engine(
         url,
         poolclass=sa.pool.QueuePool,
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
+        pool_timeout=max(waits.seconds, LEAST_POOL_SECONDS),
         connect_args={
             "timeout": busy_ms / 1000,
             "check_same_thread": False,
             "cached_statements": 512,
         },
     )
+    file = Path(url.database or "")
+    # What is opened as a URI, or can only be read, is taken as it is.
+    place = None if "uri" in url.query or _stands_still(file) else Place(file)
+    watch = Watch(engine, waits, place)
 
     @event.listens_for(engine, "do_connect")
     def _choose(_: object, __: object, args: list[Any], options: dict[str, Any]) -> None:
+        watch.look()  # a connection to another file, or log, would mix the two
         if "uri" not in url.query and _stands_still(Path(args[0])):
             args[0] = f"{Path(args[0]).absolute().as_uri()}?immutable=1"
             options["uri"] = True
@@ -110,8 +133,85 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
         _use_wal(connection, busy_ms)
+        if place is not None and not place.opened():
+            place.closed()
+            connection.close()
+            watch.replaced()
+
+    @event.listens_for(engine, "close")
+    def _closed(_: object, __: object) -> None:
+        if place is not None:
+            place.closed()
 
     return engine
+
+
+def _postgres_engine(url: sa.URL, waits: Waits) -> sa.Engine:
+    """An engine whose connections give up waiting for locks, and for a server that hangs."""
+    from provenance_store.sql.patient import PatientConnection, SilentServer, connect_options
+
+    engine = sa.create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_timeout=max(waits.seconds, LEAST_POOL_SECONDS),
+    )
+    Watch(engine, waits, None)
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_: object, __: object, args: list[Any], options: dict[str, Any]) -> Any:
+        connection = PatientConnection.connect(*args, **(connect_options(waits.patience) | options))
+        connection.waits, connection.limit = waits, waits.seconds
+        return connection
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: PatientConnection, _: object) -> None:
+        connection.execute(_LOCK_TIMEOUT, (_milliseconds(waits.seconds), False))
+        connection.commit()
+
+    @event.listens_for(engine, "checkin")
+    def _idle(connection: PatientConnection | None, _: object) -> None:
+        if connection is not None:
+            connection.limit = waits.seconds  # of the ping when it is taken out again
+
+    @event.listens_for(engine, "checkout")
+    def _taken(connection: PatientConnection, _: object, __: object) -> None:
+        connection.limit = None
+
+    @event.listens_for(engine, "handle_error")
+    def _hangs(context: ExceptionContext) -> None:
+        if context.is_pre_ping and isinstance(context.original_exception, SilentServer):
+            raise WaitedInVain(SILENT)  # and not try another connection, in vain too
+
+    return engine
+
+
+_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, %s)"
+
+
+def _milliseconds(seconds: float) -> str:
+    """A time limit as PostgreSQL takes it, which takes 0 for none."""
+    return str(max(1, int(seconds * 1000)))
+
+
+def short_work(raw: sa.PoolProxiedConnection, dialect: sa.Dialect) -> None:
+    """Say of a connection that it only looks up, or writes, a few rows at a time: an answer that
+    takes very long will not come any more. It holds until the connection is back in the pool."""
+    if dialect.name == "postgresql":
+        connection: Any = raw.driver_connection
+        connection.limit = SHORT_WORK_SECONDS
+
+
+def wait_less(raw: sa.PoolProxiedConnection, dialect: sa.Dialect, waits: Waits) -> None:
+    """On PostgreSQL, wait for locks only for as long as is left, in this transaction."""
+    left = waits.left()
+    if dialect.name == "postgresql" and waits.is_short(left):
+        _wait_for_locks(raw.driver_connection, left)
+
+
+def _wait_for_locks(raw: Any, seconds: float) -> None:
+    raw.execute(_LOCK_TIMEOUT, (_milliseconds(seconds), True))
 
 
 def _stands_still(file: Path) -> bool:
@@ -144,14 +244,44 @@ def _use_wal(connection: sqlite3.Connection, busy_ms: int) -> None:
             time.sleep(0.01)
 
 
-def begin_write(connection: sa.Connection) -> None:
+def begin_write(connection: sa.Connection, deadline: float | None = None) -> None:
     """Begin a transaction that will write: on SQLite it takes the write lock at once.
 
-    Taking it later could fail with a deadlock that no busy timeout resolves.
+    Taking it later could fail with a deadlock that no busy timeout resolves. Locks are waited
+    for until the deadline (`time.monotonic`), by default for as long as the store's waits say.
     """
     connection.begin()
+    watch = watch_of(connection)
+    try:
+        if watch is None:
+            _take_lock(connection)
+            return
+        watch.before_writing(connection)
+        left = watch.waits.left(deadline)
+        if not watch.waits.is_short(left):
+            _take_lock(connection)
+        elif connection.dialect.name == "sqlite":
+            _take_lock_within(connection, left, watch.waits)
+        else:
+            with driver(connection) as raw:
+                _wait_for_locks(raw, left)
+        watch.check_writing(connection)
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _take_lock(connection: sa.Connection) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _take_lock_within(connection: sa.Connection, seconds: float, waits: Waits) -> None:
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+    try:
+        _take_lock(connection)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(waits.seconds * 1000)}")
 
 
 @contextmanager
@@ -193,9 +323,15 @@ def detach(connection: sa.Connection, name: str) -> None:
 
 
 def advisory_lock(connection: sa.Connection) -> None:
-    """Let one process at a time change the schema; held until the transaction ends."""
+    """Let one process at a time change the schema; held until the transaction ends.
+
+    A migration may take its time, so others wait for its end.
+    """
     if connection.dialect.name == "postgresql":
+        usual = connection.scalar(sa.select(sa.func.current_setting("lock_timeout")))
+        connection.execute(sa.select(sa.func.set_config("lock_timeout", "0", True)))
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SCHEMA_LOCK)))
+        connection.execute(sa.select(sa.func.set_config("lock_timeout", usual, True)))
 
 
 def make_private(file: Path, mode: int) -> None:
@@ -232,12 +368,15 @@ def driver(connection: sa.Connection) -> Iterator[Any]:
     try:
         yield raw
     except dialect.loaded_dbapi.Error as error:
+        is_broken = dialect.is_disconnect(error, raw, None)
+        if is_broken:
+            connection.invalidate(error)  # else to roll back would be the error that is seen
         raise DBAPIError.instance(
             None,
             None,
             error,
             dialect.loaded_dbapi.Error,
-            connection_invalidated=dialect.is_disconnect(error, raw, None),
+            connection_invalidated=is_broken,
             dialect=dialect,
         ) from None
 
@@ -359,10 +498,13 @@ def cannot_hold(error: Exception) -> bool:
 
 def unavailable(error: DBAPIError) -> StoreUnavailable | None:
     """The error to raise when the store is locked, full, read-only or away; None if it is not."""
+    if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+        return WaitedInVain(LOCKED)
     text = str(error.orig).lower()
     for sign, message in _SIGNS:
         if sign in text:
-            return StoreUnavailable(message)
+            kind = WaitedInVain if message in _WAITED else StoreUnavailable
+            return kind(message)
     if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
         if getattr(error.orig, "sqlstate", None) in ("28P01", "28000", "3D000"):
             return StoreUnavailable("The database server refused the login; check the store's URL.")
@@ -371,8 +513,11 @@ def unavailable(error: DBAPIError) -> StoreUnavailable | None:
 
 
 _SIGNS = (
-    ("locked", "The store is locked by another program; try again."),
-    ("busy", "The store is busy; try again."),
+    ("locked", LOCKED),
+    ("does not answer", SILENT),
+    ("timeout expired", SILENT),
+    ("too long to answer", SLOW),
+    ("busy", BUSY),
     ("disk is full", "The disk that holds the store is full; nothing of this was written."),
     ("no space left", "The disk that holds the store is full; nothing of this was written."),
     ("disk i/o", "The disk that holds the store reports an error; nothing of this was written."),

@@ -83,19 +83,19 @@ def stamp(connection: sa.Connection, name: str | None = None) -> None:
 def require_current(engine: sa.Engine) -> None:
     """Raise NotFound when there is no store, SchemaMismatch when it is older, or too new."""
     with engine.connect() as connection:
+        if current_version(connection) is None:
+            raise NotFound("There is no store here yet; make one with `braid store init`.")
         require_compatible(connection)
 
 
 def require_compatible(connection: sa.Connection) -> None:
-    """Raise NotFound when there is no store, SchemaMismatch when this Braid cannot write to it.
+    """Raise SchemaMismatch when this Braid cannot write to the store of this connection (any more).
 
     A newer schema that only adds things says that a Braid of this version may go on (`min_writer`
     in `store_info`), so that servers of two versions run side by side while one is replaced.
     """
-    found = current_version(connection)
-    if found is None:
-        raise NotFound("There is no store here yet; make one with `braid store init`.")
-    if found < SCHEMA_VERSION:
+    found = connection.execute(sa.select(_VERSION.c.version_num)).scalar()
+    if found is None or found < SCHEMA_VERSION:
         raise SchemaMismatch(
             f"The store has schema {found} and this Braid needs {SCHEMA_VERSION}; "
             "run `braid store upgrade`."

@@ -13,7 +13,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from provenance_store.errors import InvalidInput, StoreUnavailable
-from provenance_store.sql.dialects import begin_write, cannot_hold, unavailable
+from provenance_store.sql.dialects import (
+    begin_write,
+    cannot_hold,
+    short_work,
+    unavailable,
+    wait_less,
+)
+from provenance_store.sql.waits import WaitedInVain, Waits
+from provenance_store.sql.watch import Watch, watch_of
 
 __all__ = ["Lender", "Session"]
 
@@ -21,6 +29,10 @@ CANNOT_HOLD = (
     "The database cannot hold a value of this: text is Unicode without the NUL character, "
     "numbers have at most 64 bits."
 )
+
+
+UNWATCHED_SECONDS = 30.0
+"""How long is waited with an engine that was made elsewhere."""
 
 
 class Session:
@@ -31,6 +43,7 @@ class Session:
 
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
+        self.watch = watch_of(engine) or Watch(engine, Waits(UNWATCHED_SECONDS), None)
         self._threads = threading.local()
 
     @contextmanager
@@ -42,6 +55,8 @@ class Session:
             else:
                 connection.execution_options(isolation_level="REPEATABLE READ")
                 connection.begin()
+                with self.told():
+                    wait_less(connection.connection, connection.dialect, self.watch.waits)
             yield connection
             connection.commit()
 
@@ -81,9 +96,18 @@ class Session:
             kept.close()
 
     def taken(self) -> sa.PoolProxiedConnection:
-        """A connection of the pool."""
+        """A connection of the pool, for short statements."""
+        self.watch.look()
         with self.told():
-            return self.engine.raw_connection()
+            raw = self.engine.raw_connection()
+            try:
+                short_work(raw, self.engine.dialect)
+                self.watch.check_new_raw(raw)
+                wait_less(raw, self.engine.dialect, self.watch.waits)
+            except BaseException:
+                raw.close()
+                raise
+            return raw
 
     @contextmanager
     def told(self, raw: sa.PoolProxiedConnection | None = None) -> Iterator[None]:
@@ -106,10 +130,14 @@ class Session:
             begin_write(connection)
             yield connection
             connection.commit()
+            self.watch.waits.answered()
+            self.watch.after_commit(connection)
 
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:
+        self.watch.look()
         with self.translated(), self.engine.connect() as connection:
+            self.watch.check_new(connection)
             yield connection
 
     @contextmanager
@@ -123,7 +151,10 @@ class Session:
         except DBAPIError as error:
             if cannot_hold(error):
                 raise InvalidInput(CANNOT_HOLD) from None
-            raise unavailable(error) or error from None
+            if (refusal := unavailable(error)) is None:
+                raise error from None
+            self.watch.waits.refused(refusal)
+            raise refusal from None
         except PoolTimeout:
             raise StoreUnavailable("All connections to the store are in use; try again.") from None
 
@@ -163,8 +194,11 @@ class _Kept:
         self._open = False
         self._raw: sa.PoolProxiedConnection | None = None
         self._connection: Any = None
+        self._away: WaitedInVain | None = None
 
     def __enter__(self) -> Any:
+        if self._away is not None:
+            raise WaitedInVain(self._away.message)
         if self._raw is None:
             self._begin()
         return self._connection
@@ -178,19 +212,28 @@ class _Kept:
         if error is None or self._raw is None:
             return
         try:
-            with self._session.told(self._raw):
+            with self._failing(), self._session.told(self._raw):
                 raise error
         finally:
             self.close()
 
     def _begin(self) -> None:
-        with self._session.translated():
+        with self._failing(), self._session.translated():
             self._raw = self._lender.lend()
         self._connection = self._raw.driver_connection
         self._open = True
         if self._session.engine.dialect.name == "sqlite":
             with self._session.told(self._raw):
                 self._connection.execute("BEGIN")
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Who waited in vain once does not wait again, for the next thing to be looked up."""
+        try:
+            yield
+        except WaitedInVain as error:
+            self._away = error
+            raise
 
     def commit(self) -> None:
         """End the transaction, if there is one."""
