@@ -1,4 +1,4 @@
-"""Taking a batch that a recorder elsewhere has made: checks first, then one transaction."""
+"""Taking a batch that a recorder elsewhere has made: checks first, then bounded transactions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from action_provider.batches.reading import read_batch
 from action_provider.batches.rights import Claim, check_owners
 from action_provider.batches.rows import Cleaner
 from action_provider.batches.whole import check_kinds, check_whole, spoken_runs
+from action_provider.lanes.pieces import pieces
 from action_provider.metrics import Metrics
 from action_provider.record.callers import ManagedRuns
 from action_provider.settings import Options
@@ -28,13 +29,15 @@ class Batches:
         self._metrics = metrics
         self._cleaner = Cleaner(depth=options.json_depth)
         self._runs = ManagedRuns()
+        self._most_rows = options.step_rows
 
     def take(self, caller: Caller, data: bytes) -> int:
         """Write a batch on behalf of a caller; how many records it has. Again changes nothing.
 
         What says nothing about its audience is the caller's own. Raises InvalidInput for what is
         no batch of a recorder, NotAllowed for one that writes what is not the caller's to write,
-        Conflict when the store has one of its rows otherwise; nothing is written then.
+        Conflict when the store has one of its rows otherwise; nothing is written then, but for
+        whole records of a batch so large that it is written in pieces.
         """
         batch = self._cleaner.clean(read_batch(data))
         check_whole(batch)
@@ -49,7 +52,9 @@ class Batches:
         own(batch, owners)
         alone_in = self._new_runs(store, caller, batch)
         batch.origin = claim.origins(owners)
-        store.write(batch, Author(caller.identities, alone_in))
+        author = Author(caller.identities, alone_in)
+        for piece in pieces(batch, most=self._most_rows):
+            store.write(piece, author)
         self._metrics.recorded(len(batch.record), len(batch.step))
         return len(batch.record)
 

@@ -27,7 +27,11 @@ BUSY_MS = 5_000
     help="Processes; more than one is for PostgreSQL.",
 )
 @click.option(
-    "--threads", type=click.IntRange(1, 256), default=8, show_default=True, help="In each process."
+    "--threads",
+    type=click.IntRange(1, 256),
+    default=8,
+    show_default=True,
+    help="Requests of a usual size that each process works at at the same time.",
 )
 @click.option(
     "--upgrade/--no-upgrade",
@@ -46,19 +50,20 @@ def command(
     until it is stopped, and then finishes the requests that it has begun.
     """
     from action_provider.app import create_app
+    from action_provider.lanes.admission import threads_for
     from action_provider.settings import Options
     from braid.server import listen, serve
     from provenance_store.settings import BUSY_TIMEOUT_MS
 
     os.environ.setdefault(BUSY_TIMEOUT_MS.name, str(BUSY_MS))
-    Options.read()
+    options = Options.read()
     _prepare(source, upgrade=upgrade)
     listening = listen(host, port)
     serve(
-        lambda: create_app(source.url),
+        lambda: create_app(source.url, places=threads),
         listening,
         workers=workers,
-        threads=threads,
+        threads=threads_for(threads, options),
         when_ready=lambda: click.echo(
             f"braid: serving {listening.url} from {source.shown}", err=True
         ),

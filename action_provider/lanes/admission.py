@@ -1,0 +1,175 @@
+"""Which requests go on now, which wait, and where they are worked at.
+
+Requests are of three sorts, each with a lane of its own:
+
+- usual ones: steps of a usual size, and the status of actions. They are few milliseconds of work.
+- large ones: steps of many items or bytes, batches, invalidations, harvests.
+- questions: what flows ask at ``/query``, and all of ``/api/v1`` that only reads.
+
+A lane has few places, for which the identities take turns (`FairLane`); so a request waits for few
+others of its sort, and never for one of another sort. Large ones and questions are worked at in two
+processes beside the worker, which hold the same application (`lane_process`): in the worker's own
+threads they would hold the interpreter, that all of them share. What needs no token
+(health, metrics, descriptions) is in no lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from flask import Flask, Request, Response, g, request
+
+from action_provider.auth import Authenticator
+from action_provider.lanes.messages import Forwarded
+from action_provider.lanes.process import LaneProcess
+from action_provider.lanes.queue import FairLane, Rates
+from action_provider.metrics import Metrics
+from action_provider.settings import Options
+
+__all__ = ["PLACES", "Lanes", "threads_for"]
+
+PLACES = 16
+"""How many usual requests are worked at at the same time, if the server does not say."""
+SPARE = 8
+"""Threads that are left to answer whom there is no room for."""
+API = "/api/v1/"
+BATCHES = "/api/v1/batches"
+PUBLIC = frozenset({"health", "openapi"})
+RUNS = ("/run", "/actions")
+
+
+class Lane(NamedTuple):
+    """A queue, and the process in which its requests are worked at; None is the worker itself."""
+
+    queue: FairLane
+    process: LaneProcess | None = None
+
+
+class Lanes:
+    """Admits requests to their lanes."""
+
+    def __init__(
+        self,
+        options: Options,
+        authenticator: Authenticator,
+        metrics: Metrics,
+        store_url: str,
+        environ: Mapping[str, str] | None,
+        *,
+        places: int,
+    ) -> None:
+        self._options = options
+        self._authenticator = authenticator
+        self._metrics = metrics
+        self._rates = Rates(options.identity_rate)
+        apart = options.lanes == "processes"
+
+        def process() -> LaneProcess | None:
+            return LaneProcess(store_url, environ) if apart else None
+
+        self.usual = Lane(self._queue(places))
+        self.large = Lane(self._queue(options.lane_places), process())
+        self.questions = Lane(self._queue(options.lane_places), process())
+        # Bodies that are large wait in memory: this many, and half of them one identity's.
+        self._bodies = FairLane(
+            places=options.waiting,
+            room=0,
+            seconds=0,
+            most_of_one=max(1, options.waiting // 2),
+            rates=Rates(0),
+        )
+
+    def watch(self, app: Flask) -> None:
+        """Admit every request of an application."""
+        app.before_request(self._admit)
+        app.teardown_request(_leave)
+
+    def close(self) -> None:
+        """Let the processes end."""
+        for lane in (self.large, self.questions):
+            if lane.process is not None:
+                lane.process.close()
+
+    def _queue(self, places: int) -> FairLane:
+        options = self._options
+        return FairLane(
+            places=places,
+            room=options.waiting,
+            seconds=options.wait_seconds,
+            most_of_one=options.identity_concurrency,
+            rates=self._rates,
+        )
+
+    def _admit(self) -> Response | None:
+        """Return when the request may go on here, or with the answer of the lane's process."""
+        if request.url_rule is None or _is_public(request):
+            return None
+        identity = self._authenticator.caller(request).identity
+        lane = self._lane()
+        g.places = places = ExitStack()
+        if lane is self.large:
+            places.enter_context(self._bodies.place(identity))
+        elsewhere = lane.process is not None and self._is_read()
+        places.enter_context(lane.queue.place(identity))
+        if lane.process is None or not elsewhere:
+            return None
+        told = lane.process.answer(Forwarded.of(request.environ, request.get_data()))
+        if told.records or told.steps:
+            self._metrics.recorded(told.records, told.steps)
+        response = Response(told.body, told.status)
+        response.headers.clear()
+        response.headers.extend(told.headers)
+        return response
+
+    def _lane(self) -> Lane:
+        path = request.path
+        if path.startswith(API):
+            return self.questions if request.method in ("GET", "HEAD") else self.large
+        if path.startswith("/harvest/"):
+            return self.large
+        if request.method == "GET":
+            return self.questions if path.endswith("/actions") else self.usual
+        if request.method == "POST" and path.endswith(RUNS):
+            return self.questions if path.startswith("/query/") else self._of_its_size()
+        return self.usual
+
+    def _of_its_size(self) -> Lane:
+        """The body of a large one is not read yet."""
+        length, limit = request.content_length, self._options.large_bytes
+        if (length is None and "wsgi.input_terminated" in request.environ) or (length or 0) > limit:
+            return self.large
+        items = request.get_data().count(b",")
+        return self.usual if items < self._options.large_items else self.large
+
+    def _is_read(self) -> bool:
+        """Whether the body is in memory now; one that is too large stays to be refused here."""
+        limit = self._options.body_limit
+        if request.path == BATCHES:
+            limit = request.max_content_length = self._options.batch_limit
+        if (request.content_length or 0) > limit:
+            return False
+        data = request.get_data()
+        return request.content_length is not None or len(data) < limit
+
+
+def threads_for(places: int, options: Options) -> int:
+    """How many threads a server needs, so that who waits keeps nobody else from being heard."""
+    lanes = 2 * (options.lane_places + options.waiting)
+    return places + options.waiting + lanes + SPARE
+
+
+def _is_public(asked: Request) -> bool:
+    endpoint = asked.endpoint or ""
+    return (
+        asked.method == "OPTIONS"
+        or asked.blueprint in PUBLIC
+        or endpoint.endswith(".action_introspect")
+    )
+
+
+def _leave(_: BaseException | None) -> None:
+    places: ExitStack | None = g.pop("places", None)
+    if places is not None:
+        places.close()
