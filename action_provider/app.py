@@ -60,6 +60,11 @@ class Braid:
     crew: Crew
     lanes: Lanes | None
 
+    def begin(self) -> None:
+        """Start the processes beside this one, so that nobody waits for them later."""
+        if self.lanes is not None:
+            self.lanes.begin()
+
     def close(self) -> None:
         """Let the processes beside this one and the harvests end, and let go of the store."""
         if self.lanes is not None:

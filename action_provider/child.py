@@ -58,6 +58,12 @@ class Child:
         """The process's id; None before it is started and once it was let go."""
         return None if self._process is None else self._process.pid
 
+    def begin(self) -> None:
+        """Start the process before it is needed; it gets ready by itself."""
+        with self._lock:
+            if self._process is None:
+                self._start()
+
     def close(self) -> None:
         """Let the process end, and wait for it."""
         with self._lock:

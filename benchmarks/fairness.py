@@ -2,10 +2,11 @@
 
 Run `python benchmarks/fairness.py`. It starts `braid serve` with a store of its own and Globus
 stand-ins. One identity sends steps of about 1 kB, one after the other, some 40 a second: alone
-(the floor), and while another identity sends, each in `--loops` loops without a pause, the largest
-steps, batches and questions that the server takes, and tokens that nobody knows. The ratio of the
-times that 99 % of the steps stay within has the budget 5. Alone and beside take turns of `--seconds`
-for `--rounds` rounds. `--store` is another store's URL, `--postgresql` a server started for it.
+(the floor), and while another identity sends, each in `--loops` loops without a pause, the
+largest steps, batches and questions that the server takes, and tokens that nobody knows. The ratio
+of the times that 99 % of the steps stay within has the budget 5. Alone and beside take turns of
+`--seconds`, for `--rounds` rounds. `--store` is another store's URL, `--postgresql` a server
+started for it.
 """
 
 from __future__ import annotations

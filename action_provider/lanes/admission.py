@@ -86,11 +86,19 @@ class Lanes:
         app.before_request(self._admit)
         app.teardown_request(_leave)
 
+    def begin(self) -> None:
+        """Start the processes, which else begin with the first request that they are needed for."""
+        for process in self._processes():
+            process.begin()
+
     def close(self) -> None:
         """Let the processes end."""
-        for lane in (self.large, self.questions):
-            if lane.process is not None:
-                lane.process.close()
+        for process in self._processes():
+            process.close()
+
+    def _processes(self) -> list[LaneProcess]:
+        lanes = (self.large, self.questions)
+        return [lane.process for lane in lanes if lane.process is not None]
 
     def _queue(self, places: int) -> FairLane:
         options = self._options

@@ -16,7 +16,7 @@ _decode = msgspec.msgpack.Decoder(Answered).decode
 
 
 class LaneProcess(Child):
-    """Another process with the same application; it begins with the first request."""
+    """Another process with the same application; it begins with `begin`, or the first request."""
 
     module = "action_provider.lanes.lane_process"
     wait_seconds = 100

@@ -42,8 +42,7 @@ class Desk(Child):
 
     def __init__(self, store_url: str, environ: Mapping[str, str] | None = None) -> None:
         super().__init__(store_url, environ)
-        with self._lock:
-            self._start()
+        self.begin()
 
     def run(self, caller: Caller, data: bytes) -> Answer:
         """As `Actions.run`. Raises StoreUnavailable when the process ends while it records.

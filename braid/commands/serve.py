@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from braid.options import port_option, writes
 from braid.source import Source
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 __all__ = ["command"]
 
@@ -49,7 +53,7 @@ def command(
     try. Globus Flows calls https addresses only: put a proxy with a certificate in front. Serves
     until it is stopped, and then finishes the requests that it has begun.
     """
-    from action_provider.app import create_app
+    from action_provider.app import EXTENSION, create_app
     from action_provider.lanes.admission import threads_for
     from action_provider.settings import Options
     from braid.server import listen, serve
@@ -59,8 +63,14 @@ def command(
     options = Options.read()
     _prepare(source, upgrade=upgrade)
     listening = listen(host, port)
+
+    def make_app() -> Flask:
+        app = create_app(source.url, places=threads)
+        app.extensions[EXTENSION].begin()
+        return app
+
     serve(
-        lambda: create_app(source.url, places=threads),
+        make_app,
         listening,
         workers=workers,
         threads=threads_for(threads, options),
