@@ -16,8 +16,8 @@ threads they would hold the interpreter, that all of them share. What needs no t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
-from typing import NamedTuple
+from enum import Enum
+from typing import NamedTuple, cast
 
 from flask import Flask, Request, Response, g, request
 
@@ -38,6 +38,16 @@ API = "/api/v1/"
 BATCHES = "/api/v1/batches"
 PUBLIC = frozenset({"health", "openapi"})
 RUNS = ("/run", "/actions")
+
+
+class Sort(Enum):
+    """What a request is to the others."""
+
+    PUBLIC = "public"
+    USUAL = "usual"
+    LARGE = "large"
+    QUESTION = "question"
+    BY_SIZE = "by size"
 
 
 class Lane(NamedTuple):
@@ -64,6 +74,7 @@ class Lanes:
         self._authenticator = authenticator
         self._metrics = metrics
         self._rates = Rates(options.identity_rate)
+        self._sorts: dict[tuple[str, str], Sort] = {}
         apart = options.lanes == "processes"
 
         def process() -> LaneProcess | None:
@@ -112,18 +123,39 @@ class Lanes:
 
     def _admit(self) -> Response | None:
         """Return when the request may go on here, or with the answer of the lane's process."""
-        if request.url_rule is None or _is_public(request):
+        asked = cast(Request, request._get_current_object())  # type: ignore[attr-defined]
+        rule = asked.url_rule
+        if rule is None:
             return None
-        identity = self._authenticator.caller(request).identity
-        lane = self._lane()
-        g.places = places = ExitStack()
-        if lane is self.large:
-            places.enter_context(self._bodies.place(identity))
-        elsewhere = lane.process is not None and self._is_read()
-        places.enter_context(lane.queue.place(identity))
+        key = rule.rule, asked.method
+        if (sort := self._sorts.get(key)) is None:
+            sort = self._sorts[key] = _sort_of(asked, rule.rule)
+        if sort is Sort.PUBLIC:
+            return None
+        identity = self._authenticator.caller(asked).identity
+        if sort is Sort.BY_SIZE:
+            sort = self._of_its_size(asked)
+        if sort is Sort.USUAL:
+            self._enter(self.usual.queue, identity)
+            return None
+        if sort is Sort.LARGE:
+            self._enter(self._bodies, identity)
+        lane = self.large if sort is Sort.LARGE else self.questions
+        elsewhere = lane.process is not None and self._is_read(asked)
+        self._enter(lane.queue, identity)
         if lane.process is None or not elsewhere:
             return None
-        told = lane.process.answer(Forwarded.of(request.environ, request.get_data()))
+        return self._forwarded(lane.process, asked)
+
+    @staticmethod
+    def _enter(queue: FairLane, identity: str) -> None:
+        queue.enter(identity)
+        if "places" not in g:
+            g.places = []
+        g.places.append((queue, identity))
+
+    def _forwarded(self, process: LaneProcess, asked: Request) -> Response:
+        told = process.answer(Forwarded.of(asked.environ, asked.get_data()))
         if told.records or told.steps:
             self._metrics.recorded(told.records, told.steps)
         response = Response(told.body, told.status)
@@ -131,35 +163,23 @@ class Lanes:
         response.headers.extend(told.headers)
         return response
 
-    def _lane(self) -> Lane:
-        path = request.path
-        if path.startswith(API):
-            return self.questions if request.method in ("GET", "HEAD") else self.large
-        if path.startswith("/harvest/"):
-            return self.large
-        if request.method == "GET":
-            return self.questions if path.endswith("/actions") else self.usual
-        if request.method == "POST" and path.endswith(RUNS):
-            return self.questions if path.startswith("/query/") else self._of_its_size()
-        return self.usual
-
-    def _of_its_size(self) -> Lane:
+    def _of_its_size(self, asked: Request) -> Sort:
         """The body of a large one is not read yet."""
-        length, limit = request.content_length, self._options.large_bytes
-        if (length is None and "wsgi.input_terminated" in request.environ) or (length or 0) > limit:
-            return self.large
-        items = request.get_data().count(b",")
-        return self.usual if items < self._options.large_items else self.large
+        length, limit = asked.content_length, self._options.large_bytes
+        if (length is None and "wsgi.input_terminated" in asked.environ) or (length or 0) > limit:
+            return Sort.LARGE
+        items = asked.get_data().count(b",")
+        return Sort.USUAL if items < self._options.large_items else Sort.LARGE
 
-    def _is_read(self) -> bool:
+    def _is_read(self, asked: Request) -> bool:
         """Whether the body is in memory now; one that is too large stays to be refused here."""
         limit = self._options.body_limit
-        if request.path == BATCHES:
-            limit = request.max_content_length = self._options.batch_limit
-        if (request.content_length or 0) > limit:
+        if asked.path == BATCHES:
+            limit = asked.max_content_length = self._options.batch_limit
+        if (asked.content_length or 0) > limit:
             return False
-        data = request.get_data()
-        return request.content_length is not None or len(data) < limit
+        data = asked.get_data()
+        return asked.content_length is not None or len(data) < limit
 
 
 def threads_for(places: int, options: Options) -> int:
@@ -168,16 +188,26 @@ def threads_for(places: int, options: Options) -> int:
     return places + options.waiting + lanes + SPARE
 
 
-def _is_public(asked: Request) -> bool:
-    endpoint = asked.endpoint or ""
-    return (
+def _sort_of(asked: Request, rule: str) -> Sort:
+    """By route and method."""
+    endpoint, reads = asked.endpoint or "", asked.method in ("GET", "HEAD")
+    if (
         asked.method == "OPTIONS"
         or asked.blueprint in PUBLIC
         or endpoint.endswith(".action_introspect")
-    )
+    ):
+        return Sort.PUBLIC
+    if rule.startswith(API):
+        return Sort.QUESTION if reads else Sort.LARGE
+    if rule.startswith("/harvest/"):
+        return Sort.LARGE
+    if reads:
+        return Sort.QUESTION if rule.endswith("/actions") else Sort.USUAL
+    if asked.method == "POST" and rule.endswith(RUNS):
+        return Sort.QUESTION if rule.startswith("/query/") else Sort.BY_SIZE
+    return Sort.USUAL
 
 
 def _leave(_: BaseException | None) -> None:
-    places: ExitStack | None = g.pop("places", None)
-    if places is not None:
-        places.close()
+    for queue, identity in g.pop("places", ()):
+        queue.leave(identity)

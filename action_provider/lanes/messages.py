@@ -20,8 +20,9 @@ class Forwarded(msgspec.Struct, array_like=True, frozen=True):
 
     @classmethod
     def of(cls, environ: Mapping[str, Any], body: bytes) -> Forwarded:
-        """What a process elsewhere needs of a request."""
+        """What a process elsewhere needs of a request; a body in chunks is in one piece there."""
         text = {name: value for name, value in environ.items() if isinstance(value, str)}
+        text.pop("HTTP_TRANSFER_ENCODING", None)
         return cls(text, body)
 
     def wsgi(self) -> dict[str, Any]:
