@@ -21,6 +21,8 @@ from action_provider.harvest.actions import Harvests
 from action_provider.harvest.blueprint import HarvestBlueprint
 from action_provider.harvest.body import harvest_schema
 from action_provider.harvest.crew import Crew
+from action_provider.lanes.admission import PLACES, Lanes
+from action_provider.lanes.inside import Tally, open_patiently
 from action_provider.metrics import Metrics
 from action_provider.query import invalidation, statement
 from action_provider.query import routes as query
@@ -56,9 +58,17 @@ class Braid:
     metrics: Metrics
     desk: Desk | None
     crew: Crew
+    lanes: Lanes | None
+
+    def begin(self) -> None:
+        """Start the processes beside this one, so that nobody waits for them later."""
+        if self.lanes is not None:
+            self.lanes.begin()
 
     def close(self) -> None:
-        """Let the recording process and the harvests end, and let go of the store."""
+        """Let the processes beside this one and the harvests end, and let go of the store."""
+        if self.lanes is not None:
+            self.lanes.close()
         self.crew.close()
         if self.desk is not None:
             self.desk.close()
@@ -70,6 +80,8 @@ def create_app(
     *,
     environ: Mapping[str, str] | None = None,
     create: bool = True,
+    places: int = PLACES,
+    lane: bool = False,
 ) -> Flask:
     """The WSGI application over the store at a URL, by default the one BRAID_STORE_URL names.
 
@@ -77,20 +89,34 @@ def create_app(
     is missing or makes no sense. The store is opened at the first request of each process, so
     the server starts, and answers 503, while its database is away. An empty database is made a
     store then, unless `create` is false.
+
+    At `places` usual requests it works at the same time; the server needs more threads than that
+    (`action_provider.lanes.admission.threads_for`), or who waits for a place holds all of them.
+    With `lane` it is the application of a lane's process: it admits all, and records in threads.
     """
     logs.quiet()
     options = Options.read(environ)
-    metrics = Metrics()
+    metrics = Tally() if lane else Metrics()
     url = store_url or STORE_URL.get(environ)
-    stores = StoreHolder(url, purge_seconds=options.purge_seconds, create=create)
+    stores = (
+        StoreHolder(url, purge_seconds=None, create=create, open_it=open_patiently)
+        if lane
+        else StoreHolder(url, purge_seconds=options.purge_seconds, create=create)
+    )
     authenticator = Authenticator(options)
     app = Flask("action_provider", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = options.body_limit
-    desk = Desk(url, environ) if _records_apart(options, url) else None
+    desk = None if lane or not _records_apart(options, url) else Desk(url, environ)
+    lanes = None
+    if not lane:
+        lanes = Lanes(options, authenticator, metrics, url, environ, places=places)
     crew = Crew(stores, options, metrics, now)
-    app.extensions[EXTENSION] = Braid(options, stores, authenticator, metrics, desk, crew)
+    braid = Braid(options, stores, authenticator, metrics, desk, crew, lanes)
+    app.extensions[EXTENSION] = braid
     errors.install(app)
-    metrics.watch(app)
+    if lanes is not None:
+        metrics.watch(app)
+        lanes.watch(app)
     schema = body_schema()
     actions = Actions(stores, options, now)
     recording = actions.run if desk is None else _recording(desk, stores)

@@ -7,10 +7,10 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import globus_sdk
-from flask import Request
+from flask import Request, g
 from globus_action_provider_tools.authentication import (
     AuthState,
     InvalidTokenScopesError,
@@ -26,6 +26,7 @@ from globus_sdk.authorizers import GlobusAuthorizer
 
 from action_provider.caches import replace_toolkit_caches
 from action_provider.errors import Unauthorized
+from action_provider.introspection import BoundedAuthClient
 from action_provider.settings import Options
 from provenance_store.errors import NotAllowed, ServiceUnavailable
 from provenance_store.viewer import Viewer
@@ -141,11 +142,13 @@ class Authenticator:
         self.builder = FlaskAuthStateBuilder(client, [options.scope], client_factory=factory)
 
     def caller(self, request: Request) -> Caller:
-        """The caller of a request.
+        """The caller of a request, who is looked up once.
 
         Raises Unauthorized without a token that is valid here, ServiceUnavailable when Globus
         Auth does not say whether it is.
         """
+        if (known := g.get("caller")) is not None:
+            return cast(Caller, known)
         try:
             state = self.builder.build_from_request(request=request)
         except UnverifiedAuthenticationError as error:
@@ -158,7 +161,8 @@ class Authenticator:
             raise ServiceUnavailable("Globus Auth cannot be reached; try again.") from None
         except AuthenticationError as error:
             raise _refused(error) from None
-        return self._current(state)
+        g.caller = caller = self._current(state)
+        return caller
 
     def _current(self, state: AuthState) -> Caller:
         if (state._token_data.get("exp") or math.inf) <= time.time():
@@ -182,11 +186,13 @@ class Clients(ClientFactory):  # type: ignore[misc]
     def make_confidential_app_auth_client(
         self, client_id: object, client_secret: str
     ) -> globus_sdk.ConfidentialAppAuthClient:
-        return globus_sdk.ConfidentialAppAuthClient(
+        return BoundedAuthClient(
             str(client_id),
             client_secret,
             base_url=self._options.auth_url,
             transport_params=dict(TRANSPORT),
+            places=self._options.introspections,
+            remembered=self._options.token_cache_size,
         )
 
     def make_groups_client(

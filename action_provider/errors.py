@@ -6,6 +6,7 @@ Every error has the shape ``{"code": name, "description": one sentence}``.
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -32,7 +33,9 @@ from provenance_store.errors import (
 
 __all__ = [
     "ERRORS",
+    "Busy",
     "Malformed",
+    "TooManyRequests",
     "Unauthorized",
     "answer",
     "describe",
@@ -56,6 +59,18 @@ class Unauthorized(BraidError):
         self.error = error
 
 
+class TooManyRequests(BraidError):
+    """Too many requests of one identity are under way, or come too fast: `seconds` to wait."""
+
+    def __init__(self, message: str | None = None, *, seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class Busy(ServiceUnavailable):
+    """The server has too much to do; the same request may be sent again."""
+
+
 class Mapped(NamedTuple):
     """How one class of error is answered."""
 
@@ -68,6 +83,8 @@ class Mapped(NamedTuple):
 ERRORS: tuple[Mapped, ...] = (
     Mapped(Unauthorized, 401, "Unauthorized", "no token, or one that is not valid here"),
     Mapped(AuthenticationError, 401, "Unauthorized", "no token, or one that is not valid here"),
+    Mapped(TooManyRequests, 429, "TooManyRequests", "the caller's own requests are too many"),
+    Mapped(Busy, 503, "Busy", "the server has too much to do: try again"),
     Mapped(Malformed, 400, "BadRequest", "the request body is not JSON"),
     Mapped(TooLarge, 413, "TooLarge", "the request is too large or too deeply nested"),
     Mapped(InvalidInput, 422, "InvalidInput", "the request is not valid; the path says where"),
@@ -164,6 +181,8 @@ def _headers(error: Exception, status: int) -> Iterator[tuple[str, str]]:
         yield "WWW-Authenticate", f'Bearer error="{reason}"' if reason else "Bearer"
     if status == 503:
         yield "Retry-After", RETRY_AFTER_SECONDS
+    if isinstance(error, TooManyRequests):
+        yield "Retry-After", str(max(1, math.ceil(error.seconds)))
 
 
 def _sentence(error: Exception) -> str:

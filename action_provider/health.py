@@ -1,7 +1,14 @@
-"""Whether the server lives, whether it can work, and its metrics: no token needed."""
+"""Whether the server lives, whether it can work, and its metrics: no token needed.
+
+`/healthz` needs nothing but a thread; under `braid serve` not even that (`braid.worker`). `/readyz`
+asks the store, and waits for its word no longer than READY_SECONDS.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Literal
 
 import msgspec
@@ -10,8 +17,12 @@ from flask import Blueprint, Response
 from action_provider.metrics import Metrics
 from action_provider.operations import Operation
 from action_provider.stores import StoreHolder
+from provenance_store.errors import StoreUnavailable
 
 __all__ = ["OPERATIONS", "Health", "health_blueprint"]
+
+
+READY_SECONDS = 3.0
 
 
 class Health(msgspec.Struct):
@@ -43,6 +54,36 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
+class Readiness:
+    """Asks the store, in one thread whoever else wants to know, and in bounded time."""
+
+    def __init__(self, ask: Callable[[], None], *, seconds: float = READY_SECONDS) -> None:
+        self._ask = ask
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._asked: Future[None] | None = None
+
+    def check(self) -> None:
+        """Return when the store answers; raises StoreUnavailable, or what else is wrong with it."""
+        with self._lock:
+            asked = self._asked
+            if asked is None or asked.done():
+                asked = self._asked = Future()
+                threading.Thread(target=self._run, args=(asked,), daemon=True).start()
+        try:
+            asked.result(self._seconds)
+        except TimeoutError:
+            raise StoreUnavailable("The store does not answer.") from None
+
+    def _run(self, asked: Future[None]) -> None:
+        try:
+            self._ask()
+        except BaseException as error:
+            asked.set_exception(error)
+        else:
+            asked.set_result(None)
+
+
 def health_blueprint(stores: StoreHolder, metrics: Metrics) -> Blueprint:
     """The three routes."""
     blueprint = Blueprint("health", __name__)
@@ -52,9 +93,11 @@ def health_blueprint(stores: StoreHolder, metrics: Metrics) -> Blueprint:
     def healthz() -> Response:
         return Response(well, mimetype="application/json")
 
+    readiness = Readiness(lambda: stores.get().ping())
+
     @blueprint.get("/readyz")
     def readyz() -> Response:
-        stores.get().ping()
+        readiness.check()
         return Response(well, mimetype="application/json")
 
     @blueprint.get("/metrics")

@@ -160,7 +160,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
         content = {operation.media_type: {"schema": _schema(kind)}}
         content |= {name: {"schema": _schema(None)} for name in operation.text_media_types}
         responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
-    for status in sorted({*operation.errors, 500}):
+    others = (429, 503) if operation.secured else ()
+    for status in sorted({*operation.errors, *others, 500}):
         responses[str(status)] = {
             "description": _meaning(status),
             "content": {"application/json": {"schema": _schema(ErrorAnswer)}},

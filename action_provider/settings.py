@@ -189,6 +189,73 @@ HARVEST_FOLLOW_SECONDS = Setting(
     bounded_int(0, 172_800),
 )
 
+LANES = Setting(
+    "BRAID_LANES",
+    "processes",
+    "Where each worker works at large records, batches, harvests and questions: in processes "
+    "beside it, which begin when they are needed, or in the threads that answer.",
+    one_of("processes", "threads"),
+)
+LARGE_BYTES = Setting(
+    "BRAID_LARGE_BYTES",
+    64 << 10,
+    "Size from which on a step is large, and waits for other large ones only, in bytes.",
+    bounded_int(1024, 1 << 30),
+)
+LARGE_ITEMS = Setting(
+    "BRAID_LARGE_ITEMS",
+    500,
+    "Number of JSON values, counted by their commas, from which on a step is large.",
+    bounded_int(50, 1_000_000),
+)
+STEP_ROWS = Setting(
+    "BRAID_STEP_ROWS",
+    10_000,
+    "Most rows that one step, or one record of a batch, may be in the store: records, URIs, tags, "
+    "links, metrics. It is one transaction, for which others wait; 10,000 rows take some 50 ms.",
+    bounded_int(100, 1_000_000),
+)
+LANE_PLACES = Setting(
+    "BRAID_LANE_PLACES",
+    2,
+    "How many large requests, and how many questions, each worker works at at the same time.",
+    bounded_int(1, 64),
+)
+WAITING = Setting(
+    "BRAID_WAITING",
+    48,
+    "How many requests of each sort (usual ones, large ones, questions) may wait in each worker.",
+    bounded_int(1, 1_000),
+)
+WAIT_SECONDS = Setting(
+    "BRAID_WAIT_SECONDS",
+    20,
+    "How long a request waits for its turn, in seconds; then it is answered 429 when its caller's "
+    "other requests are in the way, else 503.",
+    bounded_int(1, 300),
+)
+IDENTITY_CONCURRENCY = Setting(
+    "BRAID_IDENTITY_CONCURRENCY",
+    48,
+    "How many requests of each sort one identity may have under way or waiting in each worker; "
+    "more are answered 429.",
+    bounded_int(1, 1_000),
+)
+IDENTITY_RATE = Setting(
+    "BRAID_IDENTITY_RATE",
+    200,
+    "How many requests a second one identity may send to each worker while others want to be "
+    "served too, and twice as many at once; more are answered 429. 0 is no limit.",
+    bounded_int(0, 1_000_000),
+)
+INTROSPECTIONS = Setting(
+    "BRAID_INTROSPECTIONS",
+    8,
+    "How many tokens that are not known here each worker asks Globus Auth about at the same time; "
+    "twice as many wait, and more are answered 503. Callers known before are not among them.",
+    bounded_int(1, 256),
+)
+
 SETTINGS: tuple[Setting[Any], ...] = (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -214,6 +281,16 @@ SETTINGS: tuple[Setting[Any], ...] = (
     HARVEST_THREADS,
     HARVEST_LEASE_SECONDS,
     HARVEST_FOLLOW_SECONDS,
+    LANES,
+    LARGE_BYTES,
+    LARGE_ITEMS,
+    STEP_ROWS,
+    LANE_PLACES,
+    WAITING,
+    WAIT_SECONDS,
+    IDENTITY_CONCURRENCY,
+    IDENTITY_RATE,
+    INTROSPECTIONS,
 )
 """What `action_provider` reads from the environment."""
 
@@ -246,6 +323,16 @@ class Options:
     harvest_threads: int
     harvest_lease_seconds: int
     harvest_follow_seconds: int
+    lanes: str
+    large_bytes: int
+    large_items: int
+    step_rows: int
+    lane_places: int
+    waiting: int
+    wait_seconds: int
+    identity_concurrency: int
+    identity_rate: int
+    introspections: int
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> Options:

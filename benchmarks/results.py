@@ -50,6 +50,7 @@ RUNS = (
     Run("mascot", ("mascot.py",)),
     Run("lineage", ("lineage.py",), ("lineage.py", "--full")),
     Run("http", ("http_record.py",)),
+    Run("fairness", ("fairness.py",)),
     Run("mpi", ("mpi.py",)),
     Run("merge", ("merge.py",)),
     Run("harvest", ("harvest.py",)),

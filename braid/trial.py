@@ -119,6 +119,7 @@ def _provider(sandbox: Sandbox, store_url: str) -> Iterator[tuple[str, str]]:
             "BRAID_CLIENT_ID": client.client_id,
             "BRAID_CLIENT_SECRET": client.client_secret,
             "BRAID_SCOPE": scope,
+            "BRAID_LANES": "threads",
         },
     )
     server = WebServer(app)

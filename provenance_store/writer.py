@@ -37,6 +37,9 @@ RETRIES = 6
 TOGETHER_SECONDS = 0.05
 """Whoever has less than this left to wait need not begin."""
 UNWATCHED_SECONDS = 30.0
+MOST_PAUSE = 1.0
+"""Seconds."""
+
 
 Guard = Callable[[sa.Connection], None]
 
@@ -72,6 +75,10 @@ class Writer:
         self._waiting: deque[_Job] = deque()
         self._busy = False
         self._connection: sa.Connection | None = None
+        self.pauses = 0.0
+        """How many times as long as a commit took the next one is put off: where one writes at a
+        time, writers in other processes find the store free meanwhile."""
+        self._not_before = 0.0
 
     def write(self, batch: Batch, guard: Guard = _unguarded) -> None:
         """Return when the batch is durable.
@@ -141,12 +148,25 @@ class Writer:
         with self._mutex:
             group = self._group()
         try:
-            self._write_for_all(group)
+            if self.pauses:
+                self._write_patiently(group)
+            else:
+                self._write_for_all(group)
         finally:
             with self._mutex:
                 self._hand_over()
             for job in group:
                 job.wake.release()
+
+    def _write_patiently(self, group: list[_Job]) -> None:
+        """Write once the pause after the last commit is over."""
+        time.sleep(max(0.0, self._not_before - time.monotonic()))
+        began = time.monotonic()
+        try:
+            self._write_for_all(group)
+        finally:
+            ended = time.monotonic()
+            self._not_before = ended + min(MOST_PAUSE, self.pauses * (ended - began))
 
     def _hand_over(self) -> None:
         self._busy = bool(self._waiting)

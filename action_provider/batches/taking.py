@@ -1,4 +1,4 @@
-"""Taking a batch that a recorder elsewhere has made: checks first, then one transaction."""
+"""Taking a batch that a recorder elsewhere has made: checks first, then bounded transactions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple
 from action_provider.auth import Caller
 from action_provider.batches.reading import read_batch
 from action_provider.batches.rights import Claim, check_owners
+from action_provider.lanes.pieces import pieces
 from action_provider.metrics import Metrics
 from action_provider.record.callers import ManagedRuns
 from action_provider.settings import Options
@@ -38,6 +39,7 @@ class Batches:
         self._metrics = metrics
         self._limit = MAX_PAYLOAD_BYTES.get()
         self._runs = ManagedRuns()
+        self._most_rows = options.step_rows
 
     def take(self, caller: Caller, data: bytes, *, strict: bool = False) -> Taken:
         """Write a batch on behalf of a caller. Again changes nothing.
@@ -45,7 +47,8 @@ class Batches:
         What says nothing about its audience is the caller's own. A value that cannot be kept as
         it is is kept as what can be said of it, or with `strict` refused. Raises InvalidInput for
         what is no batch of a recorder, NotAllowed for one that writes what is not the caller's to
-        write, Conflict when the store has one of its rows otherwise; nothing is written then.
+        write, Conflict when the store has one of its rows otherwise; nothing is written then, but
+        for whole records of a batch so large that it is written in pieces.
         """
         gate = Gate(Policy.REFUSE if strict else Policy.DEGRADE)
         batch = gated(gate, read_batch(data), limit=self._limit)
@@ -61,7 +64,9 @@ class Batches:
         own(batch, owners)
         alone_in = self._new_runs(store, caller, batch)
         batch.origin = claim.origins(owners)
-        store.write(batch, Author(caller.identities, alone_in))
+        author = Author(caller.identities, alone_in)
+        for piece in pieces(batch, most=self._most_rows):
+            store.write(piece, author)
         self._metrics.recorded(len(batch.record), len(batch.step))
         return Taken(len(batch.record), gate.notes)
 

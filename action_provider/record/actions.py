@@ -25,7 +25,7 @@ from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from flows.steps.body import Body, read_body
 from flows.steps.record import audience_of, record_step
-from provenance_store.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from provenance_store.errors import Conflict, InvalidInput, NotAllowed, NotFound, TooLarge
 from provenance_store.ids import ordered_uuid
 from provenance_store.recorder import Recorder
 from provenance_store.rows import ActionRow
@@ -92,6 +92,7 @@ class Actions(KeptActions):
         super().__init__(stores, options, clock)
         self._runs = ManagedRuns()
         self._alone = alone
+        self._most_rows = options.step_rows
 
     def run(self, caller: Caller, data: bytes) -> Answer:
         """Record what a request body says.
@@ -208,7 +209,16 @@ class Actions(KeptActions):
                     now + int(seconds * MICROSECONDS),
                 )
             )
+        self._require_few(len(batch))
         return _Made(asked, recorder, document, len(batch.record), len(batch.step))
+
+    def _require_few(self, rows: int) -> None:
+        """Raise TooLarge for a step that would keep others from writing for too long."""
+        if rows > self._most_rows:
+            raise TooLarge(
+                f"This step is {rows:,} rows in the store; one step may be {self._most_rows:,}. "
+                "Record it as several steps, or its files as one dataset with the digest of a list."
+            )
 
 
 def _audience(caller: Caller, envelope: Envelope, body: Body) -> Audience:

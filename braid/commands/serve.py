@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from braid.options import port_option, writes
 from braid.source import Source
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 __all__ = ["command"]
 
@@ -27,7 +31,11 @@ BUSY_MS = 5_000
     help="Processes; more than one is for PostgreSQL.",
 )
 @click.option(
-    "--threads", type=click.IntRange(1, 256), default=8, show_default=True, help="In each process."
+    "--threads",
+    type=click.IntRange(1, 256),
+    default=8,
+    show_default=True,
+    help="Requests of a usual size that each process works at at the same time.",
 )
 @click.option(
     "--upgrade/--no-upgrade",
@@ -45,20 +53,27 @@ def command(
     try. Globus Flows calls https addresses only: put a proxy with a certificate in front. Serves
     until it is stopped, and then finishes the requests that it has begun.
     """
-    from action_provider.app import create_app
+    from action_provider.app import EXTENSION, create_app
+    from action_provider.lanes.admission import threads_for
     from action_provider.settings import Options
     from braid.server import listen, serve
     from provenance_store.settings import BUSY_TIMEOUT_MS
 
     os.environ.setdefault(BUSY_TIMEOUT_MS.name, str(BUSY_MS))
-    Options.read()
+    options = Options.read()
     _prepare(source, upgrade=upgrade)
     listening = listen(host, port)
+
+    def make_app() -> Flask:
+        app = create_app(source.url, create=False, places=threads)
+        app.extensions[EXTENSION].begin()
+        return app
+
     serve(
-        lambda: create_app(source.url, create=False),
+        make_app,
         listening,
         workers=workers,
-        threads=threads,
+        threads=threads_for(threads, options),
         when_ready=lambda: click.echo(
             f"braid: serving {listening.url} from {source.shown}", err=True
         ),

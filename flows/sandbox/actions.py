@@ -14,7 +14,7 @@ __all__ = ["action_state"]
 
 DEFAULT_WAIT = 300
 RUN_ATTEMPTS = 3
-_TRY_AGAIN = frozenset({502, 503, 504})
+_TRY_AGAIN = frozenset({429, 502, 503, 504})
 _STATUS_KEYS = [
     "action_id",
     "status",

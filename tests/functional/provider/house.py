@@ -41,9 +41,10 @@ class Town:
         self.scope = sandbox.add_scope(self.client, "action_all")
 
     def environ(self, **more: str) -> dict[str, str]:
-        """The provider's settings; it records in its threads unless told otherwise."""
+        """The provider's settings; it does all in its threads unless told otherwise."""
         return {
             "BRAID_RECORDING": "threads",
+            "BRAID_LANES": "threads",
             **self.sandbox.environ(),
             "BRAID_CLIENT_ID": self.client.client_id,
             "BRAID_CLIENT_SECRET": self.client.client_secret,

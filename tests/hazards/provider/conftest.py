@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.town import ada, house, town
+from tests.support.town import ada, bob, both_houses, house, town
 
-__all__ = ["ada", "house", "town"]
+__all__ = ["ada", "bob", "both_houses", "house", "town"]

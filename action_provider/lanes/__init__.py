@@ -1,0 +1,1 @@
+"""Lanes: who may go on now, and where heavy requests are worked at."""

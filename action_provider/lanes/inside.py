@@ -1,0 +1,33 @@
+"""What is different for the application of a lane's process."""
+
+from __future__ import annotations
+
+from flask import g, has_request_context
+
+from action_provider.metrics import Metrics
+from provenance_store.opening import open_store
+from provenance_store.store import Store
+
+__all__ = ["Tally", "open_patiently"]
+
+PAUSES = 4.0
+"""How many times as long as a commit took the next one is put off."""
+
+
+class Tally(Metrics):
+    """Counts for the worker what its requests wrote; harvests, which are nobody's request by then,
+    it counts itself."""
+
+    def recorded(self, records: int, steps: int) -> None:
+        if has_request_context():
+            g.tally = (records, steps)
+        else:
+            super().recorded(records, steps)
+
+
+def open_patiently(url: str, *, create: bool = True) -> Store:
+    """The store, opened by a process that lets others write first: SQLite has one writer."""
+    store = open_store(url, create=create)
+    if url.startswith("sqlite:"):
+        store.sink.writer.pauses = PAUSES
+    return store

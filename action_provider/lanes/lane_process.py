@@ -1,0 +1,108 @@
+"""The process of a lane: `python -m action_provider.lanes.lane_process FD`, started by a worker.
+
+It holds the application that the worker holds too, without lanes of its own, and answers what the
+worker forwards: it looks at tokens itself, for harvests need the caller's. The store's URL is read
+from standard input. Each socket has a thread, and the worker has as many sockets as places. It ends
+when the control socket FD is closed at the other end.
+
+Its priority is lower than that of the processes that answer others, and on SQLite, where one writes
+at a time, it pauses after each commit, so that the others find the store free.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+
+import msgspec
+from flask import Flask, Response, g
+
+from action_provider import logs
+from action_provider.lanes.messages import Answered, Forwarded
+from action_provider.record.messages import receive, send
+
+__all__ = ["main"]
+
+NICENESS = 5
+MOST_LINES = 64
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Forwarded).decode
+
+
+def main(control: socket.socket, app: Flask) -> None:
+    """Serve until the worker is gone."""
+    app.after_request(_told)
+    threads: list[threading.Thread] = []
+    while handles := _more(control):
+        threads = [thread for thread in threads if thread.is_alive()]
+        for handle in handles:
+            line = socket.socket(fileno=handle)
+            thread = threading.Thread(target=_serve, args=(line, app), daemon=True)
+            thread.start()
+            threads.append(thread)
+    for thread in threads:  # the worker has closed the sockets: they end with their request
+        thread.join()
+
+
+def _more(control: socket.socket) -> list[int]:
+    try:
+        return list(socket.recv_fds(control, MOST_LINES, MOST_LINES)[1])
+    except OSError:
+        return []
+
+
+def _serve(line: socket.socket, app: Flask) -> None:
+    with line, suppress(OSError):
+        while True:
+            send(line, _encode(_answer(app, _decode(receive(line)))))
+
+
+def _answer(app: Flask, request: Forwarded) -> Answered:
+    said: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start(status: str, headers: list[tuple[str, str]], *_: object) -> object:
+        said.append((status, headers))
+        return None
+
+    chunks = app.wsgi_app(request.wsgi(), start)  # type: ignore[arg-type]
+    try:
+        body = b"".join(chunks)
+    finally:
+        if hasattr(chunks, "close"):
+            chunks.close()
+    (status, headers), *_ = said
+    kept = [(name, value) for name, value in headers if name != TALLY]
+    counts = [int(n) for name, value in headers if name == TALLY for n in value.split()]
+    return Answered(status, kept, body, *counts)
+
+
+TALLY = "X-Braid-Tally"
+
+
+def _told(response: Response) -> Response:
+    if tally := g.get("tally"):
+        response.headers[TALLY] = "{} {}".format(*tally)
+    return response
+
+
+def _run() -> None:
+    from action_provider.app import EXTENSION, create_app
+
+    os.nice(NICENESS)
+    logs.quiet()
+    app = create_app(sys.stdin.read(), lane=True)
+    main(socket.socket(fileno=int(sys.argv[1])), app)
+    app.extensions[EXTENSION].close()
+
+
+if __name__ == "__main__":
+    # Whoever stops the server stops the worker, which ends when its requests are answered, and
+    # this ends after it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _run()
