@@ -18,7 +18,9 @@ __all__ = ["check_json", "decode", "invalid", "read_body", "read_bytes"]
 
 T = TypeVar("T")
 
-_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]', re.DOTALL)
+_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
+"""Strings and brackets. A string that does not end is taken to the end of the data: left out, each
+of its quotes would be tried as the beginning of another."""
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
 
 
@@ -33,9 +35,15 @@ def read_bytes(request: Request, otherwise: str) -> bytes:
     """The body of a request; `otherwise` is what whoever sent none is told to do.
 
     Raises werkzeug's RequestEntityTooLarge over the server's limit: without reading it when its
-    length is announced, and else when the limit is reached.
+    length is announced, and else when the limit is reached. Raises Malformed for a body that ends
+    early, or is not framed as HTTP demands.
     """
-    data = request.get_data(cache=False)
+    try:
+        data = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise
+    except Exception:  # Each WSGI server has its own errors for a body that it cannot read.
+        raise Malformed("The request's body is cut off or badly framed; send it again.") from None
     if request.content_length is None and len(data) >= (request.max_content_length or math.inf):
         raise RequestEntityTooLarge
     if not data:

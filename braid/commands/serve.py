@@ -30,13 +30,43 @@ BUSY_MS = 5_000
     "--threads", type=click.IntRange(1, 256), default=8, show_default=True, help="In each process."
 )
 @click.option(
+    "--connections",
+    type=click.IntRange(8, 100_000),
+    default=1000,
+    show_default=True,
+    help="Most open connections of each process; fewer where `ulimit -n` allows fewer.",
+)
+@click.option(
+    "--head-seconds",
+    type=click.FloatRange(0.1, 600),
+    default=10.0,
+    show_default=True,
+    help="How long a request's headers may take to arrive, in all.",
+)
+@click.option(
+    "--body-seconds",
+    type=click.FloatRange(0.1, 600),
+    default=20.0,
+    show_default=True,
+    help="How long a request's body may take to arrive, besides a second for each 16 KiB of it.",
+)
+@click.option(
     "--upgrade/--no-upgrade",
     default=True,
     show_default=True,
     help="Bring the store to the schema of this version first.",
 )
 def command(
-    *, source: Source, host: str, port: int, workers: int, threads: int, upgrade: bool
+    *,
+    source: Source,
+    host: str,
+    port: int,
+    workers: int,
+    threads: int,
+    connections: int,
+    head_seconds: float,
+    body_seconds: float,
+    upgrade: bool,
 ) -> None:
     """Serve the action provider and the query API.
 
@@ -47,6 +77,7 @@ def command(
     """
     from action_provider.app import create_app
     from action_provider.settings import Options
+    from braid.limits import Limits
     from braid.server import listen, serve
     from provenance_store.settings import BUSY_TIMEOUT_MS
 
@@ -59,6 +90,9 @@ def command(
         listening,
         workers=workers,
         threads=threads,
+        limits=Limits(
+            connections=connections, head_seconds=head_seconds, body_seconds=body_seconds
+        ),
         when_ready=lambda: click.echo(
             f"braid: serving {listening.url} from {source.shown}", err=True
         ),
