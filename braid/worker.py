@@ -9,7 +9,6 @@ kind of fault; gunicorn's own would repeat what was sent.
 from __future__ import annotations
 
 import errno
-import os
 import selectors
 import socket
 import time
