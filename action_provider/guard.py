@@ -73,9 +73,9 @@ def _without_backslashes(data: bytes) -> bytes:
 def _check_depth(data: bytes, limit: int) -> None:
     """Measure the nesting in a fixed number of passes, each much faster than a loop over bytes.
 
-    Without escaped quotes, every second part between quotes lies outside of strings, and so it does
-    when two neighbouring quotes are taken away. Of that only brackets count. What is not JSON may be measured wrongly from its first fault on, which is as
-    far as any parser goes.
+    Without escaped quotes, every second part between quotes lies outside of strings, and so it
+    does when two neighbouring quotes are taken away. Of that only brackets count. What is not JSON
+    may be measured wrongly from its first fault on, which is as far as any parser goes.
     """
     marks = _without_backslashes(data).replace(rb"\"", b"").translate(_SQUARE, _NO_MARKS)
     brackets = b"".join(marks.replace(b'""', b"").split(b'"')[::2])

@@ -1,14 +1,15 @@
 """Prometheus metrics: requests, how long they took, records written. No ids, no secrets.
 
-Each worker process counts for itself, and a scrape is answered by whichever worker takes it.
-Run one worker (with threads), or sum over scrapes per process by the `worker` label.
+Whichever worker is asked shows what all of them counted, where the server shares their counters
+(`braid serve` does), else what itself did.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from flask import Flask, Response, g, request
 from prometheus_client import (
@@ -17,9 +18,14 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    Info,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from prometheus_client.values import ValueClass
+
+from action_provider.shared_metrics import FOLDER_VARIABLE, reading
 
 __all__ = ["Metrics"]
 
@@ -61,8 +67,16 @@ class Metrics:
             "braid_harvest_action_last_success_timestamp_seconds",
             "When a harvest last succeeded; 0 for never.",
             registry=self.registry,
+            multiprocess_mode="max",
         )
-        self._info = Info("braid_worker", "The process that answers.", registry=self.registry)
+        Gauge(
+            "braid_workers",
+            "Processes that answer.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        ).set(1)
+        self._asked = CollectorRegistry()
+        """What is looked up at each scrape, and is the same whichever worker is asked."""
 
     def recorded(self, records: int, steps: int) -> None:
         """Count what was written."""
@@ -89,12 +103,9 @@ class Metrics:
             since = waiting_since()
             return 0.0 if since is None else max(0.0, (clock() - since) / 1e6)
 
-        self._gauge("active", "Harvests that are under way.").set_function(active)
+        self._asked.register(_Asked("active", "Harvests that are under way.", active))
         text = "How long the oldest harvest that is under way has been waiting."
-        self._gauge("lag_seconds", text).set_function(lag)
-
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"braid_harvest_action_{name}", text, registry=self.registry)
+        self._asked.register(_Asked("lag_seconds", text, lag))
 
     def watch(self, app: Flask) -> None:
         """Count every request of the application."""
@@ -103,8 +114,9 @@ class Metrics:
 
     def page(self) -> Response:
         """The metrics in Prometheus' text format."""
-        self._info.info({"pid": str(os.getpid())})
-        return Response(generate_latest(self.registry), content_type=CONTENT_TYPE_LATEST)
+        counted = _of_all_workers() if _SHARED else generate_latest(self.registry)
+        text = counted + generate_latest(self._asked)
+        return Response(text, content_type=CONTENT_TYPE_LATEST)
 
     def _count(self, response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "(none)"
@@ -123,6 +135,33 @@ class Metrics:
         return found
 
 
+class _Asked(Collector):
+    """A gauge whose value is asked for at each scrape."""
+
+    def __init__(self, name: str, text: str, value: Callable[[], float]) -> None:
+        self._name = f"braid_harvest_action_{name}"
+        self._text = text
+        self._value = value
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauge with its value now."""
+        yield GaugeMetricFamily(self._name, self._text, value=self._value())
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """The gauge without a value: to be registered is no reason to ask for one."""
+        yield GaugeMetricFamily(self._name, self._text)
+
+
+def _of_all_workers() -> bytes:
+    folder = Path(os.environ[FOLDER_VARIABLE])
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
+    with reading(folder):
+        return generate_latest(registry)
+
+
+_SHARED: bool = ValueClass._multiprocess
+"""Decided by prometheus_client when it was imported."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 

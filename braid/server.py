@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
+from action_provider import shared_metrics
 from braid.limits import Limits, allow_descriptors
 from braid.worker import Worker
 
@@ -44,7 +46,11 @@ def serve(
     when_ready: Callable[[], None],
     limits: Limits | None = None,
 ) -> None:
-    """Serve until stopped; every worker process makes an application of its own."""
+    """Serve until stopped; every worker process makes an application of its own.
+
+    Whoever calls this has not imported prometheus_client yet: it decides then whether processes
+    share their counters.
+    """
     options = {
         "bind": f"fd://{listening.socket.fileno()}",
         "worker_class": Worker,
@@ -64,7 +70,11 @@ def serve(
         "worker_tmp_dir": str(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else None,
     }
     allow_descriptors()
-    _Gunicorn(make_app, options, limits or Limits()).run()
+    with shared_metrics.folder() as folder:
+        # Now it may be imported, once for all workers.
+        import_module("action_provider.app")
+        options["child_exit"] = lambda _arbiter, worker: shared_metrics.fold(folder, worker.pid)
+        _Gunicorn(make_app, options, limits or Limits()).run()
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]

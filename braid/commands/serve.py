@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from braid.options import port_option, writes
 from braid.source import Source
+
+if TYPE_CHECKING:
+    from braid.server import WsgiApplication
 
 __all__ = ["command"]
 
@@ -75,7 +80,6 @@ def command(
     try. Globus Flows calls https addresses only: put a proxy with a certificate in front. Serves
     until it is stopped, and then finishes the requests that it has begun.
     """
-    from action_provider.app import create_app
     from action_provider.settings import Options
     from braid.limits import Limits
     from braid.server import listen, serve
@@ -86,7 +90,7 @@ def command(
     _prepare(source, upgrade=upgrade)
     listening = listen(host, port)
     serve(
-        lambda: create_app(source.url),
+        partial(_application, source.url),
         listening,
         workers=workers,
         threads=threads,
@@ -97,6 +101,12 @@ def command(
             f"braid: serving {listening.url} from {source.shown}", err=True
         ),
     )
+
+
+def _application(url: str) -> WsgiApplication:
+    from action_provider.app import create_app  # Not before `serve` has set up its metrics.
+
+    return create_app(url)
 
 
 def _prepare(source: Source, *, upgrade: bool) -> None:

@@ -19,7 +19,7 @@ import requests
 from braid.limits import FEWEST_CONNECTIONS, connections_possible
 from tests.functional.provider.harvests import wait_until
 from tests.functional.provider.house import Person, Town, a_body
-from tests.support.processes import Serving, serving
+from tests.support.processes import Serving, children, serving
 from tests.support.raw_http import connect, half_open
 
 FEW_DESCRIPTORS = 45
@@ -32,12 +32,6 @@ def started(town: Town, folder: Path, *options: str, **more: str) -> Iterator[Se
     arguments = ["serve", "--port", "0", "--threads", "4", *options]
     with serving(*arguments, environ=town.environ(**more), folder=folder) as server:
         yield server
-
-
-def children(pid: int) -> list[int]:
-    """The processes that a process started."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
 
 
 def limit_descriptors(pid: int, most: int) -> None:
