@@ -53,10 +53,22 @@ def test_each_worker_shows_what_all_of_them_counted(
         wait_until(lambda: value(server, "braid_workers") == 3, "all workers")
         for number in range(RECORDED):
             record(server, ada, f"{number}")
+        wait_until(lambda: value(server, "braid_steps_total") == RECORDED, "all steps counted")
         assert {value(server, "braid_steps_total") for _ in range(20)} == {RECORDED}
         counted = value(server, "braid_requests_total", route="/record/run", status="202")
         assert counted == RECORDED
         assert value(server, "braid_request_seconds_count", route="/record/run") == RECORDED
+
+
+def test_no_counter_goes_back_from_one_page_to_the_next(town: Town, tmp_path: Path) -> None:
+    ada = town.person("ada")
+    with started(town, tmp_path, "--workers", "3") as server:
+        wait_until(lambda: value(server, "braid_workers") == 3, "all workers")
+        seen = []
+        for number in range(RECORDED):
+            record(server, ada, f"{number}")
+            seen.append(value(server, "braid_steps_total"))
+        assert seen == sorted(seen)
 
 
 def test_a_worker_that_is_killed_and_replaced_takes_no_count_with_it(
@@ -69,6 +81,8 @@ def test_a_worker_that_is_killed_and_replaced_takes_no_count_with_it(
         for turn in range(3):
             for number in range(6):
                 record(server, ada, f"{turn} {number}")
+            steps = 6 * turn + 6
+            wait_until(lambda n=steps: value(server, "braid_steps_total") == n, "them counted")
             before = children(server.process.pid)
             os.kill(before[0], signal.SIGKILL)
             seen.append(value(server, "braid_steps_total"))
