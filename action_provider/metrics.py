@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import math
-import os
 import threading
 import time
 from collections import Counter as Tally
@@ -16,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flask import Flask, Response, g, request
 from prometheus_client import (
@@ -32,7 +31,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.values import ValueClass
 
-from action_provider.shared_metrics import FOLDER_VARIABLE, reading
+from action_provider.shared_metrics import reading
 
 __all__ = ["Metrics"]
 
@@ -198,10 +197,9 @@ class _Asked(Collector):
 
 
 def _of_all_workers() -> bytes:
-    folder = Path(os.environ[FOLDER_VARIABLE])
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
-    with reading(folder):
+    collector: Any = MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    with reading(Path(collector._path)):
         return generate_latest(registry)
 
 

@@ -34,7 +34,8 @@ ABANDONED_SECONDS = 60.0
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A new private folder, named in the environment; removed afterwards, with abandoned ones."""
+    """A new private folder, to be named in the environment as `FOLDER_VARIABLE` before
+    prometheus_client is imported; removed afterwards, with abandoned ones."""
     base = MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
     _remove_abandoned(base)
     made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
@@ -42,7 +43,6 @@ def folder() -> Iterator[Path]:
     with (made / OWNER).open("w") as owner:
         fcntl.flock(owner, fcntl.LOCK_EX)
         (made / LOCK).touch()
-        os.environ[FOLDER_VARIABLE] = str(made)
         try:
             yield made
         finally:

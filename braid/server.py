@@ -5,13 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
-from action_provider import shared_metrics
 from braid.limits import Limits, allow_descriptors
 from braid.worker import Worker
 
@@ -45,11 +43,11 @@ def serve(
     threads: int,
     when_ready: Callable[[], None],
     limits: Limits | None = None,
+    when_ended: Callable[[int], None] = lambda pid: None,
 ) -> None:
     """Serve until stopped; every worker process makes an application of its own.
 
-    Whoever calls this has not imported prometheus_client yet: it decides then whether processes
-    share their counters.
+    `when_ended` is called with the process id of each worker that has ended.
     """
     options = {
         "bind": f"fd://{listening.socket.fileno()}",
@@ -65,16 +63,13 @@ def serve(
         "forwarder_headers": "",
         "proc_name": "braid",
         "control_socket_disable": True,
+        "child_exit": lambda _arbiter, worker: when_ended(worker.pid),
         "when_ready": lambda _arbiter: when_ready(),
         # Workers prove to be alive by touching a file; on a disk that may be slow they would not.
         "worker_tmp_dir": str(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else None,
     }
     allow_descriptors()
-    with shared_metrics.folder() as folder:
-        # Now it may be imported, once for all workers.
-        import_module("action_provider.app")
-        options["child_exit"] = lambda _arbiter, worker: shared_metrics.fold(folder, worker.pid)
-        _Gunicorn(make_app, options, limits or Limits()).run()
+    _Gunicorn(make_app, options, limits or Limits()).run()
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,7 @@ def command(
     try. Globus Flows calls https addresses only: put a proxy with a certificate in front. Serves
     until it is stopped, and then finishes the requests that it has begun.
     """
+    from action_provider import shared_metrics
     from action_provider.settings import Options
     from braid.limits import Limits
     from braid.server import listen, serve
@@ -89,24 +91,27 @@ def command(
     Options.read()
     _prepare(source, upgrade=upgrade)
     listening = listen(host, port)
-    serve(
-        partial(_application, source.url),
-        listening,
-        workers=workers,
-        threads=threads,
-        limits=Limits(
-            connections=connections, head_seconds=head_seconds, body_seconds=body_seconds
-        ),
-        when_ready=lambda: click.echo(
-            f"braid: serving {listening.url} from {source.shown}", err=True
-        ),
-    )
+    limits = Limits(connections=connections, head_seconds=head_seconds, body_seconds=body_seconds)
+    with shared_metrics.folder() as metrics:
+        # prometheus_client decides when it is imported whether processes share their counters.
+        os.environ[shared_metrics.FOLDER_VARIABLE] = str(metrics)
+        serve(
+            _application_factory(source.url),
+            listening,
+            workers=workers,
+            threads=threads,
+            limits=limits,
+            when_ready=lambda: click.echo(
+                f"braid: serving {listening.url} from {source.shown}", err=True
+            ),
+            when_ended=partial(shared_metrics.fold, metrics),
+        )
 
 
-def _application(url: str) -> WsgiApplication:
-    from action_provider.app import create_app  # Not before `serve` has set up its metrics.
+def _application_factory(url: str) -> Callable[[], WsgiApplication]:
+    from action_provider.app import create_app
 
-    return create_app(url)
+    return partial(create_app, url)
 
 
 def _prepare(source: Source, *, upgrade: bool) -> None:

@@ -13,7 +13,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from action_provider.shared_metrics import FOLDER_VARIABLE, fold, folder
+from action_provider.shared_metrics import fold, folder
 from tests.functional.provider.harvests import wait_until
 from tests.functional.provider.house import Person, Town, a_body
 from tests.support.processes import Serving, children, serving
@@ -118,7 +118,6 @@ def test_what_a_killed_server_left_is_removed_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("action_provider.shared_metrics.MEMORY", tmp_path)
-    monkeypatch.setenv(FOLDER_VARIABLE, "")
     left, young = tmp_path / "braid-metrics-left", tmp_path / "braid-metrics-young"
     for old in (left, young):
         old.mkdir()
