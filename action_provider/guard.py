@@ -18,8 +18,11 @@ __all__ = ["check_json", "decode", "invalid", "read_body", "read_bytes"]
 
 T = TypeVar("T")
 
-_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]', re.DOTALL)
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
+_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NO_MARKS = bytes(byte for byte in range(256) if byte not in b'[]{}"')
+_RUNS = re.compile(rb"(\[+)(\]*)")
+_WORTHWHILE = 5
+"""Brackets are taken away in pairs while this part of them goes each time."""
 
 
 def read_body(request: Request, *, depth: int) -> bytes:
@@ -33,9 +36,15 @@ def read_bytes(request: Request, otherwise: str) -> bytes:
     """The body of a request; `otherwise` is what whoever sent none is told to do.
 
     Raises werkzeug's RequestEntityTooLarge over the server's limit: without reading it when its
-    length is announced, and else when the limit is reached.
+    length is announced, and else when the limit is reached. Raises Malformed for a body that ends
+    early, or is not framed as HTTP demands.
     """
-    data = request.get_data(cache=False)
+    try:
+        data = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise
+    except Exception:  # Each WSGI server has its own errors for a body that it cannot read.
+        raise Malformed("The request's body is cut off or badly framed; send it again.") from None
     if request.content_length is None and len(data) >= (request.max_content_length or math.inf):
         raise RequestEntityTooLarge
     if not data:
@@ -52,20 +61,45 @@ def check_json(data: bytes, *, depth: int) -> None:
     """
     if data.count(b"[") + data.count(b"{") > depth:
         _check_depth(data, depth)
-    if b"\\u0000" in data and _NUL.search(data):
+    if b"\\u0000" in data and b"\\u0000" in _without_backslashes(data):
         raise InvalidInput("The JSON holds the NUL character (\\u0000), which cannot be stored.")
 
 
+def _without_backslashes(data: bytes) -> bytes:
+    """The data, with something else for each backslash that is meant as one."""
+    return data.replace(rb"\\", b"--")
+
+
 def _check_depth(data: bytes, limit: int) -> None:
-    level = 0
-    for match in _TOKENS.finditer(data):
-        first = data[match.start()]
-        if first in b"[{":
-            level += 1
-            if level > limit:
-                raise TooLarge(f"The JSON is nested more than {limit} levels deep.")
-        elif first in b"]}":
-            level -= 1
+    """Measure the nesting in a fixed number of passes, each much faster than a loop over bytes.
+
+    Without escaped quotes, every second part between quotes lies outside of strings, and so it
+    does when two neighbouring quotes are taken away. Of that only brackets count. What is not JSON
+    may be measured wrongly from its first fault on, which is as far as any parser goes.
+    """
+    marks = _without_backslashes(data).replace(rb"\"", b"").translate(_SQUARE, _NO_MARKS)
+    brackets = b"".join(marks.replace(b'""', b"").split(b'"')[::2])
+    if _levels(brackets, limit) > limit:
+        raise TooLarge(f"The JSON is nested more than {limit} levels deep.")
+
+
+def _levels(brackets: bytes, enough: int) -> int:
+    """How deeply these are nested. Where many are innermost, these are taken away together; where
+    few are, there are few runs to loop over."""
+    inner = 0
+    while inner <= enough:
+        fewer = brackets.replace(b"[]", b"")
+        removed = len(brackets) - len(fewer)
+        if removed * _WORTHWHILE < len(brackets) or not removed:
+            break
+        brackets = fewer
+        inner += 1
+    level = most = 0
+    for run in _RUNS.finditer(brackets):
+        level += run.end(1) - run.start(1)
+        most = max(most, level)
+        level -= run.end(2) - run.start(2)
+    return inner + most
 
 
 def decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:

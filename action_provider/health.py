@@ -46,7 +46,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "metrics",
         "GET",
         "/metrics",
-        "Metrics of the answering worker, for Prometheus.",
+        "Metrics of all workers, for Prometheus.",
         {200: None},
         media_type="text/plain",
         secured=False,

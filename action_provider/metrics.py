@@ -1,14 +1,21 @@
 """Prometheus metrics: requests, how long they took, records written. No ids, no secrets.
 
-Each worker process counts for itself, and a scrape is answered by whichever worker takes it.
-Run one worker (with threads), or sum over scrapes per process by the `worker` label.
+Whichever worker is asked shows what all of them counted, where the server shares their counters
+(`braid serve` does), else what itself did.
 """
 
 from __future__ import annotations
 
-import os
+import atexit
+import math
+import threading
 import time
-from collections.abc import Callable
+from collections import Counter as Tally
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
 
 from flask import Flask, Response, g, request
 from prometheus_client import (
@@ -17,13 +24,23 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    Info,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from prometheus_client.values import ValueClass
+
+from action_provider.shared_metrics import reading
 
 __all__ = ["Metrics"]
 
+T = TypeVar("T")
+
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+COUNT_SECONDS = 0.25
+"""How long after an answer other workers show it, and what a worker that is killed forgets."""
+MOST_UNCOUNTED = 1000
 HARVEST_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 
 
@@ -45,7 +62,10 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._answered: deque[tuple[str, str, int, float]] = deque()
+        self._written: deque[tuple[int, int]] = deque()
+        self._counting = threading.Lock()
+        self._counts_regularly = False
         self._records = Counter("braid_records", "Records written.", registry=self.registry)
         self._steps = Counter("braid_steps", "Steps written.", registry=self.registry)
         self._harvests = Counter(
@@ -61,13 +81,20 @@ class Metrics:
             "braid_harvest_action_last_success_timestamp_seconds",
             "When a harvest last succeeded; 0 for never.",
             registry=self.registry,
+            multiprocess_mode="max",
         )
-        self._info = Info("braid_worker", "The process that answers.", registry=self.registry)
+        Gauge(
+            "braid_workers",
+            "Processes that answer.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        ).set(1)
+        self._asked = CollectorRegistry()
+        """What is looked up at each scrape, and is the same whichever worker is asked."""
 
     def recorded(self, records: int, steps: int) -> None:
         """Count what was written."""
-        self._records.inc(records)
-        self._steps.inc(steps)
+        self._written.append((records, steps))
 
     def harvested(self, outcome: str, seconds: float) -> None:
         """Count a harvest that is done, or waits for a consent."""
@@ -89,40 +116,95 @@ class Metrics:
             since = waiting_since()
             return 0.0 if since is None else max(0.0, (clock() - since) / 1e6)
 
-        self._gauge("active", "Harvests that are under way.").set_function(active)
+        self._asked.register(_Asked("active", "Harvests that are under way.", active))
         text = "How long the oldest harvest that is under way has been waiting."
-        self._gauge("lag_seconds", text).set_function(lag)
-
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"braid_harvest_action_{name}", text, registry=self.registry)
+        self._asked.register(_Asked("lag_seconds", text, lag))
 
     def watch(self, app: Flask) -> None:
         """Count every request of the application."""
         app.before_request(_start)
-        app.after_request(self._count)
+        app.after_request(self._note)
 
     def page(self) -> Response:
         """The metrics in Prometheus' text format."""
-        self._info.info({"pid": str(os.getpid())})
-        return Response(generate_latest(self.registry), content_type=CONTENT_TYPE_LATEST)
+        self._count_answered()
+        counted = _of_all_workers() if _SHARED else generate_latest(self.registry)
+        text = counted + generate_latest(self._asked)
+        return Response(text, content_type=CONTENT_TYPE_LATEST)
 
-    def _count(self, response: Response) -> Response:
+    def _note(self, response: Response) -> Response:
+        """Remember a request, to be counted later: threads that answer would wait for each other
+        at the counters, which takes longer than all the counting."""
         route = request.url_rule.rule if request.url_rule else "(none)"
         method = request.method if request.method in METHODS else "(other)"
-        count, seconds = self._of(method, route, response.status_code)
-        count.inc()
-        if started := g.get("started"):
-            seconds.observe(time.perf_counter() - started)
+        seconds = time.perf_counter() - g.get("started", math.nan)
+        self._answered.append((method, route, response.status_code, seconds))
+        if not self._counts_regularly:
+            self._count_regularly()
+        if len(self._answered) >= MOST_UNCOUNTED:
+            self._count_answered()
         return response
 
-    def _of(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-        """The series of such requests; finding them anew would cost more than counting."""
-        key = (method, route, status)
-        if (found := self._series.get(key)) is None:
-            found = self._series[key] = (self._requests.labels(*key), self._seconds.labels(route))
-        return found
+    def _count_regularly(self) -> None:
+        """From now on, for other workers show only what this one has counted."""
+        with self._counting:
+            if not self._counts_regularly and _SHARED:
+                threading.Thread(target=self._keep_counting, name="metrics", daemon=True).start()
+                atexit.register(self._count_answered)
+            self._counts_regularly = True
+
+    def _keep_counting(self) -> None:
+        while True:
+            time.sleep(COUNT_SECONDS)
+            self._count_answered()
+
+    def _count_answered(self) -> None:
+        with self._counting:
+            requests: Tally[tuple[str, str, int]] = Tally()
+            for method, route, status, seconds in _taken(self._answered):
+                requests[method, route, status] += 1
+                if not math.isnan(seconds):
+                    self._seconds.labels(route).observe(seconds)
+            for series, count in requests.items():
+                self._requests.labels(*series).inc(count)
+            if written := list(_taken(self._written)):
+                self._records.inc(sum(records for records, _ in written))
+                self._steps.inc(sum(steps for _, steps in written))
 
 
+def _taken(waiting: deque[T]) -> Iterator[T]:
+    """What is in a queue that others add to, until it is empty or has been for a moment."""
+    with suppress(IndexError):
+        while True:
+            yield waiting.popleft()
+
+
+class _Asked(Collector):
+    """A gauge whose value is asked for at each scrape."""
+
+    def __init__(self, name: str, text: str, value: Callable[[], float]) -> None:
+        self._name = f"braid_harvest_action_{name}"
+        self._text = text
+        self._value = value
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauge with its value now."""
+        yield GaugeMetricFamily(self._name, self._text, value=self._value())
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """The gauge without a value: to be registered is no reason to ask for one."""
+        yield GaugeMetricFamily(self._name, self._text)
+
+
+def _of_all_workers() -> bytes:
+    registry = CollectorRegistry()
+    collector: Any = MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    with reading(Path(collector._path)):
+        return generate_latest(registry)
+
+
+_SHARED: bool = ValueClass._multiprocess
+"""Decided by prometheus_client when it was imported."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 

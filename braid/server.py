@@ -10,6 +10,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
+from braid.limits import Limits, allow_descriptors
 from braid.worker import Worker
 
 __all__ = ["Listening", "listen", "serve"]
@@ -41,8 +42,13 @@ def serve(
     workers: int,
     threads: int,
     when_ready: Callable[[], None],
+    limits: Limits | None = None,
+    when_ended: Callable[[int], None] = lambda pid: None,
 ) -> None:
-    """Serve until stopped; every worker process makes an application of its own."""
+    """Serve until stopped; every worker process makes an application of its own.
+
+    `when_ended` is called with the process id of each worker that has ended.
+    """
     options = {
         "bind": f"fd://{listening.socket.fileno()}",
         "worker_class": Worker,
@@ -57,17 +63,23 @@ def serve(
         "forwarder_headers": "",
         "proc_name": "braid",
         "control_socket_disable": True,
+        "child_exit": lambda _arbiter, worker: when_ended(worker.pid),
         "when_ready": lambda _arbiter: when_ready(),
         # Workers prove to be alive by touching a file; on a disk that may be slow they would not.
         "worker_tmp_dir": str(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else None,
     }
-    _Gunicorn(make_app, options).run()
+    allow_descriptors()
+    _Gunicorn(make_app, options, limits or Limits()).run()
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]
     """Gunicorn's way to be started from Python: it asks for its configuration and its app."""
 
-    def __init__(self, make_app: Callable[[], WsgiApplication], options: dict[str, Any]) -> None:
+    def __init__(
+        self, make_app: Callable[[], WsgiApplication], options: dict[str, Any], limits: Limits
+    ) -> None:
+        self.limits = limits
+        """Read by each worker."""
         self._make_app = make_app
         self._options = options
         super().__init__()

@@ -84,7 +84,8 @@ class Source:
     @property
     def shown(self) -> str:
         """The store's URL for messages, without a password."""
-        return PASSWORD.sub(r"\1:***@", self.url)
+        before, at, after = self.url.rpartition("@")
+        return PASSWORD.sub(r"\1:***@", before + at) + after
 
 
 def run_named(history: Reader | QueryClient, text: str) -> str:

@@ -1,118 +1,308 @@
-"""Gunicorn's worker, with our answer to what is no proper HTTP request.
+"""Gunicorn's worker with threads, made safe against callers that are slow, many, or no HTTP at all.
 
-Gunicorn's own answers are pages of HTML that repeat what was sent, and so do its log lines. Here
-they have the shape of every other error, and the log names the kind of fault.
-
-Whether the process lives is answered here too, by the thread that takes connections in: that one
-waits for nothing, whatever all the others wait for.
+Requests are read by the main loop, without waiting, and given to a thread when they are complete:
+a caller that sends slowly, or half a request, costs a connection for some seconds and never a
+thread. Answers to what is no request have the shape of every other error, and the log names the
+kind of fault; gunicorn's own would repeat what was sent.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import selectors
 import socket
 import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from gunicorn import util
-from gunicorn.http.errors import (
-    ExpectationFailed,
-    InvalidResponseHeader,
-    InvalidResponseHeaderName,
-    LimitRequestHeaders,
-    LimitRequestLine,
-    ParseException,
-    UnsupportedTransferCoding,
-)
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.http.errors import NoMoreData
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
+
+from braid.connection import Connection, Stage
+from braid.limits import Limits, connections_possible
+from braid.refused import TIMEOUT, faulty, refusal
 
 __all__ = ["Worker"]
 
-FAULTS: tuple[tuple[type[Exception], str, str], ...] = (
-    (InvalidResponseHeader, "500 Internal Server Error", "Something went wrong here."),
-    (InvalidResponseHeaderName, "500 Internal Server Error", "Something went wrong here."),
-    (LimitRequestLine, "414 URI Too Long", "The address is longer than this server takes."),
-    (
-        LimitRequestHeaders,
-        "431 Request Header Fields Too Large",
-        "The headers are larger than this server takes.",
-    ),
-    (ExpectationFailed, "417 Expectation Failed", "This server expects nothing of that kind."),
-    (UnsupportedTransferCoding, "501 Not Implemented", "This transfer coding is not known here."),
-    (ParseException, "400 Bad Request", "This is not a request that HTTP/1.1 knows."),
-    (Exception, "500 Internal Server Error", "Something went wrong here."),
+TURN_SECONDS = 1.0
+LOOK_SECONDS = 0.25
+"""How often connections are looked through for those whose time is over."""
+PAUSE_SECONDS = 0.25
+"""How long no connection is accepted after the system had no descriptor for one."""
+QUIET_SECONDS = 60.0
+"""How long the same trouble is not logged again."""
+NO_CONNECTION = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED, errno.EPROTO, errno.EPERM)
+NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+DRAIN_BYTES = 64 * 1024
+LINGER_BYTES = 256 << 20
+
+
+_ALIVE_BODY = b'{"status":"ok"}'
+ALIVE = (
+    b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n%b" % (len(_ALIVE_BODY), _ALIVE_BODY)
 )
-"""The first that fits decides."""
+"""The answer to whether the process lives: the main loop gives it, which waits for nothing,
+whatever all the threads wait for."""
 
 
-PEEKED = 8192
-"""Bytes of a request that are looked at."""
-ALIVE = b'{"status":"ok"}'
-
-
-WAITED_FOR = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
+def _asks_whether_alive(data: bytes | bytearray) -> bool:
+    """Whether this is a request for `/healthz` and no more."""
+    return bytes(data[:20]).startswith(b"GET /healthz HTTP/1.") and data.endswith(b"\r\n\r\n")
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """Threads that answer requests."""
+    """A main loop that accepts, reads, waits and closes; threads that answer whole requests."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.limits: Limits = getattr(self.app, "limits", Limits())
+        self._waiting: dict[Connection, None] = {}
+        """Connections that no thread has, in the order in which they began to wait."""
+        self._body_bytes = 0
+        self._paused_until = 0.0
+        self._full = False
+        """Somebody waits to connect, and no connection could be ended for that."""
+        self._looked = 0.0
+        self._logged: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Serve until told to stop, then let the requests end that have begun."""
+        possible = connections_possible(self.limits.connections, threads=self.cfg.threads)
+        self.worker_connections = possible
+        wake = self.method_queue
+        self.poller.register(wake.fileno(), selectors.EVENT_READ, wake.run_callbacks)
+        while self.alive and self.is_parent_alive():
+            self._turn(accepting=True)
+        self._stop()
+
+    def _turn(self, *, accepting: bool) -> None:
+        """Wait for events, for a second at most, and handle them."""
+        now = time.monotonic()
+        self._full = self._full and self.nr_conns >= self.worker_connections
+        paused = now < self._paused_until
+        self.set_accept_enabled(accepting and not paused and not self._full)
+        self.wait_for_and_dispatch_events(PAUSE_SECONDS if paused else TURN_SECONDS)
+        now = time.monotonic()
+        if now - self._looked >= LOOK_SECONDS:
+            self._looked = now
+            self.notify()
+            self._end_overdue(now)
+
+    def _stop(self) -> None:
+        linger = time.monotonic() + STOP_KEEPALIVE_LINGER
+        for conn in self._waiting:
+            conn.deadline = min(conn.deadline, linger)
+        end = time.monotonic() + self.cfg.graceful_timeout
+        while self.nr_conns > 0 and time.monotonic() < end:
+            self._looked = 0.0
+            self._turn(accepting=False)
+        for conn in list(self._waiting):
+            self._drop(conn)
+        self.tpool.shutdown(wait=False)
+        self.poller.close()
+        self.method_queue.close()
+        for listener in self.sockets:
+            listener.close()
+
+    # Accepting
 
     def accept(self, listener: Any) -> None:
-        """Take in a connection; a thread is busy with it only once something was sent."""
+        """Take a new connection; without a descriptor for it, wait and make room."""
+        if self.nr_conns >= self.worker_connections and not self._make_room():
+            self._full = True
+            self._log_seldom("All %s connections are busy.", str(self.worker_connections))
+            return
         try:
             client, address = listener.accept()
         except OSError as error:
-            if error.errno not in WAITED_FOR:
+            if error.errno in NO_DESCRIPTOR:
+                self._pause(error)
+            elif error.errno not in NO_CONNECTION:
                 raise
             return
-        connection = TConn(self.cfg, client, address, listener.getsockname())
-        connection.timeout = time.monotonic() + self.cfg.keepalive
         self.nr_conns += 1
-        self.pending_conns.append(connection)
-        readable = partial(self.on_pending_socket_readable, connection)
-        self.poller.register(client, selectors.EVENT_READ, readable)
+        conn = Connection(self.cfg, client, address, listener.getsockname(), self.limits)
+        self._wait_for(conn, Stage.HEAD, self.limits.head_seconds)
+        self._bound_address(conn)
 
-    def _cap_keepalive(self, deadline: float) -> None:
-        """A stopping worker does not wait for those who have sent nothing either."""
-        super()._cap_keepalive(deadline)
-        for connection in self.pending_conns:
-            connection.timeout = min(connection.timeout, deadline)
+    def _pause(self, error: OSError) -> None:
+        self._paused_until = time.monotonic() + PAUSE_SECONDS
+        self._log_seldom("No connection can be accepted for now: %s", error.strerror or "")
+        self._make_room()
 
-    def enqueue_req(self, conn: Any) -> None:
-        """Let a thread answer a request, but answer here whether the process lives."""
-        if not self._is_alive_asked(conn.sock):
-            super().enqueue_req(conn)
+    def _make_room(self) -> bool:
+        """End the connection that is missed least: one that ends anyway, one that is idle, one of
+        the address with most unfinished requests. What has been sent whole is answered: False if
+        all connections are of that kind."""
+        for stage in (Stage.LINGER, Stage.IDLE):
+            if found := next((c for c in self._waiting if c.stage is stage), None):
+                self._drop(found)
+                return True
+        addresses = Counter(conn.address for conn in self._unfinished())
+        if addresses:
+            ((busiest, _),) = addresses.most_common(1)
+            self._drop(next(conn for conn in self._unfinished() if conn.address == busiest))
+        return bool(addresses)
+
+    def _bound_address(self, conn: Connection) -> None:
+        most = self.limits.unfinished_per_address
+        if len(self._waiting) <= most:
             return
-        head = (
-            "HTTP/1.1 200 OK\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(ALIVE)}\r\n\r\n"
-        )
-        with suppress(OSError):
-            conn.sock.recv(PEEKED)
-            conn.sock.send(head.encode() + ALIVE)
-        self.nr_conns -= 1
-        conn.close()
+        same = [other for other in self._unfinished() if other.address == conn.address]
+        if len(same) > most:
+            self._log_seldom("An address has more than %s unfinished requests.", str(most))
+            self._drop(same[0])
 
-    @staticmethod
-    def _is_alive_asked(client: socket.socket) -> bool:
-        """Whether a whole request for `/healthz` and no more has come; does not wait."""
+    def _unfinished(self) -> Iterator[Connection]:
+        return (conn for conn in self._waiting if conn.stage in (Stage.HEAD, Stage.BODY))
+
+    # Reading
+
+    def _wait_for(self, conn: Connection, stage: Stage, seconds: float) -> None:
+        """Have the main loop read what comes on a connection, for so long."""
+        conn.enter(stage, seconds)
+        self._waiting[conn] = None
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._readable, conn))
+
+    def _readable(self, conn: Connection, _: Any) -> None:
+        if conn not in self._waiting:
+            return  # It was dropped in this very turn, to make room.
         try:
-            head = client.recv(PEEKED, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            piece = conn.receive()
+        except BlockingIOError:
+            return
         except OSError:
-            return False
-        return head.startswith(b"GET /healthz HTTP/1.") and head.endswith(b"\r\n\r\n")
+            piece = b""
+        if not piece:
+            self._drop(conn)
+        elif conn.stage is Stage.LINGER:
+            conn.enter(Stage.LINGER, self.limits.linger_idle_seconds)
+            conn.lingered += len(piece)
+            if conn.lingered > LINGER_BYTES:
+                self._drop(conn)
+        else:
+            self._take(conn, piece)
+
+    def _take(self, conn: Connection, piece: bytes) -> None:
+        """Go on with a request; a thread gets it when it is complete."""
+        incoming = conn.incoming
+        before = incoming.body_bytes
+        limits = self.limits
+        whole = incoming.feed(piece, head_bytes=limits.head_bytes, most=limits.body_bytes)
+        self._body_bytes += incoming.body_bytes - before
+        if whole:
+            self._forget(conn)
+            if _asks_whether_alive(incoming.data):
+                conn.say(ALIVE)
+                self._part(conn)
+            else:
+                self.enqueue_req(conn)
+            return
+        if conn.stage is Stage.IDLE:
+            conn.enter(Stage.HEAD, limits.head_seconds)
+        if incoming.head:
+            self._expect_body(conn)
+
+    def _expect_body(self, conn: Connection) -> None:
+        if conn.stage is not Stage.BODY:
+            conn.enter(Stage.BODY, 0)
+            if conn.incoming.continues:
+                conn.say(CONTINUE)
+                conn.told_to_continue = True
+        conn.deadline = self.limits.body_deadline(conn.since, conn.incoming.body_bytes)
+        if self._body_bytes > self.limits.bodies_bytes:
+            self._log_seldom(
+                "Requests on their way have more than %s bytes.", str(self._body_bytes)
+            )
+            bodies = (other for other in self._waiting if other.stage is Stage.BODY)
+            self._drop(min(bodies, key=lambda other: other.since))
+
+    # Answering
+
+    def handle(self, conn: Connection) -> bool:
+        """Answer a request, in a thread; True when the connection can be used again."""
+        request = None
+        try:
+            request = conn.parse()
+            kept: bool = self.handle_request(request, conn)
+            return kept and conn.finish(DRAIN_BYTES)
+        except (NoMoreData, StopIteration):
+            self.log.debug("A connection ended within a request.")
+        except OSError as error:
+            self.log.debug("A connection ended: %s", type(error).__name__)
+        except Exception as error:
+            self.handle_error(request, conn.sock, conn.client, error)
+        return False
+
+    def finish_request(self, conn: Connection, done: Future[bool]) -> None:
+        """Keep the connection for the next request, or end it; runs in the main loop."""
+        self._body_bytes -= conn.incoming.body_bytes
+        kept = not done.cancelled() and done.exception() is None and done.result()
+        try:
+            if not kept:
+                self._part(conn)
+                return
+            rest = conn.next_request()
+            idle = self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER
+            self._wait_for(conn, Stage.IDLE, idle)
+            if rest:
+                self._take(conn, rest)
+        except (OSError, KeyError, ValueError):
+            self._drop(conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer an exception from outside the application."""
-        status, sentence = next(rest for kind, *rest in FAULTS if isinstance(exc, kind))
-        self.log.warning("A request was answered %s: %s", status, type(exc).__name__)
-        body = json.dumps({"code": "".join(status.split()[1:]), "description": sentence})
-        head = (
-            f"HTTP/1.1 {status}\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        with suppress(Exception):
-            util.write_nonblock(client, (head + body).encode())
+        status, answer = refusal(exc)
+        self.log.warning("A request was answered %s: %s", status, faulty(exc))
+        with suppress(OSError):
+            client.sendall(answer)
+
+    # Closing
+
+    def _end_overdue(self, now: float) -> None:
+        for conn in [conn for conn in self._waiting if conn.deadline <= now]:
+            if conn.stage in (Stage.HEAD, Stage.BODY) and conn.incoming.data:
+                self.log.warning("A request was answered %s.", TIMEOUT.status)
+                self._forget(conn)
+                self._body_bytes -= conn.incoming.body_bytes
+                conn.say(TIMEOUT.answer)
+                self._part(conn)
+            else:
+                self._drop(conn)
+
+    def _part(self, conn: Connection) -> None:
+        """Close a connection so that its client can read the answer: closed at once, while there is
+        something unread, the system would throw the answer away with it."""
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            self._wait_for(conn, Stage.LINGER, self.limits.linger_idle_seconds)
+        except (OSError, KeyError, ValueError):
+            self._drop(conn)
+
+    def _forget(self, conn: Connection) -> None:
+        """Have the main loop read nothing more of a connection."""
+        del self._waiting[conn]
+        self.poller.unregister(conn.sock)
+
+    def _drop(self, conn: Connection) -> None:
+        """Close a connection at once."""
+        if conn in self._waiting:
+            if conn.stage in (Stage.HEAD, Stage.BODY):
+                self._body_bytes -= conn.incoming.body_bytes
+            del self._waiting[conn]
+            with suppress(OSError, KeyError, ValueError):
+                self.poller.unregister(conn.sock)
+        self.nr_conns -= 1
+        conn.close()
+
+    def _log_seldom(self, message: str, detail: str) -> None:
+        now = time.monotonic()
+        if now - self._logged.get(message, -QUIET_SECONDS) >= QUIET_SECONDS:
+            self._logged[message] = now
+            self.log.warning(message, detail)

@@ -39,7 +39,8 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-_TAG = re.compile(r"([^<>=!]+?)\s*(?:(>=|<=|!=|=|>|<)\s*(.*))?", re.DOTALL)
+_COMPARISON = re.compile(">=|<=|!=|=|>|<")
+MAX_TAG_FILTER = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +98,13 @@ class RunFilter:
 
 def parse_tag(text: str) -> TagCondition:
     """Read ``name``, ``name=value`` or ``name>3.5``; raises InvalidInput otherwise."""
-    match = _TAG.fullmatch(text)
-    if match is None or not match[1].strip() or "\x00" in text or len(text) > 1024:
+    found = _COMPARISON.search(text) if len(text) <= MAX_TAG_FILTER else None
+    name = (text[: found.start()] if found else text).strip()
+    if not name or "!" in name or "\x00" in text or len(text) > MAX_TAG_FILTER:
         raise InvalidInput(
             f"{text[:80]!r} is not a tag filter: write name, name=value or name>3.5."
         )
-    name, comparison, value = match[1].strip(), match[2] or "", match[3] or ""
+    comparison, value = (found[0], text[found.end() :].lstrip()) if found else ("", "")
     number = _number(value) if comparison else None
     if comparison in ("<", ">", "<=", ">=") and number is None:
         raise InvalidInput(f"{text[:80]!r}: {comparison} compares with a number.")

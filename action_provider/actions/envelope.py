@@ -19,6 +19,7 @@ from provenance_store.errors import InvalidInput
 __all__ = ["Envelope", "check_deadline", "content_digest", "release_seconds"]
 
 MAX_PRINCIPALS = 256
+MAX_DURATION = 64
 
 Principals = Annotated[
     list[str], Meta(max_length=MAX_PRINCIPALS, description="Globus identity and group URNs.")
@@ -120,7 +121,7 @@ def release_seconds(envelope: Envelope, *, default: int, most: int) -> float:
 
 def _duration(text: str) -> float:
     try:
-        duration = isodate.parse_duration(text)
+        duration = isodate.parse_duration(text) if len(text) <= MAX_DURATION else None
         if isinstance(duration, isodate.Duration):
             duration = duration.totimedelta(start=datetime(2001, 1, 1))
     except (ValueError, OverflowError, ArithmeticError):

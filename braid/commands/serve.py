@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -38,13 +39,43 @@ BUSY_MS = 5_000
     help="Requests of a usual size that each process works at at the same time.",
 )
 @click.option(
+    "--connections",
+    type=click.IntRange(8, 100_000),
+    default=1000,
+    show_default=True,
+    help="Most open connections of each process; fewer where `ulimit -n` allows fewer.",
+)
+@click.option(
+    "--head-seconds",
+    type=click.FloatRange(0.1, 600),
+    default=10.0,
+    show_default=True,
+    help="How long a request's headers may take to arrive, in all.",
+)
+@click.option(
+    "--body-seconds",
+    type=click.FloatRange(0.1, 600),
+    default=20.0,
+    show_default=True,
+    help="How long a request's body may take to arrive, besides a second for each 16 KiB of it.",
+)
+@click.option(
     "--upgrade/--no-upgrade",
     default=True,
     show_default=True,
     help="Bring the store to the schema of this version first.",
 )
 def command(
-    *, source: Source, host: str, port: int, workers: int, threads: int, upgrade: bool
+    *,
+    source: Source,
+    host: str,
+    port: int,
+    workers: int,
+    threads: int,
+    connections: int,
+    head_seconds: float,
+    body_seconds: float,
+    upgrade: bool,
 ) -> None:
     """Serve the action provider and the query API.
 
@@ -53,9 +84,9 @@ def command(
     try. Globus Flows calls https addresses only: put a proxy with a certificate in front. Serves
     until it is stopped, and then finishes the requests that it has begun.
     """
-    from action_provider.app import EXTENSION, create_app
-    from action_provider.lanes.admission import threads_for
+    from action_provider import shared_metrics
     from action_provider.settings import Options
+    from braid.limits import Limits
     from braid.server import listen, serve
     from provenance_store.settings import BUSY_TIMEOUT_MS
 
@@ -63,21 +94,31 @@ def command(
     options = Options.read()
     _prepare(source, upgrade=upgrade)
     listening = listen(host, port)
+    limits = Limits(connections=connections, head_seconds=head_seconds, body_seconds=body_seconds)
+    with shared_metrics.folder() as metrics:
+        # prometheus_client decides when it is imported whether processes share their counters.
+        os.environ[shared_metrics.FOLDER_VARIABLE] = str(metrics)
+        from action_provider.lanes.admission import threads_for
 
-    def make_app() -> Flask:
-        app = create_app(source.url, create=False, places=threads)
-        app.extensions[EXTENSION].begin()
-        return app
+        serve(
+            partial(_application, source.url, places=threads),
+            listening,
+            workers=workers,
+            threads=threads_for(threads, options),
+            limits=limits,
+            when_ready=lambda: click.echo(
+                f"braid: serving {listening.url} from {source.shown}", err=True
+            ),
+            when_ended=partial(shared_metrics.fold, metrics),
+        )
 
-    serve(
-        make_app,
-        listening,
-        workers=workers,
-        threads=threads_for(threads, options),
-        when_ready=lambda: click.echo(
-            f"braid: serving {listening.url} from {source.shown}", err=True
-        ),
-    )
+
+def _application(url: str, *, places: int) -> Flask:
+    from action_provider.app import EXTENSION, create_app
+
+    app = create_app(url, create=False, places=places)
+    app.extensions[EXTENSION].begin()
+    return app
 
 
 def _prepare(source: Source, *, upgrade: bool) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from flows.definition.paths import Path, PathSyntaxError, Segment, parse_path
+from flows.language.expressions import MAX_LENGTH
 from flows.language.functions import FUNCTION_NAMES
 
 __all__ = [
@@ -23,7 +24,8 @@ __all__ = [
 ]
 
 _BY_NAME = frozenset({"getattr", "is_present"})
-_TOKEN = re.compile(r"`([^`]*)`|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
+_TOKEN = re.compile(r"`([^`]*)`|'(?:[^'\\]|\\.)*+'?|\"(?:[^\"\\]|\\.)*+\"?", re.DOTALL)
+"""Paths and texts; one that does not end is taken to the end, once, not from each quote in it."""
 _REFUSED = (
     ast.Lambda,
     ast.NamedExpr,
@@ -82,6 +84,8 @@ class Expression:
 
 def parse_expression(text: str) -> Expression:
     """The parsed expression; raises ExpressionSyntaxError with what is wrong in a few words."""
+    if len(text) > MAX_LENGTH:
+        raise ExpressionSyntaxError(f"it is longer than {MAX_LENGTH} characters")
     paths: dict[int, tuple[int, Path]] = {}
 
     def placeholder(match: re.Match[str]) -> str:

@@ -15,15 +15,19 @@ class Names:
 
     def __init__(self, taken: Iterable[str]) -> None:
         self._taken = set(taken)
+        self._numbers: dict[tuple[str, str, int], int] = {}
+        """The last number that each wanted name got: all before it are taken."""
 
     def unique(self, wanted: str, *, limit: int = STATE_NAME_LIMIT, mark: str = " ") -> str:
         """The wanted name, cut to the limit and numbered when it is taken."""
-        name, number = wanted[:limit], 1
+        name, key = wanted[:limit], (wanted, mark, limit)
+        number = self._numbers.get(key, 1)
         while name in self._taken:
             number += 1
             suffix = f"{mark}{number}"
             name = wanted[: limit - len(suffix)] + suffix
         self._taken.add(name)
+        self._numbers[key] = number
         return name
 
 

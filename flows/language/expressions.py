@@ -27,8 +27,9 @@ MAX_LENGTH = 10_000
 
 _PLACEHOLDER = "__path_{}__"
 _TOKEN = re.compile(
-    r"`(?P<path>[^`]*)`|(?P<text>'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\")", re.DOTALL
+    r"`(?P<path>[^`]*)`|(?P<text>'(?:[^'\\]|\\.)*+'?|\"(?:[^\"\\]|\\.)*+\"?)", re.DOTALL
 )
+"""Paths and texts; one that does not end is taken to the end, once, not from each quote in it."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from provenance_store.errors import InvalidInput
 
 __all__ = ["Refused", "joined", "refusal", "within"]
 
-_AT = re.compile(r"(?P<what>.*?)(?: - at `(?P<where>(?:key in )?\$.*?)`)?", re.DOTALL)
 _WORDS = {
     "str": "text",
     "int": "a whole number",
@@ -63,14 +62,21 @@ def refusal(error: msgspec.ValidationError, structs: Mapping[str, type[msgspec.S
 
     `structs` names the struct read under each field, the outermost under "".
     """
-    match = _AT.fullmatch(str(error))
-    what, where = (match["what"], match["where"] or "$") if match else (str(error), "$")
+    what, where = _what_and_where(str(error))
     path = where.removeprefix("key in ").removeprefix("$").lstrip(".").replace("[...]", "")
     cause = error.__cause__
     if isinstance(cause, Refused):
         return Refused(cause.message, joined(path, cause.path))
     field = re.sub(r"\[\d+\]", "", path).rpartition(".")[2]
     return Refused(_sentence(what, structs.get(field)), path)
+
+
+def _what_and_where(text: str) -> tuple[str, str]:
+    """The two halves of a decoder's message. The first may repeat anything that was sent."""
+    what, at, where = text.rpartition(" - at `")
+    if at and where.endswith("`") and where.startswith(("$", "key in $")):
+        return what, where[:-1]
+    return text, "$"
 
 
 def _sentence(what: str, struct: type[msgspec.Struct] | None) -> str:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, Queue
 
-__all__ = ["ROOT", "Serving", "serving"]
+__all__ = ["ROOT", "Serving", "children", "serving"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,6 +49,12 @@ class Serving:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(seconds)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started, by their ids."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return sorted(int(child) for task in tasks for child in task.read_text().split())
 
 
 @contextmanager

@@ -1,0 +1,112 @@
+"""A connection of the production server, between its main loop and its threads."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from contextlib import suppress
+from enum import Enum
+from ipaddress import IPv6Address
+from typing import Any
+
+from gunicorn.http.parser import RequestParser
+
+from braid.incoming import Incoming
+from braid.limits import Limits
+from braid.unreader import HeldUnreader
+
+__all__ = ["Connection", "Stage"]
+
+LEAST_READ = 16 * 1024
+MOST_READ = 256 * 1024
+IPV6_HOST_BITS = 64
+
+
+class Stage(Enum):
+    """What the main loop waits for on a connection."""
+
+    IDLE = "the first byte of a next request"
+    HEAD = "the end of a request's head"
+    BODY = "the end of a request's body"
+    LINGER = "the client's end of the connection, after the last answer"
+
+
+class Connection:
+    """A client's socket and the request that comes on it."""
+
+    def __init__(
+        self, cfg: Any, sock: socket.socket, client: Any, server: Any, limits: Limits
+    ) -> None:
+        self.cfg = cfg
+        self.sock = sock
+        self.client = client
+        self.server = server
+        self.address = _network(client)
+        self.incoming = Incoming()
+        self.stage = Stage.HEAD
+        self.since = self.deadline = 0.0
+        self.told_to_continue = False
+        self.lingered = 0
+        self._limits = limits
+        self._linger_end: float | None = None
+        # The system's socket never blocks. Python's sendall waits on it for so long in all; the
+        # main loop and the unreader read past Python, without waiting.
+        sock.settimeout(limits.answer_seconds)
+        self._unreader = HeldUnreader(sock, limits)
+        self.parser = RequestParser(cfg, sock, client)
+        self.parser.unreader = self._unreader
+
+    def enter(self, stage: Stage, seconds: float) -> None:
+        """Begin to wait for something, for so many seconds; lingering has an end of its own."""
+        self.since = time.monotonic()
+        self.deadline = self.since + seconds
+        if stage is Stage.LINGER:
+            if self.stage is not Stage.LINGER or self._linger_end is None:
+                self._linger_end = self.since + self._limits.linger_seconds
+            self.deadline = min(self.deadline, self._linger_end)
+        self.stage = stage
+
+    def receive(self) -> bytes:
+        """What has come, some of it; raises BlockingIOError if nothing has."""
+        size = MOST_READ if self.stage is Stage.LINGER else self.incoming.missing
+        return os.read(self.sock.fileno(), min(max(size, LEAST_READ), MOST_READ))
+
+    def say(self, data: bytes) -> None:
+        """Send some bytes if that is possible without waiting; it is, for a first short answer."""
+        with suppress(OSError):
+            os.write(self.sock.fileno(), data)
+
+    def parse(self) -> Any:
+        """The request that has come; raises what gunicorn raises for what is none."""
+        self._unreader.hold(self.incoming)
+        request = next(self.parser)
+        if self.told_to_continue:
+            request._expected_100_continue = False
+            self.told_to_continue = False
+        return request
+
+    def finish(self, most: int) -> bool:
+        """Skip what the application left of the body; False if where it ends is not known."""
+        self._unreader.end()
+        try:
+            return bool(self.parser.finish_body(max_bytes=most))
+        except Exception:  # The answer is sent: a fault in the body's framing has no other.
+            return False
+
+    def next_request(self) -> bytes:
+        """Make ready for the next request; returns what is already here of it."""
+        self.incoming = Incoming()
+        return self._unreader.rest()
+
+    def close(self) -> None:
+        """Close the socket at once."""
+        self.sock.close()
+
+
+def _network(client: Any) -> str:
+    """Who is counted as one: an IPv4 address, or an IPv6 network of one site."""
+    host = client[0] if isinstance(client, tuple) else str(client)
+    if ":" not in host:
+        return host
+    return str(int(IPv6Address(host.partition("%")[0])) >> IPV6_HOST_BITS)

@@ -1,0 +1,146 @@
+"""The bytes of an HTTP request, collected until it can be answered without waiting for more.
+
+This only finds where a request ends. What it says is parsed by gunicorn, from the same bytes: a
+request whose end is misjudged here is refused there, or read on by the thread that answers it.
+"""
+
+from __future__ import annotations
+
+from gunicorn.http.errors import InvalidChunkSize, InvalidRequestLine, LimitRequestHeaders
+
+__all__ = ["Incoming"]
+
+CHUNK_LINE = 8192
+"""Longest line with a chunk's size, and longest trailer, that is waited for."""
+FREE_CHUNKS = 1000
+BYTES_OF_A_CHUNK = 128
+"""What chunks beyond the first thousand must hold on average: each costs as much as a kilobyte."""
+DIGITS = frozenset(b"0123456789abcdefABCDEF")
+
+
+class Incoming:
+    """One request on its way. `feed` it until it says that nothing more is needed."""
+
+    __slots__ = ("_chunks", "_end", "_scanned", "body_bytes", "continues", "data", "fault", "head")
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.head = 0
+        """Length of the head with its empty line; 0 while that is not here."""
+        self.continues = False
+        """The sender waits for "100 Continue" before it sends the body."""
+        self.fault: Exception | None = None
+        """Why the rest is not waited for."""
+        self.body_bytes = 0
+        """How much of the body is here."""
+        self._scanned = 0
+        self._end = 0
+        self._chunks: _Chunks | None = None
+
+    def feed(self, piece: bytes, *, head_bytes: int, most: int) -> bool:
+        """Take bytes; True when the request is complete, faulty, or too large to be kept here.
+
+        Each byte is looked at once or twice, however it is cut into pieces.
+        """
+        self.data += piece
+        if not self.head and not self._head_ends(head_bytes):
+            return self.fault is not None
+        self.body_bytes = len(self.data) - self.head
+        if self._chunks is not None:
+            ended = self._chunks.end(self.data)
+            self.fault = self._chunks.fault
+            return ended or self.body_bytes > most
+        return len(self.data) >= self._end or self._end - self.head > most
+
+    @property
+    def missing(self) -> int:
+        """How many bytes are known to be missing; 0 if that is not known."""
+        return max(0, self._end - len(self.data))
+
+    def _head_ends(self, head_bytes: int) -> bool:
+        end = self.data.find(b"\r\n\r\n", max(0, self._scanned - 3))
+        if 0 <= end <= head_bytes:
+            self.head = end + 4
+            self._read_framing(bytes(self.data[:end]).lower() + b"\r\n")
+            return True
+        self._judge(head_bytes)
+        self._scanned = len(self.data)
+        return False
+
+    def _judge(self, head_bytes: int) -> None:
+        """Name a head that will be refused, however it goes on."""
+        if len(self.data) > head_bytes:
+            self.fault = LimitRequestHeaders("head")
+        elif self._bare_line_feed() or not (self.data[:1].isalpha() or self.data[:1] == b"\r"):
+            self.fault = InvalidRequestLine("")
+
+    def _bare_line_feed(self) -> bool:
+        since = self._scanned
+        return self.data.count(b"\n", since) != self.data.count(b"\r\n", max(0, since - 1))
+
+    def _read_framing(self, head: bytes) -> None:
+        """How long the body is, by its head in lower case. Two lengths are refused by gunicorn,
+        and need not be waited for."""
+        codings = b",".join(_values(head, b"transfer-encoding"))
+        lengths = _values(head, b"content-length")
+        self._end = self.head
+        if codings.endswith(b"chunked") and codings.count(b"chunked") == 1 and not lengths:
+            self._chunks = _Chunks(self.head)
+        elif not codings and len(lengths) == 1 and lengths[0].isdigit():
+            # More digits than any size has would be slow to convert.
+            self._end += int(lengths[0]) if len(lengths[0]) < 16 else 1 << 60
+        expects = _values(head, b"expect") == [b"100-continue"]
+        self.continues = expects and head.partition(b"\r\n")[0].endswith(b" http/1.1")
+
+
+def _values(head: bytes, name: bytes) -> list[bytes]:
+    """The values of a header, in a head in lower case whose lines all end."""
+    key = b"\r\n" + name + b":"
+    values = []
+    begin = head.find(key)
+    while begin >= 0:
+        end = head.index(b"\r\n", begin + len(key))
+        values.append(head[begin + len(key) : end].strip(b" \t"))
+        begin = head.find(key, end)
+    return values
+
+
+class _Chunks:
+    """Finds the end of a chunked body."""
+
+    def __init__(self, begin: int) -> None:
+        self.fault: Exception | None = None
+        self._at = begin
+        self._begin = begin
+        self._count = 0
+        self._in_trailer = False
+
+    def end(self, data: bytearray) -> bool:
+        """Whether all is here, or the rest will be refused."""
+        while not self._in_trailer:
+            line = data.find(b"\r\n", self._at, self._at + CHUNK_LINE)
+            if line < 0:
+                return len(data) - self._at >= CHUNK_LINE
+            digits = bytes(data[self._at : line]).partition(b";")[0].rstrip(b" \t")
+            if not digits or len(digits) > 15 or not DIGITS.issuperset(digits):
+                return True
+            size = int(digits, 16)
+            if size == 0:
+                self._in_trailer = True
+                self._at = line  # The trailer ends with an empty line, and may be nothing else.
+            elif line + 4 + size > len(data):
+                return False
+            else:
+                self._at = line + 4 + size
+                if data[self._at - 2 : self._at] != b"\r\n" or self._too_many():
+                    return True
+        return (
+            data.find(b"\r\n\r\n", self._at, self._at + CHUNK_LINE) >= 0
+            or len(data) - self._at >= CHUNK_LINE
+        )
+
+    def _too_many(self) -> bool:
+        self._count += 1
+        if self._count - FREE_CHUNKS > (self._at - self._begin) // BYTES_OF_A_CHUNK:
+            self.fault = InvalidChunkSize(b"")
+        return self.fault is not None
