@@ -105,10 +105,16 @@ def _tags(rows: Sequence[Row], urn: Callable[[int], str]) -> dict[str, Any]:
         if known is None or known.set_at < row.set_at:
             latest[row.name] = row
         elif known.set_at == row.set_at:
-            latest[row.name] = max(known, row, key=lambda tag: urn(tag.id))
+            latest[row.name] = max(known, row, key=lambda tag: _made(urn(tag.id)))
     return {
         name: {"type": TagType(row.type).label, "value": row.text} for name, row in latest.items()
     }
+
+
+def _made(urn: str) -> tuple[str, int]:
+    """Where a URN stands in the order of changes: the UUID of its origin, and its number there."""
+    origin, _, number = urn.rpartition(":")
+    return origin, int(number)
 
 
 def _links(

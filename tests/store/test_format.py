@@ -81,26 +81,26 @@ UUID = "00000000-0000-4000-8000-000000000001"
 ONE, TWO, TAG, MARK, EVENT = ((1 << 32) + n for n in range(1, 6))
 AT = 1_764_000_000_000_000
 OLD_ROWS = (  # of constants alone
-    "INSERT INTO origin (uuid, who, host, process, software, started_at) VALUES "  # noqa: S608
+    "INSERT INTO origin (uuid, who, host, process, software, started_at) VALUES "
     f"('{UUID}', 'urn:globus:auth:identity:ada', 'h', 1, 's', {AT})",
     "INSERT INTO audience VALUES ('sha256:a', 'urn:globus:auth:identity:ada')",
     "INSERT INTO audience_member VALUES ('sha256:a', 'urn:globus:auth:identity:ada', 2)",
-    f"INSERT INTO record VALUES ({ONE}, 2, 'scan', {AT}, 0, 'r1', NULL, NULL)",  # noqa: S608
-    f"INSERT INTO record VALUES ({TWO}, 3, 'net', {AT}, 0, 'r1', NULL, NULL)",  # noqa: S608
-    f"INSERT INTO version VALUES ({TWO}, {TWO}, NULL, 0)",  # noqa: S608
-    f"INSERT INTO link VALUES ({ONE}, {TWO}, 5)",  # noqa: S608
-    f"INSERT INTO uri VALUES ({ONE}, 'globus://C/a b.h5', 7, 'sha256:ab', NULL)",  # noqa: S608
-    f"INSERT INTO tag VALUES ({ONE}, 'T', {TAG}, 3, 'np.float64(293.5)', 293.5, {AT})",  # noqa: S608
-    f"INSERT INTO tag VALUES ({ONE}, 'good', {TAG}, 3, '293.5', 293.5, {AT})",  # noqa: S608
-    f"INSERT INTO tag VALUES ({ONE}, 'odd', {TAG}, 2, 'seven', 7, {AT})",  # noqa: S608
-    f"INSERT INTO metric VALUES ({TWO}, 1, 'loss', 1, 0.5)",  # noqa: S608
-    f"INSERT INTO metric VALUES ({TWO}, 1, 'loss', 2, NULL)",  # noqa: S608
-    f"INSERT INTO mark VALUES ({MARK}, {ONE}, 2, {AT}, 'bad', {ONE})",  # noqa: S608
-    f"INSERT INTO taint VALUES ({ONE}, {ONE})",  # noqa: S608
-    f"INSERT INTO taint VALUES ({TWO}, {ONE})",  # noqa: S608
-    f"INSERT INTO run_event VALUES ('r1', {EVENT}, {AT}, NULL, NULL, 'Ni', 'ACTIVE', NULL, {AT}, "  # noqa: S608
+    f"INSERT INTO record VALUES ({ONE}, 2, 'scan', {AT}, 0, 'r1', NULL, NULL)",
+    f"INSERT INTO record VALUES ({TWO}, 3, 'net', {AT}, 0, 'r1', NULL, NULL)",
+    f"INSERT INTO version VALUES ({TWO}, {TWO}, NULL, 0)",
+    f"INSERT INTO link VALUES ({ONE}, {TWO}, 5)",
+    f"INSERT INTO uri VALUES ({ONE}, 'globus://C/a b.h5', 7, 'sha256:ab', NULL)",
+    f"INSERT INTO tag VALUES ({ONE}, 'T', {TAG}, 3, 'np.float64(293.5)', 293.5, {AT})",
+    f"INSERT INTO tag VALUES ({ONE}, 'good', {TAG}, 3, '293.5', 293.5, {AT})",
+    f"INSERT INTO tag VALUES ({ONE}, 'odd', {TAG}, 2, 'seven', 7, {AT})",
+    f"INSERT INTO metric VALUES ({TWO}, 1, 'loss', 1, 0.5)",
+    f"INSERT INTO metric VALUES ({TWO}, 1, 'loss', 2, NULL)",
+    f"INSERT INTO mark VALUES ({MARK}, {ONE}, 2, {AT}, 'bad', {ONE})",
+    f"INSERT INTO taint VALUES ({ONE}, {ONE})",
+    f"INSERT INTO taint VALUES ({TWO}, {ONE})",
+    f"INSERT INTO run_event VALUES ('r1', {EVENT}, {AT}, NULL, NULL, 'Ni', 'ACTIVE', NULL, {AT}, "
     "NULL, 'sha256:a')",
-    f"INSERT INTO run VALUES ('r1', NULL, NULL, 'Ni', 'ACTIVE', NULL, {AT}, NULL, 'sha256:a')",  # noqa: S608
+    f"INSERT INTO run VALUES ('r1', NULL, NULL, 'Ni', 'ACTIVE', NULL, {AT}, NULL, 'sha256:a')",
 )
 
 

@@ -189,7 +189,7 @@ def braid_db(file: Path, **rows: list[tuple[Any, ...]]) -> Path:
         connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
         for row in rows.get(name, ()):
             marks = ", ".join("?" * len(row))
-            connection.execute(f"INSERT INTO {name} VALUES ({marks})", row)  # noqa: S608
+            connection.execute(f"INSERT INTO {name} VALUES ({marks})", row)
     connection.commit()
     connection.close()
     return file
