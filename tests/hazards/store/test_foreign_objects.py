@@ -18,7 +18,9 @@ from provenance_store.errors import BadFile, BraidError, NotFound, SchemaMismatc
 from provenance_store.sql import objects
 from tests.support.command_line import Braid, caller
 
-ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+ENDLESS = (
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS record_id FROM n"
+)
 SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
 
 
@@ -59,7 +61,7 @@ def replaced(file: Path, table: str, create: str) -> None:
 
 def a_large_definition(file: Path) -> None:
     text = "x" * (50 << 20)
-    altered(file, f"CREATE VIEW large AS SELECT '{text}'")  # noqa: S608
+    altered(file, f"CREATE VIEW large AS SELECT '{text}'")
 
 
 def very_many_tables(file: Path) -> None:
@@ -74,7 +76,7 @@ def very_many_tables(file: Path) -> None:
 
 HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "an endless view in the place of a table": (
-        lambda f: replaced(f, "tag", f"CREATE VIEW tag AS {ENDLESS} SELECT i AS record_id FROM n"),
+        lambda f: replaced(f, "tag", "CREATE VIEW tag AS " + ENDLESS),
         "the view tag",
     ),
     "a view in the place of the records": (
@@ -318,7 +320,7 @@ def test_a_database_of_somebody_else_is_told_as_that(tmp_path: Path) -> None:
     altered(file, "CREATE TABLE t (a CHECK (a > 0))", "CREATE VIEW v AS SELECT a FROM t")
     with pytest.raises(NotFound, match="other tables and no Braid store"):
         opening(file)
-    altered(file, f"CREATE VIEW record AS {ENDLESS} SELECT i AS id FROM n")  # noqa: S608
+    altered(file, "CREATE VIEW record AS " + ENDLESS)
     with pytest.raises(BadFile, match="the view record"):
         opening(file)
 
