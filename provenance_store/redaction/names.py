@@ -70,8 +70,9 @@ _PASS_OF = frozenset(
     "db database smtp imap pop3 mail email ftp sftp ssh http https proxy user usr username my "
     "mysql pg postgres postgresql redis mongo mongodb ldap bind admin root sudo login auth wifi "
     "wlan key keystore truststore store ssl tls cert vpn app api web server client service svc "
-    "account amqp rabbit rabbitmq mqtt sql oracle mssql basic remote gpg pgp zip archive private vault "
-    "registry docker git svn jenkins nexus artifactory irods myproxy elastic kafka default".split()
+    "account amqp rabbit rabbitmq mqtt sql oracle mssql basic remote gpg pgp zip archive private "
+    "vault registry docker git svn jenkins nexus artifactory irods myproxy elastic kafka "
+    "default".split()
 )
 _HARMLESS_PASSES = frozenset(
     "n num number count total max min low high band all stop first second third fourth fifth "
