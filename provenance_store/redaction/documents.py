@@ -31,7 +31,7 @@ LONGEST_KEY = 256
 
 _LOG = logging.getLogger(__name__)
 _PLAIN = (bool, int, float, type(None))
-_SPACE = re.compile(r"\s")
+_NAME = re.compile(r"[\w.$-]{1,256}")
 _NAMES = frozenset(
     "name key header field param parameter option variable var k parameterkey headername".split()
 )
@@ -159,7 +159,7 @@ def _are_pairs(items: Sequence[Any]) -> bool:
         isinstance(item, list | tuple)
         and len(item) == 2
         and isinstance(item[0], str)
-        and not _SPACE.search(item[0])
+        and _NAME.fullmatch(item[0])
         for item in items
     )
 
