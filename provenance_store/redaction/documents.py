@@ -31,7 +31,7 @@ LONGEST_KEY = 256
 
 _LOG = logging.getLogger(__name__)
 _PLAIN = (bool, int, float, type(None))
-_SPACE = re.compile(r"\s")
+_NAME = re.compile(r"[\w.$-]{1,256}")
 _NAMES = frozenset(
     "name key header field param parameter option variable var k parameterkey headername".split()
 )
@@ -73,7 +73,13 @@ def _redact(value: Any, private: frozenset[str], depth: int) -> Any:
     if depth <= 0:
         raise TooLarge(f"The document is nested more than {MAX_DEPTH} levels deep.")
     try:
-        return _redact_inside(value, private, depth)
+        if type(value) is dict or isinstance(value, Mapping):
+            return _redact_mapping(value, private, depth)
+        if isinstance(value, list | tuple):
+            return _redact_list(value, private, depth)
+        if isinstance(value, bytes | bytearray):
+            return _redact_bytes(bytes(value))
+        return _redact_object(value, private, depth)
     except TooLarge:
         raise
     except Exception as error:  # An object of the caller may fail whenever it is read.
@@ -88,16 +94,6 @@ def _unread(error: Exception) -> str:
     return REDACTED
 
 
-def _redact_inside(value: Any, private: frozenset[str], depth: int) -> Any:
-    if isinstance(value, Mapping):
-        return _redact_mapping(value, private, depth)
-    if isinstance(value, list | tuple):
-        return _redact_list(value, private, depth)
-    if isinstance(value, bytes | bytearray):
-        return _redact_bytes(bytes(value))
-    return _redact_object(value, private, depth)
-
-
 def _redact_mapping(
     value: Mapping[Any, Any], private: frozenset[str], depth: int
 ) -> dict[Any, Any]:
@@ -106,24 +102,23 @@ def _redact_mapping(
     for key, item in value.items():
         if key == PRIVATE_PARAMETERS:
             continue
-        shown, said = _key(key) if isinstance(key, str) else (key, Secrecy.NONE)
-        if shown is not key and shown in redacted:
+        shown, said = _key(key) if isinstance(key, str) else (key, False)
+        if shown != key and shown in redacted:
             shown = f"{shown} {len(redacted)}"  # two keys may differ in their secrets alone
-        if key in hidden or (said and hides(key, item)):
+        if (said and hides(key, item)) or key in hidden:
             redacted[shown] = REDACTED
         else:
             redacted[shown] = _redact(item, private, depth - 1)
     return redacted
 
 
-def _key(key: str) -> tuple[str, Secrecy]:
-    """A key without the secrets in itself, and what it says of its value."""
+def _key(key: str) -> tuple[str, bool]:
+    """A key without the secrets in itself, and whether it says anything of its value."""
     return _known_key(key) if len(key) <= LONGEST_KEY else _read_key(key)
 
 
-def _read_key(key: str) -> tuple[str, Secrecy]:
-    clean = scrub_text(key)
-    return (key if clean == key else clean), secrecy(key)
+def _read_key(key: str) -> tuple[str, bool]:
+    return scrub_text(key), secrecy(key) is not Secrecy.NONE
 
 
 _known_key = functools.lru_cache(maxsize=4096)(_read_key)
@@ -164,7 +159,7 @@ def _are_pairs(items: Sequence[Any]) -> bool:
         isinstance(item, list | tuple)
         and len(item) == 2
         and isinstance(item[0], str)
-        and not _SPACE.search(item[0])
+        and _NAME.fullmatch(item[0])
         for item in items
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 from detect_secrets.plugins.base import BasePlugin
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from provenance_store.redaction import REDACTED, redact, scrub_text
@@ -86,6 +86,7 @@ def test_any_pieces_together_are_scrubbed_once_and_for_all(pieces: list[str], gl
 
 
 @settings(deadline=None)
+@example([["PGPASSWORD=hunter2 psql", "nothing"]])
 @given(st.recursive(st.sampled_from(PIECES), lambda inner: st.lists(inner, max_size=4)))
 def test_any_lists_of_pieces_are_redacted_once_and_for_all(value: Any) -> None:
     once = redact(value)
