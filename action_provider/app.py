@@ -147,7 +147,7 @@ def _recording(desk: Desk, stores: StoreHolder) -> Callable[[Caller, bytes], Ans
     """Record apart, in a store that this process has opened, and has not lost, itself."""
 
     def record(caller: Caller, data: bytes) -> Answer:
-        stores.get()
+        stores.get().glance()
         return desk.run(caller, data)
 
     return record

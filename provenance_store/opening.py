@@ -40,6 +40,8 @@ def open_store(url: str | None = None, *, create: bool = True, strict: bool = Fa
     watch = watch_of(engine)
     assert watch is not None
     watch.checks.append(schema.require_compatible)
+    with Session(engine).translated():
+        watch.look()  # now that SQLite has made its log
     return Store(engine, strict=strict)
 
 

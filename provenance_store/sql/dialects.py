@@ -117,7 +117,7 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
 
     @event.listens_for(engine, "do_connect")
     def _choose(_: object, __: object, args: list[Any], options: dict[str, Any]) -> None:
-        watch.look()  # a connection to another file, or log, would mix the two
+        watch.before_opening()
         if "uri" not in url.query and _stands_still(Path(args[0])):
             args[0] = f"{Path(args[0]).absolute().as_uri()}?immutable=1"
             options["uri"] = True

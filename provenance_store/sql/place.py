@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 __all__ = ["Place"]
 
@@ -12,7 +13,21 @@ BESIDE = ("-wal", "-shm")
 """SQLite's log of what is not in the file yet, and its index; both are there, the same, for as
 long as a connection is open."""
 
+LOG_HEAD = 32
+
 _Identity = tuple[int, int]
+
+
+class _Left(NamedTuple):
+    """What this process had open when it noticed that a store was removed or replaced."""
+
+    file: _Identity | None
+    index: _Identity | None
+    log: bytes
+
+
+_left: dict[str, _Left] = {}
+"""By the path of the store."""
 
 
 class Place:
@@ -86,6 +101,21 @@ class Place:
         known = self._known_beside
         return all(_identity(path) in (None, known.get(path)) for path in self._beside)
 
+    def leave(self) -> None:
+        """Remember what was open, for whoever opens what is at the path later."""
+        log, index = self._beside
+        _left[self._file] = _Left(self._known, self._known_beside.get(index), _head(log))
+
+    def has_log_of_another(self) -> bool:
+        """Whether a log lies beside the file that belongs to the one which was there before:
+        SQLite would take it for the file's own, and damage it."""
+        left = _left.get(self._file)
+        if left is None or _identity(self._file) in (None, left.file):
+            return False
+        log, index = self._beside
+        found = _head(log)
+        return found == left.log if found else _identity(index) == (left.index or ())
+
     def _note_beside(self) -> None:
         if self._open <= 0:
             return
@@ -97,6 +127,15 @@ class Place:
         """Look again, for the last connection may have been closed at this moment."""
         with self._lock:
             return self._known_beside.get(path) == before and _identity(path) != before
+
+
+def _head(log: str) -> bytes:
+    """The beginning of a log, which is never the same in two, were their inodes the same."""
+    try:
+        with open(log, "rb") as file:
+            return file.read(LOG_HEAD)
+    except OSError:
+        return b""
 
 
 def _identity(path: str) -> _Identity | None:

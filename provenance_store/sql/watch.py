@@ -85,6 +85,16 @@ class Watch:
                 "The store's file cannot be looked at; its folder must be readable."
             ) from None
 
+    def before_opening(self) -> None:
+        """As `look`, before a connection is made: one to another file, or with a log of another,
+        would mix the two."""
+        self.look()
+        if self.place is not None and self._asked(self.place.has_log_of_another):
+            raise StoreUnavailable(
+                f"The -wal and -shm files beside {self.place.name} belong to the store that was "
+                "there before; remove them."
+            )
+
     def check(self, connection: sa.Connection) -> None:
         """Compare what a connection reaches with what was opened.
 
@@ -137,6 +147,7 @@ class Watch:
             "replaced while the store was open; nothing more is recorded in it. Put the file back "
             "and open the store again; a server does so by itself."
         )
+        place.leave()
         with suppress(Exception):
             if place.can_be_saved():
                 self._save(connection)

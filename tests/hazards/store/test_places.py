@@ -146,6 +146,27 @@ def test_a_store_that_is_put_back_is_opened_with_all_that_was_told(file: Path) -
         assert store.check() == []
 
 
+def test_a_log_of_the_store_that_was_there_before_is_not_taken_for_the_new_ones(
+    file: Path,
+) -> None:
+    url = f"sqlite:///{file}"
+    with open_store(url) as store, open_store(url) as another_program:
+        store.data("kept")
+        another_program.data("kept too")
+        put_another_there(file)
+        with pytest.raises(StoreUnavailable):
+            store.data("refused")
+        store.close()
+        with pytest.raises(StoreUnavailable, match="belong to the store that was there before"):
+            open_store(url)
+    for ending in ("-wal", "-shm"):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
+    with open_store(url) as store:
+        store.data("new")
+        assert names(store) == {"new"}
+        assert store.check() == []
+
+
 def test_all_connections_closed_and_opened_again_are_no_removal(file: Path) -> None:
     with open_store(f"sqlite:///{file}") as store:
         for number in range(3):
@@ -153,18 +174,6 @@ def test_all_connections_closed_and_opened_again_are_no_removal(file: Path) -> N
             store.sink.writer.close()
             store.sink.session.engine.dispose()  # SQLite removes its log with the last one
         assert len(names(store)) == 3
-
-
-def test_a_store_that_is_opened_as_a_uri_is_read_as_before(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(file.parent)
-    url = f"sqlite:///{file}"
-    with open_store(url) as store:
-        store.data("kept")
-    with open_store(f"sqlite:///file:{file.name}?mode=ro&uri=true") as store:
-        file.rename(file.with_name("elsewhere.db"))
-        assert names(store) == {"kept"}
 
 
 def set_version(url: str, version: str) -> None:
