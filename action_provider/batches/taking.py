@@ -21,6 +21,11 @@ from provenance_store.store import Store
 __all__ = ["Batches"]
 
 
+RECORD_ROWS = 5
+"""How many times as many rows as a step one record may have: a dataset of many members is one, and
+links are written more quickly than the rest."""
+
+
 class Batches:
     """What callers may do with batches: have them written."""
 
@@ -29,7 +34,7 @@ class Batches:
         self._metrics = metrics
         self._cleaner = Cleaner(depth=options.json_depth)
         self._runs = ManagedRuns()
-        self._most_rows = options.step_rows
+        self._most_rows = RECORD_ROWS * options.step_rows
 
     def take(self, caller: Caller, data: bytes) -> int:
         """Write a batch on behalf of a caller; how many records it has. Again changes nothing.
