@@ -23,7 +23,7 @@ from provenance_store.sink import MemorySink
 
 PAUSE = 0.025
 """Of the ordinary caller, between its steps."""
-INPUTS = 3_300
+INPUTS = 1_980
 """With a URI and a link each, they are as many rows as a step may be."""
 PADDING = 3 << 20
 """Bytes of parameters beside them: together they are below the largest body."""
@@ -87,20 +87,13 @@ def questions(token: str) -> Requests:
         yield http("GET", "/api/v1/models?name=*1*&limit=1000", token)
 
 
-def strangers(_: str) -> Requests:
-    """Tokens that nobody knows."""
-    while True:
-        yield http("GET", "/api/v1/runs", f"invented-{uuid.uuid4()}")
-
-
 MAKERS: dict[str, Callable[[str], Requests]] = {
     "ordinary": ordinary,
     "records": records,
     "batches": batches,
     "questions": questions,
-    "strangers": strangers,
 }
-AHEAD = {"ordinary": 1_000, "records": 4, "batches": 2, "questions": 400, "strangers": 1_000}
+AHEAD = {"ordinary": 1_000, "records": 4, "batches": 2, "questions": 400}
 """How many requests are made before the clock runs; they are made anew when they are used up."""
 
 

@@ -31,6 +31,11 @@ class Taken(NamedTuple):
     notes: list[str]
 
 
+RECORD_ROWS = 5
+"""How many times as many rows as a step one record may have: a dataset of many members is one, and
+links are written more quickly than the rest."""
+
+
 class Batches:
     """What callers may do with batches: have them written."""
 
@@ -39,7 +44,7 @@ class Batches:
         self._metrics = metrics
         self._limit = MAX_PAYLOAD_BYTES.get()
         self._runs = ManagedRuns()
-        self._most_rows = options.step_rows
+        self._most_rows = RECORD_ROWS * options.step_rows
 
     def take(self, caller: Caller, data: bytes, *, strict: bool = False) -> Taken:
         """Write a batch on behalf of a caller. Again changes nothing.

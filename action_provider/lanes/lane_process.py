@@ -5,13 +5,13 @@ worker forwards: it looks at tokens itself, for harvests need the caller's. The 
 from standard input. Each socket has a thread, and the worker has as many sockets as places. It ends
 when the control socket FD is closed at the other end.
 
-Its priority is lower than that of the processes that answer others, and on SQLite, where one writes
-at a time, it pauses after each commit, so that the others find the store free.
+On SQLite, where one writes at a time, it pauses after each commit, so that the others find the
+store free. Its priority is that of the others: they would wait all the longer for the store if it
+did not get on while it holds the lock.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import sys
@@ -27,7 +27,6 @@ from action_provider.record.messages import receive, send
 
 __all__ = ["main"]
 
-NICENESS = 5
 MOST_LINES = 64
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -93,7 +92,6 @@ def _told(response: Response) -> Response:
 def _run() -> None:
     from action_provider.app import EXTENSION, create_app
 
-    os.nice(NICENESS)
     logs.quiet()
     app = create_app(sys.stdin.read(), lane=True)
     main(socket.socket(fileno=int(sys.argv[1])), app)

@@ -259,7 +259,7 @@ def test_a_record_that_would_hold_the_store_for_long_is_refused(
     batch = job.batch()
     with pytest.raises(TooLarge):
         list(pieces(batch, most=4_000))
-    with serving(f"sqlite:///{tmp_path}/s.db", town.environ(BRAID_STEP_ROWS="4000")) as house:
+    with serving(f"sqlite:///{tmp_path}/s.db", town.environ(BRAID_STEP_ROWS="800")) as house:
         refused = post(house, ada, batch)
         assert (refused.status_code, refused.json()["code"]) == (413, "TooLarge")
         assert house.counts()["record"] == 0
