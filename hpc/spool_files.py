@@ -118,12 +118,14 @@ def read_frames(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise InvalidInput("This is not a spool file of this version of Braid.")
+        size = os.fstat(file.fileno()).st_size
         while head := file.read(HEAD_BYTES):
             place = file.tell() - len(head)
             length = int.from_bytes(head[:4], "big")
             if len(head) < HEAD_BYTES or length != FULL - int.from_bytes(head[4:8], "big"):
                 raise InvalidInput(f"The file is torn or damaged at byte {place}.")
-            data = file.read(length)
+            # No memory is taken for what cannot be there.
+            data = file.read(length) if length <= size - file.tell() else b""
             if len(data) < length:
                 raise InvalidInput(f"The file is torn in the batch at byte {place}.")
             if _digest(data) != head[8:]:
