@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
 from collections.abc import Callable
 
-from provenance_store.errors import BraidError, StoreUnavailable
+from provenance_store import forks
+from provenance_store.errors import BraidError
 from provenance_store.ids import now
 from provenance_store.opening import open_store
 from provenance_store.store import Store
@@ -18,11 +18,12 @@ __all__ = ["StoreHolder"]
 log = logging.getLogger(__name__)
 
 
-class StoreHolder:
+class StoreHolder(forks.Forkable):
     """Opens the store once in each process, and again after a failure to open.
 
-    A server thus starts, and answers 503, while its database is away. Without `purge_seconds`
-    nothing is swept: another holder does it.
+    A forked child opens one of its own, and sweeps itself. A server thus starts, and answers
+    503, while its database is away. Without `purge_seconds` nothing is swept: another holder
+    does it.
     """
 
     def __init__(
@@ -33,36 +34,40 @@ class StoreHolder:
         self._open = open_it
         self._lock = threading.Lock()
         self._store: Store | None = None
-        self._process = 0
+        self._stop = threading.Event()
+        forks.watch(self)
+
+    def after_fork_in_child(self) -> None:
+        self._lock = threading.Lock()
+        self._store = None
         self._stop = threading.Event()
 
     def get(self) -> Store:
         """The open store; raises StoreUnavailable and its like when it cannot be opened."""
-        if self._store is None or self._process != os.getpid():
+        forks.check()
+        store = self._store
+        if store is None:
             with self._lock:
-                if self._store is None or self._process != os.getpid():
-                    self._start()
-        if self._store is None:
-            raise StoreUnavailable
-        return self._store
+                store = self._store or self._start()
+        return store
 
     def close(self) -> None:
         """Stop sweeping and let go of the store; the next `get` opens it again."""
         self._stop.set()
         with self._lock:
             store, self._store = self._store, None
-        if store is not None and self._process == os.getpid():
+        if store is not None:
             store.close()
         atexit.unregister(self.close)
 
-    def _start(self) -> None:
-        self._store = self._open(self._url)
-        self._process = os.getpid()
+    def _start(self) -> Store:
+        store = self._store = self._open(self._url)
         self._stop = threading.Event()
         atexit.register(self.close)
         if self._purge_seconds is not None:
-            sweep = (self._store, self._stop, self._purge_seconds)
+            sweep = (store, self._stop, self._purge_seconds)
             threading.Thread(target=self._sweep, args=sweep, name="purge", daemon=True).start()
+        return store
 
     def _sweep(self, store: Store, stop: threading.Event, seconds: float) -> None:
         while not stop.wait(seconds):

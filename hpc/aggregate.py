@@ -13,6 +13,7 @@ from hpc.launcher import load_mpi
 from hpc.layout import aggregator_by_node, aggregator_by_share, shard_url
 from hpc.settings import SPOOL
 from hpc.signals import guard
+from provenance_store import forks
 from provenance_store.errors import BraidError, StoreUnavailable
 from provenance_store.opening import open_store
 from provenance_store.recorder import Recorder
@@ -70,6 +71,7 @@ def aggregated(
     group: Any = comm.Split(
         serving[comm.rank], key=-1 if serving[comm.rank] == comm.rank else comm.rank
     )
+    process = forks.process
     try:
         shards = sorted(set(serving))
         own_url = shard_url(url, shards.index(serving[comm.rank]), len(shards))
@@ -79,7 +81,8 @@ def aggregated(
         else:
             yield from _work(comm, group, spool or SPOOL.get(), about)
     finally:
-        group.Free()
+        if process == forks.process:  # not in a child that leaves the block: MPI is its parent's
+            group.Free()
 
 
 def workers(
@@ -121,7 +124,7 @@ def _work(
     numbers: dict[str, int] = group.bcast(None, root=0)
     _agree(comm, None)
     sink = MpiSink(group, spool, origin._replace(no=numbers[origin.uuid]), known=numbers)
-    guard(sink)
+    guard(sink, is_child=False)
     try:
         yield Recorder(sink, **about)
     finally:

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from provenance_store.batch import Batch
+from provenance_store import forks
+from provenance_store.batch import TABLES, Batch
 from provenance_store.environment import current_environment
 from provenance_store.errors import InvalidInput
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
@@ -53,6 +54,8 @@ RecordLike = Record | str | int
 """A record to depend on: what a Recorder returned, a URN or short id, or a bare local id."""
 UriLike = str | Uri | Mapping[str, Any]
 """A URI as text, or with size (bytes), digest (``sha256:…``) and media_type."""
+DEFAULTS = ("run_id", "audience", "clock", "_environment")
+"""The attributes of a Recorder that go with it to another process."""
 
 
 class Together:
@@ -69,13 +72,24 @@ class Together:
         self._outermost = batch is None
         if batch is None:
             batch = self._local.batch = self._sink.new_batch()
+            self._local.process = forks.process
+        elif self._local.process != forks.process:
+            self._leave_to_parent(batch)
         return batch
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._outermost:
             batch, self._local.batch = self._local.batch, None
+            if self._local.process != forks.process:
+                self._leave_to_parent(batch)
             if kind is None and (batch.record or len(batch)):
                 self._sink.write(batch)
+
+    def _leave_to_parent(self, batch: Batch) -> None:
+        """This process was forked inside the block: what is in the batch the parent writes."""
+        self._local.process = forks.process
+        for name in TABLES:
+            getattr(batch, name).clear()
 
 
 class Recorder:
@@ -103,6 +117,9 @@ class Recorder:
         self._environment_row: EnvironmentRow | None = None
         self._payload_limit = MAX_PAYLOAD_BYTES.get()
         self._local = threading.local()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.sink,), {name: getattr(self, name) for name in DEFAULTS}
 
     # ---- records -------------------------------------------------------------------------
 

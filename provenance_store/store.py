@@ -29,7 +29,7 @@ from provenance_store.sql import belonging, inspect
 from provenance_store.sql.belonging import Belonging, Holder
 from provenance_store.sql.dialects import driver
 from provenance_store.sql.load import loading
-from provenance_store.store_sink import GuardedSink, HeldSink, StoreSink
+from provenance_store.store_sink import GuardedSink, HeldSink, Refused, StoreSink
 from provenance_store.values import Audience
 from provenance_store.viewer import EVERYTHING, Viewer
 from provenance_store.writer import Guard
@@ -40,13 +40,14 @@ __all__ = ["Store"]
 class Store(Recorder):
     """An open store: record with it, read from it through `reader`, `close` it at the end.
 
-    Safe to use from several threads; open one per process, after any fork.
+    Safe to use from several threads, and in processes forked from this one. Sent to another
+    process (pickled) it opens the same store there.
     """
 
     sink: StoreSink
 
-    def __init__(self, engine: sa.Engine) -> None:
-        sink = StoreSink(engine)
+    def __init__(self, behind: sa.Engine | StoreSink) -> None:
+        sink = behind if isinstance(behind, StoreSink) else StoreSink(behind)
         super().__init__(sink)
         self.actions = Actions(sink.session)
 
@@ -189,10 +190,15 @@ class Store(Recorder):
         """Write batches that were made elsewhere in as few commits as may be.
 
         The answers are in the order of the batches: None, or why that one was refused, which
-        does not touch the others. Raises StoreUnavailable when the store is locked, full or
-        away; some may then be written, and writing all of them again changes nothing.
+        does not touch the others. Of one that has parts (`Batch.parts`) those that are not
+        refused are written. Raises StoreUnavailable when the store is locked, full or away; some
+        may then be written, and writing all of them again changes nothing.
         """
         return self.sink.write_all(batches)
+
+    def write_parts(self, batches: Sequence[Batch]) -> list[list[Refused]]:
+        """As `write_all`; the answer for each batch is what was refused of it, part by part."""
+        return self.sink.write_parts(batches)
 
     def merge(
         self,

@@ -39,7 +39,7 @@ def read_batch(data: bytes) -> Batch:
         raise InvalidInput(f"This is not a batch in MessagePack: {error}.") from None
     except RecursionError:
         raise TooLarge("The batch is nested too deeply.") from None
-    if unknown := names.keys() - TABLES:
+    if unknown := names.keys() - {*TABLES, "parts"}:
         raise InvalidInput(
             f"This server knows no table {min(unknown)[:80]!r}; it is older than the recorder."
         )

@@ -15,6 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
 from provenance_store.errors import ConfigurationError, StoreUnavailable
+from provenance_store.sql.forking import ForkGate
 
 __all__ = [
     "Insert",
@@ -78,9 +79,11 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
     A SQLite file that may not be written, or whose folder may not be, can be read.
     """
     if url.get_backend_name() == "postgresql":
-        return sa.create_engine(
+        engine = sa.create_engine(
             url, pool_pre_ping=True, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW
         )
+        ForkGate(engine)
+        return engine
     engine = sa.create_engine(
         url,
         poolclass=sa.pool.QueuePool,
@@ -111,6 +114,7 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
             connection.execute(f"PRAGMA {pragma}")
         _use_wal(connection, busy_ms)
 
+    ForkGate(engine)  # last: it is who connects
     return engine
 
 
@@ -351,10 +355,15 @@ def should_retry(error: DBAPIError) -> bool:
 
 def cannot_hold(error: Exception) -> bool:
     """Whether the database refused a value for what it is: a number of more than 64 bits, a text
-    that is no Unicode, or one that is too long for PostgreSQL to index."""
+    that is no Unicode, one that is too long for PostgreSQL to index, or no value at all."""
     too_long_to_index = "54000"
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return isinstance(error, DataError | OverflowError | UnicodeError) or state == too_long_to_index
+    origin = getattr(error, "orig", None)
+    return (
+        isinstance(error, DataError | OverflowError | UnicodeError)
+        or getattr(origin, "sqlstate", None) == too_long_to_index
+        or "binding parameter" in str(origin)  # SQLite's driver
+        or "cannot adapt type" in str(origin)  # psycopg
+    )
 
 
 def unavailable(error: DBAPIError) -> StoreUnavailable | None:
