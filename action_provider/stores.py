@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from provenance_store import forks
 from provenance_store.errors import (
     BraidError,
     ConfigurationError,
@@ -31,12 +31,13 @@ log = logging.getLogger(__name__)
 GONE = "There is no store any more where this server's was; put it back."
 
 
-class StoreHolder:
+class StoreHolder(forks.Forkable):
     """Opens the store once in each process, and again after a failure to open, or when it is lost.
 
-    A server thus starts, and answers 503, while its database is away. Without `purge_seconds`
-    nothing is swept: another holder does it. Without `create` a store has to be there; it has to
-    be in any case once it was opened: an empty one in its place would hide that it is gone.
+    A forked child opens one of its own, and sweeps itself. A server thus starts, and answers 503,
+    while its database is away. Without `purge_seconds` nothing is swept: another holder does it.
+    Without `create` a store has to be there; it has to be in any case once it was opened: an empty
+    one in its place would hide that it is gone.
     """
 
     def __init__(
@@ -53,7 +54,12 @@ class StoreHolder:
         self._open = open_it
         self._lock = SharedAttempt()
         self._store: Store | None = None
-        self._process = 0
+        self._stop = threading.Event()
+        forks.watch(self)
+
+    def after_fork_in_child(self) -> None:
+        self._lock = SharedAttempt()
+        self._store = None
         self._stop = threading.Event()
 
     def get(self) -> Store:
@@ -61,11 +67,12 @@ class StoreHolder:
 
         Those who ask meanwhile are answered with the same attempt to open it.
         """
+        forks.check()
         store = self._store
-        if store is None or store.is_lost or self._process != os.getpid():
+        if store is None or store.is_lost:
             with self._lock:
                 store = self._store
-                if store is None or store.is_lost or self._process != os.getpid():
+                if store is None or store.is_lost:
                     store = self._start()
         return store
 
@@ -78,16 +85,15 @@ class StoreHolder:
     def _let_go(self) -> None:
         self._stop.set()
         store, self._store = self._store, None
-        if store is not None and self._process == os.getpid():
+        if store is not None:
             store.close()
 
     def _start(self) -> Store:
-        if self._store is not None and self._process == os.getpid():
+        if self._store is not None:
             log.warning("The store was removed, replaced or upgraded; it is opened anew.")
             self._let_go()
         store = self._store = self._opened()
         self._create = False
-        self._process = os.getpid()
         self._stop = threading.Event()
         atexit.register(self.close)
         if self._purge_seconds is not None:

@@ -151,9 +151,8 @@ def recording(
 def _about(
     run_id: str | None, environment: Mapping[str, Any] | str | None, strict: bool
 ) -> dict[str, Any]:
-    """What every recorder is opened with, whichever it is. `strict` is not among it yet:
-    recorders refuse what they cannot keep anyway."""
-    return {"run_id": run_id or None, "environment": environment}
+    """What every recorder is opened with, whichever it is."""
+    return {"run_id": run_id or None, "environment": environment, "strict": strict}
 
 
 LONGEST_TAG = 256

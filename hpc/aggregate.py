@@ -13,6 +13,7 @@ from hpc.launcher import load_mpi
 from hpc.layout import aggregator_by_node, aggregator_by_share, shard_url
 from hpc.settings import SPOOL
 from hpc.signals import guard
+from provenance_store import forks
 from provenance_store.errors import BraidError, StoreUnavailable
 from provenance_store.opening import open_store
 from provenance_store.recorder import Recorder
@@ -40,6 +41,7 @@ def aggregated(
     run_id: str | None = None,
     audience: Audience | None = None,
     environment: Mapping[str, Any] | str | None = "auto",
+    strict: bool = False,
     report_every: float | None = None,
 ) -> Iterator[Recorder | None]:
     """Record from the ranks of an MPI job; every rank of `comm` must enter and leave.
@@ -61,7 +63,12 @@ def aggregated(
     mpi = load_mpi()
     comm = mpi.COMM_WORLD if comm is None else comm
     url = url or STORE_URL.get()
-    about: dict[str, Any] = {"run_id": run_id, "audience": audience, "environment": environment}
+    about: dict[str, Any] = {
+        "run_id": run_id,
+        "audience": audience,
+        "environment": environment,
+        "strict": strict,
+    }
     if comm.size == 1:
         with open_store(url) as store:
             yield store.recorder(**about)
@@ -70,6 +77,7 @@ def aggregated(
     group: Any = comm.Split(
         serving[comm.rank], key=-1 if serving[comm.rank] == comm.rank else comm.rank
     )
+    process = forks.process
     try:
         shards = sorted(set(serving))
         own_url = shard_url(url, shards.index(serving[comm.rank]), len(shards))
@@ -79,7 +87,8 @@ def aggregated(
         else:
             yield from _work(comm, group, spool or SPOOL.get(), about)
     finally:
-        group.Free()
+        if process == forks.process:  # not in a child that leaves the block: MPI is its parent's
+            group.Free()
 
 
 def workers(
@@ -121,7 +130,7 @@ def _work(
     numbers: dict[str, int] = group.bcast(None, root=0)
     _agree(comm, None)
     sink = MpiSink(group, spool, origin._replace(no=numbers[origin.uuid]), known=numbers)
-    guard(sink)
+    guard(sink, is_child=False)
     try:
         yield Recorder(sink, **about)
     finally:

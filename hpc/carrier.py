@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
+from hpc.endings import is_worker, run_at_end, run_not_at_end
+from hpc.keeper import Keeper
 from hpc.settings import BATCH_MILLISECONDS, BATCH_RECORDS
+from provenance_store import forks
 from provenance_store.batch import Batch, encode_batch, mentioned_origins
-from provenance_store.errors import InvalidInput, NotFound
+from provenance_store.errors import BraidError, InvalidInput, NotFound
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id, urn_of
 from provenance_store.rows import OriginRow
 from provenance_store.sink import Sink, new_origin
@@ -20,9 +24,10 @@ from provenance_store.sink import Sink, new_origin
 __all__ = ["CarrierSink"]
 
 PIECE_RECORDS = 100
-NAMED_BY_CONTENT = ("environment", "audience", "audience_member")
 LINKS_A_RECORD = 16
 """So many links count like one more record when a batch is measured."""
+
+logger = logging.getLogger("braid.hpc")
 
 
 class CarrierSink(Sink):
@@ -32,6 +37,10 @@ class CarrierSink(Sink):
     enough or old enough, `_deliver` takes the bytes; `flush` seals and waits for durability;
     `secure` writes everything that is not durable to the spool, quickly, since the process is
     about to be ended. All of these run with `_gate` held, so an implementation needs no lock.
+
+    A process is noticed when it first records. Its end then flushes; and in a child of another
+    process, which may be killed at any time once its task is done, what was gathered also goes
+    when it is old enough and nothing more is recorded.
     """
 
     largest = 32 << 20
@@ -40,9 +49,14 @@ class CarrierSink(Sink):
     """Seconds that the process goes on after SIGTERM, once everything is saved."""
 
     def __init__(
-        self, origin: OriginRow | None = None, *, known: Mapping[str, int] | None = None
+        self,
+        keeper: Keeper,
+        origin: OriginRow | None = None,
+        *,
+        known: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
+        self._keeper = keeper
         self._given = origin
         self._numbers: dict[str, int] = dict(known or {})
         self._uuids = {number: uuid for uuid, number in self._numbers.items()}
@@ -54,11 +68,44 @@ class CarrierSink(Sink):
         self._gate = threading.Lock()
         self._ending = False
         self._travelled = False
+        self._noticed = 0
+        self._beats = False
+        self._forked = False
+        self._pulse: threading.Timer | None = None
+
+    def after_fork_in_child(self) -> None:
+        super().after_fork_in_child()
+        self._keeper = self._keeper.afresh()
+        self._waiting, self._measure = [], 0
+        self._gate = threading.Lock()
+        self._ending = False
+        # The parent's number stays its own, for handles that it made are used here.
+        self._given = None
+        self._travelled = bool(self._uuids)
+        self._forked = True
+        self._pulse = None
+
+    def enlist(self) -> None:
+        """See to it that the end of this process, or SIGTERM, finds nothing unsaved."""
+        from hpc.signals import guard
+
+        run_at_end(self._close_at_end)
+        guard(self, is_child=self._is_child)
+
+    @property
+    def _is_child(self) -> bool:
+        return self._forked or is_worker()
+
+    def _close_at_end(self) -> None:
+        try:
+            self.close()
+        except BraidError as error:
+            logger.error("%s", error.message)
 
     # ---- numbering of origins ------------------------------------------------------------
 
     def register(self) -> OriginRow:
-        origin = self._given or new_origin(1)
+        origin = self._given or new_origin(max(self._uuids, default=0) + 1)
         self._numbers[origin.uuid] = origin.no
         self._uuids[origin.no] = origin.uuid
         return origin
@@ -103,23 +150,38 @@ class CarrierSink(Sink):
 
     def write(self, batch: Batch) -> None:
         with self._gate:
+            if self._noticed != forks.process:
+                # Once more: multiprocessing forgets what was enlisted while a task was unpickled.
+                self._noticed, self._beats = forks.process, self._is_child
+                self.enlist()
             if not self._waiting:
                 self._due = time.monotonic() + self._patience
             self._gather(batch)
             if self._measure >= self._enough or time.monotonic() > self._due:
                 self._seal()
             self._progress()
+            if self._beats and self._waiting and self._pulse is None:
+                self._beat()
         if self._ending:
             self._end()
 
     def _gather(self, batch: Batch) -> None:
         """Add to what waits: in pieces, so that it can be divided, but of many calls each.
 
-        Keeping the thousands of small batches would keep Python's garbage collector busy.
+        Keeping the thousands of small batches would keep Python's garbage collector busy. What
+        was recorded together is kept as counts: loops record the same again and again.
         """
+        shape = batch.shape()
         if self._waiting and len(self._waiting[-1].record) < PIECE_RECORDS:
-            self._waiting[-1].extend(batch)
+            piece = self._waiting[-1]
+            piece.extend(batch)
+            count, before = piece.parts[-1]
+            if shape == before:
+                piece.parts[-1] = (count + 1, shape)
+            else:
+                piece.parts.append((1, shape))
         else:
+            batch.parts = [(1, shape)]
             self._waiting.append(batch)
         self._measure += len(batch.record) + len(batch.link) // LINKS_A_RECORD
 
@@ -133,11 +195,14 @@ class CarrierSink(Sink):
             self._settle()
 
     def close(self) -> None:
-        """Flush, and let go of what is open."""
+        """Flush, and let go of what is open; what is recorded afterwards opens it again."""
+        forks.check()
+        run_not_at_end(self._close_at_end)
         try:
             self.flush()
         finally:
             with self._closed_gate():
+                self._noticed = 0
                 self._leave()
 
     def secure(self) -> bool:
@@ -169,24 +234,64 @@ class CarrierSink(Sink):
         self._ending = False
         os.kill(os.getpid(), signal.SIGTERM)
 
+    def _beat(self) -> None:
+        """Have what waits sealed when it is old enough, be nothing more recorded."""
+        self._pulse = threading.Timer(self._patience, self._on_pulse)
+        self._pulse.daemon = True
+        with suppress(RuntimeError):  # the interpreter is ending, which flushes
+            self._pulse.start()
+
+    def _on_pulse(self) -> None:
+        with self._closed_gate():
+            self._pulse = None
+            self._seal()
+
     def _seal(self) -> None:
         if not self._waiting:
             return
-        waiting, self._waiting, self._measure = self._waiting, [], 0
-        for data in self._encoded(waiting):
-            self._deliver(data)
+        encoded = self._encoded(self._waiting)
+        self._waiting, self._measure = [], 0
+        try:
+            while encoded:
+                self._deliver(encoded[0])
+                del encoded[0]
+        except BaseException as error:  # also Ctrl-C, while a server is waited for
+            for data in encoded:
+                self._keeper.keep(data)
+            if not isinstance(error, Exception):
+                raise
+            logger.error("A batch is spooled: it was not delivered (%s).", type(error).__name__)
 
-    def _encoded(self, waiting: list[Batch]) -> list[bytes]:
-        """One batch of what waits, or several where one would be too large."""
-        batch = Batch.merged(waiting)
-        for name in NAMED_BY_CONTENT:
-            setattr(batch, name, list(dict.fromkeys(getattr(batch, name))))
-        batch.origin = self._carried(batch)
-        data = encode_batch(batch)
+    def _encoded(self, waiting: Sequence[Batch]) -> list[bytes]:
+        """One batch of what waits, or several where one would be too large.
+
+        What cannot be encoded is set aside, with what was recorded together with it.
+        """
+        try:
+            data = self._encode(Batch.joined(waiting))
+        except Exception:
+            return self._encoded_singly(waiting)
         if len(data) <= self.largest or len(waiting) == 1:
             return [data]
         half = len(waiting) // 2
         return [*self._encoded(waiting[:half]), *self._encoded(waiting[half:])]
+
+    def _encode(self, batch: Batch) -> bytes:
+        batch.origin = self._carried(batch)
+        return encode_batch(batch)
+
+    def _encoded_singly(self, waiting: Sequence[Batch]) -> list[bytes]:
+        good: list[Batch] = []
+        encoded: list[bytes] = []
+        for part in (part for piece in waiting for part in piece.parted()):
+            try:
+                encoded.append(self._encode(part))
+                good.append(part)
+            except Exception as error:
+                self._keeper.set_aside(part, error)
+        with suppress(Exception):
+            return [self._encode(Batch.joined(good))] if good else []
+        return encoded
 
     # ---- for implementations; all with the gate held -----------------------------------------
 

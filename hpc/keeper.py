@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
+from typing import Self
+
+import msgspec
 
 from hpc.spool_files import SpoolWriter
-from provenance_store.errors import BraidError, StoreUnavailable
+from provenance_store.batch import Batch
+from provenance_store.errors import BraidError, InvalidInput, StoreUnavailable
 
 __all__ = ["Keeper"]
 
@@ -27,6 +32,29 @@ class Keeper:
         self._held: list[bytes] = []
         self._bytes = 0
         self._said = False
+        self._aside: SpoolWriter | None = None
+        self.set_asides = 0
+
+    def afresh(self) -> Self:
+        """One for a forked child, that holds nothing; the parent's file stays the parent's."""
+        self.spool.forget()
+        if self._aside is not None:
+            self._aside.forget()
+        return type(self)(self.spool.again(), limit=self._limit, who=self._who)
+
+    def set_aside(self, batch: Batch, error: Exception) -> None:
+        """Report what cannot be encoded; in ``bad/`` of the spool folder it is kept as text."""
+        self.set_asides += 1
+        logger.error(
+            "%s: %d records recorded together cannot be kept and are left out: %s.",
+            self._who,
+            len(batch.record),
+            str(error)[:200].removesuffix("."),
+        )
+        with suppress(Exception):  # what has no text either is lost
+            data = _as_text.encode(batch)
+            self._aside = self._aside or self.spool.again(into="bad")
+            self._aside.append(data)
 
     def keep(self, data: bytes) -> None:
         """Take a batch; never raises."""
@@ -45,6 +73,9 @@ class Keeper:
 
     def settle(self) -> None:
         """Return when everything taken is on the disk; raises StoreUnavailable if it cannot be."""
+        if self._aside is not None:
+            with suppress(StoreUnavailable):
+                self._aside.finish()
         self._empty()
         self.spool.finish()
         if self.given_up:
@@ -54,6 +85,13 @@ class Keeper:
 
     def report(self) -> None:
         """Say where the batches are, if there are any."""
+        if self.set_asides:
+            logger.error(
+                "%s: %d times something could not be kept; see %s.",
+                self._who,
+                self.set_asides,
+                self.spool.directory / "bad",
+            )
         if self.spool.batches:
             logger.warning(
                 "%s: %d batches are kept in %s; bring them in with `braid spool load %s`.",
@@ -65,5 +103,16 @@ class Keeper:
 
     def _empty(self) -> None:
         while self._held:
-            self.spool.append(self._held[0])
+            try:
+                self.spool.append(self._held[0])
+            except InvalidInput as error:  # this one will never do: those behind it shall
+                self.given_up += 1
+                logger.error("%s: a batch is lost: %s", self._who, error.message)
             self._bytes -= len(self._held.pop(0))
+
+
+def _text(value: object) -> str:
+    return repr(value)[:1000]
+
+
+_as_text = msgspec.msgpack.Encoder(enc_hook=_text)

@@ -1,17 +1,18 @@
 """What ranks and aggregators say to each other.
 
 A rank sends BATCH (8 bytes sequence number, then the encoded batch) and at last BYE. The
-aggregator answers ACK: MessagePack pairs of a sequence number and whether that batch is durable;
-of one that is not, it says that the rank must keep it in its spool.
+aggregator answers ACK: for each batch the sequence number, whether it is durable, and if only a
+part of it is not, the places of what was refused. What is not the rank must keep in its spool.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import NamedTuple
 
 import msgspec
 
-__all__ = ["Tag", "decode_answers", "encode_answers", "pack", "unpack"]
+__all__ = ["Answer", "Tag", "decode_answers", "encode_answers", "pack", "unpack"]
 
 NUMBER_BYTES = 8
 
@@ -24,8 +25,16 @@ class Tag(IntEnum):
     ACK = 3
 
 
+class Answer(NamedTuple):
+    """What became of a batch. `refused` are places in `Batch.parted`; all of it when empty."""
+
+    number: int
+    durable: bool
+    refused: list[int]
+
+
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[tuple[int, bool]])
+_decoder = msgspec.msgpack.Decoder(list[Answer])
 
 
 def pack(number: int, batch: bytes) -> bytes:
@@ -39,11 +48,11 @@ def unpack(message: bytes | bytearray) -> tuple[int, memoryview]:
     return int.from_bytes(view[:NUMBER_BYTES], "big"), view[NUMBER_BYTES:]
 
 
-def encode_answers(answers: list[tuple[int, bool]]) -> bytes:
+def encode_answers(answers: list[Answer]) -> bytes:
     """An ACK message."""
     return _encoder.encode(answers)
 
 
-def decode_answers(message: bytes | bytearray) -> list[tuple[int, bool]]:
-    """The pairs of an ACK message."""
+def decode_answers(message: bytes | bytearray) -> list[Answer]:
+    """The answers of an ACK message."""
     return _decoder.decode(message)

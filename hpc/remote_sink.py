@@ -10,11 +10,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import globus_sdk
+import requests
+from globus_sdk import AccessTokenAuthorizer
 from globus_sdk.authorizers import GlobusAuthorizer
+from requests.adapters import HTTPAdapter
 
+from hpc.apart import DIVISIONS, halves
 from hpc.settings import SPOOL, WAIT_SECONDS
 from hpc.spool_sink import ClosingRecorder, KeepingSink
-from provenance_store.errors import ConfigurationError
+from provenance_store import forks
+from provenance_store.errors import ConfigurationError, InvalidInput
+from provenance_store.travel import sent
 
 __all__ = ["RemoteSink", "remote"]
 
@@ -23,6 +29,9 @@ REST_SECONDS = 60.0
 """How long a server that did not answer is left alone; everything is spooled meanwhile."""
 RETRIES = 1
 REFUSED = frozenset({400, 401, 403, 404, 409, 413, 415, 422})
+DIVISIBLE = frozenset({400, 403, 409, 413, 422})
+"""What a server may say of one record among others."""
+RESTING = (0, "")
 
 logger = logging.getLogger("braid.hpc")
 
@@ -36,29 +45,85 @@ class RemoteSink(KeepingSink):
 
     largest = 4 << 20
 
-    def __init__(self, url: str, authorizer: GlobusAuthorizer, directory: Path | str) -> None:
+    def __init__(self, url: str, token: str | GlobusAuthorizer, directory: Path | str) -> None:
         super().__init__(directory, who=f"Recorder to {url}")
-        wait = float(WAIT_SECONDS.get())
-        self._client = _Client(
-            base_url=url,
-            authorizer=authorizer,
-            app_name="braid",
-            transport_params={"max_retries": RETRIES, "http_timeout": wait, "max_sleep": wait},
-        )
+        self._url = url
+        self._token = token.access_token if type(token) is AccessTokenAuthorizer else token
+        self._client: _Client | None = self._connected()
         self._rests_until = 0.0
         self.refusal: tuple[int, str] | None = None
         """The HTTP status, 0 where there is none, and the reason why a batch was last spooled."""
 
+    def before_fork(self) -> None:
+        """Deliver what waits: a child's records may depend on it, and the server must know it."""
+        self._deliver_what_waits()
+
+    def after_fork_in_child(self) -> None:
+        super().after_fork_in_child()
+        forks.leave_behind(self._client)
+        self._client = None
+        self.refusal = None
+        if not isinstance(self._token, str):
+            _connect_anew(self._token)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not isinstance(self._token, str):
+            raise InvalidInput(
+                f"A recorder with a {type(self._token).__name__} cannot be sent to another "
+                "process; give hpc.remote an access token, or call hpc.remote in that process."
+            )
+        self._deliver_what_waits()
+        return sent(self, RemoteSink, self._url, self._token, self._keeper.spool.place)
+
+    def _connected(self) -> _Client:
+        wait = float(WAIT_SECONDS.get())
+        token = self._token
+        return _Client(
+            base_url=self._url,
+            authorizer=AccessTokenAuthorizer(token) if isinstance(token, str) else token,
+            app_name="braid",
+            transport_params={"max_retries": RETRIES, "http_timeout": wait, "max_sleep": wait},
+        )
+
+    def _deliver_what_waits(self) -> None:
+        if self._gate.acquire(timeout=float(WAIT_SECONDS.get())):
+            try:
+                self._seal()
+            finally:
+                self._gate.release()
+            if self._ending:
+                self._end()
+
     def _deliver(self, data: bytes) -> None:
-        if self._ending or time.monotonic() < self._rests_until or not self._posted(data):
-            self._keeper.keep(data)
+        """Post a batch. One that is refused is posted in halves, as long as that helps to find
+        what is refused of it; that, and what the server has not answered to, is spooled."""
+        waiting, times = [data], DIVISIONS
+        while waiting:
+            some = waiting[0]
+            problem = self._problem(some)
+            divided = halves(some) if problem and problem[0] in DIVISIBLE and times else []
+            times -= bool(divided)
+            waiting[:1] = divided
+            if problem and not divided:
+                self._spooled(some, problem)
+
+    def _spooled(self, data: bytes, problem: tuple[int, str]) -> None:
+        self._keeper.keep(data)
+        if problem != RESTING:
+            self.refusal = problem
+            logger.warning("What the server has not taken is spooled: %s.", problem[1])
 
     def _leave(self) -> None:
-        self._client.transport.close()
+        if self._client is not None:
+            self._client.transport.close()
         self._keeper.report()
 
-    def _posted(self, data: bytes) -> bool:
-        """Whether the server has taken the batch, which is durable then."""
+    def _problem(self, data: bytes) -> tuple[int, str] | None:
+        """Post a batch: None when the server has taken it, which is durable then; else the HTTP
+        status, 0 where there is none, and the reason."""
+        if self._ending or time.monotonic() < self._rests_until:
+            return RESTING
+        self._client = self._client or self._connected()
         try:
             self._client.post(
                 "/api/v1/batches",
@@ -67,24 +132,33 @@ class RemoteSink(KeepingSink):
                 encoding="text",
             )
         except globus_sdk.GlobusAPIError as error:
-            self.refusal = error.http_status, f"{error.http_status}: {error.message}"
-            logger.warning(
-                "The server answered %d to a batch, which is spooled: %s",
-                error.http_status,
-                error.message,
-            )
             if error.http_status not in REFUSED:
                 self._rest()
-            return False
-        except globus_sdk.GlobusError as error:
-            self.refusal = 0, "it cannot be reached"
-            logger.warning("The server cannot be reached (%s); spooling.", type(error).__name__)
+            return error.http_status, f"{error.http_status}: {_reason(error)}"
+        except Exception as error:
             self._rest()
-            return False
-        return True
+            if isinstance(error, globus_sdk.GlobusError):
+                return 0, "it cannot be reached"
+            return 0, f"it cannot be asked: {type(error).__name__}"
+        return None
 
     def _rest(self) -> None:
         self._rests_until = time.monotonic() + REST_SECONDS
+
+
+def _reason(error: globus_sdk.GlobusAPIError) -> str:
+    said = (error.raw_json or {}).get("description") or error.message or error.code
+    return str(said).removesuffix(".")
+
+
+def _connect_anew(authorizer: GlobusAuthorizer) -> None:
+    """In a forked child: an authorizer that renews tokens has connections of its parent."""
+    session = getattr(getattr(authorizer, "auth_client", None), "transport", None)
+    session = getattr(session, "session", None)
+    if isinstance(session, requests.Session):
+        for prefix, adapter in list(session.adapters.items()):
+            forks.leave_behind(adapter)
+            session.mount(prefix, HTTPAdapter())
 
 
 def remote(
@@ -94,6 +168,7 @@ def remote(
     spool: Path | str | None = None,
     run_id: str | None = None,
     environment: Mapping[str, Any] | str | None = "auto",
+    strict: bool = False,
 ) -> ClosingRecorder:
     """A Recorder that posts batches to the Braid server at `url`, with a Globus token.
 
@@ -110,7 +185,6 @@ def remote(
         raise ConfigurationError(
             f"The server {url!r} is not https; a token is sent without it to this machine only."
         )
-    authorizer = globus_sdk.AccessTokenAuthorizer(token) if isinstance(token, str) else token
-    sink = RemoteSink(url, authorizer, spool or SPOOL.get())
-    about: dict[str, Any] = {"run_id": run_id, "environment": environment}
+    sink = RemoteSink(url, token, spool or SPOOL.get())
+    about: dict[str, Any] = {"run_id": run_id, "environment": environment, "strict": strict}
     return ClosingRecorder(sink, **about)

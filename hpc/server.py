@@ -17,14 +17,15 @@ from types import FrameType
 
 from mpi4py import MPI
 
-from hpc.messages import Tag, encode_answers
+from hpc.messages import Answer, Tag, encode_answers
 from hpc.receiver import Arrived, Receiver
 from hpc.settings import RETRY_SECONDS
 from hpc.watch import Watch
 from provenance_store.batch import Batch
-from provenance_store.errors import BraidError, Conflict, InvalidInput, StoreUnavailable
+from provenance_store.errors import Conflict, InvalidInput, StoreUnavailable
 from provenance_store.rows import OriginRow
 from provenance_store.store import Store
+from provenance_store.store_sink import Refused
 
 __all__ = ["Aggregator"]
 
@@ -129,25 +130,36 @@ class Aggregator:
         """
         readable = [(each, each.batch) for each in group if each.batch is not None]
         refusals = self._write([batch for _, batch in readable])
-        answers: dict[int, list[tuple[int, bool]]] = defaultdict(list)
+        answers: dict[int, list[Answer]] = defaultdict(list)
         for each in group:
             if each.batch is None:
-                answers[each.source].append((each.number, False))
+                answers[each.source].append(Answer(each.number, False, []))
         for (each, batch), refused in zip(readable, refusals, strict=True):
             if self._is_early(each, refused):
                 self._early.append(each)
-                continue
-            if refused is None:
-                self.batches += 1
-                self.records += len(batch.record)
-            elif not isinstance(refused, StoreUnavailable):
-                logger.error("Rank %d: a batch is refused: %s", each.source, refused.message)
-            answers[each.source].append((each.number, refused is None))
+            else:
+                answers[each.source].append(self._counted(each, batch, refused))
         self._answer(answers)
 
-    def _is_early(self, each: Arrived, refused: BraidError | None) -> bool:
+    def _counted(self, each: Arrived, batch: Batch, refused: list[Refused]) -> Answer:
+        if not refused:
+            self.batches += 1
+            self.records += len(batch.record)
+            return Answer(each.number, True, [])
+        if isinstance(refused[0].error, StoreUnavailable):
+            return Answer(each.number, False, [])
+        logger.error(
+            "Rank %d: %d records or additions are refused: %s",
+            each.source,
+            len(refused),
+            refused[0].error.message,
+        )
+        return Answer(each.number, False, [part.part for part in refused])
+
+    def _is_early(self, each: Arrived, refused: list[Refused]) -> bool:
         young = time.monotonic() - each.since < self._retry
-        return isinstance(refused, InvalidInput) and young and bool(self._receiver.present)
+        adds = any(isinstance(part.error, InvalidInput) for part in refused)
+        return adds and young and bool(self._receiver.present)
 
     def _commit_early(self) -> None:
         if self._early and time.monotonic() > self._next_early:
@@ -155,33 +167,34 @@ class Aggregator:
             early, self._early = self._early, []
             self._commit(early)
 
-    def _write(self, batches: Sequence[Batch]) -> Sequence[BraidError | None]:
+    def _write(self, batches: Sequence[Batch]) -> list[list[Refused]]:
         """Write with patience; StoreUnavailable for each when the store stays away."""
         until = time.monotonic() + self._retry
         if time.monotonic() < self._away_until:
-            return [StoreUnavailable()] * len(batches)
+            return [[Refused(0, StoreUnavailable())]] * len(batches)
         while True:
             try:
                 if self._store is None:
                     self._store = self._reopen()
-                return self._store.write_all(batches)
+                return self._store.write_parts(batches)
             except StoreUnavailable as error:
                 if time.monotonic() > until:
                     logger.error("Aggregator: %s The ranks are told to spool.", error.message)
                     self._away_until = time.monotonic() + self._retry
-                    return [error] * len(batches)
+                    return [[Refused(0, error)]] * len(batches)
                 time.sleep(0.1)
             except Exception as error:
                 if len(batches) == 1:
-                    return [Conflict(f"It cannot be stored ({type(error).__name__}).")]
+                    reason = Conflict(f"It cannot be stored ({type(error).__name__}).")
+                    return [[Refused(0, reason)]]
                 return [self._write([batch])[0] for batch in batches]
 
     # ---- answering -------------------------------------------------------------------------
 
-    def _answer(self, answers: dict[int, list[tuple[int, bool]]]) -> None:
+    def _answer(self, answers: dict[int, list[Answer]]) -> None:
         self._answers = [each for each in self._answers if not each[1].Test()]
-        for source, pairs in answers.items():
-            data = encode_answers(pairs)
+        for source, told in answers.items():
+            data = encode_answers(told)
             request = self._comm.Isend([data, MPI.BYTE], source, Tag.ACK)
             self._answers.append((data, request))
 

@@ -1,7 +1,8 @@
 """Spool files: batches on disk, each with its length and checksum.
 
 A folder is laid out like a Maildir: a file grows in ``tmp/`` and is moved into ``new/`` when it
-is whole and on the disk. ``braid spool load`` moves what it has loaded to ``done/`` and what it
+is whole and on the disk. What comes next is added to it, under a new name, while it is small and
+still there. ``braid spool load`` moves what it has loaded to ``done/`` and what it
 cannot read to ``bad/``. A file is ``BRAIDSPL``, a version byte, and then for each batch 4 bytes
 length, 4 bytes its complement, 16 bytes BLAKE2b of the batch, and the batch as MessagePack.
 """
@@ -11,9 +12,12 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
 import socket
 import stat
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -27,21 +31,43 @@ MAGIC = b"BRAIDSPL\x01"
 DIGEST_BYTES = 16
 HEAD_BYTES = 8 + DIGEST_BYTES
 FULL = (1 << 32) - 1
+LONGEST_SECONDS = 60.0
+"""Age from which on a file is finished by the next batch, however small it is."""
 
 
 class SpoolWriter:
     """Writes batches to files of a spool folder, which is made when the first batch comes.
 
     What `append` took is safe from a crash of this process; what `finish` covered is durable.
+    Finished files are in ``new/``, or in the folder `into`.
     """
 
-    def __init__(self, directory: Path | str) -> None:
+    def __init__(self, directory: Path | str, *, into: str = "new") -> None:
         self.directory = Path(directory)
+        self.place = self.directory.absolute()
+        """The same, wherever this process goes meanwhile."""
         self.batches = 0
+        self._into = into
         self._limit = SPOOL_FILE_MB.get() << 20
         self._file: IO[bytes] | None = None
         self._name = Path()
         self._size = 0
+        self._begun = 0.0
+        self._last: Path | None = None
+        self._last_size = 0
+
+    def again(self, *, into: str = "new") -> SpoolWriter:
+        """Another writer to the same folder."""
+        made = SpoolWriter(self.directory, into=into)
+        made.place = self.place
+        return made
+
+    def forget(self) -> None:
+        """In a forked child: leave the file to the parent. Only this process's handle is closed."""
+        file, self._file, self._last = self._file, None, None
+        if file is not None:
+            with suppress(OSError):
+                file.close()
 
     def append(self, data: bytes) -> None:
         """Write one batch. Raises StoreUnavailable, the file as before, when it cannot."""
@@ -57,33 +83,74 @@ class SpoolWriter:
                 f"The spool folder {self.directory} cannot be written: {error.strerror}."
             ) from error
         self.batches += 1
-        if self._size >= self._limit:
+        if self._size >= self._limit or time.monotonic() - self._begun > LONGEST_SECONDS:
             self.finish()
 
     def finish(self) -> None:
-        """Return when all batches are on the disk, in ``new/``."""
+        """Return when all batches are on the disk, where they are loaded from."""
         file, self._file = self._file, None
         if file is None:
             return
         try:
             with file:
+                if self._added_to_last():
+                    return
                 os.fsync(file.fileno())
-            new = self.directory / "new"
-            os.rename(self._name, new / self._name.name)
-            _sync_folder(new)
+            self._show(self._name)
+            self._last_size = self._size
         except OSError as error:
             raise StoreUnavailable(
                 f"The spool file {self._name} cannot be finished: {error.strerror}."
             ) from error
 
+    def _added_to_last(self) -> bool:
+        """Whether what was written could be added to the file that was finished before.
+
+        It is taken back for that, if no loader was quicker. It comes back under another name: a
+        loader that is reading it moves the file that it has read, and not what it has not seen.
+        """
+        if self._last is None or self._last_size + self._size > self._limit:
+            return False
+        growing = self._name.with_name(self._new_name(self._last.name.partition("-")[0]))
+        try:
+            os.rename(self._last, growing)
+        except OSError:
+            return False
+        try:
+            with self._name.open("rb") as source, growing.open("ab") as target:
+                source.seek(len(MAGIC))
+                shutil.copyfileobj(source, target)
+                target.flush()
+                os.fsync(target.fileno())
+        except OSError:  # no room for it twice: both stay as they were
+            os.truncate(growing, self._last_size)
+            self._show(growing)
+            return False
+        self._show(growing)
+        self._last_size += self._size - len(MAGIC)
+        self._name.unlink()
+        return True
+
+    def _show(self, file: Path) -> None:
+        """Move a file that is whole to where it is loaded from."""
+        folder = self.place / self._into
+        self._last = folder / file.name
+        os.rename(file, self._last)
+        _sync_folder(folder)
+
     def _begin(self) -> None:
-        for folder in ("tmp", "new"):
-            (self.directory / folder).mkdir(parents=True, exist_ok=True)
-        writer = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._name = self.directory / "tmp" / f"{now():016d}-{writer}.braid"
+        for folder in ("tmp", self._into):
+            (self.place / folder).mkdir(parents=True, exist_ok=True)
+        self._name = self.place / "tmp" / self._new_name(f"{now():016d}")
         self._file = self._name.open("xb", buffering=0)
         self._size = 0
+        self._begun = time.monotonic()
         self._write(MAGIC)
+
+    def _new_name(self, begun: str) -> str:
+        """A name that nobody else uses; files are loaded in the order in which they were begun."""
+        writer = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
+        return f"{begun}-{writer}.braid"
 
     def _write(self, data: bytes) -> None:
         assert self._file is not None

@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+from hpc.apart import DIVISIONS, halves
 from provenance_store.author import is_identity, own
 from provenance_store.batch import Batch, decode_batch, encode_batch
 from provenance_store.errors import BraidError, Conflict, InvalidInput, NotAllowed, NotFound
 from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.store import Store
+from provenance_store.store_sink import Refused
 from provenance_store.validation.batches import gated
 from provenance_store.validation.policy import Gate
 
-__all__ = ["Intake", "ServerIntake", "StoreIntake"]
+__all__ = ["Intake", "ServerIntake", "StoreIntake", "Taken"]
 
 BATCH_BYTES = 1 << 32
 MOST_NOTES = 20
@@ -24,12 +27,19 @@ logger = logging.getLogger("braid.hpc")
 NOTHING = encode_batch(Batch())
 
 
+class Taken(NamedTuple):
+    """How many records of a batch are there now, and why parts of it are refused."""
+
+    records: int
+    refused: list[BraidError]
+
+
 class Intake(ABC):
     """Takes batches, encoded, that were recorded elsewhere."""
 
     @abstractmethod
-    def take(self, group: Sequence[bytes]) -> list[int | BraidError]:
-        """Of each batch, how many records of it are there now; or why it is refused.
+    def take(self, group: Sequence[bytes]) -> list[Taken]:
+        """What became of each batch: of one that is refused in part, the rest is taken.
 
         Raises what is wrong with all of them, such as StoreUnavailable or ServiceUnavailable;
         some may be written then, and writing all of them again changes nothing.
@@ -42,12 +52,12 @@ class StoreIntake(Intake):
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def take(self, group: Sequence[bytes]) -> list[int | BraidError]:
+    def take(self, group: Sequence[bytes]) -> list[Taken]:
         read = [self._read(data) for data in group]
         batches = [batch for batch in read if isinstance(batch, Batch)]
-        refused = iter(self._store.write_all(batches))
+        answers = iter(self._store.write_parts(batches))
         return [
-            (next(refused) or len(batch.record)) if isinstance(batch, Batch) else batch
+            _taken(batch, next(answers)) if isinstance(batch, Batch) else Taken(0, [batch])
             for batch in read
         ]
 
@@ -83,10 +93,27 @@ class ServerIntake(Intake):
     def __init__(self, post: Callable[[bytes], int]) -> None:
         self._post = post
 
-    def take(self, group: Sequence[bytes]) -> list[int | BraidError]:
+    def take(self, group: Sequence[bytes]) -> list[Taken]:
         return [self._taken(data) for data in group]
 
-    def _taken(self, data: bytes) -> int | BraidError:
+    def _taken(self, data: bytes) -> Taken:
+        """Post a batch; one that is refused in halves, so often that few bad parts are found."""
+        taken = Taken(0, [])
+        waiting, times = [data], DIVISIONS
+        while waiting:
+            answer = self._posted(waiting[0])
+            some = waiting.pop(0)
+            if isinstance(answer, int):
+                taken = taken._replace(records=taken.records + answer)
+                continue
+            divided = halves(some) if times and not isinstance(answer, NotFound) else []
+            times -= bool(divided)
+            waiting[:0] = divided
+            if not divided:
+                taken.refused.append(answer)
+        return taken
+
+    def _posted(self, data: bytes) -> int | BraidError:
         try:
             return self._post(data)
         except (NotAllowed, NotFound) as error:
@@ -94,3 +121,11 @@ class ServerIntake(Intake):
             return error
         except (InvalidInput, Conflict) as error:
             return error
+
+
+def _taken(batch: Batch, refused: list[Refused]) -> Taken:
+    records = len(batch.record)
+    if refused:
+        parts = batch.parted()
+        records -= sum(len(parts[each.part].record) for each in refused)
+    return Taken(records, [each.error for each in refused])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -62,17 +63,17 @@ def load_spool(
     """Write what a spool folder holds into a store, or post it to a server; again changes nothing.
 
     Loaded files go to ``done/`` or, with `delete`, away. A file that is torn or damaged, or that
-    holds a batch that is refused, goes to ``bad/``, after all of it that is whole has been
-    written. With `unfinished` also files in ``tmp/``, once no writer is at work any more.
-    `progress` is called with the bytes of each file. Raises StoreUnavailable, ServiceUnavailable
-    or what else is wrong with every batch, files not yet loaded staying where they are, and
-    NotFound when there is no such folder.
+    holds anything that is refused, goes to ``bad/``, after all else of it has been written: what
+    was recorded together, no more, is refused together. With `unfinished` also files in
+    ``tmp/``, once no writer is at work any more. `progress` is called with the bytes of each
+    file. Raises StoreUnavailable, ServiceUnavailable or what else is wrong with every batch,
+    files not yet loaded staying where they are, and NotFound when there is no such folder.
     """
     directory = Path(directory)
     intake = StoreIntake(into) if isinstance(into, Store) else into
     report = Loaded()
     waiting = waiting_files(directory, unfinished=unfinished)
-    sizes = {path: path.lstat().st_size for path in waiting}
+    sizes = {path: _size(path) for path in waiting}
     for path, read in _load_files(intake, waiting):
         _put_away(directory, path, read, report, delete=delete)
         progress(sizes[path])
@@ -114,12 +115,11 @@ def _load_file(intake: Intake, path: Path) -> _Read:
     read = _Read()
     for group in _groups(path, read.reasons):
         for taken in intake.take(group):
-            if isinstance(taken, int):
-                read.batches += 1
-                read.records += taken
-            else:
-                read.reasons.append(taken.message)
-                read.early |= isinstance(taken, InvalidInput)
+            read.batches += not taken.refused
+            read.records += taken.records
+            for error in taken.refused:
+                read.reasons.append(error.message)
+                read.early |= isinstance(error, InvalidInput)
     return read
 
 
@@ -136,21 +136,40 @@ def _groups(path: Path, reasons: list[str]) -> Iterator[list[bytes]]:
                 group, size = [], 0
     except InvalidInput as error:
         reasons.append(error.message)
+    except FileNotFoundError:
+        pass  # its writer took it back to add to it, or another loader was quicker
     yield group
 
 
 def _put_away(directory: Path, path: Path, read: _Read, report: Loaded, *, delete: bool) -> None:
     report.batches += read.batches
     report.records += read.records
+    if not os.path.lexists(path):
+        return  # its writer took it back to add to it, or another loader was quicker
     if read.reasons:
-        said = " ".join(read.reasons[:REASONS])
-        report.bad.append(BadFile(_moved(path, directory / "bad"), said))
+        moved = _moved(path, directory / "bad")
+        report.bad.append(BadFile(moved, _said(read.reasons)))
         return
     report.files += 1
     if delete:
         path.unlink(missing_ok=True)
     else:
         _moved(path, directory / "done")
+
+
+def _said(reasons: list[str]) -> str:
+    """The first reasons, each once, and how many there are besides."""
+    different = list(dict.fromkeys(reasons))
+    more = len(reasons) - min(len(different), REASONS)
+    said = " ".join(different[:REASONS])
+    return f"{said} And {more} more like these." if more else said
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _moved(path: Path, folder: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +11,10 @@ from typing import Any, Self
 from hpc.carrier import CarrierSink
 from hpc.keeper import Keeper
 from hpc.settings import BUFFER_MB, SPOOL
-from hpc.signals import guard
 from hpc.spool_files import SpoolWriter
 from provenance_store.errors import StoreUnavailable
 from provenance_store.recorder import Recorder
+from provenance_store.travel import sent
 from provenance_store.values import Audience
 
 __all__ = ["ClosingRecorder", "KeepingSink", "spool"]
@@ -27,9 +26,11 @@ class KeepingSink(CarrierSink):
     """A carrier with a spool folder behind it; by itself it puts everything there."""
 
     def __init__(self, directory: Path | str, *, who: str = "Spool") -> None:
-        super().__init__()
         limit = BUFFER_MB.get() << 20
-        self._keeper = Keeper(SpoolWriter(directory), limit=limit, who=who)
+        super().__init__(Keeper(SpoolWriter(directory), limit=limit, who=who))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return sent(self, KeepingSink, self._keeper.spool.place)
 
     def _deliver(self, data: bytes) -> None:
         self._keeper.keep(data)
@@ -48,17 +49,17 @@ class KeepingSink(CarrierSink):
 class ClosingRecorder(Recorder):
     """A Recorder with a sink of its own: `close` it, or use it as a context manager.
 
-    What is not closed is closed when Python exits, and SIGTERM saves what it holds.
+    What is not closed is closed when the process ends, and SIGTERM saves what it holds. It can
+    be used in processes forked from this one, and be sent (pickled) to others: each records there
+    with an origin of its own.
     """
 
     def __init__(self, sink: CarrierSink, **about: Any) -> None:
         super().__init__(sink, **about)
-        guard(sink)
-        atexit.register(self.close)
+        sink.enlist()
 
     def close(self) -> None:
         """Return when everything recorded is durable. Raises StoreUnavailable if it cannot be."""
-        atexit.unregister(self.close)
         self.sink.close()
 
     def __enter__(self) -> Self:
@@ -79,11 +80,15 @@ def spool(
     run_id: str | None = None,
     audience: Audience | None = None,
     environment: Mapping[str, Any] | str | None = "auto",
+    strict: bool = False,
 ) -> ClosingRecorder:
     """A Recorder into files of a folder (default BRAID_SPOOL), which is made when needed.
 
     `flush` and `close` return when everything is on the disk; ``braid spool load`` brings it into
-    a store. Any number of processes may use the same folder; open one in each, after any fork.
+    a store. Any number of processes may use the same folder, and the same recorder, forked or
+    sent to them.
     """
     sink = KeepingSink(directory or SPOOL.get())
-    return ClosingRecorder(sink, run_id=run_id, audience=audience, environment=environment)
+    return ClosingRecorder(
+        sink, run_id=run_id, audience=audience, environment=environment, strict=strict
+    )

@@ -11,17 +11,21 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mpi4py import MPI
 
+from hpc.apart import only
 from hpc.carrier import CarrierSink
 from hpc.keeper import Keeper
-from hpc.messages import Tag, decode_answers, pack, unpack
+from hpc.messages import Answer, Tag, decode_answers, pack, unpack
 from hpc.settings import BUFFER_MB, WAIT_SECONDS
 from hpc.spool_files import SpoolWriter
+from hpc.spool_sink import KeepingSink
+from provenance_store import forks
 from provenance_store.errors import StoreUnavailable
 from provenance_store.rows import OriginRow
+from provenance_store.travel import sent
 
 __all__ = ["MpiSink"]
 
@@ -56,11 +60,12 @@ class MpiSink(CarrierSink):
     def __init__(
         self, comm: MPI.Comm, spool: Path | str, origin: OriginRow, *, known: Mapping[str, int]
     ) -> None:
-        super().__init__(origin, known=known)
-        self._comm = comm
         self._limit = BUFFER_MB.get() << 20
+        keeper = Keeper(SpoolWriter(spool), limit=self._limit, who=f"Rank {comm.rank}")
+        super().__init__(keeper, origin, known=known)
+        self._comm = comm
         self._wait = float(WAIT_SECONDS.get())
-        self._keeper = Keeper(SpoolWriter(spool), limit=self._limit, who=f"Rank {comm.rank}")
+        self._noticed = forks.process
         self._last = 0
         self._held: list[bytes] = []
         self._sent: dict[int, _Sent] = {}
@@ -70,10 +75,23 @@ class MpiSink(CarrierSink):
         self._calls = 0
         self._any_thread = MPI.Query_thread() == MPI.THREAD_MULTIPLE
 
+    def after_fork_in_child(self) -> None:
+        super().after_fork_in_child()
+        for messages in (self._sent, self._given_up, self._completing):
+            forks.leave_behind(messages)  # MPI is the parent's
+        self._held, self._sent, self._given_up, self._completing = [], {}, {}, []
+        self._bytes = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return sent(self, KeepingSink, self._keeper.spool.place)
+
     @property
     def spooling(self) -> bool:
-        """Whether the aggregator is silent, and everything goes into the spool."""
-        return bool(self._given_up)
+        """Whether the aggregator is silent, and everything goes into the spool.
+
+        It always does in a child of the rank, which cannot use MPI.
+        """
+        return self._forked or bool(self._given_up)
 
     # ---- carrier ---------------------------------------------------------------------------
 
@@ -106,6 +124,8 @@ class MpiSink(CarrierSink):
         self._keeper.report()
 
     def _leave(self) -> None:
+        if self._forked:
+            return self._keeper.report()
         request = self._comm.Isend([b"", MPI.BYTE], AGGREGATOR, Tag.BYE)
         until = time.monotonic() + GOODBYE_SECONDS
         while not request.Test() and time.monotonic() < until:
@@ -117,6 +137,8 @@ class MpiSink(CarrierSink):
     # ---- messages --------------------------------------------------------------------------
 
     def _may_call(self) -> bool:
+        if self._forked:
+            return False
         return self._any_thread or MPI.Is_thread_main()
 
     def _send_held(self) -> None:
@@ -141,22 +163,23 @@ class MpiSink(CarrierSink):
         while self._comm.Iprobe(AGGREGATOR, Tag.ACK, status):
             message = bytearray(status.Get_count(MPI.BYTE))
             self._comm.Recv([message, MPI.BYTE], AGGREGATOR, Tag.ACK)
-            for number, durable in decode_answers(message):
-                self._answered(number, durable)
+            for answer in decode_answers(message):
+                self._answered(answer)
             heard = True
         return heard
 
-    def _answered(self, number: int, durable: bool) -> None:
-        if sent := self._sent.pop(number, None):
-            self._bytes -= len(sent.message)
-            if not durable:
-                self._keeper.keep(sent.data)
+    def _answered(self, answer: Answer) -> None:
+        if message := self._sent.pop(answer.number, None):
+            self._bytes -= len(message.message)
+            if not answer.durable:
+                data = message.data
+                self._keeper.keep(only(data, answer.refused) if answer.refused else data)
         else:
-            sent = self._given_up.pop(number, None)
-            if sent and not self._given_up:
+            message = self._given_up.pop(answer.number, None)
+            if message and not self._given_up:
                 logger.warning("Rank %d: the aggregator answers again.", self._comm.rank)
-        if sent:
-            self._completing.append(sent)
+        if message:
+            self._completing.append(message)
 
     def _await(self, reached: Callable[[], bool]) -> bool:
         """Wait until it is reached; False when the aggregator is silent for too long."""
@@ -184,8 +207,8 @@ class MpiSink(CarrierSink):
                 self._wait,
                 self._keeper.spool.directory,
             )
-        for sent in self._sent.values():
-            self._keeper.keep(sent.data)
+        for message in self._sent.values():
+            self._keeper.keep(message.data)
         for data in self._held:
             self._keeper.keep(data)
         self._given_up.update(self._sent)

@@ -11,7 +11,7 @@ one has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter, itemgetter
 
@@ -76,6 +76,11 @@ class Batch:
     run_event: list[RunEventRow] = field(default_factory=list)
     run_tag: list[RunTagRow] = field(default_factory=list)
     action: list[ActionRow] = field(default_factory=list)
+    parts: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
+    """What was recorded together, in order: how many times so many rows of each table of DIVIDED.
+
+    Empty where the batch is one thing. It lets a reader take the rest when it refuses a part.
+    """
 
     def add_links(self, to_ids: Iterable[int], from_id: int, role: int) -> None:
         """Add links of one record to what it depends on."""
@@ -99,14 +104,78 @@ class Batch:
             whole.extend(batch)
         return whole
 
+    def shape(self) -> tuple[int, ...]:
+        """How many rows of each table of DIVIDED."""
+        return tuple(map(len, _divided_rows(self)))
+
+    def parted(self) -> list[Batch]:
+        """What was recorded together, a batch each; this one alone where it says nothing else.
+
+        Each has all the origins, and those environments and audiences that it mentions.
+        """
+        if not self._adds_up():
+            return [self]
+        places = [0] * len(DIVIDED)
+        made = []
+        for count, shape in self.parts:
+            for _ in range(count):
+                one = Batch(origin=self.origin)
+                for i, size in enumerate(shape):
+                    if size:
+                        rows = getattr(self, DIVIDED[i])[places[i] : places[i] + size]
+                        setattr(one, DIVIDED[i], rows)
+                        places[i] += size
+                one._take_named(self)
+                made.append(one)
+        return made
+
+    @classmethod
+    def joined(cls, parts: Sequence[Batch]) -> Batch:
+        """One batch of several that number their origins the same way; it knows them as parts."""
+        whole = cls.merged(parts)
+        for name in NAMED:
+            setattr(whole, name, list(dict.fromkeys(getattr(whole, name))))
+        told = [each for part in parts for each in part.parts or [(1, part.shape())]]
+        for count, shape in told:
+            if whole.parts and whole.parts[-1][1] == shape:
+                count += whole.parts.pop()[0]
+            whole.parts.append((count, shape))
+        return whole
+
+    def _adds_up(self) -> bool:
+        """Whether the parts are all of it."""
+        totals = [0] * len(DIVIDED)
+        for count, shape in self.parts:
+            if count < 1 or len(shape) != len(DIVIDED) or min(shape) < 0 or not any(shape):
+                return False
+            totals = [total + count * size for total, size in zip(totals, shape, strict=True)]
+        return bool(self.parts) and tuple(totals) == self.shape()
+
+    def _take_named(self, whole: Batch) -> None:
+        places = {row[_ENVIRONMENT] for row in self.record}
+        audiences = {row[place] for name, place in _AUDIENCES for row in getattr(self, name)}
+        self.environment = [row for row in whole.environment if row[0] in places]
+        self.audience = [row for row in whole.audience if row[0] in audiences]
+        self.audience_member = [row for row in whole.audience_member if row[0] in audiences]
+
 
 def _fields(name: str) -> tuple[str, ...]:
     return ROWS[name]._fields  # type: ignore[attr-defined,no-any-return]
 
 
-TABLES: tuple[str, ...] = tuple(f.name for f in fields(Batch))
+TABLES: tuple[str, ...] = tuple(f.name for f in fields(Batch) if f.name != "parts")
 """The names of the tables in the order of writing."""
+NAMED = ("origin", "environment", "audience", "audience_member")
+"""Tables whose rows are shared: many parts of a batch mention the same."""
+DIVIDED = tuple(name for name in TABLES if name not in NAMED)
+"""Tables each row of which belongs to one part of a batch."""
+_ENVIRONMENT = RecordRow._fields.index("environment")
+_AUDIENCES = tuple(
+    (name, row._fields.index("audience"))
+    for name, row in (("record", RecordRow), ("run_event", RunEventRow), ("action", ActionRow))
+)
 _all_rows = attrgetter(*TABLES)
+_divided_rows = attrgetter(*DIVIDED)
 
 _IDS = frozenset(
     {"id", "record_id", "line_id", "parent_id", "to_id", "from_id", "cause_id", "step_id"}
@@ -139,8 +208,10 @@ _batch = msgspec.msgpack.Decoder(Batch)
 
 def encode_batch(batch: Batch) -> bytes:
     """The batch as MessagePack, for the wire and for spool files: the tables that have rows."""
-    tables = {name: rows for name in TABLES if (rows := getattr(batch, name))}
-    return _encode({"format": FORMAT, **tables})
+    told: dict[str, object] = {name: rows for name in TABLES if (rows := getattr(batch, name))}
+    if len(batch.parts) > 1 or (batch.parts and batch.parts[0][0] > 1):
+        told["parts"] = batch.parts
+    return _encode({"format": FORMAT, **told})
 
 
 def decode_batch(data: bytes, *, limit: int = 64 << 20) -> Batch:
@@ -172,7 +243,7 @@ def _check_names(names: dict[str, msgspec.Raw]) -> None:
             f"The batch has format {version!r:.20}, and this Braid knows up to {FORMAT}: it is "
             "older than the recorder; install the newest Braid here."
         )
-    if unknown := names.keys() - TABLES:
+    if unknown := names.keys() - {*TABLES, "parts"}:
         raise InvalidInput(
             f"This Braid knows no table {min(unknown)[:80]!r}; it is older than the recorder; "
             "install the newest Braid here."

@@ -7,10 +7,12 @@ numbers, by what they point to, and written from the lowest to the highest.
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from provenance_store import forks
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput
 from provenance_store.sink import SinkBeside
@@ -43,6 +45,8 @@ class BulkSink(SinkBeside):
 
     def __init__(self, store: StoreSink, load: Load) -> None:
         super().__init__(store)
+        self._lock = threading.Lock()
+        self._process = forks.process
         self._load = load
         self._rows = Batch()
         self._links: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -52,6 +56,11 @@ class BulkSink(SinkBeside):
         return BulkBatch()
 
     def write(self, batch: Batch) -> None:
+        if self._process != forks.process:
+            raise InvalidInput(
+                "A bulk load is written by the process that began it; record with a store of "
+                "this process."
+            )
         if not isinstance(batch, BulkBatch) or batch.action:
             raise InvalidInput("A bulk load takes what its own recorder records.")
         made = {row[0] for row in batch.record}
@@ -68,6 +77,8 @@ class BulkSink(SinkBeside):
 
     def flush(self) -> None:
         """Write what is held; it is durable when the load ends."""
+        if self._process != forks.process:
+            return  # what is held is the parent's
         with self._lock:
             self._write_held()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
+from provenance_store import forks
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind, Role
 from provenance_store.travel import arrived
@@ -123,7 +124,12 @@ class ModelVersion(Record):
 
 @dataclass(frozen=True, slots=True)
 class StepHandle(Record):
-    """A step under way. As a context manager it finishes itself, FAILED if the block raises."""
+    """A step under way. As a context manager it finishes itself, FAILED if the block raises.
+
+    A child that was forked inside the block and leaves it does not finish the step.
+    """
+
+    _entered: list[int] = field(default_factory=list, compare=False, repr=False)
 
     def used(self, *records: RecordLike, role: Role = Role.USED) -> Self:
         """Further inputs."""
@@ -154,6 +160,7 @@ class StepHandle(Record):
         self.recorder.finish(self, status, **how)
 
     def __enter__(self) -> Self:
+        self._entered.append(forks.process)
         return self
 
     def __exit__(
@@ -162,6 +169,8 @@ class StepHandle(Record):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._entered.pop() != forks.process:
+            return
         if error is None:
             self.finish()
         else:

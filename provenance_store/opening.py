@@ -16,7 +16,7 @@ from provenance_store.sql.session import Session
 from provenance_store.sql.watch import watch_of
 from provenance_store.store import Store
 
-__all__ = ["open_store", "store_file", "upgrade_store"]
+__all__ = ["engine_at", "open_store", "store_file", "upgrade_store"]
 
 
 def open_store(url: str | None = None, *, create: bool = True, strict: bool = False) -> Store:
@@ -28,7 +28,7 @@ def open_store(url: str | None = None, *, create: bool = True, strict: bool = Fa
     there is no store, SchemaMismatch for an older or newer one, StoreUnavailable when the
     database cannot be reached.
     """
-    engine = _engine(url or STORE_URL.get(), create=create)
+    engine = engine_at(url or STORE_URL.get(), create=create)
     try:
         with Session(engine).translated():
             if create:
@@ -47,7 +47,7 @@ def open_store(url: str | None = None, *, create: bool = True, strict: bool = Fa
 
 def upgrade_store(url: str | None = None) -> None:
     """Bring the store's schema up to date, making it if there is none."""
-    engine = _engine(url or STORE_URL.get(), create=True)
+    engine = engine_at(url or STORE_URL.get(), create=True)
     try:
         with Session(engine).translated():
             schema.upgrade(engine)
@@ -62,7 +62,11 @@ def store_file(url: str) -> Path | None:
     return Path(read.database or "") if is_file else None
 
 
-def _engine(text: str, *, create: bool) -> sa.Engine:
+def engine_at(text: str, *, create: bool) -> sa.Engine:
+    """An engine for the database at a URL; what is in it is not looked at. Raises as `open_store`.
+
+    A relative path is where this process is now, and stays there when it goes elsewhere.
+    """
     url = read_url(text)
     if url.get_backend_name() == "sqlite":
         file = Path(url.database or "")
@@ -76,4 +80,6 @@ def _engine(text: str, *, create: bool) -> sa.Engine:
             raise ConfigurationError(f"The folder {file.absolute().parent} does not exist.")
         if create and "uri" not in url.query:
             make_private(file, int(SQLITE_MODE.get(), 8))
+        if "uri" not in url.query:
+            url = url.set(database=str(file.absolute()))
     return guard(make_engine(url, cache_mb=PAGE_CACHE_MB.get(), busy_ms=BUSY_TIMEOUT_MS.get()))

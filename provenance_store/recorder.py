@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from provenance_store.batch import Batch
+from provenance_store import forks
+from provenance_store.batch import TABLES, Batch
 from provenance_store.environment import current_environment
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.ids import now
@@ -53,6 +54,8 @@ Uris = UriLike | Iterable[UriLike]
 """URIs; one alone is taken as one."""
 TimeLike = datetime | int | str
 """A time: a datetime with a time zone, microseconds since 1970 UTC, or RFC 3339 text."""
+DEFAULTS = ("run_id", "audience", "clock", "_environment", "strict", "_policy")
+"""The attributes of a Recorder that go with it to another process."""
 
 
 class Together:
@@ -69,13 +72,24 @@ class Together:
         self._outermost = batch is None
         if batch is None:
             batch = self._local.batch = self._sink.new_batch()
+            self._local.process = forks.process
+        elif self._local.process != forks.process:
+            self._leave_to_parent(batch)
         return batch
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._outermost:
             batch, self._local.batch = self._local.batch, None
+            if self._local.process != forks.process:
+                self._leave_to_parent(batch)
             if kind is None and (batch.record or len(batch)):
                 self._sink.write(batch)
+
+    def _leave_to_parent(self, batch: Batch) -> None:
+        """This process was forked inside the block: what is in the batch the parent writes."""
+        self._local.process = forks.process
+        for name in TABLES:
+            getattr(batch, name).clear()
 
 
 class Recorder:
@@ -110,6 +124,9 @@ class Recorder:
         self._environment_row: EnvironmentRow | None = None
         self._payload_limit = MAX_PAYLOAD_BYTES.get()
         self._local = threading.local()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.sink,), {name: getattr(self, name) for name in DEFAULTS}
 
     # ---- records -------------------------------------------------------------------------
 

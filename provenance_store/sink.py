@@ -14,8 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from provenance_store import forks
 from provenance_store.batch import Batch
-from provenance_store.errors import NotFound
+from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.ids import MAX_SEQUENCE, Urn, make_id, new_uuid, now, parse_id
 from provenance_store.rows import OriginRow
 
@@ -71,17 +72,31 @@ def reached_in(batch: Batch, record_id: int, *, up: bool) -> set[int]:
     return found
 
 
-class Sink(ABC):
+class Sink(ABC, forks.Forkable):
     """A place that takes batches.
 
     Life cycle: `new_id` and `resolve` as often as needed, `write` for each batch, `flush` when
-    everything written must be durable, `close` once. The first `new_id` fixes the origin.
+    everything written must be durable, `close` once. The first `new_id` fixes the origin. In a
+    forked child it goes on with an origin of its own and nothing of what the parent gathered;
+    ids and names of what the parent recorded stay as they are.
     """
 
     def __init__(self) -> None:
         self._lock: AbstractContextManager[object] = threading.Lock()
         self._origin: OriginRow | None = None
         self._sequence = itertools.count(1)
+        forks.watch(self)
+
+    def after_fork_in_child(self) -> None:
+        self._lock = threading.Lock()
+        self._origin = None
+        self._sequence = itertools.count(1)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise InvalidInput(
+            f"What records into a {type(self).__name__} cannot be sent to another process; "
+            "open a store or a recorder there."
+        )
 
     @property
     def numbering(self) -> object:
@@ -90,6 +105,7 @@ class Sink(ABC):
 
     def new_batch(self) -> Batch:
         """An empty batch to record into."""
+        forks.check()
         return Batch()
 
     @property
@@ -144,10 +160,10 @@ class Sink(ABC):
     def write(self, batch: Batch) -> None:
         """Take a batch, whole or not at all."""
 
-    def flush(self) -> None:  # noqa: B027 - a sink that writes at once has nothing to do
+    def flush(self) -> None:
         """Return when everything written is durable."""
 
-    def close(self) -> None:  # noqa: B027
+    def close(self) -> None:
         """Flush and let go of files and connections."""
 
 
@@ -155,15 +171,18 @@ class SinkBeside(Sink):
     """Ids and names of another sink, with a way of writing of its own."""
 
     def __init__(self, behind: Sink) -> None:
-        super().__init__()
-        self._behind = behind
+        self._behind = behind  # which is told about forks; there is nothing of its own to mend
+
+    @property
+    def origin(self) -> OriginRow:
+        return self._behind.origin
 
     @property
     def numbering(self) -> object:
         return self._behind.numbering
 
     def register(self) -> OriginRow:
-        return self._behind.origin
+        return self._behind.register()
 
     def new_id(self) -> int:
         return self._behind.new_id()
@@ -192,8 +211,13 @@ class MemorySink(Sink):
         self._given = origin
         self._numbers: dict[str, int] = {}
 
+    def after_fork_in_child(self) -> None:
+        super().after_fork_in_child()
+        self.batches = []
+        self._given = None
+
     def register(self) -> OriginRow:
-        origin = self._given or new_origin(1)
+        origin = self._given or new_origin(max(self._numbers.values(), default=0) + 1)
         self._numbers[origin.uuid] = origin.no
         return origin
 
@@ -201,8 +225,9 @@ class MemorySink(Sink):
         parsed = parse_id(reference)
         if not isinstance(parsed, Urn):
             return make_id(*parsed)
-        own = self.origin
-        number = self._numbers.setdefault(parsed.origin, own.no + len(self._numbers))
+        self.origin  # noqa: B018 - takes its number first
+        following = max(self._numbers.values()) + 1
+        number = self._numbers.setdefault(parsed.origin, following)
         return make_id(number, parsed.sequence)
 
     def urn(self, record_id: int) -> str:

@@ -30,7 +30,7 @@ from provenance_store.sql.belonging import Belonging, Holder
 from provenance_store.sql.dialects import driver
 from provenance_store.sql.load import loading
 from provenance_store.sql.repair import Mended, repair_all
-from provenance_store.store_sink import GuardedSink, HeldSink, StoreSink
+from provenance_store.store_sink import GuardedSink, HeldSink, Refused, StoreSink
 from provenance_store.values import Audience
 from provenance_store.viewer import EVERYTHING, Viewer
 from provenance_store.writer import Guard
@@ -41,13 +41,14 @@ __all__ = ["Store"]
 class Store(Recorder):
     """An open store: record with it, read from it through `reader`, `close` it at the end.
 
-    Safe to use from several threads; open one per process, after any fork.
+    Safe to use from several threads, and in processes forked from this one. Sent to another
+    process (pickled) it opens the same store there.
     """
 
     sink: StoreSink
 
-    def __init__(self, engine: sa.Engine, *, strict: bool = False) -> None:
-        sink = StoreSink(engine)
+    def __init__(self, behind: sa.Engine | StoreSink, *, strict: bool = False) -> None:
+        sink = behind if isinstance(behind, StoreSink) else StoreSink(behind)
         super().__init__(sink, strict=strict)
         self.actions = Actions(sink.session)
 
@@ -60,8 +61,10 @@ class Store(Recorder):
         clock: Callable[[], int] = now,
         alone_as: frozenset[str] | None = None,
         held: bool = False,
+        strict: bool | None = None,
     ) -> Recorder:
-        """Another Recorder into this store, with defaults of its own; cheap to make.
+        """Another Recorder into this store, with defaults of its own; cheap to make. It is as
+        `strict` as the store unless it is said.
 
         With `alone_as`, principals, what it records is refused with NotAllowed when anybody
         whose things these do not manage has recorded anything of the run before, be it at the
@@ -81,7 +84,7 @@ class Store(Recorder):
             audience=audience,
             environment=environment,
             clock=clock,
-            strict=self.strict,
+            strict=self.strict if strict is None else strict,
         )
 
     def write_held(self, recorders: Iterable[Recorder]) -> list[Exception | None]:
@@ -196,10 +199,15 @@ class Store(Recorder):
         """Write batches that were made elsewhere in as few commits as may be.
 
         The answers are in the order of the batches: None, or why that one was refused, which
-        does not touch the others. Raises StoreUnavailable when the store is locked, full or
-        away; some may then be written, and writing all of them again changes nothing.
+        does not touch the others. Of one that has parts (`Batch.parts`) those that are not
+        refused are written. Raises StoreUnavailable when the store is locked, full or away; some
+        may then be written, and writing all of them again changes nothing.
         """
         return self.sink.write_all(batches)
+
+    def write_parts(self, batches: Sequence[Batch]) -> list[list[Refused]]:
+        """As `write_all`; the answer for each batch is what was refused of it, part by part."""
+        return self.sink.write_parts(batches)
 
     def merge(
         self,

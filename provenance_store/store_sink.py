@@ -4,28 +4,44 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from provenance_store import forks
 from provenance_store.batch import Batch, mentioned_origins
-from provenance_store.errors import BraidError, Conflict, InvalidInput, NotFound
+from provenance_store.errors import (
+    BraidError,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    StoreUnavailable,
+)
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id, urn_of
 from provenance_store.rows import OriginRow
 from provenance_store.sink import LOOKED_THROUGH, Sink, SinkBeside, new_origin, reached_in
 from provenance_store.sql import cycles, inspect
+from provenance_store.sql.forking import PATIENCE
 from provenance_store.sql.prepared import Prepared
 from provenance_store.sql.session import Session
 from provenance_store.sql.waits import SharedAttempt
 from provenance_store.sql.write import register_origin, renumbered
+from provenance_store.travel import sent
 from provenance_store.viewer import EVERYTHING
 from provenance_store.writer import Guard, Writer
 
-__all__ = ["GuardedSink", "HeldSink", "StoreSink"]
+__all__ = ["GuardedSink", "HeldSink", "Refused", "StoreSink"]
 
 ROWS_TOGETHER = 200_000
 """How many rows of batches that came together are one commit: links of few records to many go
 all over the table, and writing them 20,000 at a time takes twice as long."""
+
+
+class Refused(NamedTuple):
+    """A part of a batch, by its place in `Batch.parted`, and why it was not written."""
+
+    part: int
+    error: BraidError
 
 
 class StoreSink(Sink):
@@ -38,10 +54,30 @@ class StoreSink(Sink):
         self.session.watch.checks.append(self._check_origins)
         self.writer = Writer(engine)
         self.prepared = Prepared(engine.dialect)
+        self._is_file = engine.dialect.name == "sqlite"
         self._uuids: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
         self._whole: set[tuple[str, bool]] = set()
         self._names = threading.Lock()
+
+    def before_fork(self) -> None:
+        if self._is_file:
+            self.writer.pause(PATIENCE)
+
+    def after_fork_in_parent(self) -> None:
+        if self._is_file:
+            self.writer.resume()
+
+    def after_fork_in_child(self) -> None:
+        super().after_fork_in_child()
+        self._lock = SharedAttempt()
+        self._names = threading.Lock()
+        self.writer.after_fork()
+        self.session.after_fork()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        url = self.session.engine.url.render_as_string(hide_password=False)
+        return sent(self, sink_at, url)
 
     def register(self) -> OriginRow:
         given = new_origin(0)
@@ -138,35 +174,57 @@ class StoreSink(Sink):
         carried = {row.no for row in batch.origin}
         if unknown := mentioned_origins(batch) - carried:
             raise InvalidInput(f"The batch mentions origin {min(unknown)} without carrying it.")
-        return renumbered(batch, self.numbers_of(batch.origin, vouched=vouched))
+        own = renumbered(batch, self.numbers_of(batch.origin, vouched=vouched))
+        own.parts = batch.parts
+        return own
 
     def write_all(self, batches: Sequence[Batch]) -> list[BraidError | None]:
         """Write batches that carry their origins in as few commits as may be.
 
-        The answers are in the order of the batches: None, or why that one was refused. Raises
-        StoreUnavailable when the store is locked, full or away.
+        The answers are in the order of the batches: None, or why that one, or the first part of
+        it, was refused. Raises StoreUnavailable when the store is locked, full or away.
         """
-        answers: list[BraidError | None] = [None] * len(batches)
+        return [refused[0].error if refused else None for refused in self.write_parts(batches)]
+
+    def write_parts(self, batches: Sequence[Batch]) -> list[list[Refused]]:
+        """As `write_all`, but for each batch all that was refused of it; empty when nothing was.
+
+        Of a batch of several parts the others are written: what was recorded together is.
+        """
+        answers: list[list[Refused]] = [[] for _ in batches]
         ready: list[tuple[int, Batch]] = []
         for place, batch in enumerate(batches):
             try:
                 ready.append((place, self.own_numbers(batch)))
-            except InvalidInput as error:
-                answers[place] = error
+            except StoreUnavailable:
+                raise
+            except Exception as error:
+                answers[place] = [Refused(0, _reason(error))]
         for group in _groups(ready):
-            try:
-                self.writer.write(Batch.merged(batch for _, batch in group))
-            except (Conflict, InvalidInput):
-                for place, batch in group:
-                    answers[place] = self._refusal(batch)
+            self._write_group(group, answers)
         return answers
 
-    def _refusal(self, batch: Batch) -> BraidError | None:
+    def _write_group(self, group: list[tuple[int, Batch]], answers: list[list[Refused]]) -> None:
+        """Write batches in one commit; those that are refused once more, part by part."""
         try:
-            self.writer.write(batch)
-        except (Conflict, InvalidInput) as error:
-            return error
-        return None
+            return self.writer.write(Batch.merged(batch for _, batch in group))
+        except StoreUnavailable:
+            raise
+        except Exception:
+            errors = self._written([batch for _, batch in group])
+        for (place, batch), error in zip(group, errors, strict=True):
+            if error is not None:
+                parts = batch.parted()
+                found = self._written(parts) if len(parts) > 1 else [error]
+                answers[place] = [Refused(n, why) for n, why in enumerate(found) if why]
+
+    def _written(self, batches: Sequence[Batch]) -> list[BraidError | None]:
+        """Write each for itself, in as few commits as may be; None, or why it was refused."""
+        errors = self.writer.write_many((batch, None) for batch in batches)
+        for error in errors:
+            if isinstance(error, StoreUnavailable):
+                raise error
+        return [None if error is None else _reason(error) for error in errors]
 
     def close(self) -> None:
         self.writer.close()
@@ -201,6 +259,19 @@ class StoreSink(Sink):
             return self.prepared.see(raw, EVERYTHING, record_id)
 
 
+def _reason(error: Exception) -> BraidError:
+    if isinstance(error, BraidError):
+        return error
+    return Conflict(f"It cannot be stored ({type(error).__name__}).")
+
+
+def sink_at(url: str) -> StoreSink:
+    """The sink of a store that another process has opened at this URL."""
+    from provenance_store.opening import engine_at
+
+    return StoreSink(engine_at(url, create=False))
+
+
 def _groups(batches: list[tuple[int, Batch]]) -> Iterator[list[tuple[int, Batch]]]:
     """The same in the same order, in groups of a good number of rows for one commit."""
     group: list[tuple[int, Batch]] = []
@@ -233,10 +304,16 @@ class HeldSink(SinkBeside):
     def __init__(self, behind: StoreSink, guard: Guard | None) -> None:
         super().__init__(behind)
         self.guard = guard
-        self.batch: Batch | None = None
+        self._process = forks.process
+        self._batch: Batch | None = None
+
+    @property
+    def batch(self) -> Batch | None:
+        """What it holds; nothing in a forked child, for that is the parent's to write."""
+        return self._batch if self._process == forks.process else None
 
     def write(self, batch: Batch) -> None:
         if self.batch is None:
-            self.batch = batch
+            self._batch, self._process = batch, forks.process
         else:
             self.batch.extend(batch)

@@ -1,22 +1,29 @@
-"""Handles that travel: pickled in one process, used in another.
+"""Handles and recorders that travel: pickled in one process, used in another.
 
 A handle is pickled as its URN, kind and name; what arrives has no recorder behind it. Any
 Recorder takes it as a dependency, and `Recorder.update`, `finish`, `add` … take it as subject.
+
+Of a recorder it is said where it records; what arrives records there with an origin of its own.
+However often it is sent to a process, it is opened there once. A forked child has it already.
 """
 
 from __future__ import annotations
 
 import functools
+import threading
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from provenance_store.errors import InvalidInput, NotFound
+from provenance_store.forks import Forkable, watch
 from provenance_store.ids import (
     MAX_ORIGIN_NO,
     MAX_SEQUENCE,
     SEQUENCE_BITS,
     Urn,
     make_id,
+    new_uuid,
     parse_id,
     urn_of,
 )
@@ -29,7 +36,7 @@ if TYPE_CHECKING:
     from provenance_store.handles import Record
     from provenance_store.recorder import Recorder
 
-__all__ = ["arrived"]
+__all__ = ["arrived", "sent"]
 
 FIRST_NUMBER = (MAX_ORIGIN_NO + 1) // 2
 """Numbers of travelled origins begin where no store gets to, so that a handle that arrived is
@@ -99,3 +106,46 @@ def arrived(
     if line is None:
         return handle(*values)
     return handle(*values, recorder.sink.resolve(line), *rest)
+
+
+class _Travelled(Forkable):
+    """The sinks of this process that were sent to others or came from there, by their tickets."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._sent: weakref.WeakValueDictionary[str, Sink] = weakref.WeakValueDictionary()
+        self._tickets: weakref.WeakKeyDictionary[Sink, str] = weakref.WeakKeyDictionary()
+        self._opened: dict[str, Sink] = {}
+        watch(self)
+
+    def after_fork_in_child(self) -> None:
+        self._lock = threading.RLock()
+
+    def ticket(self, sink: Sink) -> str:
+        """What another process is to know it by."""
+        with self._lock:
+            ticket = self._tickets.setdefault(sink, new_uuid())
+            self._sent[ticket] = sink
+            return ticket
+
+    def sink(self, ticket: str, opener: Callable[..., Sink], *where: Any) -> Sink:
+        """The sink with that ticket; it is opened when it is not here. It stays open until the
+        process ends: the next task comes with the same ticket."""
+        with self._lock:
+            sink = self._sent.get(ticket)
+            if sink is None:
+                sink = self._opened[ticket] = self._sent[ticket] = opener(*where)
+                self._tickets[sink] = ticket
+            return sink
+
+
+_travelled = _Travelled()
+
+
+def sent(sink: Sink, opener: Callable[..., Sink], *where: Any) -> tuple[Any, ...]:
+    """How a sink is pickled that `opener(*where)` opens in another process."""
+    return _opened, (_travelled.ticket(sink), opener, *where)
+
+
+def _opened(ticket: str, opener: Callable[..., Sink], *where: Any) -> Sink:
+    return _travelled.sink(ticket, opener, *where)

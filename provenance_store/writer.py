@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from provenance_store.batch import Batch
-from provenance_store.errors import BraidError, InvalidInput, StoreUnavailable
+from provenance_store.errors import InvalidInput, StoreUnavailable
+from provenance_store.forks import leave_behind
 from provenance_store.sql.dialects import (
     begin_write,
     cannot_hold,
@@ -39,6 +40,10 @@ TOGETHER_SECONDS = 0.05
 UNWATCHED_SECONDS = 30.0
 MOST_PAUSE = 1.0
 """Seconds."""
+CANNOT_HOLD = (
+    "The database cannot hold a value of this: shorten the longest name, URI or tag, and keep "
+    "numbers within 64 bits."
+)
 
 
 Guard = Callable[[sa.Connection], None]
@@ -74,6 +79,7 @@ class Writer:
         self._mutex = threading.Lock()
         self._waiting: deque[_Job] = deque()
         self._busy = False
+        self._pauses = 0
         self._connection: sa.Connection | None = None
         self.pauses = 0.0
         """How many times as long as a commit took the next one is put off: where one writes at a
@@ -106,8 +112,8 @@ class Writer:
             return []
         with self._mutex:
             self._waiting.extend(waiting)
-            leads = not self._busy
-            self._busy = True
+            leads = not (self._busy or self._pauses)
+            self._busy = self._busy or leads
         if leads:
             self._lead()
         for job in waiting:
@@ -132,6 +138,38 @@ class Writer:
         with self._mutex:
             if not self._busy:
                 self._drop_connection()
+
+    def pause(self, seconds: float) -> None:
+        """Begin no further write until `resume`, and give the connection back.
+
+        Returns once nothing is being written, or after so many seconds.
+        """
+        with self._mutex:
+            self._pauses += 1
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with self._mutex:
+                if not self._busy:
+                    connection, self._connection = self._connection, None
+                    if connection is not None:
+                        connection.close()
+                    return
+            time.sleep(0.001)
+
+    def resume(self) -> None:
+        """Write on: whoever has waited first leads."""
+        with self._mutex:
+            self._pauses -= 1
+            if not self._busy:
+                self._hand_over()
+
+    def after_fork(self) -> None:
+        """In a forked child: what waits, or is being written, is the parent's."""
+        self._mutex = threading.Lock()
+        self._waiting = deque()
+        self._busy, self._pauses = False, 0
+        leave_behind(self._connection)
+        self._connection = None
 
     def _wait(self, job: _Job, own: list[_Job]) -> None:
         try:
@@ -169,7 +207,7 @@ class Writer:
             self._not_before = ended + min(MOST_PAUSE, self.pauses * (ended - began))
 
     def _hand_over(self) -> None:
-        self._busy = bool(self._waiting)
+        self._busy = bool(self._waiting) and not self._pauses
         if self._busy:
             self._waiting[0].leads = True
             self._waiting[0].wake.release()
@@ -258,12 +296,12 @@ class Writer:
             self.statements.write_new(connection, whole)
             for job in group:
                 job.guard(connection)
-        except (IntegrityError, BraidError):
+        except IntegrityError:
             return False
         except Exception as error:
-            if cannot_hold(error):
-                return False
-            raise
+            if _is_about_all(error):
+                raise
+            return False  # one of them is bad: which one is found by writing each by itself
         for job in group:
             job.error = None
         return True
@@ -274,15 +312,10 @@ class Writer:
             with savepoint(connection):
                 self.statements.write(connection, job.batch, tried=tried)
                 job.guard(connection)
-        except BraidError as error:
-            job.error = error
         except Exception as error:
-            if not cannot_hold(error):
+            if _is_about_all(error):
                 raise
-            job.error = InvalidInput(
-                "The database cannot hold a value of this: shorten the longest name, URI or tag, "
-                "and keep numbers within 64 bits."
-            )
+            job.error = InvalidInput(CANNOT_HOLD) if cannot_hold(error) else error
 
     def _connected(self) -> sa.Connection:
         if self._connection is None:
@@ -301,3 +334,12 @@ class Writer:
         if connection is not None:
             connection.invalidate()
             connection.close()
+
+
+def _is_about_all(error: Exception) -> bool:
+    """Whether an error is about the store or the connection, not about what was to be written."""
+    if isinstance(error, StoreUnavailable):
+        return True
+    if not isinstance(error, DBAPIError) or cannot_hold(error):
+        return False
+    return should_retry(error) or unavailable(error) is not None

@@ -16,6 +16,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
 from provenance_store.errors import ConfigurationError, StoreUnavailable
+from provenance_store.sql.forking import ForkGate
 from provenance_store.sql.place import Place
 from provenance_store.sql.waits import WaitedInVain, Waits
 from provenance_store.sql.watch import Watch, watch_of
@@ -143,6 +144,7 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
         if place is not None:
             place.closed()
 
+    ForkGate(engine)  # last: it is who connects
     return engine
 
 
@@ -184,6 +186,7 @@ def _postgres_engine(url: sa.URL, waits: Waits) -> sa.Engine:
         if context.is_pre_ping and isinstance(context.original_exception, SilentServer):
             raise WaitedInVain(SILENT)  # and not try another connection, in vain too
 
+    ForkGate(engine)
     return engine
 
 
@@ -490,10 +493,15 @@ def should_retry(error: DBAPIError) -> bool:
 
 def cannot_hold(error: Exception) -> bool:
     """Whether the database refused a value for what it is: a number of more than 64 bits, a text
-    that is no Unicode, or one that is too long for PostgreSQL to index."""
+    that is no Unicode, one that is too long for PostgreSQL to index, or no value at all."""
     too_long_to_index = "54000"
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return isinstance(error, DataError | OverflowError | UnicodeError) or state == too_long_to_index
+    origin = getattr(error, "orig", None)
+    return (
+        isinstance(error, DataError | OverflowError | UnicodeError)
+        or getattr(origin, "sqlstate", None) == too_long_to_index
+        or "binding parameter" in str(origin)  # SQLite's driver
+        or "cannot adapt type" in str(origin)  # psycopg
+    )
 
 
 def unavailable(error: DBAPIError) -> StoreUnavailable | None:

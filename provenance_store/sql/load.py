@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIndex
 
+from provenance_store import forks
 from provenance_store.batch import Batch
 from provenance_store.sql.dialects import begin_write, stream_rows
 from provenance_store.sql.invalidate import follow_all
@@ -42,12 +43,20 @@ def loading(engine: sa.Engine, statements: Statements) -> Iterator[Load]:
     than the load. All of this is part of the transaction, so a load that is cut off leaves the
     store as it was. Other writers wait until it ends.
     """
-    with engine.connect() as connection:
+    connection = engine.connect()
+    process = forks.process
+    try:
         begin_write(connection)
         with indexed_later(connection):
             yield Load(connection, statements)
-        follow_all(connection)
-        connection.commit()
+        if process == forks.process:
+            follow_all(connection)
+            connection.commit()
+    finally:
+        if process == forks.process:
+            connection.close()
+        else:  # a child, forked inside the block, that leaves it: the load is its parent's
+            forks.leave_behind(connection)
 
 
 @contextmanager
@@ -57,8 +66,9 @@ def indexed_later(connection: sa.Connection) -> Iterator[None]:
     later = _made_later(connection.dialect) if is_first else ()
     for _, drop in later:
         connection.execute(drop)
+    process = forks.process
     yield
-    for make, _ in reversed(later):
+    for make, _ in reversed(later) if process == forks.process else ():
         connection.execute(make)
 
 

@@ -22,7 +22,7 @@ class _Left(NamedTuple):
     """What this process had open when it noticed that a store was removed or replaced."""
 
     file: _Identity | None
-    index: _Identity | None
+    beside: _Identity | None
     log: bytes
 
 
@@ -69,6 +69,12 @@ class Place:
             if self._open <= 0:
                 self._known_beside = {}
 
+    def after_fork(self) -> None:
+        """In a forked child, which has none of the parent's connections."""
+        self._lock = threading.Lock()
+        self._open = 0
+        self._known_beside = {}
+
     def has_moved(self) -> bool:
         """Whether the store's file is not the one that is open."""
         known = self._known
@@ -114,7 +120,7 @@ class Place:
             return False
         log, index = self._beside
         found = _head(log)
-        return found == left.log if found else _identity(index) == (left.index or ())
+        return found == left.log if found else _identity(index) == (left.beside or ())
 
     def _note_beside(self) -> None:
         if self._open <= 0:

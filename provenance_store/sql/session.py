@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from provenance_store.errors import InvalidInput, StoreUnavailable
+from provenance_store.forks import leave_behind
 from provenance_store.sql.dialects import (
     begin_write,
     cannot_hold,
@@ -44,6 +45,13 @@ class Session:
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
         self.watch = watch_of(engine) or Watch(engine, Waits(UNWATCHED_SECONDS), None)
+        self._threads = threading.local()
+
+    def after_fork(self) -> None:
+        """In a forked child: what this thread looks with is the parent's, and left to it."""
+        kept: _Kept | None = getattr(self._threads, "kept", None)
+        if kept is not None:
+            kept.forget()
         self._threads = threading.local()
 
     @contextmanager
@@ -241,6 +249,11 @@ class _Kept:
             with self._session.told(self._raw):
                 self._raw.commit()
             self._open = False
+
+    def forget(self) -> None:
+        """Leave the connection to the process that made it."""
+        leave_behind(self._raw)
+        self._raw, self._connection, self._open = None, None, False
 
     def close(self) -> None:
         """Let go of the connection."""

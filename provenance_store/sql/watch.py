@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from provenance_store import forks
 from provenance_store.errors import BraidError, SchemaMismatch, StoreUnavailable
 from provenance_store.sql.place import Place
 from provenance_store.sql.waits import Waits
@@ -36,7 +37,7 @@ while, then says that there is nothing in a log, whichever they have open."""
 Check = Callable[[sa.Connection], None]
 
 
-class Watch:
+class Watch(forks.Forkable):
     """The watch of one engine. `checks` are asked with every new connection, and by `ping`."""
 
     def __init__(self, engine: sa.Engine, waits: Waits, place: Place | None) -> None:
@@ -48,6 +49,11 @@ class Watch:
         self._engine = engine
         self._looked_at = 0.0
         engine.update_execution_options(**{_OPTION: self})
+        forks.watch(self)
+
+    def after_fork_in_child(self) -> None:
+        if self.place is not None:
+            self.place.after_fork()
 
     def look(self) -> None:
         """Raise StoreUnavailable, or SchemaMismatch, when the store is lost.

@@ -195,6 +195,7 @@ def _tag_value(gate: Gate, name: str, given: object) -> tuple[int, str, float | 
     """Type, exact text and number of a tag's value."""
     value = plain(given)
     if isinstance(value, str):
+        (value,) = redact({name: value}).values()  # some names tell a secret by its look alone
         return _STRING, text(gate, value, "tag", MAX_TAG_TEXT, path=f"tags.{name}"), None
     if isinstance(value, bool):
         return TagType.BOOLEAN.value, "true" if value else "false", float(value)

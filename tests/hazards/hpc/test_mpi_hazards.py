@@ -286,3 +286,50 @@ def test_a_full_buffer_is_spooled_and_recording_goes_on(tmp_path: Path) -> None:
         assert process.returncode == 0, err
     load(url, tmp_path)
     assert counted(url) == (1000, 5000)
+
+
+FLUSHING = """
+import os, sys
+from pathlib import Path
+from mpi4py import MPI
+import hpc
+
+rank = MPI.COMM_WORLD.rank
+Path(f"up-{rank}").write_text(str(os.getpid()))
+with hpc.aggregated(sys.argv[1]) as recorder:
+    if recorder is not None:
+        groups = 0
+        while not Path("stop").exists() and groups < 5000:
+            for n in range(20):
+                recorder.data(f"scan-{rank}-{groups}-{n}")
+            recorder.flush()
+            groups += 1
+            Path(f"groups-{rank}").write_text(str(groups))
+"""
+
+
+def groups(folder: Path) -> list[int]:
+    """How many groups of 20 records each worker has flushed."""
+    files = workers(folder, "groups")
+    return [int(file.read_text() or 0) if file.exists() else 0 for file in files]
+
+
+def test_a_frozen_aggregator_leads_to_few_large_spool_files(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'run.db'}"
+    with mpi_job(FLUSHING, tmp_path, arguments=[url], environ=IMPATIENT) as process:
+        wait_for(process, *workers(tmp_path, "groups"))
+        os.kill(int((tmp_path / "up-0").read_text()), signal.SIGSTOP)
+        begun, until = groups(tmp_path), time.monotonic() + 60
+        while min(now - then for now, then in zip(groups(tmp_path), begun, strict=True)) < 100:
+            assert time.monotonic() < until, groups(tmp_path)
+            time.sleep(0.05)
+        os.kill(int((tmp_path / "up-0").read_text()), signal.SIGCONT)
+        (tmp_path / "stop").touch()
+        _, err = end(process)
+        assert process.returncode == 0, err
+    assert len(list((tmp_path / "braid-spool" / "new").iterdir())) <= 4
+    assert list((tmp_path / "braid-spool" / "tmp").iterdir()) == []
+    load(url, tmp_path)
+    with open_store(url) as store:
+        assert store.check() == []
+        assert store.info()["records"]["data"] == 20 * sum(groups(tmp_path))

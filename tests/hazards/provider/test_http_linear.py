@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from action_provider.batches.rows import Cleaner
 
 from action_provider.actions.envelope import check_deadline, read_envelope, release_seconds
 from action_provider.advice.questions import read_question
 from action_provider.batches.reading import read_batch
-from action_provider.batches.rows import Cleaner
 from action_provider.guard import check_json
 from action_provider.harvest.body import read_harvest_body
 from braid.flowfile import JsonFile
