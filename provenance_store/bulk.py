@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 from provenance_store import forks
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput
-from provenance_store.sink import SinkBeside
+from provenance_store.sink import SinkBeside, closing_in
 from provenance_store.sql.load import Load
 from provenance_store.store_sink import StoreSink
 
@@ -74,6 +75,16 @@ class BulkSink(SinkBeside):
             self._hold(batch)
             if self._held >= ROWS_IN_MEMORY:
                 self._write_held()
+
+    def later(self, table: str, key: tuple[Any, ...], at: int) -> int:
+        """Nothing was said yet of what is new."""
+        return at
+
+    def closing(
+        self, batch: Batch, ids: Sequence[int], record_id: int, *, made_by: bool
+    ) -> frozenset[int]:
+        """Nothing in the store derives from what is new, and its links are locked meanwhile."""
+        return closing_in(batch, ids, record_id, made_by=made_by)
 
     def flush(self) -> None:
         """Write what is held; it is durable when the load ends."""

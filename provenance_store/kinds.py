@@ -9,7 +9,18 @@ import math
 from enum import IntEnum
 from typing import Self
 
-__all__ = ["RUN_STATUSES", "Kind", "Level", "Mark", "Role", "Series", "Special", "TagType"]
+__all__ = [
+    "CARRIES",
+    "PASSED_BY",
+    "RUN_STATUSES",
+    "Kind",
+    "Level",
+    "Mark",
+    "Role",
+    "Series",
+    "Special",
+    "TagType",
+]
 
 RUN_STATUSES = ("ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED", "ENDED")
 """How a flow run stands: the words of Globus Flows, and ENDED where it is not known how."""
@@ -75,6 +86,13 @@ class Role(_Named):
     """decision -> an option that was not taken (prov:used with prov:role considered).
 
     What was decided does not rest on it: invalidity does not follow."""
+
+
+PASSED_BY = (Role.INFORMED_BY, Role.CONSIDERED)
+"""The roles that invalidity does not follow: a step that was only informed by an earlier one did
+not use what that one made, and a decision does not rest on what it did not choose."""
+CARRIES = tuple(role for role in Role if role not in PASSED_BY)
+"""The roles that invalidity follows, from what is depended on to what depends."""
 
 
 class TagType(_Named):

@@ -20,7 +20,15 @@ from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.ids import MAX_SEQUENCE, Urn, make_id, new_uuid, now, parse_id
 from provenance_store.rows import OriginRow
 
-__all__ = ["LOOKED_THROUGH", "MemorySink", "Sink", "SinkBeside", "new_origin", "reached_in"]
+__all__ = [
+    "LOOKED_THROUGH",
+    "MemorySink",
+    "Sink",
+    "SinkBeside",
+    "closing_in",
+    "new_origin",
+    "reached_in",
+]
 
 
 def new_origin(no: int, *, who: str | None = None) -> OriginRow:

@@ -49,6 +49,8 @@ RELATIONS: Final = {
     Role.HAS_MEMBER: "HasPart",
     Role.INFORMED_BY: "References",
     Role.GENERATED_BY: "IsDerivedFrom",
+    Role.CHOSEN: "IsDerivedFrom",
+    Role.CONSIDERED: "References",
 }
 """The ``relationType`` to what a record came from directly, by how."""
 

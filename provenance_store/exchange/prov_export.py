@@ -36,9 +36,12 @@ RELATIONS: Final[Mapping[Role, tuple[str, bool, bool, str | None]]] = {
     Role.REVISION_OF: ("wasDerivedFrom", False, False, "revision"),
     Role.HAS_MEMBER: ("hadMember", False, False, None),
     Role.INFORMED_BY: ("wasInformedBy", True, True, None),
+    Role.CHOSEN: ("used", True, False, "chosen"),
+    Role.CONSIDERED: ("used", True, False, "considered"),
 }
 """What a role is in PROV: the relation, whether each end is an activity, and what tells it apart:
-``prov:role`` braid:deployed, ``prov:type`` braid:TrainedOn, ``prov:type`` prov:Revision."""
+``prov:role`` braid:deployed, braid:chosen or braid:considered, ``prov:type`` braid:TrainedOn,
+``prov:type`` prov:Revision."""
 
 
 def to_prov_json(extract: Extract) -> str:
@@ -266,8 +269,8 @@ class _Writer:
             self._document.wasInfluencedBy(source, target, other_attributes=self._pairs(about))
             return
         attributes: list[tuple[Any, Any]] = []
-        if special == "deployed":
-            attributes = [("prov:role", self._term("deployed"))]
+        if special in ("deployed", "chosen", "considered"):
+            attributes = [("prov:role", self._term(special))]
         elif special == "trained_on":
             attributes = [("prov:type", self._term("TrainedOn"))]
         elif special == "revision":

@@ -22,7 +22,7 @@ from provenance_store.exchange.prov_own import Own, attribute_of
 from provenance_store.exchange.prov_reading import PROV, Element, Prov, Relation, read_prov
 from provenance_store.exchange.values import json_in, sentence
 from provenance_store.ids import looks_like_id
-from provenance_store.kinds import Kind, Mark, Role
+from provenance_store.kinds import CARRIES, Kind, Mark, Role
 from provenance_store.redaction import scrub_text
 from provenance_store.rows import LinkRow, MarkRow, StubRow
 from provenance_store.times import parse_time
@@ -47,6 +47,8 @@ ENDS: Final = {
 }
 """Relations that become links: what depends, what it depends on, and the role."""
 
+USES = (Role.DEPLOYED, Role.CHOSEN, Role.CONSIDERED)
+"""How a step uses something, where ``prov:role`` says more."""
 _BY_KINDS = {
     (False, False): Role.DERIVED_FROM,
     (True, False): Role.USED,
@@ -217,8 +219,9 @@ class _Import:
         if role is None:
             said = [str(value) for value in relation.all(f"{BRAID}role")]
             return next((r for r in Role if r.label in said), _BY_KINDS[acts])
-        if role is Role.USED and f"{BRAID}deployed" in relation.all(f"{PROV}role"):
-            return Role.DEPLOYED
+        if role is Role.USED:
+            said = relation.all(f"{PROV}role")
+            return next((r for r in USES if f"{BRAID}{r.label}" in said), role)
         if role is Role.DERIVED_FROM and f"{BRAID}TrainedOn" in types:
             return Role.TRAINED_ON
         if role is Role.DERIVED_FROM and f"{PROV}Revision" in types:
@@ -289,7 +292,7 @@ def invalidated(batch: Batch) -> set[int]:
 
 def _carries(link: LinkRow) -> bool:
     """Whether what depends follows when what it depends on is invalid."""
-    return link.role != Role.INFORMED_BY
+    return link.role in CARRIES
 
 
 _IMPLIED: Final = {

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from provenance_store.batch import Batch
 from provenance_store.errors import TooLarge
-from provenance_store.kinds import Level, Mark, Role
+from provenance_store.kinds import CARRIES, PASSED_BY, Level, Mark
 from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import by_position, changed, driver, ignoring, lock_links
 from provenance_store.sql.read import can_see
@@ -37,18 +37,13 @@ __all__ = [
     "unsupported",
 ]
 
-CARRIES = tuple(role for role in Role if role is not Role.INFORMED_BY)
-"""The roles that invalidity follows, from what is depended on to what depends.
-
-A step that was only informed by an earlier one did not use what that one made.
-"""
 MAX_FOLLOWING = 1_000_000
 """How many (record, root) one batch may add, if it is not about one root alone."""
 
 _mark, _taint, _record = TABLE["mark"], TABLE["taint"], TABLE["record"]
 _link, _stub, _run, _member = TABLE["link"], TABLE["stub"], TABLE["run"], TABLE["audience_member"]
 _OF_VALIDITY = (Mark.INVALIDATED.value, Mark.RESTORED.value)
-_carried = _link.c.role != Role.INFORMED_BY.value
+_carried = _link.c.role.not_in([role.value for role in PASSED_BY])
 
 
 def causes(ids: Sequence[int], viewer: Viewer) -> sa.Select[Any]:
@@ -204,7 +199,7 @@ class Follow:
 
     def _reached(self, connection: sa.Connection, batch: Batch) -> Iterator[int]:
         """The records of a batch that depend on a tainted one, which become so too."""
-        links = [row for row in batch.link if row[2] != Role.INFORMED_BY]
+        links = [row for row in batch.link if row[2] not in PASSED_BY]
         tainted: dict[int, list[int]] = {}
         for chunk in chunks(sorted({row[0] for row in links})):
             query = sa.select(_taint).where(_taint.c.record_id.in_(chunk))

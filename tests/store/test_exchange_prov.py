@@ -403,7 +403,7 @@ def own(**attributes: Any) -> dict[str, Any]:
         (own(version=-1), "prov:type says|braid:version"),
         (own(mark="{}"), "braid:mark has id"),
         (own(mark="nothing"), "braid:mark is JSON in text"),
-        (own(file='{"uri": 3}'), "A URI is text"),
+        (own(file='{"uri": 3}'), "The URI must be text"),
         (own(environment="x"), "which is not described"),
     ],
 )

@@ -60,7 +60,7 @@ BAD = [
         "a time is written",
     ),
     (own(prov_label=""), f"{O2}['prov:label']", "must not be empty"),
-    (own(braid_file="[]"), f"{O2}['braid:file']", "A URI is"),
+    (own(braid_file="[]"), f"{O2}['braid:file']", "The URI must be text"),
     (own(braid_mark="{}"), f"{O2}['braid:mark']", "braid:mark has id"),
     (own(braid_invalidated='{"at": "x"}'), f"{O2}['braid:invalidated']", "not a time"),
     (own(document_x="{"), f"{O2}['document:x']", "JSON in text"),
@@ -68,12 +68,12 @@ BAD = [
     (own(braid_tag_setting=setting(at="x")), f"{O2}['braid:tag_setting']", "not a time"),
     (own(braid_tag_setting=setting(id="x")), f"{O2}['braid:tag_setting']", "not the URN"),
     (own(braid_tag_setting=setting(name="")), f"{O2}['braid:tag_setting']", "not be empty"),
-    (own(braid_tag_setting=setting(value=[])), f"{O2}['braid:tag_setting']", "Tag a is text"),
+    (own(braid_tag_setting=setting(value=[])), f"{O2}['braid:tag_setting']", "A tag is text"),
     (own(braid_tag_setting=setting(name=None)), f"{O2}['braid:tag_setting']", "id, name, value"),
     (
         {"bundle": {"ex:b": own(prov_label=5)}},
         "$.bundle['ex:b'].entity['o:2']['prov:label']",
-        "A name is text",
+        "The name must be text",
     ),
 ]
 

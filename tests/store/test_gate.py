@@ -206,7 +206,6 @@ TOLD_BY_NOBODY = frozenset(
         "digest without algorithm",
         "digest that is not hexadecimal",
         "status that is empty",
-        "NUL",
     }
 )
 """What a file may hold although the gate would keep something else: no reader stumbles over it."""

@@ -194,9 +194,9 @@ def test_everything_together_is_all_or_nothing(store: Store) -> None:
     assert store.info()["records"]["data"] == 2
 
 
-def test_a_metric_that_is_not_finite_is_kept_as_unknown(store: Store) -> None:
+def test_a_metric_that_is_not_finite_is_kept_as_what_it_was(store: Store) -> None:
     model = store.model("m").update([], metrics=[{"epoch": 1, "loss": math.inf}])
-    assert store.reader().record(model.urn)["metrics"] == [{"epoch": 1, "loss": None}]
+    assert store.reader().record(model.urn)["metrics"] == [{"epoch": 1, "loss": "Infinity"}]
 
 
 def test_secrets_are_redacted_before_they_are_written(store: Store) -> None:

@@ -16,7 +16,9 @@ __all__ = ["command"]
 @click.option("--yes", is_flag=True, help="Write the changes. Without it they are only listed.")
 @displays("text", "json")
 def command(*, source: Source, yes: bool, display: Display) -> None:
-    """List the values that earlier versions wrote and nobody can read, and mend them with --yes.
+    """Mend values that earlier versions wrote and nobody can read.
+
+    Without --yes they are only listed.
 
     A tag that should be a number gets its number as a newer value; the bad value stays in the
     history of the tag. A time that was kept as text becomes a time. Every change is one line on
