@@ -2,8 +2,11 @@
 
 Requests are read by the main loop, without waiting, and given to a thread when they are complete:
 a caller that sends slowly, or half a request, costs a connection for some seconds and never a
-thread. Answers to what is no request have the shape of every other error, and the log names the
-kind of fault; gunicorn's own would repeat what was sent.
+thread. Whether the process lives is answered by the main loop itself, which waits for nothing,
+whatever all threads wait for.
+
+Answers to what is no request have the shape of every other error, and the log names the kind of
+fault; gunicorn's own would repeat what was sent.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from braid.connection import Connection, Stage
 from braid.limits import Limits, connections_possible
-from braid.refused import TIMEOUT, faulty, refusal
+from braid.refused import ALIVE, TIMEOUT, faulty, refusal
 
 __all__ = ["Worker"]
 
@@ -184,7 +187,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._body_bytes += incoming.body_bytes - before
         if whole:
             self._forget(conn)
-            self.enqueue_req(conn)
+            if incoming.asks_whether_alive:
+                conn.say(ALIVE)
+                self._part(conn)
+            else:
+                self.enqueue_req(conn)
             return
         if conn.stage is Stage.IDLE:
             conn.enter(Stage.HEAD, limits.head_seconds)
