@@ -2,7 +2,8 @@
 
 Run `python benchmarks/http_record.py` (or `make bench`). It starts three servers with the same
 gunicorn settings: the action provider with a SQLite store that is synchronous to disk
-(``braid``; on SQLite its worker has a recording process beside it, which the others have no use
+(``braid``, with the worker class and the shared metrics of `braid serve`;
+on SQLite its worker has a recording process beside it, which the others have no use
 for), action-provider-tools' blueprint with a callback that keeps nothing (``bare``), and
 the same blueprint with the provider's JSON Schema to check (``checking``). All get the same
 bodies of about 1 kB (1 step, 2 inputs, 1 output, 1 model) with the same token, in turns, from a
@@ -34,6 +35,7 @@ sys.path.insert(0, str(ROOT))
 
 from _results import Result, tell  # noqa: E402
 
+from action_provider import shared_metrics  # noqa: E402
 from flows.sandbox import Sandbox  # noqa: E402
 
 NAMES = ("bare", "checking", "braid")
@@ -61,15 +63,19 @@ def gunicorn(name: str, environ: dict[str, str], workers: int) -> Iterator[int]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "gunicorn", f"_http_apps:{name}()", "--log-level", "error"]
     command += ["--bind", f"127.0.0.1:{port}", "--workers", str(workers)]
-    command += ["--worker-class", "gthread", "--threads", str(THREADS), "--keep-alive", "60"]
+    command += ["--worker-class", "braid.worker.Worker" if name == "braid" else "gthread"]
+    command += ["--threads", str(THREADS), "--keep-alive", "60"]
     environ = {**os.environ, **environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
-    process = subprocess.Popen(command, env=environ, cwd=ROOT / "benchmarks")
-    try:
-        _wait_for(port, process)
-        yield port
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+    with shared_metrics.folder() as metrics:
+        if name == "braid":
+            environ[shared_metrics.FOLDER_VARIABLE] = str(metrics)
+        process = subprocess.Popen(command, env=environ, cwd=ROOT / "benchmarks")
+        try:
+            _wait_for(port, process)
+            yield port
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

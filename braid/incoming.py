@@ -53,6 +53,11 @@ class Incoming:
         return len(self.data) >= self._end or self._end - self.head > most
 
     @property
+    def asks_whether_alive(self) -> bool:
+        """Whether this is a request for `/healthz` and no more."""
+        return self.head == len(self.data) and self.data.startswith(b"GET /healthz HTTP/1.")
+
+    @property
     def missing(self) -> int:
         """How many bytes are known to be missing; 0 if that is not known."""
         return max(0, self._end - len(self.data))

@@ -1,4 +1,5 @@
-"""Answers to what is no proper HTTP request, in the shape of every other error."""
+"""Answers that need no application: to what is no proper HTTP request, in the shape of every other
+error, and to whoever asks whether the process lives."""
 
 from __future__ import annotations
 
@@ -15,7 +16,13 @@ from gunicorn.http.errors import (
     UnsupportedTransferCoding,
 )
 
-__all__ = ["TIMEOUT", "Refusal", "faulty", "refusal"]
+__all__ = ["ALIVE", "TIMEOUT", "Refusal", "faulty", "refusal"]
+
+
+ALIVE = (
+    b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
+    b'Content-Type: application/json\r\nContent-Length: 15\r\n\r\n{"status":"ok"}'
+)
 
 
 class Refusal(NamedTuple):

@@ -2,8 +2,11 @@
 
 Requests are read by the main loop, without waiting, and given to a thread when they are complete:
 a caller that sends slowly, or half a request, costs a connection for some seconds and never a
-thread. Answers to what is no request have the shape of every other error, and the log names the
-kind of fault; gunicorn's own would repeat what was sent.
+thread. Whether the process lives is answered by the main loop itself, which waits for nothing,
+whatever all threads wait for.
+
+Answers to what is no request have the shape of every other error, and the log names the kind of
+fault; gunicorn's own would repeat what was sent.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from braid.connection import Connection, Stage
 from braid.limits import Limits, connections_possible
-from braid.refused import TIMEOUT, faulty, refusal
+from braid.refused import ALIVE, TIMEOUT, faulty, refusal
 
 __all__ = ["Worker"]
 
@@ -40,20 +43,6 @@ NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 DRAIN_BYTES = 64 * 1024
 LINGER_BYTES = 256 << 20
-
-
-_ALIVE_BODY = b'{"status":"ok"}'
-ALIVE = (
-    b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n"
-    b"Content-Length: %d\r\n\r\n%b" % (len(_ALIVE_BODY), _ALIVE_BODY)
-)
-"""The answer to whether the process lives: the main loop gives it, which waits for nothing,
-whatever all the threads wait for."""
-
-
-def _asks_whether_alive(data: bytes | bytearray) -> bool:
-    """Whether this is a request for `/healthz` and no more."""
-    return bytes(data[:20]).startswith(b"GET /healthz HTTP/1.") and data.endswith(b"\r\n\r\n")
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -198,7 +187,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._body_bytes += incoming.body_bytes - before
         if whole:
             self._forget(conn)
-            if _asks_whether_alive(incoming.data):
+            if incoming.asks_whether_alive:
                 conn.say(ALIVE)
                 self._part(conn)
             else:

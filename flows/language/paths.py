@@ -31,6 +31,7 @@ _STEP = re.compile(
     r"|\['(?P<single>[^'\\]*)'\]"
     r"|\[\"(?P<double>[^\"\\]*)\"\]"
 )
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _MISSING: Any = object()
 
 
@@ -105,6 +106,9 @@ def _walk(steps: tuple[Step, ...], value: Any) -> Any:
 def _query(path: str) -> Any:
     if not path.startswith("$") or len(path) > MAX_PATH_LENGTH:
         raise LanguageError(f"{path[:80]!r} is not a path: it must start with '$'.")
+    if _QUOTED.sub("", path).count("..") > 1:
+        # Each such step visits all that is below all that the one before has found.
+        raise LanguageError(f"{path[:80]!r} looks at all depths more than once; name more names.")
     try:
         return _ENVIRONMENT.compile(path)
     except jsonpath.JSONPathError as error:

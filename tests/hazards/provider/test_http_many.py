@@ -24,7 +24,7 @@ from tests.support.raw_http import connect, half_open
 
 FEW_DESCRIPTORS = 45
 HALF_HEAD = b"POST /record/run HTTP/1.1\r\nHost: here\r\n"
-WHOLE = b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n"
+WHOLE = b"GET /api/openapi.json HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
 @contextmanager

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,9 @@ HEAD = HALF_HEAD + b"Content-Length: %d\r\n\r\n"
 
 
 @contextmanager
-def started(town: Town, folder: Path, *options: str) -> Iterator[Serving]:
+def started(town: Town, folder: Path, *options: str, **more: str) -> Iterator[Serving]:
     arguments = ["serve", "--port", "0", "--threads", str(THREADS), *options]
-    with serving(*arguments, environ=town.environ(), folder=folder) as server:
+    with serving(*arguments, environ=town.environ(**more), folder=folder) as server:
         yield server
 
 
@@ -73,7 +74,7 @@ def test_an_honest_caller_is_answered_while_many_connections_are_half_open(
 
 
 def test_a_pipelined_half_of_a_request_holds_no_thread(server: Serving) -> None:
-    whole = b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n"
+    whole = b"GET /api/openapi.json HTTP/1.1\r\nHost: here\r\n\r\n"
     with ExitStack() as stack:
         for connection in half_open(stack, server.url, 4 * THREADS, whole + HALF_HEAD):
             assert connection.recv(15) == b"HTTP/1.1 200 OK"
@@ -84,6 +85,21 @@ def test_clients_that_do_not_close_after_an_error_hold_nothing_up(server: Servin
     with ExitStack() as stack:
         half_open(stack, server.url, 32, b"nonsense\r\n\r\n")
         assert ready(server).status_code == 200
+
+
+def test_healthz_is_answered_while_every_thread_waits(town: Town, tmp_path: Path) -> None:
+    ada = town.person("ada")
+    with started(town, tmp_path, BRAID_BUSY_TIMEOUT_MS="20000") as server, ExitStack() as stack:
+        assert ready(server).status_code == 200
+        locked = stack.enter_context(closing(sqlite3.connect(tmp_path / "braid.db")))
+        locked.execute("BEGIN EXCLUSIVE")
+        for number in range(2 * THREADS):
+            body = STEP.replace(b"slow", b"%d" % number)
+            connection = stack.enter_context(connect(server.url))
+            connection.sendall(authorized(ada, b"Content-Length: %d" % len(body)) + body)
+        answer = requests.get(f"{server.url}/healthz", timeout=5)
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+        locked.execute("ROLLBACK")
 
 
 def test_an_unfinished_head_is_answered_408_and_closed(hasty: Serving) -> None:

@@ -56,7 +56,10 @@ def test_a_path_that_leads_nowhere_is_not_found(path: str) -> None:
         resolve(path, STATE)
 
 
-@pytest.mark.parametrize("path", ["", "a.b", "$.", "$.a[", "$.a[x]", "$[?@.a", "$" + "[" * 5000])
+@pytest.mark.parametrize(
+    "path",
+    ["", "a.b", "$.", "$.a[", "$.a[x]", "$[?@.a", "$" + "[" * 5000, "$..*..a"],
+)
 def test_a_path_that_is_not_valid_is_refused(path: str) -> None:
     with pytest.raises(LanguageError):
         resolve(path, STATE)
