@@ -14,6 +14,7 @@ from flows.steps.moments import Moment
 from flows.steps.outcome import Outcome, outcome_of
 from flows.steps.receipt import Receipt
 from flows.steps.things import Things, located
+from provenance_store.errors import TooLarge
 from provenance_store.handles import StepHandle
 from provenance_store.kinds import Role
 from provenance_store.recorder import Recorder
@@ -140,15 +141,12 @@ class _Recording:
 
     def _derive(self) -> Derived:
         step = self.body.step
-        action = Action(
-            step.name,
-            step.action_url,
-            located("parameters", lambda: redact(self.body.parameters)),
-            located("result", lambda: redact(self.body.result)),
-            self.outcome.succeeded,
-            step.type in (None, "Action"),
-        )
-        return adapters.derive(action)
+        try:
+            documents = redact(self.body.parameters), redact(self.body.result)
+        except TooLarge:  # nested without end: nothing is read out of it
+            return Derived()
+        succeeded, called = self.outcome.succeeded, step.type in (None, "Action")
+        return adapters.derive(Action(step.name, step.action_url, *documents, succeeded, called))
 
     def _inputs(self, derived: Derived) -> list[int]:
         if self.body.inputs is not None:
