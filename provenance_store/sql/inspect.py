@@ -37,6 +37,7 @@ def info(connection: sa.Connection) -> dict[str, Any]:
     tables = {
         name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
         for name, table in TABLE.items()
+        if name != "store_info"
     }
     counted = sa.select(_record.c.kind, sa.func.count()).group_by(_record.c.kind)
     found = {row[0]: row[1] for row in connection.execute(counted)}

@@ -112,7 +112,7 @@ def test_of_many_differences_the_first_are_told(braid: Braid) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[" * 100_000, "it is nested more than "),
+        ("[" * 100_000, "it is nested too deeply"),
         ("# Statement", "verify takes the JSON form of a statement"),
         ("{", "it is not JSON: "),
     ],
