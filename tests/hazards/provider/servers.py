@@ -48,7 +48,11 @@ class Server:
             self._process = subprocess.Popen(
                 command, env=self._environ, start_new_session=True, stdout=log, stderr=log
             )
-        wait_until(self._answers, "the start of the server")
+        try:
+            wait_until(self._answers, "the start of the server")
+        except BaseException:
+            self.end(signal.SIGKILL)  # nobody else would: the block that ends it has not begun
+            raise
 
     def end(self, number: int) -> None:
         """Send a signal to the server and all its workers, and wait for their end."""
@@ -58,6 +62,6 @@ class Server:
             self._process = None
 
     def _answers(self) -> bool:
-        with suppress(requests.ConnectionError):
+        with suppress(requests.ConnectionError, requests.Timeout):
             return requests.get(f"{self.url}/readyz", timeout=30).status_code == 200
         return False
