@@ -38,7 +38,7 @@ BATCH_MILLISECONDS = Setting(
     "BRAID_BATCH_MS",
     1000,
     "Time after which gathered records go although they are few, in milliseconds; looked at "
-    "whenever something is recorded.",
+    "whenever something is recorded, and in a child process of a script also when nothing is.",
     bounded_int(1, 3_600_000),
 )
 BUFFER_MB = Setting(

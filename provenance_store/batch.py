@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter, itemgetter
+from typing import Any
 
 import msgspec
 
@@ -116,6 +117,7 @@ class Batch:
         if not self._adds_up():
             return [self]
         places = [0] * len(DIVIDED)
+        named = {name: _by_digest(getattr(self, name)) for name in NAMED[1:]}
         made = []
         for count, shape in self.parts:
             for _ in range(count):
@@ -125,7 +127,7 @@ class Batch:
                         rows = getattr(self, DIVIDED[i])[places[i] : places[i] + size]
                         setattr(one, DIVIDED[i], rows)
                         places[i] += size
-                one._take_named(self)
+                one._take_named(named)
                 made.append(one)
         return made
 
@@ -151,12 +153,23 @@ class Batch:
             totals = [total + count * size for total, size in zip(totals, shape, strict=True)]
         return bool(self.parts) and tuple(totals) == self.shape()
 
-    def _take_named(self, whole: Batch) -> None:
+    def _take_named(self, named: dict[str, dict[str, list[Any]]]) -> None:
         places = {row[_ENVIRONMENT] for row in self.record}
         audiences = {row[place] for name, place in _AUDIENCES for row in getattr(self, name)}
-        self.environment = [row for row in whole.environment if row[0] in places]
-        self.audience = [row for row in whole.audience if row[0] in audiences]
-        self.audience_member = [row for row in whole.audience_member if row[0] in audiences]
+        for name, digests in zip(NAMED[1:], (places, audiences, audiences), strict=True):
+            found = [
+                row
+                for digest in sorted(filter(None, digests))
+                for row in named[name].get(digest, ())
+            ]
+            setattr(self, name, found)
+
+
+def _by_digest(rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row[0], []).append(row)
+    return found
 
 
 def _fields(name: str) -> tuple[str, ...]:
