@@ -11,7 +11,6 @@ from provenance_store.errors import ConfigurationError, NotFound, StoreUnavailab
 from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, SQLITE_MODE, STORE_URL
 from provenance_store.sql import schema
 from provenance_store.sql.dialects import make_engine, make_private, read_url
-from provenance_store.sql.objects import guard
 from provenance_store.sql.session import Session
 from provenance_store.sql.watch import watch_of
 from provenance_store.store import Store
@@ -82,4 +81,4 @@ def engine_at(text: str, *, create: bool) -> sa.Engine:
             make_private(file, int(SQLITE_MODE.get(), 8))
         if "uri" not in url.query:
             url = url.set(database=str(file.absolute()))
-    return guard(make_engine(url, cache_mb=PAGE_CACHE_MB.get(), busy_ms=BUSY_TIMEOUT_MS.get()))
+    return make_engine(url, cache_mb=PAGE_CACHE_MB.get(), busy_ms=BUSY_TIMEOUT_MS.get())

@@ -20,6 +20,7 @@ from sqlalchemy import event
 
 from provenance_store.errors import StoreUnavailable
 from provenance_store.forks import Forkable, leave_behind, watch
+from provenance_store.sql.objects import Connect, checked_connect
 
 __all__ = ["PATIENCE", "ForkGate"]
 
@@ -40,6 +41,7 @@ class ForkGate(Forkable):
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._make: Connect = checked_connect()
         self._is_file = engine.dialect.name == "sqlite"
         self._ready = threading.Condition()
         self._shut = 0
@@ -59,7 +61,7 @@ class ForkGate(Forkable):
                 raise StoreUnavailable(IN_USE)
             self._open += 1
         try:
-            return dialect.connect(*args, **options)
+            return self._make(dialect, args, options)
         except BaseException:
             self._closed()
             raise

@@ -134,8 +134,7 @@ class Other:
             # Only a statement without any columns is such a copy; the name is one of ours.
             copy = f"INSERT INTO main.{name} SELECT * FROM other.{name}"  # noqa: S608
             count = int(self.connection.exec_driver_sql(copy).rowcount)
-            if name == "uri":
-                self._normalise()
+            self._remake(name)
             return count
         insert: Any = ours.insert() if is_new else ignoring(ours, self.connection.dialect)
         query = sa.select(*theirs.c).where(sa.true(), *(made(theirs) for made in conditions))
@@ -152,13 +151,13 @@ class Other:
             self.connection.execute(sa.select(sa.true()).where(secret).limit(1)).first() is not None
         )
 
-    def _normalise(self) -> None:
-        """Make the normal forms of URIs anew where a file has others."""
-        table = TABLE["uri"]
-        norm = _norm(table.c.uri)
-        self.connection.execute(
-            table.update().where(table.c.uri_norm != norm).values(uri_norm=norm)
-        )
+    def _remake(self, name: str) -> None:
+        """Make anew what is ours to fill in, where rows were copied that say it differently."""
+        table = TABLE[name]
+        for column in LOCAL.get(name, ()):
+            made = _local(table.c[column])
+            differs = table.c[column].is_distinct_from(made)
+            self.connection.execute(table.update().where(differs).values({column: made}))
 
     def tell_records(self) -> None:
         """Keep the audiences of runs with the records of all runs that the other store mentions."""
@@ -272,7 +271,7 @@ def _scrubbed(text: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 
 def _local(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     if column.name == "uri_norm":
-        return _norm(column.table.c.uri).label(column.name)
+        return _norm(_scrubbed(column.table.c.uri)).label(column.name)
     return sa.cast(sa.null(), column.type).label(column.name)
 
 

@@ -21,13 +21,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from provenance_store.errors import BadFile
 from provenance_store.sql.tables import METADATA, POSTGRESQL_INDEXES, SCHEMA_VERSION, TABLE
 
-__all__ = ["guard", "open_foreign"]
+__all__ = ["checked_connect", "open_foreign"]
+
+Connect = Callable[[Any, Sequence[Any], dict[str, Any]], sqlite3.Connection]
+"""Makes a connection of a dialect, arguments and options, as SQLAlchemy gives them."""
 
 MOST_OBJECTS = 1_000
 LONGEST_SQL = 20_000
@@ -73,18 +75,15 @@ class _Strange(Exception):
 # ---- connections -----------------------------------------------------------------------
 
 
-def guard(engine: sa.Engine) -> sa.Engine:
-    """Have the file of a SQLite engine checked when it is first connected to; the same engine.
+def checked_connect() -> Connect:
+    """How an engine for a SQLite file connects: the file is checked the first time.
 
-    Connecting raises BadFile for a file with an object that is not ours. On every connection,
-    what a schema says may not call functions that have effects.
+    Raises BadFile for a file with an object that is not ours. On every connection, what a schema
+    says may not call functions that have effects.
     """
-    if engine.dialect.name != "sqlite":
-        return engine
     checked = False
 
-    @event.listens_for(engine, "do_connect")
-    def _connect(dialect: Any, _: object, args: Any, options: dict[str, Any]) -> sqlite3.Connection:
+    def connect(dialect: Any, args: Sequence[Any], options: dict[str, Any]) -> sqlite3.Connection:
         nonlocal checked
         if not checked and not options.get("uri"):
             _refuse_journal(Path(args[0]))
@@ -99,7 +98,7 @@ def guard(engine: sa.Engine) -> sa.Engine:
             raise
         return connection
 
-    return engine
+    return connect
 
 
 def open_foreign(file: Path) -> sqlite3.Connection:

@@ -51,16 +51,28 @@ def gated(gate: Gate, batch: Batch, *, limit: int, leave_out: bool = False) -> B
     path of the row; with `leave_out` the row is left out with a note instead, and with a record
     everything that is said of it.
     """
-    result = Batch()
+    result = Batch(parts=batch.parts)
     for name in TABLES:
         rows = getattr(batch, name)
         if name in TAKEN and rows:
             rows = [*_each(gate, name, rows, limit, leave_out=leave_out)]
         setattr(result, name, rows)
     _rename_environments(batch, result)
-    if leave_out and len(result.record) < len(batch.record):
-        _leave_out(result, _missing(batch, result))
+    if len(result) == len(batch):
+        return result
+    if batch.parts:
+        return _part_by_part(batch, limit)
+    _leave_out(result, _missing(batch, [result]))
     return result
+
+
+def _part_by_part(batch: Batch, limit: int) -> Batch:
+    """The batch of which rows are left out, as parts that are smaller by them."""
+    parts = [gated(Gate(), part, limit=limit, leave_out=True) for part in batch.parted()]
+    missing = _missing(batch, parts)
+    for part in parts:
+        _leave_out(part, missing)
+    return Batch.joined(parts)
 
 
 def _each(
@@ -101,8 +113,9 @@ def _rename_environments(before: Batch, after: Batch) -> None:
         after.record[place] = row._replace(environment=names[row.environment])
 
 
-def _missing(before: Batch, after: Batch) -> set[int]:
-    return {row.id for row in before.record} - {row.id for row in after.record}
+def _missing(before: Batch, after: Iterable[Batch]) -> set[int]:
+    made = {row.id for row in before.record}
+    return made.difference(row.id for each in after for row in each.record)
 
 
 def _leave_out(batch: Batch, ids: set[int]) -> None:

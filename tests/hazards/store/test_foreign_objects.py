@@ -165,8 +165,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         "another table link",
     ),
     "a table with its key inside": (
-        lambda f: redefined(f, "PRIMARY KEY (id)\n)", "PRIMARY KEY (id)\n) WITHOUT ROWID", "mark"),
-        "another table mark",
+        lambda f: redefined(f, "PRIMARY KEY (id)\n)", "PRIMARY KEY (id)\n) WITHOUT ROWID", "step"),
+        "another table step",
     ),
     "a version that is a view": (
         lambda f: replaced(f, "alembic_version", "CREATE VIEW alembic_version AS SELECT 1"),
@@ -300,11 +300,12 @@ def test_a_store_of_another_version_may_have_other_tables(file: Path) -> None:
     """A column, a table and an index that only compute nothing."""
     altered(
         file,
-        "ALTER TABLE record ADD COLUMN uri_norm TEXT NOT NULL DEFAULT ''",
-        "ALTER TABLE tag ADD COLUMN special SMALLINT DEFAULT -1",
+        "ALTER TABLE record ADD COLUMN later TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE tag ADD COLUMN later SMALLINT DEFAULT -1",
         'CREATE TABLE "late_link" (id INTEGER NOT NULL PRIMARY KEY, at INTEGER, by VARCHAR(36))',
         "CREATE UNIQUE INDEX ix_late ON late_link (at, id) WHERE at IS NOT NULL",
         "DROP TABLE stub",
+        "UPDATE store_info SET value = '9999'",
     )
     for version, sentence in (("0000", "braid store upgrade"), ("9999", "install a newer Braid")):
         altered(file, f"UPDATE alembic_version SET version_num = '{version}'")

@@ -44,8 +44,8 @@ HOSTILE: dict[str, tuple[str, str]] = {
         "UPDATE record SET name = printf('%.*c', 50000000, 'x') WHERE name = 'scan'",
         "In record, .* has a name that cannot be",
     ),
-    "a document of 200 MB": (
-        "UPDATE payload SET document = '\"' || printf('%.*c', 200000000, 'x') || '\"'",
+    "a document of 60 MB": (
+        "UPDATE payload SET document = '\"' || printf('%.*c', 60000000, 'x') || '\"'",
         "In payload, .* has a document that cannot be",
     ),
     "a tag of a megabyte": (

@@ -180,9 +180,12 @@ def set_version(url: str, version: str) -> None:
     """As a newer Braid would leave a store that it upgraded."""
     engine = sa.create_engine(sa.make_url(url).set(drivername=_driver(url)))
     with engine.begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS of_later (id INTEGER)")
+        connection.exec_driver_sql("CREATE TABLE of_later (id INTEGER)")
+        connection.exec_driver_sql("DROP TABLE of_later")
         table = sa.table("alembic_version", sa.column("version_num"))
         connection.execute(table.update().values(version_num=version))
+        limits = sa.table("store_info", sa.column("name"), sa.column("value"))
+        connection.execute(limits.update().values(value=version))
     engine.dispose()
 
 
