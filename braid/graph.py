@@ -48,6 +48,8 @@ ROLES = (
     "revision_of",
     "has_member",
     "informed_by",
+    "chosen",
+    "considered",
 )
 """The roles that are recorded; a test holds that they are all."""
 
@@ -63,6 +65,8 @@ INVERSE = {
     "revision_of": "revised by",
     "has_member": "member of",
     "informed_by": "informed",
+    "chosen": "chosen by",
+    "considered": "considered by",
     "influenced_by": "influenced",
 }
 """What a role reads like from the other end; a test holds that every role is here.

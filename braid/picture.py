@@ -58,10 +58,12 @@ STROKES = {
     "revision_of": "#8a2fa8",
     "has_member": "#b0643c",
     "informed_by": "#999999",
+    "chosen": "#2f5fa8",
+    "considered": "#999999",
     "influenced_by": "#999999",
 }
 """Colours of links by role."""
-DASHED = {"deployed", "informed_by", "influenced_by"}
+DASHED = {"deployed", "informed_by", "considered", "influenced_by"}
 
 
 def as_svg(lineage: Document) -> Iterator[str]:

@@ -191,6 +191,7 @@ def test_a_store_that_a_newer_braid_upgraded_is_left_alone(
     with closing(sqlite3.connect(file)) as newer:
         (before,) = newer.execute("SELECT version_num FROM alembic_version").fetchone()
         newer.execute("CREATE TABLE of_later (x)")
+        newer.execute("UPDATE store_info SET value = '9999'")
         newer.execute("UPDATE alembic_version SET version_num = '9999'")
         newer.commit()
     for _ in range(2):
@@ -199,6 +200,7 @@ def test_a_store_that_a_newer_braid_upgraded_is_left_alone(
     with closing(sqlite3.connect(file)) as older:
         assert older.execute("SELECT count(*) FROM step").fetchone() == (1,)
         older.execute("UPDATE alembic_version SET version_num = ?", (before,))
+        older.execute("UPDATE store_info SET value = ?", (before,))
         older.execute("DROP TABLE of_later")
         older.commit()
     is_taken_up(house)
@@ -212,9 +214,11 @@ def test_a_server_that_is_not_ready_for_its_schema_records_nothing(
     with serving(store_url, town.environ(BRAID_RECORDING=recording)) as house:
         assert house.run(ada, "r1").status_code == 202
         engine = sa.create_engine(house.store.sink.session.engine.url)
-        table = sa.table("alembic_version", sa.column("version_num"))
+        version = sa.table("alembic_version", sa.column("version_num"))
+        limits = sa.table("store_info", sa.column("value"))
         with engine.begin() as newer:
-            newer.execute(table.update().values(version_num="9999"))
+            newer.execute(version.update().values(version_num="9999"))
+            newer.execute(limits.update().values(value="9999"))
         is_not_ready(house, "SchemaMismatch")
         is_refused(house, ada, "r2", "SchemaMismatch")
         with engine.begin() as newer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import pytest
@@ -111,10 +110,10 @@ def test_reading_a_document_and_parsing_its_json_agree() -> None:
     assert read_body(finite) == parse_body(json.dumps(finite))
 
 
-def test_null_in_a_curve_is_a_value_that_was_not_finite() -> None:
+def test_null_in_a_curve_is_read_as_it_is() -> None:
     points = (read_body(FULL).models or [])[0].metrics
     assert points is not None
-    assert math.isnan(points[1]["loss"])
+    assert points[1]["loss"] is None
 
 
 def test_null_says_nothing() -> None:
@@ -173,7 +172,6 @@ BAD: list[tuple[Any, str, str]] = [
     ),
     (body(run={"run_id": "r", "run_owner": "ada@example.org"}), "run.run_owner", "A principal is"),
     (body(run={"run_id": "r", "start_time": "now"}), "run.start_time", "RFC 3339"),
-    (body(step={"name": "x" * 129}), "step.name", "more than 128 characters"),
     (body(step={"name": "S", "status": "ENDED"}), "step.status", "SUCCEEDED, FAILED"),
     (body(step={"name": "S", "start_time": 5}), "step.start_time", "A time is text"),
     (body(step={"name": "S", "start_time": "2026-02-30T00:00:00Z"}), "step.start_time", "no such"),
@@ -192,22 +190,10 @@ BAD: list[tuple[Any, str, str]] = [
     (body(inputs=[{"uri": "a b"}]), "inputs[0].uri", "begins with its scheme"),
     (body(inputs=[{"id": "peaks"}]), "inputs[0].id", "urn:braid:<uuid>:<number>"),
     (body(inputs=[{"name": "x", "kind": "model"}]), "inputs[0].kind", "data, fact, dataset"),
-    (body(inputs=[{"name": ""}]), "inputs[0].name", "must not be empty"),
     (body(inputs=[{"name": "x", "size": 3}]), "inputs[0].size", "give their uri or digest"),
     (body(inputs=[{"name": "x", "url": "a"}]), "inputs[0]", "There is no field 'url'"),
     (body(inputs=[{"name": "x", "uris": [{"size": 1}]}]), "inputs[0].uris[0]", "field uri"),
-    (
-        body(inputs=[{"name": "x", "uris": [{"uri": "a:b", "size": -1}]}]),
-        "inputs[0].uris[0].size",
-        "0 or more",
-    ),
-    (
-        body(inputs=[{"name": "x", "uri": "a:b", "digest": "abc"}]),
-        "inputs[0].digest",
-        "sha256:<hexadecimal digits>",
-    ),
     (body(inputs=[{"name": "x", "depends_on": [{"name": "y"}]}]), "inputs[0].depends_on[0]", "id"),
-    (body(inputs=[{"name": "x", "tags": {"a": []}}]), "inputs[0].tags.a", "text, a number"),
     (body(inputs=[{"status": "SUCCEEDED", "details": {}}]), "inputs[0]", "holds no receipt"),
     (body(inputs=[RECEIPT | {"outputs": ["x"]}]), "inputs[0].outputs[0]", "A receipt holds ids"),
     (body(inputs=[RECEIPT | {"models": {}, "step": "x"}]), "inputs[0].step[0]", "A receipt"),
@@ -225,21 +211,6 @@ BAD: list[tuple[Any, str, str]] = [
         "models[0].metrics[1]",
         "A point is an object",
     ),
-    (
-        body(models=[{"name": "m", "how": "trained", "metrics": [{"epoch": 1.5}]}]),
-        "models[0].metrics[0].epoch",
-        "a whole number, 0 or more",
-    ),
-    (
-        body(models=[{"name": "m", "how": "trained", "metrics": [{"loss": "low"}]}]),
-        "models[0].metrics[0].loss",
-        "This is a number",
-    ),
-    (
-        body(models=[{"name": "m", "how": "trained", "scores": {"f1": True}}]),
-        "models[0].scores.f1",
-        "This is a number",
-    ),
     (body(models=[{"name": "m", "new": True}]), "models[0].new", "trained can be new"),
     (body(models=[{"name": "m", "how": "updated", "new": True}]), "models[0].new", "be new"),
     (
@@ -256,15 +227,27 @@ BAD: list[tuple[Any, str, str]] = [
     (body(outputs=[nested(9)]), "outputs[0].members", "at most 8 deep"),
     (body(models=[{"id": {"name": "x"}}]), "models[0].id", "recorded already"),
     (body(tags=[]), "tags", "an object of names and values"),
-    (body(tags={"a": None}), "tags.a", "text, a number, true or false"),
-    (body(tags={"": 1}), "tags", "1 to 256 characters"),
-    (body(tags={"a": 1 << 70}), "tags.a", "at most 64 bits"),
-    (body(tags={"a": 10**400}), "tags.a", "at most 64 bits"),
-    (body(tags={"a": "x" * 20000}), "tags.a", "at most 16384 characters"),
     (body(tags={f"t{n}": n for n in range(1001)}), "tags", "at most 1000 names"),
     (body(environment=[]), "environment", "is an object"),
     (body(environment={"x": "y" * 70000}), "environment", "at most 65536 bytes"),
 ]
+
+VALUES: list[Any] = [
+    body(step={"name": "x" * 129}),
+    body(inputs=[{"name": ""}]),
+    body(inputs=[{"name": "x", "uris": [{"uri": "a:b", "size": -1}]}]),
+    body(inputs=[{"name": "x", "uri": "a:b", "digest": "abc"}]),
+    body(inputs=[{"name": "x", "tags": {"a": []}}]),
+    body(models=[{"name": "m", "how": "trained", "metrics": [{"epoch": 1.5}]}]),
+    body(models=[{"name": "m", "how": "trained", "metrics": [{"loss": "low"}]}]),
+    body(models=[{"name": "m", "how": "trained", "scores": {"f1": True}}]),
+    body(tags={"a": None}),
+    body(tags={"": 1}),
+    body(tags={"a": 1 << 70}),
+    body(tags={"a": 10**400}),
+    body(tags={"a": "x" * 20000}),
+]
+"""Values that are not kept as they are given, which is no reason to refuse what is around them."""
 
 
 @pytest.mark.parametrize(("document", "path", "sentence"), BAD)
@@ -278,6 +261,11 @@ def test_a_bad_body_is_refused_with_its_path_and_a_sentence(
         assert refused.value.message.startswith(f"{path}: ")
         assert sentence in refused.value.message
         assert refused.value.message.endswith((".", '."', "}."))
+
+
+@pytest.mark.parametrize("document", VALUES)
+def test_a_value_that_is_not_kept_as_given_is_left_to_the_recorder(document: Any) -> None:
+    assert parse_body(json.dumps(document)) == read_body(document)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b'{"run": NaN}'])
