@@ -9,7 +9,7 @@ import pytest
 
 import hpc
 from flows.sandbox import Sandbox
-from provenance_store import Store, open_store
+from provenance_store import Store
 from provenance_store.values import Audience
 from tests.functional.provider.house import serving
 from tests.support.command_line import Braid
@@ -168,20 +168,15 @@ def test_a_refused_batch_sets_its_file_aside_and_says_why(
     assert its_store.reader().records(name="of somebody else")["records"] == []
 
 
-def test_a_batch_larger_than_the_server_takes_sets_its_file_aside(
+def test_a_batch_larger_than_the_server_takes_is_sent_in_parts(
     braid: Braid, environ: dict[str, str], logged_in: None, spool: Path, tmp_path: Path
 ) -> None:
     settings = environ | {"BRAID_RECORDING": "threads", "BRAID_BATCH_LIMIT_BYTES": "50000"}
     with serving(f"sqlite:///{tmp_path / 'store.db'}", settings) as house:
         loaded = braid("spool", "load", spool, "--server", house.url)
-        assert (loaded.code, waiting(spool)) == (1, 0)
-        assert "larger than this server takes" in loaded.err
-        assert house.store.info()["records"]["data"] < 2500
-    for file in (spool / "bad").iterdir():
-        file.rename(spool / "new" / file.name)
-    with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
-        assert hpc.load_spool(store, spool).bad == []
-        assert store.info()["records"]["data"] == 2500
+        assert (loaded.code, waiting(spool)) == (0, 0)
+        assert not (spool / "bad").exists()
+        assert house.store.info()["records"]["data"] == 2500
 
 
 def test_a_store_and_a_server_exclude_each_other(braid: Braid, spool: Path) -> None:

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from action_provider.batches.rows import Cleaner
 
 from action_provider.actions.envelope import check_deadline, read_envelope, release_seconds
 from action_provider.advice.questions import read_question
@@ -41,9 +40,13 @@ from provenance_store.errors import BraidError
 from provenance_store.exchange.prov_reading import read_prov
 from provenance_store.filters import parse_tag, read_marker
 from provenance_store.ids import parse_id
+from provenance_store.rows import PayloadRow
+from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.statement.document import PREDICATE_TYPE, STATEMENT_TYPE
 from provenance_store.statement.verify import read_statement
 from provenance_store.times import parse_time
+from provenance_store.validation.batches import gated
+from provenance_store.validation.policy import Gate
 from tests.functional.provider.house import a_body
 
 MOST_GROWTH = 2.3
@@ -106,11 +109,9 @@ def batch_of(count: int) -> bytes:
 
 
 def cleaned(document: str) -> None:
-    from provenance_store.rows import PayloadRow
-
     batch = Batch()
     batch.payload = [PayloadRow(1, "result", document)]
-    Cleaner(depth=DEPTH).clean(batch)
+    gated(Gate(), batch, limit=MAX_PAYLOAD_BYTES.get())
 
 
 def received(data: bytes) -> None:
