@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from provenance_store import forks
-from provenance_store.batch import TABLES, Batch
+from provenance_store.batch import Batch
 from provenance_store.environment import current_environment
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.ids import now
@@ -32,6 +31,7 @@ from provenance_store.rows import (
 from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.sink import Sink
 from provenance_store.times import micros
+from provenance_store.together import Together
 from provenance_store.validation import rows
 from provenance_store.validation.policy import Gate, Policy
 from provenance_store.validation.scalars import one_or_many, plain_document
@@ -56,40 +56,6 @@ TimeLike = datetime | int | str
 """A time: a datetime with a time zone, microseconds since 1970 UTC, or RFC 3339 text."""
 DEFAULTS = ("run_id", "audience", "clock", "_environment", "strict", "_policy")
 """The attributes of a Recorder that go with it to another process."""
-
-
-class Together:
-    """The block of `Recorder.together`; a class, for it is entered many times for each step."""
-
-    __slots__ = ("_local", "_outermost", "_sink")
-
-    def __init__(self, sink: Sink, local: threading.local) -> None:
-        self._sink = sink
-        self._local = local
-
-    def __enter__(self) -> Batch:
-        batch: Batch | None = getattr(self._local, "batch", None)
-        self._outermost = batch is None
-        if batch is None:
-            batch = self._local.batch = self._sink.new_batch()
-            self._local.process = forks.process
-        elif self._local.process != forks.process:
-            self._leave_to_parent(batch)
-        return batch
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._outermost:
-            batch, self._local.batch = self._local.batch, None
-            if self._local.process != forks.process:
-                self._leave_to_parent(batch)
-            if kind is None and (batch.record or len(batch)):
-                self._sink.write(batch)
-
-    def _leave_to_parent(self, batch: Batch) -> None:
-        """This process was forked inside the block: what is in the batch the parent writes."""
-        self._local.process = forks.process
-        for name in TABLES:
-            getattr(batch, name).clear()
 
 
 class Recorder:

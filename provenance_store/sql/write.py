@@ -18,8 +18,8 @@ from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import Insert, by_position, driver, ignoring, savepoint
 from provenance_store.sql.invalidate import Follow
 from provenance_store.sql.tables import KEYS, LOCAL, TABLE
+from provenance_store.validation.checked import checked
 from provenance_store.validation.policy import Gate
-from provenance_store.validation.rows import checked
 from provenance_store.validation.uris import normal_uri
 
 __all__ = [

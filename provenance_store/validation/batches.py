@@ -12,8 +12,8 @@ from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS
 from provenance_store.kinds import Kind, Level, Mark, Role
 from provenance_store.rows import ROWS, AudienceMemberRow
+from provenance_store.validation.checked import checked
 from provenance_store.validation.policy import Gate
-from provenance_store.validation.rows import checked
 from provenance_store.values import Audience
 
 __all__ = ["TAKEN", "additions", "check_kinds", "check_whole", "gated", "spoken_runs"]

@@ -15,7 +15,7 @@ import hpc
 from provenance_store import Store, decode_batch, encode_batch, open_store, upgrade_store
 from provenance_store.batch import FORMAT
 from provenance_store.errors import InvalidInput
-from provenance_store.opening import _engine
+from provenance_store.opening import engine_at
 from provenance_store.sql import schema
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "format-1"
@@ -68,7 +68,7 @@ def test_a_batch_says_its_format_and_only_the_tables_that_have_rows() -> None:
 @pytest.fixture
 def old_url(store_url: str) -> str:
     """A store of the first schema, with what its version wrote of two records."""
-    engine = _engine(store_url, create=True)
+    engine = engine_at(store_url, create=True)
     schema.upgrade(engine, "0001")
     with engine.begin() as connection:
         for statement in OLD_ROWS:

@@ -20,8 +20,8 @@ from provenance_store.recorder import Recorder
 from provenance_store.sink import MemorySink
 from provenance_store.sql.tables import TABLE
 from provenance_store.validation.batches import gated
+from provenance_store.validation.checked import checked
 from provenance_store.validation.policy import Gate, Policy
-from provenance_store.validation.rows import checked
 from tests.support.entrances import kept_of, noted, record
 from tests.support.needs import need_module
 from tests.support.values import CASES, Case, of_field

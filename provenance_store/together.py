@@ -1,0 +1,45 @@
+"""What is recorded together: one batch of the calls of one thread, written when the block ends."""
+
+from __future__ import annotations
+
+import threading
+
+from provenance_store import forks
+from provenance_store.batch import TABLES, Batch
+from provenance_store.sink import Sink
+
+__all__ = ["Together"]
+
+
+class Together:
+    """The block of `Recorder.together`; a class, for it is entered many times for each step."""
+
+    __slots__ = ("_local", "_outermost", "_sink")
+
+    def __init__(self, sink: Sink, local: threading.local) -> None:
+        self._sink = sink
+        self._local = local
+
+    def __enter__(self) -> Batch:
+        batch: Batch | None = getattr(self._local, "batch", None)
+        self._outermost = batch is None
+        if batch is None:
+            batch = self._local.batch = self._sink.new_batch()
+            self._local.process = forks.process
+        elif self._local.process != forks.process:
+            self._leave_to_parent(batch)
+        return batch
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._outermost:
+            batch, self._local.batch = self._local.batch, None
+            if self._local.process != forks.process:
+                self._leave_to_parent(batch)
+            if kind is None and (batch.record or len(batch)):
+                self._sink.write(batch)
+
+    def _leave_to_parent(self, batch: Batch) -> None:
+        """This process was forked inside the block: what is in the batch the parent writes."""
+        self._local.process = forks.process
+        for name in TABLES:
+            getattr(batch, name).clear()
