@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TypeVar
 
 from provenance_store.errors import InvalidInput
+from provenance_store.redaction import scrub_text
 
 __all__ = ["Gate", "Policy"]
 
@@ -39,12 +40,21 @@ class Gate:
     def instead(self, value: T, message: str, *, path: str = "") -> T:
         """Use `value` for one that is not taken, which is noted; with REFUSE raise InvalidInput."""
         if self.policy is Policy.REFUSE:
-            raise InvalidInput(message, path=path)
-        self.notes.append(f"{path}: {message}" if path else message)
+            raise _invalid(message, path)
+        self.notes.append(_note(message, path))
         return value
 
     def refuse(self, message: str, *, path: str = "") -> None:
         """Nothing can stand in for a value: raise InvalidInput, or with REPORT note it."""
         if self.policy is not Policy.REPORT:
-            raise InvalidInput(message, path=path)
-        self.notes.append(f"{path}: {message}" if path else message)
+            raise _invalid(message, path)
+        self.notes.append(_note(message, path))
+
+
+def _invalid(message: str, path: str) -> InvalidInput:
+    return InvalidInput(scrub_text(message), path=scrub_text(path))
+
+
+def _note(message: str, path: str) -> str:
+    """A note goes into logs, answers and tags: what it quotes of a value has no secret in it."""
+    return scrub_text(f"{path}: {message}" if path else message)
