@@ -88,6 +88,8 @@ class Place:
 
     def has_lost_log(self) -> bool:
         """Whether one of the files beside it is not the one that is open."""
+        if self._open <= 0:  # around a fork: the last connection takes them with it
+            return False
         known = self._known_beside
         if len(known) < len(BESIDE):  # SQLite makes them with the first write
             with self._lock:

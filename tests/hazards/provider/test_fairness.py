@@ -211,7 +211,7 @@ def test_a_group_of_the_recording_process_is_bounded_and_the_identities_take_tur
     line = socket.socket()
     many, few = b"," * (WORK_A_GROUP // 4), b","
     for identity, data in (*(("ada", many),) * 9, ("bob", few), ("carol", few)):
-        backlog.put((line, Asking(identity, [], None, None, data)))
+        backlog.put((line, Asking(identity, [], None, None, data, 0.0)))
     groups = []
     while backlog:
         groups.append([asking.identity for _, asking in backlog.group()])
@@ -241,7 +241,7 @@ def test_a_batch_in_pieces_is_the_same_in_the_store_and_again_changes_nothing(
 ) -> None:
     monkeypatch.setattr(taking, "pieces", partial(pieces, rows=7))
     _, batch = everything()
-    assert post(both_houses, ada, batch).json() == {"records": len(batch.record)}
+    assert post(both_houses, ada, batch).json() == {"records": len(batch.record), "notes": []}
     counts = both_houses.counts()
     for name in ("record", "step", "uri", "tag", "metric", "link", "mark", "payload"):
         assert counts[name] == len(getattr(batch, name)), name
@@ -409,7 +409,7 @@ def test_what_lanes_answer_is_what_the_server_answers(
     assert apart.run(ada, "large", body=large_body("run-1")).status_code == 200
     job = Job()
     scan = job.recorder.data("scan")
-    assert post(apart, ada, job.batch()).json() == {"records": 1}
+    assert post(apart, ada, job.batch()).json() == {"records": 1, "notes": []}
     step = large.json()["details"]["step"]
     found = apart.get(f"/api/v1/records/{step}/lineage?limit=10", ada)
     assert found.json()["truncated"] is True
