@@ -29,6 +29,8 @@ HOLDERS = {
     "used": STEPS,
     "deployed": STEPS,
     "informed_by": STEPS,
+    "chosen": STEPS,
+    "considered": STEPS,
     "trained_on": MODELS,
     "revision_of": MODELS,
     "has_member": (("dataset",), "datasets"),
