@@ -16,7 +16,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
 from provenance_store.errors import ConfigurationError, StoreUnavailable
-from provenance_store.sql.forking import ForkGate
+from provenance_store.sql.forking import Counted, ForkGate
 from provenance_store.sql.place import Place
 from provenance_store.sql.waits import WaitedInVain, Waits
 from provenance_store.sql.watch import Watch, watch_of
@@ -124,7 +124,7 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
             options["uri"] = True
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _: object) -> None:
+    def _prepare(connection: Counted, _: object) -> None:
         connection.isolation_level = None
         for pragma in (
             f"busy_timeout={int(busy_ms)}",
@@ -134,15 +134,12 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
         _use_wal(connection, busy_ms)
-        if place is not None and not place.opened():
-            place.closed()
+        if place is None:
+            return
+        connection.closing = place.closed
+        if not place.opened():
             connection.close()
             watch.replaced()
-
-    @event.listens_for(engine, "close")
-    def _closed(_: object, __: object) -> None:
-        if place is not None:
-            place.closed()
 
     ForkGate(engine)  # last: it is who connects
     return engine

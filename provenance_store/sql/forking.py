@@ -11,18 +11,22 @@ said there.
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from provenance_store import forks
 from provenance_store.errors import StoreUnavailable
 from provenance_store.forks import Forkable, leave_behind, watch
 from provenance_store.sql.objects import Connect, checked_connect
 
-__all__ = ["PATIENCE", "ForkGate"]
+__all__ = ["PATIENCE", "Counted", "ForkGate"]
 
 PATIENCE = 2.0
 """Seconds that a fork waits for reads and writes of other threads to end."""
@@ -36,6 +40,33 @@ _torn: set[tuple[int, int]] = set()
 """Files, by device and number, of which connections of a parent process were open at a fork."""
 
 
+class Counted(sqlite3.Connection):
+    """A connection that tells before it is closed, and when it has been.
+
+    SQLAlchemy tells only before, and nothing of what is left in a pool that was replaced while a
+    thread waited to connect: that is closed when it is collected.
+    """
+
+    closing: Callable[[], None] | None = None
+    closed: Callable[[], None] | None = None
+    process = 0
+
+    def close(self) -> None:
+        """Close it; once more does nothing."""
+        closing, self.closing = self.closing, None
+        closed, self.closed = self.closed, None
+        ours = self.process == forks.process
+        if ours and closing is not None:
+            closing()
+        super().close()
+        if ours and closed is not None:
+            closed()
+
+    def __del__(self) -> None:
+        if self.closed is not None and self.process == forks.process:
+            self.close()
+
+
 class ForkGate(Forkable):
     """Closes an engine's connections before a fork, and gives it a new pool in the child."""
 
@@ -46,9 +77,9 @@ class ForkGate(Forkable):
         self._ready = threading.Condition()
         self._shut = 0
         self._open = 0
+        self._pools: weakref.WeakSet[sa.pool.Pool] = weakref.WeakSet()
         if self._is_file:
             event.listen(engine, "do_connect", self._connect)
-            event.listen(engine, "close", self._closed)
         else:
             event.listen(engine, "engine_disposed", self._disposed)
         watch(self)
@@ -61,12 +92,15 @@ class ForkGate(Forkable):
                 raise StoreUnavailable(IN_USE)
             self._open += 1
         try:
-            return self._make(dialect, args, options)
+            connection = self._make(dialect, args, options | {"factory": Counted})
         except BaseException:
             self._closed()
             raise
+        assert isinstance(connection, Counted)
+        connection.closed, connection.process = self._closed, forks.process
+        return connection
 
-    def _closed(self, *_: object) -> None:
+    def _closed(self) -> None:
         with self._ready:
             self._open -= 1
 
@@ -80,12 +114,13 @@ class ForkGate(Forkable):
             self._shut += 1
         if not self._open:
             return
-        pool = self._engine.pool
+        self._pools.add(self._engine.pool)  # threads that are about to connect still use it
         self._engine.dispose()
         until = time.monotonic() + PATIENCE
         while self._open and time.monotonic() < until:
             time.sleep(0.001)
-            pool.dispose()  # what was in use has been given back to it
+            for pool in list(self._pools):
+                pool.dispose()  # what was in use has been given back to it
 
     def after_fork_in_parent(self) -> None:
         if self._is_file:
@@ -99,7 +134,9 @@ class ForkGate(Forkable):
         if self._open and (file := _file(self._engine.url.database or "")):
             _torn.add(file)
         self._open = 0
-        leave_behind(self._engine.pool)
+        for pool in (*self._pools, self._engine.pool):
+            leave_behind(pool)
+        self._pools = weakref.WeakSet()
         self._engine.dispose(close=False)
 
 

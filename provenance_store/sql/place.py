@@ -44,7 +44,7 @@ class Place:
         self._known: _Identity | None = None
         self._known_beside: dict[str, _Identity] = {}
         self._open = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a connection may be collected anywhere
 
     @property
     def name(self) -> str:
@@ -71,7 +71,7 @@ class Place:
 
     def after_fork(self) -> None:
         """In a forked child, which has none of the parent's connections."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a connection may be collected anywhere
         self._open = 0
         self._known_beside = {}
 

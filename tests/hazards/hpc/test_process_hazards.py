@@ -96,9 +96,6 @@ def test_a_child_goes_on_recording_when_its_parent_has_closed_the_store(
     assert names(store_url) == ["between", "first", "parent", "second"]
 
 
-@pytest.mark.xfail(
-    reason="On SQLite a fork can meet a connection that is being closed", strict=False
-)
 def test_threads_record_while_their_process_forks(store_url: str, tmp_path: Path) -> None:
     code = """
     store = open_store(sys.argv[1])
