@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from braid.executing import Finished
 from provenance_store.errors import Ambiguous, InvalidInput, NotFound
 from provenance_store.files import LINK_TARGET, LocalFile
-from provenance_store.undecoded import readable
+from provenance_store.undecoded import escaped
 
 if TYPE_CHECKING:
     from braid.recording import Place
@@ -120,7 +120,7 @@ def _reference(
         known = place.known(reference)
         found = place.recorder.id_of(reference if known is None else known["id"])
     except (InvalidInput, NotFound, Ambiguous) as error:
-        notes.append(f"{option} {readable(reference)} is recorded as text only: {error.message}")
+        notes.append(f"{option} {escaped(reference)} is recorded as text only: {error.message}")
         return None
     if kind and known is not None and known["kind"] != kind:
         notes.append(f"{option} {reference} is recorded as an input: its kind is {known['kind']}.")

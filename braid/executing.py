@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from braid.settings import JOB_VARIABLES
-from provenance_store.undecoded import readable
+from provenance_store.undecoded import escaped
 
 __all__ = ["Finished", "job_environment", "run"]
 
@@ -93,4 +93,4 @@ def job_environment() -> dict[str, Any]:
 
 def _job() -> dict[str, Any]:
     job = {setting.name: setting.get() for setting in JOB_VARIABLES}
-    return {name: readable(value) for name, value in job.items() if value}
+    return {name: escaped(value) for name, value in job.items() if value}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance_store.measuring import measure
-from provenance_store.undecoded import readable
+from provenance_store.undecoded import escaped
 
 __all__ = ["current_environment", "hardware", "read_parts", "system"]
 
@@ -50,7 +50,7 @@ def _read(part: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
         return part()
     except Exception as error:
-        return {"unreadable": f"{type(error).__name__}: {readable(str(error))[:200]}"}
+        return {"unreadable": f"{type(error).__name__}: {escaped(str(error))[:200]}"}
 
 
 def _software() -> dict[str, Any]:
@@ -76,4 +76,4 @@ def _code() -> dict[str, Any]:
     if not script:
         return {}
     digest = measure(Path(script)).digest
-    return {"script": readable(script)} | ({"digest": digest} if digest else {})
+    return {"script": escaped(script)} | ({"digest": digest} if digest else {})

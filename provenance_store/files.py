@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from provenance_store.errors import InvalidInput
 from provenance_store.measuring import Measured, Progress, Unread, measure, not_opened
-from provenance_store.undecoded import readable
+from provenance_store.undecoded import escaped
 
 __all__ = [
     "LINK_TARGET",
@@ -138,7 +138,7 @@ def look(path: Path, *, algorithm: str = "sha256", progress: Progress | None = N
 
     Never raises for what is there: without a digest `found.why` says why.
     """
-    name = readable(path.name or str(path))[:LONGEST_NAME]
+    name = escaped(path.name or str(path))[:LONGEST_NAME]
     found = measure(path, algorithm=algorithm, progress=progress)
     return LocalFile(name, file_uri(path), link_target(path), found)
 
@@ -152,7 +152,7 @@ def file_uri(path: Path) -> str:
     try:
         whole = path.absolute()
     except FileNotFoundError:
-        return readable(str(path))
+        return escaped(str(path))
     if path.name in ("", ".."):
         return Path(os.path.realpath(whole)).as_uri()
     folder = Path(os.path.realpath(whole.parent))
@@ -172,7 +172,7 @@ def uris_of(path: Path, places: Sequence[Place] = ()) -> list[str]:
     """The URIs under which a local file may have been recorded."""
     whole = path.absolute()
     resolved = Path(os.path.realpath(path)).as_uri()
-    names = [file_uri(path), whole.as_uri(), resolved, readable(str(path)), readable(str(whole))]
+    names = [file_uri(path), whole.as_uri(), resolved, escaped(str(path)), escaped(str(whole))]
     for place in places:
         if whole.is_relative_to(place.folder.absolute()):
             inside = whole.relative_to(place.folder.absolute()).as_posix()

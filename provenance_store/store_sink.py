@@ -62,7 +62,7 @@ class StoreSink(Sink):
 
     def before_fork(self) -> None:
         if self._is_file:
-            self.writer.pause(PATIENCE)
+            self.writer.hold(PATIENCE)
 
     def after_fork_in_parent(self) -> None:
         if self._is_file:

@@ -79,7 +79,7 @@ class Writer:
         self._mutex = threading.Lock()
         self._waiting: deque[_Job] = deque()
         self._busy = False
-        self._pauses = 0
+        self._holds = 0
         self._connection: sa.Connection | None = None
         self.pauses = 0.0
         """How many times as long as a commit took the next one is put off: where one writes at a
@@ -112,7 +112,7 @@ class Writer:
             return []
         with self._mutex:
             self._waiting.extend(waiting)
-            leads = not (self._busy or self._pauses)
+            leads = not (self._busy or self._holds)
             self._busy = self._busy or leads
         if leads:
             self._lead()
@@ -139,13 +139,13 @@ class Writer:
             if not self._busy:
                 self._drop_connection()
 
-    def pause(self, seconds: float) -> None:
+    def hold(self, seconds: float) -> None:
         """Begin no further write until `resume`, and give the connection back.
 
         Returns once nothing is being written, or after so many seconds.
         """
         with self._mutex:
-            self._pauses += 1
+            self._holds += 1
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             with self._mutex:
@@ -159,7 +159,7 @@ class Writer:
     def resume(self) -> None:
         """Write on: whoever has waited first leads."""
         with self._mutex:
-            self._pauses -= 1
+            self._holds -= 1
             if not self._busy:
                 self._hand_over()
 
@@ -167,7 +167,7 @@ class Writer:
         """In a forked child: what waits, or is being written, is the parent's."""
         self._mutex = threading.Lock()
         self._waiting = deque()
-        self._busy, self._pauses = False, 0
+        self._busy, self._holds = False, 0
         leave_behind(self._connection)
         self._connection = None
 
@@ -207,7 +207,7 @@ class Writer:
             self._not_before = ended + min(MOST_PAUSE, self.pauses * (ended - began))
 
     def _hand_over(self) -> None:
-        self._busy = bool(self._waiting) and not self._pauses
+        self._busy = bool(self._waiting) and not self._holds
         if self._busy:
             self._waiting[0].leads = True
             self._waiting[0].wake.release()

@@ -24,7 +24,7 @@ from provenance_store.errors import (
     ServiceUnavailable,
     StoreUnavailable,
 )
-from provenance_store.undecoded import readable
+from provenance_store.undecoded import escaped
 
 if TYPE_CHECKING:
     from braid.command_step import CommandStep
@@ -106,12 +106,12 @@ def command(
     for note in (*missing, *output_notes):
         say(note)
     step = CommandStep(
-        name=readable(name or os.path.basename(command_line[0]) or command_line[0] or "command"),
-        command_line=[readable(each) for each in command_line],
+        name=escaped(name or os.path.basename(command_line[0]) or command_line[0] or "command"),
+        command_line=[escaped(each) for each in command_line],
         folder=folder,
         inputs=used,
         models=models,
-        tags={readable(tag): _readable(value) for tag, value in tags},
+        tags={escaped(tag): _escaped(value) for tag, value in tags},
         notes=notes,
         finished=finished,
         outputs=made,
@@ -127,7 +127,7 @@ def _code(finished: Finished, fine: bool) -> int:
 
 
 def _check_run_id(run_id: str | None) -> None:
-    if run_id is not None and (len(run_id) > LONGEST_RUN_ID or readable(run_id) != run_id):
+    if run_id is not None and (len(run_id) > LONGEST_RUN_ID or escaped(run_id) != run_id):
         raise click.UsageError(
             f"--run takes a run's id, UTF-8 text of at most {LONGEST_RUN_ID} characters."
         )
@@ -135,7 +135,7 @@ def _check_run_id(run_id: str | None) -> None:
 
 def _undecoded(command_line: Sequence[str]) -> list[str]:
     """A note of the arguments that are not UTF-8, if there are any; the command is number 0."""
-    places = [str(n) for n, each in enumerate(command_line) if readable(each) != each]
+    places = [str(n) for n, each in enumerate(command_line) if escaped(each) != each]
     if not places:
         return []
     which = f"argument {places[0]} is" if len(places) == 1 else f"arguments {', '.join(places)} are"
@@ -144,7 +144,7 @@ def _undecoded(command_line: Sequence[str]) -> list[str]:
 
 def _folder(notes: list[str]) -> str | None:
     try:
-        return readable(os.getcwd())
+        return escaped(os.getcwd())
     except OSError as error:
         notes.append(f"the current folder is not recorded: {error.strerror}.")
         return None
@@ -191,7 +191,7 @@ def _look(
     with reading([Path(text) for text in names]) as progress:
         for text in names:
             is_id = ids and looks_like_id(text) and not os.path.lexists(text)
-            found.append((readable(text), text if is_id else _file(text, progress)))
+            found.append((escaped(text), text if is_id else _file(text, progress)))
     return found
 
 
@@ -200,13 +200,13 @@ def _file(text: str, progress: Progress) -> LocalFile:
     from provenance_store.measuring import Measured
 
     if URI.match(text) and not os.path.lexists(text):
-        name = readable(text.rstrip("/").rpartition("/")[2] or text)
-        return LocalFile(name, readable(text), None, Measured())
+        name = escaped(text.rstrip("/").rpartition("/")[2] or text)
+        return LocalFile(name, escaped(text), None, Measured())
     return look(Path(text), progress=progress)
 
 
-def _readable(value: Any) -> Any:
-    return readable(value) if isinstance(value, str) else value
+def _escaped(value: Any) -> Any:
+    return escaped(value) if isinstance(value, str) else value
 
 
 def _record(source: Source, run_id: str | None, step: CommandStep, *, strict: bool) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 
 from provenance_store.redaction.commands import has_short_option, without_command_secrets
 from provenance_store.redaction.formats import SHORTEST, has_many_capitals, without_tokens
@@ -62,6 +63,9 @@ _KEY = re.compile(
     re.DOTALL,
 )
 _SCHEME = re.compile(r"\b(Bearer|Basic)([ \t]+|%20)([\w.~+/=:-]++)", re.IGNORECASE)
+Secret = Callable[[str, re.Match[str]], tuple[int, int] | None]
+"""Where the secret behind a name begins and ends; None when there is none."""
+
 _PLAIN_WORD = re.compile(r"[a-z]{1,15}|Token|Auth(?:entication)?")
 
 _VALUE = re.compile(
@@ -207,9 +211,9 @@ def _without_named(text: str, nested: int) -> str:
     if "," in text and ("(" in text or "[" in text):
         text = without_pair_secrets(text)
     if "=" in text or ":" in text or "<-" in text or "%3" in text:
-        text = _without_assigned(text)
+        text = _without_values(text, _NAMED, _assigned)
     if "-" in text:
-        text = _without_options(text)
+        text = _without_values(text, _OPTION, _of_option)
     return text
 
 
@@ -226,18 +230,24 @@ def _without_spaced(text: str, low: str) -> str:
     return text
 
 
-def _without_assigned(text: str) -> str:
+def _without_values(text: str, names: re.Pattern[str], secret: Secret) -> str:
+    """The text without the secrets that follow names, each where `secret` finds it."""
     parts: list[str] = []
     done = 0
-    for found in _NAMED.finditer(text):
+    for found in names.finditer(text):
         if secrecy(found[1]) is Secrecy.NONE or found.start() < done:
             continue
-        begin = _begin_of_value(text, found)
-        end = _end_of_value(text, begin, encoded=found["encoded"] is not None)
-        if end > begin and _is_assigned(found, text[begin:end]):
-            parts += (text[done:begin], REDACTED)
-            done = end
+        if place := secret(text, found):
+            parts += (text[done : place[0]], REDACTED)
+            done = place[1]
     return "".join(parts) + text[done:]
+
+
+def _assigned(text: str, found: re.Match[str]) -> tuple[int, int] | None:
+    begin = _begin_of_value(text, found)
+    end = _end_of_value(text, begin, encoded=found["encoded"] is not None)
+    is_secret = end > begin and _is_assigned(found, text[begin:end])
+    return (begin, end) if is_secret else None
 
 
 def _begin_of_value(text: str, found: re.Match[str]) -> int:
@@ -274,17 +284,10 @@ def _is_assigned(found: re.Match[str], value: str) -> bool:
     return said >= Secrecy.PASSWORD or (said is Secrecy.SECRET and not _PLAIN_WORD.fullmatch(value))
 
 
-def _without_options(text: str) -> str:
-    parts: list[str] = []
-    done = 0
-    for found in _OPTION.finditer(text):
-        if secrecy(found[1]) is Secrecy.NONE or found.start() < done:
-            continue
-        value = _VALUE.match(text, found.end())
-        if value and hides(found[1], value[0].strip("\\\"'")):
-            parts += (text[done : found.end()], REDACTED)
-            done = value.end()
-    return "".join(parts) + text[done:]
+def _of_option(text: str, found: re.Match[str]) -> tuple[int, int] | None:
+    value = _VALUE.match(text, found.end())
+    is_secret = value and hides(found[1], value[0].strip("\\\"'"))
+    return value.span() if value and is_secret else None
 
 
 def _header(found: re.Match[str]) -> str:

@@ -7,16 +7,14 @@ export and statement, without having to look anywhere else.
 from __future__ import annotations
 
 import hashlib
-import re
 
 from provenance_store.errors import InvalidInput
 from provenance_store.redaction import scrub_text
+from provenance_store.undecoded import escaped, is_kept
 from provenance_store.validation.policy import Gate, Policy
 from provenance_store.validation.scalars import described, plain
 
-__all__ = ["check_text", "escaped", "shortened", "text"]
-
-_NOT_KEPT = re.compile("[\x00\ud800-\udfff]")
+__all__ = ["check_text", "shortened", "text"]
 
 
 def text(
@@ -45,7 +43,7 @@ def _made_text(
     gate: Gate, given: object, what: str, longest: int, path: str, empty: str | None
 ) -> str:
     found = str.__str__(given) if isinstance(given, str) else _of_other(gate, given, what, path)
-    if _NOT_KEPT.search(found):
+    if not is_kept(found):
         found = gate.instead(
             escaped(found),
             f"The {what} holds characters that no database takes (NUL or half a character); "
@@ -84,18 +82,6 @@ def _of_other(gate: Gate, given: object, what: str, path: str) -> str:
         value = described(given)
     kind = type(given).__name__
     return gate.instead(value, f"The {what} must be text, not {kind}.", path=path)
-
-
-def escaped(given: str) -> str:
-    r"""The text with NUL as ``\x00``, bytes that were no text as ``\xff``, halves as ``\ud800``."""
-    return _NOT_KEPT.sub(_escape, given)
-
-
-def _escape(found: re.Match[str]) -> str:
-    number = ord(found[0])
-    if 0xDC80 <= number <= 0xDCFF:  # a byte, as Python carries it in arguments and file names
-        return f"\\x{number - 0xDC00:02x}"
-    return f"\\u{number:04x}" if number else "\\x00"
 
 
 def shortened(given: str, longest: int) -> str:
