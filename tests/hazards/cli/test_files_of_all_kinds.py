@@ -17,6 +17,7 @@ from provenance_store import measuring, open_store
 from provenance_store.files import look
 from provenance_store.measuring import Unread, measure
 from tests.support.command_line import Braid
+from tests.support.needs import missing
 
 URL = "sqlite:///braid.db"
 
@@ -118,7 +119,7 @@ def special(tmp_path: Path) -> dict[str, Path]:
 def test_what_is_no_regular_file_has_no_digest(tmp_path: Path, kind: str) -> None:
     path = special(tmp_path)[kind]
     if kind == "made up by the kernel" and not path.exists():
-        pytest.skip("needs Linux")
+        missing("/proc is not here")
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "socket"))
         found = measure(path)

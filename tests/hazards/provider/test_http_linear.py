@@ -48,6 +48,7 @@ from provenance_store.times import parse_time
 from provenance_store.validation.batches import gated
 from provenance_store.validation.policy import Gate
 from tests.functional.provider.house import a_body
+from tests.support.needs import need_module
 
 MOST_GROWTH = 2.3
 FAR = 16
@@ -308,7 +309,7 @@ def prov_of(folder: Path, count: int) -> Path:
 
 
 def test_a_prov_document_is_read_in_linear_time(tmp_path: Path) -> None:
-    pytest.importorskip("prov.model")
+    need_module("prov.model")
     attempt(lambda: read_prov(prov_of(tmp_path, 5)))
     files = [prov_of(tmp_path, 100 * times) for times in (1, 2, 4)]
     counted = [calls(lambda file=file: read_prov(file)) for file in files]
