@@ -212,7 +212,7 @@ STEP_ROWS = Setting(
     "BRAID_STEP_ROWS",
     6_000,
     "Most rows that one step may be in the store: records, URIs, tags, links, metrics. It is one "
-    "transaction, for which others wait: 6,000 rows are 2,000 files, and take some 25 ms. One "
+    "transaction, for which others wait: 6,000 rows are 2,000 files, and take some 20 ms. One "
     "record of a batch may be five times as many.",
     bounded_int(100, 1_000_000),
 )
