@@ -219,7 +219,7 @@ STEP_ROWS = Setting(
 LANE_PLACES = Setting(
     "BRAID_LANE_PLACES",
     2,
-    "How many large requests, and how many questions, each worker works at at the same time.",
+    "How many large requests, and how many questions, each worker handles at a time.",
     bounded_int(1, 64),
 )
 WAITING = Setting(

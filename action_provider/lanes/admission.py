@@ -31,7 +31,7 @@ from action_provider.settings import Options
 __all__ = ["PLACES", "Lanes", "threads_for"]
 
 PLACES = 16
-"""How many usual requests are worked at at the same time, if the server does not say."""
+"""How many usual requests are handled at a time, if the server does not say."""
 SPARE = 8
 """Threads that are left to answer whom there is no room for."""
 API = "/api/v1/"

@@ -36,7 +36,7 @@ BUSY_MS = 5_000
     type=click.IntRange(1, 256),
     default=8,
     show_default=True,
-    help="Requests of a usual size that each process works at at the same time.",
+    help="Requests of a usual size that each process handles at a time.",
 )
 @click.option(
     "--connections",
