@@ -20,7 +20,7 @@ from provenance_store.redaction.commands import PROGRAMS, secrets_of_command
 from provenance_store.redaction.names import REDACTED, Secrecy, hides, secrecy
 from provenance_store.redaction.text import NAME_AND_VALUE, NAMES, scrubbed, suspicion
 
-__all__ = ["redact", "scrub_text"]
+__all__ = ["is_secret_value", "redact", "scrub_text"]
 
 PRIVATE_PARAMETERS = "__Private_Parameters"
 MAX_DEPTH = 128
@@ -50,6 +50,11 @@ def redact(value: Any, *, private: Iterable[str] = ()) -> Any:
     read at all is replaced as a whole. Raises TooLarge beyond 128 levels.
     """
     return _redact(value, frozenset(private), MAX_DEPTH)
+
+
+def is_secret_value(name: str, value: str) -> bool:
+    """Whether a text is a secret for what it is called: some names tell it by its look alone."""
+    return _key(name)[1] and hides(name, value)
 
 
 def scrub_text(text: str) -> str:

@@ -17,7 +17,7 @@ import msgspec
 
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.kinds import Series, Special, TagType
-from provenance_store.redaction import REDACTED, is_secret_key, redact, scrub_text
+from provenance_store.redaction import REDACTED, is_secret_key, is_secret_value, redact, scrub_text
 from provenance_store.rows import (
     FileCheckRow,
     MetricRow,
@@ -177,7 +177,8 @@ def _tag_value(gate: Gate, name: str, given: object) -> tuple[int, str, float | 
     """Type, exact text and number of a tag's value."""
     value = plain(given)
     if isinstance(value, str):
-        (value,) = redact({name: value}).values()  # some names tell a secret by its look alone
+        if is_secret_value(name, value):
+            return _STRING, REDACTED, None
         return _STRING, text(gate, value, "tag", MAX_TAG_TEXT, path=f"tags.{name}"), None
     if isinstance(value, bool):
         return TagType.BOOLEAN.value, "true" if value else "false", float(value)
