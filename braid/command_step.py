@@ -42,6 +42,10 @@ class CommandStep:
     """Notes of outputs that were not made."""
     output_notes: Sequence[str]
 
+    def doubts(self, noted: Sequence[str]) -> list[str]:
+        """All that is not recorded as it was called for; `noted` was seen when it was written."""
+        return [*self.notes, *noted, *self.missing, *self.output_notes]
+
     def write(self, place: Place) -> list[str]:
         """Record it with its files and links. What a place does not know is left out; returns a
         note of each such thing, which are recorded too."""

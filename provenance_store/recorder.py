@@ -15,6 +15,7 @@ from typing import Any
 
 from provenance_store.batch import Batch
 from provenance_store.environment import current_environment
+from provenance_store.errors import InvalidInput
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.ids import now
 from provenance_store.kinds import Kind, Mark, Role
@@ -34,7 +35,7 @@ from provenance_store.times import micros
 from provenance_store.together import Together
 from provenance_store.validation import rows
 from provenance_store.validation.policy import Gate, Policy
-from provenance_store.validation.scalars import one_or_many, plain_document
+from provenance_store.validation.scalars import described, one_or_many, plain, plain_document
 from provenance_store.values import Audience, TagValue, Uri, canonical_json, digest_of
 
 __all__ = ["NOTE_TAG", "RecordLike", "Recorder", "Records", "TimeLike", "UriLike", "Uris"]
@@ -292,7 +293,7 @@ class Recorder:
         record_id = self.id_of(record)
         gate = self._gate()
         with self._batch() as batch:
-            for name, value in tags.items():
+            for name, value in rows.named(gate, tags, "tags").items():
                 row = rows.tag_row(gate, record_id, self.sink.new_id(), name, value, 0)
                 batch.tag.append(row._replace(set_at=self._now("tag", record_id, row.name)))
             self._note(batch, gate, record_id)
@@ -418,7 +419,7 @@ class Recorder:
         """The id of a record as this recorder's sink numbers origins.
 
         `number` picks another id of the same numbering, such as a version's line.
-        Raises NotFound for a URN that names nothing known.
+        Raises NotFound for a URN that names nothing known, InvalidInput for what is no reference.
         """
         if type(record) is int:
             return record
@@ -427,7 +428,14 @@ class Recorder:
             if record.recorder.sink.numbering is self.sink.numbering:
                 return own
             return self.sink.resolve(record.recorder.sink.urn(own))
-        return int(record) if isinstance(record, int) else self.sink.resolve(record)
+        reference = plain(record)
+        if isinstance(reference, str):
+            return self.sink.resolve(reference)
+        if isinstance(reference, int) and not isinstance(reference, bool):
+            return reference
+        raise InvalidInput(
+            f"A record is named by its handle, its id or its URN, not by {described(record)}."
+        )
 
     # ---- notes ---------------------------------------------------------------------------
 
@@ -531,7 +539,10 @@ class Recorder:
     def _tags(self, batch: Batch, gate: Gate, record_id: int, tags: Mapping[str, TagValue]) -> None:
         at = self.clock()
         new_id = self.sink.new_id
-        batch.tag.extend(rows.tag_row(gate, record_id, new_id(), n, v, at) for n, v in tags.items())
+        batch.tag.extend(
+            rows.tag_row(gate, record_id, new_id(), n, v, at)
+            for n, v in rows.named(gate, tags, "tags").items()
+        )
 
     def _now(self, table: str, *key: Any) -> int:
         return self.sink.later(table, key, self.clock())
@@ -545,10 +556,10 @@ class Recorder:
         metrics: Iterable[Mapping[str, Any]],
         scores: Mapping[str, Any] | None,
     ) -> None:
-        if hyperparameters:
-            self._payload(batch, gate, record_id, "hyperparameters", dict(hyperparameters))
+        if given := rows.named(gate, hyperparameters, "hyperparameters"):
+            self._payload(batch, gate, record_id, "hyperparameters", dict(given))
         batch.metric.extend(rows.metric_rows(gate, record_id, one_or_many(metrics, mapping=True)))
-        batch.metric.extend(rows.score_rows(gate, record_id, scores or {}))
+        batch.metric.extend(rows.score_rows(gate, record_id, rows.named(gate, scores, "scores")))
 
     def _payload(
         self,

@@ -261,7 +261,7 @@ def _try(
             with place.recorder.together():
                 place.begin_run(step.finished.started_at)
                 notes = step.write_plainly(place, refused) if refused else step.write(place)
-                if strict and (doubts := [*step.notes, *notes, *step.output_notes]):
+                if strict and (doubts := step.doubts(notes)):
                     raise InvalidInput(" ".join(doubts))
             kept = place.settle()
     except (Exception, KeyboardInterrupt) as error:

@@ -91,7 +91,9 @@ def quoted(record: Leaf) -> Iterator[tuple[str, str]]:
             yield name, f"of {part['bytes']:,} bytes with {part['digest']}"
             continue
         value = msgspec.json.decode(part["text"])
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and isinstance(cut := value.get("_truncated"), Mapping):
+            yield name, f"shortened, of {cut.get('bytes')} bytes with {cut.get('digest')}"
+        elif isinstance(value, Mapping):
             yield name, short(", ".join(f"{k}={_inner(v)}" for k, v in value.items()))
         else:
             yield name, short(_inner(value))

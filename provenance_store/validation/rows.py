@@ -57,6 +57,7 @@ __all__ = [
     "metric_rows",
     "moment",
     "name_of",
+    "named",
     "note_text",
     "payload_document",
     "principal",
@@ -145,6 +146,19 @@ def _whole(gate: Gate, given: object, what: str, most: int = MAX_INTEGER) -> int
         f"The {what} must be a whole number from 0 to {most}, not {value!r:.80}.",
         path=what,
     )
+
+
+def named(gate: Gate, given: object, what: str) -> Mapping[Any, Any]:
+    """What is given by name: a mapping. Anything else is left out with a note; None is nothing."""
+    if isinstance(given, Mapping):
+        return given
+    if given is not None:
+        message = (
+            f"The {what} are given as a mapping of names to values, not as {described(given)}; "
+            "they are left out."
+        )
+        gate.instead(None, message, path=what)
+    return {}
 
 
 def principal(gate: Gate, given: str) -> str:
@@ -376,12 +390,21 @@ def payload_document(
     if lost:
         gate.instead(None, f"JSON has no {lost[0]:.80}; what it was is kept.", path=path)
     if len(data) > limit:
-        data = msgspec.json.encode(_cut(data, limit))
+        message = (
+            f"The document has {len(data):,} bytes, more than the {limit:,} that are kept "
+            "(BRAID_MAX_PAYLOAD_BYTES); what can be kept is its beginning and digest."
+        )
+        data = msgspec.json.encode(gate.instead(_cut(data, limit), message, path=path))
     return data.decode()
 
 
+_BEGINNING = 1900
+"""So many bytes of a document stand for all of it: escaped once more, it is still short enough to
+be quoted in a statement."""
+
+
 def _cut(data: bytes, limit: int) -> dict[str, Any]:
-    beginning = data[: min(limit // 4, 4096)].decode(errors="ignore")
+    beginning = data[: min(limit // 4, _BEGINNING)].decode(errors="ignore")
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
     return {"_truncated": {"bytes": len(data), "digest": digest, "beginning": beginning}}
 

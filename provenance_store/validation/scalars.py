@@ -87,9 +87,11 @@ def _decimal(value: Decimal) -> Any:
 
 def one_or_many(given: Any, *, mapping: bool = False) -> Iterable[Any]:
     """What was given where several are meant: a text, a path or a handle alone is one, and with
-    `mapping` a mapping too."""
+    `mapping` a mapping too; None is nothing."""
     if type(given) is tuple or type(given) is list:  # nearly always, and the rest takes longer
         return cast("Iterable[Any]", given)
+    if given is None:
+        return ()
     alone = (str, bytes, os.PathLike, Mapping) if mapping else (str, bytes, os.PathLike)
     if isinstance(given, alone) or not isinstance(given, Iterable):
         return (given,)

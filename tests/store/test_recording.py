@@ -235,6 +235,58 @@ def test_a_long_document_keeps_its_digest_and_beginning(store: Store) -> None:
     assert kept["bytes"] == 1_000_011
     assert kept["digest"].startswith("sha256:")
     assert kept["beginning"].startswith('{"text":"xxx')
+    note = store.reader().record(step.urn)["tags"]["braid_note"]
+    assert "parameters: The document has 1,000,011 bytes" in note
+
+
+def test_a_long_document_is_refused_by_a_strict_recorder(store: Store) -> None:
+    with pytest.raises(InvalidInput, match="1,000,011 bytes"):
+        Recorder(store.sink, strict=True).step("Call", parameters={"text": "x" * 1_000_000})
+    assert store.reader().records()["records"] == []
+
+
+@pytest.mark.parametrize("wrong", [["a"], "abc", [1], 5])
+@pytest.mark.parametrize("what", ["tags", "scores", "hyperparameters"])
+def test_what_is_no_mapping_is_left_out_and_told(store: Store, what: str, wrong: Any) -> None:
+    about: Any = {what: wrong}
+    made = store.model("net", **about)
+    note = store.reader().record(made.urn)["tags"]["braid_note"]
+    assert note.startswith(f"{what}: The {what} are given as a mapping of names to values, not as")
+    with pytest.raises(InvalidInput, match="as a mapping"):
+        Recorder(store.sink, strict=True).model("net", **about)
+
+
+def test_tags_that_are_no_mapping_change_nothing_afterwards(store: Store) -> None:
+    made = store.data("scan", tags={"sample": "Ni"})
+    store.tag(made, ["sample"])  # type: ignore[arg-type]
+    tags = store.reader().record(made.urn)["tags"]
+    assert tags.pop("braid_note").startswith("tags: ")
+    assert tags == {"sample": "Ni"}
+
+
+@pytest.mark.parametrize("reference", [None, 1.5, [], object(), True])
+def test_what_names_no_record_is_one_clear_error(store: Store, reference: Any) -> None:
+    for call in (
+        lambda: store.data("scan", depends_on=[reference]),
+        lambda: store.dataset("all", [reference]),
+        lambda: store.step("Call", inputs=[reference]),
+        lambda: store.tag(reference, {"a": 1}),
+        lambda: store.finish(reference),
+    ):
+        with pytest.raises(InvalidInput, match="named by its handle, its id or its URN"):
+            call()
+    assert store.reader().records()["records"] == []
+
+
+def test_none_where_several_are_meant_is_nothing(store: Store) -> None:
+    nothing: Any = None
+    made = store.model(
+        "net",
+        **dict.fromkeys(("uris", "depends_on", "tags", "metrics", "scores", "trained_on"), nothing),
+    )
+    document = store.reader().record(made.urn)
+    assert document["uris"] == [] == document["links"]
+    assert document["tags"] == {}
 
 
 def test_a_run_is_what_was_last_said_of_it(store: Store) -> None:

@@ -62,7 +62,12 @@ FILE = click.Path(exists=True, path_type=Path)
     "--type", "type_", default="Script", show_default=True, help="What kind of step it is."
 )
 @click.option("--status", default="SUCCEEDED", show_default=True, help="How it ended.")
-@click.option("--started", type=Time(), help="When it began, such as 2026-11-01T12:00:00Z.")
+@click.option(
+    "--started",
+    type=Time(),
+    help="When it began: 2026-11-01T12:00:00Z, or 10m for ten minutes ago. Without an offset it "
+    "is taken as UTC.",
+)
 @click.option("--completed", type=Time(), help="When it ended. [default: now]")
 @run_option
 @strict_option
@@ -100,6 +105,8 @@ def command(
 
     end = now() if completed is None else completed
     start = end if started is None else started
+    if end < start:
+        raise click.UsageError("--completed is before --started.")
     made = look_at(files, strict=strict)
     with recording(source, run_id=run_id, environment="auto", strict=strict) as place:
         recorder = place.recorder

@@ -158,6 +158,14 @@ def test_very_many_arguments_are_recorded_by_digest(braid: Braid, store: str) ->
     assert only_step(store)["parameters"]["_truncated"]["digest"].startswith("sha256:")
 
 
+def test_an_output_that_was_not_made_is_a_doubt_too(braid: Braid, store: str) -> None:
+    ran = braid("exec", "--strict", "--output", "never.txt", "--", "true")
+    assert ran.code == 1
+    assert "never.txt was not made" in ran.err
+    assert braid("exec", "--strict", "--", "true").code == 0
+    assert only_step(store)["name"] == "true"
+
+
 def test_a_folder_that_is_gone_is_noted(store: str, tmp_path: Path) -> None:
     away = tmp_path / "away"
     away.mkdir()
