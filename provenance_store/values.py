@@ -84,8 +84,8 @@ def tag_value(tag_type: int, text: str) -> TagValue:
             return float(text)
     except (ValueError, TypeError):
         return _named_number(tag_type, str(text))
-    if tag_type == TagType.BOOLEAN and text in ("true", "false"):
-        return text == "true"
+    if tag_type == TagType.BOOLEAN:
+        return _TRUTHS.get(text, text)
     return text
 
 
@@ -99,4 +99,16 @@ def _named_number(tag_type: int, text: str) -> TagValue:
         return text
 
 
+_TRUTHS = {
+    written: truth
+    for truth in (True, False)
+    for written in (
+        str(truth).lower(),
+        f"{truth}",
+        f"np.{truth}_",
+        f"np.bool({truth})",
+        f"np.bool_({truth})",
+    )
+}
+"""Truth values as they are kept, and as Python and NumPy once wrote them there."""
 _CALL = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,63}\(([-+0-9.einfa]{1,64})\)")

@@ -13,11 +13,11 @@ from provenance_store.sql.cycles import first_cycle
 from provenance_store.sql.invalidate import unfollowed, unsupported
 from provenance_store.sql.schema import current_version
 from provenance_store.sql.tables import TABLE
-from provenance_store.sql.wrong import reading_broken_text, wrong_rows
+from provenance_store.sql.wrong import is_unreadable, reading_broken_text, wrong_rows
 
 __all__ = ["info", "origin_number", "origin_uuid", "problems"]
 
-_origin, _record, _stub = TABLE["origin"], TABLE["record"], TABLE["stub"]
+_origin, _record, _stub, _tag = (TABLE[name] for name in ("origin", "record", "stub", "tag"))
 _UUID = sa.select(_origin.c.uuid).where(_origin.c.no == sa.bindparam("no"))
 _NUMBER = sa.select(_origin.c.no).where(_origin.c.uuid == sa.bindparam("uuid"))
 
@@ -52,7 +52,7 @@ def info(connection: sa.Connection) -> dict[str, Any]:
 
 def problems(connection: sa.Connection) -> list[str]:
     """Rows that cannot be, or belong to records that are not there, and damage SQLite finds."""
-    found = [*_damage(connection), *_wrong(connection)]
+    found = [*_damage(connection), *_wrong(connection), *_unreadable(connection)]
     if cycle := first_cycle(connection):
         found.append(
             f"Records derive from themselves: {', '.join(map(short_id, cycle))}; nothing repairs "
@@ -94,6 +94,23 @@ def _wrong(connection: sa.Connection) -> list[str]:
     raw: Any = connection.connection.driver_connection
     with reading_broken_text(raw) if sqlite else nullcontext():
         return [wrong.sentence() for wrong in wrong_rows(first, origins, sqlite=sqlite)]
+
+
+def _unreadable(connection: sa.Connection) -> list[str]:
+    """Tags that a script handed over as no Braid of today takes them."""
+    bad = is_unreadable(sqlite=connection.dialect.name == "sqlite")
+    query = sa.select(_tag.c.record_id, _tag.c.name, _tag.c.text).where(bad)
+    rows = connection.execute(query.order_by(_tag.c.record_id, _tag.c.name).limit(11)).all()
+    if not rows:
+        return []
+    told = "; ".join(
+        f"{row.name:.40} of {short_id(row.record_id)} ({row.text!r:.60})" for row in rows[:10]
+    )
+    more = " and more" if len(rows) > 10 else ""
+    return [
+        f"Tags hold what is no value of their type: {told}{more}. `braid store repair` lists what "
+        "they become, and with --yes mends them."
+    ]
 
 
 _BELONGS = (

@@ -15,10 +15,9 @@ import sqlalchemy as sa
 
 from provenance_store.errors import InvalidInput
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, make_id, short_id
-from provenance_store.kinds import TagType
 from provenance_store.rows import OriginRow, TagRow
-from provenance_store.sql.order import is_newer
 from provenance_store.sql.tables import TABLE
+from provenance_store.sql.wrong import is_unreadable
 from provenance_store.times import micros
 from provenance_store.validation.policy import Gate
 from provenance_store.validation.rows import tag_row
@@ -34,8 +33,6 @@ _TIMES = (
     *(("run_event", "start_time"), ("run_event", "completion_time")),
     *(("run", "start_time"), ("run", "completion_time")),
 )
-_NUMBERS = (TagType.INTEGER.value, TagType.FLOAT.value)
-_PLAIN = "-+0123456789.eE"
 
 
 class Mended(NamedTuple):
@@ -64,21 +61,13 @@ def repair_all(connection: sa.Connection) -> list[Mended]:
 
 
 def _tags(connection: sa.Connection) -> Iterator[Mended]:
-    """Numbers that are kept as text which is no number get a newer value."""
-    later = _tag.alias()
-    newer = is_newer(later, _tag, "set_at")
-    is_current = ~sa.exists().where(
-        later.c.record_id == _tag.c.record_id, later.c.name == _tag.c.name, newer
-    )
-    # What begins with another character than numbers do; the rest is looked at here.
-    odd = sa.func.ltrim(_tag.c.text, _PLAIN) != ""
-    query = sa.select(*_tag.columns).where(_tag.c.type.in_(_NUMBERS), odd, is_current)
+    """Numbers and truth values that are kept as other text get a newer value."""
+    bad = is_unreadable(sqlite=connection.dialect.name == "sqlite")
+    query = sa.select(*_tag.columns).where(bad).order_by(_tag.c.record_id, _tag.c.name)
     origins: dict[int, int] = {}
     for found in connection.execute(query).all():
         row = TagRow(*found)
         value = tag_value(row.type, row.text)
-        if row.text in ("NaN", "Infinity", "-Infinity"):
-            continue
         no = row.id >> SEQUENCE_BITS
         if no not in origins:
             origins[no] = _repairer(connection, no)

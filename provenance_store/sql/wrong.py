@@ -16,6 +16,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, SEQUENCE_BITS, now, short_id
 from provenance_store.kinds import Kind, Level, Mark, Role, Series, Special, TagType
+from provenance_store.sql.order import is_newer
 from provenance_store.sql.tables import KEYS, LOCAL, METADATA, TABLE
 from provenance_store.sql.write import ID_COLUMNS
 from provenance_store.validation.limits import (
@@ -39,7 +40,7 @@ from provenance_store.validation.limits import (
     YEARS,
 )
 
-__all__ = ["Wrong", "misshapen", "reading_broken_text", "wrong_rows"]
+__all__ = ["Wrong", "is_unreadable", "misshapen", "reading_broken_text", "wrong_rows"]
 
 Execute = Callable[[sa.Select[Any]], Sequence[Any] | None]
 """The first row of what a query finds."""
@@ -108,7 +109,7 @@ _FLOAT = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 _UUID = "-".join("[0-9a-f]" * n for n in (8, 4, 4, 4, 12))
 
 
-CANNOT_BE, NOT_UTF8, UNREADABLE = "cannot be", "is not UTF-8", "cannot be read"
+CANNOT_BE, NOT_UTF8, NOT_JSON = "cannot be", "is not UTF-8", "is not JSON, and is shown as text"
 _BROKEN = "braid_not_utf8"
 """A function of SQLite connections, see `reading_broken_text`."""
 
@@ -122,11 +123,6 @@ class Wrong(NamedTuple):
     key: tuple[Any, ...]
     why: str = CANNOT_BE
 
-    @property
-    def harmless(self) -> bool:
-        """Whether readers show such a value as it is, so that it stands in nobody's way."""
-        return self.why == UNREADABLE
-
     def sentence(self) -> str:
         """What is wrong where."""
         key = ", ".join(
@@ -135,7 +131,7 @@ class Wrong(NamedTuple):
             else f"{name} {value!r:.80}"
             for name, value in zip(KEYS[self.table], self.key, strict=True)
         )
-        return f"In {self.table}, the row with {key} has a {self.column} that {self.why}."
+        return f"In table {self.table}, the row with {key} has a {self.column} that {self.why}."
 
 
 def wrong_rows(
@@ -213,8 +209,8 @@ def _conditions(
         conditions = list(_values(table.name, column, origins, sqlite=sqlite, foreign=foreign))
         if sqlite and (mistyped := _mistyped(table, column)) is not None:
             conditions.insert(0, mistyped)
-        if not foreign and (unreadable := _unreadable(table.name, column, sqlite)) is not None:
-            found.append((column.name, UNREADABLE, unreadable))
+        if sqlite and not foreign and (table.name, column.name) in _DOCUMENTS:
+            found.append((column.name, NOT_JSON, sa.func.json_valid(column) == _literal(0)))
         if conditions:
             found.append((column.name, CANNOT_BE, sa.or_(*conditions)))
         if sqlite and isinstance(column.type, sa.Text):
@@ -263,15 +259,6 @@ def _values(
         yield column == TABLE["version"].c.id
 
 
-def _unreadable(table: str, column: sa.Column[Any], sqlite: bool) -> sa.ColumnElement[bool] | None:
-    """The condition to be what no reader understands, so that it is shown as it is."""
-    if (table, column.name) == ("tag", "text"):
-        return _not_of_its_type(sqlite=sqlite)
-    if (table, column.name) in _DOCUMENTS and sqlite:
-        return sa.func.json_valid(column) == _literal(0)
-    return None
-
-
 def _outside(column: sa.ColumnElement[Any], low: int, high: int) -> sa.ColumnElement[bool]:
     return sa.not_(column.between(_literal(low), _literal(high)))
 
@@ -297,8 +284,23 @@ def _of_nobody(column: sa.ColumnElement[Any], origins: Sequence[int]) -> sa.Colu
     )
 
 
+def is_unreadable(*, sqlite: bool) -> sa.ColumnElement[bool]:
+    """The condition on `tag` that its text is no value of its type, and that it is what counts.
+
+    Readers show such a value as text, so that it stands in nobody's way. Under a newer value of
+    the same name it is history.
+    """
+    tag = TABLE["tag"]
+    later = tag.alias()
+    is_old = sa.exists().where(
+        later.c.record_id == tag.c.record_id,
+        later.c.name == tag.c.name,
+        is_newer(later, tag, "set_at"),
+    )
+    return sa.and_(_not_of_its_type(sqlite=sqlite), ~is_old)
+
+
 def _not_of_its_type(*, sqlite: bool) -> sa.ColumnElement[bool]:
-    """The condition on `tag` that its text is no value of its type."""
     text, kind = TABLE["tag"].c.text, TABLE["tag"].c.type
     if sqlite:
         # What consists of these characters, and is JSON, is a number.

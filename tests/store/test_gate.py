@@ -195,7 +195,7 @@ def test_a_file_with_what_no_gate_lets_in_is_not_merged(
         store.merge(file)
         assert case.matches(kept_of(store, urn, case.field)) or case.name in TOLD_BY_NOBODY
     else:
-        with pytest.raises(BadFile, match=f"In {table}, the row with"):
+        with pytest.raises(BadFile, match=f"In table {table}, the row with"):
             store.merge(file)
         assert store.info()["tables"]["record"] == 0
 

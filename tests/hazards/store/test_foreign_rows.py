@@ -65,11 +65,11 @@ def test_text_that_is_not_utf_8_is_not_merged_and_a_check_finds_it(
     break_text(file, table, column)
     with open_store(f"sqlite:///{tmp_path / 'ours.db'}") as ours:
         before = content(ours)
-        with pytest.raises(BadFile, match=f"In {table}, the row with .* has a {column} that"):
+        with pytest.raises(BadFile, match=f"In table {table}, the row with .* has a {column} that"):
             ours.merge(file)
         assert content(ours) == before
     with open_store(f"sqlite:///{file}") as theirs:
-        assert any(f"In {table}, the row" in sentence for sentence in theirs.check())
+        assert any(f"In table {table}, the row" in sentence for sentence in theirs.check())
 
 
 @pytest.mark.parametrize("data", [b"\xff", b"\x80", b"a\xc3", b"\xed\xa0\x80", b"\xf8\x88\x80\x80"])
