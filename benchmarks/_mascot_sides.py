@@ -55,7 +55,7 @@ class Raw:
 
     def record(self) -> Rows:
         at = time.time_ns() // 1000
-        none = (None, None, None)
+        none = (None,) * 4
         for n, i in enumerate(self.configurations):
             yield (i, int(Kind.FACT), f"configuration-{n}", at, 0, *none)
         for cycle, line in enumerate(self.versions):
@@ -73,11 +73,11 @@ class Raw:
     def uri(self) -> Rows:
         for n, i in enumerate(self.configurations):
             for u in range(self.size.uris):
-                yield (i, f"mascot://configuration/{n}/{u}", None, None, None)
+                yield _at(i, f"mascot://configuration/{n}/{u}")
         for cycle, made in enumerate(self.experiments):
             for n, i in enumerate(made):
                 for u in range(self.size.uris):
-                    yield (i, f"mascot://experiment/{cycle}/{n}/{u}", None, None, None)
+                    yield _at(i, f"mascot://experiment/{cycle}/{n}/{u}")
 
     def link(self) -> Rows:
         derived, trained, revision = (
@@ -100,6 +100,11 @@ class Raw:
             )
             for to in made:
                 yield from [(to, i, trained) for i in after]
+
+
+def _at(record_id: int, uri: str) -> tuple[Any, ...]:
+    """A row of `uri`; these URIs are their own normal form."""
+    return (record_id, uri, None, None, None, uri)
 
 
 def raw(url: str, size: Size) -> float:

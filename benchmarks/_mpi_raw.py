@@ -35,12 +35,13 @@ class Records:
         at = time.time_ns() // 1000
         for first in self.first:
             for n in range(self.count):
-                yield (first + 2 * n, int(Kind.DATA), f"scan-{n}", at, 0, None, None, None)
+                yield (first + 2 * n, int(Kind.DATA), f"scan-{n}", at, 0, *(None,) * 4)
 
     def uri(self) -> Rows:
         for rank, first in enumerate(self.first):
             for n in range(self.count):
-                yield (first + 2 * n, f"file:///scratch/{rank}/{n}.h5", None, None, None)
+                uri = f"file:///scratch/{rank}/{n}.h5"
+                yield (first + 2 * n, uri, None, None, None, uri)
 
     def tag(self) -> Rows:
         at = time.time_ns() // 1000
