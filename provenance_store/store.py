@@ -365,9 +365,9 @@ class Store(Recorder):
         return self.sink.session.watch.lost is not None
 
     def glance(self) -> None:
-        """Raise what `ping` would when the store is known to be lost; asked often, it looks
-        at the file's log some 20 times a second."""
-        self.sink.session.watch.before_writing(None)
+        """Raise what `ping` would when the store is known to be lost: it looks at the files, and
+        not into them."""
+        self.sink.session.watch.look()
 
     def waiting_since(self, began: float | None) -> AbstractContextManager[None]:
         """While it is open, what this thread waits for in the store counts from then on

@@ -24,9 +24,6 @@ __all__ = ["Watch", "watch_of"]
 
 RECHECK_SECONDS = 5.0
 """How long a connection to PostgreSQL writes to the schema that it was compared with last."""
-LOOK_SECONDS = 0.05
-"""How often, at the most, writes look after SQLite's log: what is in one that was removed is not
-lost, for it can be saved while it is open."""
 _OPTION = "braid_watch"
 _CHECKED = "braid_checked"
 _CHANGES = "PRAGMA schema_version"
@@ -47,7 +44,6 @@ class Watch(forks.Forkable):
         self.lost: BraidError | None = None
         """Why the store that was opened is not there any more; None while it is."""
         self._engine = engine
-        self._looked_at = 0.0
         engine.update_execution_options(**{_OPTION: self})
         forks.watch(self)
 
@@ -60,27 +56,23 @@ class Watch(forks.Forkable):
 
         That is cheap: whether the files at the path are those that are open.
         """
-        self._looked_at = 0.0
-        self.before_writing(None)
-        self.after_commit(None)
-
-    def before_writing(self, connection: sa.Connection | None) -> None:
-        """As `look`, for SQLite's log: to write into one that others make anew would damage it.
-
-        What is in the log is saved over the connection, which has it open.
-        """
         if self.lost is not None:
             raise type(self.lost)(self.lost.message)
-        if self.place is None or time.monotonic() - self._looked_at < LOOK_SECONDS:
-            return
-        if self._asked(self.place.has_lost_log):
+        self.after_commit(None)
+
+    def before_writing(self, connection: sa.Connection) -> None:
+        """As `look`, for SQLite's log alone: to write into one that others make anew would damage
+        it. What is in the log is saved over the connection, which has it open."""
+        if self.lost is not None:
+            raise type(self.lost)(self.lost.message)
+        if self.place is not None and self._asked(self.place.has_lost_log):
             self._has_moved(self.place, connection)
-        self._looked_at = time.monotonic()
 
     def after_commit(self, connection: sa.Connection | None) -> None:
-        """As `look`, for the store's own file: what was committed is told as kept after that."""
-        if self.place is not None and self._asked(self.place.has_moved):
-            self._has_moved(self.place, connection)
+        """As `look`, also for the log: what was committed is told as kept only after that."""
+        place = self.place
+        if place is not None and (self._asked(place.has_moved) or self._asked(place.has_lost_log)):
+            self._has_moved(place, connection)
 
     @staticmethod
     def _asked(question: Callable[[], bool]) -> bool:
