@@ -51,6 +51,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._idle: deque[socket.socket] = deque()
+        self._was_asked = False
         atexit.register(self.close)
 
     @property
@@ -65,7 +66,7 @@ class Child:
                 self._start()
 
     def close(self) -> None:
-        """Let the process end, and wait for it."""
+        """Let the process end, and wait for it; one that was never asked has nothing to end."""
         with self._lock:
             process, control = self._process, self._control
             self._process = self._control = None
@@ -73,6 +74,8 @@ class Child:
         if control is not None:
             control.close()
         if process is not None:
+            if not self._was_asked:  # perhaps it has not even begun
+                process.kill()
             try:
                 process.wait(END_SECONDS)
             except subprocess.TimeoutExpired:
@@ -123,6 +126,7 @@ class Child:
                 log.warning("%s ended; another one is started.", self.module)
             self._start()
         assert self._control is not None
+        self._was_asked = True
         socket.send_fds(self._control, [b"+"], [line.fileno()])
 
     def _start(self) -> None:
@@ -136,6 +140,7 @@ class Child:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.PIPE,
             )
+        self._was_asked = False
         assert self._process.stdin is not None
         with suppress(BrokenPipeError), self._process.stdin as told:
             told.write(self._store_url.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
 from braid.limits import Limits, allow_descriptors
-from braid.worker import Worker
+from braid.worker import STOPS, Worker
 
 __all__ = ["Listening", "listen", "serve"]
 
@@ -84,9 +86,24 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
         self._options = options
         super().__init__()
 
+    def run(self) -> None:
+        _Arbiter(self).run()
+
     def load_config(self) -> None:
         for name, value in self._options.items():
             self.cfg.set(name, value)
 
     def load(self) -> WsgiApplication:
         return self._make_app()
+
+
+class _Arbiter(Arbiter):  # type: ignore[misc]
+    """Gunicorn's, which tells workers once to stop: one that has just been forked, and has no
+    handler yet, would not hear it, and be waited for in vain."""
+
+    def spawn_worker(self) -> Any:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)

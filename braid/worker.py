@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import selectors
+import signal
 import socket
 import time
 from collections import Counter
@@ -29,8 +30,10 @@ from braid.connection import Connection, Stage
 from braid.limits import Limits, connections_possible
 from braid.refused import ALIVE, TIMEOUT, faulty, refusal
 
-__all__ = ["Worker"]
+__all__ = ["STOPS", "Worker"]
 
+STOPS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
+"""Signals that are held back while a worker is forked, see `braid.server`."""
 TURN_SECONDS = 1.0
 LOOK_SECONDS = 0.25
 """How often connections are looked through for those whose time is over."""
@@ -59,6 +62,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Somebody waits to connect, and no connection could be ended for that."""
         self._looked = 0.0
         self._logged: dict[str, float] = {}
+
+    def init_signals(self) -> None:
+        """Handle signals from now on, those too that came since the process was forked."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
     def run(self) -> None:
         """Serve until told to stop, then let the requests end that have begun."""

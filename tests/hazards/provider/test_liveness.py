@@ -128,3 +128,22 @@ def test_who_asks_for_readiness_waits_for_so_long_and_with_one_thread() -> None:
     assert len(asked) == 1
     hangs.set()
     Readiness(ask, seconds=SECONDS).check()
+
+
+def test_a_worker_that_is_told_to_stop_before_it_listens_to_signals_stops() -> None:
+    code = """
+import os, signal
+from braid.limits import Limits
+from braid.server import _Gunicorn
+from braid.worker import Worker
+
+options = {
+    "bind": "127.0.0.1:0", "worker_class": Worker, "workers": 1, "threads": 1,
+    "control_socket_disable": True,
+    "post_fork": lambda arbiter, worker: os.kill(os.getpid(), signal.SIGTERM),
+    "child_exit": lambda arbiter, worker: os.kill(os.getpid(), signal.SIGTERM),
+}
+_Gunicorn(lambda: None, options, Limits()).run()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], timeout=25, capture_output=True)
+    assert ended.returncode == 0, ended.stderr
