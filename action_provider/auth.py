@@ -27,6 +27,7 @@ from globus_sdk.authorizers import GlobusAuthorizer
 from action_provider.caches import replace_toolkit_caches
 from action_provider.errors import Unauthorized
 from action_provider.introspection import BoundedAuthClient
+from action_provider.lanes.turns import TURNS
 from action_provider.settings import Options
 from provenance_store.errors import NotAllowed, ServiceUnavailable
 from provenance_store.viewer import Viewer
@@ -235,7 +236,8 @@ def _ask_for_groups(state: AuthState) -> frozenset[str]:
     """Raises ValueError when the server's scope has no Groups dependency: nobody has groups."""
     client = state._groups_client
     try:
-        groups = client.get_my_groups()
+        with TURNS.aside():
+            groups = client.get_my_groups()
         return frozenset(group_principal(group["id"]) for group in groups if _is_member(group))
     finally:
         client.transport.close()

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -31,7 +33,7 @@ from provenance_store.sql.waits import Waits
 from provenance_store.sql.watch import Watch, watch_of
 from provenance_store.sql.write import Statements
 
-__all__ = ["Writer"]
+__all__ = ["Courtesy", "Writer"]
 
 ROWS_A_COMMIT = 20_000
 RETRIES = 6
@@ -46,6 +48,7 @@ CANNOT_HOLD = (
 )
 
 
+_NOTHING = nullcontext()
 Guard = Callable[[sa.Connection], None]
 
 
@@ -69,6 +72,24 @@ class _Job:
         self.wake.acquire()
 
 
+class Courtesy(ABC):
+    """How a writer goes after others: where one writes at a time, those in other processes find
+    the store free after each commit of it, and not held for long."""
+
+    rows = ROWS_A_COMMIT
+    """So many rows go into a commit, or one batch."""
+    pauses = 1.0
+    """How many times as long as a commit took the next one is put off."""
+
+    @abstractmethod
+    def aside(self) -> AbstractContextManager[None]:
+        """Around what a thread waits for."""
+
+    @abstractmethod
+    def alone(self) -> AbstractContextManager[None]:
+        """Around what a thread does while it holds the store."""
+
+
 class Writer:
     """Writes batches that number origins as the store does."""
 
@@ -81,9 +102,7 @@ class Writer:
         self._busy = False
         self._holds = 0
         self._connection: sa.Connection | None = None
-        self.pauses = 0.0
-        """How many times as long as a commit took the next one is put off: where one writes at a
-        time, writers in other processes find the store free meanwhile."""
+        self.courtesy: Courtesy | None = None
         self._not_before = 0.0
 
     def write(self, batch: Batch, guard: Guard = _unguarded) -> None:
@@ -173,7 +192,8 @@ class Writer:
 
     def _wait(self, job: _Job, own: list[_Job]) -> None:
         try:
-            job.wake.acquire()
+            with self._aside():
+                job.wake.acquire()
         except BaseException:  # interrupted: somebody else has to lead if one of these was to
             with self._mutex:
                 self._waiting = deque(other for other in self._waiting if other not in own)
@@ -186,25 +206,30 @@ class Writer:
         with self._mutex:
             group = self._group()
         try:
-            if self.pauses:
-                self._write_patiently(group)
-            else:
+            if self.courtesy is None:
                 self._write_for_all(group)
+            else:
+                self._write_patiently(group, self.courtesy)
         finally:
             with self._mutex:
                 self._hand_over()
             for job in group:
                 job.wake.release()
 
-    def _write_patiently(self, group: list[_Job]) -> None:
+    def _aside(self) -> AbstractContextManager[None]:
+        return _NOTHING if self.courtesy is None else self.courtesy.aside()
+
+    def _write_patiently(self, group: list[_Job], courtesy: Courtesy) -> None:
         """Write once the pause after the last commit is over."""
-        time.sleep(max(0.0, self._not_before - time.monotonic()))
-        began = time.monotonic()
-        try:
-            self._write_for_all(group)
-        finally:
-            ended = time.monotonic()
-            self._not_before = ended + min(MOST_PAUSE, self.pauses * (ended - began))
+        with courtesy.aside():
+            time.sleep(max(0.0, self._not_before - time.monotonic()))
+        with courtesy.alone():
+            began = time.monotonic()
+            try:
+                self._write_for_all(group)
+            finally:
+                ended = time.monotonic()
+                self._not_before = ended + min(MOST_PAUSE, courtesy.pauses * (ended - began))
 
     def _hand_over(self) -> None:
         self._busy = bool(self._waiting) and not self._holds
@@ -215,7 +240,8 @@ class Writer:
     def _group(self) -> list[_Job]:
         group: list[_Job] = []
         rows = 0
-        while self._waiting and (not group or rows < ROWS_A_COMMIT):
+        most = ROWS_A_COMMIT if self.courtesy is None else self.courtesy.rows
+        while self._waiting and (not group or rows < most):
             job = self._waiting.popleft()
             group.append(job)
             rows += len(job.batch)

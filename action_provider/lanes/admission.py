@@ -77,11 +77,11 @@ class Lanes:
         self._sorts: dict[tuple[str, str], Sort] = {}
         apart = options.lanes == "processes"
 
-        def process() -> LaneProcess | None:
-            return LaneProcess(store_url, environ) if apart else None
+        def process(*how: str) -> LaneProcess | None:
+            return LaneProcess(store_url, environ, *how) if apart else None
 
         self.usual = Lane(self._queue(places))
-        self.large = Lane(self._queue(options.lane_places), process())
+        self.large = Lane(self._queue(options.lane_places), process("turns"))
         self.questions = Lane(self._queue(options.lane_places), process())
         # Bodies that are large wait in memory: this many, and half of them one identity's.
         self._bodies = FairLane(

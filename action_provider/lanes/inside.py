@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from flask import g, has_request_context
 
+from action_provider.lanes.turns import TURNS
 from action_provider.metrics import Metrics
 from provenance_store.opening import open_store
 from provenance_store.store import Store
 
 __all__ = ["Tally", "open_patiently"]
-
-PAUSES = 4.0
-"""How many times as long as a commit took the next one is put off."""
 
 
 class Tally(Metrics):
@@ -29,5 +27,5 @@ def open_patiently(url: str, *, create: bool = True) -> Store:
     """The store, opened by a process that lets others write first: SQLite has one writer."""
     store = open_store(url, create=create)
     if url.startswith("sqlite:"):
-        store.sink.writer.pauses = PAUSES
+        store.sink.writer.courtesy = TURNS
     return store

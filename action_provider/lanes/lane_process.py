@@ -6,8 +6,8 @@ from standard input. Each socket has a thread, and the worker has as many socket
 when the control socket FD is closed at the other end.
 
 On SQLite, where one writes at a time, it pauses after each commit, so that the others find the
-store free. Its priority is that of the others: they would wait all the longer for the store if it
-did not get on while it holds the lock.
+store free, and where it is told to, its threads take turns, so that it holds the store for no
+longer than it takes (`turns`). Its priority is that of the others, for the same reason.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import threading
 from contextlib import suppress
 
 import msgspec
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 
 from action_provider import logs
+from action_provider.app import EXTENSION, create_app
 from action_provider.lanes.messages import Answered, Forwarded
+from action_provider.lanes.turns import TURNS
 from action_provider.record.messages import receive, send
 
 __all__ = ["main"]
@@ -33,9 +35,11 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Forwarded).decode
 
 
-def main(control: socket.socket, app: Flask) -> None:
+def main(control: socket.socket, app: Flask, *, takes_turns: bool = False) -> None:
     """Serve until the worker is gone."""
     app.after_request(_told)
+    if takes_turns:
+        _take_turns(app)
     threads: list[threading.Thread] = []
     while handles := _more(control):
         threads = [thread for thread in threads if thread.is_alive()]
@@ -46,6 +50,25 @@ def main(control: socket.socket, app: Flask) -> None:
             threads.append(thread)
     for thread in threads:  # the worker has closed the sockets: they end with their request
         thread.join()
+
+
+def _take_turns(app: Flask) -> None:
+    """Let one request at a time be worked at; not yet while Globus is asked whose it is."""
+    authenticator = app.extensions[EXTENSION].authenticator
+
+    def begin() -> None:
+        if "Authorization" not in request.headers:
+            return  # for whom nothing is done
+        authenticator.caller(request)
+        g.turn = TURNS.alone()
+        g.turn.__enter__()
+
+    def end(_: BaseException | None) -> None:
+        if (turn := g.pop("turn", None)) is not None:
+            turn.__exit__(None, None, None)
+
+    app.before_request(begin)
+    app.teardown_request(end)
 
 
 def _more(control: socket.socket) -> list[int]:
@@ -90,11 +113,9 @@ def _told(response: Response) -> Response:
 
 
 def _run() -> None:
-    from action_provider.app import EXTENSION, create_app
-
     logs.quiet()
     app = create_app(sys.stdin.read(), lane=True)
-    main(socket.socket(fileno=int(sys.argv[1])), app)
+    main(socket.socket(fileno=int(sys.argv[1])), app, takes_turns="turns" in sys.argv[2:])
     app.extensions[EXTENSION].close()
 
 

@@ -1,0 +1,63 @@
+"""In a process that writes for others, nobody works while one of its threads holds the store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from action_provider.lanes.turns import Turns
+
+
+def begun(work: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_thread_works_when_the_one_before_it_is_done() -> None:
+    turns, did = Turns(), list[str]()
+
+    def second() -> None:
+        with turns.alone():
+            did.append("second")
+
+    with turns.alone():
+        other = begun(second)
+        with turns.alone():  # within itself it changes nothing
+            other.join(0.05)
+            did.append("first")
+    other.join(10)
+    assert did == ["first", "second"]
+
+
+def test_a_thread_works_while_another_waits_and_not_before_or_after() -> None:
+    turns, did, waits, waited = Turns(), list[str](), threading.Event(), threading.Event()
+
+    def first() -> None:
+        with turns.alone():
+            did.append("begins")
+            with turns.aside():
+                waits.set()
+                waited.wait(10)
+            did.append("goes on")
+
+    other = begun(first)
+    assert waits.wait(10)
+    with turns.alone():
+        waited.set()
+        other.join(0.05)
+        did.append("works")
+    other.join(10)
+    assert did == ["begins", "works", "goes on"]
+
+
+def test_who_has_no_turn_waits_without_one() -> None:
+    turns, did = Turns(), list[str]()
+
+    def work() -> None:
+        with turns.alone():
+            did.append("works")
+
+    with turns.aside():
+        begun(work).join(10)
+    assert did == ["works"]
