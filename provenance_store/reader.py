@@ -117,15 +117,14 @@ class Reader:
 
     def says(self, event: RunEventRow) -> bool:
         """Whether the store says of a run already all that this event would say."""
-        with self._session.look() as raw:
-            known = self._prepared.run(raw, event.run_id)
+        known = self._sink.run_known(event.run_id)
         if known is None:
             return False
         start = event.start_time
         if start is not None and start >= known[5]:  # the earliest start counts
             event = event._replace(start_time=None)
         said = event[3:]
-        return all(new is None or new == old for new, old in zip(said, known, strict=True))
+        return all(new is None or new == old for new, old in zip(said, known[:-1], strict=True))
 
     def run_members(self, run_id: str) -> dict[str, Level] | None:
         """Who may see or manage a run, whoever asks; None when nobody is known to."""

@@ -146,9 +146,17 @@ class StoreSink(Sink):
         return urn_of(self._uuids[number], record_id & MAX_SEQUENCE)
 
     def later(self, table: str, key: tuple[Any, ...], at: int) -> int:
-        with self.session.look() as raw:
-            known = self.prepared.latest(raw, table, key)
+        if table == "run":
+            run = self.run_known(key[0])
+            known = None if run is None else run[-1]
+        else:
+            with self.session.look() as raw:
+                known = self.prepared.latest(raw, table, key)
         return at if known is None or known < at else known + 1
+
+    def run_known(self, run_id: str) -> Any | None:
+        """`Prepared.run`, asked once in each `Session.one_look`."""
+        return self.session.look_up(("run", run_id), lambda raw: self.prepared.run(raw, run_id))
 
     def closing(
         self, batch: Batch, ids: Sequence[int], record_id: int, *, made_by: bool

@@ -66,7 +66,20 @@ def scrub_text(text: str) -> str:
     and all of these inside JSON. What cannot be told apart from a secret goes too.
     """
     found = suspicion(text)
-    return _scrub(text, found, MAX_DEPTH) if found else text
+    if not found or text in _clean:
+        return text
+    scrubbed_text = _scrub(text, found, MAX_DEPTH)
+    if scrubbed_text is text and len(text) <= LONGEST_KEPT:
+        if len(_clean) >= MOST_KEPT:
+            _clean.clear()
+        _clean[text] = None
+    return scrubbed_text
+
+
+_clean: dict[str, None] = {}
+"""Texts that seemed to hold a secret and hold none, such as ``urn:globus:auth:identity:...``: the
+same few are written with each step."""
+LONGEST_KEPT, MOST_KEPT = 256, 1024
 
 
 def _redact(value: Any, private: frozenset[str], depth: int) -> Any:

@@ -85,7 +85,8 @@ class Prepared:
         )
 
     def run(self, raw: Any, run_id: str) -> Any | None:
-        """What is said of a run, in the order of an event's fields; None when nothing is."""
+        """What is said of a run, in the order of an event's fields, then when something was last
+        said of it; None when nothing is."""
         rows = self._rows(raw, EVERYTHING, _run_itself, run_id=run_id)
         return rows[0] if rows else None
 
@@ -94,12 +95,10 @@ class Prepared:
         return self._rows(raw, EVERYTHING, _run_members, run_id=run_id)
 
     def latest(self, raw: Any, table: str, key: tuple[Any, ...]) -> int | None:
-        """When something was last said of a tag (record_id, name), in marks (record_id,), or of a
-        run (run_id,)."""
+        """When something was last said of a tag (record_id, name), or in marks (record_id,)."""
         names = ("record_id", "name") if table == "tag" else ("record_id",)
-        build = {"tag": _latest_tag, "mark": _latest_mark, "run": _latest_word}[table]
-        given = {"run_id": key[0]} if table == "run" else dict(zip(names, key, strict=True))
-        rows = self._rows(raw, EVERYTHING, build, **given)
+        build = {"tag": _latest_tag, "mark": _latest_mark}[table]
+        rows = self._rows(raw, EVERYTHING, build, **dict(zip(names, key, strict=True)))
         return rows[0][0] if rows else None
 
     def _rows(
@@ -281,7 +280,7 @@ def _one_version(access: Access) -> Query:
 
 def _run_itself(_: Access) -> Query:
     said = [_run.c[column.name] for column in list(_event.columns)[3:]]
-    return sa.select(*said).where(_run.c.run_id == _text("run_id"))
+    return sa.select(*said, _run.c.heard_at).where(_run.c.run_id == _text("run_id"))
 
 
 def _latest_tag(_: Access) -> Query:
@@ -292,10 +291,6 @@ def _latest_tag(_: Access) -> Query:
 def _latest_mark(_: Access) -> Query:
     of_record = _mark.c.record_id == sa.bindparam("record_id", type_=sa.BigInteger())
     return sa.select(sa.func.max(_mark.c.at)).where(of_record)
-
-
-def _latest_word(_: Access) -> Query:
-    return sa.select(_run.c.heard_at).where(_run.c.run_id == _text("run_id"))
 
 
 def _run_members(_: Access) -> Query:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -32,6 +32,7 @@ CANNOT_HOLD = (
 )
 
 
+T = TypeVar("T")
 UNWATCHED_SECONDS = 30.0
 """How long is waited with an engine that was made elsewhere."""
 
@@ -75,6 +76,17 @@ class Session:
         """
         kept: _Kept | None = getattr(self._threads, "kept", None)
         return self._look() if kept is None else kept
+
+    def look_up(self, what: Hashable, ask: Callable[[Any], T]) -> T:
+        """What `ask` finds with a `look`; while `one_look` is open it is asked once."""
+        kept: _Kept | None = getattr(self._threads, "kept", None)
+        if kept is not None and what in kept.found:
+            return cast("T", kept.found[what])
+        with self.look() as raw:
+            answer = ask(raw)
+        if kept is not None:
+            kept.found[what] = answer
+        return answer
 
     @contextmanager
     def _look(self) -> Iterator[Any]:
@@ -203,6 +215,7 @@ class _Kept:
         self._raw: sa.PoolProxiedConnection | None = None
         self._connection: Any = None
         self._away: WaitedInVain | None = None
+        self.found: dict[Hashable, Any] = {}
 
     def __enter__(self) -> Any:
         if self._away is not None:
