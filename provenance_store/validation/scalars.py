@@ -16,7 +16,7 @@ from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from numbers import Integral, Real
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 __all__ = ["NOT_FINITE", "described", "one_or_many", "plain", "plain_document"]
@@ -88,14 +88,15 @@ def _decimal(value: Decimal) -> Any:
 def one_or_many(given: Any, *, mapping: bool = False) -> Iterable[Any]:
     """What was given where several are meant: a text, a path or a handle alone is one, and with
     `mapping` a mapping too; None is nothing."""
+    several: Iterable[Any] = given
     if type(given) is tuple or type(given) is list:  # nearly always, and the rest takes longer
-        return cast("Iterable[Any]", given)
+        return several
     if given is None:
         return ()
     alone = (str, bytes, os.PathLike, Mapping) if mapping else (str, bytes, os.PathLike)
     if isinstance(given, alone) or not isinstance(given, Iterable):
         return (given,)
-    return given
+    return several
 
 
 def described(value: Any, longest: int = 200) -> str:
