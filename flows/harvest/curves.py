@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from provenance_store.validation.rows import SPELLED
 
 __all__ = ["points_of", "scores_of"]
 
@@ -29,11 +30,11 @@ def points_of(value: Any) -> tuple[list[Point], list[str]]:
     return [point for point in points if point], []
 
 
-def scores_of(value: Any) -> dict[str, float | None] | None:
+def scores_of(value: Any) -> dict[str, Any] | None:
     """The numbers of an object by name; None of anything else."""
     if not isinstance(value, Mapping):
         return None
-    return {name: _finite(n) for name, n in value.items() if _is_number(n)}
+    return {name: n for name, n in value.items() if _is_number(n)}
 
 
 def _of_columns(value: Mapping[str, Any]) -> tuple[list[Point], list[str]]:
@@ -63,14 +64,12 @@ def _point(given: Mapping[str, Any]) -> Point:
         if name in COUNTERS and isinstance(value, float) and value.is_integer():
             point[name] = int(value)
         elif _is_number(value) or (value is None and name not in COUNTERS):
-            point[name] = _finite(value)
+            point[name] = value
     return point
 
 
 def _is_number(value: Any) -> bool:
+    """Whether it is a number, or one that is not finite as JSON has it: ``"NaN"``."""
+    if isinstance(value, str):
+        return value in SPELLED
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _finite(value: Any) -> Any:
-    """The number; None, as JSON has it, for one that is not finite."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

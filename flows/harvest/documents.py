@@ -12,11 +12,9 @@ from flows.harvest.curves import points_of, scores_of
 from flows.harvest.filling import ITEM, MISSING, View, fill, view_of
 from flows.harvest.places import uris_at
 from flows.harvest.rule import PLACES, FileRule, Rule
-from flows.steps.adapters.base import Thing, is_told, scalar, tidied
-from flows.steps.adapters.mentioned import DIGEST
+from flows.steps.adapters.base import Thing
 from flows.steps.body import Body
 from flows.steps.uris import name_of_uri, tidy_uri
-from provenance_store.validation.limits import MAX_INTEGER
 from provenance_store.values import Uri
 
 __all__ = ["document_of", "things_of", "views_of"]
@@ -90,27 +88,20 @@ def _tags(rule: Rule, view: View) -> dict[str, Any] | None:
 def things_of(rule: FileRule, view: View, notes: list[str]) -> Iterator[Thing]:
     """A file for each place that the rule finds."""
     told: list[str] = []
-    tags = {k: v for k, v in fill(rule.tags or {}, view).items() if scalar(v) is not None}
+    tags = fill(rule.tags or {}, view)
     name = fill(rule.name, view)
     for field in ("uri", "uris"):
         for given in uris_at(getattr(rule, field), view, field, told) or ():
             uri = _uri(given)
             called = name if isinstance(name, str) and name else name_of_uri(uri.uri)
-            if (thing := tidied(Thing(called, rule.kind, (uri,), tags))).uris:
-                yield thing
+            yield Thing(called, rule.kind, (uri,), tags)
     notes += [f"file: {each}" for each in told]
 
 
 def _uri(given: str | dict[str, Any]) -> Uri:
-    """A place as it is stored; of what is said of its bytes only what can be."""
+    """A place as it is stored; whoever records it says what of it cannot be kept."""
     about = {"uri": given} if isinstance(given, str) else given
-    size, digest, media = (about.get(name) for name in ("size", "digest", "media_type"))
-    return Uri(
-        tidy_uri(about["uri"]),
-        size if type(size) is int and 0 <= size <= MAX_INTEGER else None,
-        digest if isinstance(digest, str) and DIGEST.fullmatch(digest) else None,
-        media if isinstance(media, str) and is_told(media) else None,
-    )
+    return Uri(**(about | {"uri": tidy_uri(about["uri"])}))
 
 
 def _looked_for(rule: Rule) -> bool:
