@@ -63,6 +63,10 @@ def exit_code(error: BaseException) -> int:
     return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
 
 
+CONSENTS = ("--yes",)
+"""Options that are never suggested for another one: they would do what is only asked about."""
+
+
 def describe(error: BaseException) -> str:
     """One sentence: what was wrong, and what to do about it."""
     if isinstance(error, Ambiguous) and error.choices[:1] and error.choices[0] not in error.message:
@@ -79,6 +83,10 @@ def describe(error: BaseException) -> str:
 
 
 def _with_help_hint(error: click.UsageError) -> str:
+    if isinstance(error, click.NoSuchOption) and set(CONSENTS).intersection(
+        error.possibilities or ()
+    ):
+        error = click.NoSuchOption(error.option_name, ctx=error.ctx)
     message = error.format_message()
     if error.ctx is None:
         return message

@@ -62,7 +62,10 @@ def _float(text: str) -> float:
     plain = text.lower().lstrip("+-")
     if plain not in ("nan", "inf", "infinity") and not _DECIMAL.fullmatch(text):
         raise ValueError("a number such as 0.5, 1e-5, nan or inf")
-    return float(text)
+    number = float(text)
+    if math.isinf(number) and not plain.startswith("inf"):
+        raise ValueError("a number below 1.8e308")
+    return number
 
 
 def _boolean(text: str) -> bool:

@@ -360,7 +360,7 @@ def test_files_are_told_of_with_how_they_took_part(tmp_path: Path) -> None:
     assert [thing.name for thing in made] == ["weights a", "weights b"]
     ((uri,), (_,)) = (thing.uris for thing in made)
     assert (uri.uri, uri.size, uri.digest) == ("s3://b/eagle/lab/a.h5", 3, "no")
-    assert (made[1].kind, made[1].tags) == ("fact", {"mae": 0.4})
+    assert (made[1].kind, made[1].tags) == ("fact", {"mae": 0.4, "curve": [0.8, 0.4]})
     assert notes == []
 
 
