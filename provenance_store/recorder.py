@@ -21,6 +21,7 @@ from provenance_store.ids import now
 from provenance_store.kinds import Kind, Mark, Role
 from provenance_store.redaction import redact, scrub_text
 from provenance_store.rows import (
+    AudienceRow,
     EnvironmentRow,
     LinkRow,
     MarkRow,
@@ -89,6 +90,7 @@ class Recorder:
         self.clock = clock
         self._environment = environment
         self._environment_row: EnvironmentRow | None = None
+        self._last_audience: tuple[Audience, AudienceRow] | None = None
         self._payload_limit = MAX_PAYLOAD_BYTES.get()
         self._local = threading.local()
 
@@ -608,7 +610,11 @@ class Recorder:
     def _audience(self, batch: Batch, audience: Audience | None) -> str | None:
         if audience is None:
             return None
+        last = self._last_audience  # hashing one takes longer than all the rest
+        if last is not None and last[0] is audience and last[1] in batch.audience:
+            return last[1].digest
         row, members = audience.rows()
+        self._last_audience = (audience, row)
         if row not in batch.audience:
             batch.audience.append(row)
             batch.audience_member.extend(members)
