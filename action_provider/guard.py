@@ -14,7 +14,7 @@ from action_provider.errors import Malformed
 from flows.steps.refusals import refusal
 from provenance_store.errors import InvalidInput, TooLarge
 
-__all__ = ["check_json", "decode", "invalid", "read_body", "read_bytes"]
+__all__ = ["check_json", "decode", "invalid", "read_body", "read_bytes", "whole_body"]
 
 T = TypeVar("T")
 
@@ -39,17 +39,26 @@ def read_bytes(request: Request, otherwise: str) -> bytes:
     length is announced, and else when the limit is reached. Raises Malformed for a body that ends
     early, or is not framed as HTTP demands.
     """
-    try:
-        data = request.get_data(cache=False)
-    except RequestEntityTooLarge:
-        raise
-    except Exception:  # Each WSGI server has its own errors for a body that it cannot read.
-        raise Malformed("The request's body is cut off or badly framed; send it again.") from None
+    data = whole_body(request, cache=False)
     if request.content_length is None and len(data) >= (request.max_content_length or math.inf):
         raise RequestEntityTooLarge
     if not data:
         raise Malformed(f"The request has no body; {otherwise}.")
     return data
+
+
+def whole_body(request: Request, *, cache: bool = True) -> bytes:
+    """The body as it came.
+
+    Raises werkzeug's RequestEntityTooLarge over the server's limit, Malformed for one that ends
+    early, or is not framed as HTTP demands: each WSGI server has its own errors for that.
+    """
+    try:
+        return request.get_data(cache=cache)
+    except RequestEntityTooLarge:
+        raise
+    except Exception:
+        raise Malformed("The request's body is cut off or badly framed; send it again.") from None
 
 
 def check_json(data: bytes, *, depth: int) -> None:

@@ -62,12 +62,12 @@ class StoreIntake(Intake):
         ]
 
     def _read(self, data: bytes) -> Batch | InvalidInput:
+        gate = Gate()
         try:
             batch = decode_batch(data, limit=BATCH_BYTES)
+            batch = gated(gate, batch, limit=MAX_PAYLOAD_BYTES.get(), leave_out=True)
         except InvalidInput as error:
             return error
-        gate = Gate()
-        batch = gated(gate, batch, limit=MAX_PAYLOAD_BYTES.get(), leave_out=True)
         for note in gate.notes[:MOST_NOTES]:
             logger.warning("Not taken as it was: %s", note)
         self._own(batch)

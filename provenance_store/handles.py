@@ -174,6 +174,11 @@ class StepHandle(Record):
         if error is None:
             self.finish()
         else:
-            self.finish(
-                "FAILED", error={"type": type(error).__name__, "message": str(error)[:4096]}
-            )
+            self.finish("FAILED", error={"type": type(error).__name__, "message": _said(error)})
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)[:4096]
+    except Exception:  # what is raised is the script's own error, not that of its text
+        return ""

@@ -15,9 +15,9 @@ from typing import Any
 
 from provenance_store.batch import Batch
 from provenance_store.environment import current_environment
-from provenance_store.errors import InvalidInput
+from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
-from provenance_store.ids import now
+from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, make_id, now
 from provenance_store.kinds import Kind, Mark, Role
 from provenance_store.redaction import redact, scrub_text
 from provenance_store.rows import (
@@ -60,6 +60,9 @@ DEFAULTS = ("run_id", "audience", "clock", "_environment", "strict", "_policy")
 """The attributes of a Recorder that go with it to another process."""
 
 
+FIRST_ID, LAST_ID = make_id(1, 1), make_id(MAX_ORIGIN_NO, MAX_SEQUENCE)
+
+
 class Recorder:
     """Writes facts, data, models, datasets and steps to a Sink.
 
@@ -85,7 +88,7 @@ class Recorder:
         self.sink = sink
         self.strict = strict
         self._policy = Policy.REFUSE if strict else Policy.DEGRADE
-        self.run_id = run_id
+        self.run_id = rows.run_id_of(Gate(Policy.REFUSE), run_id)
         self.audience = audience
         self.clock = clock
         self._environment = environment
@@ -283,6 +286,8 @@ class Recorder:
 
     def used(self, step: RecordLike, records: Records, role: Role = Role.USED) -> None:
         """Link further inputs to a step that has not finished yet."""
+        if role not in Role.__members__.values():
+            raise InvalidInput(f"There is no role {described(role)}.")
         self._add(self.id_of(step), {role: records})
 
     def generated(self, step: RecordLike, records: Records) -> None:
@@ -352,6 +357,8 @@ class Recorder:
 
     def mark(self, record: RecordLike, mark: Mark, note: str = "") -> None:
         """Say something about a record that is already written."""
+        if mark not in Mark.__members__.values():
+            raise InvalidInput(f"There is no mark {described(mark)}.")
         record_id = self.id_of(record)
         cause = record_id if mark in (Mark.INVALIDATED, Mark.RESTORED) else None
         said = rows.note_text(self._gate(), note)
@@ -433,7 +440,7 @@ class Recorder:
         `number` picks another id of the same numbering, such as a version's line.
         Raises NotFound for a URN that names nothing known, InvalidInput for what is no reference.
         """
-        if type(record) is int:
+        if type(record) is int and FIRST_ID <= record <= LAST_ID:
             return record
         if isinstance(record, Record):
             own = record.id if number is None else number
@@ -444,7 +451,9 @@ class Recorder:
         if isinstance(reference, str):
             return self.sink.resolve(reference)
         if isinstance(reference, int) and not isinstance(reference, bool):
-            return reference
+            if FIRST_ID <= reference <= LAST_ID:
+                return int.__int__(reference)
+            raise NotFound(f"There is no record {described(reference)}.")
         raise InvalidInput(
             f"A record is named by its handle, its id or its URN, not by {described(record)}."
         )
@@ -488,7 +497,9 @@ class Recorder:
         audience = self._audience(batch, self.audience)
         at = self.clock()
         batch.record.append(
-            RecordRow(record_id, kind.value, name, at, int(live), self.run_id, where, audience)
+            RecordRow(
+                record_id, kind.value, name, at, int(bool(live)), self.run_id, where, audience
+            )
         )
         self._link(batch, gate, record_id, depends_on, Role.DERIVED_FROM)
         self._uris(batch, gate, record_id, uris)
@@ -591,7 +602,8 @@ class Recorder:
             decoded=decoded,
             path=name,
         )
-        batch.payload.append(PayloadRow(record_id, name, text))
+        kept_name = rows.document_name(gate, name)
+        batch.payload.append(PayloadRow(record_id, kept_name, text))
 
     def _environment_digest(self, batch: Batch) -> str | None:
         if self._environment is None:

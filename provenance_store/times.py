@@ -8,7 +8,7 @@ from typing import Any
 
 from provenance_store.errors import InvalidInput
 from provenance_store.validation.limits import YEARS
-from provenance_store.validation.scalars import plain
+from provenance_store.validation.scalars import described, plain
 
 __all__ = ["format_time", "micros", "parse_time"]
 
@@ -48,7 +48,11 @@ def micros(given: Any) -> int:
                 f"The datetime {given.isoformat()} has no time zone; give one that has, such as "
                 "datetime.now(UTC)."
             )
-        return (given - _EPOCH) // _MICROSECOND
+        try:
+            since = (given - _EPOCH) // _MICROSECOND
+        except Exception:  # its zone is of a class of its own, and says what is no offset
+            raise InvalidInput("The time zone of a datetime does not say its offset.") from None
+        return _within(since, given.isoformat())
     value = plain(given)
     if isinstance(value, str):
         if _AGO.fullmatch(value):
@@ -59,11 +63,11 @@ def micros(given: Any) -> int:
             "A time is a datetime with a time zone, RFC 3339 text, or whole microseconds since "
             f"1970 UTC, not {type(given).__name__}."
         )
-    return _within(value, str(value))
+    return _within(int.__int__(value), described(value))
 
 
 def _within(micros: int, text: str) -> int:
-    if micros not in YEARS:
+    if not YEARS.start <= micros < YEARS.stop:
         raise InvalidInput(f"{text[:40]!r} is not in the years 1 to 9999 UTC.")
     return micros
 

@@ -15,6 +15,7 @@ from action_provider.guard import decode
 from flows.steps.refusals import Refused
 from flows.steps.values import read_principal
 from provenance_store.errors import InvalidInput
+from provenance_store.redaction import scrub_text
 
 __all__ = ["Envelope", "check_deadline", "content_digest", "release_seconds"]
 
@@ -24,6 +25,9 @@ MAX_DURATION = 64
 Principals = Annotated[
     list[str], Meta(max_length=MAX_PRINCIPALS, description="Globus identity and group URNs.")
 ]
+
+
+MAX_LABEL = 64
 
 
 class Envelope(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -39,7 +43,7 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         ),
     ]
     body: Annotated[dict[str, Any], Meta(description="The step, as the input schema says.")]
-    label: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    label: Annotated[str, Meta(min_length=1, max_length=MAX_LABEL)] | None = None
     monitor_by: Principals | None = None
     manage_by: Principals | None = None
     allowed_clients: (
@@ -70,6 +74,7 @@ def read_envelope(data: bytes) -> Envelope:
         raise InvalidInput('Only "public" is possible here.', path="allowed_clients")
     return msgspec.structs.replace(
         envelope,
+        label=envelope.label and scrub_text(envelope.label)[:MAX_LABEL],
         monitor_by=_principals(envelope.monitor_by, "monitor_by"),
         manage_by=_principals(envelope.manage_by, "manage_by"),
     )
@@ -111,12 +116,19 @@ def release_seconds(envelope: Envelope, *, default: int, most: int) -> float:
     asked = envelope.release_after
     if asked is None:
         return default
-    seconds = _duration(asked) if isinstance(asked, str) else float(asked)
+    seconds = _duration(asked) if isinstance(asked, str) else _number(asked)
     if not 0 <= seconds <= most or not math.isfinite(seconds):
         raise InvalidInput(
             f"It is 0 or more, and at most P{most // 86_400}D.", path="release_after"
         )
     return seconds
+
+
+def _number(given: float) -> float:
+    try:
+        return float(given)
+    except OverflowError:  # an integer of hundreds of digits
+        return math.inf
 
 
 def _duration(text: str) -> float:

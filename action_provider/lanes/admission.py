@@ -22,6 +22,7 @@ from typing import NamedTuple, cast
 from flask import Flask, Request, Response, g, request
 
 from action_provider.auth import Authenticator
+from action_provider.guard import whole_body
 from action_provider.lanes.messages import Forwarded
 from action_provider.lanes.process import LaneProcess
 from action_provider.lanes.queue import FairLane, Rates
@@ -155,7 +156,7 @@ class Lanes:
         g.places.append((queue, identity))
 
     def _forwarded(self, process: LaneProcess, asked: Request) -> Response:
-        told = process.answer(Forwarded.of(asked.environ, asked.get_data()))
+        told = process.answer(Forwarded.of(asked.environ, whole_body(asked)))
         if told.records or told.steps:
             self._metrics.recorded(told.records, told.steps)
         response = Response(told.body, told.status)
@@ -168,7 +169,7 @@ class Lanes:
         length, limit = asked.content_length, self._options.large_bytes
         if (length is None and "wsgi.input_terminated" in asked.environ) or (length or 0) > limit:
             return Sort.LARGE
-        items = asked.get_data().count(b",")
+        items = whole_body(asked).count(b",")
         return Sort.USUAL if items < self._options.large_items else Sort.LARGE
 
     def _is_read(self, asked: Request) -> bool:
@@ -178,7 +179,7 @@ class Lanes:
             limit = asked.max_content_length = self._options.batch_limit
         if (asked.content_length or 0) > limit:
             return False
-        data = asked.get_data()
+        data = whole_body(asked)
         return asked.content_length is not None or len(data) < limit
 
 

@@ -200,7 +200,9 @@ def _file(text: str, progress: Progress) -> LocalFile:
     from provenance_store.measuring import Measured
 
     if URI.match(text) and not os.path.lexists(text):
-        name = escaped(text.rstrip("/").rpartition("/")[2] or text)
+        # Behind the path of an address there may be a signature.
+        path = text.partition("?")[0].partition("#")[0] if text.startswith("http") else text
+        name = escaped(path.rstrip("/").rpartition("/")[2] or text)
         return LocalFile(name, escaped(text), None, Measured())
     return look(Path(text), progress=progress)
 

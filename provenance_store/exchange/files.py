@@ -26,6 +26,8 @@ def import_file(
     A SQLite file is taken for a database of Braid-DB (`reverse` as for `import_braid_db`), anything
     else for PROV-JSON. Raises InvalidInput when it is neither.
     """
+    if not file.is_file():
+        raise InvalidInput("this is not a regular file.", path=f"{file}: $")
     with file.open("rb") as opened:
         beginning = opened.read(len(SQLITE))
     if not beginning:

@@ -63,8 +63,9 @@ _KEY = re.compile(
     re.DOTALL,
 )
 _SCHEME = re.compile(r"\b(Bearer|Basic)([ \t]+|%20)([\w.~+/=:-]++)", re.IGNORECASE)
-Secret = Callable[[str, re.Match[str]], tuple[int, int] | None]
-"""Where the secret behind a name begins and ends; None when there is none."""
+ValueOf = Callable[[str, re.Match[str]], tuple[int, int, bool]]
+"""Where the value behind a name begins and ends, and whether it is a secret."""
+LOOKED_THROUGH, LOOKED_THROUGH_ANYWAY = 8, 1 << 16
 
 _PLAIN_WORD = re.compile(r"[a-z]{1,15}|Token|Auth(?:entication)?")
 
@@ -230,24 +231,32 @@ def _without_spaced(text: str, low: str) -> str:
     return text
 
 
-def _without_values(text: str, names: re.Pattern[str], secret: Secret) -> str:
-    """The text without the secrets that follow names, each where `secret` finds it."""
+def _without_values(text: str, names: re.Pattern[str], value_of: ValueOf) -> str:
+    """The text without the secrets that follow names, each where `value_of` finds its value.
+
+    Values that are no secret may lie inside each other, without end in a text that was made for
+    it. When what was looked through is many times the text, the rest of it goes as a whole.
+    """
     parts: list[str] = []
     done = 0
+    left = LOOKED_THROUGH * len(text) + LOOKED_THROUGH_ANYWAY
     for found in names.finditer(text):
         if secrecy(found[1]) is Secrecy.NONE or found.start() < done:
             continue
-        if place := secret(text, found):
-            parts += (text[done : place[0]], REDACTED)
-            done = place[1]
+        begin, end, is_secret = value_of(text, found)
+        left -= end - begin
+        if left < 0:
+            return "".join(parts) + text[done:begin] + REDACTED
+        if is_secret:
+            parts += (text[done:begin], REDACTED)
+            done = end
     return "".join(parts) + text[done:]
 
 
-def _assigned(text: str, found: re.Match[str]) -> tuple[int, int] | None:
+def _assigned(text: str, found: re.Match[str]) -> tuple[int, int, bool]:
     begin = _begin_of_value(text, found)
     end = _end_of_value(text, begin, encoded=found["encoded"] is not None)
-    is_secret = end > begin and _is_assigned(found, text[begin:end])
-    return (begin, end) if is_secret else None
+    return begin, end, end > begin and _is_assigned(found, text[begin:end])
 
 
 def _begin_of_value(text: str, found: re.Match[str]) -> int:
@@ -284,10 +293,11 @@ def _is_assigned(found: re.Match[str], value: str) -> bool:
     return said >= Secrecy.PASSWORD or (said is Secrecy.SECRET and not _PLAIN_WORD.fullmatch(value))
 
 
-def _of_option(text: str, found: re.Match[str]) -> tuple[int, int] | None:
+def _of_option(text: str, found: re.Match[str]) -> tuple[int, int, bool]:
     value = _VALUE.match(text, found.end())
-    is_secret = value and hides(found[1], value[0].strip("\\\"'"))
-    return value.span() if value and is_secret else None
+    if value is None:
+        return found.end(), found.end(), False
+    return *value.span(), hides(found[1], value[0].strip("\\\"'"))
 
 
 def _header(found: re.Match[str]) -> str:

@@ -29,7 +29,7 @@ _URL = re.compile(
 """A URL, and after its user name anything up to an ``@`` but the number of a port."""
 _PARAMETER = re.compile(r"([?&#;])([^=&#;?]++)=([^&#;]*+(?:;(?![^=&#;]*+=)[^&#;]*+)*" + ALL + r")")
 _INNER_NAME = re.compile(r"\?([^=?;]++)=")
-_PATH_PARAMETER = re.compile(r"(;)([^=;/]++)=([^;/]*+)")
+_PATH_PARAMETER = re.compile(r"(;)([^=;/]++)=(\[redacted\]|[^;]*+)")
 
 _Hides = Callable[[str, int], bool]
 """Whether a decoded text holds a secret, when it may be decoded so many times again."""

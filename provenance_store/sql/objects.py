@@ -132,8 +132,12 @@ def _refuse_journal(file: Path) -> None:
 
     Only a transaction over several attached files has one, and Braid writes to one file at a time.
     """
+    journals = file.with_name(f"{file.name}-journal")
+    for each in (file, journals):
+        if each.exists() and not each.is_file():
+            raise BadFile(f"{each} is not a regular file.")
     try:
-        with file.with_name(f"{file.name}-journal").open("rb") as journal:
+        with journals.open("rb") as journal:
             size = journal.seek(0, 2)
             journal.seek(max(size - len(_SUPER_JOURNAL), 0))
             end = journal.read(len(_SUPER_JOURNAL))
@@ -159,6 +163,8 @@ def _check(connection: sqlite3.Connection, file: str) -> None:
             _require_ours(connection, objects)
         except _Strange as error:
             raise BadFile(f"{file} is not opened: it has {error}.") from None
+        except UnicodeDecodeError:  # what SQLite says of a damaged table names it
+            raise BadFile(f"{file} is not opened: it is damaged.") from None
         except sqlite3.Error as error:
             if not _is_too_much(error):
                 raise

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from provenance_store.errors import InvalidInput
 from provenance_store.filters import RecordFilter, RunFilter, TagCondition
 from provenance_store.kinds import Kind, Level, Role
 from provenance_store.sql.order import is_newer, uuid_of
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 Query = sa.Select[Any]
+MOST_STARS, MOST_BEHIND = 8, 128
 Condition = sa.ColumnElement[bool]
 
 _T = TABLE
@@ -163,9 +165,18 @@ def _at(uri: str) -> Condition:
 
 
 def _like(column: sa.ColumnElement[Any], text: str) -> Condition:
-    """Equality, or with ``*`` anything in its place."""
+    """Equality, or with ``*`` anything in its place.
+
+    Raises InvalidInput for a pattern that would take long: what is behind its first ``*`` is
+    compared at every place of every text.
+    """
     if "*" not in text:
         return column == text
+    _, _, behind = text.partition("*")
+    if len(behind) > MOST_BEHIND or behind.count("*") >= MOST_STARS:
+        raise InvalidInput(
+            f"A pattern has at most {MOST_STARS} *, and {MOST_BEHIND} characters behind the first."
+        )
     escaped = text.replace("!", "!!").replace("%", "!%").replace("_", "!_").replace("*", "%")
     return column.like(escaped, escape="!")
 

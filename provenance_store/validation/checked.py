@@ -44,6 +44,7 @@ from provenance_store.validation.policy import Gate
 from provenance_store.validation.rows import (
     SPELLED,
     UNNAMED,
+    document_name,
     file_check_row,
     name_of,
     note_text,
@@ -111,7 +112,7 @@ def _json(gate: Gate, given: str) -> Any:
 
 
 def _payload(gate: Gate, row: PayloadRow, limit: int) -> PayloadRow:
-    name = text(gate, row.name, "name of a document", MAX_TAG_NAME, path="name", empty=UNNAMED)
+    name = document_name(gate, row.name)
     document = REDACTED if is_secret_key(name) else _json(gate, row.document)
     # Never as it came: of keys given twice, reading it shows the last alone.
     text_ = payload_document(gate, document, limit=limit, decoded=True)

@@ -28,6 +28,7 @@ from provenance_store.rows import (
     UriRow,
 )
 from provenance_store.times import micros
+from provenance_store.undecoded import is_kept
 from provenance_store.validation.limits import (
     MAX_DIGEST,
     MAX_INTEGER,
@@ -53,6 +54,7 @@ from provenance_store.values import Uri
 __all__ = [
     "SPELLED",
     "UNNAMED",
+    "document_name",
     "file_check_row",
     "metric_rows",
     "moment",
@@ -91,6 +93,11 @@ def status_of(gate: Gate, given: object) -> str:
     return text(gate, given, "status", MAX_STATUS, path="status", empty="UNKNOWN")
 
 
+def document_name(gate: Gate, given: object) -> str:
+    """What a document is called that is kept with a record."""
+    return text(gate, given, "name of a document", MAX_TAG_NAME, path="name", empty=UNNAMED)
+
+
 def note_text(gate: Gate, given: object) -> str:
     """What is said with a mark."""
     return text(gate, given, "note", MAX_NOTE, path="note")
@@ -101,8 +108,10 @@ def run_id_of(gate: Gate, given: object) -> str | None:
     if given is None:
         return None
     value = plain(given)
-    if not isinstance(value, str) or not 1 <= len(value) <= MAX_RUN_ID or "\x00" in value:
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_RUN_ID or not is_kept(value):
         gate.refuse(f"A run id is text of 1 to {MAX_RUN_ID} characters.", path="run_id")
+    elif scrub_text(value) != value:
+        gate.refuse("This run id looks like a secret, and would be seen by many.", path="run_id")
     return value if isinstance(value, str) else None
 
 

@@ -15,6 +15,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from itertools import islice
 from numbers import Integral, Real
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,8 @@ NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 """Numbers that JSON does not have, by Python's ``repr``, as text of a document."""
 LARGEST_ARRAY = 10_000
 """Elements up to which an array becomes a list in a document."""
+MOST_VALUES = 500_000
+"""Values of one document that are looked at."""
 DEEPEST = 100
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -139,8 +142,12 @@ class _Documents:
 
     def __init__(self, lost: list[str]) -> None:
         self._lost = lost
+        self._left = MOST_VALUES
 
     def plain(self, value: Any, depth: int) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            return self._cut()
         kind = type(value)
         if kind is str or kind is bool or value is None:
             return value
@@ -153,7 +160,7 @@ class _Documents:
         if isinstance(value, Mapping):
             return {_key(key): self.plain(item, depth - 1) for key, item in value.items()}
         if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
-            return [self.plain(item, depth - 1) for item in value]
+            return self._list(value, depth)
         if isinstance(value, Set):
             return [self.plain(item, depth - 1) for item in sorted(value, key=_order)]
         if isinstance(value, bytes | bytearray | memoryview):
@@ -173,16 +180,24 @@ class _Documents:
                 if fields := getattr(type(value), name, None):
                     return {field: self.plain(getattr(value, field), depth - 1) for field in fields}
             if isinstance(value, Sequence):
-                return [self.plain(item, depth - 1) for item in value]
+                return self._list(value, depth)
         except Exception:
             return self._described(value)
         return self._described(value)
+
+    def _list(self, value: Sequence[Any], depth: int) -> list[Any]:
+        return [self.plain(item, depth - 1) for item in islice(value, max(self._left, 0) + 1)]
 
     def _array(self, value: Any, depth: int) -> Any:
         if math.prod(value.shape) <= LARGEST_ARRAY:
             return self.plain(value.tolist(), depth - 1)
         self._lost.append(f"an array of shape {tuple(value.shape)}")
         return {"_array": {"shape": list(value.shape), "dtype": str(getattr(value, "dtype", ""))}}
+
+    def _cut(self) -> None:
+        """The same list may be in a document many times, and itself in it without end."""
+        if self._left == -1:
+            self._lost.append(f"more than {MOST_VALUES:,} values")
 
     def _described(self, value: Any) -> str:
         shown = described(value)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+MOST_BYTES = 256 << 20
+
 SHOWN = 10
 """How many differences are told people."""
 SIGNATURE = {
@@ -65,7 +67,11 @@ def command(
     from provenance_store.statement.reading import read_json
     from provenance_store.statement.verdict import judge, opened
 
-    document = read_json(file.read_bytes(), path=f"{file}: $")
+    with file.open("rb") as opened_file:
+        data = opened_file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise click.ClickException(f"{file}: a statement has at most {MOST_BYTES >> 20} MiB.")
+    document = read_json(data, path=f"{file}: $")
     statement, envelope = opened(document, path=str(file))
     look = None
     if store or server:

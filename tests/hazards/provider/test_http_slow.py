@@ -165,6 +165,26 @@ def test_who_does_not_read_the_answer_holds_no_thread_for_ever() -> None:
             conn.sock.sendall(b"x" * (64 << 20))
 
 
+@pytest.mark.parametrize("path", ["/record/run", "/query/run"])
+@pytest.mark.parametrize(
+    "framed",
+    [
+        b"+2\r\n{}\r\n0\r\n\r\n",
+        b"0x2\r\n{}\r\n0\r\n\r\n",
+        b"2\r\n{}0\r\n\r\n",
+        b"2;a\nb\r\n{}\r\n0\r\n\r\n",
+    ],
+    ids=["sign", "prefix", "no end", "line feed"],
+)
+def test_a_body_in_bad_chunks_is_the_callers_fault(
+    server: Serving, town: Town, path: str, framed: bytes
+) -> None:
+    head = authorized(town.person("ada"), b"Transfer-Encoding: chunked")
+    with connect(server.url) as connection:
+        connection.sendall(head.replace(b"/record/run", path.encode()) + framed)
+        assert read_answer(connection).status == 400
+
+
 def authorized(who: Person, headers: bytes) -> bytes:
     token = f"Authorization: Bearer {who.token}\r\n".encode()
     return HALF_HEAD + token + headers + b"\r\n\r\n"

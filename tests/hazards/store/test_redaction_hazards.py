@@ -37,6 +37,8 @@ PIECES = (
     *("eyJ", "eyJaaaaaaaa", "eyJaaaaaaaa.", "eyJaaaaaaaa-", "-eyJaaaaaaaa", "eyJaaaaaaaa/"),
     *("sk-", "sk-aaaaaaaaT3Blbk", "ghp_", "SK", "-SK", "Ag", "-Ag1", "secret_", "secret_-", "$6$"),
     *("SG.aaaaaaaaaaaaaaaa.", "1//0", "AKIA", "xoxb-", "MMMMMMMMMMMMMMMMMMMMMMMM.", "aQ~", "0-us"),
+    *("pass={ ", "auth={", "auth=", "session_id=", "x_key=", "some_key: {", "auth: {\n", "(auth=("),
+    *("tokens={1 2 ", "auth=a=", "auth <- {", "auth=>{ ", "auth.auth={ ", "sid="),
     *("123456789:", "hooks.slack.com/services/", "/api/webhooks/", "pat.", ".atlasv1.", "lin_api_"),
 )
 

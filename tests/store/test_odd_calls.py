@@ -1,0 +1,180 @@
+"""What a script hands over by mistake: one clear error or a note, and nothing that harms later."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import hpc
+from hpc.spool_files import SpoolWriter, read_frames
+from provenance_store import Store, open_store
+from provenance_store.errors import BadFile, InvalidInput, NotFound
+from provenance_store.kinds import Mark, Role
+from provenance_store.recorder import NOTE_TAG, Recorder
+
+
+@pytest.mark.parametrize("number", [97, -1, 10**30, 0])
+def test_a_number_that_is_no_id_names_no_record(store: Store, number: int) -> None:
+    scan = store.data("scan")
+    calls: list[Callable[[], object]] = [
+        lambda: store.data("x", depends_on=[number]),
+        lambda: store.tag(number, {"a": 1}),
+        lambda: store.finish(number),
+        lambda: store.promote(number),
+        lambda: store.used(number, [scan]),
+    ]
+    for call in calls:
+        with pytest.raises(NotFound):
+            call()
+    assert store.info()["tables"]["record"] == 1
+    assert store.check() == []
+
+
+def test_a_wrong_number_costs_a_spool_no_neighbour(store: Store, tmp_path: Any) -> None:
+    with hpc.spool(tmp_path / "spool") as recorder:
+        recorder.data("n1")
+        with pytest.raises(NotFound):
+            recorder.data("wrong", depends_on=[97])
+        recorder.data("n2")
+    hpc.load_spool(store, tmp_path / "spool")
+    assert {r["name"] for r in store.reader().records()["records"]} == {"n1", "n2"}
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+        datetime.max.replace(tzinfo=timezone(-timedelta(hours=14))),
+    ],
+)
+def test_a_time_outside_of_all_years_is_none(store: Store, moment: datetime) -> None:
+    step = store.step("s", started_at=moment)
+    assert "years 1 to 9999" in store.reader().record(step.urn)["tags"][NOTE_TAG]
+    with pytest.raises(InvalidInput, match="years 1 to 9999"):
+        Recorder(store.sink, strict=True).step("s", started_at=moment)
+    assert store.check() == []
+
+
+class Endless(int):
+    """An integer of a class of its own."""
+
+    def __int__(self) -> int:
+        raise RuntimeError
+
+
+def test_a_time_of_an_odd_class_of_integers_is_a_time(store: Store) -> None:
+    step = store.step("s", started_at=Endless(5))
+    assert store.reader().record(step.urn)["start_time"].startswith("1970-01-01")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "n" * 5000, b"a", None, "ghp_" + "a1B2c3" * 6])
+def test_a_document_has_a_name_that_can_be_kept(store: Store, name: Any) -> None:
+    scan = store.data("scan")
+    store.payload(scan, name, {"a": 1})
+    assert store.check() == []
+    assert "ghp_a1" not in str(store.reader().record(scan.urn))
+    with pytest.raises(InvalidInput) if "ghp" not in str(name) else _nothing():
+        Recorder(store.sink, strict=True).payload(scan, name, {"a": 1})
+
+
+@pytest.mark.parametrize("run_id", ["a\0b", "x" * 200, b"run", "", "password=hunter2hunter2"])
+def test_a_recorder_of_a_run_that_cannot_be_named_is_refused(store: Store, run_id: Any) -> None:
+    with pytest.raises(InvalidInput, match="run id"):
+        store.recorder(run_id=run_id)
+
+
+def test_a_role_and_a_mark_that_are_none_are_refused(store: Store) -> None:
+    scan, step = store.data("scan"), store.step("s")
+    with pytest.raises(InvalidInput, match="no role"):
+        store.used(step, [scan], Role(99))
+    with pytest.raises(InvalidInput, match="no mark"):
+        store.mark(scan, Mark(99))
+    assert store.check() == []
+
+
+def in_itself() -> list[Any]:
+    a: list[Any] = []
+    a += [a, a]
+    return a
+
+
+def doubled() -> list[Any]:
+    x: list[Any] = [1]
+    for _ in range(40):
+        x = [x, x]
+    return x
+
+
+@pytest.mark.parametrize("document", [in_itself(), doubled(), {"r": range(10**9)}])
+def test_a_document_without_end_is_kept_as_far_as_it_goes(store: Store, document: Any) -> None:
+    step = store.step("s", parameters=document)
+    shown = store.reader().record(step.urn)
+    assert "_truncated" in shown["parameters"]
+    assert "more than" in shown["tags"][NOTE_TAG]
+
+
+class Mute(Exception):
+    """An error that cannot be written."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def test_a_step_ends_with_the_scripts_own_error(store: Store) -> None:
+    with pytest.raises(Mute), store.step("s"):
+        raise Mute
+    (step,) = store.reader().records()["records"]
+    assert store.reader().record(step["id"])["status"] == "FAILED"
+
+
+def _nothing() -> Any:
+    from contextlib import nullcontext
+
+    return nullcontext()
+
+
+def test_a_pattern_that_would_take_long_is_refused(store: Store) -> None:
+    store.data("scan", uris=["file:///" + "a" * 100])
+    assert store.reader().records(uri="file:///*" + "a" * 100)["records"]
+    for pattern in ("*" + "a" * 200, "*a" * 20):
+        with pytest.raises(InvalidInput, match="behind the first"):
+            store.reader().records(uri=pattern)
+        with pytest.raises(InvalidInput, match="behind the first"):
+            store.reader().records(name=pattern)
+
+
+def test_an_environment_that_is_not_carried_costs_other_files_nothing(
+    store: Store, tmp_path: Path
+) -> None:
+    with hpc.spool(tmp_path / "bad", environment={"host": "a"}) as recorder:
+        recorder.step("s")
+    (file,) = (tmp_path / "bad" / "new").iterdir()
+    batch = msgspec.msgpack.decode(bytes(next(iter(read_frames(file)))))
+    batch["record"][0][6] = "sha256:zz"
+    file.unlink()
+    writer = SpoolWriter(tmp_path / "bad")
+    writer.append(msgspec.msgpack.encode(batch))
+    writer.finish()
+    with hpc.spool(tmp_path / "bad") as recorder:
+        recorder.data("good")
+    report = hpc.load_spool(store, tmp_path / "bad")
+    assert len(report.bad) == 1
+    assert [r["name"] for r in store.reader().records()["records"]] == ["good"]
+
+
+def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(store: Store, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.db"
+    os.mkfifo(pipe)
+    with pytest.raises(BadFile, match="not a regular file"):
+        store.merge(pipe)
+    with open_store(f"sqlite:///{tmp_path / 'other.db'}") as other:
+        other.data("x")
+    os.mkfifo(tmp_path / "other.db-journal")
+    with pytest.raises(BadFile, match="not a regular file"):
+        store.merge(tmp_path / "other.db")
