@@ -16,10 +16,12 @@ from braid.incoming import Incoming
 from braid.limits import Limits
 from braid.unreader import HeldUnreader
 
-__all__ = ["Connection", "Stage"]
+__all__ = ["Connection", "Outgoing", "Stage"]
 
 LEAST_READ = 16 * 1024
 MOST_READ = 256 * 1024
+MOST_WRITTEN = 1 << 20
+"""At once, so that other connections have their turn."""
 IPV6_HOST_BITS = 64
 
 
@@ -29,7 +31,34 @@ class Stage(Enum):
     IDLE = "the first byte of a next request"
     HEAD = "the end of a request's head"
     BODY = "the end of a request's body"
+    ANSWER = "the client's reading of an answer"
     LINGER = "the client's end of the connection, after the last answer"
+
+
+class Outgoing:
+    """Stands for a client's socket while a thread makes the answer, and keeps it.
+
+    An answer is sent when it is whole, in one piece and without waiting: what the client does not
+    read at once, the main loop sends.
+    """
+
+    def __init__(self, sock: socket.socket, client: Any, server: Any) -> None:
+        self.sock = self
+        self.client = client
+        self.server = server
+        self._real = sock
+        self._parts: list[bytes] = []
+
+    def sendall(self, data: bytes) -> None:
+        """Keep a part of the answer."""
+        self._parts.append(data)
+
+    def whole(self) -> bytes:
+        """The answer."""
+        return b"".join(self._parts)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
 
 
 class Connection:
@@ -48,6 +77,9 @@ class Connection:
         self.since = self.deadline = 0.0
         self.told_to_continue = False
         self.lingered = 0
+        self.unsent = memoryview(b"")
+        self.goes_on = False
+        """Whether it can be used again, once the answer is sent."""
         self._limits = limits
         self._linger_end: float | None = None
         # The system's socket never blocks. Python's sendall waits on it for so long in all; the
@@ -76,6 +108,17 @@ class Connection:
         """Send some bytes if that is possible without waiting; it is, for a first short answer."""
         with suppress(OSError):
             os.write(self.sock.fileno(), data)
+
+    def answer(self, data: bytes) -> None:
+        """Send an answer as far as that is possible without waiting; the rest is `unsent`."""
+        self.unsent = memoryview(data)
+        self.send_some()
+
+    def send_some(self) -> None:
+        """Send of what is unsent what the client has room for; raises OSError if it is gone."""
+        with suppress(BlockingIOError):
+            sent = os.write(self.sock.fileno(), self.unsent[:MOST_WRITTEN])
+            self.unsent = self.unsent[sent:]
 
     def parse(self) -> Any:
         """The request that has come; raises what gunicorn raises for what is none."""

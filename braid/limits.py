@@ -39,6 +39,8 @@ class Limits:
     """Larger bodies are read by the thread that answers, if the application wants them at all."""
     bodies_bytes: int = 64 << 20
     """All bodies together that are on their way."""
+    answers_bytes: int = 128 << 20
+    """All answers together that wait to be read."""
 
     @property
     def unfinished_per_address(self) -> int:

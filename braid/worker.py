@@ -26,7 +26,7 @@ from typing import Any
 from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
-from braid.connection import Connection, Stage
+from braid.connection import Connection, Outgoing, Stage
 from braid.limits import Limits, connections_possible
 from braid.refused import ALIVE, TIMEOUT, faulty, refusal
 
@@ -57,6 +57,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._waiting: dict[Connection, None] = {}
         """Connections that no thread has, in the order in which they began to wait."""
         self._body_bytes = 0
+        self._unsent_bytes = 0
         self._paused_until = 0.0
         self._full = False
         """Somebody waits to connect, and no connection could be ended for that."""
@@ -93,7 +94,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _stop(self) -> None:
         linger = time.monotonic() + STOP_KEEPALIVE_LINGER
-        for conn in self._waiting:
+        for conn in (conn for conn in self._waiting if conn.stage is not Stage.ANSWER):
             conn.deadline = min(conn.deadline, linger)
         end = time.monotonic() + self.cfg.graceful_timeout
         while self.nr_conns > 0 and time.monotonic() < end:
@@ -157,7 +158,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._drop(same[0])
 
     def _unfinished(self) -> Iterator[Connection]:
-        return (conn for conn in self._waiting if conn.stage in (Stage.HEAD, Stage.BODY))
+        stages = (Stage.HEAD, Stage.BODY, Stage.ANSWER)
+        return (conn for conn in self._waiting if conn.stage in stages)
 
     # Reading
 
@@ -225,22 +227,74 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle(self, conn: Connection) -> bool:
         """Answer a request, in a thread; True when the connection can be used again."""
         request = None
+        answer = Outgoing(conn.sock, conn.client, conn.server)
         try:
             request = conn.parse()
-            kept: bool = self.handle_request(request, conn)
+            kept: bool = self.handle_request(request, answer)
+            conn.answer(answer.whole())
             return kept and conn.finish(DRAIN_BYTES)
         except (NoMoreData, StopIteration):
             self.log.debug("A connection ended within a request.")
         except OSError as error:
             self.log.debug("A connection ended: %s", type(error).__name__)
         except Exception as error:
-            self.handle_error(request, conn.sock, conn.client, error)
+            said = Outgoing(conn.sock, conn.client, conn.server)
+            self.handle_error(request, said, conn.client, error)
+            with suppress(OSError):
+                conn.answer(said.whole())
         return False
 
     def finish_request(self, conn: Connection, done: Future[bool]) -> None:
         """Keep the connection for the next request, or end it; runs in the main loop."""
         self._body_bytes -= conn.incoming.body_bytes
         kept = not done.cancelled() and done.exception() is None and done.result()
+        if conn.unsent:
+            self._let_read(conn, kept)
+        else:
+            self._go_on(conn, kept)
+
+    def _let_read(self, conn: Connection, kept: bool) -> None:
+        """Send the rest of an answer as the client reads it: that holds no thread."""
+        conn.goes_on = kept
+        conn.enter(Stage.ANSWER, self.limits.answer_seconds)
+        self._waiting[conn] = None
+        self._unsent_bytes += len(conn.unsent)
+        try:
+            self.poller.register(conn.sock, selectors.EVENT_WRITE, partial(self._writable, conn))
+        except (OSError, KeyError, ValueError):
+            self._drop(conn)
+            return
+        self._bound_address(conn)
+        self._bound_answers()
+
+    def _bound_answers(self) -> None:
+        """Of the address that leaves most unread, the largest answer goes first."""
+        most = self.limits.answers_bytes
+        while self._unsent_bytes > most:
+            self._log_seldom("Answers that nobody reads have more than %s bytes.", str(most))
+            unread: Counter[str] = Counter()
+            answers = [conn for conn in self._waiting if conn.stage is Stage.ANSWER]
+            for conn in answers:
+                unread[conn.address] += len(conn.unsent)
+            ((worst, _),) = unread.most_common(1)
+            of_it = (conn for conn in answers if conn.address == worst)
+            self._drop(max(of_it, key=lambda conn: len(conn.unsent)))
+
+    def _writable(self, conn: Connection, _: Any) -> None:
+        if conn not in self._waiting:
+            return  # It was dropped in this very turn, to make room.
+        before = len(conn.unsent)
+        try:
+            conn.send_some()
+        except OSError:
+            self._drop(conn)
+            return
+        self._unsent_bytes -= before - len(conn.unsent)
+        if not conn.unsent:
+            self._forget(conn)
+            self._go_on(conn, conn.goes_on)
+
+    def _go_on(self, conn: Connection, kept: bool) -> None:
         try:
             if not kept:
                 self._part(conn)
@@ -292,6 +346,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if conn in self._waiting:
             if conn.stage in (Stage.HEAD, Stage.BODY):
                 self._body_bytes -= conn.incoming.body_bytes
+            if conn.stage is Stage.ANSWER:
+                self._unsent_bytes -= len(conn.unsent)
             del self._waiting[conn]
             with suppress(OSError, KeyError, ValueError):
                 self.poller.unregister(conn.sock)

@@ -188,3 +188,35 @@ def test_a_body_in_bad_chunks_is_the_callers_fault(
 def authorized(who: Person, headers: bytes) -> bytes:
     token = f"Authorization: Bearer {who.token}\r\n".encode()
     return HALF_HEAD + token + headers + b"\r\n\r\n"
+
+
+def unread(stack: ExitStack, url: str, count: int, requests_each: int) -> list[socket.socket]:
+    """Connections that ask for much and read nothing."""
+    whole = b"GET /api/openapi.json HTTP/1.1\r\nHost: here\r\n\r\n" * requests_each
+    made = []
+    for _ in range(count):
+        connection = stack.enter_context(socket.socket())
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(connect_address(url))
+        connection.sendall(whole)
+        made.append(connection)
+    return made
+
+
+def connect_address(url: str) -> tuple[str, int]:
+    host, _, port = url.rpartition("/")[2].partition(":")
+    return host, int(port)
+
+
+def test_answers_that_nobody_reads_hold_no_thread(server: Serving) -> None:
+    with ExitStack() as stack:
+        connections = unread(stack, server.url, 50 * THREADS, 30)
+        for _ in range(5):
+            assert ready(server).status_code == 200
+        # Whoever reads on gets everything that was asked for, whole.
+        connections[0].settimeout(20)
+        data = b""
+        while data.count(b"HTTP/1.1 200 OK") < 30:
+            piece = connections[0].recv(1 << 16)
+            assert piece
+            data += piece
