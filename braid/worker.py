@@ -219,8 +219,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._log_seldom(
                 "Requests on their way have more than %s bytes.", str(self._body_bytes)
             )
-            bodies = (other for other in self._waiting if other.stage is Stage.BODY)
-            self._drop(min(bodies, key=lambda other: other.since))
+            bodies = [other for other in self._waiting if other.stage is Stage.BODY]
+            sent: Counter[str] = Counter()
+            for other in bodies:
+                sent[other.address] += other.incoming.body_bytes
+            ((worst, _),) = sent.most_common(1)
+            self._drop(next(other for other in bodies if other.address == worst))
 
     # Answering
 

@@ -12,6 +12,10 @@ from provenance_store.store import Store
 __all__ = ["Tally", "open_patiently"]
 
 
+LONGEST_QUESTION = 30.0
+"""Seconds: who asks waits no longer, and neither do those who ask after."""
+
+
 class Tally(Metrics):
     """Counts for the worker what its requests wrote; harvests, which are nobody's request by then,
     it counts itself."""
@@ -26,6 +30,7 @@ class Tally(Metrics):
 def open_patiently(url: str, *, create: bool = True) -> Store:
     """The store, opened by a process that lets others write first: SQLite has one writer."""
     store = open_store(url, create=create)
+    store.sink.session.longest = LONGEST_QUESTION
     if url.startswith("sqlite:"):
         store.sink.writer.courtesy = TURNS
     return store

@@ -34,6 +34,7 @@ __all__ = [
     "detach",
     "driver",
     "ignoring",
+    "interrupted_after",
     "lock_links",
     "make_engine",
     "make_private",
@@ -61,6 +62,8 @@ _LOCK_NOT_AVAILABLE = "55P03"
 LEAST_POOL_SECONDS = 1.0
 """How long a connection that others use is waited for, at the least: they use it for moments."""
 SHORT_WORK_SECONDS = 60.0
+STEPS_BETWEEN_LOOKS = 10_000
+"""Instructions of SQLite's virtual machine: less than a millisecond, but for patterns."""
 LOCK_PAUSE, MOST_LOCK_PAUSE = 0.001, 0.02
 """Seconds between two attempts to get SQLite's lock."""
 BUSY = "The store is busy; try again."
@@ -328,6 +331,21 @@ def changed(connection: sa.Connection, statement: sa.Executable) -> int:
     return int(done.rowcount)
 
 
+@contextmanager
+def interrupted_after(connection: sa.Connection, seconds: float | None) -> Iterator[None]:
+    """What SQLite reads inside ends with an error after so many seconds; None lets it go on."""
+    if seconds is None or connection.dialect.name != "sqlite":
+        yield
+        return
+    raw: Any = connection.connection.driver_connection
+    until = time.monotonic() + seconds
+    raw.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_LOOKS)
+    try:
+        yield
+    finally:
+        raw.set_progress_handler(None, 0)
+
+
 def detach(connection: sa.Connection, name: str) -> None:
     """Undo what was not committed, and let go of a file that was attached.
 
@@ -539,6 +557,7 @@ _SIGNS = (
     ("does not answer", SILENT),
     ("timeout expired", SILENT),
     ("too long to answer", SLOW),
+    ("interrupted", "This takes too long to find out; ask for less."),
     ("busy", BUSY),
     ("disk is full", "The disk that holds the store is full; nothing of this was written."),
     ("no space left", "The disk that holds the store is full; nothing of this was written."),

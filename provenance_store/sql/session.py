@@ -17,6 +17,7 @@ from provenance_store.forks import leave_behind
 from provenance_store.sql.dialects import (
     begin_write,
     cannot_hold,
+    interrupted_after,
     short_work,
     unavailable,
     wait_less,
@@ -46,6 +47,8 @@ class Session:
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
         self.watch = watch_of(engine) or Watch(engine, Waits(UNWATCHED_SECONDS), None)
+        self.longest: float | None = None
+        """Seconds after which what is read is given up, on SQLite; None for never."""
         self._threads = threading.local()
 
     def after_fork(self) -> None:
@@ -66,7 +69,8 @@ class Session:
                 connection.begin()
                 with self.told():
                     wait_less(connection.connection, connection.dialect, self.watch.waits)
-            yield connection
+            with interrupted_after(connection, self.longest):
+                yield connection
             connection.commit()
 
     def look(self) -> AbstractContextManager[Any]:

@@ -14,7 +14,7 @@ import pytest
 import hpc
 from hpc.spool_files import SpoolWriter, read_frames
 from provenance_store import Store, open_store
-from provenance_store.errors import BadFile, InvalidInput, NotFound
+from provenance_store.errors import BadFile, InvalidInput, NotFound, StoreUnavailable
 from provenance_store.kinds import Mark, Role
 from provenance_store.recorder import NOTE_TAG, Recorder
 
@@ -178,3 +178,15 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(store: Store, tmp_path
     os.mkfifo(tmp_path / "other.db-journal")
     with pytest.raises(BadFile, match="not a regular file"):
         store.merge(tmp_path / "other.db")
+
+
+def test_what_takes_too_long_to_find_out_is_given_up(tmp_path: Path) -> None:
+    with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
+        with store.together():
+            for number in range(3000):
+                store.data(f"scan-{number}")
+        store.sink.session.longest = 0.0
+        with pytest.raises(StoreUnavailable, match="too long to find out"):
+            store.reader().records(name="*x*x*")
+        store.sink.session.longest = None
+        assert store.reader().records(name="*x*x*")["records"] == []
