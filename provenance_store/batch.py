@@ -109,6 +109,11 @@ class Batch:
         """How many rows of each table of DIVIDED."""
         return tuple(map(len, _divided_rows(self)))
 
+    def cut(self, shape: tuple[int, ...]) -> None:
+        """Take out what came after the batch had this shape."""
+        for rows, size in zip(_divided_rows(self), shape, strict=True):
+            del rows[size:]
+
     def parted(self) -> list[Batch]:
         """What was recorded together, a batch each; this one alone where it says nothing else.
 

@@ -164,6 +164,9 @@ class Sink(ABC, forks.Forkable):
         """
         return closing_in(batch, ids, record_id, made_by=made_by)
 
+    all_or_nothing = False
+    """Whether nobody goes on with a batch after a call that raised."""
+
     @abstractmethod
     def write(self, batch: Batch) -> None:
         """Take a batch, whole or not at all."""

@@ -309,6 +309,8 @@ class GuardedSink(SinkBeside):
 class HeldSink(SinkBeside):
     """Keeps the one batch of a recorder until `Store.write_held`."""
 
+    all_or_nothing = True
+
     def __init__(self, behind: StoreSink, guard: Guard | None) -> None:
         super().__init__(behind)
         self.guard = guard

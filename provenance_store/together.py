@@ -14,7 +14,7 @@ __all__ = ["Together"]
 class Together:
     """The block of `Recorder.together`; a class, for it is entered many times for each step."""
 
-    __slots__ = ("_local", "_outermost", "_sink")
+    __slots__ = ("_before", "_local", "_outermost", "_sink")
 
     def __init__(self, sink: Sink, local: threading.local) -> None:
         self._sink = sink
@@ -28,6 +28,8 @@ class Together:
             self._local.process = forks.process
         elif self._local.process != forks.process:
             self._leave_to_parent(batch)
+        if not (self._outermost or self._sink.all_or_nothing):
+            self._before = batch.shape()
         return batch
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -37,6 +39,9 @@ class Together:
                 self._leave_to_parent(batch)
             if kind is None and (batch.record or len(batch)):
                 self._sink.write(batch)
+        elif kind is not None and not self._sink.all_or_nothing:
+            # Of a call that raises nothing is written, also where the script goes on.
+            self._local.batch.cut(self._before)
 
     def _leave_to_parent(self, batch: Batch) -> None:
         """This process was forked inside the block: what is in the batch the parent writes."""

@@ -190,3 +190,24 @@ def test_what_takes_too_long_to_find_out_is_given_up(tmp_path: Path) -> None:
             store.reader().records(name="*x*x*")
         store.sink.session.longest = None
         assert store.reader().records(name="*x*x*")["records"] == []
+
+
+def test_of_a_call_that_fails_nothing_is_written_where_the_script_goes_on(store: Store) -> None:
+    strict = Recorder(store.sink, environment=None, strict=True)
+    with store.together():
+        with pytest.raises(InvalidInput):
+            store.model("half", depends_on=["nonsense"])
+        with pytest.raises(InvalidInput):
+            store.step("half", inputs=[None], tags={"a": 1})  # type: ignore[list-item]
+        scan = store.data("good", tags={"a": 1})
+        with store.step("s") as step, pytest.raises(InvalidInput):
+            store.add(step, uris=["file:///x"], depends_on=[None])  # type: ignore[list-item]
+    with strict.together():
+        made = strict.data("strict")
+        with pytest.raises(InvalidInput):
+            strict.tag(made, {"fine": 1, "wrong": None})  # type: ignore[dict-item]
+    names = {r["name"]: r for r in store.reader().records()["records"]}
+    assert set(names) == {"good", "s", "strict"}
+    assert names["good"]["id"] == scan.urn
+    assert names["strict"]["tags"] == {}
+    assert store.check() == []
