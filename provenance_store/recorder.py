@@ -15,7 +15,7 @@ from typing import Any
 
 from provenance_store.batch import Batch
 from provenance_store.environment import current_environment
-from provenance_store.errors import InvalidInput, NotFound
+from provenance_store.errors import InvalidInput, NotFound, TooLarge
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, make_id, now
 from provenance_store.kinds import Kind, Mark, Role
@@ -503,7 +503,7 @@ class Recorder:
         )
         self._link(batch, gate, record_id, depends_on, Role.DERIVED_FROM)
         self._uris(batch, gate, record_id, uris)
-        if tags:
+        if tags is not None:
             self._tags(batch, gate, record_id, tags)
         return Record(record_id, kind, name, self)
 
@@ -612,8 +612,12 @@ class Recorder:
             document = self._environment
             if isinstance(document, str):
                 document = current_environment()
-            document = redact(plain_document(document))
-            row = EnvironmentRow(digest_of(document), canonical_json(document).decode())
+            try:
+                document = redact(plain_document(document))
+                row = EnvironmentRow(digest_of(document), canonical_json(document).decode())
+            except (TooLarge, ValueError):  # half a character, or nested without end
+                document = {"unreadable": scrub_text(described(document))}
+                row = EnvironmentRow(digest_of(document), canonical_json(document).decode())
             self._environment_row = row
         if self._environment_row not in batch.environment:
             batch.environment.append(self._environment_row)

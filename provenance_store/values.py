@@ -13,6 +13,7 @@ import msgspec
 from provenance_store.errors import InvalidInput
 from provenance_store.kinds import Level, TagType
 from provenance_store.rows import AudienceMemberRow, AudienceRow
+from provenance_store.undecoded import is_kept
 from provenance_store.validation.limits import MAX_PRINCIPAL
 
 __all__ = [
@@ -54,7 +55,8 @@ def _audience_rows(audience: Audience) -> tuple[AudienceRow, tuple[AudienceMembe
     levels = dict.fromkeys(audience.readers, Level.READ)
     levels |= dict.fromkeys((*audience.managers, audience.owner), Level.MANAGE)
     for principal in levels:
-        if not isinstance(principal, str) or not 1 <= len(principal) <= MAX_PRINCIPAL:
+        is_text = isinstance(principal, str) and is_kept(principal)
+        if not is_text or not 1 <= len(principal) <= MAX_PRINCIPAL:
             raise InvalidInput(f"A principal is text of 1 to {MAX_PRINCIPAL} characters.")
     members = sorted((principal, int(level)) for principal, level in levels.items())
     digest = digest_of([audience.owner, members])

@@ -126,7 +126,7 @@ def moment(gate: Gate, given: object, what: str) -> int | None:
 
 
 def _optional(gate: Gate, given: object, what: str, longest: int) -> str | None:
-    if given is None or given == "":
+    if given is None or (isinstance(given, str) and not given):
         return None
     return text(gate, given, what, longest, path=what)
 
@@ -137,7 +137,7 @@ def _digest(gate: Gate, given: object, path: str = "digest") -> str | None:
     if isinstance(given, str) and len(given) <= MAX_DIGEST and _DIGEST.fullmatch(given):
         return given
     return gate.instead(
-        None, f"A digest is written as sha256:<hexadecimal>, not {given!r:.80}.", path=path
+        None, f"A digest is written as sha256:<hexadecimal>, not {described(given):.80}.", path=path
     )
 
 
@@ -152,7 +152,7 @@ def _whole(gate: Gate, given: object, what: str, most: int = MAX_INTEGER) -> int
         return value
     return gate.instead(
         None,
-        f"The {what} must be a whole number from 0 to {most}, not {value!r:.80}.",
+        f"The {what} must be a whole number from 0 to {most}, not {described(value):.80}.",
         path=what,
     )
 
@@ -337,9 +337,9 @@ def _epoch(gate: Gate, given: object, place: int) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if math.isfinite(value) and abs(value) <= MAX_INTEGER:
+        if abs(value) <= MAX_INTEGER:
             return value  # type: ignore[no-any-return]
-    message = f"An epoch is a finite number, not {value!r:.80}."
+    message = f"An epoch is a finite number, not {described(value):.80}."
     gate.instead(None, message, path=f"metrics[{place}].epoch")
     return place
 

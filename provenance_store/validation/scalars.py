@@ -88,6 +88,9 @@ def _decimal(value: Decimal) -> Any:
     return number if same else str(value)
 
 
+_ALONE = (str, bytes, bytearray, os.PathLike)
+
+
 def one_or_many(given: Any, *, mapping: bool = False) -> Iterable[Any]:
     """What was given where several are meant: a text, a path or a handle alone is one, and with
     `mapping` a mapping too; None is nothing."""
@@ -96,7 +99,9 @@ def one_or_many(given: Any, *, mapping: bool = False) -> Iterable[Any]:
         return several
     if given is None:
         return ()
-    alone = (str, bytes, os.PathLike, Mapping) if mapping else (str, bytes, os.PathLike)
+    if getattr(given, "shape", None) == ():  # an array without dimensions
+        return (given,)
+    alone = (*_ALONE, Mapping) if mapping else _ALONE
     if isinstance(given, alone) or not isinstance(given, Iterable):
         return (given,)
     return several

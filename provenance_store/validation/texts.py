@@ -76,7 +76,7 @@ def _of_other(gate: Gate, given: object, what: str, path: str) -> str:
         value = bytes(given).decode(errors="surrogateescape")
     elif value is None:
         value = ""
-    elif isinstance(value, bool | int | float):
+    elif isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() < 4096):
         value = repr(value)
     else:
         value = described(given)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 import hpc
 from hpc.spool_files import SpoolWriter, read_frames
-from provenance_store import Store, open_store
+from provenance_store import Audience, Store, Uri, open_store
 from provenance_store.errors import BadFile, InvalidInput, NotFound, StoreUnavailable
 from provenance_store.kinds import Mark, Role
 from provenance_store.recorder import NOTE_TAG, Recorder
@@ -211,3 +212,45 @@ def test_of_a_call_that_fails_nothing_is_written_where_the_script_goes_on(store:
     assert names["good"]["id"] == scan.urn
     assert names["strict"]["tags"] == {}
     assert store.check() == []
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"tags": np.array([1, 2])},
+        {"uris": np.array("file:///a")},
+        {"uris": [Uri("file:///a", media_type=np.array([1, 2]))]},  # type: ignore[arg-type]
+        {"name": 10**5000},
+        {"tags": {"n": 10**5000}},
+        {"tags": {10**5000: 1}},
+        {"uris": [Uri("file:///a", size=10**5000)]},
+        {"uris": [Uri("file:///a", digest=object())]},  # type: ignore[arg-type]
+    ],
+    ids=lambda how: next(iter(how)),
+)
+def test_odd_values_cost_no_record(store: Store, how: dict[str, Any]) -> None:
+    store.data(**{"name": "x", **how})
+    store.model("m", metrics=[{"epoch": 10**400, "loss": 1}])
+    store.step("s", ordinal=10**5000, action_id=np.array([1, 2]), started_at=10**5000)  # type: ignore[arg-type]
+    assert store.info()["tables"]["record"] == 3
+    assert store.check() == []
+
+
+def test_an_array_of_one_id_names_one_record(store: Store) -> None:
+    scan = store.data("scan")
+    made = store.data("peaks", depends_on=np.array(scan.urn))
+    assert store.reader().record(made.urn)["links"][0]["id"] == scan.urn
+
+
+def test_an_environment_with_half_a_character_costs_no_step(store: Store) -> None:
+    recorder = store.recorder(environment={"a": "\ud800"})
+    step = recorder.step("s")
+    assert store.reader().record(step.urn)["environment"].startswith("sha256:")
+    assert store.info()["tables"]["environment"] == 1
+    assert store.check() == []
+
+
+def test_an_audience_of_what_is_no_text_is_refused(store: Store) -> None:
+    for owner in ("\0", "\ud800", ""):
+        with pytest.raises(InvalidInput, match="principal"):
+            store.recorder(audience=Audience(owner)).data("x")
