@@ -160,6 +160,7 @@ def _has_words_before(text: str, low: str) -> bool:
     return (
         ("b" in low and ("bearer" in low or "basic" in low))
         or ("w" in low and "passw" in low)
+        or (" is " in low and ("token is" in low or "secret is" in low or "key is" in low))
         or ("g" in low and ("login" in low or "config" in low))
         or ("v" in low and "setenv" in low)
         or ("-" in text and _may_have_option(text, low))

@@ -163,3 +163,16 @@ def test_a_document_that_is_too_deep_is_refused() -> None:
 def test_a_secret_with_a_slash_goes_as_a_whole(text: str) -> None:
     assert "SECRET9" not in scrub_text(text)
     assert REDACTED in scrub_text(text)
+
+
+@pytest.mark.parametrize("before", ["Your token is ", "my API token is ", "Globus secret is "])
+def test_a_secret_that_a_sentence_tells_is_redacted(before: str) -> None:
+    assert scrub_text(f"{before}k9Xa8Lm2Qw8Er7") == f"{before}[redacted]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["the key is under the mat", "the token is read once", "The secret is that it is simple"],
+)
+def test_a_sentence_without_a_secret_is_kept(text: str) -> None:
+    assert scrub_text(text) == text
