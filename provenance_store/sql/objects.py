@@ -134,7 +134,7 @@ def _refuse_journal(file: Path) -> None:
     """
     journals = file.with_name(f"{file.name}-journal")
     for each in (file, journals):
-        if each.exists() and not each.is_file():
+        if each.exists() and not (each.is_file() or each.is_dir()):
             raise BadFile(f"{each} is not a regular file.")
     try:
         with journals.open("rb") as journal:
