@@ -114,8 +114,7 @@ class Recorder:
         with self._batch() as batch:
             gate = self._gate()
             made = self._record(batch, gate, Kind.FACT, name, depends_on, uris, tags)
-            if gate.notes:
-                self._note(batch, gate, made.id)
+            self._note(batch, gate, made.id)
             return made
 
     def data(
@@ -134,8 +133,7 @@ class Recorder:
         with self._batch() as batch:
             gate = self._gate()
             made = self._record(batch, gate, Kind.DATA, name, depends_on, uris, tags, live=live)
-            if gate.notes:
-                self._note(batch, gate, made.id)
+            self._note(batch, gate, made.id)
             return made
 
     def dataset(
@@ -153,8 +151,7 @@ class Recorder:
             gate = self._gate()
             made = self._record(batch, gate, Kind.DATASET, name, depends_on, uris, tags, live=live)
             self._link(batch, gate, made.id, members, Role.HAS_MEMBER)
-            if gate.notes:
-                self._note(batch, gate, made.id)
+            self._note(batch, gate, made.id)
             return Dataset(made.id, Kind.DATASET, made.name, self)
 
     def model(
@@ -179,8 +176,7 @@ class Recorder:
             batch.version.append(VersionRow(made.id, made.id, None, 0))
             self._link(batch, gate, made.id, trained_on, Role.TRAINED_ON)
             self._numbers(batch, gate, made.id, hyperparameters, metrics, scores)
-            if gate.notes:
-                self._note(batch, gate, made.id)
+            self._note(batch, gate, made.id)
             return ModelVersion(made.id, Kind.MODEL, made.name, self, made.id, 0)
 
     def update(
@@ -210,8 +206,7 @@ class Recorder:
             batch.link.append(LinkRow(parent, made.id, Role.REVISION_OF.value))
             self._link(batch, gate, made.id, records, Role.TRAINED_ON)
             self._numbers(batch, gate, made.id, hyperparameters, metrics, scores)
-            if gate.notes:
-                self._note(batch, gate, made.id)
+            self._note(batch, gate, made.id)
             return ModelVersion(made.id, Kind.MODEL, made.name, self, line, depth)
 
     # ---- steps ---------------------------------------------------------------------------
@@ -258,8 +253,7 @@ class Recorder:
             self._link(batch, gate, made.id, informed_by, Role.INFORMED_BY)
             if parameters is not None:
                 self._payload(batch, gate, made.id, "parameters", parameters)
-            if gate.notes:
-                self._note(batch, gate, made.id)
+            self._note(batch, gate, made.id)
             return StepHandle(made.id, Kind.STEP, made.name, self)
 
     def finish(
@@ -281,8 +275,7 @@ class Recorder:
             for name, document in (("result", result), ("error", error)):
                 if document is not None:
                     self._payload(batch, gate, step_id, name, document)
-            if gate.notes:
-                self._note(batch, gate, step_id)
+            self._note(batch, gate, step_id)
 
     def used(self, step: RecordLike, records: Records, role: Role = Role.USED) -> None:
         """Link further inputs to a step that has not finished yet."""
@@ -298,8 +291,7 @@ class Recorder:
             ids = self._ids(list(one_or_many(records)))
             for record_id in self._without_cycles(batch, gate, ids, step_id, made_by=True):
                 batch.link.append(LinkRow(step_id, record_id, Role.GENERATED_BY.value))
-            if gate.notes:
-                self._note(batch, gate, step_id)
+            self._note(batch, gate, step_id)
 
     # ---- what changes --------------------------------------------------------------------
 
@@ -311,8 +303,7 @@ class Recorder:
             for name, value in rows.named(gate, tags, "tags").items():
                 row = rows.tag_row(gate, record_id, self.sink.new_id(), name, value, 0)
                 batch.tag.append(row._replace(set_at=self._now("tag", record_id, row.name)))
-            if gate.notes:
-                self._note(batch, gate, record_id)
+            self._note(batch, gate, record_id)
 
     def add(
         self,
@@ -383,8 +374,7 @@ class Recorder:
         gate = self._gate()
         with self._batch() as batch:
             self._payload(batch, gate, record_id, name, document, private, decoded=decoded)
-            if gate.notes:
-                self._note(batch, gate, record_id)
+            self._note(batch, gate, record_id)
 
     def run(
         self,
@@ -465,6 +455,8 @@ class Recorder:
 
     def _note(self, batch: Batch, gate: Gate, record_id: int) -> None:
         """Say with the record what was not taken as it was given."""
+        if not gate.notes:
+            return
         self._warn(gate)
         text = " ".join(dict.fromkeys(gate.notes))
         change = (self.sink.new_id(), NOTE_TAG, text, self._now("tag", record_id, NOTE_TAG))
@@ -521,8 +513,7 @@ class Recorder:
                 ids = self._ids(list(one_or_many(records)))
                 new = self._without_cycles(batch, gate, ids, record_id)
                 batch.add_links(dict.fromkeys(new), record_id, role.value)
-            if gate.notes:
-                self._note(batch, gate, record_id)
+            self._note(batch, gate, record_id)
 
     def _link(self, batch: Batch, gate: Gate, record_id: int, records: Records, role: Role) -> None:
         """Link a record that is being made: nothing depends on it yet but, by mistake, itself."""

@@ -127,17 +127,23 @@ def _distrust(connection: sqlite3.Connection) -> None:
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
 
 
+def _require_regular(path: Path) -> None:
+    """Raise BadFile for a pipe or a device, which would be read without end; a folder, and what is
+    not there, SQLite tells itself."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise BadFile(f"{path} is not a regular file.")
+
+
 def _refuse_journal(file: Path) -> None:
     """Raise BadFile for a journal that names another: SQLite deletes the file that it names.
 
     Only a transaction over several attached files has one, and Braid writes to one file at a time.
     """
-    journals = file.with_name(f"{file.name}-journal")
-    for each in (file, journals):
-        if each.exists() and not (each.is_file() or each.is_dir()):
-            raise BadFile(f"{each} is not a regular file.")
+    path = file.with_name(f"{file.name}-journal")
+    _require_regular(file)
+    _require_regular(path)
     try:
-        with journals.open("rb") as journal:
+        with path.open("rb") as journal:
             size = journal.seek(0, 2)
             journal.seek(max(size - len(_SUPER_JOURNAL), 0))
             end = journal.read(len(_SUPER_JOURNAL))
