@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from provenance_store.errors import InvalidInput
 from provenance_store.exchange.incoming import Imported
 from provenance_store.exchange.prov_import import import_prov
+from provenance_store.measuring import not_opened
 
 if TYPE_CHECKING:
     from provenance_store.store import Store
@@ -26,8 +27,8 @@ def import_file(
     A SQLite file is taken for a database of Braid-DB (`reverse` as for `import_braid_db`), anything
     else for PROV-JSON. Raises InvalidInput when it is neither.
     """
-    if not file.is_file():
-        raise InvalidInput("this is not a regular file.", path=f"{file}: $")
+    if why := not_opened(file.stat()):
+        raise InvalidInput(f"this {why.why}, and not a regular file.", path=f"{file}: $")
     with file.open("rb") as opened:
         beginning = opened.read(len(SQLITE))
     if not beginning:

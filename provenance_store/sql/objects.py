@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from provenance_store.errors import BadFile
+from provenance_store.measuring import not_opened
 from provenance_store.sql.tables import METADATA, POSTGRESQL_INDEXES, SCHEMA_VERSION, TABLE
 
 __all__ = ["checked_connect", "open_foreign"]
@@ -130,8 +131,8 @@ def _distrust(connection: sqlite3.Connection) -> None:
 def _require_regular(path: Path) -> None:
     """Raise BadFile for a pipe or a device, which would be read without end; a folder, and what is
     not there, SQLite tells itself."""
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise BadFile(f"{path} is not a regular file.")
+    if path.exists() and not path.is_dir() and (why := not_opened(path.stat())):
+        raise BadFile(f"{path} {why.why}, and not a regular file.")
 
 
 def _refuse_journal(file: Path) -> None:
