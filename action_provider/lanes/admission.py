@@ -28,6 +28,7 @@ from action_provider.lanes.process import LaneProcess
 from action_provider.lanes.queue import FairLane, Rates
 from action_provider.metrics import Metrics
 from action_provider.settings import Options
+from provenance_store.sql.waits import begin_question, end_question
 
 __all__ = ["PLACES", "Lanes", "threads_for"]
 
@@ -79,7 +80,10 @@ class Lanes:
         apart = options.lanes == "processes"
 
         def process(*how: str) -> LaneProcess | None:
-            return LaneProcess(store_url, environ, *how) if apart else None
+            if not apart:
+                return None
+            seconds = options.question_seconds
+            return LaneProcess(store_url, environ, *how, question_seconds=seconds)
 
         self.usual = Lane(self._queue(places))
         self.large = Lane(self._queue(options.lane_places), process("turns"))
@@ -145,6 +149,8 @@ class Lanes:
         elsewhere = lane.process is not None and self._is_read(asked)
         self._enter(lane.queue, identity)
         if lane.process is None or not elsewhere:
+            if sort is Sort.QUESTION:
+                begin_question(self._options.question_seconds)
             return None
         return self._forwarded(lane.process, asked)
 
@@ -210,5 +216,6 @@ def _sort_of(asked: Request, rule: str) -> Sort:
 
 
 def _leave(_: BaseException | None) -> None:
+    end_question()
     for queue, identity in g.pop("places", ()):
         queue.leave(identity)

@@ -12,10 +12,6 @@ from provenance_store.store import Store
 __all__ = ["Tally", "open_patiently"]
 
 
-LONGEST_QUESTION = 30.0
-"""Seconds: who asks waits no longer, and neither do those who ask after."""
-
-
 class Tally(Metrics):
     """Counts for the worker what its requests wrote; harvests, which are nobody's request by then,
     it counts itself."""
@@ -27,10 +23,14 @@ class Tally(Metrics):
             super().recorded(records, steps)
 
 
-def open_patiently(url: str, *, create: bool = True) -> Store:
-    """The store, opened by a process that lets others write first: SQLite has one writer."""
+def open_patiently(url: str, *, create: bool = True, question_seconds: float) -> Store:
+    """The store, opened by a process that lets others write first: SQLite has one writer.
+
+    What is read takes no longer than `question_seconds`: who asks waits no longer, and neither do
+    those who ask after.
+    """
     store = open_store(url, create=create)
-    store.sink.session.longest = LONGEST_QUESTION
+    store.sink.session.longest = question_seconds
     if url.startswith("sqlite:"):
         store.sink.writer.courtesy = TURNS
     return store
