@@ -30,6 +30,7 @@ from provenance_store.errors import (
     StoreUnavailable,
     TooLarge,
 )
+from provenance_store.shown import shown
 
 __all__ = [
     "ERRORS",
@@ -137,7 +138,7 @@ def named(error: Exception) -> tuple[str, str]:
     if row is None:
         _log_unexpected(error)
         return UNEXPECTED, ""
-    return row.code, error.message if isinstance(error, BraidError) else str(error)
+    return row.code, shown(error.message if isinstance(error, BraidError) else str(error))
 
 
 def error_named(code: str, message: str, choices: Sequence[str] = ()) -> Exception:
@@ -194,7 +195,6 @@ def _sentence(error: Exception) -> str:
 
 
 def _clean(text: str) -> str:
-    """One line of bounded length that any client can print."""
-    line = " ".join(text.encode(errors="replace").decode().replace("\x00", " ").split())
-    line = line if len(line) <= 1000 else line[:997] + "..."
+    """One line of bounded length that any client can print, and any log keep."""
+    line = shown(text.encode(errors="replace").decode().replace("\x00", " "))
     return line if line.endswith((".", "?", "!")) else line + "."

@@ -35,6 +35,7 @@ from action_provider.stores import StoreHolder
 from flows.harvest import Harvested
 from flows.harvest.facts import FINAL
 from provenance_store.errors import BraidError, NotAllowed, NotFound, StoreUnavailable
+from provenance_store.shown import shown
 
 __all__ = ["Crew"]
 
@@ -175,7 +176,7 @@ class Crew:
         except Stopped:
             return None, None
         except StoreUnavailable as error:
-            log.warning("A harvest has to wait: %s", error.message)
+            log.warning("A harvest has to wait: %s", shown(error.message))
             return None, None
         except ConsentRequired as error:
             return self._missing(task, error), None
@@ -230,7 +231,7 @@ class Crew:
         except (NotAllowed, NotFound, Stopped):
             return
         except BraidError as error:
-            log.warning("A run is looked at once more later: %s", error.message)
+            log.warning("A run is looked at once more later: %s", type(error).__name__)
         except Exception as error:
             named(error)  # logs it
             return
@@ -242,6 +243,6 @@ class Crew:
         try:
             work()
         except BraidError as error:
-            log.warning("A harvest could not be noted: %s", error.message)
+            log.warning("A harvest could not be noted: %s", type(error).__name__)
         except Exception as error:
             named(error)  # logs it

@@ -108,6 +108,7 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
         return _postgres_engine(url, waits)
     engine = sa.create_engine(
         url,
+        hide_parameters=True,  # an error that nobody foresaw does not repeat what was to be written
         poolclass=sa.pool.QueuePool,
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
@@ -158,6 +159,7 @@ def _postgres_engine(url: sa.URL, waits: Waits) -> sa.Engine:
 
     engine = sa.create_engine(
         url,
+        hide_parameters=True,  # an error that nobody foresaw does not repeat what was to be written
         pool_pre_ping=True,
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,

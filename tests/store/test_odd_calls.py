@@ -20,6 +20,7 @@ from provenance_store.errors import BadFile, InvalidInput, NotFound, StoreUnavai
 from provenance_store.kinds import Mark, Role
 from provenance_store.recorder import NOTE_TAG, Recorder
 from provenance_store.sql import dialects
+from provenance_store.sql.tables import TABLE
 from provenance_store.sql.waits import begin_question, end_question
 from tests.support.postgres import PostgresServer
 
@@ -306,3 +307,34 @@ def test_an_audience_of_what_is_no_text_is_refused(store: Store) -> None:
     for owner in ("\0", "\ud800", ""):
         with pytest.raises(InvalidInput, match="principal"):
             store.recorder(audience=Audience(owner)).data("x")
+
+
+@pytest.mark.parametrize(
+    "document", ["{", "", "NaN", "[1,]", "{'a': 1}", '{"a": "\t"}', "[1] x", "nul"]
+)
+def test_a_document_that_is_not_json_is_found(store: Store, document: str) -> None:
+    with store.together():
+        steps = [store.step(f"s{n}", parameters={"n": n}) for n in range(40)]
+    assert store.check() == []
+    payload = TABLE["payload"]
+    with store.sink.session.change() as connection:
+        connection.execute(
+            payload.update().where(payload.c.record_id == steps[-1].id).values(document=document)
+        )
+    (found,) = store.check()
+    assert "table payload" in found
+    assert "is not JSON" in found
+    assert steps[-1].short_id in found
+
+
+@pytest.mark.parametrize(
+    "document", ["1e400", "[" * 500 + "]" * 500, '{"a": 1, "a": 2}', " null\n", "0"]
+)
+def test_a_document_that_is_json_is_not_found(store: Store, document: str) -> None:
+    step = store.step("s", parameters={"n": 1})
+    payload = TABLE["payload"]
+    with store.sink.session.change() as connection:
+        connection.execute(
+            payload.update().where(payload.c.record_id == step.id).values(document=document)
+        )
+    assert store.check() == []
