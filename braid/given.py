@@ -11,8 +11,6 @@ import stat
 import sys
 from pathlib import Path
 
-from provenance_store.errors import BadFile
-
 __all__ = ["LARGEST_KEY", "read_given"]
 
 MOST_BYTES = 256 << 20
@@ -27,6 +25,8 @@ def read_given(path: Path | str, *, most: int = MOST_BYTES) -> bytes:
 
     Raises BadFile for more than `most` bytes and for a pipe that falls silent, OSError as it comes.
     """
+    from provenance_store.errors import BadFile
+
     data = sys.stdin.buffer.read(most + 1) if str(path) == "-" else _read(Path(path), most + 1)
     if len(data) > most:
         raise BadFile(f"it holds more than {_size(most)}, and is not read further.", path=str(path))
@@ -52,6 +52,8 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _wait(handle: int, path: Path) -> None:
+    from provenance_store.errors import BadFile
+
     waiting = select.poll()
     waiting.register(handle, select.POLLIN)
     if not waiting.poll(SILENT_SECONDS * 1000):

@@ -81,7 +81,6 @@ class Crew:
         self._runs: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
         self._stop = threading.Event()
         self._running: list[threading.Thread] = []
-        metrics.watch_harvests(lambda: len(self._held), self._waiting_since, clock)
 
     def has_room(self, identity: str) -> bool:
         """Whether one more task of an identity may wait here."""
@@ -95,6 +94,7 @@ class Crew:
             self._held[task.action_id] = task
             if not self._running:
                 self._start()
+        self._tell()
         self._queue.put(partial(self._work, task))
 
     def stop(self, action_id: str) -> None:
@@ -130,8 +130,11 @@ class Crew:
         for thread in self._running:
             thread.start()
 
-    def _waiting_since(self) -> int | None:
-        return min((task.asked_at for task in list(self._held.values())), default=None)
+    def _tell(self) -> None:
+        """Have the metrics show what is under way."""
+        since = [task.asked_at for task in list(self._held.values())]
+        lag = (self._clock() - min(since)) / MICROSECONDS if since else 0.0
+        self._metrics.harvesting(len(since), lag)
 
     # ---- the threads ---------------------------------------------------------------------
 
@@ -143,6 +146,7 @@ class Crew:
         """Renew what is claimed, and look at runs again whose time has come."""
         renew_at = time.monotonic() + self._renewal
         while not self._stop.wait(min(self._renewal, 0.5)):
+            self._tell()
             if time.monotonic() >= renew_at:
                 renew_at = time.monotonic() + self._renewal
                 for task in list(self._held.values()):
@@ -162,6 +166,7 @@ class Crew:
             self._quietly(partial(self._settle, task, verdict, done))
         if not self._stop.is_set():
             self._held.pop(task.action_id, None)
+            self._tell()
         if done is not None and done.status not in FINAL:
             until = time.monotonic() + self._follow_seconds
             # What stops the action, which is final, does not stop this.

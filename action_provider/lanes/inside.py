@@ -16,11 +16,14 @@ class Tally(Metrics):
     """Counts for the worker what its requests wrote; harvests, which are nobody's request by then,
     it counts itself."""
 
+    answers = 0
+
     def recorded(self, records: int, steps: int) -> None:
         if has_request_context():
             g.tally = (records, steps)
         else:
             super().recorded(records, steps)
+            self._count_regularly()  # no request that is answered here begins that
 
 
 def open_patiently(url: str, *, create: bool = True, question_seconds: float) -> Store:
