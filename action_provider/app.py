@@ -111,7 +111,7 @@ def create_app(
     desk = None if lane or not _records_apart(options, url) else Desk(url, environ)
     lanes = None
     if not lane:
-        lanes = Lanes(options, authenticator, metrics, url, environ, places=places)
+        lanes = Lanes(options, authenticator, metrics, url, environ, stores=stores, places=places)
     crew = Crew(stores, options, metrics, now)
     braid = Braid(options, stores, authenticator, metrics, desk, crew, lanes)
     app.extensions[EXTENSION] = braid

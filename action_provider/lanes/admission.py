@@ -28,6 +28,7 @@ from action_provider.lanes.process import LaneProcess
 from action_provider.lanes.queue import FairLane, Rates
 from action_provider.metrics import Metrics
 from action_provider.settings import Options
+from action_provider.stores import StoreHolder
 from provenance_store.sql.waits import begin_question, end_question
 
 __all__ = ["PLACES", "Lanes", "threads_for"]
@@ -70,9 +71,11 @@ class Lanes:
         store_url: str,
         environ: Mapping[str, str] | None,
         *,
+        stores: StoreHolder,
         places: int,
     ) -> None:
         self._options = options
+        self._stores = stores
         self._authenticator = authenticator
         self._metrics = metrics
         self._rates = Rates(options.identity_rate)
@@ -162,6 +165,8 @@ class Lanes:
         g.places.append((queue, identity))
 
     def _forwarded(self, process: LaneProcess, asked: Request) -> Response:
+        # The process makes no store: an empty one in the place of one that is gone would hide that.
+        self._stores.get().glance()
         told = process.answer(Forwarded.of(asked.environ, whole_body(asked)))
         if told.records or told.steps:
             self._metrics.recorded(told.records, told.steps)

@@ -292,3 +292,36 @@ def test_copies_that_are_made_while_the_server_runs_are_no_change(
             other.execute("VACUUM")
         assert house.get("/readyz").status_code == 200
     assert house.store.info()["records"]["step"] == 3
+
+
+def test_a_question_makes_no_store_where_one_is_gone(town: Town, ada: Person, file: Path) -> None:
+    environ = town.environ(BRAID_LANES="processes")
+    with serving(f"sqlite:///{file}", environ) as house:
+        assert house.run(ada, "r1").status_code == 202
+        elsewhere = file.with_name("elsewhere.db")
+        file.rename(elsewhere)
+        for _ in range(3):  # of a process that has not opened the store yet
+            answer = house.get("/api/v1/records", ada)
+            assert (answer.status_code, answer.json()["code"]) == (503, "StoreUnavailable")
+        assert not file.exists()
+        elsewhere.rename(file)
+        is_taken_up(house)
+        wait_until(lambda: house.get("/api/v1/records", ada).status_code == 200, "an answer")
+        assert house.get("/api/v1/records", ada).json()["records"]
+
+
+def test_a_file_that_is_no_store_is_nothing_that_a_caller_did_wrong(
+    house: House, ada: Person, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert house.run(ada, "r1").status_code == 202
+    file.rename(file.with_name("elsewhere.db"))
+    is_not_ready(house)
+    file.symlink_to("/dev/zero")
+    is_refused(house, ada, "r2")
+    is_not_ready(house)
+    assert str(file.parent) not in house.get("/readyz").text
+    assert "is a device" in caplog.text
+    file.unlink()
+    file.with_name("elsewhere.db").rename(file)
+    is_taken_up(house)
+    recorded_later(house, ada, "r3")
