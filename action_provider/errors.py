@@ -5,6 +5,7 @@ Every error has the shape ``{"code": name, "description": one sentence}``.
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import traceback
@@ -121,6 +122,8 @@ def answer(error: Exception) -> Response:
     """The HTTP answer to any exception."""
     if isinstance(error, HTTPException) and error.code is not None:
         return _of_http(error)
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        error = Busy("The server has no descriptor left for this; send the request again.")
     row = _row(error)
     if row is None:
         _log_unexpected(error)

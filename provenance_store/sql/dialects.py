@@ -557,6 +557,8 @@ def unavailable(error: DBAPIError) -> StoreUnavailable | None:
         return WaitedInVain(LOCKED)
     if getattr(error.orig, "sqlstate", None) == _CANCELED:
         return StoreUnavailable(TOO_LONG)
+    if (missing := _MISSING.get(getattr(error.orig, "sqlstate", None) or "")) is not None:
+        return StoreUnavailable(missing)
     text = str(error.orig).lower()
     for sign, message in _SIGNS:
         if sign in text:
@@ -569,7 +571,17 @@ def unavailable(error: DBAPIError) -> StoreUnavailable | None:
     return None
 
 
+INCOMPLETE = "The database holds no Braid store any more, or not all of one."
+_MISSING = {
+    "42P01": INCOMPLETE,
+    "42703": INCOMPLETE,
+    "3F000": INCOMPLETE,
+    "42501": "The database does not let the user of the store's URL do this; give it the rights.",
+}
+"""Of PostgreSQL: no such table, column or schema, and no right."""
 _SIGNS = (
+    ("no such table", INCOMPLETE),
+    ("no such column", INCOMPLETE),
     ("locked", LOCKED),
     ("does not answer", SILENT),
     ("timeout expired", SILENT),
