@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,22 @@ def test_what_is_shown_is_short_and_on_one_line() -> None:
     assert shown("x" * 2000) == "x" * 997 + "..."
     assert shown("x " * LOOKED_AT, 9) == "x x x ..."
     assert shown(f"https://me:{'p' * 5000}@host/x", 20) == "https://me:[redac..."
+
+
+def test_a_definition_is_refused_without_the_secrets_in_it(braid: Braid) -> None:
+    state = {
+        "Type": "Action",
+        "ActionUrl": f"https://me:{SECRET}@[bad",
+        "ActionScope": f"password={SECRET}",
+        f"token={TOKEN}": 1,
+        "Parameters": {"x.$": f"$.password={SECRET}["},
+        "ResultPath": f"password={SECRET}",
+        "Next": f"password={SECRET}",
+    }
+    document = {"StartAt": f"token={TOKEN}", "States": {"A": state}}
+    Path("flow.json").write_text(json.dumps(document))
+    for form in ("text", "json"):
+        answer = braid("flow", "validate", "flow.json", "--format", form)
+        assert answer.code == 1
+        assert SECRET not in answer.out + answer.err
+        assert TOKEN not in answer.out + answer.err
