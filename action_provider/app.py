@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 
 from flask import Flask
@@ -98,8 +99,9 @@ def create_app(
     options = Options.read(environ)
     metrics = Tally() if lane else Metrics()
     url = store_url or STORE_URL.get(environ)
+    patiently = partial(open_patiently, question_seconds=options.question_seconds)
     stores = (
-        StoreHolder(url, purge_seconds=None, create=create, open_it=open_patiently)
+        StoreHolder(url, purge_seconds=None, create=create, open_it=patiently)
         if lane
         else StoreHolder(url, purge_seconds=options.purge_seconds, create=create)
     )
@@ -109,7 +111,7 @@ def create_app(
     desk = None if lane or not _records_apart(options, url) else Desk(url, environ)
     lanes = None
     if not lane:
-        lanes = Lanes(options, authenticator, metrics, url, environ, places=places)
+        lanes = Lanes(options, authenticator, metrics, url, environ, stores=stores, places=places)
     crew = Crew(stores, options, metrics, now)
     braid = Braid(options, stores, authenticator, metrics, desk, crew, lanes)
     app.extensions[EXTENSION] = braid

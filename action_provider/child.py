@@ -85,19 +85,37 @@ class Child:
 
     def _exchange(self, message: bytes) -> bytes:
         """The answer to a message. Raises BlockingIOError when it takes too long, and
-        ConnectionError when the process ends first, or had ended long ago."""
+        ConnectionError when the process ends first, or had ended long ago.
+
+        A process that takes too long is ended: nobody waits for its answer any more, and what it
+        goes on with would keep its place, and the store, from others.
+        """
         try:
             line = self._idle.pop()
         except IndexError:
             line = self._connect()
+        asked = self._process
         try:
             send(line, message)
             reply = receive(line)
-        except BaseException:
+        except BaseException as error:
             line.close()
+            if isinstance(error, BlockingIOError):
+                self._end(asked)
             raise
         self._idle.append(line)
         return reply
+
+    def _end(self, process: subprocess.Popen[bytes] | None) -> None:
+        """Kill a process, unless another one has ended it; the next request starts a new one."""
+        with self._lock:
+            if process is None or process is not self._process or process.poll() is not None:
+                return
+            log.warning("%s took longer than %d s and is ended.", self.module, self.wait_seconds)
+            process.kill()
+        with suppress(subprocess.TimeoutExpired):  # a disk may keep it for longer
+            process.wait(END_SECONDS)
+        self._hang_up()
 
     def _hang_up(self) -> None:
         """Close the sockets that are not in use."""

@@ -5,6 +5,7 @@ Every error has the shape ``{"code": name, "description": one sentence}``.
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import traceback
@@ -30,6 +31,7 @@ from provenance_store.errors import (
     StoreUnavailable,
     TooLarge,
 )
+from provenance_store.shown import shown
 
 __all__ = [
     "ERRORS",
@@ -120,6 +122,8 @@ def answer(error: Exception) -> Response:
     """The HTTP answer to any exception."""
     if isinstance(error, HTTPException) and error.code is not None:
         return _of_http(error)
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        error = Busy("The server has no descriptor left for this; send the request again.")
     row = _row(error)
     if row is None:
         _log_unexpected(error)
@@ -137,7 +141,7 @@ def named(error: Exception) -> tuple[str, str]:
     if row is None:
         _log_unexpected(error)
         return UNEXPECTED, ""
-    return row.code, error.message if isinstance(error, BraidError) else str(error)
+    return row.code, shown(error.message if isinstance(error, BraidError) else str(error))
 
 
 def error_named(code: str, message: str, choices: Sequence[str] = ()) -> Exception:
@@ -194,7 +198,6 @@ def _sentence(error: Exception) -> str:
 
 
 def _clean(text: str) -> str:
-    """One line of bounded length that any client can print."""
-    line = " ".join(text.encode(errors="replace").decode().replace("\x00", " ").split())
-    line = line if len(line) <= 1000 else line[:997] + "..."
+    """One line of bounded length that any client can print, and any log keep."""
+    line = shown(text.encode(errors="replace").decode().replace("\x00", " "))
     return line if line.endswith((".", "?", "!")) else line + "."

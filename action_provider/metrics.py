@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,12 +26,10 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
 from prometheus_client.values import ValueClass
 
-from action_provider.shared_metrics import reading
+from action_provider.shared_metrics import fold_ended, reading
 
 __all__ = ["Metrics"]
 
@@ -46,6 +44,9 @@ HARVEST_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.
 
 class Metrics:
     """The counters of one application in one process."""
+
+    answers = 1
+    """Whether this process answers callers by itself."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -83,14 +84,25 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="max",
         )
-        Gauge(
+        self._active_harvests = Gauge(
+            "braid_harvest_action_active",
+            "Harvests that are under way.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._harvest_lag = Gauge(
+            "braid_harvest_action_lag_seconds",
+            "How long the oldest harvest that is under way has been waiting.",
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
+        workers = Gauge(
             "braid_workers",
             "Processes that answer.",
             registry=self.registry,
             multiprocess_mode="livesum",
-        ).set(1)
-        self._asked = CollectorRegistry()
-        """What is looked up at each scrape, and is the same whichever worker is asked."""
+        )
+        workers.set(self.answers)
 
     def recorded(self, records: int, steps: int) -> None:
         """Count what was written."""
@@ -103,22 +115,10 @@ class Metrics:
         if outcome == "succeeded":
             self._last_harvest.set_to_current_time()
 
-    def watch_harvests(
-        self,
-        active: Callable[[], int],
-        waiting_since: Callable[[], int | None],
-        clock: Callable[[], int],
-    ) -> None:
-        """Tell how many harvests are under way, and how long the oldest of them has been waiting;
-        times are in microseconds."""
-
-        def lag() -> float:
-            since = waiting_since()
-            return 0.0 if since is None else max(0.0, (clock() - since) / 1e6)
-
-        self._asked.register(_Asked("active", "Harvests that are under way.", active))
-        text = "How long the oldest harvest that is under way has been waiting."
-        self._asked.register(_Asked("lag_seconds", text, lag))
+    def harvesting(self, active: int, lag_seconds: float) -> None:
+        """Say how many harvests are under way here, and how long the oldest has been waiting."""
+        self._active_harvests.set(active)
+        self._harvest_lag.set(max(0.0, lag_seconds))
 
     def watch(self, app: Flask) -> None:
         """Count every request of the application."""
@@ -128,8 +128,7 @@ class Metrics:
     def page(self) -> Response:
         """The metrics in Prometheus' text format."""
         self._count_answered()
-        counted = _of_all_workers() if _SHARED else generate_latest(self.registry)
-        text = counted + generate_latest(self._asked)
+        text = _of_all_workers() if _SHARED else generate_latest(self.registry)
         return Response(text, content_type=CONTENT_TYPE_LATEST)
 
     def _note(self, response: Response) -> Response:
@@ -179,26 +178,10 @@ def _taken(waiting: deque[T]) -> Iterator[T]:
             yield waiting.popleft()
 
 
-class _Asked(Collector):
-    """A gauge whose value is asked for at each scrape."""
-
-    def __init__(self, name: str, text: str, value: Callable[[], float]) -> None:
-        self._name = f"braid_harvest_action_{name}"
-        self._text = text
-        self._value = value
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauge with its value now."""
-        yield GaugeMetricFamily(self._name, self._text, value=self._value())
-
-    def describe(self) -> Iterator[GaugeMetricFamily]:
-        """The gauge without a value: to be registered is no reason to ask for one."""
-        yield GaugeMetricFamily(self._name, self._text)
-
-
 def _of_all_workers() -> bytes:
     registry = CollectorRegistry()
     collector: Any = MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    fold_ended(Path(collector._path))
     with reading(Path(collector._path)):
         return generate_latest(registry)
 

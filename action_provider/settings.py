@@ -235,6 +235,13 @@ WAIT_SECONDS = Setting(
     "other requests are in the way, else 503.",
     bounded_int(1, 300),
 )
+QUESTION_SECONDS = Setting(
+    "BRAID_QUESTION_SECONDS",
+    30,
+    "How long the store may take to find out what was asked, in seconds; then the answer is 503 "
+    "and says to ask for less.",
+    bounded_int(1, 3600),
+)
 IDENTITY_CONCURRENCY = Setting(
     "BRAID_IDENTITY_CONCURRENCY",
     48,
@@ -289,6 +296,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     LANE_PLACES,
     WAITING,
     WAIT_SECONDS,
+    QUESTION_SECONDS,
     IDENTITY_CONCURRENCY,
     IDENTITY_RATE,
     INTROSPECTIONS,
@@ -331,6 +339,7 @@ class Options:
     lane_places: int
     waiting: int
     wait_seconds: int
+    question_seconds: int
     identity_concurrency: int
     identity_rate: int
     introspections: int

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FOLDER_VARIABLE", "fold", "folder", "reading"]
+__all__ = ["FOLDER_VARIABLE", "fold", "fold_ended", "folder", "reading"]
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 MEMORY = Path("/dev/shm")
@@ -77,6 +77,25 @@ def fold(where: Path, pid: int) -> None:
             if not kind.startswith("gauge_live"):
                 _add(file, where / f"{kind}_{ENDED}.db", highest=kind == "gauge_max")
             file.unlink()
+
+
+def fold_ended(where: Path) -> None:
+    """`fold` for every process that has ended: of those beside the workers nobody else hears."""
+    counted = {file.stem.rpartition("_")[2] for file in where.glob("*.db")} - {ENDED}
+    for pid in counted:
+        if pid.isdecimal() and not _lives(int(pid)):
+            fold(where, int(pid))
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process goes on; one that ended, and that nobody has heard of, does not."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's, or a system without /proc
+        return True
 
 
 def _add(file: Path, total: Path, *, highest: bool) -> None:

@@ -16,11 +16,13 @@ from provenance_store import forks
 from provenance_store.errors import (
     BraidError,
     ConfigurationError,
+    InvalidInput,
     NotFound,
     StoreUnavailable,
 )
 from provenance_store.ids import now
 from provenance_store.opening import open_store
+from provenance_store.shown import shown
 from provenance_store.sql.waits import SharedAttempt
 from provenance_store.store import Store
 
@@ -29,6 +31,9 @@ __all__ = ["StoreHolder"]
 log = logging.getLogger(__name__)
 
 GONE = "There is no store any more where this server's was; put it back."
+
+
+FOREIGN = "What lies where this server's store was is no store of Braid; the log says why."
 
 
 class StoreHolder(forks.Forkable):
@@ -102,12 +107,15 @@ class StoreHolder(forks.Forkable):
         return store
 
     def _opened(self) -> Store:
-        if self._create:
-            return self._open(self._url)
         try:
-            return self._open(self._url, create=False)
+            return self._open(self._url, create=self._create)
         except (NotFound, ConfigurationError):
+            if self._create:
+                raise
             raise StoreUnavailable(GONE) from None
+        except InvalidInput as error:  # the file is wrong, and not what a caller sent
+            log.error("The store cannot be opened: %s", shown(error.message))
+            raise StoreUnavailable(FOREIGN) from None
 
     def _sweep(self, store: Store, stop: threading.Event, seconds: float) -> None:
         while not stop.wait(seconds):

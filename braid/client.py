@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import globus_sdk
 
@@ -16,7 +15,6 @@ from braid.login import authorizer_for
 from braid.settings import SERVER_SCOPE
 from provenance_store.errors import (
     BraidError,
-    ConfigurationError,
     Conflict,
     InvalidInput,
     NotAllowed,
@@ -24,6 +22,7 @@ from provenance_store.errors import (
     ServiceUnavailable,
     TooLarge,
 )
+from provenance_store.shown import check_server
 from provenance_store.times import format_time
 
 __all__ = ["QueryClient", "error_of", "open_server"]
@@ -38,8 +37,6 @@ ERROR_OF_STATUS: Mapping[int, type[BraidError]] = {
     422: InvalidInput,
 }
 """What a status means here; every other one from 500 is ServiceUnavailable."""
-
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class QueryError(globus_sdk.GlobusAPIError):
@@ -142,13 +139,7 @@ class QueryClient(globus_sdk.BaseClient):
 
 def open_server(url: str) -> QueryClient:
     """A client of the server at that address, logged in as the settings say."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise ConfigurationError(f"The server {url!r} is not an https:// address.")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ConfigurationError(
-            f"The server {url!r} is not https; a token is sent without it to this machine only."
-        )
+    check_server(url)
     transport = {"max_retries": 1, "http_timeout": 60.0}
     scope = SERVER_SCOPE.get() or _scope_of(url, transport)
     return QueryClient(

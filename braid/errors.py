@@ -20,6 +20,8 @@ from provenance_store.errors import (
 
 __all__ = ["EXIT_CODES", "SAID_NO", "describe", "exit_code", "report"]
 
+LONGEST = 4000
+"""Characters of a sentence."""
 SAID_NO = 1
 CALLED_WRONG = 2
 
@@ -49,9 +51,12 @@ def report(error: BaseException) -> int:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
         return CALLED_WRONG
-    say(" ".join(describe(error).split()))
+    from provenance_store.redaction import scrub_text
+    from provenance_store.shown import shown
+
+    say(shown(describe(error), LONGEST))
     if DEBUG.get():
-        for line in "".join(traceback.format_exception(error)).splitlines():
+        for line in scrub_text("".join(traceback.format_exception(error))).splitlines():
             click.echo(printable(line), err=True)
     return exit_code(error)
 

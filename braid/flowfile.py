@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from braid.given import read_given
 from braid.output import json_text, printable
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def read_definition(path: Path) -> Document:
     from flows.definition.load import load_document, parse_document
 
     if str(path) == "-":
-        return parse_document(_read(path), name="standard input")
+        return parse_document(read_given(path), name="standard input")
     return load_document(path)
 
 
@@ -94,7 +94,7 @@ def _object(path: Path) -> dict[str, Any]:
 
     try:
         found = json.loads(
-            _read(path).decode("utf-8-sig"),
+            read_given(path).decode("utf-8-sig"),
             object_pairs_hook=_without_repetition,
             parse_constant=_refuse,
         )
@@ -118,7 +118,3 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a JSON number")
-
-
-def _read(path: Path) -> bytes:
-    return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()

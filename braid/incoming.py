@@ -125,10 +125,10 @@ class _Chunks:
         while not self._in_trailer:
             line = data.find(b"\r\n", self._at, self._at + CHUNK_LINE)
             if line < 0:
-                return len(data) - self._at >= CHUNK_LINE
+                return self._too_long(data)
             digits = bytes(data[self._at : line]).partition(b";")[0].rstrip(b" \t")
             if not digits or len(digits) > 15 or not DIGITS.issuperset(digits):
-                return True
+                return self._refused()
             size = int(digits, 16)
             if size == 0:
                 self._in_trailer = True
@@ -138,14 +138,17 @@ class _Chunks:
             else:
                 self._at = line + 4 + size
                 if data[self._at - 2 : self._at] != b"\r\n" or self._too_many():
-                    return True
-        return (
-            data.find(b"\r\n\r\n", self._at, self._at + CHUNK_LINE) >= 0
-            or len(data) - self._at >= CHUNK_LINE
-        )
+                    return self._refused()
+        return data.find(b"\r\n\r\n", self._at, self._at + CHUNK_LINE) >= 0 or self._too_long(data)
+
+    def _too_long(self, data: bytearray) -> bool:
+        return len(data) - self._at >= CHUNK_LINE and self._refused()
 
     def _too_many(self) -> bool:
         self._count += 1
-        if self._count - FREE_CHUNKS > (self._at - self._begin) // BYTES_OF_A_CHUNK:
-            self.fault = InvalidChunkSize(b"")
-        return self.fault is not None
+        return self._count - FREE_CHUNKS > (self._at - self._begin) // BYTES_OF_A_CHUNK
+
+    def _refused(self) -> bool:
+        """Say now that this is at fault: a thread would wait for a rest that need not come."""
+        self.fault = InvalidChunkSize(b"")
+        return True

@@ -48,6 +48,7 @@ def on_ranks(
     """
     from hpc.aggregate import store_urls
     from hpc.mascot.ranks import play_on_ranks
+    from provenance_store.shown import shown
 
     urls = store_urls(source.url, aggregators=aggregators)
     before = _counts_of(urls) if rank == 0 else {}
@@ -55,7 +56,7 @@ def on_ranks(
     if rank != 0:
         return None
     answer = _answer(size, _difference(_counts_of(urls), before), seconds)
-    return answer | ({"stores": urls} if len(urls) > 1 else {})
+    return answer | ({"stores": [shown(url) for url in urls]} if len(urls) > 1 else {})
 
 
 def sweep(folder: Path, size: Size, up_to: int | None) -> dict[str, Any]:

@@ -198,7 +198,11 @@ def _shown(character: str) -> str:
 
 
 def say(text: str) -> None:
-    """A line on standard error, ``braid: text``. Never raises: whoever closed it wants none."""
+    """A line on standard error, ``braid: text``, without secrets. Never raises: whoever closed it
+    wants none."""
+    from provenance_store.redaction import scrub_text
+
+    text = scrub_text(text)
     with suppress(OSError, ValueError):
         click.echo(f"braid: {printable(text)}", err=True)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
+
+from braid.given import read_given
 
 __all__ = ["JsonText", "NumberPair", "Pair", "typed"]
 
@@ -94,16 +94,17 @@ class Pair(click.ParamType[tuple[str, Any]]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, Any]:
-        name, kind, text = _split(str(value))
+        given = str(value)
+        name, kind, text = _split(given)
         if not name or text is None:
-            self.fail(f"{value!r} is not NAME=VALUE.", param, ctx)
+            self.fail(f"{_named(given)} is not NAME=VALUE.", param, ctx)
         if kind is None:
             self._point_out(name, text)
             return name, typed(text)
         try:
             return name, TYPES[kind](text)
         except ValueError as error:
-            self.fail(f"{name}:{kind} takes {error}, not {text[:80]!r}.", param, ctx)
+            self.fail(f"{name}:{kind} takes {error}, and its value is not one.", param, ctx)
 
     def _point_out(self, name: str, text: str) -> None:
         from braid.output import say
@@ -126,15 +127,16 @@ class NumberPair(click.ParamType[tuple[str, float]]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, float]:
-        name, kind, text = _split(str(value))
+        given = str(value)
+        name, kind, text = _split(given)
         if not name or text is None:
-            self.fail(f"{value!r} is not NAME=NUMBER.", param, ctx)
+            self.fail(f"{_named(given)} is not NAME=NUMBER.", param, ctx)
         if kind in ("str", "bool"):
             self.fail(f"{name}:{kind} cannot be: it takes a number.", param, ctx)
         try:
             return name, _integer(text) if kind == "int" else _float(text)
         except ValueError as error:
-            self.fail(f"{name} takes {error}, not {text[:80]!r}.", param, ctx)
+            self.fail(f"{name} takes {error}, and its value is not one.", param, ctx)
 
 
 def _split(given: str) -> tuple[str, str | None, str | None]:
@@ -144,6 +146,13 @@ def _split(given: str) -> tuple[str, str | None, str | None]:
     if colon and kind in TYPES:
         return before, kind, text if equals else None
     return name, None, text if equals else None
+
+
+def _named(given: str) -> str:
+    """What is known of a value that is not as it should be: never the value, which may be a
+    secret that was to be kept elsewhere."""
+    name, equals, _ = given.partition("=")
+    return f"{name + equals!r}..." if equals else f"A value of {len(given)} characters without '='"
 
 
 class JsonText(click.ParamType[Any]):
@@ -162,13 +171,11 @@ class JsonText(click.ParamType[Any]):
                 from provenance_store.errors import BadFile
 
                 raise BadFile(f"it does not hold JSON: {error}.", path=given[1:]) from None
-            self.fail(f"{given[:40]!r} does not hold JSON: {error}.", param, ctx)
+            self.fail(f"What was given does not hold JSON: {error}.", param, ctx)
 
 
 def _text(given: str) -> str:
-    if given == "@-":
-        return sys.stdin.read()
-    return Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
+    return read_given(given[1:]).decode() if given.startswith("@") else given
 
 
 def _refuse(constant: str) -> None:

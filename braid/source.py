@@ -6,7 +6,6 @@ two that is needed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from provenance_store.store import Store
 
 __all__ = ["Source", "run_named", "store_url"]
-
-PASSWORD = re.compile(r"(//[^:/@]*):[^@]*@")
 
 
 @dataclass(frozen=True)
@@ -84,8 +81,9 @@ class Source:
     @property
     def shown(self) -> str:
         """The store's URL for messages, without a password."""
-        before, at, after = self.url.rpartition("@")
-        return PASSWORD.sub(r"\1:***@", before + at) + after
+        from provenance_store.shown import shown
+
+        return shown(self.url)
 
 
 def run_named(history: Reader | QueryClient, text: str) -> str:

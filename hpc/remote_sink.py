@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import globus_sdk
 import requests
@@ -19,12 +18,12 @@ from hpc.apart import DIVISIONS, halves
 from hpc.settings import SPOOL, WAIT_SECONDS
 from hpc.spool_sink import ClosingRecorder, KeepingSink
 from provenance_store import forks
-from provenance_store.errors import ConfigurationError, InvalidInput
+from provenance_store.errors import InvalidInput
+from provenance_store.shown import check_server
 from provenance_store.travel import sent
 
 __all__ = ["RemoteSink", "remote"]
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 REST_SECONDS = 60.0
 """How long a server that did not answer is left alone; everything is spooled meanwhile."""
 RETRIES = 1
@@ -178,13 +177,7 @@ def remote(
     (default BRAID_SPOOL), and so does a batch that the server refuses. `flush` returns when all
     is durable here or there. Raises ConfigurationError for an address without https.
     """
-    parts = urlsplit(url)
-    if parts.hostname is None or parts.scheme not in ("http", "https"):
-        raise ConfigurationError(f"The server {url!r} is not an https:// address.")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ConfigurationError(
-            f"The server {url!r} is not https; a token is sent without it to this machine only."
-        )
+    check_server(url)
     sink = RemoteSink(url, token, spool or SPOOL.get())
     about: dict[str, Any] = {"run_id": run_id, "environment": environment, "strict": strict}
     return ClosingRecorder(sink, **about)

@@ -44,6 +44,8 @@ __all__ = ["NOTE_TAG", "RecordLike", "Recorder", "Records", "TimeLike", "UriLike
 log = logging.getLogger("braid")
 
 NOTE_TAG = "braid_note"
+NOT_AS_GIVEN = "Not recorded as given: %s"
+"""What is logged of a note, which quotes what was given."""
 """The tag that says what was not recorded as it was given, and why."""
 RecordLike = Record | str | int
 """A record to depend on: what a Recorder returned, a URN or short id, or a bare local id."""
@@ -464,7 +466,7 @@ class Recorder:
 
     def _warn(self, gate: Gate) -> None:
         for note in gate.notes:
-            log.warning("Not recorded as given: %s", scrub_text(note))
+            log.warning(NOT_AS_GIVEN, scrub_text(note))
 
     # ---- rows ----------------------------------------------------------------------------
 

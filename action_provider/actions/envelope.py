@@ -74,10 +74,18 @@ def read_envelope(data: bytes) -> Envelope:
         raise InvalidInput('Only "public" is possible here.', path="allowed_clients")
     return msgspec.structs.replace(
         envelope,
+        request_id=_kept_name(envelope.request_id),
         label=envelope.label and scrub_text(envelope.label)[:MAX_LABEL],
         monitor_by=_principals(envelope.monitor_by, "monitor_by"),
         manage_by=_principals(envelope.manage_by, "manage_by"),
     )
+
+
+def _kept_name(request_id: str) -> str:
+    """A request's name as it is kept; one that holds a secret is told from others by its digest."""
+    if scrub_text(request_id) == request_id:
+        return request_id
+    return "sha256:" + hashlib.sha256(request_id.encode()).hexdigest()
 
 
 def _principals(items: list[str] | None, path: str) -> list[str] | None:

@@ -35,6 +35,7 @@ from action_provider.stores import StoreHolder
 from flows.harvest import Harvested
 from flows.harvest.facts import FINAL
 from provenance_store.errors import BraidError, NotAllowed, NotFound, StoreUnavailable
+from provenance_store.shown import shown
 
 __all__ = ["Crew"]
 
@@ -80,7 +81,6 @@ class Crew:
         self._runs: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
         self._stop = threading.Event()
         self._running: list[threading.Thread] = []
-        metrics.watch_harvests(lambda: len(self._held), self._waiting_since, clock)
 
     def has_room(self, identity: str) -> bool:
         """Whether one more task of an identity may wait here."""
@@ -94,6 +94,7 @@ class Crew:
             self._held[task.action_id] = task
             if not self._running:
                 self._start()
+        self._tell()
         self._queue.put(partial(self._work, task))
 
     def stop(self, action_id: str) -> None:
@@ -129,8 +130,11 @@ class Crew:
         for thread in self._running:
             thread.start()
 
-    def _waiting_since(self) -> int | None:
-        return min((task.asked_at for task in list(self._held.values())), default=None)
+    def _tell(self) -> None:
+        """Have the metrics show what is under way."""
+        since = [task.asked_at for task in list(self._held.values())]
+        lag = (self._clock() - min(since)) / MICROSECONDS if since else 0.0
+        self._metrics.harvesting(len(since), lag)
 
     # ---- the threads ---------------------------------------------------------------------
 
@@ -142,6 +146,7 @@ class Crew:
         """Renew what is claimed, and look at runs again whose time has come."""
         renew_at = time.monotonic() + self._renewal
         while not self._stop.wait(min(self._renewal, 0.5)):
+            self._tell()
             if time.monotonic() >= renew_at:
                 renew_at = time.monotonic() + self._renewal
                 for task in list(self._held.values()):
@@ -161,6 +166,7 @@ class Crew:
             self._quietly(partial(self._settle, task, verdict, done))
         if not self._stop.is_set():
             self._held.pop(task.action_id, None)
+            self._tell()
         if done is not None and done.status not in FINAL:
             until = time.monotonic() + self._follow_seconds
             # What stops the action, which is final, does not stop this.
@@ -175,7 +181,7 @@ class Crew:
         except Stopped:
             return None, None
         except StoreUnavailable as error:
-            log.warning("A harvest has to wait: %s", error.message)
+            log.warning("A harvest has to wait: %s", shown(error.message))
             return None, None
         except ConsentRequired as error:
             return self._missing(task, error), None
@@ -230,7 +236,7 @@ class Crew:
         except (NotAllowed, NotFound, Stopped):
             return
         except BraidError as error:
-            log.warning("A run is looked at once more later: %s", error.message)
+            log.warning("A run is looked at once more later: %s", type(error).__name__)
         except Exception as error:
             named(error)  # logs it
             return
@@ -242,6 +248,6 @@ class Crew:
         try:
             work()
         except BraidError as error:
-            log.warning("A harvest could not be noted: %s", error.message)
+            log.warning("A harvest could not be noted: %s", type(error).__name__)
         except Exception as error:
             named(error)  # logs it

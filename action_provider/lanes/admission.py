@@ -28,6 +28,8 @@ from action_provider.lanes.process import LaneProcess
 from action_provider.lanes.queue import FairLane, Rates
 from action_provider.metrics import Metrics
 from action_provider.settings import Options
+from action_provider.stores import StoreHolder
+from provenance_store.sql.waits import begin_question, end_question
 
 __all__ = ["PLACES", "Lanes", "threads_for"]
 
@@ -69,9 +71,11 @@ class Lanes:
         store_url: str,
         environ: Mapping[str, str] | None,
         *,
+        stores: StoreHolder,
         places: int,
     ) -> None:
         self._options = options
+        self._stores = stores
         self._authenticator = authenticator
         self._metrics = metrics
         self._rates = Rates(options.identity_rate)
@@ -79,7 +83,10 @@ class Lanes:
         apart = options.lanes == "processes"
 
         def process(*how: str) -> LaneProcess | None:
-            return LaneProcess(store_url, environ, *how) if apart else None
+            if not apart:
+                return None
+            seconds = options.question_seconds
+            return LaneProcess(store_url, environ, *how, question_seconds=seconds)
 
         self.usual = Lane(self._queue(places))
         self.large = Lane(self._queue(options.lane_places), process("turns"))
@@ -145,6 +152,8 @@ class Lanes:
         elsewhere = lane.process is not None and self._is_read(asked)
         self._enter(lane.queue, identity)
         if lane.process is None or not elsewhere:
+            if sort is Sort.QUESTION:
+                begin_question(self._options.question_seconds)
             return None
         return self._forwarded(lane.process, asked)
 
@@ -156,6 +165,8 @@ class Lanes:
         g.places.append((queue, identity))
 
     def _forwarded(self, process: LaneProcess, asked: Request) -> Response:
+        # The process makes no store: an empty one in the place of one that is gone would hide that.
+        self._stores.get().glance()
         told = process.answer(Forwarded.of(asked.environ, whole_body(asked)))
         if told.records or told.steps:
             self._metrics.recorded(told.records, told.steps)
@@ -210,5 +221,6 @@ def _sort_of(asked: Request, rule: str) -> Sort:
 
 
 def _leave(_: BaseException | None) -> None:
+    end_question()
     for queue, identity in g.pop("places", ()):
         queue.leave(identity)

@@ -26,6 +26,7 @@ from action_provider.app import EXTENSION, create_app
 from action_provider.lanes.messages import Answered, Forwarded
 from action_provider.lanes.turns import TURNS
 from action_provider.record.messages import receive, send
+from provenance_store.sql.waits import begin_question
 
 __all__ = ["main"]
 
@@ -40,6 +41,9 @@ def main(control: socket.socket, app: Flask, *, takes_turns: bool = False) -> No
     app.after_request(_told)
     if takes_turns:
         _take_turns(app)
+    else:
+        seconds = app.extensions[EXTENSION].options.question_seconds
+        app.before_request(lambda: begin_question(seconds))
     threads: list[threading.Thread] = []
     while handles := _more(control):
         threads = [thread for thread in threads if thread.is_alive()]
@@ -114,7 +118,7 @@ def _told(response: Response) -> Response:
 
 def _run() -> None:
     logs.quiet()
-    app = create_app(sys.stdin.read(), lane=True)
+    app = create_app(sys.stdin.read(), create=False, lane=True)
     main(socket.socket(fileno=int(sys.argv[1])), app, takes_turns="turns" in sys.argv[2:])
     app.extensions[EXTENSION].close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from weakref import ref
 
 from action_provider.auth import Caller
@@ -24,10 +23,15 @@ class CallersLookup(StoreLookup):
     def __init__(self, store: Store, caller: Caller) -> None:
         self._store = store
         self._caller = caller
+        self._made: Reader | None = None
 
-    @cached_property
+    # Not a cached_property: before Python 3.12 that locks all instances out while one is made,
+    # which asks Globus, and then may wait for a turn that somebody who is locked out has.
+    @property
     def _reader(self) -> Reader:  # type: ignore[override]
-        return self._store.reader(self._caller.viewer())
+        if self._made is None:
+            self._made = self._store.reader(self._caller.viewer())
+        return self._made
 
 
 class ManagedRuns:

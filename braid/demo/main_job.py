@@ -28,6 +28,7 @@ from flows.examples.bragg import example
 from flows.sandbox import Identity, Sandbox
 from flows.sandbox.runner import RunOutcome, run_definition
 from provenance_store.errors import BraidError, InvalidInput
+from provenance_store.shown import shown
 
 __all__ = ["demonstrate", "prepare_folder"]
 
@@ -80,7 +81,9 @@ def demonstrate(folder: Path) -> None:
         given = example.furnish(sandbox, folder)
         provider = starting.ready()
         console.print(f"  sandbox     {sandbox.url}   (stands for Globus Auth, Groups and Flows)")
-        console.print(f"  provider    {provider.url}   (braid serve, over {escape(store_url)})")
+        console.print(
+            f"  provider    {provider.url}   (braid serve, over {escape(shown(store_url))})"
+        )
         console.print(f"  collections beamline, cluster and edge, in {escape(str(folder))}/\n")
         flow = example.instrumented(provider.record_url, provider.scope)
         _keep(folder / FLOW_FILE, flow)

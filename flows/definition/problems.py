@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from provenance_store.redaction import scrub_text
+
 __all__ = ["Problem", "Problems", "Severity"]
 
 
@@ -18,12 +20,19 @@ class Severity(Enum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong: where (a JSON path such as ``$.States.Train.Next``), what, what to do."""
+    """One thing wrong: where (a JSON path such as ``$.States.Train.Next``), what, what to do.
+
+    Each is without the secrets that the definition may hold there.
+    """
 
     path: str
     message: str
     advice: str
     severity: Severity = Severity.ERROR
+
+    def __post_init__(self) -> None:
+        for name in ("path", "message", "advice"):
+            object.__setattr__(self, name, scrub_text(getattr(self, name)))
 
 
 class Problems:

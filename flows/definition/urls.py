@@ -28,7 +28,7 @@ def url_problem(url: str) -> UrlProblem | None:
         parts, host = urlsplit(""), ""
     if parts.scheme not in ("http", "https") or not host or any(map(str.isspace, url)):
         return UrlProblem(
-            f"{url[:100]!r} is not a URL", "give the action's https:// URL", Severity.ERROR
+            f"{url[:1000]!r} is not a URL", "give the action's https:// URL", Severity.ERROR
         )
     if parts.scheme == "https":
         return None

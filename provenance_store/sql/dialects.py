@@ -34,7 +34,7 @@ __all__ = [
     "detach",
     "driver",
     "ignoring",
-    "interrupted_after",
+    "interrupted_at",
     "lock_links",
     "make_engine",
     "make_private",
@@ -59,6 +59,7 @@ written often since goes there once, and each time the disk is waited for twice.
 SCHEMA_LOCK = 0x62726169
 _SERIALIZATION = {"40001", "40P01"}
 _LOCK_NOT_AVAILABLE = "55P03"
+_CANCELED = "57014"
 LEAST_POOL_SECONDS = 1.0
 """How long a connection that others use is waited for, at the least: they use it for moments."""
 SHORT_WORK_SECONDS = 60.0
@@ -66,6 +67,7 @@ STEPS_BETWEEN_LOOKS = 10_000
 """Instructions of SQLite's virtual machine: less than a millisecond, but for patterns."""
 LOCK_PAUSE, MOST_LOCK_PAUSE = 0.001, 0.02
 """Seconds between two attempts to get SQLite's lock."""
+TOO_LONG = "This takes too long to find out; ask for less."
 BUSY = "The store is busy; try again."
 LOCKED = "The store is locked by another program; try again."
 SILENT = "The database server does not answer; try again."
@@ -106,6 +108,7 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
         return _postgres_engine(url, waits)
     engine = sa.create_engine(
         url,
+        hide_parameters=True,  # an error that nobody foresaw does not repeat what was to be written
         poolclass=sa.pool.QueuePool,
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
@@ -156,6 +159,7 @@ def _postgres_engine(url: sa.URL, waits: Waits) -> sa.Engine:
 
     engine = sa.create_engine(
         url,
+        hide_parameters=True,  # an error that nobody foresaw does not repeat what was to be written
         pool_pre_ping=True,
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
@@ -193,6 +197,7 @@ def _postgres_engine(url: sa.URL, waits: Waits) -> sa.Engine:
 
 
 _LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, %s)"
+_STATEMENT_TIMEOUT = "SELECT set_config('statement_timeout', %s, %s)"
 
 
 def _milliseconds(seconds: float) -> str:
@@ -332,18 +337,28 @@ def changed(connection: sa.Connection, statement: sa.Executable) -> int:
 
 
 @contextmanager
-def interrupted_after(connection: sa.Connection, seconds: float | None) -> Iterator[None]:
-    """What SQLite reads inside ends with an error after so many seconds; None lets it go on."""
-    if seconds is None or connection.dialect.name != "sqlite":
+def interrupted_at(connection: sa.Connection, ends: float | None) -> Iterator[None]:
+    """What is read inside ends with an error at a time (`time.monotonic`); None lets it go on."""
+    if ends is None:
         yield
         return
+    if time.monotonic() >= ends:
+        raise StoreUnavailable(TOO_LONG)
     raw: Any = connection.connection.driver_connection
-    until = time.monotonic() + seconds
-    raw.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_LOOKS)
+    if connection.dialect.name == "sqlite":
+        raw.set_progress_handler(lambda: time.monotonic() > ends, STEPS_BETWEEN_LOOKS)
+    else:
+        # The server ends a statement that takes too long, the client does not send another one.
+        with driver(connection):
+            raw.execute(_STATEMENT_TIMEOUT, (_milliseconds(ends - time.monotonic()), True))
+        raw.ends = ends
     try:
         yield
     finally:
-        raw.set_progress_handler(None, 0)
+        if connection.dialect.name == "sqlite":
+            raw.set_progress_handler(None, 0)
+        else:
+            raw.ends = None
 
 
 def detach(connection: sa.Connection, name: str) -> None:
@@ -540,6 +555,10 @@ def unavailable(error: DBAPIError) -> StoreUnavailable | None:
     """The error to raise when the store is locked, full, read-only or away; None if it is not."""
     if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
         return WaitedInVain(LOCKED)
+    if getattr(error.orig, "sqlstate", None) == _CANCELED:
+        return StoreUnavailable(TOO_LONG)
+    if (missing := _MISSING.get(getattr(error.orig, "sqlstate", None) or "")) is not None:
+        return StoreUnavailable(missing)
     text = str(error.orig).lower()
     for sign, message in _SIGNS:
         if sign in text:
@@ -552,12 +571,22 @@ def unavailable(error: DBAPIError) -> StoreUnavailable | None:
     return None
 
 
+INCOMPLETE = "The database holds no Braid store any more, or not all of one."
+_MISSING = {
+    "42P01": INCOMPLETE,
+    "42703": INCOMPLETE,
+    "3F000": INCOMPLETE,
+    "42501": "The database does not let the user of the store's URL do this; give it the rights.",
+}
+"""Of PostgreSQL: no such table, column or schema, and no right."""
 _SIGNS = (
+    ("no such table", INCOMPLETE),
+    ("no such column", INCOMPLETE),
     ("locked", LOCKED),
     ("does not answer", SILENT),
     ("timeout expired", SILENT),
     ("too long to answer", SLOW),
-    ("interrupted", "This takes too long to find out; ask for less."),
+    ("interrupted", TOO_LONG),
     ("busy", BUSY),
     ("disk is full", "The disk that holds the store is full; nothing of this was written."),
     ("no space left", "The disk that holds the store is full; nothing of this was written."),

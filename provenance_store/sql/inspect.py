@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from provenance_store.ids import short_id
@@ -13,10 +15,18 @@ from provenance_store.sql.cycles import first_cycle
 from provenance_store.sql.invalidate import unfollowed, unsupported
 from provenance_store.sql.schema import current_version
 from provenance_store.sql.tables import TABLE
-from provenance_store.sql.wrong import is_unreadable, reading_broken_text, wrong_rows
+from provenance_store.sql.wrong import (
+    DOCUMENTS,
+    NOT_JSON,
+    Wrong,
+    is_unreadable,
+    reading_broken_text,
+    wrong_rows,
+)
 
 __all__ = ["info", "origin_number", "origin_uuid", "problems"]
 
+DOCUMENTS_AT_ONCE = 16
 _origin, _record, _stub, _tag = (TABLE[name] for name in ("origin", "record", "stub", "tag"))
 _UUID = sa.select(_origin.c.uuid).where(_origin.c.no == sa.bindparam("no"))
 _NUMBER = sa.select(_origin.c.no).where(_origin.c.uuid == sa.bindparam("uuid"))
@@ -93,7 +103,32 @@ def _wrong(connection: sa.Connection) -> list[str]:
 
     raw: Any = connection.connection.driver_connection
     with reading_broken_text(raw) if sqlite else nullcontext():
-        return [wrong.sentence() for wrong in wrong_rows(first, origins, sqlite=sqlite)]
+        found = list(wrong_rows(first, origins, sqlite=sqlite))
+    if not sqlite:
+        found += _not_json(connection)
+    return [wrong.sentence() for wrong in found]
+
+
+def _not_json(connection: sa.Connection) -> Iterator[Wrong]:
+    """The first document of each table that is not JSON. PostgreSQL before 16 cannot tell without
+    an error, so they are read here, some at a time: each may be large."""
+    for name, column in DOCUMENTS:
+        table = TABLE[name]
+        query = sa.select(table.c[column], *table.primary_key)
+        rows = connection.execute(query, execution_options={"yield_per": DOCUMENTS_AT_ONCE})
+        with rows:
+            for document, *key in rows:
+                if not _is_json(document):
+                    yield Wrong(name, column, tuple(key), NOT_JSON)
+                    break
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def _unreadable(connection: sa.Connection) -> list[str]:

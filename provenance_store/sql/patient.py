@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 import psycopg
-from psycopg.errors import ConnectionTimeout
+from psycopg.errors import ConnectionTimeout, QueryCanceled
 
 from provenance_store.sql.waits import Waits
 
@@ -41,10 +43,17 @@ class PatientConnection(psycopg.Connection[Any]):
 
     waits: Waits | None = None
     limit: float | None = None
+    ends: float | None = None
+    """When nothing more is sent but the end of the transaction, by `time.monotonic`."""
 
     def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
         """As psycopg's own. Raises SilentServer when the server has died or hangs, and
-        ConnectionTimeout when the answer took too long; the connection is closed then."""
+        ConnectionTimeout when the answer took too long; the connection is closed then. Raises
+        QueryCanceled, and stays, when its time was over before."""
+        if self.ends is not None and time.monotonic() >= self.ends:
+            self.ends = None
+            gen.close()
+            raise QueryCanceled("the time to read is over")
         return super().wait(self._attended(gen), *args, **options)
 
     def _attended(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
@@ -69,12 +78,23 @@ class PatientConnection(psycopg.Connection[Any]):
                 self._give_up(SilentServer("the database server does not answer"))
             asked = time.monotonic()
         if self.limit is not None and now - began >= max(self.limit, LEAST_PAUSE):
+            self._cancel()
             self._give_up(ConnectionTimeout("the database took too long to answer"))
         return asked
+
+    def _cancel(self) -> None:
+        """Ask the server to stop: it would notice only when it answers that nobody listens. That
+        is a connection of its own, which may take its time, and nobody waits for it."""
+        threading.Thread(target=_cancel, args=(self.pgconn.get_cancel(),), daemon=True).start()
 
     def _give_up(self, error: Exception) -> None:
         self.pgconn.finish()
         raise error
+
+
+def _cancel(running: Any) -> None:
+    with suppress(psycopg.Error):
+        running.cancel()
 
 
 def _lives(server: psycopg.ConnectionInfo, seconds: float) -> bool:

@@ -17,12 +17,12 @@ from provenance_store.forks import leave_behind
 from provenance_store.sql.dialects import (
     begin_write,
     cannot_hold,
-    interrupted_after,
+    interrupted_at,
     short_work,
     unavailable,
     wait_less,
 )
-from provenance_store.sql.waits import WaitedInVain, Waits
+from provenance_store.sql.waits import WaitedInVain, Waits, reading_ends
 from provenance_store.sql.watch import Watch, watch_of
 
 __all__ = ["Lender", "Session"]
@@ -48,7 +48,7 @@ class Session:
         self.engine = engine
         self.watch = watch_of(engine) or Watch(engine, Waits(UNWATCHED_SECONDS), None)
         self.longest: float | None = None
-        """Seconds after which what is read is given up, on SQLite; None for never."""
+        """Seconds after which what is read is given up; None for never."""
         self._threads = threading.local()
 
     def after_fork(self) -> None:
@@ -69,7 +69,7 @@ class Session:
                 connection.begin()
                 with self.told():
                     wait_less(connection.connection, connection.dialect, self.watch.waits)
-            with interrupted_after(connection, self.longest):
+            with interrupted_at(connection, reading_ends(self.longest)):
                 yield connection
             connection.commit()
 

@@ -10,10 +10,41 @@ from types import TracebackType
 
 from provenance_store.errors import BraidError, StoreUnavailable
 
-__all__ = ["SharedAttempt", "WaitedInVain", "Waits"]
+__all__ = [
+    "SharedAttempt",
+    "WaitedInVain",
+    "Waits",
+    "begin_question",
+    "end_question",
+    "reading_ends",
+]
 
 SHORTER = 0.1
 """Part of the usual wait that is left to callers while the store is known to be held."""
+
+
+_question = threading.local()
+
+
+def begin_question(seconds: float) -> None:
+    """What this thread reads from now on is given up after so many seconds in all, in however
+    many transactions."""
+    _question.ends = time.monotonic() + seconds
+
+
+def end_question() -> None:
+    """What this thread reads may take its time again."""
+    _question.ends = None
+
+
+def reading_ends(longest: float | None) -> float | None:
+    """When what begins to be read now is given up (`time.monotonic`); None for never. It takes no
+    longer than `longest`, if given, and not beyond the end of the question that it is part of."""
+    ends: float | None = getattr(_question, "ends", None)
+    if longest is None:
+        return ends
+    own = time.monotonic() + longest
+    return own if ends is None else min(own, ends)
 
 
 class WaitedInVain(StoreUnavailable):

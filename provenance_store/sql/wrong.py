@@ -40,7 +40,15 @@ from provenance_store.validation.limits import (
     YEARS,
 )
 
-__all__ = ["Wrong", "is_unreadable", "misshapen", "reading_broken_text", "wrong_rows"]
+__all__ = [
+    "DOCUMENTS",
+    "NOT_JSON",
+    "Wrong",
+    "is_unreadable",
+    "misshapen",
+    "reading_broken_text",
+    "wrong_rows",
+]
 
 Execute = Callable[[sa.Select[Any]], Sequence[Any] | None]
 """The first row of what a query finds."""
@@ -102,7 +110,7 @@ _ORDERED = {("record", "created_at"), ("tag", "set_at"), ("mark", "at"), ("run_e
 _TIMES = frozenset(
     {"started_at", "created_at", "completed_at", "at", "set_at", "start_time", "completion_time"}
 )
-_DOCUMENTS = {("environment", "document"), ("payload", "document")}
+DOCUMENTS = (("environment", "document"), ("payload", "document"))
 _SQLITE = sqlite_dialect.dialect()
 _LONGEST_INTEGER = len(str(-MAX_INTEGER))
 _FLOAT = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
@@ -209,7 +217,7 @@ def _conditions(
         conditions = list(_values(table.name, column, origins, sqlite=sqlite, foreign=foreign))
         if sqlite and (mistyped := _mistyped(table, column)) is not None:
             conditions.insert(0, mistyped)
-        if sqlite and not foreign and (table.name, column.name) in _DOCUMENTS:
+        if sqlite and not foreign and (table.name, column.name) in DOCUMENTS:
             found.append((column.name, NOT_JSON, sa.func.json_valid(column) == _literal(0)))
         if conditions:
             found.append((column.name, CANNOT_BE, sa.or_(*conditions)))

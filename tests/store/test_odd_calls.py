@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -18,6 +19,10 @@ from provenance_store import Audience, Store, Uri, open_store
 from provenance_store.errors import BadFile, InvalidInput, NotFound, StoreUnavailable
 from provenance_store.kinds import Mark, Role
 from provenance_store.recorder import NOTE_TAG, Recorder
+from provenance_store.sql import dialects
+from provenance_store.sql.tables import TABLE
+from provenance_store.sql.waits import begin_question, end_question
+from tests.support.postgres import PostgresServer
 
 
 @pytest.mark.parametrize("number", [97, -1, 10**30, 0])
@@ -181,16 +186,64 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(store: Store, tmp_path
         store.merge(tmp_path / "other.db")
 
 
-def test_what_takes_too_long_to_find_out_is_given_up(tmp_path: Path) -> None:
-    with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
-        with store.together():
-            for number in range(3000):
-                store.data(f"scan-{number}")
-        store.sink.session.longest = 0.0
+def test_what_takes_too_long_to_find_out_is_given_up(store: Store) -> None:
+    with store.together():
+        for number in range(3000):
+            store.data(f"scan-{number}")
+    store.sink.session.longest = 0.0
+    with pytest.raises(StoreUnavailable, match="too long to find out"):
+        store.reader().records(name="*x*x*")
+    store.sink.session.longest = None
+    assert store.reader().records(name="*x*x*")["records"] == []
+
+
+def test_a_question_has_one_time_for_all_that_it_reads(store: Store) -> None:
+    store.data("scan")
+    begin_question(0.0)
+    try:
         with pytest.raises(StoreUnavailable, match="too long to find out"):
-            store.reader().records(name="*x*x*")
-        store.sink.session.longest = None
-        assert store.reader().records(name="*x*x*")["records"] == []
+            while True:  # however little it reads at a time
+                store.reader().records(name="scan")
+    finally:
+        end_question()
+    assert len(store.reader().records(name="scan")["records"]) == 1
+
+
+ENDLESS = {
+    "sqlite": "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT max(x) FROM n",
+    "postgresql": "SELECT pg_sleep(600)",
+}
+RUNNING = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND starts_with(query, '"
+
+
+def test_the_database_stops_what_takes_too_long(store: Store) -> None:
+    session = store.sink.session
+    name = session.engine.dialect.name
+    session.longest = 0.2
+    with pytest.raises(StoreUnavailable, match="ask for less"), session.read() as connection:
+        connection.exec_driver_sql(ENDLESS[name])
+    session.longest = None
+    store.data("scan")
+    assert len(store.reader().records()["records"]) == 1
+    if name == "postgresql":
+        with session.read() as connection:
+            connection.exec_driver_sql("SELECT pg_sleep(0.3)")  # the limit holds no longer
+            assert connection.exec_driver_sql(f"{RUNNING}{ENDLESS[name]}')").scalar() == 0
+
+
+def test_the_database_server_is_told_when_a_look_is_given_up(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialects, "SHORT_WORK_SECONDS", 1.0)
+    with open_store(postgres_server.new_database()) as store:
+        given_up = pytest.raises(StoreUnavailable, match="too long to answer")
+        with given_up, store.sink.session.look() as raw:
+            raw.execute("SELECT pg_sleep(601)")
+        with store.sink.session.read() as connection:
+            deadline = time.monotonic() + 60
+            while connection.exec_driver_sql(f"{RUNNING}SELECT pg_sleep(601')").scalar():
+                connection.exec_driver_sql("SELECT pg_stat_clear_snapshot()")
+                assert time.monotonic() < deadline
 
 
 def test_of_a_call_that_fails_nothing_is_written_where_the_script_goes_on(store: Store) -> None:
@@ -254,3 +307,34 @@ def test_an_audience_of_what_is_no_text_is_refused(store: Store) -> None:
     for owner in ("\0", "\ud800", ""):
         with pytest.raises(InvalidInput, match="principal"):
             store.recorder(audience=Audience(owner)).data("x")
+
+
+@pytest.mark.parametrize(
+    "document", ["{", "", "NaN", "[1,]", "{'a': 1}", '{"a": "\t"}', "[1] x", "nul"]
+)
+def test_a_document_that_is_not_json_is_found(store: Store, document: str) -> None:
+    with store.together():
+        steps = [store.step(f"s{n}", parameters={"n": n}) for n in range(40)]
+    assert store.check() == []
+    payload = TABLE["payload"]
+    with store.sink.session.change() as connection:
+        connection.execute(
+            payload.update().where(payload.c.record_id == steps[-1].id).values(document=document)
+        )
+    (found,) = store.check()
+    assert "table payload" in found
+    assert "is not JSON" in found
+    assert steps[-1].short_id in found
+
+
+@pytest.mark.parametrize(
+    "document", ["1e400", "[" * 500 + "]" * 500, '{"a": 1, "a": 2}', " null\n", "0"]
+)
+def test_a_document_that_is_json_is_not_found(store: Store, document: str) -> None:
+    step = store.step("s", parameters={"n": 1})
+    payload = TABLE["payload"]
+    with store.sink.session.change() as connection:
+        connection.execute(
+            payload.update().where(payload.c.record_id == step.id).values(document=document)
+        )
+    assert store.check() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from gunicorn.http.errors import InvalidChunkSize
 
 from braid.incoming import Incoming
 
@@ -70,3 +71,23 @@ def test_a_sender_that_waits_for_a_word_is_noticed() -> None:
         head = HEAD.replace(b"1.1", version) + b"Expect: 100-Continue\r\nContent-Length: 5\r\n\r\n"
         assert not incoming.feed(head, head_bytes=4096, most=LARGE)
         assert incoming.continues is continues
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        b"f" * 16 + b"\r\nx",
+        b"five\r\nx",
+        b"\r\nx",
+        b"1" * 8192,
+        b"5;" + b"a" * 8192,
+        b"1\r\nxxx",
+        b"0\r\nX: " + b"a" * 8192,
+        b"1\r\nx\r\n" * 5000,
+    ],
+)
+def test_no_thread_waits_for_the_rest_of_bad_chunks(chunks: bytes) -> None:
+    incoming = Incoming()
+    request_ = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
+    assert incoming.feed(request_, head_bytes=4096, most=LARGE)
+    assert isinstance(incoming.fault, InvalidChunkSize)

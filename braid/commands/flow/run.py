@@ -9,6 +9,7 @@ import click
 
 from braid.errors import SAID_NO
 from braid.flowfile import JsonFile, definition_argument, problem_line, read_definition
+from braid.given import read_given
 from braid.options import collection_option, displays, time_scale_option, writes
 from braid.output import Display, Document, json_text, printable
 from braid.reason import reason, refusals
@@ -29,9 +30,11 @@ class FunctionText(click.ParamType[str]):
         if not str(value).endswith(".py"):
             return str(value)
         try:
-            return Path(value).read_text(encoding="utf-8")
+            return read_given(value).decode()
         except OSError as error:
             self.fail(f"{value}: {error.strerror}.", param, ctx)
+        except UnicodeDecodeError:
+            self.fail(f"{value} is not text in UTF-8.", param, ctx)
 
 
 @click.command()

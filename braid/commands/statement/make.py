@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from braid.given import LARGEST_KEY, read_given
 from braid.options import reads
 from braid.output import Document, json_text, printable
 from braid.source import Source
@@ -82,7 +83,7 @@ def _signed(statement: Document, key: Path) -> str:
     from provenance_store.statement.envelope import sign
 
     payload = json.dumps(statement, ensure_ascii=False, separators=(",", ":")).encode()
-    return _json(sign(payload, key.read_bytes()))
+    return _json(sign(payload, read_given(key, most=LARGEST_KEY)))
 
 
 def _written(statement: Document, form: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from braid.errors import SAID_NO
+from braid.given import LARGEST_KEY, read_given
 from braid.options import displays
 from braid.output import Display
 from braid.source import Source
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from provenance_store.statement.verdict import Verdict
 
 __all__ = ["command"]
-
-MOST_BYTES = 256 << 20
 
 SHOWN = 10
 """How many differences are told people."""
@@ -67,17 +66,13 @@ def command(
     from provenance_store.statement.reading import read_json
     from provenance_store.statement.verdict import judge, opened
 
-    with file.open("rb") as opened_file:
-        data = opened_file.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise click.ClickException(f"{file}: a statement has at most {MOST_BYTES >> 20} MiB.")
-    document = read_json(data, path=f"{file}: $")
+    document = read_json(read_given(file), path=f"{file}: $")
     statement, envelope = opened(document, path=str(file))
     look = None
     if store or server:
         evidence = statement["predicate"]["evidence"]
         look = _looking(evidence, Source(store=store, server=server))
-    public_key = key.read_bytes() if key else None
+    public_key = read_given(key, most=LARGEST_KEY) if key else None
     verdict = judge(statement, envelope, public_key=public_key, look=look)
     if display.format == "json":
         display.json(verdict.document())

@@ -466,6 +466,35 @@ def test_small_steps_are_recorded_while_the_processes_of_lanes_stand_still(
             os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.parametrize("sort", ["large", "questions"])
+def test_a_lane_is_free_again_when_what_took_too_long_in_it_was_given_up(
+    apart: House, ada: Person, sort: str
+) -> None:
+    def ask() -> requests.Response:
+        if sort == "questions":
+            return apart.get("/api/v1/records", ada)
+        return apart.run(ada, "too long", body=large_body("of ada"))
+
+    lane: Lane = getattr(lanes_of(apart), sort)
+    process = lane.process
+    assert process is not None
+    process.begin()
+    pid = process_of(lane)
+    os.kill(pid, signal.SIGSTOP)  # it can neither be told to stop nor give up by itself
+    usual, process.wait_seconds = process.wait_seconds, 1
+    process._hang_up()  # a socket keeps the limit that it began with
+    try:
+        refused = ask()
+    finally:
+        process.wait_seconds = usual
+    assert (refused.status_code, refused.json()["code"]) == (503, "Busy")
+    assert "was ended; ask for less" in refused.json()["description"]
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert not alive(pid)
+    assert ask().status_code in (200, 202)
+    assert process_of(lane) != pid
+
+
 def test_processes_end_with_the_server(town: Town, ada: Person, tmp_path: Path) -> None:
     environ = town.environ(BRAID_LANES="processes", BRAID_RECORDING="process")
     with serving(f"sqlite:///{tmp_path}/s.db", environ) as house:

@@ -14,11 +14,13 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from action_provider.shared_metrics import fold, folder
-from tests.functional.provider.harvests import wait_until
+from tests.functional.provider.gate import Gate
+from tests.functional.provider.harvests import hello, run, wait_until
 from tests.functional.provider.house import Person, Town, a_body
 from tests.support.processes import Serving, children, serving
 
 RECORDED = 40
+FLOW = {"StartAt": "Greet", "States": {"Greet": hello("first", End=True)}}
 
 
 @contextmanager
@@ -93,6 +95,54 @@ def test_a_worker_that_is_killed_and_replaced_takes_no_count_with_it(
         assert seen == [6, 6, 12, 12, 18, 18]
         files = list(shared_folder(server).glob("counter_*.db"))
         assert len(files) == 3, "those that ended are one"
+
+
+def test_harvests_beside_the_workers_are_counted_whoever_is_asked(
+    town: Town, tmp_path: Path, store_url: str
+) -> None:
+    ada = town.person("ada")
+    apart = {"BRAID_RECORDING": "process", "BRAID_LANES": "processes"}
+    number = 8
+    with started(town, tmp_path, "--workers", "2", "--store", store_url, **apart) as server:
+        wait_until(lambda: value(server, "braid_workers") == 2, "both workers, and no lanes")
+        runs = [run(town, ada, FLOW).run["run_id"] for _ in range(number)]
+        headers = {"Authorization": f"Bearer {ada.token}", "Connection": "close"}
+        for place, run_id in enumerate(runs):
+            asked = {"request_id": f"{place}", "body": {"run_id": run_id}}
+            url = f"{server.url}/harvest/run"
+            assert requests.post(url, json=asked, headers=headers, timeout=60).ok
+        succeeded = ("braid_harvest_actions_total", {"outcome": "succeeded"})
+        wait_until(lambda: value(server, succeeded[0], **succeeded[1]) == number, "all counted")
+        wait_until(lambda: value(server, "braid_harvest_action_active") == 0, "their end")
+        wait_until(lambda: value(server, "braid_steps_total") == number, "their steps")
+        lanes = [pid for worker in children(server.process.pid) for pid in children(worker)]
+        for pid in lanes:
+            os.kill(pid, signal.SIGKILL)
+        for _ in range(20):
+            assert value(server, succeeded[0], **succeeded[1]) == number
+            assert value(server, "braid_harvest_action_seconds_count") == number
+            assert value(server, "braid_steps_total") == number
+            assert value(server, "braid_workers") == 2
+            assert value(server, "braid_harvest_action_last_success_timestamp_seconds") > 1e9
+        left = {file.stem.rpartition("_")[2] for file in shared_folder(server).glob("*.db")}
+        assert left.isdisjoint(map(str, lanes))
+
+
+def test_a_harvest_under_way_beside_a_worker_is_shown(town: Town, tmp_path: Path) -> None:
+    ada = town.person("ada")
+    with Gate(town.sandbox) as gate:
+        more = {"BRAID_LANES": "processes", **gate.environ}
+        with started(town, tmp_path, "--workers", "2", **more) as server:
+            run_id = run(town, ada, FLOW).run["run_id"]
+            headers = {"Authorization": f"Bearer {ada.token}"}
+            asked = {"request_id": "r", "body": {"run_id": run_id}}
+            url = f"{server.url}/harvest/run"
+            assert requests.post(url, json=asked, headers=headers, timeout=60).ok
+            wait_until(lambda: value(server, "braid_harvest_action_active") == 1, "its beginning")
+            wait_until(lambda: value(server, "braid_harvest_action_lag_seconds") > 0, "its lag")
+            gate.open()
+            wait_until(lambda: value(server, "braid_harvest_action_active") == 0, "its end")
+            wait_until(lambda: value(server, "braid_harvest_action_lag_seconds") == 0, "no lag")
 
 
 def test_one_worker_shows_its_counters(town: Town, tmp_path: Path) -> None:

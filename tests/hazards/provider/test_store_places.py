@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from action_provider.app import EXTENSION, Braid
+from action_provider.errors import answer
 from provenance_store import open_store
 from tests.functional.provider.harvests import wait_until
 from tests.functional.provider.house import House, Person, Town, serving
@@ -292,3 +293,78 @@ def test_copies_that_are_made_while_the_server_runs_are_no_change(
             other.execute("VACUUM")
         assert house.get("/readyz").status_code == 200
     assert house.store.info()["records"]["step"] == 3
+
+
+def test_a_question_makes_no_store_where_one_is_gone(town: Town, ada: Person, file: Path) -> None:
+    environ = town.environ(BRAID_LANES="processes")
+    with serving(f"sqlite:///{file}", environ) as house:
+        assert house.run(ada, "r1").status_code == 202
+        elsewhere = file.with_name("elsewhere.db")
+        file.rename(elsewhere)
+        for _ in range(3):  # of a process that has not opened the store yet
+            answer = house.get("/api/v1/records", ada)
+            assert (answer.status_code, answer.json()["code"]) == (503, "StoreUnavailable")
+        assert not file.exists()
+        elsewhere.rename(file)
+        is_taken_up(house)
+        wait_until(lambda: house.get("/api/v1/records", ada).status_code == 200, "an answer")
+        assert house.get("/api/v1/records", ada).json()["records"]
+
+
+def test_a_file_that_is_no_store_is_nothing_that_a_caller_did_wrong(
+    house: House, ada: Person, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert house.run(ada, "r1").status_code == 202
+    file.rename(file.with_name("elsewhere.db"))
+    is_not_ready(house)
+    file.symlink_to("/dev/zero")
+    is_refused(house, ada, "r2")
+    is_not_ready(house)
+    assert str(file.parent) not in house.get("/readyz").text
+    assert "is a device" in caplog.text
+    file.unlink()
+    file.with_name("elsewhere.db").rename(file)
+    is_taken_up(house)
+    recorded_later(house, ada, "r3")
+
+
+def test_a_database_that_lost_a_table_or_a_right_is_said_to_be_away(
+    town: Town, ada: Person, postgres_server: PostgresServer
+) -> None:
+    url = postgres_server.new_database()
+    with serving(url, town.environ()) as house, psycopg.connect(url, autocommit=True) as admin:
+        assert house.run(ada, "r1").status_code == 202
+        admin.execute("ALTER TABLE record RENAME TO other")
+        is_refused(house, ada, "r2")
+        assert house.get("/api/v1/records", ada).status_code == 503
+        admin.execute("ALTER TABLE other RENAME TO record")
+        recorded_later(house, ada, "r3")
+        admin.execute("CREATE ROLE reader")
+        house.store.sink.session.engine.dispose()
+
+        @sa.event.listens_for(house.store.sink.session.engine, "connect")
+        def become(connection: Any, _: object) -> None:
+            connection.execute("SET ROLE reader")
+            connection.commit()
+
+        try:
+            is_refused(house, ada, "r4")
+            assert "rights" in house.get("/api/v1/records", ada).json()["description"]
+        finally:
+            sa.event.remove(house.store.sink.session.engine, "connect", become)
+            house.store.sink.session.engine.dispose()
+            admin.execute("DROP ROLE reader")
+        recorded_later(house, ada, "r5")
+
+
+def test_a_server_without_descriptors_says_that_it_is_busy() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files") as error:
+            os.open(os.devnull, os.O_RDONLY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    said = answer(error.value)
+    assert (said.status_code, said.get_json()["code"]) == (503, "Busy")
+    assert answer(FileNotFoundError(2, "gone")).status_code == 500

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
+from action_provider.auth import Caller
 from action_provider.lanes.turns import Turns
+from action_provider.record.callers import CallersLookup
+from provenance_store import open_store
 
 
 def begun(work: Callable[[], None]) -> threading.Thread:
@@ -61,3 +65,36 @@ def test_who_has_no_turn_waits_without_one() -> None:
     with turns.aside():
         begun(work).join(10)
     assert did == ["works"]
+
+
+def test_who_waits_for_globus_keeps_nobody_else_from_looking_anything_up(tmp_path: Path) -> None:
+    turns, asked, answered = Turns(), threading.Event(), threading.Event()
+
+    def ask() -> frozenset[str]:
+        with turns.aside():
+            asked.set()
+            answered.wait(60)
+        return frozenset()
+
+    def caller(name: str, ask_for_groups: Callable[[], frozenset[str]]) -> Caller:
+        return Caller(name, (), known_groups=None, ask_for_groups=ask_for_groups, reader_group=None)
+
+    with open_store(f"sqlite:///{tmp_path}/s.db") as store:
+        slow, quick = (
+            CallersLookup(store, caller("a", ask)),
+            CallersLookup(store, caller("b", frozenset)),
+        )
+
+        def look(lookup: CallersLookup) -> None:
+            with turns.alone():
+                lookup.find_uris(["globus://c/x"])
+
+        first = begun(lambda: look(slow))
+        assert asked.wait(10)
+        second = begun(lambda: look(quick))
+        second.join(10)
+        was_kept_waiting = second.is_alive()
+        answered.set()
+        first.join(10)
+        assert not was_kept_waiting
+        assert not first.is_alive()
