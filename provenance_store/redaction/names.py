@@ -123,7 +123,8 @@ _HARMLESS_LAST = frozenset(
     "count counts limit length lengths len type types size exp expiry expires expiration ttl "
     "lifetime path file filename filepath dir directory folder url uri endpoint policy name names "
     "required enabled disabled supported status valid validated verified format scope scopes "
-    "algorithm alg issuer version env var stdin prompt".split()
+    "algorithm alg issuer version env var stdin prompt store audience helper provider "
+    "manager backend".split()
 )
 _COUNTED = frozenset({"max", "min", "num", "n", "total", "prompt", "completion"})
 _TOKENS_OF_TEXT = frozenset(
@@ -154,7 +155,7 @@ _SOURCES = re.compile(
     r"(?:(?:files|compat|sss|nis|ldap|systemd|db|winbind|\[[\w=! ]{1,40}\])(?: |\Z))+"
 )
 """Where ``/etc/nsswitch.conf`` has names looked up."""
-_SHORTEST_PSK = 8
+_SHORTEST_PSK, _LONGEST_PSK = 8, 64
 _FEW_DIGITS = re.compile(r"\d{1,6}")
 _COUNTER = re.compile(r"-?\d{1,3}[;)]?")
 """What a token or a key of a program is: ``int token = 0;``."""
@@ -226,18 +227,28 @@ def hides(name: str, value: Any) -> bool:
     )
 
 
-def is_name_of_secret(word: str, of: str) -> bool:
+def is_name_of_secret(word: str, of: str, *, in_program: bool = True) -> bool:
     """Whether a word is rather a variable that holds a secret than one: ``token=api_token``.
 
-    `of` is the name to which it is given; ``password=password`` says no more than that.
+    `of` is the name to which it is given; ``password=password`` says no more than that. What is
+    not `in_program` may be a weak password: ``password: super_secret``.
     """
     words = [part.lower() for part in _WORDS.findall(word)]
     if not words or any(character.isdigit() for character in word):
         return False
-    last = words[-1]
-    named = last in _PASSWORDS or last.removesuffix("s") in _SECRETS or last in ("key", "pass")
-    own = [part.lower().removesuffix("s") for part in _WORDS.findall(of)]
-    return named and (len(words) > 1 or own[-1:] == [last.removesuffix("s")])
+    last = _singular(words[-1])
+    own = [_singular(part.lower()) for part in _WORDS.findall(of)]
+    if len(words) == 1 and own[-1:] != [last]:
+        return False
+    if len(words) > 1 and not in_program and [*map(_singular, words)] != own:
+        return False
+    if secrecy(of) is Secrecy.PASSWORD:
+        return words[-1] in _PASSWORDS or words[-1] == "pass"
+    return words[-1] in _PASSWORDS or last in _SECRETS or last == "key"
+
+
+def _singular(word: str) -> str:
+    return word.removesuffix("s")
 
 
 def _is_login(name: str, value: Any) -> bool:
@@ -281,7 +292,7 @@ def _looks_secret(name: str, value: str) -> bool:
     if low.endswith("pin"):
         return _PIN.fullmatch(value) is not None
     if low.endswith("psk"):
-        return len(value) >= _SHORTEST_PSK and not _RESULT.fullmatch(value)
+        return _SHORTEST_PSK <= len(value) <= _LONGEST_PSK and not _NUMBERS.fullmatch(value)
     return is_random(value) and not _UUID.fullmatch(value)
 
 

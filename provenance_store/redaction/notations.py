@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 from provenance_store.redaction.names import Secrecy, hides, secrecy
@@ -32,7 +33,7 @@ _SIBLINGS = re.compile(
     r"(?:<|&lt;)\w{1,32}(?:>|&gt;))(?!\[redacted\])([^<&]++)"
 )
 """A name in one element, its value in the next, as in property lists and Hadoop's settings."""
-_ESCAPED = re.compile(r"(&lt;([A-Za-z_][\w:.-]{0,64})&gt;)(?!\[redacted\])([^<&]++)(?=&lt;/)")
+_ESCAPED = re.compile(r"&lt;[A-Za-z_][^<>]{0,256}?&gt;(?:[^<&]{1,512}+(?=&lt;/))?")
 
 _NETRC = re.compile(
     r"(?<![\w-])((?:machine|login|account|default)[ \t\r\n]++(?:[^\s]++[ \t\r\n]++)?"
@@ -91,7 +92,7 @@ _BLOCK = re.compile(
 )
 _LINE = re.compile(r"\n([ \t]*+)([^\n]*+)")
 _SPACED = re.compile(
-    r"^([ \t]*+(?:\#define[ \t]++)?([\w.-]++)(?:[ \t]*+\t[ \t]*+|[ ]++))(?!\[redacted\])"
+    r"^([ \t]*+(?:\#define[ \t]++)?([\w.-]++)(?:[ ]*+\t[ \t]*+|[ ]++))(?!\[redacted\])"
     r"(\"[^\"\n]*+\"|'[^'\n]*+'|[^\s\"'=:]++)(?=[ \t]*+;?[ \t]*+$)",
     re.MULTILINE,
 )
@@ -126,8 +127,9 @@ def _sibling(found: re.Match[str]) -> str:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    name = found[2].rpartition(":")[2]
-    return f"{found[1]}{REDACTED}" if hides(name, found[3]) else found[0]
+    plain = html.unescape(found[0])
+    shown = _ELEMENT.sub(_element, plain)
+    return found[0] if shown == plain else html.escape(shown, quote="&quot;" in found[0])
 
 
 def _element(found: re.Match[str]) -> str:
@@ -262,7 +264,8 @@ def _spaced(found: re.Match[str]) -> str:
     value = value.strip("\"'")
     said = secrecy(name)
     sure = (quoted or "\t" in before) and (said is Secrecy.PASSWORD or "#" in before)
-    if said < Secrecy.SECRET or not (sure or is_like_a_password(value)) or not hides(name, value):
+    sure = sure or is_like_a_password(value)
+    if said is Secrecy.NONE or not sure or not hides(name, value):
         return found[0]
     return f"{before}{REDACTED}"
 

@@ -128,7 +128,7 @@ _NAME = r"(?<![\w.-])(?P<name>[\w.-]++)(?:"
 _GIVES = (
     r"(?P<equals>\\*+[\"']?(?:\]|\[\d{0,6}\])?[ \t]*+(?:=>?|:=|<-|\?=)[ \t]*+(?!=))"
     r"|(?P<quoted>\\*+[\"'][ \t]*+:[ \t]*+)"
-    r"|(?P<colon>[ \t]*+(?::(?![/:=])|：)[ \t]*+)"
+    r"|(?P<colon>[ \t]*+(?::(?![/:=]|\?[^}\n]{0,128}\})|：)[ \t]*+)"
     r"|(?P<encoded>%3[Dd]|%3[Aa](?:%20|\+){0,2})"
 )
 _BESIDE = r"(?P<beside>\{(?=[\"'])|[ \t]++(?=[\"'][^\s\"']))"
@@ -143,7 +143,7 @@ BEFORE = 80
 _OPTION = re.compile(r"(?<![\w.-])(?P<name>--?[A-Za-z][\w.-]*+)(?:\s++(?:\\\r?\n\s*+)?)(?!--)")
 _HEADER = re.compile(
     r"(?:^|(?<=[\"']))([ \t]*+(?:-[ \t]++)?)([A-Za-z_][\w.-]*+)([ \t]*+:(?!//|=)[ \t]*+)"
-    r"(?!\[redacted\]|[\"']\[redacted\]|[A-Za-z_][\w.\[\]| ]{0,64}=[ \t]*+[\"'])"
+    r"(?!\[redacted\]|[\"']\[redacted\]|[A-Za-z_][\w.\[\]| ]{0,64}(?:=[ \t]*+[\"']|[ ]=[ ]))"
     r"(\"[^\"\n]*+\"|'(?:[^'\n]|'')*+'|[^\s\"'][^\n\"']*+)",
     re.MULTILINE,
 )
@@ -355,7 +355,7 @@ def _assigned(text: str, found: re.Match[str]) -> tuple[int, int, bool, int]:
         return begin, end, True, end
     if _is_inside_quotes(text, found, begin):
         return begin, begin, False, end
-    behind, secret = _end_of_expression(text, begin, found[1])
+    behind, secret = _end_of_expression(text, begin, found[1], _is_in_program(text, found))
     seen = max(end, behind)
     if behind == begin or secret:
         return begin, seen, True, seen
@@ -368,8 +368,17 @@ def _assigned(text: str, found: re.Match[str]) -> tuple[int, int, bool, int]:
     return begin, end, is_secret, max(end, seen)
 
 
-def _end_of_expression(text: str, begin: int, name: str) -> tuple[int, bool]:
-    return end_of_expression(text, begin, lambda word: is_name_of_secret(word, name))
+def _end_of_expression(text: str, begin: int, name: str, in_program: bool) -> tuple[int, bool]:
+    return end_of_expression(
+        text, begin, lambda word: is_name_of_secret(word, name, in_program=in_program)
+    )
+
+
+def _is_in_program(text: str, found: re.Match[str]) -> bool:
+    """Whether a value is rather given by a program than by a file of settings, where a plain word
+    is a value: ``token = api_token``, ``Client(token=api_token)``."""
+    before = text[max(found.start() - 16, 0) : found.start()].rstrip()
+    return found["equals"] is not None and (" " in found["equals"] or before[-1:] in ("(", ","))
 
 
 def _begin_of_value(text: str, found: re.Match[str]) -> int:
@@ -380,7 +389,7 @@ def _begin_of_value(text: str, found: re.Match[str]) -> int:
 def _is_inside_quotes(text: str, found: re.Match[str], begin: int) -> bool:
     """Whether what follows a name only closes the quotes it is in: ``getpass('Password: ')``."""
     quote = text[begin : begin + 1]
-    if quote not in ("'", '"') or not found["colon"]:
+    if quote not in ("'", '"') or not found["colon"] or text[begin + 1 : begin + 2].isalnum():
         return False
     start = max(text.rfind("\n", 0, found.start()) + 1, found.start() - BEFORE)
     before = _CLOSING.findall(text, start, found.start())
@@ -457,9 +466,14 @@ def _header(found: re.Match[str]) -> str:
     in_quotes = found.string[found.start() - 1 : found.start()]
     if in_quotes == value[0] or not _is_hidden(name, value.strip("\"'")):
         return found[0]
-    if value[0] not in "\"'" and _end_of_expression(value, 0, name)[0]:
+    if value[0] not in "\"'" and _is_expression(found, 4, name):
         return found[0]  # an expression of a program is read as one, later
     return f"{indent}{name}{between}{REDACTED}"
+
+
+def _is_expression(found: re.Match[str], group: int, name: str) -> bool:
+    begin = found.start(group)
+    return _end_of_expression(found.string, begin, name, False)[0] > begin
 
 
 def _credential(found: re.Match[str]) -> str:
@@ -470,12 +484,13 @@ def _credential(found: re.Match[str]) -> str:
     else:
         alone = len(found[0]) == len(found.string.strip())
         named = word in ("token", "tokens", "auth", "authentication")
-        secret = not _PLAIN_WORD.fullmatch(word) or (alone and not named)
+        alone = alone and scheme[0].isupper() and not named
+        secret = alone or not _PLAIN_WORD.fullmatch(word)
     return f"{scheme}{between}{REDACTED}" if secret else found[0]
 
 
 def _decoded(word: str) -> str:
     try:
-        return base64.b64decode(word + "=" * (-len(word) % 4), validate=True).decode()
+        return base64.b64decode(word + "=" * (-len(word) % 4), validate=True).decode("latin-1")
     except (binascii.Error, ValueError):
         return ""

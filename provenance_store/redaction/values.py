@@ -44,7 +44,7 @@ _PLACEHOLDER = re.compile(
     # templates
     r"|\{\{(?:[\w\s.|-]{1,80}|\s{0,3}(?:lookup|env|var|vault|secret|include|hostvars)\b[^{}\n]{0,100})"
     r"\}\}|\{\w{0,32}(?:[pP]ass|PASS|pw|PW|[tT]oken|TOKEN|[sS]ecret|SECRET|[kK]ey|KEY|[cC]red|CRED)"
-    r"\w{0,32}\}|\{\}|%\(\w{1,64}\)s|%[sdrv]|<%=[^%\n]{1,80}%>|#\{[^}\n]{1,80}\}|@\w{1,64}@"
+    r"\w{0,32}\}|\{\}|%\(\w{1,64}\)s|%[sdrv]|\(\([\w./-]{1,80}\)\)|<%=[^%\n]{1,80}%>|#\{[^}\n]{1,80}\}|@\w{1,64}@"
     r"|!(?:Ref|Sub|ENV|env|ref|secret|include|ImportValue)\s[\w.:/${}-]{1,128}"
     # what is said instead
     r"|<[A-Za-z_/ -]{1,40}>|\[[A-Z]{2,8}\]|[*•]{1,64}|[xX]{4,64}|\.{3}|[|>][-+\d]{0,3}"
@@ -71,7 +71,7 @@ _MOST_PARTS = 3
 
 _TYPES = re.compile(
     r"(?:str|string|String|bytes|int|integer|number|float|bool|boolean|object|array|char|text|any|Any"
-    r"|None|Optional|Union|Literal|SecretStr|SecretBytes|Path|TEXT|VARCHAR|dict|list|tuple|Callable)"
+    r"|None|Optional|Union|Literal|SecretStr|SecretBytes|Final|ClassVar|Path|TEXT|VARCHAR|dict|list|tuple|Callable)"
     r"(?:\[[\w\[\], |.\"']{0,80}\]|\(\d{0,5}\))?"
     r"(?:[ ]?\|[ ]?[\w.]{1,32}(?:\[[\w\[\], |.]{0,80}\])?){0,6}"
 )
@@ -90,6 +90,7 @@ _HOLDERS = frozenset(
     "self this cls settings config conf cfg args opts options params os env process environ var "
     "local data module each ctx context request secrets credentials creds app kwargs".split()
 )
+_NAMES_SECRET = re.compile(r"(?:pass|pw|secret|token|key|cred\w*|auth|cookie)\w{0,8}\Z")
 _LOOKS_UP = re.compile(
     r"(?i)get|env|read|load|fetch|open|find|look|input|prompt|param|secret|vault|conf|split|strtok"
     r"|token(?:iz|_|$)|pass$|path|file|key|random|generate|option|arg|select|query|parse|next|scan"
@@ -153,7 +154,7 @@ def end_of_expression(text: str, begin: int, is_name: Callable[[str], bool]) -> 
     in it; where it begins, when there is none.
 
     ``get_token()``, ``os.environ['TOKEN']`` and ``settings.api_key`` are, ``bytes.fromhex("…")``
-    has one, ``hunter2`` is none. `is_name` says whether a word is named like a credential.
+    has one, ``hunter2`` is none. `is_name` says whether a word is a variable that holds a secret.
     """
     found = _DOTTED.match(text, begin)
     if found is None:
@@ -191,8 +192,8 @@ def _is_reference(first: str, rest: str, is_name: Callable[[str], bool]) -> bool
     """Whether words with dots, or one, are a variable that holds a secret."""
     if not rest:
         return is_name(first)
-    last = re.split(r"\.|->|::", rest)[-1]
-    return first in _HOLDERS or is_name(last)
+    held = first in _HOLDERS or _NAMES_SECRET.search(rest.lower()) is not None
+    return held and not any(character.isdigit() for character in rest)
 
 
 def string_literals(text: str) -> list[str]:

@@ -100,6 +100,15 @@ PIECES = (
         "'password: '",
         "pin: 1 ",
     ),
+    *(
+        "&lt;a ",
+        "&lt;a &gt;b",
+        "a\t",
+        "db_pass\ta\n",
+        "authorization:Bearer\\\\ ",
+        "${A:?",
+        "token:?",
+    ),
     *("123456789:", "hooks.slack.com/services/", "/api/webhooks/", "pat.", ".atlasv1.", "lin_api_"),
 )
 
