@@ -142,7 +142,8 @@ _OF_TOKENS = frozenset(
     "shift probs prob probability probabilities logits logit logprobs distribution frequency "
     "frequencies label labels merging pruning set vocab entropy position positions window rank "
     "stream streams batch throughput map order weights weight text texts strings list "
-    "counter overlap similarity sort ratio".split()
+    "counter overlap similarity sort ratio start starts end "
+    "ends number kind kinds children defs offset".split()
 )
 _SIGNATURES = frozenset({"sig", "signature", "hmac", "awsaccesskeyid", "googleaccessid"})
 _PARAMETERS = frozenset({"key", "code", "auth", "pass", "ticket", "otp", "session", "sid"})
@@ -159,6 +160,8 @@ _SHORTEST_PSK, _LONGEST_PSK = 8, 64
 _FEW_DIGITS = re.compile(r"\d{1,6}")
 _COUNTER = re.compile(r"-?\d{1,3}[;)]?")
 """What a token or a key of a program is: ``int token = 0;``."""
+_CONSTANT = re.compile(r"(?:[A-Z]{2,24}(?:_[A-Z]{1,24}){1,6}|(?:[A-Z][a-z]{2,24}){2,6})[,;):]{0,2}")
+"""What a token is in a program that reads a language: ``TOKEN_IN: PRECEDENCE_MEMBERSHIP``."""
 _PIN = re.compile(r"\d{4,8}")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _RESULT = re.compile(
@@ -223,6 +226,8 @@ def hides(name: str, value: Any) -> bool:
         or _counts_tokens(name, value)
         or _numbers_session(name, value)
         or _COUNTER.fullmatch(value)
+        or _CONSTANT.fullmatch(value)
+        or not any(map(str.isalnum, value))
         or (_FINGERPRINT.fullmatch(value) and name.lower().startswith(("gpg", "pgp")))
     )
 

@@ -92,7 +92,7 @@ ValueOf = Callable[[str, re.Match[str]], tuple[int, int, bool, int]]
 looked through for it."""
 LOOKED_THROUGH, LOOKED_THROUGH_ANYWAY = 8, 1 << 16
 
-_PLAIN_WORD = re.compile(r"[a-z]{1,15}|Token|Auth(?:entication)?")
+_PLAIN_WORD = re.compile(r"[a-z]{1,15}|Token|Auth(?:entication)?|Bearer|Basic|Digest")
 
 _STRINGS = r"(?:\"(?:[^\"\\]|\\.)*" + ALL + r"\"?|'(?:[^'\\]|\\.)*" + ALL + r"'?)"
 _UNITS = (
@@ -114,6 +114,9 @@ _BRACED = re.compile(r"\{(?:[^{}\n]|\}\})+" + ALL + r"\}(?=[;\s\"']|\Z)")
 """A value of ODBC, in which a brace that closes is written twice."""
 _NUMBERED_FOLDER = re.compile(r"\d{1,4}/(?:[\w.-]{1,64}=[^=\s]|[\w-]{1,64}\.\w{1,8}\Z)")
 """A value in a path: ``pass=2/fold=3``."""
+_PREFIX = re.compile(r"^[bfruBFRU]{1,2}(?=[\"'])")
+_DESCRIBED = re.compile(r"[:@\\](?:param|type|arg|raises|var|ivar) \Z")
+"""Before a name that a comment describes: ``:param token: The token of the server.``"""
 _TOLD = ("pass", "pin", "psk")
 """Names whose values decide, and that a sentence or a label may tell: ``login: me, pass: …``."""
 _SCHEMA = re.compile(
@@ -423,7 +426,7 @@ def _end_of_brackets(text: str, begin: int) -> int:
 
 
 def _is_assigned(found: re.Match[str], value: str) -> bool:
-    name, value = found[1], value.strip("\\\"'")
+    name, value = found[1], _PREFIX.sub("", value).strip("\\\"'")
     if not _is_hidden(name, value) or _NUMBERED_FOLDER.match(value):
         return False
     said = secrecy(name)
@@ -431,6 +434,8 @@ def _is_assigned(found: re.Match[str], value: str) -> bool:
         return said is Secrecy.PASSWORD or is_like_a_password(value)
     if not found["colon"]:
         return True
+    if _DESCRIBED.search(found.string, max(found.start() - 8, 0), found.start()):
+        return is_like_a_password(value)
     # A colon may also be one of a sentence: "on the token: it is read once".
     return (
         said >= Secrecy.PASSWORD

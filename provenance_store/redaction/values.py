@@ -46,6 +46,7 @@ _PLACEHOLDER = re.compile(
     r"\}\}|\{\w{0,32}(?:[pP]ass|PASS|pw|PW|[tT]oken|TOKEN|[sS]ecret|SECRET|[kK]ey|KEY|[cC]red|CRED)"
     r"\w{0,32}\}|\{\}|%\(\w{1,64}\)s|%[sdrv]|\(\([\w./-]{1,80}\)\)|<%=[^%\n]{1,80}%>|#\{[^}\n]{1,80}\}|@\w{1,64}@"
     r"|!(?:Ref|Sub|ENV|env|ref|secret|include|ImportValue)\s[\w.:/${}-]{1,128}"
+    r"|(?i:bearer|basic|token|apikey)[ ]{1,4}(?:\$\{?\w{1,64}\}?|\{[\w.]{1,64}\}|%s)"
     # what is said instead
     r"|<[A-Za-z_/ -]{1,40}>|\[[A-Z]{2,8}\]|[*•]{1,64}|[xX]{4,64}|\.{3}|[|>][-+\d]{0,3}"
     r"|(?i:none|null|nil|true|false|yes|no|\[(?:redacted|not recorded)\]"
@@ -164,6 +165,8 @@ def end_of_expression(text: str, begin: int, is_name: Callable[[str], bool]) -> 
     while end < len(text) and end - begin <= LONGEST_EXPRESSION:
         if text[end] in "([":
             close = end_of_brackets(text, end, LONGEST_EXPRESSION)
+            if not close and text[end + 1 : end + 2] in ("", "\n"):
+                return end + 1, False  # it goes on in the next lines
             if not close:
                 return begin, False
             inside = text[end:close]

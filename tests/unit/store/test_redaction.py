@@ -156,6 +156,23 @@ def test_an_expression_of_a_program_is_kept(before: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        'curl -H "Authorization: Bearer $TOKEN" https://h',
+        'headers = {"Authorization": f"Bearer {token}"}',
+        ":param token: The token of the server.",
+        "    TOKEN_IN: PRECEDENCE_MEMBERSHIP,",
+        "tokens = parse_lines(\n    text\n)",
+        '"cookie": "🍪",',
+        "'token:', token, 'and password:', password",
+        "if (pass == 2) and token in (None, ''): pass",
+    ],
+)
+def test_lines_of_programs_are_kept(text: str) -> None:
+    assert scrub_text(text) == text
+
+
+@pytest.mark.parametrize(
     "value",
     [
         *("$(cat /run/x)", "${TOKEN:?set it}", "$TOKEN", "${{ secrets.TOKEN }}", "$1", "%TOKEN%"),
