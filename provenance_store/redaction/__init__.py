@@ -6,7 +6,8 @@ be, is listed in docs/secrets.md.
 """
 
 from provenance_store.redaction.documents import is_secret_value, redact, scrub_text
-from provenance_store.redaction.names import REDACTED, is_secret_key
+from provenance_store.redaction.names import is_secret_key
 from provenance_store.redaction.text import suspicion
+from provenance_store.redaction.values import REDACTED
 
 __all__ = ["REDACTED", "is_secret_key", "is_secret_value", "redact", "scrub_text", "suspicion"]

@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 
 from provenance_store.errors import TooLarge
-from provenance_store.redaction.commands import PROGRAMS, secrets_of_command
-from provenance_store.redaction.names import REDACTED, Secrecy, hides, secrecy
+from provenance_store.redaction.commands import secrets_of_words
+from provenance_store.redaction.names import Secrecy, hides, secrecy
 from provenance_store.redaction.text import NAME_AND_VALUE, NAMES, scrubbed, suspicion
+from provenance_store.redaction.values import REDACTED
 
 __all__ = ["is_secret_value", "redact", "scrub_text"]
 
@@ -66,14 +67,7 @@ def scrub_text(text: str) -> str:
     and all of these inside JSON. What cannot be told apart from a secret goes too.
     """
     found = suspicion(text)
-    if not found or text in _clean:
-        return text
-    scrubbed_text = _scrub(text, found, MAX_DEPTH)
-    if scrubbed_text is text and len(text) <= LONGEST_KEPT:
-        if len(_clean) >= MOST_KEPT:
-            _clean.clear()
-        _clean[text] = None
-    return scrubbed_text
+    return _scrub(text, found, MAX_DEPTH) if found else text
 
 
 _clean: dict[str, None] = {}
@@ -115,7 +109,13 @@ def _unread(error: Exception) -> str:
 def _redact_mapping(
     value: Mapping[Any, Any], private: frozenset[str], depth: int
 ) -> dict[Any, Any]:
-    hidden = private | _named_private(value) | _named_values(value)
+    if value.get("kind") == "Secret":
+        value = _without_kept(value)
+    hidden = private
+    if PRIVATE_PARAMETERS in value:
+        hidden |= _named_private(value)
+    if not _EITHER_CASE.isdisjoint(value):
+        hidden |= _named_values(value)
     redacted: dict[Any, Any] = {}
     for key, item in value.items():
         if key == PRIVATE_PARAMETERS:
@@ -128,6 +128,16 @@ def _redact_mapping(
         else:
             redacted[shown] = _redact(item, private, depth - 1)
     return redacted
+
+
+def _without_kept(manifest: Mapping[Any, Any]) -> dict[Any, Any]:
+    """A Secret of Kubernetes, all of whose data is secret whatever it is called."""
+    kept = {
+        key: dict.fromkeys(manifest[key], REDACTED)
+        for key in ("data", "stringData")
+        if isinstance(manifest.get(key), Mapping)
+    }
+    return {**manifest, **kept}
 
 
 def _key(key: str) -> tuple[str, bool]:
@@ -149,26 +159,13 @@ def _redact_list(
         return [_redact_pair(pair, private, depth) for pair in value]
     if isinstance(value, tuple) and _are_pairs([value]) and hides(value[0], value[1]):
         return [scrub_text(value[0]), REDACTED]
-    shown = secrets_of_command(value) if _names_program(value) else {}
-    redacted: list[Any] = []
-    asked = ""
-    for index, item in enumerate(value):
-        if not isinstance(item, str):
-            redacted.append(_redact(item, private, depth - 1))
-            asked = ""
-            continue
-        hidden = asked and not item.startswith("--") and hides(asked, item)
-        redacted.append(REDACTED if hidden else _redact_word(shown.get(index, item), depth))
-        asked = "" if hidden else _asked_for(item)
-    return redacted
-
-
-def _names_program(words: Sequence[Any]) -> bool:
-    return any(
-        isinstance(word, str)
-        and (word in PROGRAMS or (word[:1] == "/" and word[word.rfind("/") + 1 :] in PROGRAMS))
-        for word in words
-    )
+    shown = secrets_of_words(value)
+    return [
+        _redact_word(shown.get(index, item), depth)
+        if isinstance(item, str)
+        else _redact(item, private, depth - 1)
+        for index, item in enumerate(value)
+    ]
 
 
 def _are_pairs(items: Sequence[Any]) -> bool:
@@ -188,13 +185,6 @@ def _redact_pair(pair: Sequence[Any], private: frozenset[str], depth: int) -> li
         return [scrub_text(name), REDACTED]
     redacted: list[Any] = _redact_list(list(pair), private, depth - 1)
     return redacted
-
-
-def _asked_for(word: str) -> str:
-    """The name of an option such as ``--password``, whose value comes next; else nothing."""
-    if word[:1] != "-" or "=" in word or len(word) > LONGEST_KEY:
-        return ""
-    return word.lstrip("-")
 
 
 def _redact_word(word: str, depth: int) -> str:
@@ -223,10 +213,17 @@ def _redact_object(value: Any, private: frozenset[str], depth: int) -> Any:
 
 
 def _scrub(text: str, found: int, depth: int) -> str:
+    if text in _clean:
+        return text
     try:
-        return _scrub_json(text, depth) if found & NAMES else scrubbed(text, found)
+        shown = _scrub_json(text, depth) if found & NAMES else scrubbed(text, found)
     except Exception as error:
         return _unread(error)
+    if shown == text and len(text) <= LONGEST_KEPT and depth > MAX_DEPTH // 2:
+        if len(_clean) >= MOST_KEPT:
+            _clean.clear()
+        _clean[text] = None
+    return shown
 
 
 def _scrub_json(text: str, depth: int) -> str:
@@ -252,8 +249,6 @@ def _named_private(mapping: Mapping[Any, Any]) -> frozenset[str]:
 
 def _named_values(mapping: Mapping[Any, Any]) -> frozenset[str]:
     """``value`` where the name beside it is secret: ``{"name": "Authorization", "value": …}``."""
-    if _EITHER_CASE.isdisjoint(mapping):
-        return frozenset()
     names = [
         name
         for key, name in mapping.items()

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
 
-from provenance_store.redaction.names import REDACTED
+from provenance_store.redaction.values import REDACTED
 
 __all__ = ["SHORTEST", "has_many_capitals", "without_tokens"]
 

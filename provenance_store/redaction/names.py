@@ -10,18 +10,24 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
+from provenance_store.redaction.values import (
+    describes_a_value,
+    is_like_a_password,
+    is_path,
+    is_placeholder,
+    is_random,
+    is_type,
+)
+
 __all__ = [
-    "REDACTED",
     "Secrecy",
     "hides",
-    "is_like_a_password",
-    "is_placeholder",
+    "is_name_of_secret",
     "is_secret_key",
     "is_secret_parameter",
     "secrecy",
 ]
 
-REDACTED = "[redacted]"
 MAX_KEY = 256
 LONGEST_WORD = 16
 """A list of ``tokens`` that are all shorter is one of words."""
@@ -41,13 +47,32 @@ class Secrecy(IntEnum):
 
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[A-Z0-9]+")
+
+
+def _folded(text: str) -> str:
+    """Letters without their accents."""
+    folded = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in folded if not unicodedata.combining(c))
+
+
+_LETTERS = re.compile(r"[^\W_]+")
+"""Words in letters that are not ASCII, which have no capitals to tell them apart."""
 _PASSWORDS = frozenset(
-    "password passwords passwd pwd pw passphrase passphrases passcode passcodes passwort kennwort "
-    "senha contrasena".split()
+    "password passwords passwd pwd pw passphrase passphrases passcode passcodes requirepass "
+    "masterauth passwort passworter kennwort senha contrasena contrasenya motdepasse mdp "
+    "wachtwoord passord losenord adgangskode salasana heslo haslo jelszo parola sifre".split()
+) | frozenset(
+    map(
+        _folded,
+        "密码 密碼 口令 パスワード 비밀번호 пароль парола συνθηματικό κωδικός hasło şifre".split(),
+    )
 )
 _SECRETS = frozenset(
     "authorization credential cred secret token cookie apikey bearer jwt authkey authtoken otp "
     "totp privkey".split()
+) | frozenset(map(_folded, "密钥 令牌 токен секрет トークン 토큰".split()))
+_PINS_OF = frozenset(
+    "user sim card token device my door access login smartcard piv yubikey phone so".split()
 )
 _KEYS = frozenset(
     "api private priv access ssh signing secret account encryption decryption auth service client "
@@ -98,7 +123,8 @@ _HARMLESS_LAST = frozenset(
     "count counts limit length lengths len type types size exp expiry expires expiration ttl "
     "lifetime path file filename filepath dir directory folder url uri endpoint policy name names "
     "required enabled disabled supported status valid validated verified format scope scopes "
-    "algorithm alg issuer version".split()
+    "algorithm alg issuer version env var stdin prompt store audience helper provider "
+    "manager backend".split()
 )
 _COUNTED = frozenset({"max", "min", "num", "n", "total", "prompt", "completion"})
 _TOKENS_OF_TEXT = frozenset(
@@ -116,33 +142,33 @@ _OF_TOKENS = frozenset(
     "shift probs prob probability probabilities logits logit logprobs distribution frequency "
     "frequencies label labels merging pruning set vocab entropy position positions window rank "
     "stream streams batch throughput map order weights weight text texts strings list "
-    "counter overlap similarity sort ratio".split()
+    "counter overlap similarity sort ratio start starts end "
+    "ends number kind kinds children defs offset".split()
 )
 _SIGNATURES = frozenset({"sig", "signature", "hmac", "awsaccesskeyid", "googleaccessid"})
 _PARAMETERS = frozenset({"key", "code", "auth", "pass", "ticket", "otp", "session", "sid"})
 
 _VERSION = re.compile(r"[<>=~!^ ]{0,3}v?\d{1,5}(?:\.\d{1,6}){1,4}[\w.+=-]{0,40}")
-_PLACEHOLDER = re.compile(
-    r"\$(?:[A-Z_][A-Z0-9_]*|\{[A-Za-z_][\w.:]*(?::?[-?])?\}|\{\{[\w\s.]{1,80}\}\})"
-    r"|<[A-Za-z_/ -]{1,40}>|\[[A-Z]{2,8}\]|\{\{[\w\s.]{1,80}\}\}|%[A-Z_][A-Z0-9_]*%"
-    r"|[*•]{1,64}|[xX]{4,64}|\.{3}"
-    r"|(?i:none|null|nil|true|false|yes|no|\[(?:redacted|not recorded)\])"
+_NUMBERS = re.compile(r"[\d\s.,\[\]()_kKMB/]{1,256}")
+_FINGERPRINT = re.compile(r"(?:0x)?(?:[0-9A-F]{4} ?){2,10}")
+"""What a GPG key is called by, which is public."""
+_SOURCES = re.compile(
+    r"(?:(?:files|compat|sss|nis|ldap|systemd|db|winbind|\[[\w=! ]{1,40}\])(?: |\Z))+"
 )
-"""What stands where a secret would be: the name of a variable, a template, stars."""
-_NUMBERS = re.compile(r"[\d\s.,\[\]()_kKMB]{1,256}")
+"""Where ``/etc/nsswitch.conf`` has names looked up."""
+_SHORTEST_PSK, _LONGEST_PSK = 8, 64
+_FEW_DIGITS = re.compile(r"\d{1,6}")
+_COUNTER = re.compile(r"-?\d{1,3}[;)]?")
+"""What a token or a key of a program is: ``int token = 0;``."""
+_CONSTANT = re.compile(r"(?:[A-Z]{2,24}(?:_[A-Z]{1,24}){1,6}|(?:[A-Z][a-z]{2,24}){2,6})[,;):]{0,2}")
+"""What a token is in a program that reads a language: ``TOKEN_IN: PRECEDENCE_MEMBERSHIP``."""
+_PIN = re.compile(r"\d{4,8}")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_RANDOM = re.compile(
-    r"(?=[^0-9]{0,64}[0-9])(?=[^a-z]{0,64}[a-z])(?=[^A-Z]{0,64}[A-Z])[\w+/=.~-]{16,}"
-)
-_LIKE_A_PASSWORD = re.compile(r"(?=[^0-9]{0,64}[0-9])(?=[^A-Za-z]{0,64}[A-Za-z])[^\s]{6,}")
 _RESULT = re.compile(
     r"(?i:[a-z]{1,5}|passed|failed|skipped|success|succeeded|warning|unknown|partial"
     r"|ascending|descending|forward|backward)"
-    r"|[-+]?\d[\d.,eE+-]*%?|\d+/\d+|.*\s.*",
+    r"|[-+]?\d[\d.,:eE+-]*[%;]?|\d+/\d+|.*\s.*",
     re.DOTALL,
-)
-_SCHEMES = re.compile(
-    r"(?i:oauth[12]?(?:\.0)?|saml2?|auth0|kerberos5?|md5|sha-?\d+|base\d+|http\d?|x509|[a-z -]+)"
 )
 
 
@@ -184,24 +210,50 @@ def hides(name: str, value: Any) -> bool:
     if not isinstance(value, str):
         if said is Secrecy.BY_VALUE:
             return _is_login(name, value)
-        return not _is_empty(value) and not _counts_tokens(name, value)
+        return not (
+            _is_empty(value) or _counts_tokens(name, value) or describes_a_value(value)
+            or (isinstance(value, int) and _numbers_session(name, str(value)))
+        )  # fmt: skip
     value = value[: MAX_KEY + 1].strip()
     if not value or is_placeholder(value):
         return False
-    if said is Secrecy.SECRET:
-        return not _VERSION.fullmatch(value) and not _counts_tokens(name, value)
-    return said is Secrecy.PASSWORD or _looks_secret(name, value)
+    if said is Secrecy.BY_VALUE:
+        return _looks_secret(name, value)
+    if is_path(value) or is_type(value) or _SOURCES.fullmatch(value):
+        return False
+    return said is Secrecy.PASSWORD or not (
+        _VERSION.fullmatch(value)
+        or _counts_tokens(name, value)
+        or _numbers_session(name, value)
+        or _COUNTER.fullmatch(value)
+        or _CONSTANT.fullmatch(value)
+        or not any(map(str.isalnum, value))
+        or (_FINGERPRINT.fullmatch(value) and name.lower().startswith(("gpg", "pgp")))
+    )
 
 
-def is_placeholder(value: str) -> bool:
-    """Whether a value only stands in the place of a secret: ``$TOKEN``, ``{{ token }}``."""
-    return len(value) <= MAX_KEY and _PLACEHOLDER.fullmatch(value) is not None
+def is_name_of_secret(word: str, of: str, *, in_program: bool = True) -> bool:
+    """Whether a word is rather a variable that holds a secret than one: ``token=api_token``.
+
+    `of` is the name to which it is given; ``password=password`` says no more than that. What is
+    not `in_program` may be a weak password: ``password: super_secret``.
+    """
+    words = [part.lower() for part in _WORDS.findall(word)]
+    if not words or any(character.isdigit() for character in word):
+        return False
+    last = _singular(words[-1])
+    own = [_singular(part.lower()) for part in _WORDS.findall(of)]
+    if len(words) == 1 and own[-1:] != [last]:
+        return False
+    if len(words) > 1 and not in_program and [*map(_singular, words)] != own:
+        return False
+    if secrecy(of) is Secrecy.PASSWORD:
+        return words[-1] in _PASSWORDS or words[-1] == "pass"
+    return words[-1] in _PASSWORDS or last in _SECRETS or last == "key"
 
 
-def is_like_a_password(word: str) -> bool:
-    """Whether a word looks like a password anywhere: letters and digits, and no name of a hash."""
-    like = len(word) <= MAX_KEY and _LIKE_A_PASSWORD.fullmatch(word) is not None
-    return like and not _SCHEMES.fullmatch(word) and not is_placeholder(word)
+def _singular(word: str) -> str:
+    return word.removesuffix("s")
 
 
 def _is_login(name: str, value: Any) -> bool:
@@ -239,23 +291,27 @@ def _looks_secret(name: str, value: str) -> bool:
     """Whether a value under a name that may mean anything looks like a secret."""
     low = name.lower().strip("-_0123456789")
     if low.endswith("pass"):
-        like = low == "pass" or _LIKE_A_PASSWORD.fullmatch(value)
-        return bool(like) and not _RESULT.fullmatch(value)
+        return (low == "pass" or is_like_a_password(value)) and not _RESULT.fullmatch(value)
     if low.endswith("auth"):
-        return not _SCHEMES.fullmatch(value) and bool(
-            _LIKE_A_PASSWORD.fullmatch(value) or ":" in value
-        )
-    return bool(_RANDOM.fullmatch(value)) and not _UUID.fullmatch(value)
+        return is_like_a_password(value) or ":" in value
+    if low.endswith("pin"):
+        return _PIN.fullmatch(value) is not None
+    if low.endswith("psk"):
+        return _SHORTEST_PSK <= len(value) <= _LONGEST_PSK and not _NUMBERS.fullmatch(value)
+    return is_random(value) and not _UUID.fullmatch(value)
+
+
+def _numbers_session(name: str, value: str) -> bool:
+    """Whether a session is one of an experiment: ``sessionid: 3``."""
+    return "sess" in name.lower() and _FEW_DIGITS.fullmatch(value) is not None
 
 
 @functools.lru_cache(maxsize=4096)
 def _secrecy(key: str) -> Secrecy:
     if key.startswith("_private") or key == "_tokens":
         return Secrecy.PRIVATE
-    if not key.isascii():
-        folded = unicodedata.normalize("NFKD", key)
-        key = "".join(c for c in folded if not unicodedata.combining(c))
-    words = [word.lower() for word in _WORDS.findall(key)]
+    key = key if key.isascii() else _folded(key)
+    words = [word.lower() for word in (_WORDS if key.isascii() else _LETTERS).findall(key)]
     if not words or words[-1] in _HARMLESS_LAST or words[-2:-1] == ["expires"]:
         return Secrecy.NONE
     if _names_password(words):
@@ -268,7 +324,8 @@ def _secrecy(key: str) -> Secrecy:
 def _names_password(words: list[str]) -> bool:
     pairs = itertools.pairwise(words)
     return any(_bare(word) in _PASSWORDS for word in words) or any(
-        _bare(word) == "pass" and before in _PASS_OF for before, word in pairs
+        (_bare(word) == "pass" and before in _PASS_OF) or (before, word) == ("de", "passe")
+        for before, word in pairs
     )
 
 
@@ -304,7 +361,9 @@ def _may_name_secret(words: list[str]) -> bool:
         return bool(before) and before not in _HARMLESS_KEYS
     if last == "pass":
         return before not in _HARMLESS_PASSES
-    return last in ("auth", "sid") or (before, last) in (("session", "id"), ("pin", "code"))
+    if last == "pin":
+        return not before or before in _PINS_OF
+    return last in ("auth", "sid", "psk") or (before, last) in (("session", "id"), ("pin", "code"))
 
 
 def _is_secret_word(word: str) -> bool:

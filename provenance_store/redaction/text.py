@@ -11,12 +11,22 @@ import binascii
 import re
 from collections.abc import Callable
 
-from provenance_store.redaction.commands import has_short_option, without_command_secrets
+from provenance_store.redaction.calls import may_call, without_call_secrets
+from provenance_store.redaction.commands import (
+    has_short_option,
+    without_command_secrets,
+    without_listed_secrets,
+    without_piped_secrets,
+)
 from provenance_store.redaction.formats import SHORTEST, has_many_capitals, without_tokens
-from provenance_store.redaction.names import REDACTED, Secrecy, hides, secrecy
+from provenance_store.redaction.names import Secrecy, hides, is_name_of_secret, secrecy
 from provenance_store.redaction.notations import (
     without_authorization,
     without_block_secrets,
+    without_key_ends,
+    without_line_secrets,
+    without_manifest_secrets,
+    without_named_values,
     without_netrc_secrets,
     without_pair_secrets,
     without_phrase_secrets,
@@ -24,7 +34,21 @@ from provenance_store.redaction.notations import (
     without_sql_secrets,
     without_xml_secrets,
 )
-from provenance_store.redaction.urls import ALL, NESTED, without_url_secrets
+from provenance_store.redaction.urls import (
+    NESTED,
+    without_login_secrets,
+    without_query_secrets,
+    without_url_secrets,
+)
+from provenance_store.redaction.values import (
+    ALL,
+    REDACTED,
+    end_of_expression,
+    is_like_a_password,
+    is_placeholder,
+    is_random,
+    is_type,
+)
 
 __all__ = ["NAMES", "NAME_AND_VALUE", "TOKENS", "scrubbed", "suspicion"]
 
@@ -44,7 +68,7 @@ def _classes() -> bytes:
     table[0:128] = bytes(97 if chr(i).isalnum() else 63 for i in range(128))
     for character in b"_./-":
         table[character] = ord(".")
-    for character in b" ,()+*#!~^$|&;[]{}?>":
+    for character in b" ,()+*#!~^$&;[]{}?>":
         table[character] = ord(" ")
     table[ord(":")] = ord(":")
     return bytes(table)
@@ -62,37 +86,68 @@ _KEY = re.compile(
     r"|PuTTY-User-Key-File-.*?(?:Private-MAC: ?\w{0,128}|\Z)",
     re.DOTALL,
 )
-_SCHEME = re.compile(r"\b(Bearer|Basic)([ \t]+|%20)([\w.~+/=:-]++)", re.IGNORECASE)
-ValueOf = Callable[[str, re.Match[str]], tuple[int, int, bool]]
-"""Where the value behind a name begins and ends, and whether it is a secret."""
+_SCHEME = re.compile(r"\b(Bearer|Basic)(\\?[ \t]+|%20)([\w.~+/=:-]++)", re.IGNORECASE)
+ValueOf = Callable[[str, re.Match[str]], tuple[int, int, bool, int]]
+"""Where the value behind a name begins and ends, whether it is a secret, and how far the text was
+looked through for it."""
 LOOKED_THROUGH, LOOKED_THROUGH_ANYWAY = 8, 1 << 16
 
-_PLAIN_WORD = re.compile(r"[a-z]{1,15}|Token|Auth(?:entication)?")
+_PLAIN_WORD = re.compile(r"[a-z]{1,15}|Token|Auth(?:entication)?|Bearer|Basic|Digest")
 
+_STRINGS = r"(?:\"(?:[^\"\\]|\\.)*" + ALL + r"\"?|'(?:[^'\\]|\\.)*" + ALL + r"'?)"
+_UNITS = (
+    r"\$\{\{[^{}\n]{0,128}\}\}|\$\{[^{}\n]{0,128}\}|\$\([^()\n]{0,200}\)|\{\{[^{}\n]{0,128}\}\}"
+    r"|<[A-Za-z][A-Za-z_/ -]{0,38}>|`\w[\w./-]{0,64} [^`\n]{1,200}`"
+    r"|![A-Za-z]\w{0,20}[ ][\w.:/${}-]{1,128}"
+)
+"""Placeholders with spaces in them."""
 _VALUE = re.compile(
     r"(?!\\*[\"']?\[redacted\])(?:[bfruBFRU]{1,2}(?=[\"']))?"
     r"(?:(?P<quote>\\+[\"']).*?(?:(?P=quote)|\Z)"
     r"|\"\"\".*?(?:\"\"\"|\Z)|'''.*?(?:'''|\Z)"
-    r"|\"(?:[^\"\\]|\\.)*" + ALL + r"\"?"
-    r"|'(?:[^'\\]|\\.)*" + ALL + r"'?"
-    r"|(?:[^\s,;&\"']|,(?!\s|$)|[;&](?!\s|$|[\w.%-]++=)|[\"'](?![\s,;}\])]|$))+" + ALL + r")",
+    r"|" + _STRINGS + r"(?:(?:[ \t]{0,8}\+[ \t]{0,8}[fr]?)?" + _STRINGS + r")*" + ALL + r""
+    r"|(?:" + _UNITS + r"|[^\s,;&\"']|,(?!\s|$)|[;&](?!\s|$|[\w.%-]++=)"
+    r"|[\"'](?![\s,;}\])]|$))+" + ALL + r")",
     re.DOTALL,
 )
-_ENCODED_VALUE = re.compile(r"(?!\[redacted\])(?:[^\s&\"'<>%]|%(?!26))+" + ALL)
-_NAMED = re.compile(
-    r"(?<![\w.-])(?P<name>[\w.-]++)(?:"
-    r"(?P<equals>\\*+[\"']?\]?[ \t]*+(?:=>?|:=|<-|\?=)[ \t]*+(?!=))"
-    r"|(?P<quoted>\\*+[\"'][ \t]*+:[ \t]*+)"
-    r"|(?P<colon>[ \t]*+:(?![/:=])[ \t]*+)"
-    r"|(?P<encoded>%3[Dd]|%3[Aa](?:%20|\+){0,2}))"
+_BRACED = re.compile(r"\{(?:[^{}\n]|\}\})+" + ALL + r"\}(?=[;\s\"']|\Z)")
+"""A value of ODBC, in which a brace that closes is written twice."""
+_NUMBERED_FOLDER = re.compile(r"\d{1,4}/(?:[\w.-]{1,64}=[^=\s]|[\w-]{1,64}\.\w{1,8}\Z)")
+"""A value in a path: ``pass=2/fold=3``."""
+_PREFIX = re.compile(r"^[bfruBFRU]{1,2}(?=[\"'])")
+_DESCRIBED = re.compile(r"[:@\\](?:param|type|arg|raises|var|ivar) \Z")
+"""Before a name that a comment describes: ``:param token: The token of the server.``"""
+_TOLD = ("pass", "pin", "psk")
+"""Names whose values decide, and that a sentence or a label may tell: ``login: me, pass: …``."""
+_SCHEMA = re.compile(
+    r"\{\s*[\"']?type[\"']?\s*[:=]\s*[\"']?(?:string|integer|number|boolean|object|array)[\"']?"
+    r"(?![^{}]{0,512}(?:default|example|const|enum))",
 )
+"""What describes a value: ``{"type": "string", "minLength": 8}``."""
+_BEGINS_PLACEHOLDER = frozenset("$<{`%!")
+_OTHERWISE = re.compile(r"[ \t]{0,8}(?:\|\||\?\?|\bor\b)[ \t]{0,8}(?=[\"'])")
+_ENCODED_VALUE = re.compile(r"(?!\[redacted\])(?:[^\s&\"'<>%]|%(?!26))+" + ALL)
+_NAME = r"(?<![\w.-])(?P<name>[\w.-]++)(?:"
+_GIVES = (
+    r"(?P<equals>\\*+[\"']?(?:\]|\[\d{0,6}\])?[ \t]*+(?:=>?|:=|<-|\?=)[ \t]*+(?!=))"
+    r"|(?P<quoted>\\*+[\"'][ \t]*+:[ \t]*+)"
+    r"|(?P<colon>[ \t]*+(?::(?![/:=]|\?[^}\n]{0,128}\})|：)[ \t]*+)"
+    r"|(?P<encoded>%3[Dd]|%3[Aa](?:%20|\+){0,2})"
+)
+_BESIDE = r"(?P<beside>\{(?=[\"'])|[ \t]++(?=[\"'][^\s\"']))"
+"""A value in quotes may stand behind its name by itself, or in braces: ``PASSWORD "…"``."""
+_NAMED = re.compile(f"{_NAME}{_GIVES}|(?P<beside>(?!)))")
+_NAMED_BESIDE = re.compile(f"{_NAME}{_GIVES}|{_BESIDE})")
 _TYPE = re.compile(r"[A-Za-z_][\w.\[\]| ]{0,64}=[ \t]*+(?!=)")
 """What may stand between a name and its value: ``password: str = "…"``."""
+_CLOSING = re.compile(r"(?<!\w)[\"']|[\"'](?!\w)")
+BEFORE = 80
+"""So far back a quote is looked for that a name is inside of."""
 _OPTION = re.compile(r"(?<![\w.-])(?P<name>--?[A-Za-z][\w.-]*+)(?:\s++(?:\\\r?\n\s*+)?)(?!--)")
 _HEADER = re.compile(
     r"(?:^|(?<=[\"']))([ \t]*+(?:-[ \t]++)?)([A-Za-z_][\w.-]*+)([ \t]*+:(?!//|=)[ \t]*+)"
-    r"(?!\[redacted\]|[\"']\[redacted\]|[A-Za-z_][\w.\[\]| ]{0,64}=[ \t]*+[\"'])"
-    r"(\"[^\"\n]*+\"|'[^'\n]*+'|[^\s\"'][^\n\"']*+)",
+    r"(?!\[redacted\]|[\"']\[redacted\]|[A-Za-z_][\w.\[\]| ]{0,64}(?:=[ \t]*+[\"']|[ ]=[ ]))"
+    r"(\"[^\"\n]*+\"|'(?:[^'\n]|'')*+'|[^\s\"'][^\n\"']*+)",
     re.MULTILINE,
 )
 _BRACKET = re.compile(
@@ -131,6 +186,10 @@ def suspicion(text: str) -> int:
 # takes about 20 ns, and millions are recorded.
 
 
+_FOREIGN = re.compile(r"lösenord|hasło|[sş]ifre|[密口令钥パ비пτκс토ト]")
+_COLONS, _PORT = 3, re.compile(r":(?:\d{4,5}|\*):")
+
+
 def _gives(low: str) -> bool:
     """Whether a name in a text may be one of a secret, when something in it gives values."""
     return (
@@ -139,19 +198,23 @@ def _gives(low: str) -> bool:
         or ("cre" in low and ("secret" in low or "cred" in low))
         or "auth" in low
         or ("w" in low and ("pw" in low or "jwt" in low))
-        or "432:" in low
+        or (low.count(":") > _COLONS and _PORT.search(low) is not None)
     )
 
 
 def _gives_rarely(text: str, low: str) -> bool:
     return (
         ("://" in text and ("@" in text or "=" in text or "%" in text))
-        or "_priv" in low
-        or "otp" in low
-        or "contras" in low
-        or "\\u00" in text
+        or ("p" in low and ("_priv" in low or "otp" in low or "psk" in low or "pin" in low))
+        or ("\\" in text and ("\\u00" in text or "net use" in low))
         or ("'" in text and "identified" in low)
-        or ("@" in text and ("jdbc:" in low or "sqlplus" in low or "@tcp(" in low))
+        or ("@" in text and (":" in text or "sqlplus" in low))
+        or ("?" in text and "sig" in low)
+        or ("(" in text and ("('" in text or '("' in text) and may_call(text))
+        or ("h" in low and ("senha" in low or "achtwoord" in low))
+        or "contras" in low
+        or ("|" in text and "echo " in low)
+        or (not low.isascii() and _FOREIGN.search(low) is not None)
     )
 
 
@@ -159,8 +222,10 @@ def _has_words_before(text: str, low: str) -> bool:
     """Whether a secret may stand behind a space: an option, a scheme of HTTP, a file of logins."""
     return (
         ("b" in low and ("bearer" in low or "basic" in low))
-        or ("w" in low and "passw" in low)
-        or (" is " in low and ("token is" in low or "secret is" in low or "key is" in low))
+        or ("w" in low and ("passw" in low or "pw " in low))
+        or "token " in low
+        or (" is " in low and ("secret is" in low or "key is" in low))
+        or ("/" in text and ("alias set" in low or "rdp /" in low))
         or ("g" in low and ("login" in low or "config" in low))
         or ("v" in low and "setenv" in low)
         or ("-" in text and _may_have_option(text, low))
@@ -168,7 +233,9 @@ def _has_words_before(text: str, low: str) -> bool:
 
 
 def _may_have_option(text: str, low: str) -> bool:
-    return (" -" in text or text[0] == "-" or "---" in text) and has_short_option(low)
+    if " -" in text or text[0] == "-" or "---" in text:
+        return has_short_option(low) or "'-" in text
+    return "'-" in text or '"-' in text
 
 
 def scrubbed(text: str, found: int) -> str:
@@ -199,20 +266,36 @@ def _without_named(text: str, nested: int) -> str:
     low = text.lower()
     if "private" in low and ("begin" in low or "putty" in low):
         text = _KEY.sub(REDACTED, text)
+    if "PRIVATE KEY" in text:
+        text = without_key_ends(text)
     if "://" in text:
         text = without_url_secrets(text, nested, _hides_secret)
     if "bearer" in low or "basic" in low:
         text = _SCHEME.sub(_credential, text)
-    if "<" in text:
+    if "<" in text or "&lt;" in text:
         text = without_xml_secrets(text)
+    if "@" in text and ":" in text:
+        text = without_login_secrets(text)
+    if text.count("?") > text.count("://") and "=" in text:
+        text = without_query_secrets(text)
+    quoted = "'" in text or '"' in text
+    if quoted and ("(" in text or "[" in text):
+        text = without_call_secrets(text)
     text = _without_spaced(text, low)
+    if quoted and "," in text and ("[" in text or "(" in text):
+        text = without_listed_secrets(text)
     if ":" in text:
+        text = without_manifest_secrets(text) if "kind:" in text else text
         text = without_authorization(text) if "authorization" in low else text
         text = without_block_secrets(text) if "\n" in text else text
         text = _HEADER.sub(_header, text)
+    if "value" in low or "default" in low:
+        text = without_named_values(text)
     if "," in text and ("(" in text or "[" in text):
         text = without_pair_secrets(text)
-    if "=" in text or ":" in text or "<-" in text or "%3" in text:
+    if quoted:
+        text = _without_values(text, _NAMED_BESIDE, _assigned)
+    elif "=" in text or ":" in text or "<-" in text or "%3" in text or "：" in text:
         text = _without_values(text, _NAMED, _assigned)
     if "-" in text:
         text = _without_values(text, _OPTION, _of_option)
@@ -223,11 +306,20 @@ def _without_spaced(text: str, low: str) -> str:
     """Secrets in commands, SQL and files of logins, where neither ``=`` nor ``:`` gives them."""
     if " " in text:
         text = without_shell_secrets(without_command_secrets(text))
-    if "pass" in low or "pwd" in low or " key" in low or " is" in low or " was" in low:
+        text = without_piped_secrets(text) if "|" in text else text
+    text = without_line_secrets(text)
+    if (
+        "pass" in low
+        or "pwd" in low
+        or " key" in low
+        or " is" in low
+        or " was" in low
+        or (" token " in low)
+    ):
         text = without_phrase_secrets(text)
     if "password" in low:
         text = without_netrc_secrets(text)
-    if "password" in low or "identified" in low or "@" in text or "432:" in text:
+    if "password" in low or "identified" in low or "@" in text or ":" in text:
         text = without_sql_secrets(text)
     return text
 
@@ -239,25 +331,57 @@ def _without_values(text: str, names: re.Pattern[str], value_of: ValueOf) -> str
     it. When what was looked through is many times the text, the rest of it goes as a whole.
     """
     parts: list[str] = []
-    done = 0
+    done = passed = 0
     left = LOOKED_THROUGH * len(text) + LOOKED_THROUGH_ANYWAY
     for found in names.finditer(text):
-        if secrecy(found[1]) is Secrecy.NONE or found.start() < done:
+        if secrecy(found[1]) is Secrecy.NONE or found.start() < max(done, passed):
             continue
-        begin, end, is_secret = value_of(text, found)
-        left -= end - begin
+        begin, end, is_secret, seen = value_of(text, found)
+        left -= seen - begin
         if left < 0:
             return "".join(parts) + text[done:begin] + REDACTED
         if is_secret:
             parts += (text[done:begin], REDACTED)
             done = end
+        elif text[begin : begin + 1] in _BEGINS_PLACEHOLDER and is_placeholder(text[begin:end]):
+            passed = end
     return "".join(parts) + text[done:]
 
 
-def _assigned(text: str, found: re.Match[str]) -> tuple[int, int, bool]:
+def _assigned(text: str, found: re.Match[str]) -> tuple[int, int, bool, int]:
     begin = _begin_of_value(text, found)
-    end = _end_of_value(text, begin, encoded=found["encoded"] is not None)
-    return begin, end, end > begin and _is_assigned(found, text[begin:end])
+    encoded = found["encoded"] is not None
+    end = _end_of_value(text, begin, encoded=encoded, equals=found["equals"] is not None)
+    if end == begin or not _is_assigned(found, text[begin:end]):
+        return begin, end, False, end
+    if encoded or secrecy(found[1]) is Secrecy.PRIVATE:
+        return begin, end, True, end
+    if _is_inside_quotes(text, found, begin):
+        return begin, begin, False, end
+    behind, secret = _end_of_expression(text, begin, found[1], _is_in_program(text, found))
+    seen = max(end, behind)
+    if behind == begin or secret:
+        return begin, seen, True, seen
+    otherwise = _OTHERWISE.match(text, behind)
+    if otherwise is None:
+        return begin, behind, False, seen
+    begin = otherwise.end()
+    end = _end_of_value(text, begin, encoded=False, equals=False)
+    is_secret = end > begin and _is_assigned(found, text[begin:end])
+    return begin, end, is_secret, max(end, seen)
+
+
+def _end_of_expression(text: str, begin: int, name: str, in_program: bool) -> tuple[int, bool]:
+    return end_of_expression(
+        text, begin, lambda word: is_name_of_secret(word, name, in_program=in_program)
+    )
+
+
+def _is_in_program(text: str, found: re.Match[str]) -> bool:
+    """Whether a value is rather given by a program than by a file of settings, where a plain word
+    is a value: ``token = api_token``, ``Client(token=api_token)``."""
+    before = text[max(found.start() - 16, 0) : found.start()].rstrip()
+    return found["equals"] is not None and (" " in found["equals"] or before[-1:] in ("(", ","))
 
 
 def _begin_of_value(text: str, found: re.Match[str]) -> int:
@@ -265,8 +389,26 @@ def _begin_of_value(text: str, found: re.Match[str]) -> int:
     return typed.end() if typed else found.end()
 
 
-def _end_of_value(text: str, begin: int, *, encoded: bool) -> int:
+def _is_inside_quotes(text: str, found: re.Match[str], begin: int) -> bool:
+    """Whether what follows a name only closes the quotes it is in: ``getpass('Password: ')``."""
+    quote = text[begin : begin + 1]
+    if quote not in ("'", '"') or not found["colon"] or text[begin + 1 : begin + 2].isalnum():
+        return False
+    start = max(text.rfind("\n", 0, found.start()) + 1, found.start() - BEFORE)
+    before = _CLOSING.findall(text, start, found.start())
+    return before.count(quote) % 2 == 1
+
+
+def _end_of_value(text: str, begin: int, *, encoded: bool, equals: bool) -> int:
     """Where the value of an assignment ends; where it begins, when there is none."""
+    if (
+        equals
+        and text[begin : begin + 1] == "{"
+        and (braced := _BRACED.match(text, begin)) is not None
+    ):
+        return braced.end()
+    if text.startswith("{{", begin) and (template := _VALUE.match(text, begin)) is not None:
+        return template.end()
     if text[begin : begin + 1] in ("{", "["):
         return begin if text.startswith(REDACTED, begin) else _end_of_brackets(text, begin)
     value = (_ENCODED_VALUE if encoded else _VALUE).match(text, begin)
@@ -284,42 +426,76 @@ def _end_of_brackets(text: str, begin: int) -> int:
 
 
 def _is_assigned(found: re.Match[str], value: str) -> bool:
-    name, value = found[1], value.strip("\\\"'")
-    if not hides(name, value):
+    name, value = found[1], _PREFIX.sub("", value).strip("\\\"'")
+    if not _is_hidden(name, value) or _NUMBERED_FOLDER.match(value):
         return False
+    said = secrecy(name)
+    if found["beside"]:
+        return said is Secrecy.PASSWORD or is_like_a_password(value)
     if not found["colon"]:
         return True
+    if _DESCRIBED.search(found.string, max(found.start() - 8, 0), found.start()):
+        return is_like_a_password(value)
     # A colon may also be one of a sentence: "on the token: it is read once".
-    said = secrecy(name)
-    return said >= Secrecy.PASSWORD or (said is Secrecy.SECRET and not _PLAIN_WORD.fullmatch(value))
+    return (
+        said >= Secrecy.PASSWORD
+        or (said is Secrecy.SECRET and not _PLAIN_WORD.fullmatch(value))
+        or (
+            name.lower().endswith(_TOLD)
+            and found["colon"].endswith((" ", "\t"))
+            and (is_like_a_password(value) or value.isdecimal())
+        )
+    )
 
 
-def _of_option(text: str, found: re.Match[str]) -> tuple[int, int, bool]:
+def _is_hidden(name: str, value: str) -> bool:
+    """Whether a value in a text is a secret; brackets of what is around it may stand behind it."""
+    bare = value.rstrip(")]}>;,:")
+    if not hides(name, value) or is_placeholder(bare) or is_type(value):
+        return False
+    if value[:1] == "{":
+        return secrecy(name) > Secrecy.BY_VALUE and _SCHEMA.match(value) is None
+    return True
+
+
+def _of_option(text: str, found: re.Match[str]) -> tuple[int, int, bool, int]:
     value = _VALUE.match(text, found.end())
     if value is None:
-        return found.end(), found.end(), False
-    return *value.span(), hides(found[1], value[0].strip("\\\"'"))
+        return found.end(), found.end(), False, found.end()
+    hidden = value[0][0] not in "<>|" and _is_hidden(found[1], value[0].strip("\\\"'"))
+    return *value.span(), hidden, value.end()
 
 
 def _header(found: re.Match[str]) -> str:
     indent, name, between, value = found[1], found[2], found[3], found[4]
-    return f"{indent}{name}{between}{REDACTED}" if hides(name, value.strip("\"'")) else found[0]
+    in_quotes = found.string[found.start() - 1 : found.start()]
+    if in_quotes == value[0] or not _is_hidden(name, value.strip("\"'")):
+        return found[0]
+    if value[0] not in "\"'" and _is_expression(found, 4, name):
+        return found[0]  # an expression of a program is read as one, later
+    return f"{indent}{name}{between}{REDACTED}"
+
+
+def _is_expression(found: re.Match[str], group: int, name: str) -> bool:
+    begin = found.start(group)
+    return _end_of_expression(found.string, begin, name, False)[0] > begin
 
 
 def _credential(found: re.Match[str]) -> str:
     """``Bearer X`` and ``Basic X``, but not "basic research" or "the bearer of"."""
     scheme, between, word = found[1], found[2], found[3]
     if scheme.lower() == "basic":
-        secret = bool(re.search(r"[\d=]", word)) or ":" in _decoded(word)
+        secret = ":" in _decoded(word) or is_random(word) or word.endswith("=")
     else:
         alone = len(found[0]) == len(found.string.strip())
         named = word in ("token", "tokens", "auth", "authentication")
-        secret = not _PLAIN_WORD.fullmatch(word) or (alone and not named)
+        alone = alone and scheme[0].isupper() and not named
+        secret = alone or not _PLAIN_WORD.fullmatch(word)
     return f"{scheme}{between}{REDACTED}" if secret else found[0]
 
 
 def _decoded(word: str) -> str:
     try:
-        return base64.b64decode(word + "=" * (-len(word) % 4)).decode("latin-1")
+        return base64.b64decode(word + "=" * (-len(word) % 4), validate=True).decode("latin-1")
     except (binascii.Error, ValueError):
         return ""

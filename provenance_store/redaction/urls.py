@@ -9,24 +9,36 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote_plus, urlsplit
 
-from provenance_store.redaction.names import REDACTED, is_secret_parameter
+from provenance_store.redaction.names import is_secret_key, is_secret_parameter
+from provenance_store.redaction.values import ALL, REDACTED, is_like_a_password, is_placeholder
 
-__all__ = ["ALL", "LONGEST_USER", "NESTED", "without_url_secrets"]
+__all__ = [
+    "LONGEST_USER",
+    "NESTED",
+    "without_login_secrets",
+    "without_query_secrets",
+    "without_url_secrets",
+]
 
 LONGEST_USER = 16
 """Who a URL names by more characters than this is rather a token."""
 NESTED = 4
 """So often a URL may be encoded in the parameter of another; what is deeper is redacted unread."""
 
-ALL = "+" if re.findall(r"(?:a|b(?!c))++", "abc") == ["a"] else ""
-"""Makes a repeated group possessive, so that it takes no memory for each turn. Python before 3.11.5
-keeps what such a group's last turn took before it failed; without the sign the same is found."""
-
 _URL = re.compile(
     r"([A-Za-z][A-Za-z0-9+.-]{0,31})?://"
     r"((?:(?!\[)[^\s/?#@:\"'<>]*+:(?!\d*+(?:[/?#\s\"'<>,;)\]}]|$))[^@\n]{0,256}@)?[^\s<>\"'`\\]*+)"
 )
 """A URL, and after its user name anything up to an ``@`` but the number of a port."""
+_TORN = re.compile(r"(://)\[(?!redacted)[^\]@\n]{0,256}@")
+"""A URL whose host is cut off, so that who it names cannot be told."""
+_QUERY = re.compile(r"((?<=[?&])([\w.%-]{1,64}+)=)(?!\[redacted\])([^&#\s\"'<>]++)")
+SHORTEST_SIGNATURE = 8
+_LOGIN = re.compile(
+    r"(?P<before>(?<![\w./:@%-])(?P<proxy>(?i:\w{0,16}proxy\w{0,8}[\"']?[ \t]{0,4}[=:]?[ \t]{0,4}"
+    r"[\"']?|-x[ ]))?[\w.-]{1,64}+:)"
+    r"(?P<secret>[^\s@/:\"'<>|;,]{1,128}+)(?=@[A-Za-z0-9.-]{1,128}:\d{2,5}\b)"
+)
 _PARAMETER = re.compile(r"([?&#;])([^=&#;?]++)=([^&#;]*+(?:;(?![^=&#;]*+=)[^&#;]*+)*" + ALL + r")")
 _INNER_NAME = re.compile(r"\?([^=?;]++)=")
 _PATH_PARAMETER = re.compile(r"(;)([^=;/]++)=(\[redacted\]|[^;]*+)")
@@ -37,7 +49,33 @@ _Hides = Callable[[str, int], bool]
 
 def without_url_secrets(text: str, nested: int, hides: _Hides) -> str:
     """The text with ``[redacted]`` in the place of every secret in one of its URLs."""
+    text = _TORN.sub(rf"\1{REDACTED}@", text) if "://[" in text else text
     return _URL.sub(lambda found: _url(found, nested, hides), text)
+
+
+def without_query_secrets(text: str) -> str:
+    """What is signed or secret in a query without a scheme and host: ``scan.h5?…&sig=…``."""
+    return _QUERY.sub(
+        lambda found: f"{found[1]}{REDACTED}" if _is_of_query(found[2], found[3]) else found[0],
+        text,
+    )
+
+
+def _is_of_query(name: str, value: str) -> bool:
+    name = unquote_plus(name)
+    secret = is_secret_parameter(name, query=False) and not is_placeholder(value)
+    return secret and (is_secret_key(name) or len(value) >= SHORTEST_SIGNATURE)
+
+
+def without_login_secrets(text: str) -> str:
+    """``user:secret@host:port`` without a scheme, as proxies are given."""
+    return _LOGIN.sub(_login, text)
+
+
+def _login(found: re.Match[str]) -> str:
+    secret = found["secret"]
+    hidden = not is_placeholder(secret) and (found["proxy"] or is_like_a_password(secret))
+    return f"{found['before']}{REDACTED}" if hidden else found[0]
 
 
 def _url(found: re.Match[str], nested: int, hides: _Hides) -> str:
@@ -71,9 +109,10 @@ def _has_odd_port(authority: str) -> bool:
 
 
 def _shown_user(user: str) -> str:
-    name, colon, _ = user.partition(":")
-    shown = REDACTED if len(name) > LONGEST_USER else name
-    return f"{shown}:{REDACTED}" if colon else shown
+    name, colon, secret = user.partition(":")
+    shown = REDACTED if len(name) > LONGEST_USER and not is_placeholder(name) else name
+    hidden = colon and not is_placeholder(secret)
+    return f"{shown}:{REDACTED}" if hidden else f"{shown}{colon}{secret}"
 
 
 def _without_parameters(place: str, nested: int, hides: _Hides) -> str:

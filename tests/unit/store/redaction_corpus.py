@@ -13,6 +13,8 @@ import string
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.unit.store import redaction_contexts as contexts
+
 LOWER, HEX = string.ascii_lowercase + string.digits, "0123456789abcdef"
 UPPER = string.ascii_uppercase + string.digits
 ALNUM = string.ascii_letters + string.digits
@@ -828,3 +830,31 @@ harmless(
     "lr=3e-4;tokens=2048;seed=1",
     "Tokens: [CLS] a b [SEP]",
 )
+
+# --- contexts that were written without the rules in sight ---
+MADE = {
+    **TOKENS,
+    "AWS secret": made("", ALNUM + "+/", 40),
+    "RSA body": made("MIIEpAIBAAKCAQEA", ALNUM + "+/", 48),
+    "Slack webhook end": made("", ALNUM, 24),
+    "hex 40": made("", HEX, 40),
+    "hex 48": made("", HEX, 48),
+}
+
+
+def marked(kind: str, text: str) -> None:
+    """An input in which the secret stands between « and »."""
+    before, _, rest = text.partition("«")
+    inner, _, behind = rest.partition("»")
+    gone = MADE[inner[1:]] if inner.startswith("@") else inner
+    secret(kind, f"{before}{gone}{behind}", gone=gone)
+
+
+for _kind, _texts in contexts.SECRETS.items():
+    for _text in _texts:
+        marked(f"{_kind} in context", _text)
+for _kind, _texts in contexts.HARMLESS.items():
+    harmless(f"{_kind} in context", *_texts)
+for _text in contexts.LATER_SECRETS:
+    marked("written later", _text)
+harmless("written later", *contexts.LATER_HARMLESS)

@@ -79,6 +79,38 @@ TEXTS = {
     '{"password": "S", "a": 1}': '{"password":"[redacted]","a":1}',
     '{"a": "{\\"token\\": 1}"}': '{"a":"{\\"token\\":\\"[redacted]\\"}"}',
     "-----BEGIN RSA PRIVATE KEY-----\nS\n": "[redacted]",
+    "curl -sku me:S https://h": "curl -sku me:[redacted] https://h",
+    "docker login -pS reg && docker run -p 80:80 i": "docker login -p[redacted] reg"
+    " && docker run -p 80:80 i",
+    "mc alias set lab https://h me S --api S3v4": "mc alias set lab https://h me [redacted]"
+    " --api S3v4",
+    "net use Z: \\\\nas\\raw S /user:me": "net use Z: \\\\nas\\raw [redacted] /user:me",
+    "echo S | docker login -u me --password-stdin h": "echo [redacted]"
+    " | docker login -u me --password-stdin h",
+    "echo 'me:S' | sudo chpasswd": "echo 'me:[redacted]' | sudo chpasswd",
+    "run(['mysql', '-u', 'me', '-pS', 'db'])": "run(['mysql', '-u', 'me', '-p[redacted]', 'db'])",
+    "get(u, auth=('me', 'S'), timeout=3)": "get(u, auth=('me', '[redacted]'), timeout=3)",
+    'get(u, auth=HTTPBasicAuth("me", "S"))': 'get(u, auth=HTTPBasicAuth("me", "[redacted]"))',
+    "wandb.login(key='S', relogin=True)": "wandb.login(key='[redacted]', relogin=True)",
+    "key = env.KEY || 'x'; apiKey = env.KEY || 'S'": "key = env.KEY || 'x';"
+    " apiKey = env.KEY || [redacted]",
+    "PWD={a}}S};Port=1": "PWD=[redacted];Port=1",
+    "password: 'a''S'\nhost: h": "password: [redacted]\nhost: h",
+    "https_proxy=me:S@proxy:3128": "https_proxy=me:[redacted]@proxy:3128",
+    "scan.h5?sp=r&sig=SSSSSSSS&se=1": "scan.h5?sp=r&sig=[redacted]&se=1",
+    "http://[::1 me:S@h/x": "http://[redacted]@h/x",
+    "&lt;password&gt;S&lt;/password&gt;": "&lt;password&gt;[redacted]&lt;/password&gt;",
+    '<input type="password" name="p" value="S">': '<input type="password" name="p"'
+    ' value="[redacted]">',
+    "<name>db.password</name><value>S</value>": "<name>db.password</name><value>[redacted]</value>",
+    "- name: DB_PASSWORD\n  value: S\n": "- name: DB_PASSWORD\n  value: [redacted]\n",
+    "kind: Secret\ndata:\n  a: S\n  b: S\ntype: Opaque": "kind: Secret\ndata:\n  a: [redacted]\n"
+    "  b: [redacted]\ntype: Opaque",
+    'variable "db_password" {\n  default = "S"\n}': 'variable "db_password" {\n'
+    "  default = [redacted]\n}",
+    "SSSSSSSSSSSSSSSS\nSS==\n-----END PRIVATE KEY-----": "[redacted]\n-----END PRIVATE KEY-----",
+    "h:15432:db:me:SECRET9\nnext": "h:15432:db:me:[redacted]\nnext",
+    "expect('Password:'); child.sendline('S')": "expect('Password:'); child.sendline('[redacted]')",
 }
 
 
@@ -109,6 +141,83 @@ def test_what_was_redacted_once_stays_as_it_is(text: str) -> None:
 )
 def test_text_that_only_speaks_of_secrets_is_kept(text: str) -> None:
     assert scrub_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("get_token()", "os.environ['TOKEN']", "config['db']['password']", "settings.api_key"),
+        *("token", "api_token", "self.token", "getpass.getpass('Password: ')", "str", "None"),
+    ],
+)
+@pytest.mark.parametrize("before", ["token = ", "api_token: "])
+def test_an_expression_of_a_program_is_kept(before: str, value: str) -> None:
+    assert scrub_text(before + value) == before + value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'curl -H "Authorization: Bearer $TOKEN" https://h',
+        'headers = {"Authorization": f"Bearer {token}"}',
+        ":param token: The token of the server.",
+        "    TOKEN_IN: PRECEDENCE_MEMBERSHIP,",
+        "tokens = parse_lines(\n    text\n)",
+        '"cookie": "🍪",',
+        "'token:', token, 'and password:', password",
+        "if (pass == 2) and token in (None, ''): pass",
+    ],
+)
+def test_lines_of_programs_are_kept(text: str) -> None:
+    assert scrub_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("$(cat /run/x)", "${TOKEN:?set it}", "$TOKEN", "${{ secrets.TOKEN }}", "$1", "%TOKEN%"),
+        *("{{ vault_token }}", "<your token>", "`cat /run/x`", "{api_token}", "/run/secrets/token"),
+    ],
+)
+@pytest.mark.parametrize("before", ["token = ", "api_token: ", "x --token ", "TOKEN="])
+def test_what_stands_for_a_secret_is_kept(before: str, value: str) -> None:
+    assert scrub_text(before + value) == before + value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("S3CRET9x", "bytes.fromhex('6f1e9a2c')", "SecretStr('S3CRET9x')", "${TOKEN:-S3CRET9x}"),
+        *("os.environ.get('TOKEN', 'S3CRET9x')", "a/b+C3d9x==", "$(echo S3CRET9x)"),
+    ],
+)
+def test_an_expression_with_a_secret_written_out_goes(value: str) -> None:
+    shown = scrub_text(f"token = {value}")
+    assert "S3CRET9x" not in shown
+    assert "6f1e9a2c" not in shown
+    assert REDACTED in shown
+
+
+def test_all_that_a_secret_of_kubernetes_holds_is_hidden() -> None:
+    manifest = {"kind": "Secret", "metadata": {"name": "db"}, "data": {"a": "Uw==", "b": "eA=="}}
+    assert redact(manifest) == {**manifest, "data": {"a": REDACTED, "b": REDACTED}}
+    assert redact({**manifest, "kind": "ConfigMap"}) == {**manifest, "kind": "ConfigMap"}
+
+
+def test_a_schema_of_a_password_is_no_password() -> None:
+    schema = {"properties": {"password": {"type": "string", "minLength": 8}}}
+    assert redact(schema) == schema
+    given = {"properties": {"password": {"type": "string", "default": "S"}}}
+    assert "'S'" not in str(redact(given))
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["Passwort", "mot_de_passe", "contraseña", "senha", "wachtwoord", "密码", "пароль", "psk"],
+)
+def test_names_in_other_languages_are_known(key: str) -> None:
+    assert redact({key: "Secret99x"}) == {key: REDACTED}
+    assert "Secret99x" not in scrub_text(f"{key}: Secret99x")
 
 
 def test_command_lines_and_headers_lose_their_values() -> None:
