@@ -31,6 +31,7 @@ from provenance_store.sql.dialects import driver
 from provenance_store.sql.load import loading
 from provenance_store.sql.repair import Mended, repair_all
 from provenance_store.store_sink import GuardedSink, HeldSink, Refused, StoreSink
+from provenance_store.validation.batches import check_sound
 from provenance_store.values import Audience
 from provenance_store.viewer import EVERYTHING, Viewer
 from provenance_store.writer import Guard
@@ -154,15 +155,16 @@ class Store(Recorder):
     def write(self, batch: Batch, author: Author | None = None) -> None:
         """Write a batch that was made elsewhere; again changes nothing.
 
-        One transaction. Raises InvalidInput when it mentions origins that it does not carry,
+        One transaction. Raises InvalidInput when its rows do not go together, when it mentions
+        origins that it does not carry and when records would derive from themselves,
         Conflict when the store holds one of its rows with another content, and with an `author`
         NotAllowed for what that one may not write.
         """
-        own = self.sink.own_numbers(batch, vouched=author is not None)
         if author is None:
-            self.sink.write(own)
-        else:
-            self.sink.writer.write(own, self._by(author, making_origins(own)))
+            check_sound(batch)
+        own = self.sink.own_numbers(batch, vouched=author is not None)
+        guard = None if author is None else self._by(author, making_origins(own))
+        self.sink.write_checked(own, guard)
 
     def _by(self, author: Author, origins: set[int]) -> Guard:
         guards = [self._alone(author.identities, run_id) for run_id in sorted(author.alone_in)]

@@ -21,6 +21,8 @@ from provenance_store.rows import LinkRow, OriginRow
 from provenance_store.sink import new_origin
 from provenance_store.sql import exchange, read
 from provenance_store.sql.chunks import chunks
+from provenance_store.validation.batches import leave_out_cycles
+from provenance_store.validation.policy import Gate
 
 if TYPE_CHECKING:
     from provenance_store.store import Store
@@ -124,6 +126,8 @@ def take_in(
 
     Raises Conflict when the store has one of its records as something else.
     """
+    gate = Gate()
+    leave_out_cycles(gate, batch)
     batch.origin = numbers.origins(batch)
     shifts = _shifts(store, batch.origin)
     known = _known(store, batch, shifts)
@@ -140,7 +144,7 @@ def take_in(
     if not dry_run and any(getattr(batch, name) for name in TABLES[1:]):
         store.write(batch)
     made = {kind: count for kind, count in counted.items() if count}
-    return Imported(made, len(batch.link), described - len(batch.record), tuple(notes))
+    return Imported(made, len(batch.link), described - len(batch.record), (*notes, *gate.notes))
 
 
 def known_kinds(store: Store, numbers: Numbers, sequences: Sequence[int]) -> dict[int, Kind]:
