@@ -38,8 +38,8 @@ MAX_HISTORY = 1_000
 MAX_MARKS = 100
 """How many marks a batch makes of one record, which lists them all."""
 SPOKEN = {
-    **dict.fromkeys(("outcome", "uri", "file_check", "tag", "payload", "mark"), 0),
-    "link": 1,
+    **dict.fromkeys(("outcome", "uri", "file_check", "tag", "payload"), 0),
+    **dict.fromkeys(("mark", "link"), 1),
 }
 """Where the rows of these tables name the record that they add to."""
 _SPOKEN_ALWAYS = tuple(name for name in SPOKEN if name != "mark")
@@ -318,9 +318,11 @@ def _check_audiences(batch: Batch) -> None:
 
 def _check_parts(batch: Batch) -> None:
     """Steps, versions and numbers are written with their record, never later."""
-    made: dict[Kind, set[int]] = {kind: set() for kind in Kind}
-    for row in batch.record:
-        made[Kind(row.kind)].add(row.id)
+    made: dict[int, set[int]] = {kind: set() for kind in Kind}
+    for place, row in enumerate(batch.record):
+        if row.kind not in made:
+            raise InvalidInput(f"There is no kind {row.kind}.", path=f"record[{place}]")
+        made[row.kind].add(row.id)
     for name, kind in (("step", Kind.STEP), ("version", Kind.MODEL)):
         parts = [row.id for row in getattr(batch, name)]
         _require_made(parts, made[kind], name, kind)
