@@ -121,5 +121,4 @@ class BulkSink(SinkBeside):
                 if to_id in by_target
                 for from_id in by_target[to_id]
             ]
-            rows.sort()
-            yield rows
+            yield sorted(set(rows))

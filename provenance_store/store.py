@@ -28,7 +28,7 @@ from provenance_store.slices import Sliced, Wanted, take_slice
 from provenance_store.sql import belonging, inspect
 from provenance_store.sql.belonging import Belonging, Holder
 from provenance_store.sql.dialects import driver
-from provenance_store.sql.load import loading
+from provenance_store.sql.load import conflicts_told, loading
 from provenance_store.sql.repair import Mended, repair_all
 from provenance_store.store_sink import GuardedSink, HeldSink, Refused, StoreSink
 from provenance_store.validation.batches import check_sound
@@ -146,7 +146,11 @@ class Store(Recorder):
         """
         engine = self.sink.session.engine
         self.sink.new_id()  # registers the origin before the load takes the write lock
-        with self.sink.session.translated(), loading(engine, self.sink.writer.statements) as load:
+        with (
+            self.sink.session.translated(),
+            conflicts_told(),
+            loading(engine, self.sink.writer.statements) as load,
+        ):
             sink = BulkSink(self.sink, load)
             yield Recorder(sink, strict=self.strict)
             sink.flush()
@@ -327,7 +331,8 @@ class Store(Recorder):
             without=without,
             hide_names=hide_names,
         )
-        return take_slice(self.sink, Path(file), wanted, force=force, progress=progress)
+        with self.explaining():
+            return take_slice(self.sink, Path(file), wanted, force=force, progress=progress)
 
     def info(self) -> dict[str, Any]:
         """What the store holds: schema, rows by table, records by kind, origins."""
@@ -338,6 +343,13 @@ class Store(Recorder):
         """Everything that is wrong with the store, a sentence each; empty when nothing is."""
         with self.sink.session.read() as connection:
             return inspect.problems(connection)
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """While what was read is made into something else: where that stumbles over a row that no
+        Braid writes, BadFile says which one."""
+        with self.sink.session.read() as connection, inspect.explaining(connection):
+            yield
 
     def repair(self, *, dry_run: bool = False) -> list[Mended]:
         """Mend values that earlier versions wrote and nobody can read, in one transaction.

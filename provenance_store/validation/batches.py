@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
 from provenance_store.batch import ID_PLACES, TABLES, Batch
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, short_id
-from provenance_store.kinds import Kind, Level, Mark, Role
+from provenance_store.kinds import Kind, Level, Mark, Role, Series, Special, TagType
 from provenance_store.rows import ROWS, AudienceMemberRow, LinkRow
 from provenance_store.validation.checked import checked
+from provenance_store.validation.limits import YEARS
 from provenance_store.validation.policy import Gate
 from provenance_store.values import Audience
 
@@ -43,6 +44,24 @@ SPOKEN = {
 }
 """Where the rows of these tables name the record that they add to."""
 _SPOKEN_ALWAYS = tuple(name for name in SPOKEN if name != "mark")
+_NUMBERS: tuple[tuple[str, str, Container[object]], ...] = (
+    ("record", "kind", frozenset(map(int, Kind))),
+    ("record", "live", frozenset((0, 1))),
+    ("link", "role", frozenset(map(int, Role))),
+    ("tag", "type", frozenset(map(int, TagType))),
+    ("metric", "series", frozenset(map(int, Series))),
+    ("metric", "special", frozenset(map(int, Special))),
+    ("mark", "mark", frozenset(map(int, Mark))),
+    ("audience_member", "level", frozenset(map(int, Level))),
+    ("record", "created_at", YEARS),
+    ("step", "started_at", YEARS),
+    ("outcome", "completed_at", YEARS),
+    ("file_check", "at", YEARS),
+    ("tag", "set_at", YEARS),
+    ("mark", "at", YEARS),
+    *(("run_event", column, YEARS) for column in ("at", "start_time", "completion_time")),
+)
+"""What the numbers of these columns can be."""
 _KIND = itemgetter(0, 1)
 DEPENDENT: Mapping[int, Kind] = {
     Role.USED: Kind.STEP,
@@ -77,15 +96,16 @@ def gated(gate: Gate, batch: Batch, *, limit: int, leave_out: bool = False) -> B
     leave_out_cycles(gate, result)
     if len(result) == len(batch):
         return result
-    if batch.parts:
-        return _part_by_part(batch, limit)
+    if len(parts := batch.parted()) > 1:
+        return _part_by_part(batch, parts, limit)
+    result.parts = []
     _leave_out(result, _missing(batch, [result]))
     return result
 
 
-def _part_by_part(batch: Batch, limit: int) -> Batch:
+def _part_by_part(batch: Batch, given: Iterable[Batch], limit: int) -> Batch:
     """The batch of which rows are left out, as parts that are smaller by them."""
-    parts = [gated(Gate(), part, limit=limit, leave_out=True) for part in batch.parted()]
+    parts = [gated(Gate(), part, limit=limit, leave_out=True) for part in given]
     missing = _missing(batch, parts)
     for part in parts:
         _leave_out(part, missing)
@@ -159,6 +179,7 @@ def check_whole(batch: Batch) -> None:
 def check_sound(batch: Batch) -> None:
     """Raise InvalidInput when rows of a batch do not go together, whatever the store holds."""
     _check_origins(batch)
+    _check_numbers(batch)
     _check_ids(batch)
     _check_audiences(batch)
     _check_parts(batch)
@@ -257,6 +278,18 @@ def _check_origins(batch: Batch) -> None:
     for column in ("no", "uuid"):
         if len({getattr(row, column) for row in batch.origin}) < len(batch.origin):
             raise InvalidInput(f"Two origins have the same {column}.", path="origin")
+
+
+def _check_numbers(batch: Batch) -> None:
+    """Kinds, roles and times, of all rows at once: a look at each row is for `checked`."""
+    for name, column, allowed in _NUMBERS:
+        if rows := getattr(batch, name):
+            place = ROWS[name]._fields.index(column)  # type: ignore[attr-defined]
+            for value in set(map(itemgetter(place), rows)):
+                if value is not None and value not in allowed:
+                    number = next(n for n, row in enumerate(rows) if row[place] == value)
+                    message = f"The {column} cannot be {value!r:.40}."
+                    raise InvalidInput(message, path=f"{name}[{number}].{column}")
 
 
 def _check_histories(batch: Batch) -> None:

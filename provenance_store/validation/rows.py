@@ -369,9 +369,8 @@ def file_check_row(
     gate: Gate, record_id: int, check_id: int, uri: object, at: int, size: object, digest: object
 ) -> FileCheckRow:
     """What a file was found to be. Size and digest are what it is about: they must be right."""
-    strict = Gate(Policy.REFUSE)
-    given = Uri(_uri(strict, uri).uri if is_a(uri, os.PathLike) else uri, size, digest)  # type: ignore[arg-type]
-    found = uri_row(strict, record_id, given)
+    given = {"uri": uri, "size": size, "digest": digest}
+    found = uri_row(Gate(Policy.REFUSE), record_id, given)
     if found.size is None or found.digest is None:
         raise InvalidInput("What a file was found to be has a size and a digest.", path="size")
     return FileCheckRow(record_id, check_id, found.uri, at, found.size, found.digest)
@@ -397,11 +396,12 @@ def metric_rows(gate: Gate, record_id: int, points: Iterable[Any]) -> Iterator[M
                 path=f"metrics[{place}]",
             )
             continue
-        point = named(gate, point, f"metrics[{place}]")
-        given = next((v for n in ("epoch", "step") if (v := point.get(n)) is not None), place)
+        values = [(plain(n), v) for n, v in named(gate, point, f"metrics[{place}]").items()]
+        counted = {n: v for n, v in values if type(n) is str and n in _COUNTED and v is not None}
+        given = counted.get("epoch", counted.get("step", place))
         step = _epoch(gate, given, place)
-        for name, value in point.items():
-            if name in ("epoch", "step"):
+        for name, value in values:
+            if type(name) is str and name in _COUNTED:
                 continue
             where = f"metrics[{place}]"
             row = _number_row(gate, record_id, Series.METRIC, name, step, value, where)
@@ -452,6 +452,7 @@ def _number_row(
     return MetricRow(record_id, series.value, name, step, None, Special.of(number).value)
 
 
+_COUNTED = ("epoch", "step")
 SPELLED = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 

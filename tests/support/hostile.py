@@ -25,7 +25,6 @@ from provenance_store import Audience, Batch, Store, Uri, open_store
 from provenance_store.batch import TABLES
 from provenance_store.exchange.crate import write_crate
 from provenance_store.exchange.datacite import to_datacite
-from provenance_store.exchange.extract import gather
 from provenance_store.exchange.gmeta import ingest_document, to_gmeta
 from provenance_store.exchange.prov_export import to_prov_json, to_prov_n
 from provenance_store.kinds import Mark, Role
@@ -159,11 +158,6 @@ class Itself(Enum):
 Itself.ME._value_ = Itself.ME
 
 
-def _ending() -> Iterator[Any]:
-    yield "file:///a"
-    raise OSError("gone")
-
-
 def odd_values() -> list[Any]:
     """Values that scripts hand over by mistake, or by intent."""
     itself: list[Any] = []
@@ -171,16 +165,19 @@ def odd_values() -> list[Any]:
     return [
         *(None, True, 0, -1, 1.5, math.nan, math.inf, 10**30, 10**5000, 1 << 64, -(1 << 63)),
         *("", "x", "a\0b", "\ud800", "é" * 3000, "1.2", "urn:braid:x:1", "password=hunter22"),
-        *(b"\xff\0", bytearray(b"x"), memoryview(b"abc"), Decimal("NaN"), Decimal("1e999"), 3 + 4j),
-        *(Liar(), Raising(), FivePath(), OddText("odd"), OddNumber(7), OddFloat(2.0), object(), int),
-        *(datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=OddZone()), datetime(2999, 1, 1, tzinfo=UTC)),
-        OddMoment(2026, 1, 1, tzinfo=UTC),
+        *(b"\xff\0", bytearray(b"x"), memoryview(b"abc")),
+        *(Decimal("NaN"), Decimal("1e999"), 3 + 4j, object(), int),
+        *(Liar(), Raising(), FivePath(), OddText("odd"), OddNumber(7), OddFloat(2.0)),
+        *(datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=OddZone())),
+        *(datetime(2999, 1, 1, tzinfo=UTC), OddMoment(2026, 1, 1, tzinfo=UTC)),
         *(Changing(), NoItems(a=1), {}, {"a": 1}, {1: 2}, {None: None}, {"a": {"b": Liar()}}),
-        *({OddText("k"): 1}, {"epoch": Liar()}, {"epoch": math.nan, "loss": 1}, {"uri": FivePath()}),
-        *([], [None], [[]], itself, (1, 2), {1, "a"}, frozenset(), [Liar()], ["x", Raising()], range(3)),
+        *({OddText("k"): 1}, {"epoch": Liar()}, {"epoch": math.nan, "loss": 1}),
+        *({"uri": FivePath()}, [], [None], [[]], itself, (1, 2), {1, "a"}, frozenset()),
+        *([Liar()], ["x", Raising()], range(3)),
         *(np.float64(1.5), np.int64(3), np.array([1, 2]), np.array("x"), np.datetime64("NaT")),
-        *(Uri("file:///a"), Uri(Liar()), Uri("file:///b", size=-1), Uri("x", digest=OddText("sha256:ab"))),  # type: ignore[arg-type]
-        *(Path("relative"), Path("/a\0b"), Itself.ME, Role.USED, Mark.PROMOTED, Exception("x")),
+        *(Uri("file:///a"), Uri(Liar()), Uri("file:///b", size=-1)),  # type: ignore[arg-type]
+        *(Uri("x", digest=OddText("sha256:ab")), Path("relative"), Path("/a\0b")),
+        *(Itself.ME, Role.USED, Mark.PROMOTED, Exception("x")),
         *(collections.UserDict(a=1), collections.deque([1]), lambda: 1, type("T", (), {})()),
         Audience("urn:globus:auth:identity:0b2f9f1c-11a4-4a2e-9d9f-3f1f5a0e6d11"),
     ]
@@ -281,8 +278,8 @@ class Caller:
         return self.chance.choice(self.values)
 
 
-def mutated(batch: Batch, chance: random.Random) -> Batch:
-    """A batch with some values of its rows exchanged, dropped or doubled."""
+def mutated(batch: Batch, chance: random.Random, *, texts: bool = True) -> Batch:
+    """A batch with some values of its rows exchanged, dropped or doubled, texts too."""
     for _ in range(chance.randint(1, 3)):
         name = chance.choice([name for name in TABLES[1:] if getattr(batch, name)] or ["record"])
         rows = getattr(batch, name)
@@ -296,7 +293,10 @@ def mutated(batch: Batch, chance: random.Random) -> Batch:
         elif what < 0.25:
             rows.append(row)
         else:
-            column = chance.choice(row._fields)
+            columns = [n for n in row._fields if texts or type(getattr(row, n)) is int]
+            if not columns:
+                continue
+            column = chance.choice(columns)
             rows[place] = row._replace(**{column: _other(getattr(row, column), batch, chance)})
     return batch
 
@@ -329,7 +329,7 @@ def harmed(file: Path, folder: Path) -> list[str]:
         urns = _read(store, trying)
         (folder / "crate.zip").unlink(missing_ok=True)
         for name, write in _exports(store, urns, folder).items():
-            with trying(name):
+            with trying(name), store.explaining():
                 write()
         with trying("slice"):
             store.slice(folder / "slice.db", force=True)
@@ -356,6 +356,8 @@ def _read(store: Store, trying: Callable[[str], Any]) -> list[str]:
         with trying(f"record {urn}"):
             reader.record(urn)
     for urn in urns[:: max(1, len(urns) // 20)]:
+        with trying(f"statement of {urn}"):
+            reader.statement(urn)
         for way in ("up", "down"):
             with trying(f"lineage {way}"):
                 reader.lineage(urn, direction=way)  # type: ignore[arg-type]
