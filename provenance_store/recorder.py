@@ -665,15 +665,15 @@ class Recorder:
         *,
         decoded: bool = False,
     ) -> None:
+        kept_name = rows.document_name(gate, name)
         text = rows.payload_document(
             gate,
             document,
             limit=self._payload_limit,
             private=private,
             decoded=decoded,
-            path=name,
+            path=kept_name,
         )
-        kept_name = rows.document_name(gate, name)
         batch.payload.append(PayloadRow(record_id, kept_name, text))
 
     def _environment_digest(self, batch: Batch) -> str | None:

@@ -18,6 +18,7 @@ from provenance_store.errors import (
     NotFound,
     StoreUnavailable,
 )
+from provenance_store.handles import Record
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id, urn_of
 from provenance_store.kinds import Kind
 from provenance_store.rows import OriginRow
@@ -128,18 +129,19 @@ class StoreSink(Sink):
             return None
         return self._number(origin.uuid)
 
-    def resolve(self, reference: str) -> int:
+    def resolve(self, reference: str | Record) -> int:
         record_id = self.locate(reference)
         if record_id is None or not self._exists(record_id):
             raise NotFound(f"There is no record {reference} in this store.")
         return record_id
 
-    def locate(self, reference: str) -> int | None:
-        """The id that a URN or short id has in this store if it is here; None if it cannot be.
+    def locate(self, reference: str | Record) -> int | None:
+        """The id that a URN, short id or handle has in this store if it is here; None if it
+        cannot be.
 
         Raises InvalidInput when it is neither.
         """
-        parsed = parse_id(reference)
+        parsed = parse_id(reference.urn if isinstance(reference, Record) else reference)
         if not isinstance(parsed, Urn):
             return make_id(*parsed)
         number = self._number(parsed.origin)

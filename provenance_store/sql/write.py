@@ -108,9 +108,12 @@ class Statements:
         A step may come after what it made, and marks are made of stubs too.
         """
         spoken = additions(batch)
-        check_kinds(batch, self._kinds(connection, spoken))
+        kinds = self._kinds(connection, spoken)
+        check_kinds(batch, kinds)
         if spoken:
             check_open(connection, batch)
+        if batch.mark and (missing := {row[1] for row in batch.mark} & spoken - kinds.keys()):
+            _check_stubs(connection, batch, missing)
 
     def _kinds(self, connection: sa.Connection, ids: Collection[int]) -> dict[int, Kind]:
         """The kinds of those of these records that are there."""
@@ -271,6 +274,16 @@ def check_open(connection: sa.Connection, batch: Batch) -> None:
                 record=short_id(new[0]),
                 field="link",
             )
+
+
+def _check_stubs(connection: sa.Connection, batch: Batch, ids: Collection[int]) -> None:
+    """Raise InvalidInput for the first of these that is no stub either."""
+    stub = TABLE["stub"]
+    known = {row[0] for row in batch.stub}
+    for chunk in chunks(sorted(ids)):
+        known.update(connection.execute(sa.select(stub.c.id).where(stub.c.id.in_(chunk))).scalars())
+    if unknown := sorted(set(ids) - known):
+        raise InvalidInput(f"{short_id(unknown[0])} is not a record of this store.", path="mark")
 
 
 def closed(connection: sa.Connection, ids: Sequence[int]) -> list[int]:

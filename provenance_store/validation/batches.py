@@ -13,7 +13,7 @@ from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, short_id
 from provenance_store.kinds import Kind, Level, Mark, Role, Series, Special, TagType
 from provenance_store.rows import ROWS, AudienceMemberRow, LinkRow
 from provenance_store.validation.checked import checked
-from provenance_store.validation.limits import YEARS
+from provenance_store.validation.limits import MAX_INTEGER, MAX_SMALL, YEARS
 from provenance_store.validation.policy import Gate
 from provenance_store.values import Audience
 
@@ -53,6 +53,10 @@ _NUMBERS: tuple[tuple[str, str, Container[object]], ...] = (
     ("metric", "special", frozenset(map(int, Special))),
     ("mark", "mark", frozenset(map(int, Mark))),
     ("audience_member", "level", frozenset(map(int, Level))),
+    ("step", "ordinal", range(MAX_SMALL + 1)),
+    ("version", "depth", range(MAX_SMALL + 1)),
+    ("uri", "size", range(MAX_INTEGER + 1)),
+    ("file_check", "size", range(MAX_INTEGER + 1)),
     ("record", "created_at", YEARS),
     ("step", "started_at", YEARS),
     ("outcome", "completed_at", YEARS),
