@@ -68,9 +68,12 @@ def sensible(store: Store, call: str) -> dict[str, Any]:
 @pytest.mark.parametrize("call", PARAMETERS)
 def test_no_value_of_any_parameter_stops_the_script(plain: Store, call: str) -> None:
     surprising = []
-    for parameter in PARAMETERS[call]:
-        for value in odd_values():
-            given = {**sensible(plain, call), parameter: value}
+    for number, parameter in enumerate(PARAMETERS[call]):
+        usual = sensible(plain, call)
+        for value in odd_values()[number % 2 :: 2]:
+            if call in ("finish", "payload"):  # once for each record
+                usual = sensible(plain, call)
+            given = {**usual, parameter: value}
             try:
                 getattr(plain, call)(**given)
             except (InvalidInput, NotFound, Sealed) as error:
@@ -90,7 +93,7 @@ def test_a_strict_recorder_refuses_with_a_sentence_and_writes_nothing(
 ) -> None:
     strict = Recorder(plain.sink, environment=None, strict=True)
     for number, parameter in enumerate(PARAMETERS[call]):
-        for value in odd_values()[number % 4 :: 4]:
+        for value in odd_values()[number % 8 :: 8]:
             given = {**sensible(plain, call), parameter: value}
             before = plain.info()["tables"]
             try:
@@ -101,7 +104,7 @@ def test_a_strict_recorder_refuses_with_a_sentence_and_writes_nothing(
     assert plain.check() == []
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("entrance", ["script", "together", "bulk", "spool"])
 def test_calls_at_random_leave_a_store_that_can_be_used(
     tmp_path: Path, entrance: str, seed: int
@@ -137,7 +140,7 @@ def many(recorder: Recorder, chance: random.Random, allowed: Any) -> Caller:
     return caller
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("entrance", ["spool", "ranks", "batch"])
 def test_rows_that_no_recorder_writes_leave_a_store_that_can_be_used(
     tmp_path: Path, entrance: str, seed: int
