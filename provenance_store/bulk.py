@@ -19,6 +19,7 @@ from provenance_store.errors import InvalidInput
 from provenance_store.sink import SinkBeside, closing_in
 from provenance_store.sql.load import Load
 from provenance_store.store_sink import StoreSink
+from provenance_store.validation.batches import additions
 
 __all__ = ["BulkSink"]
 
@@ -65,9 +66,7 @@ class BulkSink(SinkBeside):
         if not isinstance(batch, BulkBatch) or batch.action:
             raise InvalidInput("A bulk load takes what its own recorder records.")
         made = {row[0] for row in batch.record}
-        changed = {row[1] for row in batch.link} | {fan[1] for fan in batch.fans}
-        changed |= {row[0] for row in batch.uri}
-        if changed - made:
+        if additions(batch) or not made.issuperset(fan[1] for fan in batch.fans):
             raise InvalidInput(
                 "A bulk load takes new records only; add to live records and steps afterwards."
             )
@@ -122,5 +121,4 @@ class BulkSink(SinkBeside):
                 if to_id in by_target
                 for from_id in by_target[to_id]
             ]
-            rows.sort()
-            yield rows
+            yield sorted(set(rows))

@@ -15,6 +15,7 @@ import uuid
 from typing import NamedTuple
 
 from provenance_store.errors import InvalidInput
+from provenance_store.validation.scalars import type_name
 
 __all__ = [
     "MAX_ORIGIN_NO",
@@ -83,11 +84,13 @@ def short_id(record_id: int) -> str:
 
 def looks_like_id(text: str) -> bool:
     """Whether a text is written like a URN or a short id (and not like a name or a URI)."""
-    return bool(_URN.fullmatch(text) or _SHORT.fullmatch(text))
+    return type(text) is str and bool(_URN.fullmatch(text) or _SHORT.fullmatch(text))
 
 
 def parse_id(text: str) -> Urn | ShortId:
     """Read a URN or a short id; raises InvalidInput for anything else."""
+    if type(text) is not str:
+        raise InvalidInput(f"An id is text, not {type_name(text)}.")
     if match := _URN.fullmatch(text):
         return Urn(match[1], _bounded(int(match[2]), MAX_SEQUENCE, text))
     if match := _SHORT.fullmatch(text):

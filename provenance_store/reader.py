@@ -10,7 +10,7 @@ from provenance_store import documents, filters
 from provenance_store.errors import NotFound
 from provenance_store.exchange.extract import Extract, gather
 from provenance_store.filters import ModelSearch, RecordFilter, RunFilter
-from provenance_store.ids import looks_like_id, now
+from provenance_store.ids import looks_like_id, now, short_id
 from provenance_store.kinds import Kind, Level
 from provenance_store.lineage import Lineage
 from provenance_store.reading import models, records, runs
@@ -22,7 +22,7 @@ from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
 from provenance_store.redaction import scrub_text
 from provenance_store.rows import RunEventRow
-from provenance_store.sql import harvest, made, walks
+from provenance_store.sql import harvest, inspect, made, walks
 from provenance_store.sql.dialects import driver
 from provenance_store.statement import evidence
 from provenance_store.statement.again import Present, look_again
@@ -423,5 +423,13 @@ class Reader:
 
     @contextmanager
     def _view(self) -> Iterator[View]:
-        with self._session.read() as connection:
-            yield View(connection, self._viewer, self._sink.urn)
+        with self._session.read() as connection, inspect.explaining(connection):
+            yield View(connection, self._viewer, self._urn)
+
+    def _urn(self, record_id: int) -> str:
+        """The URN of a record, or the short id of one whose origin is not there: no Braid wrote it,
+        and it must not stand in the way of the others."""
+        try:
+            return self._sink.urn(record_id)
+        except NotFound:
+            return short_id(record_id)

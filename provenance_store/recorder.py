@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from provenance_store.batch import Batch
 from provenance_store.environment import current_environment
@@ -31,12 +31,13 @@ from provenance_store.rows import (
     VersionRow,
 )
 from provenance_store.settings import MAX_PAYLOAD_BYTES
-from provenance_store.sink import Sink
-from provenance_store.times import micros
+from provenance_store.sink import Sink, VersionOf
 from provenance_store.together import Together
 from provenance_store.validation import rows
+from provenance_store.validation.batches import DEPENDENT
+from provenance_store.validation.limits import YEARS
 from provenance_store.validation.policy import Gate, Policy
-from provenance_store.validation.scalars import described, one_or_many, plain, plain_document
+from provenance_store.validation.scalars import described, is_a, plain, plain_document
 from provenance_store.values import Audience, TagValue, Uri, canonical_json, digest_of
 
 __all__ = ["NOTE_TAG", "RecordLike", "Recorder", "Records", "TimeLike", "UriLike", "Uris"]
@@ -62,6 +63,7 @@ DEFAULTS = ("run_id", "audience", "clock", "_environment", "strict", "_policy")
 """The attributes of a Recorder that go with it to another process."""
 
 
+Named = TypeVar("Named", Role, Mark)
 FIRST_ID, LAST_ID = make_id(1, 1), make_id(MAX_ORIGIN_NO, MAX_SEQUENCE)
 
 
@@ -91,7 +93,7 @@ class Recorder:
         self.strict = strict
         self._policy = Policy.REFUSE if strict else Policy.DEGRADE
         self.run_id = rows.run_id_of(Gate(Policy.REFUSE), run_id)
-        self.audience = audience
+        self.audience = rows.audience_of(Gate(Policy.REFUSE), audience)
         self.clock = clock
         self._environment = environment
         self._environment_row: EnvironmentRow | None = None
@@ -183,7 +185,7 @@ class Recorder:
 
     def update(
         self,
-        version: ModelVersion,
+        version: ModelVersion | RecordLike,
         records: Records = (),
         *,
         depends_on: Records = (),
@@ -197,15 +199,29 @@ class Recorder:
 
         Two updates of the same version are two branches; both have the same number.
         `metrics` are points of the convergence curve such as ``{"epoch": 3, "loss": 0.2}``,
-        `scores` validation scores of the finished version.
+        `scores` validation scores of the finished version. What is given as the version and is
+        none that is known here begins a line of its own, which derives from it.
         """
-        line, parent = self.id_of(version, version.line_id), self.id_of(version)
+        parent = self.id_of(version)
         with self._batch() as batch:
             gate = self._gate()
-            made = self._record(batch, gate, Kind.MODEL, version.name, depends_on, uris, tags)
-            depth = version.version + 1
-            batch.version.append(VersionRow(made.id, line, parent, depth))
-            batch.link.append(LinkRow(parent, made.id, Role.REVISION_OF.value))
+            known = self._version(batch, version, parent)
+            name = known.name if known else self._called(version)
+            made = self._record(batch, gate, Kind.MODEL, name, depends_on, uris, tags)
+            if known is None:
+                line, depth = made.id, 0
+                batch.version.append(VersionRow(line, line, None, depth))
+                gate.instead(
+                    None,
+                    f"{self.sink.urn(parent)} is no model version that is known here: what is made "
+                    "of it begins a line of its own.",
+                    path="version",
+                )
+                self._link(batch, gate, made.id, [parent], Role.DERIVED_FROM)
+            else:
+                line, depth = known.line_id, known.version + 1
+                batch.version.append(VersionRow(made.id, line, parent, depth))
+                batch.link.append(LinkRow(parent, made.id, Role.REVISION_OF.value))
             self._link(batch, gate, made.id, records, Role.TRAINED_ON)
             self._numbers(batch, gate, made.id, hyperparameters, metrics, scores)
             self._note(batch, gate, made.id)
@@ -250,7 +266,7 @@ class Recorder:
                 started_at=self._time(gate, started_at, "started_at"),
             )
             batch.step.append(row)
-            used = (*one_or_many(inputs), *one_or_many(models))
+            used = rows.several(gate, inputs, "inputs") + rows.several(gate, models, "models")
             self._link(batch, gate, made.id, used, Role.USED)
             self._link(batch, gate, made.id, informed_by, Role.INFORMED_BY)
             if parameters is not None:
@@ -273,7 +289,8 @@ class Recorder:
         end = self._time(gate, completed_at, "completed_at")
         row = OutcomeRow(step_id, rows.status_of(gate, status), end)
         with self._batch() as batch:
-            batch.outcome.append(row)
+            if self._may_be(gate, step, step_id, Kind.STEP, f"has the status {row.status}"):
+                batch.outcome.append(row)
             for name, document in (("result", result), ("error", error)):
                 if document is not None:
                     self._payload(batch, gate, step_id, name, document)
@@ -281,18 +298,22 @@ class Recorder:
 
     def used(self, step: RecordLike, records: Records, role: Role = Role.USED) -> None:
         """Link further inputs to a step that has not finished yet."""
-        if role not in Role.__members__.values():
-            raise InvalidInput(f"There is no role {described(role)}.")
-        self._add(self.id_of(step), {role: records})
+        gate = self._gate()
+        found = _named(Role, role)
+        if found is None or DEPENDENT.get(found) is not Kind.STEP:
+            message = f"There is no role {described(role)} of what a step uses; taken as used."
+            found = gate.instead(Role.USED, message, path="role")
+        self._add(gate, step, {found: records})
 
     def generated(self, step: RecordLike, records: Records) -> None:
         """Link records that were just made to the step that made them."""
         step_id = self.id_of(step)
         gate = self._gate()
         with self._batch() as batch:
-            ids = self._ids(list(one_or_many(records)))
-            for record_id in self._without_cycles(batch, gate, ids, step_id, made_by=True):
-                batch.link.append(LinkRow(step_id, record_id, Role.GENERATED_BY.value))
+            ids = self._ids(rows.several(gate, records, "records"))
+            if self._may_be(gate, step, step_id, Kind.STEP, "generates records"):
+                for record_id in self._without_cycles(batch, gate, ids, step_id, made_by=True):
+                    batch.link.append(LinkRow(step_id, record_id, Role.GENERATED_BY.value))
             self._note(batch, gate, step_id)
 
     # ---- what changes --------------------------------------------------------------------
@@ -320,7 +341,7 @@ class Recorder:
         A link by which the record would derive from itself is left out, with a note.
         """
         links = {Role.DERIVED_FROM: depends_on, Role.HAS_MEMBER: members}
-        self._add(self.id_of(record), links, uris)
+        self._add(self._gate(), record, links, uris)
 
     def found_file(
         self,
@@ -338,11 +359,14 @@ class Recorder:
         for a size or digest that is none.
         """
         record_id = self.id_of(record)
-        then = self.clock() if at is None else micros(at)
+        gate = self._gate()
+        then = rows.moment(gate, at, "at")
+        then = self._at() if then is None else then
         new_id = self.sink.new_id()
-        row = rows.file_check_row(self._gate(), record_id, new_id, uri, then, size, digest)
+        row = rows.file_check_row(gate, record_id, new_id, uri, then, size, digest)
         with self._batch() as batch:
             batch.file_check.append(row)
+            self._note(batch, gate, record_id)
 
     def promote(self, record: RecordLike, note: str = "") -> None:
         """Make live data static: from now on it takes no additions."""
@@ -350,14 +374,19 @@ class Recorder:
 
     def mark(self, record: RecordLike, mark: Mark, note: str = "") -> None:
         """Say something about a record that is already written."""
-        if mark not in Mark.__members__.values():
-            raise InvalidInput(f"There is no mark {described(mark)}.")
         record_id = self.id_of(record)
-        cause = record_id if mark in (Mark.INVALIDATED, Mark.RESTORED) else None
-        said = rows.note_text(self._gate(), note)
+        gate = self._gate()
+        found = _named(Mark, mark)
+        if found is None:
+            message = f"There is no mark {described(mark)}; the record is not marked."
+            gate.instead(None, message, path="mark")
+        said = rows.note_text(gate, note)
         with self._batch() as batch:
-            row = (record_id, mark.value, self._now("mark", record_id), said, cause)
-            batch.mark.append(MarkRow(self.sink.new_id(), *row))
+            if found is not None:
+                cause = record_id if found in (Mark.INVALIDATED, Mark.RESTORED) else None
+                row = (record_id, found.value, self._now("mark", record_id), said, cause)
+                batch.mark.append(MarkRow(self.sink.new_id(), *row))
+            self._note(batch, gate, record_id)
 
     def payload(
         self,
@@ -374,8 +403,10 @@ class Recorder:
         """
         record_id = self.id_of(record)
         gate = self._gate()
+        names = [plain(key) for key in rows.several(gate, private, "private keys")]
+        hidden = [key for key in names if type(key) is str]
         with self._batch() as batch:
-            self._payload(batch, gate, record_id, name, document, private, decoded=decoded)
+            self._payload(batch, gate, record_id, name, document, hidden, decoded=decoded)
             self._note(batch, gate, record_id)
 
     def run(
@@ -400,7 +431,8 @@ class Recorder:
         """
         gate = self._gate()
         run = rows.run_id_of(self._gate(), run_id) or ""
-        when = rows.moment(gate, at, "at")
+        when = rows.moment_said(gate, at, "at")
+        audience = rows.audience_of(gate, audience)
         said = (flow_id, flow_title, label, status, run_owner)
         times = (start_time, completion_time)
         with self._batch() as batch:
@@ -408,7 +440,8 @@ class Recorder:
             when = self._now("run", run) if when is None else when
             event = (self.sink.new_id(), run, when)
             batch.run_event.append(rows.run_event_row(gate, *event, said, times, digest))
-            batch.run_tag.extend(rows.run_tag_row(gate, run, t) for t in one_or_many(tags))
+            names = rows.several(gate, tags, "tags")
+            batch.run_tag.extend(rows.run_tag_row(gate, run, name) for name in names)
         self._warn(gate)
 
     def flush(self) -> None:
@@ -434,21 +467,50 @@ class Recorder:
         """
         if type(record) is int and FIRST_ID <= record <= LAST_ID:
             return record
-        if isinstance(record, Record):
-            own = record.id if number is None else number
-            if record.recorder.sink.numbering is self.sink.numbering:
+        if is_a(record, Record):
+            handle: Record = record  # type: ignore[assignment]
+            own = handle.id if number is None else number
+            if handle.recorder.sink.numbering is self.sink.numbering:
                 return own
-            return self.sink.resolve(record.recorder.sink.urn(own))
+            return self.sink.resolve(handle.recorder.sink.urn(own))
         reference = plain(record)
-        if isinstance(reference, str):
+        if type(reference) is str:
             return self.sink.resolve(reference)
-        if isinstance(reference, int) and not isinstance(reference, bool):
+        if type(reference) is int:
             if FIRST_ID <= reference <= LAST_ID:
-                return int.__int__(reference)
+                return reference
             raise NotFound(f"There is no record {described(reference)}.")
         raise InvalidInput(
             f"A record is named by its handle, its id or its URN, not by {described(record)}."
         )
+
+    def _may_be(
+        self, gate: Gate, given: RecordLike, record_id: int, wanted: Kind, what: str
+    ) -> bool:
+        """Whether a record can be of a kind, as far as is known here; if not, that is noted."""
+        known = is_a(given, Record)
+        kind = given.kind if known else self.sink.kind_of(record_id)  # type: ignore[union-attr]
+        if kind is None or kind is wanted:
+            return True
+        message = f"Only a {wanted.label} {what}, not a {kind.label}; that is left out."
+        gate.instead(None, message)
+        return False
+
+    def _version(
+        self, batch: Batch, given: ModelVersion | RecordLike, version_id: int
+    ) -> VersionOf | None:
+        """The line, name and number of a model version, as far as it is known here."""
+        if is_a(given, ModelVersion):
+            handle: ModelVersion = given  # type: ignore[assignment]
+            return VersionOf(handle.name, self.id_of(handle, handle.line_id), handle.version)
+        for row in batch.version:  # what is recorded together with it is not in the store yet
+            if row.id == version_id:
+                name = next(made.name for made in batch.record if made.id == version_id)
+                return VersionOf(name, row.line_id, row.depth)
+        return self.sink.version_of(version_id)
+
+    def _called(self, given: RecordLike) -> str:
+        return given.name if is_a(given, Record) else described(given)  # type: ignore[union-attr]
 
     # ---- notes ---------------------------------------------------------------------------
 
@@ -471,7 +533,15 @@ class Recorder:
     # ---- rows ----------------------------------------------------------------------------
 
     def _time(self, gate: Gate, given: TimeLike | None, what: str) -> int | None:
-        return self.clock() if given is None else rows.moment(gate, given, what)
+        return self._at() if given is None else rows.moment(gate, given, what)
+
+    def _at(self) -> int:
+        """The time by the clock of this recorder; ours where that one tells none."""
+        try:
+            at = self.clock()
+        except Exception:
+            return now()
+        return at if type(at) is int and at in YEARS else now()
 
     def _record(
         self,
@@ -489,11 +559,10 @@ class Recorder:
         record_id = self.sink.new_id()
         where = self._environment_digest(batch) if kind in (Kind.STEP, Kind.MODEL) else None
         audience = self._audience(batch, self.audience)
-        at = self.clock()
+        at = self._at()
+        is_live = int(live if type(live) is bool else rows.truth_of(gate, live, "live"))
         batch.record.append(
-            RecordRow(
-                record_id, kind.value, name, at, int(bool(live)), self.run_id, where, audience
-            )
+            RecordRow(record_id, kind.value, name, at, is_live, self.run_id, where, audience)
         )
         self._link(batch, gate, record_id, depends_on, Role.DERIVED_FROM)
         self._uris(batch, gate, record_id, uris)
@@ -503,23 +572,33 @@ class Recorder:
 
     def _uris(self, batch: Batch, gate: Gate, record_id: int, uris: Uris) -> None:
         if places := [
-            rows.uri_row(gate, record_id, uri) for uri in one_or_many(uris, mapping=True)
+            rows.uri_row(gate, record_id, uri)
+            for uri in rows.several(gate, uris, "URIs", mapping=True)
         ]:
             batch.uri.extend({place.uri: place for place in places}.values())
 
-    def _add(self, record_id: int, links: Mapping[Role, Records], uris: Uris = ()) -> None:
-        gate = self._gate()
+    def _add(
+        self, gate: Gate, record: RecordLike, links: Mapping[Role, Records], uris: Uris = ()
+    ) -> None:
+        record_id = self.id_of(record)
         with self._batch() as batch:
             self._uris(batch, gate, record_id, uris)
             for role, records in links.items():
-                ids = self._ids(list(one_or_many(records)))
+                ids = self._ids(rows.several(gate, records, "records"))
+                if not ids or not self._can_have(gate, record, record_id, role):
+                    continue
                 new = self._without_cycles(batch, gate, ids, record_id)
                 batch.add_links(dict.fromkeys(new), record_id, role.value)
             self._note(batch, gate, record_id)
 
+    def _can_have(self, gate: Gate, record: RecordLike, record_id: int, role: Role) -> bool:
+        wanted = DEPENDENT.get(role)
+        what = f"has links of the role {role.label}"
+        return wanted is None or self._may_be(gate, record, record_id, wanted, what)
+
     def _link(self, batch: Batch, gate: Gate, record_id: int, records: Records, role: Role) -> None:
         """Link a record that is being made: nothing depends on it yet but, by mistake, itself."""
-        if not (given := list(one_or_many(records))):
+        if not (given := rows.several(gate, records, "records")):
             return
         ids = dict.fromkeys(self._ids(given))
         if record_id in ids:
@@ -548,11 +627,11 @@ class Recorder:
         id_of = self.id_of
         try:
             return [r.id if r.recorder is self else id_of(r) for r in records]  # type: ignore[union-attr]
-        except AttributeError:
+        except Exception:  # something else than handles, whatever it does when it is asked
             return [id_of(record) for record in records]
 
     def _tags(self, batch: Batch, gate: Gate, record_id: int, tags: Mapping[str, TagValue]) -> None:
-        at = self.clock()
+        at = self._at()
         new_id = self.sink.new_id
         batch.tag.extend(
             rows.tag_row(gate, record_id, new_id(), n, v, at)
@@ -560,7 +639,7 @@ class Recorder:
         )
 
     def _now(self, table: str, *key: Any) -> int:
-        return self.sink.later(table, key, self.clock())
+        return self.sink.later(table, key, self._at())
 
     def _numbers(
         self,
@@ -573,7 +652,8 @@ class Recorder:
     ) -> None:
         if given := rows.named(gate, hyperparameters, "hyperparameters"):
             self._payload(batch, gate, record_id, "hyperparameters", dict(given))
-        batch.metric.extend(rows.metric_rows(gate, record_id, one_or_many(metrics, mapping=True)))
+        points = rows.several(gate, metrics, "metrics", mapping=True)
+        batch.metric.extend(rows.metric_rows(gate, record_id, points))
         batch.metric.extend(rows.score_rows(gate, record_id, rows.named(gate, scores, "scores")))
 
     def _payload(
@@ -587,15 +667,15 @@ class Recorder:
         *,
         decoded: bool = False,
     ) -> None:
+        kept_name = rows.document_name(gate, name)
         text = rows.payload_document(
             gate,
             document,
             limit=self._payload_limit,
             private=private,
             decoded=decoded,
-            path=name,
+            path=kept_name,
         )
-        kept_name = rows.document_name(gate, name)
         batch.payload.append(PayloadRow(record_id, kept_name, text))
 
     def _environment_digest(self, batch: Batch) -> str | None:
@@ -603,7 +683,7 @@ class Recorder:
             return None
         if self._environment_row is None:
             document = self._environment
-            if isinstance(document, str):
+            if is_a(document, str):
                 document = current_environment()
             try:
                 document = redact(plain_document(document))
@@ -628,3 +708,11 @@ class Recorder:
             batch.audience.append(row)
             batch.audience_member.extend(members)
         return row.digest
+
+
+def _named(kinds: type[Named], given: object) -> Named | None:
+    """The role or mark that is given, or whose name or number is."""
+    value = plain(given)
+    if type(value) is str:
+        return kinds.__members__.get(value.upper())
+    return next((member for member in kinds if type(value) is int and member == value), None)

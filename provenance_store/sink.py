@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from provenance_store import forks
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.ids import MAX_SEQUENCE, Urn, make_id, new_uuid, now, parse_id
+from provenance_store.kinds import Kind
 from provenance_store.rows import OriginRow
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "MemorySink",
     "Sink",
     "SinkBeside",
+    "VersionOf",
     "closing_in",
     "new_origin",
     "reached_in",
@@ -78,6 +80,14 @@ def reached_in(batch: Batch, record_id: int, *, up: bool) -> set[int]:
         found |= new
         waiting += new
     return found
+
+
+class VersionOf(NamedTuple):
+    """The name, line and number of a model version."""
+
+    name: str
+    line_id: int
+    version: int
 
 
 class Sink(ABC, forks.Forkable):
@@ -164,6 +174,14 @@ class Sink(ABC, forks.Forkable):
         """
         return closing_in(batch, ids, record_id, made_by=made_by)
 
+    def kind_of(self, record_id: int) -> Kind | None:
+        """What a record is, if this sink knows."""
+        return None
+
+    def version_of(self, record_id: int) -> VersionOf | None:
+        """What is known of a model version; None where that is not known here, or it is none."""
+        return None
+
     all_or_nothing = False
     """Whether nobody goes on with a batch after a call that raised."""
 
@@ -211,6 +229,12 @@ class SinkBeside(Sink):
         self, batch: Batch, ids: Sequence[int], record_id: int, *, made_by: bool
     ) -> frozenset[int]:
         return self._behind.closing(batch, ids, record_id, made_by=made_by)
+
+    def kind_of(self, record_id: int) -> Kind | None:
+        return self._behind.kind_of(record_id)
+
+    def version_of(self, record_id: int) -> VersionOf | None:
+        return self._behind.version_of(record_id)
 
 
 class MemorySink(Sink):

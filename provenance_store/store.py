@@ -28,9 +28,10 @@ from provenance_store.slices import Sliced, Wanted, take_slice
 from provenance_store.sql import belonging, inspect
 from provenance_store.sql.belonging import Belonging, Holder
 from provenance_store.sql.dialects import driver
-from provenance_store.sql.load import loading
+from provenance_store.sql.load import conflicts_told, loading
 from provenance_store.sql.repair import Mended, repair_all
 from provenance_store.store_sink import GuardedSink, HeldSink, Refused, StoreSink
+from provenance_store.validation.batches import check_sound
 from provenance_store.values import Audience
 from provenance_store.viewer import EVERYTHING, Viewer
 from provenance_store.writer import Guard
@@ -145,7 +146,11 @@ class Store(Recorder):
         """
         engine = self.sink.session.engine
         self.sink.new_id()  # registers the origin before the load takes the write lock
-        with self.sink.session.translated(), loading(engine, self.sink.writer.statements) as load:
+        with (
+            self.sink.session.translated(),
+            conflicts_told(),
+            loading(engine, self.sink.writer.statements) as load,
+        ):
             sink = BulkSink(self.sink, load)
             yield Recorder(sink, strict=self.strict)
             sink.flush()
@@ -154,15 +159,16 @@ class Store(Recorder):
     def write(self, batch: Batch, author: Author | None = None) -> None:
         """Write a batch that was made elsewhere; again changes nothing.
 
-        One transaction. Raises InvalidInput when it mentions origins that it does not carry,
+        One transaction. Raises InvalidInput when its rows do not go together, when it mentions
+        origins that it does not carry and when records would derive from themselves,
         Conflict when the store holds one of its rows with another content, and with an `author`
         NotAllowed for what that one may not write.
         """
-        own = self.sink.own_numbers(batch, vouched=author is not None)
         if author is None:
-            self.sink.write(own)
-        else:
-            self.sink.writer.write(own, self._by(author, making_origins(own)))
+            check_sound(batch)
+        own = self.sink.own_numbers(batch, vouched=author is not None)
+        guard = None if author is None else self._by(author, making_origins(own))
+        self.sink.write_checked(own, guard)
 
     def _by(self, author: Author, origins: set[int]) -> Guard:
         guards = [self._alone(author.identities, run_id) for run_id in sorted(author.alone_in)]
@@ -325,7 +331,8 @@ class Store(Recorder):
             without=without,
             hide_names=hide_names,
         )
-        return take_slice(self.sink, Path(file), wanted, force=force, progress=progress)
+        with self.explaining():
+            return take_slice(self.sink, Path(file), wanted, force=force, progress=progress)
 
     def info(self) -> dict[str, Any]:
         """What the store holds: schema, rows by table, records by kind, origins."""
@@ -336,6 +343,13 @@ class Store(Recorder):
         """Everything that is wrong with the store, a sentence each; empty when nothing is."""
         with self.sink.session.read() as connection:
             return inspect.problems(connection)
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """While what was read is made into something else: where that stumbles over a row that no
+        Braid writes, BadFile says which one."""
+        with self.sink.session.read() as connection, inspect.explaining(connection):
+            yield
 
     def repair(self, *, dry_run: bool = False) -> list[Mended]:
         """Mend values that earlier versions wrote and nobody can read, in one transaction.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -17,16 +18,26 @@ from provenance_store.errors import (
     NotFound,
     StoreUnavailable,
 )
+from provenance_store.handles import Record
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id, urn_of
+from provenance_store.kinds import Kind
 from provenance_store.rows import OriginRow
-from provenance_store.sink import LOOKED_THROUGH, Sink, SinkBeside, new_origin, reached_in
-from provenance_store.sql import cycles, inspect
+from provenance_store.sink import (
+    LOOKED_THROUGH,
+    Sink,
+    SinkBeside,
+    VersionOf,
+    new_origin,
+    reached_in,
+)
+from provenance_store.sql import belonging, cycles, inspect
 from provenance_store.sql.forking import PATIENCE
 from provenance_store.sql.prepared import Prepared
 from provenance_store.sql.session import Session
 from provenance_store.sql.waits import SharedAttempt
 from provenance_store.sql.write import register_origin, renumbered
 from provenance_store.travel import sent
+from provenance_store.validation.batches import check_sound
 from provenance_store.viewer import EVERYTHING
 from provenance_store.writer import Guard, Writer
 
@@ -118,18 +129,19 @@ class StoreSink(Sink):
             return None
         return self._number(origin.uuid)
 
-    def resolve(self, reference: str) -> int:
+    def resolve(self, reference: str | Record) -> int:
         record_id = self.locate(reference)
         if record_id is None or not self._exists(record_id):
             raise NotFound(f"There is no record {reference} in this store.")
         return record_id
 
-    def locate(self, reference: str) -> int | None:
-        """The id that a URN or short id has in this store if it is here; None if it cannot be.
+    def locate(self, reference: str | Record) -> int | None:
+        """The id that a URN, short id or handle has in this store if it is here; None if it
+        cannot be.
 
         Raises InvalidInput when it is neither.
         """
-        parsed = parse_id(reference)
+        parsed = parse_id(reference.urn if isinstance(reference, Record) else reference)
         if not isinstance(parsed, Urn):
             return make_id(*parsed)
         number = self._number(parsed.origin)
@@ -170,6 +182,16 @@ class StoreSink(Sink):
                 found |= cycles.reached(connection, found - made, up=made_by)
         return frozenset(found.intersection(ids))
 
+    def kind_of(self, record_id: int) -> Kind | None:
+        with self.session.read() as connection:
+            found = belonging.belongings(connection, [record_id])
+        return found[record_id].kind if found else None
+
+    def version_of(self, record_id: int) -> VersionOf | None:
+        with self.session.look() as raw:
+            row = self.prepared.version(raw, EVERYTHING, record_id)
+        return None if row is None else VersionOf(row[3], row[1], row[2])
+
     def write(self, batch: Batch) -> None:
         self.writer.write(batch)
 
@@ -200,39 +222,47 @@ class StoreSink(Sink):
         Of a batch of several parts the others are written: what was recorded together is.
         """
         answers: list[list[Refused]] = [[] for _ in batches]
-        ready: list[tuple[int, Batch]] = []
+        ready: list[_Ready] = []
         for place, batch in enumerate(batches):
+            sound, numbers, answers[place] = _sound(batch)
+            if sound is None:
+                continue
             try:
-                ready.append((place, self.own_numbers(batch)))
+                ready.append(_Ready(place, self.own_numbers(sound), numbers))
             except StoreUnavailable:
                 raise
             except Exception as error:
                 answers[place] = [Refused(0, _reason(error))]
         for group in _groups(ready):
             self._write_group(group, answers)
-        return answers
+        return [sorted(refused, key=itemgetter(0)) for refused in answers]
 
-    def _write_group(self, group: list[tuple[int, Batch]], answers: list[list[Refused]]) -> None:
+    def _write_group(self, group: list[_Ready], answers: list[list[Refused]]) -> None:
         """Write batches in one commit; those that are refused once more, part by part."""
         try:
-            return self.writer.write(Batch.merged(batch for _, batch in group))
+            return self.write_checked(Batch.merged(each.batch for each in group))
         except StoreUnavailable:
             raise
         except Exception:
-            errors = self._written([batch for _, batch in group])
-        for (place, batch), error in zip(group, errors, strict=True):
+            errors = self._written([each.batch for each in group])
+        for (place, batch, numbers), error in zip(group, errors, strict=True):
             if error is not None:
                 parts = batch.parted()
                 found = self._written(parts) if len(parts) > 1 else [error]
-                answers[place] = [Refused(n, why) for n, why in enumerate(found) if why]
+                refused = zip(numbers or range(len(found)), found, strict=True)
+                answers[place] += [Refused(n, why) for n, why in refused if why]
 
     def _written(self, batches: Sequence[Batch]) -> list[BraidError | None]:
         """Write each for itself, in as few commits as may be; None, or why it was refused."""
-        errors = self.writer.write_many((batch, None) for batch in batches)
+        errors = self.writer.write_many((batch, no_cycles(batch)) for batch in batches)
         for error in errors:
             if isinstance(error, StoreUnavailable):
                 raise error
         return [None if error is None else _reason(error) for error in errors]
+
+    def write_checked(self, batch: Batch, guard: Guard | None = None) -> None:
+        """Write a batch that was made elsewhere, unless records derive from themselves with it."""
+        self.writer.write(batch, no_cycles(batch, guard))
 
     def close(self) -> None:
         self.writer.close()
@@ -280,13 +310,55 @@ def sink_at(url: str) -> StoreSink:
     return StoreSink(engine_at(url, create=False))
 
 
-def _groups(batches: list[tuple[int, Batch]]) -> Iterator[list[tuple[int, Batch]]]:
+class _Ready(NamedTuple):
+    """A batch to be written: its place among others, and the numbers of its parts, where some of
+    what came are left out."""
+
+    place: int
+    batch: Batch
+    numbers: Sequence[int]
+
+
+def _sound(batch: Batch) -> tuple[Batch | None, Sequence[int], list[Refused]]:
+    """What of a batch is sound in itself, the numbers of these parts if that is not all, and why
+    the others are not."""
+    try:
+        check_sound(batch)
+    except InvalidInput as error:
+        parts = batch.parted()
+        if len(parts) == 1:
+            return None, (), [Refused(0, error)]
+    else:
+        return batch, (), []
+    refused: list[Refused] = []
+    numbers = []
+    for number, part in enumerate(parts):
+        try:
+            check_sound(part)
+            numbers.append(number)
+        except InvalidInput as error:
+            refused.append(Refused(number, error))
+    return Batch.joined([parts[n] for n in numbers]) if numbers else None, numbers, refused
+
+
+def no_cycles(batch: Batch, guard: Guard | None = None) -> Guard:
+    """Refuses a batch that closes a cycle of links, and what another guard refuses."""
+
+    def check(connection: sa.Connection) -> None:
+        cycles.refuse_cycles(connection, batch)
+        if guard is not None:
+            guard(connection)
+
+    return check
+
+
+def _groups(batches: list[_Ready]) -> Iterator[list[_Ready]]:
     """The same in the same order, in groups of a good number of rows for one commit."""
-    group: list[tuple[int, Batch]] = []
+    group: list[_Ready] = []
     rows = 0
-    for place, batch in batches:
-        group.append((place, batch))
-        rows += len(batch)
+    for ready in batches:
+        group.append(ready)
+        rows += len(ready.batch)
         if rows >= ROWS_TOGETHER:
             yield group
             group, rows = [], 0

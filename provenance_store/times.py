@@ -8,7 +8,7 @@ from typing import Any
 
 from provenance_store.errors import InvalidInput
 from provenance_store.validation.limits import YEARS
-from provenance_store.validation.scalars import described, plain
+from provenance_store.validation.scalars import described, is_a, plain, type_name
 
 __all__ = ["format_time", "micros", "parse_time"]
 
@@ -42,28 +42,35 @@ def micros(given: Any) -> int:
     A datetime with a time zone, whole microseconds of any integer type, or RFC 3339 text. Raises
     InvalidInput for anything else, and for a datetime without a time zone, which could mean any.
     """
-    if isinstance(given, datetime):
-        if given.tzinfo is None:
-            raise InvalidInput(
-                f"The datetime {given.isoformat()} has no time zone; give one that has, such as "
-                "datetime.now(UTC)."
-            )
-        try:
-            since = (given - _EPOCH) // _MICROSECOND
-        except Exception:  # its zone is of a class of its own, and says what is no offset
-            raise InvalidInput("The time zone of a datetime does not say its offset.") from None
-        return _within(since, given.isoformat())
+    if is_a(given, datetime):
+        return _of_datetime(given)
     value = plain(given)
-    if isinstance(value, str):
+    if type(value) is str:
         if _AGO.fullmatch(value):
             raise InvalidInput(f"{value!r} is not a time: write 2026-11-01T12:00:00Z.")
         return parse_time(value, now=0)
-    if not isinstance(value, int) or isinstance(value, bool):
+    if type(value) is not int:
         raise InvalidInput(
             "A time is a datetime with a time zone, RFC 3339 text, or whole microseconds since "
-            f"1970 UTC, not {type(given).__name__}."
+            f"1970 UTC, not {type_name(given)}."
         )
-    return _within(int.__int__(value), described(value))
+    return _within(value, described(value))
+
+
+def _of_datetime(given: datetime) -> int:
+    """Those of a class of its own, or of such a time zone, may raise or say anything."""
+    try:
+        shown, zone = datetime.isoformat(given), given.tzinfo
+        since = None if zone is None else (given - _EPOCH) // _MICROSECOND
+    except Exception:
+        raise InvalidInput("The time zone of a datetime does not say its offset.") from None
+    if zone is None:
+        raise InvalidInput(
+            f"The datetime {shown} has no time zone; give one that has, such as datetime.now(UTC)."
+        )
+    if type(since) is not int:
+        raise InvalidInput("A datetime does not say how far it is from another.")
+    return _within(since, shown)
 
 
 def _within(micros: int, text: str) -> int:

@@ -15,6 +15,7 @@ from provenance_store.kinds import Level, TagType
 from provenance_store.rows import AudienceMemberRow, AudienceRow
 from provenance_store.undecoded import is_kept
 from provenance_store.validation.limits import MAX_PRINCIPAL
+from provenance_store.validation.scalars import one_or_many
 
 __all__ = [
     "Audience",
@@ -25,6 +26,7 @@ __all__ = [
     "tag_value",
 ]
 
+_PRINCIPAL = f"A principal is text of 1 to {MAX_PRINCIPAL} characters."
 TagValue = str | int | float | bool
 
 
@@ -47,7 +49,17 @@ class Audience:
 
     def rows(self) -> tuple[AudienceRow, tuple[AudienceMemberRow, ...]]:
         """Its rows; the owner is a managing member of its own audience."""
-        return _audience_rows(self)
+        try:
+            return _audience_rows(self)
+        except TypeError:  # a principal that is not even hashable
+            raise InvalidInput(_PRINCIPAL) from None
+
+    def __post_init__(self) -> None:
+        """One principal alone is taken as one."""
+        for name in ("readers", "managers"):
+            given = getattr(self, name)
+            if type(given) is not tuple:
+                object.__setattr__(self, name, tuple(one_or_many(given)))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -57,7 +69,7 @@ def _audience_rows(audience: Audience) -> tuple[AudienceRow, tuple[AudienceMembe
     for principal in levels:
         is_text = isinstance(principal, str) and is_kept(principal)
         if not is_text or not 1 <= len(principal) <= MAX_PRINCIPAL:
-            raise InvalidInput(f"A principal is text of 1 to {MAX_PRINCIPAL} characters.")
+            raise InvalidInput(_PRINCIPAL)
     members = sorted((principal, int(level)) for principal, level in levels.items())
     digest = digest_of([audience.owner, members])
     rows = tuple(AudienceMemberRow(digest, *member) for member in members)

@@ -53,7 +53,7 @@ class Batches:
         it is is kept as what can be said of it, or with `strict` refused. Raises InvalidInput for
         what is no batch of a recorder, NotAllowed for one that writes what is not the caller's to
         write, Conflict when the store has one of its rows otherwise; nothing is written then, but
-        for whole records of a batch so large that it is written in pieces.
+        for whole parts of a batch so large that it is written in pieces.
         """
         gate = Gate(Policy.REFUSE if strict else Policy.DEGRADE)
         batch = gated(gate, read_batch(data), limit=self._limit)
@@ -90,4 +90,6 @@ class Batches:
             nothing = (None,) * 7
             event = RunEventRow(run_id, first.id, first.created_at, *nothing, first.audience)
             batch.run_event.append(event)
+            if batch.parts:
+                batch.parts.append((1, Batch(run_event=[event]).shape()))
         return frozenset(new)

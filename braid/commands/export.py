@@ -143,7 +143,7 @@ def command(
     if server or (source.store is None and SERVER.get()):
         raise click.UsageError("An export is made from a store, not from a server; give --store.")
     wanted = _wanted(ids, runs, everything, up, down, depth, limit)
-    with source.open(create=False) as store:
+    with source.open(create=False) as store, store.explaining():
         runs_named = [run_named(store.reader(), text) for text in wanted.runs]
         wanted = replace(wanted, runs=runs_named)
         if format_ == "ro-crate":

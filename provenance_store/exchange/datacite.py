@@ -7,7 +7,9 @@ until somebody gives it a ``doi`` or ``prefix`` and an ``event``.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from provenance_store.exchange.extract import Extract
@@ -24,6 +26,7 @@ __all__ = ["RELATIONS", "to_datacite"]
 
 UNKNOWN: Final = ":unav"
 """DataCite's word for what is not available."""
+_DATE: Final = re.compile("[0-9]{4}-")
 GENERAL: Final = {
     "data": "Dataset",
     "dataset": "Collection",
@@ -140,8 +143,11 @@ def _common(
         "identifiers": [{"identifier": subject, "identifierType": "URN"}],
         "creators": [_creator(owner, names)],
         "titles": [{"title": name}],
-        "publicationYear": int(created[:4]),
-        "types": {"resourceTypeGeneral": GENERAL[kind], "resourceType": kind.capitalize()},
+        "publicationYear": int(created[:4]) if _DATE.match(created) else datetime.now(UTC).year,
+        "types": {
+            "resourceTypeGeneral": GENERAL.get(kind, "Other"),
+            "resourceType": kind.capitalize(),
+        },
         "dates": [{"date": created, "dateType": "Created"}],
         "descriptions": [{"description": description, "descriptionType": "Abstract"}],
     }
@@ -167,7 +173,7 @@ def _related(extract: Extract, node: str, relation: str) -> dict[str, Any] | Non
         "relatedIdentifier": node,
         "relatedIdentifierType": "URN",
         "relationType": relation,
-        "resourceTypeGeneral": GENERAL[found["kind"]],
+        "resourceTypeGeneral": GENERAL.get(found["kind"], "Other"),
     }
 
 

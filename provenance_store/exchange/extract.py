@@ -159,6 +159,7 @@ class _Gathering:
             "ordinal": row.ordinal,
             "ended": row.status is not None,
             "payloads": details.payloads(row.id),
+            **({"type": "unknown"} if row.kind == Kind.STEP and row.type is None else {}),
         }
 
     def _tag_settings(self, row: Row, details: Details) -> list[dict[str, Any]]:

@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from provenance_store.batch import TABLES, Batch, mentioned_origins
-from provenance_store.errors import Conflict
-from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id
+from provenance_store.errors import Conflict, InvalidInput
+from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now, parse_id
 from provenance_store.kinds import Kind
 from provenance_store.rows import LinkRow, OriginRow
 from provenance_store.sink import new_origin
 from provenance_store.sql import exchange, read
 from provenance_store.sql.chunks import chunks
+from provenance_store.times import format_time
+from provenance_store.validation.batches import leave_out_cycles
+from provenance_store.validation.limits import AHEAD, ORDERED_TIMES
+from provenance_store.validation.policy import Gate
+from provenance_store.validation.rows import name_of
 
 if TYPE_CHECKING:
     from provenance_store.store import Store
@@ -122,8 +127,14 @@ def take_in(
     With `dry_run` nothing is written at all. With `additions` known records are live and get the
     links, URIs and tags that they do not have yet.
 
-    Raises Conflict when the store has one of its records as something else.
+    Raises Conflict when the store has one of its records as something else, InvalidInput for
+    times in the future.
     """
+    gate = Gate()
+    _check_times(batch)
+    batch.record = [row._replace(name=name_of(gate, row.name)) for row in batch.record]
+    batch.stub = [row._replace(name=row.name and name_of(gate, row.name)) for row in batch.stub]
+    leave_out_cycles(gate, batch)
     batch.origin = numbers.origins(batch)
     shifts = _shifts(store, batch.origin)
     known = _known(store, batch, shifts)
@@ -140,7 +151,19 @@ def take_in(
     if not dry_run and any(getattr(batch, name) for name in TABLES[1:]):
         store.write(batch)
     made = {kind: count for kind, count in counted.items() if count}
-    return Imported(made, len(batch.link), described - len(batch.record), tuple(notes))
+    return Imported(made, len(batch.link), described - len(batch.record), (*notes, *gate.notes))
+
+
+def _check_times(batch: Batch) -> None:
+    """Of these times the latest counts: one in the future would for ever."""
+    last = now() + AHEAD
+    for name, column in ORDERED_TIMES:
+        for row in getattr(batch, name):
+            if (at := getattr(row, column)) > last:
+                raise InvalidInput(
+                    f"Something is said to be of {format_time(at)}, which is in the future; "
+                    "correct this in the file."
+                )
 
 
 def known_kinds(store: Store, numbers: Numbers, sequences: Sequence[int]) -> dict[int, Kind]:

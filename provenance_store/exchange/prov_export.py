@@ -44,6 +44,10 @@ RELATIONS: Final[Mapping[Role, tuple[str, bool, bool, str | None]]] = {
 ``prov:type`` prov:Revision."""
 
 
+UNKNOWN: Final = ("wasInfluencedBy", False, False, None)
+"""What a role is that this version does not know: an influence, which says its number."""
+
+
 def to_prov_json(extract: Extract) -> str:
     """The document as PROV-JSON; the same history gives the same text."""
     found = json.loads(prov_document(extract).serialize(format="json"))
@@ -130,7 +134,7 @@ class _Writer:
         known = {**extract.stubs, **extract.records}
         found = {name for name, node in known.items() if node["kind"] == "step"}
         for link in extract.links:
-            _, _, is_activity, _ = RELATIONS[link.role]
+            _, _, is_activity, _ = RELATIONS.get(link.role, UNKNOWN)
             if is_activity and link.target in extract.hidden:
                 found.add(link.target)
         return found
@@ -162,7 +166,7 @@ class _Writer:
         return pairs
 
     def _record(self, node: str, record: dict[str, Any]) -> None:
-        types = [self._term(TYPES[record["kind"]])]
+        types = [self._term(TYPES.get(record["kind"], "Unknown"))]
         if record["kind"] == "dataset":
             types.append(self._model.PROV["Collection"])
         attributes: dict[str, list[Any]] = {
@@ -261,10 +265,10 @@ class _Writer:
     # ---- relations and agents -------------------------------------------------------------
 
     def _link(self, link: Link) -> None:
-        relation, source_acts, target_acts, special = RELATIONS[link.role]
+        relation, source_acts, target_acts, special = RELATIONS.get(link.role, UNKNOWN)
         source, target = self._of(link.source), self._of(link.target)
         ends = (link.source in self._activities, link.target in self._activities)
-        if ends != (source_acts, target_acts):
+        if link.role not in RELATIONS or ends != (source_acts, target_acts):
             about = {"braid:role": [link.role.label]}
             self._document.wasInfluencedBy(source, target, other_attributes=self._pairs(about))
             return
@@ -321,8 +325,12 @@ def _known_id(urn: str | None) -> bool:
     return urn is not None and urn != RESTRICTED
 
 
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _moment(text: str) -> datetime | None:
+    """The time, but nothing for one that no calendar has."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _json(value: Any) -> str:

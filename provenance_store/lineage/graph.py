@@ -182,7 +182,7 @@ class Lineage:
             "depth": self.depth,
             "nodes": nodes,
             "links": [
-                {"from": urns[frm], "to": urns[to], "role": labels[role]}
+                {"from": urns[frm], "to": urns[to], "role": labels.get(role) or Role(role).label}
                 for frm, to, role in zip(*self.columns, strict=True)
             ],
             "truncated": self.truncated,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
+from provenance_store.errors import BadFile
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind
 from provenance_store.sql.cycles import first_cycle
@@ -24,7 +26,7 @@ from provenance_store.sql.wrong import (
     wrong_rows,
 )
 
-__all__ = ["info", "origin_number", "origin_uuid", "problems"]
+__all__ = ["explaining", "info", "origin_number", "origin_uuid", "problems"]
 
 DOCUMENTS_AT_ONCE = 16
 _origin, _record, _stub, _tag = (TABLE[name] for name in ("origin", "record", "stub", "tag"))
@@ -92,6 +94,24 @@ def problems(connection: sa.Connection) -> list[str]:
             more = " and more" if len(rows) > 10 else ""
             found.append(f"{name}.{column} names records that are not there: {first}{more}.")
     return found
+
+
+_STUMBLING = (TypeError, ValueError, KeyError, AttributeError, OverflowError, IntegrityError)
+"""What is raised where a value is not of its column's type, or names nothing."""
+
+
+@contextmanager
+def explaining(connection: sa.Connection) -> Iterator[None]:
+    """Say which row it is that no Braid writes, where reading stumbles over one."""
+    try:
+        yield
+    except _STUMBLING as error:
+        if wrong := _wrong(connection):
+            raise BadFile(
+                f"The store holds what no Braid writes, so this cannot be read. {wrong[0]} "
+                "`braid store check` lists what is wrong."
+            ) from error
+        raise
 
 
 def _wrong(connection: sa.Connection) -> list[str]:

@@ -6,16 +6,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIndex
 
 from provenance_store import forks
 from provenance_store.batch import Batch
+from provenance_store.errors import Conflict
 from provenance_store.sql.dialects import begin_write, stream_rows
 from provenance_store.sql.invalidate import follow_all
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.write import Statements
 
-__all__ = ["Load", "indexed_later", "loading"]
+__all__ = ["Load", "conflicts_told", "indexed_later", "loading"]
 
 
 class Load:
@@ -57,6 +59,18 @@ def loading(engine: sa.Engine, statements: Statements) -> Iterator[Load]:
             connection.close()
         else:  # a child, forked inside the block, that leaves it: the load is its parent's
             forks.leave_behind(connection)
+
+
+@contextmanager
+def conflicts_told() -> Iterator[None]:
+    """Raise Conflict where a load says two things of one, such as two documents of one name."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise Conflict(
+            "The load says two different things of one record, such as two documents of one name; "
+            f"nothing of it is written ({error.orig})."
+        ) from None
 
 
 @contextmanager

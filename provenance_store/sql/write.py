@@ -11,13 +11,15 @@ from sqlalchemy.exc import IntegrityError
 from provenance_store.batch import ID_PLACES, TABLES, Batch
 from provenance_store.errors import Conflict, InvalidInput, Sealed
 from provenance_store.ids import SEQUENCE_BITS, short_id
-from provenance_store.kinds import Mark
+from provenance_store.kinds import Kind, Mark
 from provenance_store.rows import ROWS, LinkRow, OriginRow
 from provenance_store.settings import MAX_PAYLOAD_BYTES
+from provenance_store.sql.belonging import belongings
 from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import Insert, by_position, driver, ignoring, savepoint
 from provenance_store.sql.invalidate import Follow
 from provenance_store.sql.tables import KEYS, LOCAL, TABLE
+from provenance_store.validation.batches import additions, check_kinds
 from provenance_store.validation.checked import checked
 from provenance_store.validation.policy import Gate
 from provenance_store.validation.uris import normal_uri
@@ -34,6 +36,8 @@ __all__ = [
 
 SORTED_FROM = 5_000
 """Links are in the order of what they lead to, all over the table: so many go in quicker sorted."""
+FEW = 4
+"""So many records are asked for one by one, which the driver does more quickly."""
 KNOWN = 10_000
 """How many digests are remembered as written."""
 _ORDER = ("run_event", *(name for name in TABLES[1:] if name != "run_event"))
@@ -57,6 +61,11 @@ class Statements:
             run.c.run_id == sa.bindparam("run_id", type_=sa.Text)
         )
         self._of_run = str(known.compile(dialect=by_position(dialect)))
+        record = TABLE["record"]
+        kind = sa.select(record.c.kind).where(
+            record.c.id == sa.bindparam("id", type_=sa.BigInteger)
+        )
+        self._of_record = str(kind.compile(dialect=by_position(dialect)))
         self._known: set[str] = set()
 
     def write(self, connection: sa.Connection, batch: Batch, *, tried: bool = False) -> None:
@@ -89,8 +98,30 @@ class Statements:
     def _before(self, connection: sa.Connection, batch: Batch) -> None:
         """What is looked at and locked first. Not under a savepoint that may be rolled back:
         PostgreSQL would let go of the lock."""
-        check_additions(connection, batch)
+        self._check_additions(connection, batch)
         self._follow.before(connection, batch)
+
+    def _check_additions(self, connection: sa.Connection, batch: Batch) -> None:
+        """Refuse what is said of records that are not there, that their kinds cannot have, or
+        that would be added to one that is closed.
+
+        A step may come after what it made, and marks are made of stubs too.
+        """
+        spoken = additions(batch)
+        kinds = self._kinds(connection, spoken)
+        check_kinds(batch, kinds)
+        if spoken:
+            check_open(connection, batch)
+        if batch.mark and (missing := {row[1] for row in batch.mark} & spoken - kinds.keys()):
+            _check_stubs(connection, batch, missing)
+
+    def _kinds(self, connection: sa.Connection, ids: Collection[int]) -> dict[int, Kind]:
+        """The kinds of those of these records that are there."""
+        if len(ids) > FEW:
+            return {i: each.kind for i, each in belongings(connection, ids).items()}
+        with driver(connection) as raw:
+            found = [(i, raw.execute(self._of_record, (i,)).fetchone()) for i in ids]
+        return {i: Kind(row[0]) for i, row in found if row is not None}
 
     def _keep_up(self, connection: sa.Connection, batch: Batch) -> None:
         """Bring what is kept with the rows, for quick answers, up to date with a batch."""
@@ -225,7 +256,7 @@ def tell_records(connection: sa.Connection, run_ids: Sequence[str]) -> None:
         connection.execute(_telling(TABLE["record"].c.run_id.in_(chunk)))
 
 
-def check_additions(connection: sa.Connection, batch: Batch) -> None:
+def check_open(connection: sa.Connection, batch: Batch) -> None:
     """Refuse links and URIs that would be added to a record that is closed.
 
     A record may be added to in the batch that makes it, while it is live, and, for a step,
@@ -243,6 +274,16 @@ def check_additions(connection: sa.Connection, batch: Batch) -> None:
                 record=short_id(new[0]),
                 field="link",
             )
+
+
+def _check_stubs(connection: sa.Connection, batch: Batch, ids: Collection[int]) -> None:
+    """Raise InvalidInput for the first of these that is no stub either."""
+    stub = TABLE["stub"]
+    known = {row[0] for row in batch.stub}
+    for chunk in chunks(sorted(ids)):
+        known.update(connection.execute(sa.select(stub.c.id).where(stub.c.id.in_(chunk))).scalars())
+    if unknown := sorted(set(ids) - known):
+        raise InvalidInput(f"{short_id(unknown[0])} is not a record of this store.", path="mark")
 
 
 def closed(connection: sa.Connection, ids: Sequence[int]) -> list[int]:

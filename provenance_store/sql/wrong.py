@@ -37,6 +37,7 @@ from provenance_store.validation.limits import (
     MAX_TAG_NAME,
     MAX_TAG_TEXT,
     MAX_URI,
+    ORDERED_TIMES,
     YEARS,
 )
 
@@ -105,8 +106,6 @@ _LENGTHS = {
     ("run_tag", "tag"): MAX_RUN_TAG,
 }
 """The limits of the gate, which hold for files too."""
-_ORDERED = {("record", "created_at"), ("tag", "set_at"), ("mark", "at"), ("run_event", "at")}
-"""Times of which the latest counts: a file must not win for ever."""
 _TIMES = frozenset(
     {"started_at", "created_at", "completed_at", "at", "set_at", "start_time", "completion_time"}
 )
@@ -255,7 +254,7 @@ def _values(
     elif place in _BOUNDS:
         yield _outside(column, *_BOUNDS[place])
     elif column.name in _TIMES:
-        last = now() + AHEAD if foreign and place in _ORDERED else YEARS[-1]
+        last = now() + AHEAD if foreign and place in ORDERED_TIMES else YEARS[-1]
         yield _outside(column, YEARS[0], last)
     elif place in _LENGTHS:
         yield sa.func.length(column) > _literal(_LENGTHS[place])

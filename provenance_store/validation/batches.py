@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
 from provenance_store.batch import ID_PLACES, TABLES, Batch
 from provenance_store.errors import InvalidInput, TooLarge
-from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS
-from provenance_store.kinds import Kind, Level, Mark, Role
-from provenance_store.rows import ROWS, AudienceMemberRow
+from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, short_id
+from provenance_store.kinds import Kind, Level, Mark, Role, Series, Special, TagType
+from provenance_store.rows import ROWS, AudienceMemberRow, LinkRow
 from provenance_store.validation.checked import checked
+from provenance_store.validation.limits import MAX_INTEGER, MAX_SMALL, YEARS
 from provenance_store.validation.policy import Gate
 from provenance_store.values import Audience
 
-__all__ = ["TAKEN", "additions", "check_kinds", "check_whole", "gated", "spoken_runs"]
+__all__ = [
+    "TAKEN",
+    "additions",
+    "check_kinds",
+    "check_sound",
+    "check_whole",
+    "gated",
+    "leave_out_cycles",
+    "spoken_runs",
+]
 
 TAKEN = tuple(name for name in TABLES if name not in ("stub", "action"))
 """The tables that recorders write; the others are the store's and the server's own."""
@@ -28,6 +38,35 @@ MAX_HISTORY = 1_000
 """How often a batch sets one tag of one record: each value is compared with the later ones."""
 MAX_MARKS = 100
 """How many marks a batch makes of one record, which lists them all."""
+SPOKEN = {
+    **dict.fromkeys(("outcome", "uri", "file_check", "tag", "payload"), 0),
+    **dict.fromkeys(("mark", "link"), 1),
+}
+"""Where the rows of these tables name the record that they add to."""
+_SPOKEN_ALWAYS = tuple(name for name in SPOKEN if name != "mark")
+_NUMBERS: tuple[tuple[str, str, Container[object]], ...] = (
+    ("record", "kind", frozenset(map(int, Kind))),
+    ("record", "live", frozenset((0, 1))),
+    ("link", "role", frozenset(map(int, Role))),
+    ("tag", "type", frozenset(map(int, TagType))),
+    ("metric", "series", frozenset(map(int, Series))),
+    ("metric", "special", frozenset(map(int, Special))),
+    ("mark", "mark", frozenset(map(int, Mark))),
+    ("audience_member", "level", frozenset(map(int, Level))),
+    ("step", "ordinal", range(MAX_SMALL + 1)),
+    ("version", "depth", range(MAX_SMALL + 1)),
+    ("uri", "size", range(MAX_INTEGER + 1)),
+    ("file_check", "size", range(MAX_INTEGER + 1)),
+    ("record", "created_at", YEARS),
+    ("step", "started_at", YEARS),
+    ("outcome", "completed_at", YEARS),
+    ("file_check", "at", YEARS),
+    ("tag", "set_at", YEARS),
+    ("mark", "at", YEARS),
+    *(("run_event", column, YEARS) for column in ("at", "start_time", "completion_time")),
+)
+"""What the numbers of these columns can be."""
+_KIND = itemgetter(0, 1)
 DEPENDENT: Mapping[int, Kind] = {
     Role.USED: Kind.STEP,
     Role.DEPLOYED: Kind.STEP,
@@ -58,17 +97,19 @@ def gated(gate: Gate, batch: Batch, *, limit: int, leave_out: bool = False) -> B
             rows = [*_each(gate, name, rows, limit, leave_out=leave_out)]
         setattr(result, name, rows)
     _rename_environments(batch, result)
+    leave_out_cycles(gate, result)
     if len(result) == len(batch):
         return result
-    if batch.parts:
-        return _part_by_part(batch, limit)
+    if len(parts := batch.parted()) > 1:
+        return _part_by_part(batch, parts, limit)
+    result.parts = []
     _leave_out(result, _missing(batch, [result]))
     return result
 
 
-def _part_by_part(batch: Batch, limit: int) -> Batch:
+def _part_by_part(batch: Batch, given: Iterable[Batch], limit: int) -> Batch:
     """The batch of which rows are left out, as parts that are smaller by them."""
-    parts = [gated(Gate(), part, limit=limit, leave_out=True) for part in batch.parted()]
+    parts = [gated(Gate(), part, limit=limit, leave_out=True) for part in given]
     missing = _missing(batch, parts)
     for part in parts:
         _leave_out(part, missing)
@@ -129,15 +170,24 @@ def _leave_out(batch: Batch, ids: set[int]) -> None:
 
 
 def check_whole(batch: Batch) -> None:
-    """Raise InvalidInput when the batch is not whole in itself, whatever the store holds."""
+    """Raise InvalidInput when the batch is not whole in itself, whatever the store holds, or
+    more than a server takes of one caller at once."""
+    check_sound(batch)
+    if len(batch.origin) > MAX_ORIGINS:
+        raise InvalidInput(f"A batch mentions at most {MAX_ORIGINS} origins.", path="origin")
+    _check_histories(batch)
+    if len(spoken_runs(batch)) > MAX_RUNS:
+        raise InvalidInput(f"A batch speaks of at most {MAX_RUNS} runs.", path="run_event")
+
+
+def check_sound(batch: Batch) -> None:
+    """Raise InvalidInput when rows of a batch do not go together, whatever the store holds."""
     _check_origins(batch)
+    _check_numbers(batch)
     _check_ids(batch)
     _check_audiences(batch)
     _check_parts(batch)
     _check_versions(batch)
-    _check_histories(batch)
-    if len(spoken_runs(batch)) > MAX_RUNS:
-        raise InvalidInput(f"A batch speaks of at most {MAX_RUNS} runs.", path="run_event")
 
 
 def spoken_runs(batch: Batch) -> set[str]:
@@ -152,45 +202,98 @@ def additions(batch: Batch) -> set[int]:
 
     A step is spoken of by what it is said to have made. What is only depended on is not.
     """
-    spoken = {row.id for row in batch.outcome}
-    spoken.update(row.record_id for row in batch.uri)
-    spoken.update(row.record_id for row in batch.file_check)
-    spoken.update(row.record_id for row in batch.tag)
-    spoken.update(row.record_id for row in batch.payload)
-    spoken.update(row.record_id for row in batch.mark)
-    for link in batch.link:
-        spoken.add(link.from_id)
-        if link.role == Role.GENERATED_BY:
-            spoken.add(link.to_id)
-    return spoken - {row.id for row in batch.record}
+    spoken: set[int] = set()
+    for name, place in SPOKEN.items():
+        if rows := getattr(batch, name):
+            spoken.update(map(itemgetter(place), rows))
+    spoken.update(row[0] for row in batch.link if row[2] == Role.GENERATED_BY)
+    return spoken.difference(map(itemgetter(0), batch.record))
 
 
 def check_kinds(batch: Batch, known: Mapping[int, Kind]) -> None:
-    """Raise InvalidInput for a row that its record's kind cannot have.
+    """Raise InvalidInput for a row that its record's kind cannot have, or without its record.
 
-    `known` are the kinds of the records that the batch adds to.
+    `known` are the kinds of the records that the batch adds to. A step may come after what it
+    made, and a record after what is said against it.
     """
-    kinds = {**known, **{row.id: Kind(row.kind) for row in batch.record}}
+    kinds: dict[int, int] = {**known, **dict(map(_KIND, batch.record))}
+    for name in _SPOKEN_ALWAYS:
+        if rows := getattr(batch, name):
+            owners = map(itemgetter(SPOKEN[name]), rows)
+            missing = next((n for n, i in enumerate(owners) if i not in kinds), None)
+            if missing is not None:
+                record = short_id(rows[missing][SPOKEN[name]])
+                message = f"{record} is not a record of this store."
+                raise InvalidInput(message, path=f"{name}[{missing}]")
     for place, outcome in enumerate(batch.outcome):
-        _require(kinds[outcome.id], Kind.STEP, f"outcome[{place}]")
-    for place, link in enumerate(batch.link):
-        if link.role == Role.GENERATED_BY:
-            _require(kinds[link.to_id], Kind.STEP, f"link[{place}]")
-        elif link.role in DEPENDENT:
-            _require(kinds[link.from_id], DEPENDENT[link.role], f"link[{place}]")
+        _require(kinds[outcome[0]], Kind.STEP, f"outcome[{place}]")
+    for place, (to_id, from_id, role) in enumerate(batch.link):
+        if role == Role.GENERATED_BY:
+            _require(kinds.get(to_id, Kind.STEP), Kind.STEP, f"link[{place}]")
+        elif role in DEPENDENT:
+            _require(kinds[from_id], DEPENDENT[role], f"link[{place}]")
 
 
-def _require(kind: Kind, wanted: Kind, path: str) -> None:
-    if kind is not wanted:
-        raise InvalidInput(f"Only a {wanted.label} has this, not a {kind.label}.", path=path)
+def closing_links(batch: Batch) -> set[LinkRow]:
+    """Links without which no record of a batch would derive from itself."""
+    made = {row[0] for row in batch.record}
+    if not any(to_id > from_id and to_id in made for to_id, from_id, _ in batch.link):
+        return set()  # around a cycle the ids cannot fall all the way
+    onward: dict[int, list[LinkRow]] = {}
+    for row in batch.link:
+        onward.setdefault(row[1], []).append(row)
+    closing: set[LinkRow] = set()
+    is_open: dict[int, bool] = {}
+    for start in onward:
+        if start in is_open:
+            continue
+        is_open[start] = True
+        path = [(start, iter(onward[start]))]
+        while path:
+            here, links = path[-1]
+            if (link := next(links, None)) is None:
+                is_open[here] = False
+                path.pop()
+            elif link[0] not in is_open:
+                is_open[link[0]] = True
+                path.append((link[0], iter(onward.get(link[0], ()))))
+            elif is_open[link[0]]:  # it is on the way that leads here
+                closing.add(link)
+    return closing
+
+
+def leave_out_cycles(gate: Gate, batch: Batch) -> None:
+    """Leave out links by which a record would derive from itself, which is noted."""
+    if closing := closing_links(batch):
+        for place, row in enumerate(batch.link):
+            if row in closing:
+                message = "With this link a record would derive from itself; it is left out."
+                gate.instead(None, message, path=f"link[{place}]")
+        batch.link = [row for row in batch.link if row not in closing]
+
+
+def _require(kind: int, wanted: Kind, path: str) -> None:
+    if kind != wanted:
+        told = f"Only a {wanted.label} has this, not a {Kind(kind).label}."
+        raise InvalidInput(told, path=path)
 
 
 def _check_origins(batch: Batch) -> None:
-    if len(batch.origin) > MAX_ORIGINS:
-        raise InvalidInput(f"A batch mentions at most {MAX_ORIGINS} origins.", path="origin")
     for column in ("no", "uuid"):
         if len({getattr(row, column) for row in batch.origin}) < len(batch.origin):
             raise InvalidInput(f"Two origins have the same {column}.", path="origin")
+
+
+def _check_numbers(batch: Batch) -> None:
+    """Kinds, roles and times, of all rows at once: a look at each row is for `checked`."""
+    for name, column, allowed in _NUMBERS:
+        if rows := getattr(batch, name):
+            place = ROWS[name]._fields.index(column)  # type: ignore[attr-defined]
+            for value in set(map(itemgetter(place), rows)):
+                if value is not None and value not in allowed:
+                    number = next(n for n, row in enumerate(rows) if row[place] == value)
+                    message = f"The {column} cannot be {value!r:.40}."
+                    raise InvalidInput(message, path=f"{name}[{number}].{column}")
 
 
 def _check_histories(batch: Batch) -> None:
@@ -210,17 +313,16 @@ def _check_ids(batch: Batch) -> None:
     carried = {row.no for row in batch.origin}
     for name in TAKEN:
         rows = getattr(batch, name)
-        for where in ID_PLACES[name]:
-            column = ROWS[name]._fields[where]  # type: ignore[attr-defined]
-            for place, row in enumerate(rows):
-                value = row[where]
-                if value is not None and not (
-                    value >> SEQUENCE_BITS in carried and value & MAX_SEQUENCE
-                ):
-                    raise InvalidInput(
-                        "This id is of no origin that the batch carries.",
-                        path=f"{name}[{place}].{column}",
-                    )
+        for where in ID_PLACES[name] if rows else ():
+            ids = set(map(itemgetter(where), rows))
+            ids.discard(None)
+            if wrong := {
+                i for i in ids if not (i >> SEQUENCE_BITS in carried and i & MAX_SEQUENCE)
+            }:
+                place = next(n for n, row in enumerate(rows) if row[where] in wrong)
+                column = ROWS[name]._fields[where]  # type: ignore[attr-defined]
+                message = "This id is of no origin that the batch carries."
+                raise InvalidInput(message, path=f"{name}[{place}].{column}")
 
 
 def _check_audiences(batch: Batch) -> None:
@@ -253,9 +355,11 @@ def _check_audiences(batch: Batch) -> None:
 
 def _check_parts(batch: Batch) -> None:
     """Steps, versions and numbers are written with their record, never later."""
-    made: dict[Kind, set[int]] = {kind: set() for kind in Kind}
-    for row in batch.record:
-        made[Kind(row.kind)].add(row.id)
+    made: dict[int, set[int]] = {kind: set() for kind in Kind}
+    for place, row in enumerate(batch.record):
+        if row.kind not in made:
+            raise InvalidInput(f"There is no kind {row.kind}.", path=f"record[{place}]")
+        made[row.kind].add(row.id)
     for name, kind in (("step", Kind.STEP), ("version", Kind.MODEL)):
         parts = [row.id for row in getattr(batch, name)]
         _require_made(parts, made[kind], name, kind)

@@ -23,6 +23,7 @@ __all__ = [
     "MAX_TAG_NAME",
     "MAX_TAG_TEXT",
     "MAX_URI",
+    "ORDERED_TIMES",
     "YEARS",
 ]
 
@@ -46,5 +47,7 @@ MAX_SMALL = (1 << 31) - 1
 """Places in a run, numbers of versions."""
 AHEAD = 24 * 3600 * 1_000_000
 """How far the clock of a machine that records may be ahead of ours."""
+ORDERED_TIMES = (("record", "created_at"), ("tag", "set_at"), ("mark", "at"), ("run_event", "at"))
+"""Tables and columns of the times of which the latest counts."""
 YEARS = range(-62_135_596_800_000_000, 253_402_300_800_000_000)
 """The microseconds since 1970 that can be written as a time: the years 1 to 9999 UTC."""

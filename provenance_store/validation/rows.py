@@ -6,6 +6,7 @@ Its functions make a row from what somebody gives. Doing so twice changes nothin
 from __future__ import annotations
 
 import hashlib
+import marshal
 import math
 import os
 import re
@@ -16,6 +17,7 @@ from typing import Any
 import msgspec
 
 from provenance_store.errors import InvalidInput, TooLarge
+from provenance_store.ids import now
 from provenance_store.kinds import Series, Special, TagType
 from provenance_store.redaction import REDACTED, is_secret_key, is_secret_value, redact, scrub_text
 from provenance_store.rows import (
@@ -30,6 +32,7 @@ from provenance_store.rows import (
 from provenance_store.times import micros
 from provenance_store.undecoded import is_kept
 from provenance_store.validation.limits import (
+    AHEAD,
     MAX_DIGEST,
     MAX_INTEGER,
     MAX_MEDIA_TYPE,
@@ -47,17 +50,28 @@ from provenance_store.validation.limits import (
     YEARS,
 )
 from provenance_store.validation.policy import Gate, Policy
-from provenance_store.validation.scalars import NOT_FINITE, described, plain, plain_document
+from provenance_store.validation.scalars import (
+    NOT_FINITE,
+    described,
+    is_a,
+    one_or_many,
+    plain,
+    plain_document,
+    read_all,
+    type_name,
+)
 from provenance_store.validation.texts import text
-from provenance_store.values import Uri
+from provenance_store.values import Audience, Uri
 
 __all__ = [
     "SPELLED",
     "UNNAMED",
+    "audience_of",
     "document_name",
     "file_check_row",
     "metric_rows",
     "moment",
+    "moment_said",
     "name_of",
     "named",
     "note_text",
@@ -67,9 +81,11 @@ __all__ = [
     "run_id_of",
     "run_tag_row",
     "score_rows",
+    "several",
     "status_of",
     "step_row",
     "tag_row",
+    "truth_of",
     "uri_row",
 ]
 
@@ -108,11 +124,11 @@ def run_id_of(gate: Gate, given: object) -> str | None:
     if given is None:
         return None
     value = plain(given)
-    if not isinstance(value, str) or not 1 <= len(value) <= MAX_RUN_ID or not is_kept(value):
+    if type(value) is not str or not 1 <= len(value) <= MAX_RUN_ID or not is_kept(value):
         gate.refuse(f"A run id is text of 1 to {MAX_RUN_ID} characters.", path="run_id")
     elif scrub_text(value) != value:
         gate.refuse("This run id looks like a secret, and would be seen by many.", path="run_id")
-    return value if isinstance(value, str) else None
+    return value if type(value) is str else None
 
 
 def moment(gate: Gate, given: object, what: str) -> int | None:
@@ -125,8 +141,36 @@ def moment(gate: Gate, given: object, what: str) -> int | None:
         return gate.instead(None, error.message, path=what)
 
 
+def moment_said(gate: Gate, given: object, what: str) -> int | None:
+    """When something is said: the latest counts, so that one in the future would count for ever."""
+    at = moment(gate, given, what)
+    if at is not None and at > now() + AHEAD:
+        message = "This time is in the future; what is said counts from now on."
+        return gate.instead(None, message, path=what)
+    return at
+
+
+def truth_of(gate: Gate, given: object, what: str) -> bool:
+    """A truth value; False where the value that was given does not say."""
+    try:
+        return bool(given)
+    except Exception:
+        message = f"True or False is needed, not {described(given)}; taken as False."
+        return gate.instead(False, message, path=what)
+
+
+def several(gate: Gate, given: object, what: str, *, mapping: bool = False) -> list[Any]:
+    """What is given where several are meant (`one_or_many`), as far as it can be read."""
+
+    def failed(error: str) -> None:
+        message = f"The {what} cannot be read to their end ({error} was raised); the rest is kept."
+        gate.instead(None, message, path=what)
+
+    return read_all(one_or_many(given, mapping=mapping), failed)
+
+
 def _optional(gate: Gate, given: object, what: str, longest: int) -> str | None:
-    if given is None or (isinstance(given, str) and not given):
+    if given is None or (is_a(given, str) and plain(given) == ""):
         return None
     return text(gate, given, what, longest, path=what)
 
@@ -134,8 +178,9 @@ def _optional(gate: Gate, given: object, what: str, longest: int) -> str | None:
 def _digest(gate: Gate, given: object, path: str = "digest") -> str | None:
     if given is None:
         return None
-    if isinstance(given, str) and len(given) <= MAX_DIGEST and _DIGEST.fullmatch(given):
-        return given
+    value = plain(given)
+    if type(value) is str and len(value) <= MAX_DIGEST and _DIGEST.fullmatch(value):
+        return value
     return gate.instead(
         None, f"A digest is written as sha256:<hexadecimal>, not {described(given):.80}.", path=path
     )
@@ -146,7 +191,7 @@ def _whole(gate: Gate, given: object, what: str, most: int = MAX_INTEGER) -> int
     if given is None or (type(given) is int and 0 <= given <= most):
         return given
     value = plain(given)
-    if isinstance(value, float) and value.is_integer():
+    if type(value) is float and value.is_integer():
         value = int(value)
     if type(value) is int and 0 <= value <= most:
         return value
@@ -158,9 +203,12 @@ def _whole(gate: Gate, given: object, what: str, most: int = MAX_INTEGER) -> int
 
 
 def named(gate: Gate, given: object, what: str) -> Mapping[Any, Any]:
-    """What is given by name: a mapping. Anything else is left out with a note; None is nothing."""
-    if isinstance(given, Mapping):
+    """What is given by name: a mapping, as far as it can be read. Anything else is left out with
+    a note; None is nothing."""
+    if type(given) is dict:
         return given
+    if is_a(given, Mapping):
+        return _read_mapping(gate, given, what)
     if given is not None:
         message = (
             f"The {what} are given as a mapping of names to values, not as {described(given)}; "
@@ -168,6 +216,36 @@ def named(gate: Gate, given: object, what: str) -> Mapping[Any, Any]:
         )
         gate.instead(None, message, path=what)
     return {}
+
+
+def audience_of(gate: Gate, given: object) -> Audience | None:
+    """Who owns what is recorded and who else may read it; with anything else than an `Audience`
+    nobody is said."""
+    if given is None:
+        return None
+    message = f"An audience is an Audience, not {described(given)}."
+    if is_a(given, Audience):
+        audience: Audience = given  # type: ignore[assignment]
+        try:
+            audience.rows()
+        except InvalidInput as error:
+            message = error.message
+        else:
+            return audience
+    return gate.instead(None, message, path="audience")
+
+
+def _read_mapping(gate: Gate, given: Any, what: str) -> dict[Any, Any]:
+    try:
+        items: Iterable[Any] = given.items()
+    except Exception as error:
+        message = f"The {what} cannot be read and are left out: {type_name(error)} was raised."
+        return gate.instead({}, message, path=what)
+    return dict(item for item in several(gate, items, what) if _is_pair(item))
+
+
+def _is_pair(item: object) -> bool:
+    return type(item) is tuple and len(item) == 2
 
 
 def principal(gate: Gate, given: str) -> str:
@@ -199,15 +277,16 @@ _STRING = TagType.STRING.value
 def _tag_value(gate: Gate, name: str, given: object) -> tuple[int, str, float | None]:
     """Type, exact text and number of a tag's value."""
     value = plain(given)
-    if isinstance(value, str):
+    kind = type(value)  # not isinstance: what is not plain here may lie about its class
+    if kind is str:
         if is_secret_value(name, value):
             return _STRING, REDACTED, None
         return _STRING, text(gate, value, "tag", MAX_TAG_TEXT, path=f"tags.{name}"), None
-    if isinstance(value, bool):
+    if kind is bool:
         return TagType.BOOLEAN.value, "true" if value else "false", float(value)
-    if isinstance(value, int) and abs(value) <= MAX_INTEGER:
+    if kind is int and abs(value) <= MAX_INTEGER:
         return TagType.INTEGER.value, str(value), float(value)
-    if isinstance(value, float):
+    if kind is float:
         finite = math.isfinite(value)
         shown = repr(value) if finite else NOT_FINITE[repr(value)]
         return TagType.FLOAT.value, shown, value if finite else None
@@ -221,19 +300,15 @@ def _tag_value(gate: Gate, name: str, given: object) -> tuple[int, str, float | 
 
 def _as_text(value: object) -> str:
     """What no tag can hold, as text that says what it is."""
-    if isinstance(value, int):
+    if type(value) is int:
         return f"{plain_document(value)} (integer of more than 64 bits)"
     try:
         if isinstance(value, bytes | Mapping | Sequence | Set) or hasattr(value, "tolist"):
             document = redact(plain_document(value))
-            return f"{msgspec.json.encode(document, order='sorted').decode()} ({_type(value)})"
+            return f"{msgspec.json.encode(document, order='sorted').decode()} ({type_name(value)})"
     except Exception:  # whatever a foreign type does when it is asked
         return described(value)
     return described(value)
-
-
-def _type(value: object) -> str:
-    return type(value).__name__
 
 
 # ---- URIs and files ----------------------------------------------------------------------
@@ -241,7 +316,13 @@ def _type(value: object) -> str:
 
 def uri_row(gate: Gate, record_id: int, given: object) -> UriRow:
     """One URI: text, a path of this machine, a `Uri`, or a mapping with the fields of one."""
-    uri = _uri(gate, given)
+    try:
+        uri = _uri(gate, given)
+    except InvalidInput:
+        raise
+    except Exception as error:  # whatever a foreign type does when it is asked
+        message = f"The URI cannot be read: {type_name(error)} was raised."
+        uri = Uri(gate.instead(described(given), message, path="uris"))
     place = _uri_text(gate, uri.uri)
     size = _whole(gate, uri.size, "size")
     digest = _digest(gate, uri.digest)
@@ -288,7 +369,8 @@ def file_check_row(
     gate: Gate, record_id: int, check_id: int, uri: object, at: int, size: object, digest: object
 ) -> FileCheckRow:
     """What a file was found to be. Size and digest are what it is about: they must be right."""
-    found = uri_row(Gate(Policy.REFUSE), record_id, Uri(str(uri), size, digest))  # type: ignore[arg-type]
+    given = {"uri": uri, "size": size, "digest": digest}
+    found = uri_row(Gate(Policy.REFUSE), record_id, given)
     if found.size is None or found.digest is None:
         raise InvalidInput("What a file was found to be has a size and a digest.", path="size")
     return FileCheckRow(record_id, check_id, found.uri, at, found.size, found.digest)
@@ -306,7 +388,7 @@ def metric_rows(gate: Gate, record_id: int, points: Iterable[Any]) -> Iterator[M
     """
     rows: dict[tuple[str, float], MetricRow] = {}
     for place, point in enumerate(points):
-        if not isinstance(point, Mapping):
+        if not is_a(point, Mapping):
             gate.instead(
                 None,
                 'A point is a mapping such as {"epoch": 1, "loss": 0.5}, not '
@@ -314,11 +396,15 @@ def metric_rows(gate: Gate, record_id: int, points: Iterable[Any]) -> Iterator[M
                 path=f"metrics[{place}]",
             )
             continue
-        given = next((v for n in ("epoch", "step") if (v := point.get(n)) is not None), place)
+        values = [(plain(n), v) for n, v in named(gate, point, f"metrics[{place}]").items()]
+        counted = {n: v for n, v in values if type(n) is str and n in _COUNTED and v is not None}
+        given = counted.get("epoch", counted.get("step", place))
         step = _epoch(gate, given, place)
-        for name in point.keys() - {"epoch", "step"}:
-            where = f"metrics[{place}].{name}"
-            row = _number_row(gate, record_id, Series.METRIC, name, step, point[name], where)
+        for name, value in values:
+            if type(name) is str and name in _COUNTED:
+                continue
+            where = f"metrics[{place}]"
+            row = _number_row(gate, record_id, Series.METRIC, name, step, value, where)
             if row is not None:
                 rows[row.name, step] = row
     return iter(rows.values())
@@ -327,15 +413,15 @@ def metric_rows(gate: Gate, record_id: int, points: Iterable[Any]) -> Iterator[M
 def score_rows(gate: Gate, record_id: int, scores: Mapping[Any, Any]) -> Iterator[MetricRow]:
     """Rows of validation scores: a number for each name."""
     for name, value in scores.items():
-        row = _number_row(gate, record_id, Series.SCORE, name, 0, value, f"scores.{name}")
+        row = _number_row(gate, record_id, Series.SCORE, name, 0, value, "scores")
         if row is not None:
             yield row
 
 
 def _epoch(gate: Gate, given: object, place: int) -> float:
     value: Any = plain(given)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if isinstance(value, float) and value.is_integer():
+    if type(value) is int or type(value) is float:
+        if type(value) is float and value.is_integer():
             value = int(value)
         if abs(value) <= MAX_INTEGER:
             return value  # type: ignore[no-any-return]
@@ -348,12 +434,13 @@ def _number_row(
     gate: Gate, record_id: int, series: Series, name: object, step: float, given: object, path: str
 ) -> MetricRow | None:
     name = text(gate, name, "metric name", MAX_TAG_NAME, path=path, empty=UNNAMED)
+    path = f"{path}.{name}"
     value = plain(given)
     if value is None:
         return MetricRow(record_id, series.value, name, step, None)
-    if isinstance(value, str) and value in SPELLED:
+    if type(value) is str and value in SPELLED:
         value = SPELLED[value]
-    if isinstance(value, str | bool) or not isinstance(value, int | float):
+    if type(value) is not int and type(value) is not float:
         gate.instead(None, f"{described(given)} is no number, and is left out.", path=path)
         return None
     try:
@@ -365,6 +452,7 @@ def _number_row(
     return MetricRow(record_id, series.value, name, step, None, Special.of(number).value)
 
 
+_COUNTED = ("epoch", "step")
 SPELLED = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -388,10 +476,11 @@ def payload_document(
     """
     lost: list[str] = []
     try:
-        document = redact(value if decoded else plain_document(value, lost), private=private)
+        plain_ = value if decoded and _is_simple(value) else plain_document(value, lost)
+        document = redact(plain_, private=private)
         data = msgspec.json.encode(document)
-    except (TooLarge, TypeError, ValueError, RecursionError) as error:
-        what = error.message if isinstance(error, TooLarge) else type(error).__name__
+    except Exception as error:
+        what = error.message if isinstance(error, TooLarge) else type_name(error)
         said = scrub_text(described(value))
         unreadable = {"_unreadable": said}
         message = f"The document cannot be kept as JSON ({what})."
@@ -405,6 +494,18 @@ def payload_document(
         )
         data = msgspec.json.encode(gate.instead(_cut(data, limit), message, path=path))
     return data.decode()
+
+
+def _is_simple(value: object) -> bool:
+    """Whether nothing in a value is of a class of its own: what was decoded from JSON never is.
+
+    An enumeration that is its own value would end the whole process in the JSON encoder.
+    """
+    try:
+        marshal.dumps(value)  # type: ignore[arg-type]  # takes the types of Python itself alone, and looks at all of them
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 _BEGINNING = 1900

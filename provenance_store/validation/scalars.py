@@ -10,7 +10,7 @@ import hashlib
 import math
 import operator
 import os
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -20,7 +20,16 @@ from numbers import Integral, Real
 from typing import Any
 from uuid import UUID
 
-__all__ = ["NOT_FINITE", "described", "one_or_many", "plain", "plain_document"]
+__all__ = [
+    "NOT_FINITE",
+    "described",
+    "is_a",
+    "one_or_many",
+    "plain",
+    "plain_document",
+    "read_all",
+    "type_name",
+]
 
 Plain = str | int | float | bool | None
 
@@ -32,6 +41,24 @@ MOST_VALUES = 500_000
 """Values of one document that are looked at."""
 DEEPEST = 100
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+def is_a(value: Any, kinds: Any) -> bool:
+    """`isinstance`, also of an object that raises when it is asked for its class."""
+    try:
+        return isinstance(value, kinds)
+    except Exception:
+        return False
+
+
+def read_all(several: Iterable[Any], failed: Callable[[str], object]) -> list[Any]:
+    """What an iterable yields, as far as it can be read; `failed` is told why it ended early."""
+    found: list[Any] = []
+    try:
+        found.extend(several)  # keeps what came before an error
+    except Exception as error:
+        failed(type_name(error))
+    return found
 
 
 def plain(value: Any) -> Any:
@@ -51,10 +78,13 @@ def plain(value: Any) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return plain(value.value)
+    # Of subclasses, without what they make of str(), int() and float().
     if isinstance(value, str):
-        return "".join(value)  # of a subclass, without what it makes of str()
-    if isinstance(value, int | float):
-        return int(value) if isinstance(value, int) else float(value)
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, timedelta | UUID):
@@ -99,12 +129,13 @@ def one_or_many(given: Any, *, mapping: bool = False) -> Iterable[Any]:
         return several
     if given is None:
         return ()
-    if getattr(given, "shape", None) == ():  # an array without dimensions
-        return (given,)
     alone = (*_ALONE, Mapping) if mapping else _ALONE
-    if isinstance(given, alone) or not isinstance(given, Iterable):
+    try:
+        if getattr(given, "shape", None) == ():  # an array without dimensions
+            return (given,)
+        return (given,) if isinstance(given, alone) else iter(several)
+    except Exception:  # it is nothing to iterate over, or does not say
         return (given,)
-    return several
 
 
 def described(value: Any, longest: int = 200) -> str:
@@ -113,18 +144,29 @@ def described(value: Any, longest: int = 200) -> str:
     Its type and how it is written, without the address that `repr` shows of most objects.
     """
     kind = type(value)
-    name = (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )
     try:
-        shown = "" if "__repr__" not in _written(kind) else repr(value)
+        shown = "" if "__repr__" not in _written(kind) else str.__str__(repr(value))
     except Exception:
         shown = ""
     if " at 0x" in shown:
         shown = ""
+    try:
+        name = type_name(value) if kind.__module__ == "builtins" else _whole_name(kind)
+    except Exception:
+        name = type_name(value)
     return f"{shown[:longest]} ({name[:longest]})".lstrip()
+
+
+def type_name(value: Any) -> str:
+    """The name of a value's type, which a metaclass cannot change."""
+    return str.__str__(_name_of_type(type(value)))
+
+
+_name_of_type = type.__dict__["__name__"].__get__
+
+
+def _whole_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _written(kind: type) -> set[str]:
@@ -162,8 +204,14 @@ class _Documents:
             return value if math.isfinite(value) else NOT_FINITE[repr(value)]
         if depth == 0:
             return self._described(value)
+        try:
+            return self._composed(value, depth)
+        except Exception:  # whatever a foreign type does when it is read
+            return self._described(value)
+
+    def _composed(self, value: Any, depth: int) -> Any:
         if isinstance(value, Mapping):
-            return {_key(key): self.plain(item, depth - 1) for key, item in value.items()}
+            return self._mapping(value, depth)
         if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
             return self._list(value, depth)
         if isinstance(value, Set):
@@ -178,20 +226,29 @@ class _Documents:
 
     def _other(self, value: Any, depth: int) -> Any:
         """An array or tensor, a data class, a structure, or anything else."""
-        try:
-            if hasattr(value, "shape") and callable(getattr(value, "tolist", None)):
-                return self._array(value, depth)
-            for name in ("__dataclass_fields__", "__struct_fields__", "_fields"):
-                if fields := getattr(type(value), name, None):
-                    return {field: self.plain(getattr(value, field), depth - 1) for field in fields}
-            if isinstance(value, Sequence):
-                return self._list(value, depth)
-        except Exception:
-            return self._described(value)
+        if hasattr(value, "shape") and callable(getattr(value, "tolist", None)):
+            return self._array(value, depth)
+        for name in ("__dataclass_fields__", "__struct_fields__", "_fields"):
+            if fields := getattr(type(value), name, None):
+                return {field: self.plain(getattr(value, field), depth - 1) for field in fields}
+        if isinstance(value, Sequence):
+            return self._list(value, depth)
         return self._described(value)
 
+    def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        pairs = self._read(value.items(), value)
+        return {_key(key): self.plain(item, depth - 1) for key, item in pairs}
+
     def _list(self, value: Sequence[Any], depth: int) -> list[Any]:
-        return [self.plain(item, depth - 1) for item in islice(value, max(self._left, 0) + 1)]
+        return [self.plain(item, depth - 1) for item in self._read(value, value)]
+
+    def _read(self, several: Iterable[Any], value: Any) -> list[Any]:
+        """What there is to read, as far as there is room for it and it can be read."""
+
+        def failed(error: str) -> None:
+            self._lost.append(f"end of a {type_name(value)} that raised {error}")
+
+        return read_all(islice(several, max(self._left, 0) + 1), failed)
 
     def _array(self, value: Any, depth: int) -> Any:
         if math.prod(value.shape) <= LARGEST_ARRAY:
@@ -217,13 +274,15 @@ def _digits(value: int) -> str:
 
 def _key(key: Any) -> str:
     found = plain(key)
-    if isinstance(found, str):
+    if type(found) is str:
         return found
+    if type(found) is int:
+        return _digits(found)
     return described(key) if type(found) not in _PLAIN else str(found)
 
 
 def _order(value: Any) -> tuple[str, str]:
-    return type(value).__name__, described(value)
+    return type_name(value), described(value)
 
 
 def _bytes(data: bytes) -> dict[str, Any]:

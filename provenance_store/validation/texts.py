@@ -12,7 +12,7 @@ from provenance_store.errors import InvalidInput
 from provenance_store.redaction import scrub_text, suspicion
 from provenance_store.undecoded import escaped, is_kept
 from provenance_store.validation.policy import Gate, Policy
-from provenance_store.validation.scalars import described, plain
+from provenance_store.validation.scalars import described, is_a, plain, type_name
 
 __all__ = ["check_text", "shortened", "text"]
 
@@ -42,7 +42,7 @@ def text(
 def _made_text(
     gate: Gate, given: object, what: str, longest: int, path: str, empty: str | None
 ) -> str:
-    found = str.__str__(given) if isinstance(given, str) else _of_other(gate, given, what, path)
+    found = str.__str__(given) if is_a(given, str) else _of_other(gate, given, what, path)
     if not is_kept(found):
         found = gate.instead(
             escaped(found),
@@ -70,18 +70,17 @@ def _instead_of_nothing(gate: Gate, what: str, path: str, empty: str) -> str:
 
 def _of_other(gate: Gate, given: object, what: str, path: str) -> str:
     value = plain(given)
-    if isinstance(value, str):
+    if type(value) is str:
         return value
-    if isinstance(given, bytes | bytearray):
-        value = bytes(given).decode(errors="surrogateescape")
+    if type(given) is bytes or type(given) is bytearray:
+        value = given.decode(errors="surrogateescape")
     elif value is None:
         value = ""
-    elif isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() < 4096):
+    elif type(value) in (bool, float) or (type(value) is int and value.bit_length() < 4096):
         value = repr(value)
     else:
         value = described(given)
-    kind = type(given).__name__
-    return gate.instead(value, f"The {what} must be text, not {kind}.", path=path)
+    return gate.instead(value, f"The {what} must be text, not {type_name(given)}.", path=path)
 
 
 def shortened(given: str, longest: int) -> str:

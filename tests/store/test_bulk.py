@@ -86,14 +86,16 @@ def test_a_bulk_load_depends_on_what_was_there_and_goes_on_after_it(store: Store
     assert later.version == 2
 
 
-@pytest.mark.parametrize("earlier", ["live data", "a step"])
+@pytest.mark.parametrize("earlier", ["live data", "a step", "a tag"])
 def test_a_bulk_load_takes_no_additions_to_earlier_records(store: Store, earlier: str) -> None:
-    made = store.data("live", live=True)
+    live, step = store.data("live", live=True), store.step("s")
     with pytest.raises(InvalidInput, match="new records only"), store.bulk_load() as recorder:
         if earlier == "live data":
-            recorder.add(made, uris=["file:///x"])
+            recorder.add(live, uris=["file:///x"])
+        elif earlier == "a step":
+            recorder.used(step, [recorder.data("x")])
         else:
-            recorder.used(made, [recorder.data("x")])
+            recorder.tag(live, {"a": 1})
 
 
 def test_others_wait_for_a_bulk_load_and_lose_nothing(

@@ -277,7 +277,9 @@ def record(store: Store, drawn: Drawn) -> list[Record]:
         for n, one in enumerate(made)
     ]
     links = [LinkRow(made[to].id, made[frm].id, role) for frm, to, role in drawn.links]
-    store.sink.write(Batch(audience=audiences, audience_member=members, record=rows, link=links))
+    batch = Batch(audience=audiences, audience_member=members, record=rows, link=links)
+    with store.sink.session.change() as connection:  # links of any role, whatever the kinds
+        store.sink.writer.statements.insert_all(connection, batch)
     return made
 
 

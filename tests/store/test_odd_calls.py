@@ -16,7 +16,7 @@ import pytest
 import hpc
 from hpc.spool_files import SpoolWriter, read_frames
 from provenance_store import Audience, Store, Uri, open_store
-from provenance_store.errors import BadFile, InvalidInput, NotFound, StoreUnavailable
+from provenance_store.errors import BadFile, InvalidInput, NotFound, Sealed, StoreUnavailable
 from provenance_store.kinds import Mark, Role
 from provenance_store.recorder import NOTE_TAG, Recorder
 from provenance_store.sql import dialects
@@ -95,13 +95,36 @@ def test_a_recorder_of_a_run_that_cannot_be_named_is_refused(store: Store, run_i
         store.recorder(run_id=run_id)
 
 
-def test_a_role_and_a_mark_that_are_none_are_refused(store: Store) -> None:
+@pytest.mark.parametrize("role", [Role(99), "x", 99, None, object(), Role.TRAINED_ON])
+def test_a_role_that_is_none_of_a_steps_counts_as_used(store: Store, role: Any) -> None:
     scan, step = store.data("scan"), store.step("s")
+    store.used(step, [scan], role)
+    shown = store.reader().record(step.urn)
+    assert [link["role"] for link in shown["links"]] == ["used"]
+    assert "no role" in shown["tags"][NOTE_TAG]
     with pytest.raises(InvalidInput, match="no role"):
-        store.used(step, [scan], Role(99))
-    with pytest.raises(InvalidInput, match="no mark"):
-        store.mark(scan, Mark(99))
+        Recorder(store.sink, strict=True).used(step, [store.data("other")], role)
     assert store.check() == []
+
+
+@pytest.mark.parametrize("mark", [Mark(99), "x", 99, None, object()])
+def test_a_mark_that_is_none_is_noted(store: Store, mark: Any) -> None:
+    scan = store.data("scan")
+    store.mark(scan, mark)
+    assert "no mark" in store.reader().record(scan.urn)["tags"][NOTE_TAG]
+    assert store.info()["tables"]["mark"] == 0
+    with pytest.raises(InvalidInput, match="no mark"):
+        Recorder(store.sink, strict=True).mark(scan, mark)
+
+
+def test_a_role_and_a_mark_go_by_their_names(store: Store) -> None:
+    scan, step = store.data("scan", live=True), store.step("s")
+    store.mark(scan, "promoted")  # type: ignore[arg-type]
+    store.used(step, [scan], "chosen")  # type: ignore[arg-type]
+    (link,) = store.reader().record(step.urn)["links"]
+    assert link["role"] == "chosen"
+    with pytest.raises(Sealed):
+        scan.add(uris="file:///x")
 
 
 def in_itself() -> list[Any]:

@@ -319,9 +319,7 @@ def test_a_model_cycle_is_unrolled_by_version(store: Store) -> None:
 def test_a_cycle_of_links_is_harmless(store: Store) -> None:
     one = store.data("one", live=True)
     two = store.data("two", depends_on=[one])
-    store.write(
-        Batch(origin=[store.sink.origin], link=[LinkRow(two.id, one.id, Role.DERIVED_FROM.value)])
-    )
+    store.sink.write(Batch(link=[LinkRow(two.id, one.id, Role.DERIVED_FROM.value)]))
     assert len(store.reader().lineage(one.urn)["nodes"]) == 2
 
 

@@ -28,7 +28,7 @@ from action_provider.lanes.queue import FairLane, Rates
 from action_provider.record.desk_process import WORK_A_GROUP, Backlog
 from action_provider.record.messages import Asking
 from flows.sandbox.webserver import WebServer
-from provenance_store.batch import TABLES
+from provenance_store.batch import TABLES, Batch
 from provenance_store.errors import TooLarge
 from tests.functional.provider.batches import Job, everything, post
 from tests.functional.provider.house import House, Person, Town, a_body, serving
@@ -223,24 +223,47 @@ def test_a_group_of_the_recording_process_is_bounded_and_the_identities_take_tur
 # ---- batches in pieces -------------------------------------------------------------------
 
 
-def test_pieces_have_all_rows_of_a_batch_and_records_stay_whole() -> None:
-    _, batch = everything()
+def several(times: int = 5) -> Batch:
+    """A batch of what was recorded in several blocks, which it knows as its parts."""
+    job = Job(run_id="job-1")
+    for number in range(times):
+        with job.recorder.together():
+            scan = job.recorder.data(f"scan {number}", uris=["file:///x"], tags={"a": 1})
+            model = job.recorder.model("m", metrics=[{"loss": 0.5}] * 3)
+            step = job.recorder.step("s", inputs=[scan], models=[model])
+            job.recorder.finish(step)
+            job.recorder.run("job-1", label="many")
+    _ = job.sink.origin
+    batch = Batch.joined(job.sink.batches)
+    batch.origin.append(job.sink.origin)
+    return batch
+
+
+def test_pieces_have_all_rows_of_a_batch_and_what_was_recorded_together() -> None:
+    batch = several()
     found = list(pieces(batch, most=1000, rows=7))
     assert len(found) > 3
     for name in TABLES[1:]:
         rows = [row for piece in found for row in getattr(piece, name)]
         assert sorted(rows) == sorted(getattr(batch, name)), name
-    for piece in found[:-1]:
+    assert [len(piece.record) for piece in found if piece.record] == [3] * 5
+    for piece in found:
         made = {row.id for row in piece.record}
         assert made >= {row.record_id for row in piece.uri}
-        assert made >= {row.from_id for row in piece.link}
+        assert made >= {i for row in piece.link for i in (row.from_id, row.to_id)}
+
+
+def test_what_was_recorded_together_is_one_piece_however_many_rows_it_has() -> None:
+    _, batch = everything()
+    with_rows = [piece for piece in pieces(batch, most=1000, rows=7) if piece.record]
+    assert [len(piece.record) for piece in with_rows] == [len(batch.record)]
 
 
 def test_a_batch_in_pieces_is_the_same_in_the_store_and_again_changes_nothing(
     both_houses: House, ada: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(taking, "pieces", partial(pieces, rows=7))
-    _, batch = everything()
+    batch = several()
     assert post(both_houses, ada, batch).json() == {"records": len(batch.record), "notes": []}
     counts = both_houses.counts()
     for name in ("record", "step", "uri", "tag", "metric", "link", "mark", "payload"):
