@@ -125,10 +125,10 @@ class _Chunks:
         while not self._in_trailer:
             line = data.find(b"\r\n", self._at, self._at + CHUNK_LINE)
             if line < 0:
-                return len(data) - self._at >= CHUNK_LINE
+                return self._refused(len(data) - self._at >= CHUNK_LINE)
             digits = bytes(data[self._at : line]).partition(b";")[0].rstrip(b" \t")
             if not digits or len(digits) > 15 or not DIGITS.issuperset(digits):
-                return True
+                return self._refused()
             size = int(digits, 16)
             if size == 0:
                 self._in_trailer = True
@@ -138,14 +138,16 @@ class _Chunks:
             else:
                 self._at = line + 4 + size
                 if data[self._at - 2 : self._at] != b"\r\n" or self._too_many():
-                    return True
-        return (
-            data.find(b"\r\n\r\n", self._at, self._at + CHUNK_LINE) >= 0
-            or len(data) - self._at >= CHUNK_LINE
-        )
+                    return self._refused()
+        ended = data.find(b"\r\n\r\n", self._at, self._at + CHUNK_LINE) >= 0
+        return ended or self._refused(len(data) - self._at >= CHUNK_LINE)
 
     def _too_many(self) -> bool:
         self._count += 1
-        if self._count - FREE_CHUNKS > (self._at - self._begin) // BYTES_OF_A_CHUNK:
+        return self._count - FREE_CHUNKS > (self._at - self._begin) // BYTES_OF_A_CHUNK
+
+    def _refused(self, refused: bool = True) -> bool:
+        """Have no thread wait for the rest of what is refused, however it goes on."""
+        if refused:
             self.fault = InvalidChunkSize(b"")
-        return self.fault is not None
+        return refused
