@@ -1,18 +1,42 @@
-"""Fixtures of the whole suite: a clean environment, and real databases."""
+"""Fixtures of the whole suite: a clean environment, and real databases; and how it is run."""
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from provenance_store import Store, open_store
 from tests.support.needs import missing
 from tests.support.postgres import PostgresServer
 
 SHARED_FLOWS = Path(__file__).parents[2] / "shared" / "flows"
+
+settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+settings.register_profile("exploring", deadline=None, print_blob=True)
+settings.load_profile("steady")
+"""The same examples in each run, however slow the machine; `--hypothesis-profile exploring` tries
+others each time."""
+
+MANY_PROCESSORS = 4
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: twice as many as a small machine has processors, for many tests wait."""
+    count = os.cpu_count() or 1
+    return count if count >= MANY_PROCESSORS else 2 * count
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What is there now stays: the garbage collector need not look at it again in each test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +45,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith(("BRAID_", "GLOBUS_")):
             monkeypatch.delenv(name)
+    # Compiling all that it imports takes a child process longer than most of what it is asked.
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
 
 

@@ -35,7 +35,9 @@ def started(town: Town, folder: Path, *options: str, **more: str) -> Iterator[Se
 
 @pytest.fixture(scope="module")
 def server(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with started(town, tmp_path_factory.mktemp("server")) as server:
+    """A server with so much patience that a thread which waits for a caller waits for ever."""
+    folder = tmp_path_factory.mktemp("server")
+    with started(town, folder, "--head-seconds", "600", "--body-seconds", "600") as server:
         yield server
 
 
@@ -49,7 +51,7 @@ def hasty(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 def ready(server: Serving) -> requests.Response:
     """An honest request, which needs a thread and the store."""
-    return requests.get(f"{server.url}/readyz", timeout=5)
+    return requests.get(f"{server.url}/readyz", timeout=60)
 
 
 @pytest.mark.parametrize(
