@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,12 +71,29 @@ def own_postgres() -> PostgresServer:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database: each test that asks runs on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
     server: PostgresServer = request.getfixturevalue("postgres_server")
     return server.new_database()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path, new_store_file: Path) -> str:
+    """The URL of a new store, where the schema is and nothing else; on SQLite and PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{shutil.copy(new_store_file, tmp_path / 'store.db')}"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.new_store()
+
+
+@pytest.fixture(scope="session")
+def new_store_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new store, to be copied: that is quicker than to make another one."""
+    file = tmp_path_factory.mktemp("new") / "store.db"
+    open_store(f"sqlite:///{file}").close()
+    return file
 
 
 @pytest.fixture
