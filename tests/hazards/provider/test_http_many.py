@@ -45,7 +45,7 @@ def record(server: Serving, who: Person, request_id: str) -> int:
     headers = {"Authorization": f"Bearer {who.token}", "Connection": "close"}
     with suppress(requests.RequestException):
         url = f"{server.url}/record/run"
-        return requests.post(url, body, headers=headers, timeout=20).status_code
+        return requests.post(url, body, headers=headers, timeout=60).status_code
     return 0
 
 
@@ -148,7 +148,7 @@ def test_a_server_started_with_few_descriptors_serves(town: Town, tmp_path: Path
     )
     with process:
         try:
-            server = Serving(process, 60)
+            server = Serving(process, 180)
             with ExitStack() as stack:
                 half_open(stack, server.url, 60, HALF_HEAD)
                 assert requests.get(f"{server.url}/readyz", timeout=60).status_code == 200
