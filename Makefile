@@ -4,7 +4,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST_ARGS ?= -n auto
+PYTEST_ARGS ?= -n auto --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # The first Python 3.11 or newer; `make demo PYTHON=/path/to/python` names another one.
@@ -30,7 +30,7 @@ demo: $(VENV)/.runtime ## run the main job on this machine: sandbox, provider, a
 venv: $(VENV)/.test ## a virtual environment in .venv, from the hashed locks, tests included
 
 .PHONY: test
-test: $(VENV)/.test ## the whole test-suite (PYTEST_ARGS="-n auto")
+test: $(VENV)/.test ## the whole test-suite (PYTEST_ARGS="-n auto --dist worksteal")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: check

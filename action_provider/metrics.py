@@ -178,9 +178,17 @@ def _taken(waiting: deque[T]) -> Iterator[T]:
             yield waiting.popleft()
 
 
+class _CountersOfAll(MultiProcessCollector):
+    """Adds up the files of all workers; that of one that has just begun may be empty yet."""
+
+    def collect(self) -> Any:
+        files = [str(file) for file in Path(self._path).glob("*.db") if file.stat().st_size]
+        return self.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
+
+
 def _of_all_workers() -> bytes:
     registry = CollectorRegistry()
-    collector: Any = MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    collector: Any = _CountersOfAll(registry)  # type: ignore[no-untyped-call]
     fold_ended(Path(collector._path))
     with reading(Path(collector._path)):
         return generate_latest(registry)

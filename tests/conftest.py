@@ -1,18 +1,43 @@
-"""Fixtures of the whole suite: a clean environment, and real databases."""
+"""Fixtures of the whole suite: a clean environment, and real databases; and how it is run."""
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from provenance_store import Store, open_store
 from tests.support.needs import missing
 from tests.support.postgres import PostgresServer
 
 SHARED_FLOWS = Path(__file__).parents[2] / "shared" / "flows"
+
+settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+settings.register_profile("exploring", deadline=None, print_blob=True)
+settings.load_profile("steady")
+"""The same examples in each run, however slow the machine; `--hypothesis-profile exploring` tries
+others each time."""
+
+MANY_PROCESSORS = 4
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: twice as many as a small machine has processors, for many tests wait."""
+    count = os.cpu_count() or 1
+    return count if count >= MANY_PROCESSORS else 2 * count
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What is there now stays: the garbage collector need not look at it again in each test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +46,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith(("BRAID_", "GLOBUS_")):
             monkeypatch.delenv(name)
+    # Compiling all that it imports takes a child process longer than most of what it is asked.
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
@@ -44,12 +71,29 @@ def own_postgres() -> PostgresServer:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database: each test that asks runs on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
     server: PostgresServer = request.getfixturevalue("postgres_server")
     return server.new_database()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path, new_store_file: Path) -> str:
+    """The URL of a new store, where the schema is and nothing else; on SQLite and PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{shutil.copy(new_store_file, tmp_path / 'store.db')}"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.new_store()
+
+
+@pytest.fixture(scope="session")
+def new_store_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new store, to be copied: that is quicker than to make another one."""
+    file = tmp_path_factory.mktemp("new") / "store.db"
+    open_store(f"sqlite:///{file}").close()
+    return file
 
 
 @pytest.fixture

@@ -141,9 +141,9 @@ def doubled() -> list[Any]:
 
 
 @pytest.mark.parametrize("document", [in_itself(), doubled(), {"r": range(10**9)}])
-def test_a_document_without_end_is_kept_as_far_as_it_goes(store: Store, document: Any) -> None:
-    step = store.step("s", parameters=document)
-    shown = store.reader().record(step.urn)
+def test_a_document_without_end_is_kept_as_far_as_it_goes(other: Store, document: Any) -> None:
+    step = other.step("s", parameters=document)
+    shown = other.reader().record(step.urn)
     assert "_truncated" in shown["parameters"]
     assert "more than" in shown["tags"][NOTE_TAG]
 

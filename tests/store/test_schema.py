@@ -54,6 +54,11 @@ def _where(index: Any) -> str:
     )
 
 
+@pytest.fixture
+def store_url(empty_url: str) -> str:
+    return empty_url
+
+
 def other_url(store_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     if store_url.startswith("sqlite"):
         return f"sqlite:///{tmp_path / 'other.db'}"

@@ -44,7 +44,7 @@ class Serving:
             self.process.kill()
             raise AssertionError(f"no address in {seconds} s: {self.lines}") from None
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 30) -> int:
+    def stop(self, number: int = signal.SIGTERM, seconds: float = 120) -> int:
         """Send a signal and wait; returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
@@ -70,7 +70,7 @@ def serving(*args: str, environ: Mapping[str, str], folder: Path) -> Iterator[Se
         start_new_session=True,
     )
     try:
-        yield Serving(process, 60)
+        yield Serving(process, 180)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 __all__ = ["RawAnswer", "answer_to", "connect", "half_open", "read_answer"]
 
-TIMEOUT = 30
+TIMEOUT = 180
 
 
 class RawAnswer(NamedTuple):

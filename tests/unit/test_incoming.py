@@ -58,6 +58,27 @@ def test_nothing_more_is_asked_of_what_will_be_refused(request_: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b"five\r\n",
+        b"\r\n",
+        b"f" * 16 + b"\r\n",
+        b"5;" + b"x" * 20_000,
+        b"5\r\nhelloXX",
+        b"0\r\n" + b"T: x\r\n" * 5000,
+        b"1\r\nx\r\n" * 5000,
+    ],
+)
+def test_no_thread_waits_for_the_rest_of_a_body_in_bad_chunks(body: bytes) -> None:
+    head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    for size in (1, 1000, len(head) + len(body)):
+        incoming = Incoming()
+        pieces = [(head + body)[at : at + size] for at in range(0, len(head) + len(body), size)]
+        assert any(incoming.feed(piece, head_bytes=4096, most=LARGE) for piece in pieces)
+        assert incoming.fault is not None
+
+
+@pytest.mark.parametrize(
     "framing", [b"Content-Length: 1000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n3E8\r\n"]
 )
 def test_a_body_larger_than_is_kept_is_left_to_a_thread(framing: bytes) -> None:

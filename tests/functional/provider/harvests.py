@@ -11,7 +11,8 @@ import requests
 from flows.sandbox.runner import RunOutcome, run_definition
 from tests.functional.provider.house import House, Person, Town
 
-PATIENCE = 60.0
+PATIENCE = 180.0
+"""What a busy machine may take, in seconds; only what never comes is waited for so long."""
 
 
 def asking(url: str, town: Town, **more: Any) -> dict[str, Any]:

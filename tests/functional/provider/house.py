@@ -17,7 +17,7 @@ from flows.sandbox import Client, Group, Identity, Sandbox
 from flows.sandbox.webserver import WebServer
 from provenance_store import Store
 
-TIMEOUT = 30
+TIMEOUT = 180
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,10 @@ class Town:
         self.scope = sandbox.add_scope(self.client, "action_all")
 
     def environ(self, **more: str) -> dict[str, str]:
-        """The provider's settings; it does all in its threads unless told otherwise."""
+        """The provider's settings; it does all in its threads unless told otherwise, and turns
+        nobody away because the machine is slow."""
         return {
+            "BRAID_WAIT_SECONDS": "300",
             "BRAID_RECORDING": "threads",
             "BRAID_LANES": "threads",
             **self.sandbox.environ(),

@@ -20,12 +20,6 @@ POST = b"POST /record/run HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer "
 CHUNKED = b"\r\nContent-Type: application/msgpack\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with started(tmp_path_factory.mktemp("server")) as (server, _):
-        yield server
-
-
 @contextmanager
 def started(folder: Path) -> Iterator[tuple[Serving, Person]]:
     """The production server, in a folder of its own, and somebody who may record."""
@@ -34,6 +28,21 @@ def started(folder: Path) -> Iterator[tuple[Serving, Person]]:
         environ = town.environ(BRAID_BODY_LIMIT_BYTES=str(LIMIT))
         with serving("serve", "--port", "0", environ=environ, folder=folder) as server:
             yield server, town.person("ada")
+
+
+@pytest.fixture(scope="module")
+def town_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Serving, Person]]:
+    with started(tmp_path_factory.mktemp("server")) as both:
+        yield both
+        server, _ = both
+        assert server.stop() == 0
+        assert "Traceback" not in "".join(server.lines)
+        assert "unexpected" not in "".join(server.lines)
+
+
+@pytest.fixture
+def server(town_server: tuple[Serving, Person]) -> Serving:
+    return town_server[0]
 
 
 @pytest.mark.parametrize(
@@ -113,16 +122,6 @@ def test_a_bad_body_that_nobody_wants_gets_no_second_answer(server: Serving, bod
     head = b"GET /api/openapi.json HTTP/1.1\r\nHost: here" + CHUNKED
     answer = answer_to(server.url, head, body)
     assert (answer.status, answer.rest) == (200, b"")
-
-
-@pytest.fixture(scope="module")
-def town_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Serving, Person]]:
-    with started(tmp_path_factory.mktemp("server")) as both:
-        yield both
-        server, _ = both
-        assert server.stop() == 0
-        assert "Traceback" not in "".join(server.lines)
-        assert "unexpected" not in "".join(server.lines)
 
 
 @pytest.mark.parametrize("size", [LIMIT + 1, 3 << 20, 40 << 20])

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import globus_sdk
@@ -40,19 +42,41 @@ def ended(child):
 """
 
 
-def python(code: str, folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+def python(code: str, folder: Path, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """A script run to its end, which must be a good one."""
     (folder / "job.py").write_text(PREPARED + textwrap.dedent(code))
     ran = subprocess.run(
         [sys.executable, "job.py", *args],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
         capture_output=True,
         text=True,
         timeout=100,
     )
     assert ran.returncode == 0, ran.stderr
     return ran
+
+
+@contextmanager
+def deaf_server(asked: Path) -> Iterator[str]:
+    """A server that never answers; it makes the file `asked` when a request has begun."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+        def listen() -> None:
+            with suppress(OSError):
+                while True:
+                    connection = stack.enter_context(server.accept()[0])
+                    connection.recv(1)
+                    asked.touch()
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join(60)
 
 
 def names(url: str) -> list[str]:
@@ -221,7 +245,8 @@ def test_a_killed_worker_loses_no_more_than_the_last_moment(tmp_path: Path) -> N
         if not (child := os.fork()):
             recorder.data(f"child-{len(children)}")
             until = time.monotonic() + 60
-            while threading.active_count() > 1 and time.monotonic() < until:
+            while any(isinstance(thread, threading.Timer) for thread in threading.enumerate()):
+                assert time.monotonic() < until
                 time.sleep(0.01)
             end()
         children.append(child)
@@ -258,13 +283,11 @@ def test_a_thread_that_waits_for_a_server_does_not_hold_up_a_child(tmp_path: Pat
 
     def record():
         recorder.data("thread")
-        Path("waiting").touch()
         recorder.flush()
 
     thread = threading.Thread(target=record, daemon=True)
     thread.start()
-    wait_for("waiting")
-    time.sleep(0.2)
+    wait_for("asked")
     if not (child := os.fork()):
         recorder.sink._rests_until = time.monotonic() + 60
         recorder.data("child")
@@ -273,8 +296,8 @@ def test_a_thread_that_waits_for_a_server_does_not_hold_up_a_child(tmp_path: Pat
         os._exit(0)
     assert ended(child) == 0
     """
-    with socket.create_server(("127.0.0.1", 0)) as deaf:  # it takes connections, and never answers
-        python(code, tmp_path, f"http://127.0.0.1:{deaf.getsockname()[1]}")
+    with deaf_server(tmp_path / "asked") as url:
+        python(code, tmp_path, url, BRAID_RANK_WAIT_SECONDS="1")
     assert spooled(tmp_path) == ["child", "thread"]
 
 
@@ -283,14 +306,21 @@ def test_ctrl_c_while_a_server_is_waited_for_loses_nothing(tmp_path: Path) -> No
     recorder = hpc.remote(sys.argv[1], "token", spool="spool")
     for n in range(5):
         recorder.data(f"scan-{n}")
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored, see `nohup`
+
+    def press():
+        wait_for("asked")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press).start()
     try:
         recorder.flush()
+        raise AssertionError("nobody was waited for")
     except KeyboardInterrupt:
         recorder.sink._rests_until = time.monotonic() + 60
     """
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
-        python(code, tmp_path, f"http://127.0.0.1:{deaf.getsockname()[1]}")
+    with deaf_server(tmp_path / "asked") as url:
+        python(code, tmp_path, url, BRAID_RANK_WAIT_SECONDS="60")
     assert spooled(tmp_path) == [f"scan-{n}" for n in range(5)]
 
 

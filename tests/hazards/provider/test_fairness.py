@@ -34,7 +34,7 @@ from tests.functional.provider.batches import Job, everything, post
 from tests.functional.provider.house import House, Person, Town, a_body, serving
 from tests.functional.provider.test_recording_process import pid_of
 
-SECONDS = 60
+SECONDS = 180
 """Until a test gives up."""
 
 

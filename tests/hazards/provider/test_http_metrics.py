@@ -6,7 +6,7 @@ import os
 import signal
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,9 @@ def started(town: Town, where: Path, *options: str, **more: str) -> Iterator[Ser
 
 def value(server: Serving, name: str, **labels: str) -> float:
     """A sample of the page of whichever worker answers."""
-    text = requests.get(f"{server.url}/metrics", timeout=10).text
+    answer = requests.get(f"{server.url}/metrics", timeout=60)
+    assert answer.status_code == 200, answer.text
+    text = answer.text
     samples = (s for family in text_string_to_metric_families(text) for s in family.samples)
     fitting = (s for s in samples if s.name == name and labels.items() <= s.labels.items())
     return sum(sample.value for sample in fitting)
@@ -87,6 +89,7 @@ def test_a_worker_that_is_killed_and_replaced_takes_no_count_with_it(
             wait_until(lambda n=steps: value(server, "braid_steps_total") == n, "them counted")
             before = children(server.process.pid)
             os.kill(before[0], signal.SIGKILL)
+            wait_until(lambda gone=before[0]: serves_no_more(gone), "its death")
             seen.append(value(server, "braid_steps_total"))
             wait_until(lambda gone=before[0]: gone not in children(server.process.pid), "its end")
             wait_until(lambda: value(server, "braid_workers") == 2, "another worker")
@@ -145,13 +148,28 @@ def test_a_harvest_under_way_beside_a_worker_is_shown(town: Town, tmp_path: Path
             wait_until(lambda: value(server, "braid_harvest_action_lag_seconds") == 0, "no lag")
 
 
+def serves_no_more(pid: int) -> bool:
+    """Whether a process has ended, be it that its parent has not noticed yet."""
+    status = Path(f"/proc/{pid}/status")
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return "State:\tZ" in status.read_text()
+    return True
+
+
 def test_one_worker_shows_its_counters(town: Town, tmp_path: Path) -> None:
     with started(town, tmp_path) as server:
         record(server, town.person("ada"), "only")
         assert value(server, "braid_steps_total") == 1
         assert value(server, "braid_workers") == 1
         assert value(server, "braid_harvest_action_active") == 0
-        assert "pid=" not in requests.get(f"{server.url}/metrics", timeout=10).text
+        assert "pid=" not in requests.get(f"{server.url}/metrics", timeout=60).text
+
+
+def test_a_worker_that_has_just_begun_to_count_spoils_no_page(town: Town, tmp_path: Path) -> None:
+    with started(town, tmp_path) as server:
+        record(server, town.person("ada"), "only")
+        (shared_folder(server) / "counter_999999.db").touch()  # as prometheus_client begins one
+        assert value(server, "braid_steps_total") == 1
 
 
 def test_the_counters_lie_in_a_private_folder_that_goes_with_the_server(

@@ -25,7 +25,7 @@ from tests.hazards.provider.servers import Server
 from tests.support.postgres import PostgresServer
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 60
+PATIENCE = 180
 
 
 class RecordServer(Server):

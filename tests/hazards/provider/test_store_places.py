@@ -134,7 +134,7 @@ def test_a_backup_in_place_of_the_store_is_taken_up_and_written_with_ids_of_its_
 def test_what_was_answered_is_there_after_a_log_was_removed(
     house: House, ada: Person, file: Path, ending: str
 ) -> None:
-    answered = {f"r{number}": house.run(ada, f"r{number}").json() for number in range(10)}
+    answered = {name: recorded_later(house, ada, name) for name in map("r{}".format, range(10))}
     file.with_name(file.name + ending).unlink()
     while (answer := house.run(ada, f"r{len(answered)}")).status_code == 202:
         answered[f"r{len(answered)}"] = answer.json()
