@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-import globus_sdk
-
 from braid.login import authorizer_for
 from braid.settings import SERVER_SCOPE
 from provenance_store.errors import (
@@ -24,7 +22,11 @@ from provenance_store.errors import (
     ServiceUnavailable,
     TooLarge,
 )
+from provenance_store.extras import extra
 from provenance_store.times import format_time
+
+with extra("globus", "A server"):
+    import globus_sdk
 
 __all__ = ["QueryClient", "error_of", "open_server"]
 
