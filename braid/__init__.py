@@ -18,7 +18,7 @@ handles flow definitions. Each is imported when it is first asked for. The comma
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provenance_store.lazily import names_of
 from provenance_store.version import VERSION as __version__
@@ -76,8 +76,16 @@ __all__ = [
 ]
 _MODULES = {"flows": "flows", "hpc": "hpc"}
 
-__getattr__, __dir__ = names_of(
+_named, __dir__ = names_of(
     __name__,
     {"provenance_store": [name for name in __all__ if name not in {*_MODULES, "__version__"}]},
     modules=_MODULES,
 )
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        from braid.installation import check_installation
+
+        check_installation()
+    return _named(name)

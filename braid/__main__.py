@@ -39,8 +39,10 @@ def _run(args: Sequence[str] | None) -> int:
     import click
 
     from braid.commands import command
+    from braid.installation import check_installation
 
     try:
+        check_installation()
         code = command.main(args=args, prog_name="braid", standalone_mode=False)
         sys.stdout.flush()
     except click.Abort:

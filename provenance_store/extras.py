@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from provenance_store.errors import MissingExtra
 
-__all__ = ["EXTRAS", "extra"]
+__all__ = ["EXTRAS", "extra", "require"]
 
 EXTRAS = {
     "exchange": ("prov", "rocrate"),
@@ -52,8 +53,18 @@ def extra(name: str, what: str) -> Iterator[None]:
         missing = (error.name or "").partition(".")[0]
         if missing not in EXTRAS[name]:
             raise
-        raise MissingExtra(
-            f"{what} needs {missing}, which is not installed: "
-            f"pip install 'braid-provenance[{name}]'.",
-            name=missing,
-        ) from None
+        raise _missing(name, what, missing) from None
+
+
+def require(name: str, what: str) -> None:
+    """Raise MissingExtra when a module of the extra `name` is not there; import none of them."""
+    for module in EXTRAS[name]:
+        if find_spec(module) is None:
+            raise _missing(name, what, module)
+
+
+def _missing(name: str, what: str, module: str) -> MissingExtra:
+    return MissingExtra(
+        f"{what} needs {module}, which is not installed: pip install 'braid-provenance[{name}]'.",
+        name=module,
+    )

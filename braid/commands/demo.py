@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from provenance_store.extras import extra
+from provenance_store.extras import require
 
 __all__ = ["command"]
 
@@ -26,9 +26,7 @@ def command(*, folder: Path | None) -> None:
     run, the lineage of its result and the versions of the model. Takes less than a minute and
     needs no account. The store and the files stay in the folder.
     """
-    with extra("demo", "The demo"):
-        import numpy  # noqa: F401  # for the functions of the flow, which run later
-
-        from braid.demo.main_job import demonstrate, prepare_folder
+    require("demo", "The demo")
+    from braid.demo.main_job import demonstrate, prepare_folder
 
     demonstrate(prepare_folder(folder))
