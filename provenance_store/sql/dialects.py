@@ -19,6 +19,7 @@ from provenance_store.errors import ConfigurationError, StoreUnavailable
 from provenance_store.extras import extra
 from provenance_store.sql.forking import Counted, ForkGate
 from provenance_store.sql.place import Place
+from provenance_store.sql.tables import fit_postgresql
 from provenance_store.sql.waits import WaitedInVain, Waits
 from provenance_store.sql.watch import Watch, watch_of
 
@@ -156,6 +157,7 @@ def _postgres_engine(url: sa.URL, waits: Waits) -> sa.Engine:
     with extra("postgres", "A store on PostgreSQL"):
         from provenance_store.sql.patient import PatientConnection, SilentServer, connect_options
 
+    fit_postgresql()
     engine = sa.create_engine(
         url,
         pool_pre_ping=True,
