@@ -1,14 +1,15 @@
 # The Braid server: action provider, query API. Keeps its SQLite store in /data unless
 # BRAID_STORE_URL names another, such as postgresql://braid@db/braid.
-FROM python:3.12-slim AS requirements
+FROM python:3.12.11-slim-bookworm AS requirements
 WORKDIR /src
 COPY requirements.lock requirements-build.lock ./
 RUN python -m venv --without-pip /opt/braid \
     && pip --python /opt/braid/bin/python install --no-cache-dir --require-hashes --no-deps \
         --requirement requirements.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY provenance_store provenance_store
 COPY flows flows
+COPY hpc hpc
 COPY action_provider action_provider
 COPY braid braid
 # A second environment builds the project, so that build tools stay out of the image.
@@ -16,7 +17,7 @@ RUN pip install --no-cache-dir --require-hashes --no-deps --requirement requirem
     && pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
     && pip --python /opt/braid/bin/python install --no-cache-dir --no-deps /wheels/*.whl
 
-FROM python:3.12-slim
+FROM python:3.12.11-slim-bookworm
 RUN useradd --uid 10001 --create-home --home-dir /data --shell /usr/sbin/nologin braid
 COPY --from=requirements /opt/braid /opt/braid
 ENV PATH=/opt/braid/bin:$PATH \

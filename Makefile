@@ -5,12 +5,19 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n auto --dist worksteal
+INSTALL_ARGS ?= -m install
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # The first Python 3.11 or newer; `make demo PYTHON=/path/to/python` names another one.
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$candidate && break; done)
+
+# Every Python that is found, one of each minor version, oldest first.
+PYTHONS ?= $(shell for minor in 11 12 13 14 15; do \
+	for candidate in python3.$$minor $(HOME)/.pyenv/versions/3.$$minor.*/bin/python; do \
+	$$candidate -c "import sys; sys.exit(sys.version_info[:2] != (3, $$minor))" 2>/dev/null \
+	&& echo $$candidate && break; done; done)
 
 # Debian's python3 comes without ensurepip unless python3-venv is installed. Then the system's
 # own pip fills the environment, which pip can do from outside since 22.3.
@@ -20,7 +27,7 @@ INSTALL = $(PIP) install --quiet --require-hashes --no-deps --requirement
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
 
 .PHONY: demo
 demo: $(VENV)/.runtime ## run the main job on this machine: sandbox, provider, a flow, its history
@@ -32,6 +39,17 @@ venv: $(VENV)/.test ## a virtual environment in .venv, from the hashed locks, te
 .PHONY: test
 test: $(VENV)/.test ## the whole test-suite (PYTEST_ARGS="-n auto --dist worksteal")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-install
+test-install: $(VENV)/.test ## install the wheel, the image's files and peers, each in its own environment
+	$(BIN)/python -m pytest $(INSTALL_ARGS) tests/install
+
+.PHONY: test-pythons
+test-pythons: ## demo and test-suite on each Python from 3.11 that is found (PYTHONS="...")
+	@for python in $(PYTHONS); do \
+		name=.venv-$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		echo "== $$python"; \
+		$(MAKE) --no-print-directory demo test VENV=$$name PYTHON=$$python || exit 1; done
 
 .PHONY: check
 check: $(VENV)/.test ## format, lint, types, import direction
@@ -61,7 +79,7 @@ soak: $(VENV)/.test ## five minutes of MPI ranks recording, with faults in betwe
 lock: ## resolve pyproject.toml again into both locks (needs network; uses uv)
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header \
-		--extra demo pyproject.toml --output-file requirements.lock
+		--extra all pyproject.toml --output-file requirements.lock
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header \
 		--extra test pyproject.toml --output-file requirements-test.lock
 	echo 'setuptools>=77' | $(VENV)-lock/bin/uv pip compile --quiet --universal \
@@ -70,7 +88,7 @@ lock: ## resolve pyproject.toml again into both locks (needs network; uses uv)
 
 .PHONY: clean
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Braid needs Python 3.11 or newer: apt-get install python3, or make PYTHON=..." >&2; exit 1; }

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 
-from flask import Flask
+from provenance_store.extras import extra
+
+with extra("server", "The action provider"):
+    from flask import Flask
 
 from action_provider import errors, health, logs, openapi
 from action_provider.advice import operations as questions
@@ -36,6 +38,7 @@ from action_provider.stores import StoreHolder
 from flows.steps.schema import body_schema
 from provenance_store.ids import now
 from provenance_store.settings import STORE_URL
+from provenance_store.version import VERSION
 
 __all__ = ["EXTENSION", "OPERATIONS", "Braid", "create_app"]
 
@@ -140,7 +143,7 @@ def create_app(
         "QueryEnvelope": question_schema(),
         "HarvestEnvelope": harvest_schema(),
     }
-    document = openapi.openapi(OPERATIONS, version=_version(), bodies=bodies)
+    document = openapi.openapi(OPERATIONS, version=VERSION, bodies=bodies)
     app.register_blueprint(openapi.openapi_blueprint(document))
     return app
 
@@ -159,10 +162,3 @@ def _records_apart(options: Options, url: str) -> bool:
     if options.recording == "auto":
         return url.startswith("sqlite:")
     return options.recording == "process"
-
-
-def _version() -> str:
-    try:
-        return metadata.version("braid-provenance")
-    except metadata.PackageNotFoundError:
-        return "unknown"

@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from hpc.mascot import Size, play  # noqa: E402
 from provenance_store import open_store  # noqa: E402
 from provenance_store.kinds import Kind, Role  # noqa: E402
-from provenance_store.sql.tables import METADATA, TABLE  # noqa: E402
+from provenance_store.sql.tables import METADATA, TABLE, fit_postgresql  # noqa: E402
 
 Rows = Iterator[tuple[Any, ...]]
 ORIGIN = 1 << 32
@@ -123,6 +123,8 @@ def ddl(url: str, names: Sequence[str] = TABLES) -> tuple[list[str], list[str]]:
     def collect(statement: Any, *_: object) -> None:
         made[type(statement)].append(str(statement.compile(dialect=engine.dialect)))
 
+    if url.startswith("postgresql"):
+        fit_postgresql()
     engine = sa.create_mock_engine(url.partition(":")[0] + "://", collect)
     METADATA.create_all(engine, tables=[TABLE[name] for name in names], checkfirst=False)
     return made[CreateTable], made[CreateIndex]

@@ -54,6 +54,7 @@ RUNS = (
     Run("mpi", ("mpi.py",)),
     Run("merge", ("merge.py",)),
     Run("harvest", ("harvest.py",)),
+    Run("imports", ("imports.py",)),
     Run("scaling", ("scaling.py",)),
     Run("peers", ("peers/published.py",)),
 )

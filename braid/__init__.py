@@ -1,7 +1,91 @@
-"""The `braid` command line: one short file a command, at its path under `braid.commands`."""
+"""Braid: provenance for machine-learning-driven science.
+
+::
+
+    import braid
+
+    with braid.open_store("sqlite:///braid.db") as store:
+        scan = store.data("scan-17", uris=["file:///data/scan-17.h5"])
+        model = store.model("braggnn").update([scan], hyperparameters={"lr": 0.001})
+        store.reader().lineage(model.urn, direction="up")
+
+    with braid.hpc.spool("spool") as recorder: ...
+
+The names of `provenance_store` are here, `braid.hpc` records from HPC jobs, and `braid.flows`
+handles flow definitions. Each is imported when it is first asked for. The command line is
+`braid.commands`.
+"""
 
 from __future__ import annotations
 
-__all__ = ["__version__"]
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from provenance_store.lazily import names_of
+from provenance_store.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    import flows as flows
+    import hpc as hpc
+    from provenance_store import (
+        EVERYTHING,
+        Audience,
+        Batch,
+        Dataset,
+        Kind,
+        Level,
+        Mark,
+        ModelVersion,
+        Reader,
+        Record,
+        Recorder,
+        Role,
+        StepHandle,
+        Store,
+        Uri,
+        Viewer,
+        decode_batch,
+        encode_batch,
+        open_store,
+        upgrade_store,
+    )
+
+__all__ = [
+    "EVERYTHING",
+    "Audience",
+    "Batch",
+    "Dataset",
+    "Kind",
+    "Level",
+    "Mark",
+    "ModelVersion",
+    "Reader",
+    "Record",
+    "Recorder",
+    "Role",
+    "StepHandle",
+    "Store",
+    "Uri",
+    "Viewer",
+    "__version__",
+    "decode_batch",
+    "encode_batch",
+    "flows",
+    "hpc",
+    "open_store",
+    "upgrade_store",
+]
+_MODULES = {"flows": "flows", "hpc": "hpc"}
+
+_named, __dir__ = names_of(
+    __name__,
+    {"provenance_store": [name for name in __all__ if name not in {*_MODULES, "__version__"}]},
+    modules=_MODULES,
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        from braid.installation import check_installation
+
+        check_installation()
+    return _named(name)

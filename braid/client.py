@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import globus_sdk
-
 from braid.login import authorizer_for
 from braid.settings import SERVER_SCOPE
 from provenance_store.errors import (
@@ -22,8 +20,12 @@ from provenance_store.errors import (
     ServiceUnavailable,
     TooLarge,
 )
+from provenance_store.extras import extra
 from provenance_store.shown import check_server
 from provenance_store.times import format_time
+
+with extra("globus", "A server"):
+    import globus_sdk
 
 __all__ = ["QueryClient", "error_of", "open_server"]
 

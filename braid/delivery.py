@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import globus_sdk
-
 from braid.client import QueryClient, error_of, open_server
 from braid.errors import describe
 from hpc.remote_sink import RemoteSink, remote
@@ -18,6 +16,10 @@ from hpc.settings import SPOOL
 from hpc.spool_intake import ServerIntake
 from hpc.spool_sink import ClosingRecorder, spool
 from provenance_store.errors import BraidError, ConfigurationError, ServiceUnavailable
+from provenance_store.extras import extra
+
+with extra("globus", "Recording through a server"):
+    import globus_sdk
 
 __all__ = ["Delivery", "delivering", "taking"]
 

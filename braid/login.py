@@ -6,14 +6,17 @@ import re
 import sys
 
 import click
-import globus_sdk
-from globus_sdk import Scope
-from globus_sdk.authorizers import GlobusAuthorizer
-from globus_sdk.globus_app import GlobusApp, GlobusAppConfig
-from globus_sdk.login_flows import CommandLineLoginFlowManager
 
 from braid.settings import LOGIN_CLIENT_ID, LOGIN_CLIENT_SECRET
 from provenance_store.errors import ConfigurationError, NotAllowed
+from provenance_store.extras import extra
+
+with extra("globus", "A login"):
+    import globus_sdk
+    from globus_sdk import Scope
+    from globus_sdk.authorizers import GlobusAuthorizer
+    from globus_sdk.globus_app import GlobusApp, GlobusAppConfig
+    from globus_sdk.login_flows import CommandLineLoginFlowManager
 
 __all__ = ["authorizer_for", "globus_app"]
 

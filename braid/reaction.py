@@ -8,11 +8,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from globus_sdk import SpecificFlowClient
-
 from braid.login import globus_app
 from flows.definition.login import told_plainly
 from provenance_store.errors import InvalidInput
+from provenance_store.extras import extra
+
+with extra("globus", "Starting a flow"):
+    from globus_sdk import SpecificFlowClient
 
 __all__ = ["PLACEHOLDERS", "filled", "flow_starter"]
 

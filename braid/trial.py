@@ -12,16 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import globus_sdk
-from globus_sdk import AccessTokenAuthorizer, FlowsClient, SpecificFlowClient
-
-from action_provider.app import EXTENSION, create_app
 from action_provider.settings import HARVEST_CONVENTIONS
 from flows.definition.login import told_plainly
 from flows.definition.marker import injected
 from flows.sandbox import Identity, Sandbox
 from flows.sandbox.webserver import WebServer
 from provenance_store.errors import InvalidInput
+from provenance_store.extras import extra
+
+with extra("sandbox", "Running a flow in the sandbox"):
+    import globus_sdk
+    from globus_sdk import AccessTokenAuthorizer, FlowsClient, SpecificFlowClient
 
 __all__ = ["Trial", "try_flow"]
 
@@ -111,6 +112,8 @@ def _provider(sandbox: Sandbox, store_url: str) -> Iterator[tuple[str, str]]:
     """The action provider over a store, as (url, scope)."""
     client = sandbox.add_client("Braid")
     scope = sandbox.add_scope(client, "action_all")
+    from action_provider.app import EXTENSION, create_app
+
     app = create_app(
         store_url,
         environ={

@@ -9,23 +9,27 @@
     with hpc.spool("spool") as recorder: ...  # files, for `braid spool load`
     with hpc.remote("https://braid.example.org", token) as recorder: ...
 
-mpi4py is needed for `aggregated` only.
+A name is imported when it is first asked for. A rank, a spool and a Compute function need msgspec
+only; `aggregated` also mpi4py, where it aggregates SQLAlchemy, `remote` globus-sdk.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hpc.aggregate import aggregated, workers
-from hpc.spool_load import Loaded, load_spool
-from hpc.spool_sink import ClosingRecorder, spool
+from provenance_store.lazily import names_of
+from provenance_store.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from hpc.aggregate import aggregated, workers
     from hpc.remote_sink import remote
+    from hpc.spool_load import Loaded, load_spool
+    from hpc.spool_sink import ClosingRecorder, spool
 
 __all__ = [
     "ClosingRecorder",
     "Loaded",
+    "__version__",
     "aggregated",
     "load_spool",
     "remote",
@@ -33,11 +37,12 @@ __all__ = [
     "workers",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """`remote` is imported when it is asked for: it needs globus-sdk, which no rank does."""
-    if name == "remote":
-        from hpc.remote_sink import remote
-
-        return remote
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = names_of(
+    __name__,
+    {
+        "hpc.aggregate": ("aggregated", "workers"),
+        "hpc.remote_sink": ("remote",),
+        "hpc.spool_load": ("Loaded", "load_spool"),
+        "hpc.spool_sink": ("ClosingRecorder", "spool"),
+    },
+)

@@ -15,16 +15,16 @@ from hpc.settings import SPOOL
 from hpc.signals import guard
 from provenance_store import forks
 from provenance_store.errors import BraidError, StoreUnavailable
-from provenance_store.opening import open_store
 from provenance_store.recorder import Recorder
 from provenance_store.rows import OriginRow
 from provenance_store.settings import STORE_URL
 from provenance_store.sink import new_origin
-from provenance_store.store import Store
 from provenance_store.values import Audience
 
 if TYPE_CHECKING:
     from mpi4py import MPI
+
+    from provenance_store.store import Store
 
 __all__ = ["aggregated", "store_urls", "workers"]
 
@@ -70,7 +70,7 @@ def aggregated(
         "strict": strict,
     }
     if comm.size == 1:
-        with open_store(url) as store:
+        with _opened(url) as store:
             yield store.recorder(**about)
         return
     serving = _serving(comm, aggregators)
@@ -80,9 +80,9 @@ def aggregated(
     process = forks.process
     try:
         shards = sorted(set(serving))
-        own_url = shard_url(url, shards.index(serving[comm.rank]), len(shards))
         if group.rank == 0:
-            _serve(comm, group, functools.partial(open_store, own_url), report_every)
+            place = shards.index(serving[comm.rank])
+            _serve(comm, group, functools.partial(_opened, url, place, len(shards)), report_every)
             yield None
         else:
             yield from _work(comm, group, spool or SPOOL.get(), about)
@@ -160,6 +160,13 @@ def _serve(
     aggregator = Aggregator(group, store, reopen=opener, members=members, report_every=report_every)
     with contextlib.closing(aggregator):
         aggregator.serve()
+
+
+def _opened(url: str, place: int = 0, shards: int = 1) -> Store:
+    """The store of an aggregator. Only the ranks that open one load SQLAlchemy."""
+    from provenance_store.opening import open_store
+
+    return open_store(shard_url(url, place, shards))
 
 
 def _open(opener: Callable[[], Store]) -> tuple[Store | None, BraidError | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from hpc.settings import LAUNCHER_VARIABLES
-from provenance_store.errors import ConfigurationError
+from provenance_store.errors import ConfigurationError, MissingExtra
 
 __all__ = ["Launched", "launched", "load_mpi"]
 
@@ -38,9 +38,10 @@ def load_mpi() -> Any:
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
-        raise ConfigurationError(
-            "hpc.aggregated needs mpi4py and an MPI library: install braid-provenance[hpc] and, "
-            f"where the system brings none, the mpich wheel ({error})."
+        raise MissingExtra(
+            "hpc.aggregated needs mpi4py and an MPI library: pip install 'braid-provenance[hpc]' "
+            f"and, where the system brings none, the mpich wheel ({error}).",
+            name="mpi4py",
         ) from error
     told = launched()
     if told is not None and MPI.COMM_WORLD.size == 1:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from provenance_store.errors import ConfigurationError
-from provenance_store.sql.dialects import read_url
 
 __all__ = ["aggregator_by_node", "aggregator_by_share", "shard_url"]
 
@@ -39,8 +38,12 @@ def shard_url(url: str, place: int, shards: int) -> str:
 
     On PostgreSQL all write to the same database.
     """
+    if shards == 1:
+        return url
+    from provenance_store.sql.dialects import read_url
+
     parsed = read_url(url)
-    if shards == 1 or parsed.get_backend_name() != "sqlite":
+    if parsed.get_backend_name() != "sqlite":
         return url
     file = PurePath(parsed.database or "")
     shard = file.with_name(f"{file.stem}-{place}{file.suffix}")

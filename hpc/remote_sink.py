@@ -8,19 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import globus_sdk
-import requests
-from globus_sdk import AccessTokenAuthorizer
-from globus_sdk.authorizers import GlobusAuthorizer
-from requests.adapters import HTTPAdapter
-
 from hpc.apart import DIVISIONS, halves
 from hpc.settings import SPOOL, WAIT_SECONDS
 from hpc.spool_sink import ClosingRecorder, KeepingSink
 from provenance_store import forks
 from provenance_store.errors import InvalidInput
+from provenance_store.extras import extra
 from provenance_store.shown import check_server
 from provenance_store.travel import sent
+
+with extra("globus", "Recording through a server"):
+    import globus_sdk
+    import requests
+    from globus_sdk import AccessTokenAuthorizer
+    from globus_sdk.authorizers import GlobusAuthorizer
+    from requests.adapters import HTTPAdapter
 
 __all__ = ["RemoteSink", "remote"]
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-import shutil
-import socket
+import platform
 import stat
 import time
 from collections.abc import Iterator
@@ -119,7 +117,8 @@ class SpoolWriter:
         try:
             with self._name.open("rb") as source, growing.open("ab") as target:
                 source.seek(len(MAGIC))
-                shutil.copyfileobj(source, target)
+                while piece := source.read(1 << 20):
+                    target.write(piece)
                 target.flush()
                 os.fsync(target.fileno())
         except OSError:  # no room for it twice: both stay as they were
@@ -149,7 +148,7 @@ class SpoolWriter:
 
     def _new_name(self, begun: str) -> str:
         """A name that nobody else uses; files are loaded in the order in which they were begun."""
-        writer = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
+        writer = f"{platform.node()[:40]}-{os.getpid()}-{os.urandom(4).hex()}"
         return f"{begun}-{writer}.braid"
 
     def _write(self, data: bytes) -> None:

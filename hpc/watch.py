@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
+import platform
 import time
 from collections.abc import Sequence, Set
 
@@ -22,7 +22,7 @@ class Watch:
     """
 
     def __init__(self, members: Sequence[OriginRow]) -> None:
-        here = socket.gethostname()
+        here = platform.node()
         seen = {rank: row.process for rank, row in enumerate(members) if row.host == here}
         self._processes = {rank: process for rank, process in seen.items() if _is_alive(process)}
         self._next_look = 0.0

@@ -6,17 +6,27 @@
     scan = store.data("scan-17", uris=["globus://…/scan-17.h5"], tags={"sample": "Ni"})
     model = store.model("braggnn").update([scan], hyperparameters={"lr": 0.001})
     store.reader().lineage(model.urn, direction="up")
+
+A name is imported when it is first asked for: a recorder needs msgspec only, a store SQLAlchemy.
 """
 
-from provenance_store.batch import Batch, decode_batch, encode_batch
-from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
-from provenance_store.kinds import Kind, Level, Mark, Role
-from provenance_store.opening import open_store, upgrade_store
-from provenance_store.reader import Reader
-from provenance_store.recorder import Recorder
-from provenance_store.store import Store
-from provenance_store.values import Audience, Uri
-from provenance_store.viewer import EVERYTHING, Viewer
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provenance_store.lazily import names_of
+from provenance_store.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from provenance_store.batch import Batch, decode_batch, encode_batch
+    from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
+    from provenance_store.kinds import Kind, Level, Mark, Role
+    from provenance_store.opening import open_store, upgrade_store
+    from provenance_store.reader import Reader
+    from provenance_store.recorder import Recorder
+    from provenance_store.store import Store
+    from provenance_store.values import Audience, Uri
+    from provenance_store.viewer import EVERYTHING, Viewer
 
 __all__ = [
     "EVERYTHING",
@@ -35,8 +45,24 @@ __all__ = [
     "Store",
     "Uri",
     "Viewer",
+    "__version__",
     "decode_batch",
     "encode_batch",
     "open_store",
     "upgrade_store",
 ]
+
+__getattr__, __dir__ = names_of(
+    __name__,
+    {
+        "provenance_store.batch": ("Batch", "decode_batch", "encode_batch"),
+        "provenance_store.handles": ("Dataset", "ModelVersion", "Record", "StepHandle"),
+        "provenance_store.kinds": ("Kind", "Level", "Mark", "Role"),
+        "provenance_store.opening": ("open_store", "upgrade_store"),
+        "provenance_store.reader": ("Reader",),
+        "provenance_store.recorder": ("Recorder",),
+        "provenance_store.store": ("Store",),
+        "provenance_store.values": ("Audience", "Uri"),
+        "provenance_store.viewer": ("EVERYTHING", "Viewer"),
+    },
+)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from provenance_store.reading.validity import Invalidation
 
 __all__ = [
+    "FIRST_NAMED",
     "HIDDEN",
     "RESTRICTED",
     "Details",
@@ -40,6 +41,8 @@ __all__ = [
     "whole",
 ]
 
+FIRST_NAMED = 10
+"""How many of what derives from a record are named, if nothing else is wanted."""
 RESTRICTED = "restricted"
 """Stands for an id where the viewer may not know it."""
 HIDDEN = "a record that you may not see was invalidated"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import os
 import platform
 import sys
@@ -59,6 +58,8 @@ def _software() -> dict[str, Any]:
 
 def _packages() -> dict[str, str]:
     """The versions of what is installed; without what has no readable metadata."""
+    import importlib.metadata  # as slow to import as all of the recorder
+
     found = {}
     for distribution in importlib.metadata.distributions():
         try:

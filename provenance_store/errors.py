@@ -15,6 +15,7 @@
     ├── SchemaMismatch      the store's schema is older or newer than this program
     ├── ServiceUnavailable  another service (Globus Auth, Flows, a provider) did not answer
     └── ConfigurationError  a setting or an option is missing or makes no sense
+        └── MissingExtra    ... and it is a library that an extra of Braid brings
 
 Views and commands never catch these: ``action_provider.errors`` maps them to HTTP and
 ``braid.errors`` to exit codes, once, each in one table.
@@ -31,6 +32,7 @@ __all__ = [
     "ConfigurationError",
     "Conflict",
     "InvalidInput",
+    "MissingExtra",
     "NotAllowed",
     "NotFound",
     "SchemaMismatch",
@@ -124,3 +126,11 @@ class ServiceUnavailable(BraidError):
 
 class ConfigurationError(BraidError):
     """A setting is missing or not valid."""
+
+
+class MissingExtra(ConfigurationError, ImportError):
+    """A library is not installed that one of Braid's extras brings."""
+
+    def __init__(self, message: str | None = None, *, name: str | None = None) -> None:
+        super().__init__(message)
+        self.name = name

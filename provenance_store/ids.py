@@ -8,8 +8,8 @@ holds everywhere is the URN ``urn:braid:<origin uuid>:<sequence>``; people type 
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import time
 import uuid
 from typing import NamedTuple
@@ -118,7 +118,7 @@ def ordered_uuid(at: int) -> str:
     Keys made one after the other stand together in an index, where random ones are each in a page
     of their own. 74 of its bits are random.
     """
-    chance = int.from_bytes(secrets.token_bytes(10))
+    chance = int.from_bytes(os.urandom(10))
     high = (at // 1000) << 16 | 7 << 12 | chance >> 68
     digits = f"{high << 64 | 2 << 62 | chance & _LOWEST_62:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

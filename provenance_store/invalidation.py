@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from provenance_store.documents import RESTRICTED, brief
+from provenance_store.documents import FIRST_NAMED, RESTRICTED, brief
 from provenance_store.errors import Conflict, NotAllowed, NotFound
 from provenance_store.ids import make_id, now, short_id
 from provenance_store.kinds import Kind, Mark
@@ -27,10 +27,8 @@ from provenance_store.validation.limits import YEARS
 from provenance_store.validation.texts import check_text
 from provenance_store.viewer import EVERYTHING, Viewer
 
-__all__ = ["FIRST", "MAX_CAUSE", "Affected", "invalidate", "restore"]
+__all__ = ["MAX_CAUSE", "Affected", "invalidate", "restore"]
 
-FIRST = 10
-"""How many of what derives from a record are named, if nothing else is wanted."""
 MAX_CAUSE = 4096
 
 
@@ -74,7 +72,7 @@ def invalidate(
     cause: str,
     dry_run: bool = False,
     viewer: Viewer = EVERYTHING,
-    named: int = FIRST,
+    named: int = FIRST_NAMED,
     who: str = "",
 ) -> Affected:
     """Mark a record as invalid; see `Store.invalidate`."""
@@ -90,7 +88,7 @@ def restore(
     cause: str = "",
     dry_run: bool = False,
     viewer: Viewer = EVERYTHING,
-    named: int = FIRST,
+    named: int = FIRST_NAMED,
     who: str = "",
 ) -> Affected:
     """Take an invalidation back; see `Store.restore`."""

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from provenance_store import documents, filters
 from provenance_store.errors import NotFound
-from provenance_store.exchange.extract import Extract, gather
 from provenance_store.filters import ModelSearch, RecordFilter, RunFilter
 from provenance_store.ids import looks_like_id, now, short_id
 from provenance_store.kinds import Kind, Level
-from provenance_store.lineage import Lineage
 from provenance_store.reading import models, records, runs
-from provenance_store.reading.lineage import Direction, OneWay, trace
-from provenance_store.reading.model_version import show_version
 from provenance_store.reading.models import Head
 from provenance_store.reading.run_steps import RunStep, run_steps
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
-from provenance_store.redaction import scrub_text
 from provenance_store.rows import RunEventRow
 from provenance_store.sql import harvest, inspect, made, walks
 from provenance_store.sql.dialects import driver
-from provenance_store.statement import evidence
-from provenance_store.statement.again import Present, look_again
-from provenance_store.statement.document import state
 from provenance_store.store_sink import StoreSink
 from provenance_store.viewer import Viewer
+
+if TYPE_CHECKING:
+    from provenance_store.exchange.extract import Extract
+    from provenance_store.lineage import Lineage
+    from provenance_store.reading.lineage import Direction, OneWay
+    from provenance_store.statement.again import Present
 
 __all__ = ["Head", "LineageOptions", "Reader", "RunStep"]
 
@@ -57,6 +55,8 @@ class Reader:
     A page has ``limit``, ``has_next_page`` and ``marker``; the marker is passed back with the
     same filters for the next page. Times are microseconds UTC. What the viewer may not see is
     NotFound. Limits are 1 to 1000, else InvalidInput.
+
+    What only some questions need (lineage, statements, extracts) is imported when they are asked.
     """
 
     def __init__(self, sink: StoreSink, viewer: Viewer) -> None:
@@ -281,6 +281,8 @@ class Reader:
 
         Raises NotFound, or InvalidInput when the record is no model.
         """
+        from provenance_store.reading.model_version import show_version
+
         record_id = self.resolve(reference)
         with self._view() as view:
             return show_version(view, record_id, reference)
@@ -292,6 +294,8 @@ class Reader:
         where it manages some. A revision that it may not see does not count, nor one that it may
         only see of a version that it manages.
         """
+        from provenance_store.redaction import scrub_text
+
         with self._session.look() as raw:
             rows = self._prepared.heads(raw, self._viewer, scrub_text(name))
         heads = [Head(*row[:-1]) for row in rows if row[-1] == rows[0][-1]]
@@ -350,6 +354,8 @@ class Reader:
         whatever its kind. Raises InvalidInput for options that make no sense, NotFound when the
         reference names nothing visible.
         """
+        from provenance_store.reading.lineage import trace
+
         wanted_roles = tuple(filters.parse_role(role) for role in roles)
         wanted_kinds = frozenset(filters.parse_kind(kind) for kind in kinds)
         with self._view() as view:
@@ -372,6 +378,9 @@ class Reader:
         It is over the record and at most `limit` of what it depends on, nearest first. Tags and
         checks of files are those of the time `as_of`, in microseconds UTC, by default now.
         """
+        from provenance_store.statement import evidence
+        from provenance_store.statement.document import state
+
         start = self.resolve(reference)
         with self._view() as view:
             at = now() if as_of is None else as_of
@@ -379,6 +388,8 @@ class Reader:
 
     def evidence(self, references: Iterable[str], *, as_of: int) -> dict[str, Any]:
         """What is known today of the records of a statement made at a time, to compare it with."""
+        from provenance_store.statement import evidence
+
         located = (self._sink.locate(reference) for reference in references)
         ids = {record_id for record_id in located if record_id is not None}
         with self._view() as view:
@@ -386,6 +397,8 @@ class Reader:
 
     def evidence_again(self, stated: Mapping[str, Any]) -> Present:
         """What is known today, and was at its time, of all that a statement's evidence tells."""
+        from provenance_store.statement.again import look_again
+
         with self._view() as view:
             return look_again(view, stated, self._sink.locate)
 
@@ -400,6 +413,8 @@ class Reader:
         limit: int = 10_000,
     ) -> Extract:
         """A part of the history to be exported: see `exchange.extract.gather`."""
+        from provenance_store.exchange.extract import gather
+
         ids = [self.resolve(reference) for reference in references]
         with self._view() as view:
             return gather(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
-import socket
+import platform
 import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.ids import MAX_SEQUENCE, Urn, make_id, new_uuid, now, parse_id
 from provenance_store.kinds import Kind
 from provenance_store.rows import OriginRow
+from provenance_store.version import VERSION
 
 __all__ = [
     "LOOKED_THROUGH",
@@ -35,14 +35,10 @@ __all__ = [
 
 def new_origin(no: int, *, who: str | None = None) -> OriginRow:
     """An origin row for this process: who writes, from where, with which software, since when."""
-    try:
-        version = metadata.version("braid-provenance")
-    except metadata.PackageNotFoundError:
-        version = "unknown"
     program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
     who = who or _login()
-    software = f"{program} (braid-provenance {version})"
-    return OriginRow(no, new_uuid(), who, socket.gethostname(), os.getpid(), software, now())
+    software = f"{program} (braid-provenance {VERSION})"
+    return OriginRow(no, new_uuid(), who, platform.node(), os.getpid(), software, now())
 
 
 def _login() -> str:

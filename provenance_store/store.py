@@ -6,35 +6,35 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import sqlalchemy as sa
 
 from provenance_store.actions import Actions
 from provenance_store.author import Author, making_origins
 from provenance_store.batch import Batch
-from provenance_store.bulk import BulkSink
+from provenance_store.documents import FIRST_NAMED
 from provenance_store.errors import BraidError, NotAllowed
 from provenance_store.ids import now
-from provenance_store.invalidation import FIRST, Affected, invalidate, restore
-from provenance_store.lineage import Lineage
-from provenance_store.merge import Merged, merge_file
 from provenance_store.reader import LineageOptions, Reader
-from provenance_store.reading.lineage import Direction
 from provenance_store.recorder import Recorder
-from provenance_store.retention import Reduced, reduce
 from provenance_store.sink import Sink
-from provenance_store.slices import Sliced, Wanted, take_slice
-from provenance_store.sql import belonging, inspect
-from provenance_store.sql.belonging import Belonging, Holder
 from provenance_store.sql.dialects import driver
-from provenance_store.sql.load import conflicts_told, loading
-from provenance_store.sql.repair import Mended, repair_all
 from provenance_store.store_sink import GuardedSink, HeldSink, Refused, StoreSink
 from provenance_store.validation.batches import check_sound
 from provenance_store.values import Audience
 from provenance_store.viewer import EVERYTHING, Viewer
 from provenance_store.writer import Guard
+
+if TYPE_CHECKING:
+    from provenance_store.invalidation import Affected
+    from provenance_store.lineage import Lineage
+    from provenance_store.merge import Merged
+    from provenance_store.reading.lineage import Direction
+    from provenance_store.retention import Reduced
+    from provenance_store.slices import Sliced
+    from provenance_store.sql.belonging import Belonging, Holder
+    from provenance_store.sql.repair import Mended
 
 __all__ = ["Store"]
 
@@ -44,6 +44,9 @@ class Store(Recorder):
 
     Safe to use from several threads, and in processes forked from this one. Sent to another
     process (pickled) it opens the same store there.
+
+    What few programs do with a store (merge, slice, repair …) is imported when it is called: most
+    commands are over before they would have loaded all of it.
     """
 
     sink: StoreSink
@@ -144,6 +147,9 @@ class Store(Recorder):
         raises. Links are held in memory in pieces of some millions. Other writers of the store
         wait meanwhile. Only new records can be recorded, not additions to earlier ones.
         """
+        from provenance_store.bulk import BulkSink
+        from provenance_store.sql.load import conflicts_told, loading
+
         engine = self.sink.session.engine
         self.sink.new_id()  # registers the origin before the load takes the write lock
         with (
@@ -171,6 +177,8 @@ class Store(Recorder):
         self.sink.write_checked(own, guard)
 
     def _by(self, author: Author, origins: set[int]) -> Guard:
+        from provenance_store.sql import belonging
+
         guards = [self._alone(author.identities, run_id) for run_id in sorted(author.alone_in)]
 
         def guard(connection: sa.Connection) -> None:
@@ -183,21 +191,29 @@ class Store(Recorder):
 
     def holders(self, uuids: Iterable[str]) -> dict[str, Holder]:
         """Who writes with those of these origins that are known here, by UUID."""
+        from provenance_store.sql import belonging
+
         with self.sink.session.read() as connection:
             return belonging.holders(connection, uuids)
 
     def belongings(self, ids: Collection[int]) -> dict[int, Belonging]:
         """Kind and audience of those of these records that are here, whoever asks."""
+        from provenance_store.sql import belonging
+
         with self.sink.session.read() as connection:
             return belonging.belongings(connection, ids)
 
     def histories(self, ids: Collection[int]) -> dict[int, int]:
         """How often one tag of these records was set, or marks were made of them, at the most."""
+        from provenance_store.sql import belonging
+
         with self.sink.session.read() as connection:
             return belonging.histories(connection, ids)
 
     def linked(self, links: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
         """Those of these links, as (from_id, to_id), that are here, whoever asks."""
+        from provenance_store.sql import belonging
+
         with self.sink.session.read() as connection:
             return belonging.linked(connection, links)
 
@@ -233,6 +249,8 @@ class Store(Recorder):
         Raises MergeConflict with a report when the stores say other things of the same records,
         InvalidInput when the file is no store, SchemaMismatch when it is of another version.
         """
+        from provenance_store.merge import merge_file
+
         merged = merge_file(self.sink, Path(file), dry_run=dry_run, tags=tags, progress=progress)
         self.sink.session.watch.look()
         return merged
@@ -244,7 +262,7 @@ class Store(Recorder):
         cause: str,
         dry_run: bool = False,
         viewer: Viewer = EVERYTHING,
-        named: int = FIRST,
+        named: int = FIRST_NAMED,
     ) -> Affected:
         """Say that a record must not be relied on: all that derives from it is invalid with it.
 
@@ -254,6 +272,8 @@ class Store(Recorder):
 
         Raises NotFound for what the viewer may not see, NotAllowed for what it does not manage.
         """
+        from provenance_store.invalidation import invalidate
+
         return invalidate(
             self.sink, reference, cause=cause, dry_run=dry_run, viewer=viewer, named=named
         )
@@ -265,13 +285,15 @@ class Store(Recorder):
         cause: str = "",
         dry_run: bool = False,
         viewer: Viewer = EVERYTHING,
-        named: int = FIRST,
+        named: int = FIRST_NAMED,
     ) -> Affected:
         """Take an invalidation back: what is not invalid for another cause is valid again.
 
         Raises Conflict when the record was not invalidated itself, naming what was; else as
         `invalidate`.
         """
+        from provenance_store.invalidation import restore
+
         return restore(
             self.sink, reference, cause=cause, dry_run=dry_run, viewer=viewer, named=named
         )
@@ -289,6 +311,8 @@ class Store(Recorder):
         Some hundred records at a time are one transaction; `progress` is told how many. With
         `dry_run` nothing is dropped, and the answer says what would be.
         """
+        from provenance_store.retention import reduce
+
         return reduce(self.sink, before=before, dry_run=dry_run, progress=progress)
 
     def slice(
@@ -319,6 +343,8 @@ class Store(Recorder):
         Raises NotFound for a start that is not there, InvalidInput when the file is there
         already and `force` is not given.
         """
+        from provenance_store.slices import Wanted, take_slice
+
         ids = [self.sink.resolve(reference) for reference in references]
         wanted = Wanted(
             ids=ids,
@@ -336,11 +362,15 @@ class Store(Recorder):
 
     def info(self) -> dict[str, Any]:
         """What the store holds: schema, rows by table, records by kind, origins."""
+        from provenance_store.sql import inspect
+
         with self.sink.session.read() as connection:
             return inspect.info(connection)
 
     def check(self) -> list[str]:
         """Everything that is wrong with the store, a sentence each; empty when nothing is."""
+        from provenance_store.sql import inspect
+
         with self.sink.session.read() as connection:
             return inspect.problems(connection)
 
@@ -348,6 +378,8 @@ class Store(Recorder):
     def explaining(self) -> Iterator[None]:
         """While what was read is made into something else: where that stumbles over a row that no
         Braid writes, BadFile says which one."""
+        from provenance_store.sql import inspect
+
         with self.sink.session.read() as connection, inspect.explaining(connection):
             yield
 
@@ -357,6 +389,8 @@ class Store(Recorder):
         What is mended, or with `dry_run` would be; again there is nothing. A tag gets a newer
         value, so that what was signed with the older one stays as it was.
         """
+        from provenance_store.sql.repair import repair_all
+
         with self.sink.session.change() as connection:
             mended = repair_all(connection)
             if dry_run:

@@ -19,7 +19,8 @@ from action_provider.operations import Operation
 from action_provider.query.documents import Mention, Time
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
-from provenance_store.invalidation import FIRST, MAX_CAUSE, Affected, invalidate, restore
+from provenance_store.documents import FIRST_NAMED
+from provenance_store.invalidation import MAX_CAUSE, Affected, invalidate, restore
 
 __all__ = ["OPERATIONS", "invalidation_blueprint"]
 
@@ -34,7 +35,7 @@ class Said(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ] = False
     named: Annotated[
         int, Meta(ge=0, le=MOST_NAMED, description="How many of what derives from it to name.")
-    ] = FIRST
+    ] = FIRST_NAMED
 
 
 class Invalidation(Said, kw_only=True):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import click
+
+from provenance_store.extras import require
 
 __all__ = ["command"]
 
@@ -25,10 +26,7 @@ def command(*, folder: Path | None) -> None:
     run, the lineage of its result and the versions of the model. Takes less than a minute and
     needs no account. The store and the files stay in the folder.
     """
-    if importlib.util.find_spec("numpy") is None:
-        raise click.ClickException(
-            "The demo computes with NumPy: pip install 'braid-provenance[demo]'."
-        )
+    require("demo", "The demo")
     from braid.demo.main_job import demonstrate, prepare_folder
 
     demonstrate(prepare_folder(folder))

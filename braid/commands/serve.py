@@ -10,6 +10,7 @@ import click
 
 from braid.options import port_option, writes
 from braid.source import Source
+from provenance_store.extras import require
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -84,6 +85,7 @@ def command(
     try. Globus Flows calls https addresses only: put a proxy with a certificate in front. Serves
     until it is stopped, and then finishes the requests that it has begun.
     """
+    require("server", "A server")
     from action_provider import shared_metrics
     from action_provider.settings import Options
     from braid.limits import Limits

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import globus_sdk
-
 from flows.definition.login import told_plainly
 from flows.definition.marker import injected
 from provenance_store.errors import InvalidInput
+from provenance_store.extras import extra
+
+with extra("globus", "Deploying a flow"):
+    import globus_sdk
 
 __all__ = ["deploy"]
 

@@ -6,10 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import globus_sdk
-from globus_sdk.gare import is_gare
-from globus_sdk.globus_app import GlobusApp
-
 from provenance_store.errors import (
     BraidError,
     Conflict,
@@ -18,6 +14,12 @@ from provenance_store.errors import (
     NotFound,
     ServiceUnavailable,
 )
+from provenance_store.extras import extra
+
+with extra("globus", "Globus Flows"):
+    import globus_sdk
+    from globus_sdk.gare import is_gare
+    from globus_sdk.globus_app import GlobusApp
 
 __all__ = ["flows_client", "told_plainly"]
 

@@ -10,14 +10,16 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import globus_sdk
-from globus_sdk.globus_app import GlobusApp
-
 from flows.definition.login import told_plainly
 from flows.harvest.report import RunLog
 from flows.settings import LOG_LIMIT_BYTES
 from provenance_store.errors import NotAllowed, NotFound, TooLarge
+from provenance_store.extras import extra
 from provenance_store.times import format_time
+
+with extra("globus", "Reading runs from Globus Flows"):
+    import globus_sdk
+    from globus_sdk.globus_app import GlobusApp
 
 __all__ = ["FlowsLogs", "reading_client"]
 

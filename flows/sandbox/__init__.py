@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from flows.sandbox.directory import Client, Group, Identity
-from flows.sandbox.engine import Limits
-from flows.sandbox.server import Sandbox
+from provenance_store.extras import extra
+
+with extra("sandbox", "The sandbox"):
+    from flows.sandbox.directory import Client, Group, Identity
+    from flows.sandbox.engine import Limits
+    from flows.sandbox.server import Sandbox
 
 __all__ = ["Client", "Group", "Identity", "Limits", "Sandbox"]

@@ -9,14 +9,16 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-import globus_sdk
-
 from flows.sandbox.check import role_names
 from flows.sandbox.directory import Identity
 from flows.sandbox.run import FINAL
 from flows.sandbox.scopes import FLOWS_ALL, flow_scope
 from flows.sandbox.server import Sandbox
 from provenance_store.errors import ServiceUnavailable
+from provenance_store.extras import extra
+
+with extra("sandbox", "The sandbox"):
+    import globus_sdk
 
 __all__ = ["RunOutcome", "deploy", "flows_client", "run_definition", "specific_flow_client"]
 

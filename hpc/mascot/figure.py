@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hpc.mascot.sweep import Point
-from provenance_store.errors import ConfigurationError
+from provenance_store.extras import extra
 
 __all__ = ["PUBLISHED", "draw", "need_matplotlib"]
 
@@ -20,13 +20,9 @@ GRAY = "#666666"
 
 
 def need_matplotlib() -> Any:
-    """The module; raises ConfigurationError, naming the extra, where it is not installed."""
-    try:
+    """The module; raises MissingExtra where it is not installed."""
+    with extra("plot", "A plot"):
         import matplotlib
-    except ImportError as error:
-        raise ConfigurationError(
-            "A plot needs matplotlib: pip install 'braid-provenance[plot]'."
-        ) from error
     return matplotlib
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from provenance_store.errors import InvalidInput
 from provenance_store.exchange.crate_parts import Parts, iso_time
 from provenance_store.exchange.extract import Extract
-from provenance_store.exchange.extras import rocrate_library
+from provenance_store.exchange.libraries import rocrate_library
 from provenance_store.exchange.names import encoded
 from provenance_store.kinds import Role
 

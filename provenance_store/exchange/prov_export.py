@@ -16,7 +16,7 @@ from typing import Any, Final
 from provenance_store.documents import RESTRICTED
 from provenance_store.errors import InvalidInput
 from provenance_store.exchange.extract import Extract, Link
-from provenance_store.exchange.extras import prov_model
+from provenance_store.exchange.libraries import prov_model
 from provenance_store.exchange.names import NAMESPACES, encoded, origin_prefixes, principal_name
 from provenance_store.ids import Urn, parse_id
 from provenance_store.kinds import Kind, Role

@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn
 
 from provenance_store.errors import InvalidInput
 from provenance_store.exchange.bounded import read_json
-from provenance_store.exchange.extras import prov_model
+from provenance_store.exchange.libraries import prov_model
 from provenance_store.exchange.prov_places import culprit
 from provenance_store.exchange.values import micros
 from provenance_store.values import digest_of

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from provenance_store.errors import ConfigurationError
+from provenance_store.extras import extra
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind, Role
 from provenance_store.lineage.columns import Links
@@ -190,13 +190,9 @@ class Lineage:
 
     def to_networkx(self) -> networkx.MultiDiGraph[str]:
         """The same as a graph of networkx: nodes are URNs, attributes as in the document; the key
-        of an edge is its role. Raises ConfigurationError where networkx is not installed."""
-        try:
+        of an edge is its role. Raises MissingExtra where networkx is not installed."""
+        with extra("graph", "This form of a lineage"):
             import networkx
-        except ImportError:
-            raise ConfigurationError(
-                "networkx is not installed: pip install 'braid-provenance[graph]'."
-            ) from None
         found = self.document()
         about = {name: found[name] for name in ("root", "direction", "depth", "truncated")}
         graph: networkx.MultiDiGraph[str] = networkx.MultiDiGraph(**about)

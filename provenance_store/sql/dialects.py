@@ -16,8 +16,10 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
 from provenance_store.errors import ConfigurationError, StoreUnavailable
+from provenance_store.extras import extra
 from provenance_store.sql.forking import Counted, ForkGate
 from provenance_store.sql.place import Place
+from provenance_store.sql.tables import fit_postgresql
 from provenance_store.sql.waits import WaitedInVain, Waits
 from provenance_store.sql.watch import Watch, watch_of
 
@@ -155,8 +157,10 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
 
 def _postgres_engine(url: sa.URL, waits: Waits) -> sa.Engine:
     """An engine whose connections give up waiting for locks, and for a server that hangs."""
-    from provenance_store.sql.patient import PatientConnection, SilentServer, connect_options
+    with extra("postgres", "A store on PostgreSQL"):
+        from provenance_store.sql.patient import PatientConnection, SilentServer, connect_options
 
+    fit_postgresql()
     engine = sa.create_engine(
         url,
         hide_parameters=True,  # an error that nobody foresaw does not repeat what was to be written

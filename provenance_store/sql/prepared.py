@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from provenance_store.kinds import Level
 from provenance_store.sql.dialects import by_position
@@ -180,13 +179,13 @@ class Access:
 
     def _is_one(self, principal: sa.Column[Any]) -> tuple[Condition, ...]:
         if self._dialect.name == "postgresql":
-            return (principal == sa.any_(sa.bindparam("principals", type_=ARRAY(sa.Text))),)
+            return (principal == sa.any_(sa.bindparam("principals", type_=sa.ARRAY(sa.Text))),)
         return (principal == self.each("principals").c.value,)
 
     def each(self, name: str) -> sa.TableValuedAlias:
         """The values of a parameter that stands for several, as rows with one column `value`."""
         if self._dialect.name == "postgresql":
-            texts = sa.bindparam(name, type_=ARRAY(sa.Text))
+            texts = sa.bindparam(name, type_=sa.ARRAY(sa.Text))
             return sa.func.unnest(texts).table_valued("value").render_derived()
         return sa.func.json_each(sa.bindparam(name)).table_valued("value")
 

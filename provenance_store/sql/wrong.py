@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -189,7 +189,7 @@ def _is_broken(data: bytes | None) -> bool:
 
 def misshapen(file: sqlite3.Connection) -> str | None:
     """The name of a table that is not there, or that is a view or has other columns than ours."""
-    with sqlite3.connect(":memory:") as model:
+    with closing(sqlite3.connect(":memory:")) as model:
         for table in METADATA.sorted_tables:
             model.execute(str(sa.schema.CreateTable(table).compile(dialect=_SQLITE)))
         for name in TABLE:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from provenance_store.errors import BadFile, ConfigurationError
+from provenance_store.errors import BadFile
+from provenance_store.extras import extra
 
 if TYPE_CHECKING:
     from securesystemslib.dsse import Envelope
@@ -132,13 +133,9 @@ def _public(pem: bytes) -> Any:
 
 
 def _library() -> tuple[Any, Any]:
-    try:
+    with extra("sign", "A signature"):
         import cryptography  # noqa: F401
         from securesystemslib import dsse, signer
-    except ImportError:
-        raise ConfigurationError(
-            "Signatures need the extra `sign`: pip install 'braid-provenance[sign]'."
-        ) from None
     return dsse, signer
 
 

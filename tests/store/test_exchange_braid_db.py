@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def test_importing_twice_changes_nothing_and_a_grown_database_adds_the_differenc
     again = import_braid_db(store, old)
     assert (again.records, again.links, again.known) == ({}, 0, 7)
     assert store.info() == before
-    with sqlite3.connect(old) as connection:
+    with closing(sqlite3.connect(old)) as connection, connection:
         connection.execute("INSERT INTO records VALUES (8, 'expt-3', ?, NULL)", (T,))
         connection.execute("INSERT INTO derivations VALUES (8, 3, ?)", (T,))
         connection.execute("INSERT INTO tags VALUES (9, 2, 'late', 'yes', 1)")
@@ -175,7 +176,7 @@ def test_a_value_of_another_type_is_refused_and_nothing_is_written(
 ) -> None:
     file = tmp_path / "bad.db"
     columns = {"records": "record_id, name, time, invalidation_id"}
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute(f"CREATE TABLE records ({columns['records']})")
         connection.execute("CREATE TABLE uris (id, record_id, uri)")
         connection.execute("CREATE TABLE tags (id, record_id, key, value, tag_type)")
@@ -188,12 +189,12 @@ def test_a_value_of_another_type_is_refused_and_nothing_is_written(
 
 def test_what_is_no_database_of_braid_db_is_refused(store: Store, tmp_path: Path) -> None:
     file = tmp_path / "other.db"
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("CREATE TABLE records (record_id, name, time, invalidation_id)")
     connection.close()
     with pytest.raises(InvalidInput, match="it has no table derivations"):
         import_file(store, file)
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("CREATE TABLE derivations (record_id, dependency, time)")
     connection.close()
     with pytest.raises(InvalidInput, match="derivations has no column derivation"):

@@ -90,7 +90,7 @@ def test_a_difference_stops_everything_and_is_said(store: Store, other: Store, f
     store.merge(file)
     some_science(other, "more")
     other.close()
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE record SET name = 'forged' WHERE name = 'inference of theirs'")
     connection.close()
     before = store.info()
@@ -120,7 +120,7 @@ def test_a_store_is_not_merged_into_itself(tmp_path: Path) -> None:
 
 def test_a_store_of_another_schema_is_refused(store: Store, other: Store, file: Path) -> None:
     other.close()
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     with pytest.raises(SchemaMismatch, match="another schema version"):

@@ -163,7 +163,7 @@ def test_the_libraries_of_the_exchange_are_loaded_in_one_place() -> None:
     named = [
         name_of(path) for path in modules() for text in strings(parse(path)) if text in EXCHANGE
     ]
-    assert set(named) == {"provenance_store/exchange/extras.py"}
+    assert set(named) == {"provenance_store/exchange/libraries.py"}
     offences = [
         name_of(path)
         for path in modules()

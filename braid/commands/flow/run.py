@@ -14,6 +14,7 @@ from braid.options import collection_option, displays, time_scale_option, writes
 from braid.output import Display, Document, json_text, printable
 from braid.reason import reason, refusals
 from braid.source import Source
+from provenance_store.extras import require
 
 if TYPE_CHECKING:
     from braid.trial import Trial
@@ -96,6 +97,7 @@ def command(
     document = read_definition(flow)
     if not _is_valid(document.definition):
         context.exit(SAID_NO)
+    require("sandbox", "Running a flow here")
     from braid.trial import Trial, try_flow
 
     log: list[Document] = []

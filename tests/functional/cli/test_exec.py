@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def test_a_command_is_recorded_as_a_step(
     assert step["status"] == "SUCCEEDED"
     assert step["parameters"]["command"] == ["cp", "in.txt", "out.txt"]  # type: ignore[index]
     assert step["tags"] == {"beam": 7, "exit_code": 0}
-    with sqlite3.connect(tmp_path / "braid.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "braid.db")) as connection, connection:
         [(environment,)] = connection.execute("SELECT document FROM environment")
     connection.close()
     assert json.loads(environment)["job"] == {"SLURM_JOB_ID": "4711"}
