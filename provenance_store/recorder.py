@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
+from provenance_store import redaction
 from provenance_store.batch import Batch
 from provenance_store.environment import current_environment
 from provenance_store.errors import InvalidInput, NotFound, TooLarge
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, make_id, now
 from provenance_store.kinds import Kind, Mark, Role
-from provenance_store.redaction import redact, scrub_text
 from provenance_store.rows import (
     AudienceRow,
     EnvironmentRow,
@@ -528,7 +528,7 @@ class Recorder:
 
     def _warn(self, gate: Gate) -> None:
         for note in gate.notes:
-            log.warning(NOT_AS_GIVEN, scrub_text(note))
+            log.warning(NOT_AS_GIVEN, redaction.scrub_text(note))
 
     # ---- rows ----------------------------------------------------------------------------
 
@@ -686,10 +686,10 @@ class Recorder:
             if is_a(document, str):
                 document = current_environment()
             try:
-                document = redact(plain_document(document))
+                document = redaction.redact(plain_document(document))
                 row = EnvironmentRow(digest_of(document), canonical_json(document).decode())
             except (TooLarge, ValueError):  # half a character, or nested without end
-                document = {"unreadable": scrub_text(described(document))}
+                document = {"unreadable": redaction.scrub_text(described(document))}
                 row = EnvironmentRow(digest_of(document), canonical_json(document).decode())
             self._environment_row = row
         if self._environment_row not in batch.environment:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from provenance_store import redaction
 from provenance_store.errors import ConfigurationError
-from provenance_store.redaction import scrub_text
 
 __all__ = ["LONGEST", "check_server", "shown"]
 
@@ -18,7 +18,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 def shown(text: str, longest: int = LONGEST) -> str:
     """A text without secrets and line breaks, of at most so many characters."""
-    line = " ".join(scrub_text(text[:LOOKED_AT]).split())
+    line = " ".join(redaction.scrub_text(text[:LOOKED_AT]).split())
     return line if len(line) <= longest else f"{line[: longest - 3]}..."
 
 

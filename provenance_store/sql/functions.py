@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from provenance_store.redaction import scrub_text
+from provenance_store import redaction
 from provenance_store.validation.uris import normal_uri
 
 __all__ = ["SCRUBBED", "URI_NORM", "add_functions"]
@@ -24,7 +24,7 @@ def add_functions(connection: sqlite3.Connection) -> None:
 
 
 def _scrubbed(text: Any) -> Any:
-    return scrub_text(text) if isinstance(text, str) else text
+    return redaction.scrub_text(text) if isinstance(text, str) else text
 
 
 def _norm(uri: object) -> str:

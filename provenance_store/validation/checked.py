@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
+from provenance_store import redaction
 from provenance_store.ids import MAX_ORIGIN_NO, now
 from provenance_store.kinds import RUN_STATUSES, Kind, Level, Mark, Role, Series, Special, TagType
-from provenance_store.redaction import REDACTED, is_secret_key, redact
 from provenance_store.rows import (
     AudienceMemberRow,
     AudienceRow,
@@ -113,7 +113,7 @@ def _json(gate: Gate, given: str) -> Any:
 
 def _payload(gate: Gate, row: PayloadRow, limit: int) -> PayloadRow:
     name = document_name(gate, row.name)
-    document = REDACTED if is_secret_key(name) else _json(gate, row.document)
+    document = redaction.REDACTED if redaction.is_secret_key(name) else _json(gate, row.document)
     # Never as it came: of keys given twice, reading it shows the last alone.
     text_ = payload_document(gate, document, limit=limit, decoded=True)
     return PayloadRow(row.record_id, name, text_)
@@ -123,7 +123,7 @@ def _environment(gate: Gate, row: EnvironmentRow, limit: int) -> EnvironmentRow:
     document = _json(gate, row.document) if len(row.document) <= 16 * limit else None
     if not isinstance(document, dict) or digest_of(document) != row.digest:
         gate.refuse("An environment is a JSON object, kept under its digest.", path="document")
-    document = redact(document)
+    document = redaction.redact(document)
     return EnvironmentRow(digest_of(document), canonical_json(document).decode())
 
 
@@ -200,7 +200,11 @@ def _tag(gate: Gate, row: TagRow) -> TagRow:
     _not_ahead(gate, row.set_at, "set_at")
     value: TagValue | None = tag_value(row.type, row.text)
     clean = tag_row(gate, row.record_id, row.id, row.name, value, row.set_at)
-    if row.type == TagType.STRING or _says_the_same(row, clean) or is_secret_key(row.name):
+    if (
+        row.type == TagType.STRING
+        or _says_the_same(row, clean)
+        or redaction.is_secret_key(row.name)
+    ):
         return clean
     return gate.instead(
         clean, f"The value {row.text!r:.80} is not of the type that the tag has.", path="text"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TypeVar
 
+from provenance_store import redaction
 from provenance_store.errors import InvalidInput
-from provenance_store.redaction import scrub_text
 
 __all__ = ["Gate", "Policy"]
 
@@ -52,9 +52,9 @@ class Gate:
 
 
 def _invalid(message: str, path: str) -> InvalidInput:
-    return InvalidInput(scrub_text(message), path=scrub_text(path))
+    return InvalidInput(redaction.scrub_text(message), path=redaction.scrub_text(path))
 
 
 def _note(message: str, path: str) -> str:
     """A note goes into logs, answers and tags: what it quotes of a value has no secret in it."""
-    return scrub_text(f"{path}: {message}" if path else message)
+    return redaction.scrub_text(f"{path}: {message}" if path else message)

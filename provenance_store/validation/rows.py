@@ -16,10 +16,10 @@ from typing import Any
 
 import msgspec
 
+from provenance_store import redaction
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import now
 from provenance_store.kinds import Series, Special, TagType
-from provenance_store.redaction import REDACTED, is_secret_key, is_secret_value, redact, scrub_text
 from provenance_store.rows import (
     FileCheckRow,
     MetricRow,
@@ -126,7 +126,7 @@ def run_id_of(gate: Gate, given: object) -> str | None:
     value = plain(given)
     if type(value) is not str or not 1 <= len(value) <= MAX_RUN_ID or not is_kept(value):
         gate.refuse(f"A run id is text of 1 to {MAX_RUN_ID} characters.", path="run_id")
-    elif scrub_text(value) != value:
+    elif redaction.scrub_text(value) != value:
         gate.refuse("This run id looks like a secret, and would be seen by many.", path="run_id")
     return value if type(value) is str else None
 
@@ -265,8 +265,8 @@ def tag_row(
 ) -> TagRow:
     """One typed tag. A value that no tag can hold becomes text which says what it was."""
     name = text(gate, name, "tag name", MAX_TAG_NAME, path="tags", empty=UNNAMED)
-    if is_secret_key(name):
-        return TagRow(record_id, name, change_id, _STRING, REDACTED, None, at)
+    if redaction.is_secret_key(name):
+        return TagRow(record_id, name, change_id, _STRING, redaction.REDACTED, None, at)
     kind, shown, number = _tag_value(gate, name, value)
     return TagRow(record_id, name, change_id, kind, shown, number, at)
 
@@ -279,8 +279,8 @@ def _tag_value(gate: Gate, name: str, given: object) -> tuple[int, str, float | 
     value = plain(given)
     kind = type(value)  # not isinstance: what is not plain here may lie about its class
     if kind is str:
-        if is_secret_value(name, value):
-            return _STRING, REDACTED, None
+        if redaction.is_secret_value(name, value):
+            return _STRING, redaction.REDACTED, None
         return _STRING, text(gate, value, "tag", MAX_TAG_TEXT, path=f"tags.{name}"), None
     if kind is bool:
         return TagType.BOOLEAN.value, "true" if value else "false", float(value)
@@ -304,7 +304,7 @@ def _as_text(value: object) -> str:
         return f"{plain_document(value)} (integer of more than 64 bits)"
     try:
         if isinstance(value, bytes | Mapping | Sequence | Set) or hasattr(value, "tolist"):
-            document = redact(plain_document(value))
+            document = redaction.redact(plain_document(value))
             return f"{msgspec.json.encode(document, order='sorted').decode()} ({type_name(value)})"
     except Exception:  # whatever a foreign type does when it is asked
         return described(value)
@@ -477,11 +477,11 @@ def payload_document(
     lost: list[str] = []
     try:
         plain_ = value if decoded and _is_simple(value) else plain_document(value, lost)
-        document = redact(plain_, private=private)
+        document = redaction.redact(plain_, private=private)
         data = msgspec.json.encode(document)
     except Exception as error:
         what = error.message if isinstance(error, TooLarge) else type_name(error)
-        said = scrub_text(described(value))
+        said = redaction.scrub_text(described(value))
         unreadable = {"_unreadable": said}
         message = f"The document cannot be kept as JSON ({what})."
         data = msgspec.json.encode(gate.instead(unreadable, message, path=path))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 
+from provenance_store import redaction
 from provenance_store.errors import InvalidInput
-from provenance_store.redaction import scrub_text, suspicion
 from provenance_store.undecoded import escaped, is_kept
 from provenance_store.validation.policy import Gate, Policy
 from provenance_store.validation.scalars import described, is_a, plain, type_name
@@ -33,7 +33,7 @@ def text(
     one could not be told from other text.
     """
     if type(given) is str and given and given.isascii() and "\x00" not in given:
-        found = scrub_text(given) if suspicion(given) else given
+        found = redaction.scrub_text(given) if redaction.suspicion(given) else given
         if len(found) <= longest:
             return found
     return _made_text(gate, given, what, longest, path, empty)
@@ -51,7 +51,7 @@ def _made_text(
             path=path,
         )
     length = len(found)
-    found = scrub_text(found)
+    found = redaction.scrub_text(found)
     if length > longest:
         found = gate.instead(
             shortened(found, longest),
