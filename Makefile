@@ -16,8 +16,8 @@ PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 # Every Python that is found, one of each minor version, oldest first.
 PYTHONS ?= $(shell for minor in 11 12 13 14 15; do \
 	for candidate in python3.$$minor $(HOME)/.pyenv/versions/3.$$minor.*/bin/python; do \
-	$$candidate -c "import sys; sys.exit(sys.version_info[:2] != (3, $$minor))" 2>/dev/null \
-	&& echo $$candidate && break; done; done)
+	$$candidate -c "import sys; sys.exit(sys.version_info[1] - $$minor)" 2>/dev/null \
+	&& echo $$candidate && break; done; done; true)
 
 # Debian's python3 comes without ensurepip unless python3-venv is installed. Then the system's
 # own pip fills the environment, which pip can do from outside since 22.3.
@@ -50,6 +50,13 @@ test-pythons: ## demo and test-suite on each Python from 3.11 that is found (PYT
 		name=.venv-$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 		echo "== $$python"; \
 		$(MAKE) --no-print-directory demo test VENV=$$name PYTHON=$$python || exit 1; done
+
+.PHONY: test-newest
+test-newest: ## the tests of recording, stores and language on the newest Python that is found
+	@newest=$(lastword $(PYTHONS)); \
+	name=.venv-$$($$newest -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	$(MAKE) --no-print-directory test VENV=$$name PYTHON=$$newest \
+		PYTEST_ARGS="$(PYTEST_ARGS) tests/unit tests/store tests/hpc"
 
 .PHONY: check
 check: $(VENV)/.test ## format, lint, types, import direction
