@@ -33,6 +33,11 @@ venv: $(VENV)/.test ## a virtual environment in .venv, from the hashed locks, te
 test: $(VENV)/.test ## the whole test-suite (PYTEST_ARGS="-n auto")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+CLIENTS ?= tests/functional/clients
+.PHONY: clients
+clients: $(VENV)/.test ## other versions of globus-sdk and globus-cli, which it installs aside
+	$(BIN)/python -m pytest -m "install or not install" $(CLIENTS)
+
 .PHONY: check
 check: $(VENV)/.test ## format, lint, types, import direction
 	$(BIN)/ruff format --check .

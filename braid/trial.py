@@ -114,7 +114,8 @@ def _provider(sandbox: Sandbox, store_url: str) -> Iterator[tuple[str, str]]:
     """The action provider over a store, as (url, scope)."""
     client = sandbox.add_client("Braid")
     scope = sandbox.add_scope(client, "action_all")
-    from action_provider.app import EXTENSION, create_app
+    with extra("server", "A flow that records, run here,"):
+        from action_provider.app import EXTENSION, create_app
 
     app = create_app(
         store_url,

@@ -94,6 +94,11 @@ class RegisteredApis:
         with self._lock:
             self._apis[api.id] = api
 
+    def remove(self, api_id: str) -> None:
+        """Forgets an API."""
+        with self._lock:
+            self._apis.pop(api_id, None)
+
     def get(self, api_id: str) -> RegisteredApi | None:
         """The API with an id."""
         return self._apis.get(api_id)

@@ -18,7 +18,6 @@ from flows.sandbox.scopes import (
     FLOWS_ALL,
     FLOWS_READING_RUNS,
     FLOWS_RUN_MANAGE,
-    bare_scopes,
     dependent_scopes,
 )
 
@@ -153,8 +152,7 @@ class RunsApi:
     def _check_consent(self, run: Run, agreed: frozenset[str]) -> None:
         required = run.details.get("required_scope")
         needed = run.status == "INACTIVE" and run.details.get("code") == "ConsentRequired"
-        wanted = {*bare_scopes(required or ""), *dependent_scopes(required or "")}
-        if needed and not wanted <= agreed:
+        if needed and not dependent_scopes(required or "") <= agreed:
             raise missing_scope([str(required)])
 
     def release(self, run_id: str) -> Response:

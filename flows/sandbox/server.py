@@ -242,3 +242,7 @@ class Sandbox:
         )
         self._registered_apis.add(api)
         return api.id
+
+    def remove_registered_api(self, api_id: str) -> None:
+        """Forgets a registered API."""
+        self._registered_apis.remove(api_id)

@@ -64,13 +64,14 @@ class WebInputsApi:
         return jsonify(web_input.document(roles))
 
     def respond(self, id_: str) -> Response:
-        """POST /web_inputs/{id}/respond with the id of an option as ``value``"""
+        """POST /web_inputs/{id}/respond with ``{"response": {"value": …}}``, an option's id"""
         web_input, roles = self._visible(id_)
         if "respondent" not in roles:
             detail = f"User does not have respondent role on web input {id_}"
             raise FlowsError(403, "FORBIDDEN", detail)
         body = request.get_json(silent=True)
-        value = body.get("value") if isinstance(body, dict) else None
+        response = body.get("response") if isinstance(body, dict) else None
+        value = response.get("value") if isinstance(response, dict) else None
         option = next((o for o in web_input.options if o.id == value), None)
         if not web_input.closed and option is None:
             detail = f"{value!r} is not a registered option id for this input."

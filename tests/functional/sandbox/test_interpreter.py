@@ -11,6 +11,7 @@ import pytest
 
 from flows.sandbox import Identity, Limits, Sandbox
 from flows.sandbox.runner import run_definition
+from flows.sandbox.scopes import flow_scope
 from tests.functional.sandbox.support import FlowsFor, Run, SpecificFor, wait_for
 
 END: dict[str, Any] = {"Type": "Pass", "End": True}
@@ -236,14 +237,15 @@ def test_a_missing_consent_pauses_the_run_until_it_is_resumed_with_it(
     outcome = run({"S": action(sandbox, "hello", Parameters=parameters)}, user=ada)
     assert outcome.status == "INACTIVE"
     details = outcome.run["details"]
-    assert (details["code"], details["required_scope"]) == ("ConsentRequired", needed)
+    wanted = f"{flow_scope(outcome.run['flow_id'])}[{needed}]"
+    assert (details["code"], details["required_scope"]) == ("ConsentRequired", wanted)
     assert details["action_statuses"][0]["details"]["required_scope"] == needed
     run_id, flow_id = outcome.run["run_id"], outcome.run["flow_id"]
     client = specific_for(ada, flow_id)
     with pytest.raises(globus_sdk.FlowsAPIError) as raised:
         client.resume_run(run_id)
     assert raised.value.code == "MISSING_SCOPE"
-    token = sandbox.token_for(ada, f"{client.scopes.user}[{needed}]")
+    token = sandbox.token_for(ada, wanted)
     client.authorizer = globus_sdk.AccessTokenAuthorizer(token)
     client.resume_run(run_id)
     wait_for(lambda: flows_for(ada).get_run(run_id)["status"] == "SUCCEEDED")
@@ -299,11 +301,12 @@ def test_a_web_input_pauses_the_run_until_it_is_answered(
         (answering, yes, 200),
         (answering, no, 409),
     ):
+        chosen = {"response": {"value": value}}
         if status == 200:
-            assert client.post(respond(asked), data={"value": value}).data == {"status": "ok"}
+            assert client.post(respond(asked), data=chosen).data == {"status": "ok"}
             continue
         with pytest.raises(globus_sdk.FlowsAPIError) as raised:
-            client.post(respond(asked), data={"value": value})
+            client.post(respond(asked), data=chosen)
         assert raised.value.http_status == status
     client, run_id = flows_for(ada), outcome.run["run_id"]
     wait_for(lambda: client.get_run(run_id)["status"] == "SUCCEEDED")
