@@ -308,8 +308,10 @@ def task_document(kind: str, action: Action, collections: Collections) -> dict[s
         "request_time": action.start_time,
         "completion_time": action.completion_time,
         "deadline": body.get("deadline"),
+        "source_endpoint": collections.name_of(source),
         "source_endpoint_id": source,
         "source_endpoint_display_name": collections.name_of(source),
+        "destination_endpoint": collections.name_of(target),
         "destination_endpoint_id": target,
         "destination_endpoint_display_name": collections.name_of(target),
         **dict.fromkeys(("files", "files_transferred", "files_skipped", "directories"), 0),
@@ -349,10 +351,14 @@ def _endpoint(collection: Collection) -> dict[str, Any]:
     nothing = (
         "organization department description keywords info_link contact_email contact_info "
         "default_directory subscription_id canonical_name host_endpoint_id host_path "
-        "globus_connect_setup_key gcs_manager_url last_accessed_time user_message"
+        "globus_connect_setup_key gcs_manager_url last_accessed_time user_message "
+        "myproxy_server myproxy_dn oauth_server s3_url expire_time "
+        "non_functional_endpoint_display_name non_functional_endpoint_id"
     )
     no = (
-        "public force_encryption force_verify disable_verify high_assurance mfa_required gcp_paused"
+        "public force_encryption force_verify disable_verify high_assurance mfa_required "
+        "gcp_paused french_english_bilingual s3_owner_activated disable_anonymous_writes "
+        "activated in_use non_functional shareable acl_available acl_editable"
     )
     return {
         **dict.fromkeys(nothing.split()),
@@ -363,13 +369,10 @@ def _endpoint(collection: Collection) -> dict[str, Any]:
         "entity_type": "GCP_mapped_collection",
         "is_globus_connect": True,
         "gcp_connected": True,
-        "non_functional": False,
         "owner_id": None,
         "owner_string": "sandbox",
         "username": "sandbox",
-        "shareable": False,
-        "acl_available": False,
-        "acl_editable": False,
+        "expires_in": 0,
         "local_user_info_available": True,
         "my_effective_roles": [],
         "DATA": [],

@@ -64,8 +64,12 @@ def main() -> dict[str, Any]:
         item["destination_path"] for item in transfer.task_successful_transfers(task_id)
     ]
     told["stat"] = transfer.operation_stat(TARGET, "/results/scan.txt").data
-    told["renamed"] = transfer.operation_rename(TARGET, "/results/raw", "/results/old")["code"]
-    told["cancelled"] = transfer.cancel_task(task_id)["code"]
+    renamed = transfer.operation_rename(TARGET, "/results/raw", "/results/old")
+    told["renamed"], told["rename_document"] = renamed["code"], renamed.data
+    cancelled = transfer.cancel_task(task_id)
+    told["cancelled"], told["cancel_document"] = cancelled["code"], cancelled.data
+    told["task_page"] = transfer.task_list().data
+    told["submission_id"] = transfer.get_submission_id().data
 
     failing = globus_sdk.TransferData(
         source_endpoint=SOURCE,
@@ -84,7 +88,8 @@ def main() -> dict[str, Any]:
         **({} if hasattr(globus_sdk, "MISSING") else {"transfer_client": transfer}),
     )
     removal.add_item("/results/old")
-    removed = transfer.submit_delete(removal)["task_id"]
+    accepted = transfer.submit_delete(removal)
+    told["delete_document"], removed = accepted.data, accepted["task_id"]
     transfer.task_wait(removed, timeout=30, polling_interval=1)
     told["removed"] = transfer.get_task(removed).data
     told["left"] = names(transfer.operation_ls(TARGET, path="/results"))

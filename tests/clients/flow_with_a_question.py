@@ -121,12 +121,16 @@ def main() -> dict[str, Any]:
     specific = globus_sdk.SpecificFlowClient(flow_id, app=app)
     told["run_validated"] = specific.validate_run({"scan": "17"}).data
     told["bad_run"] = refused(specific.validate_run, {"scan": 17})
-    run_id = specific.run_flow({"scan": "17"}, label="A label", tags=["t"])["run_id"]
+    started = specific.run_flow({"scan": "17"}, label="A label", tags=["t"])
+    told["started"], run_id = started.data, started["run_id"]
     told["asking"] = status_of(flows, run_id, "INACTIVE")
     told["asked"] = answer(flows, flow_id, run_id)
     told["ended"] = status_of(flows, run_id, "SUCCEEDED")
 
     told["run"] = flows.get_run(run_id, include_flow_description=True).data
+    told["page"] = flows.list_runs().data
+    told["log_page"] = flows.get_run_logs(run_id).data
+    told["flow_page"] = flows.list_flows().data
     told["listed"] = [r["run_id"] for r in flows.list_runs(filter_flow_id=flow_id)]
     told["listed_by_no_role"] = [r["run_id"] for r in flows.list_runs(filter_roles=[])]
     told["listed_as_manager"] = [r["run_id"] for r in flows.list_runs(filter_roles="run_manager")]

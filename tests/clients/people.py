@@ -60,7 +60,8 @@ def main() -> dict[str, Any]:
     told["by_name"] = auth.get_identities(usernames=PERSON)["identities"][0]["id"]
     found = globus_sdk.IdentityMap(auth, [sub])
     told["mapped"] = found[sub]["username"]
-    forest = auth.get_consents(sub).to_forest()
+    consents = auth.get_consents(sub)
+    told["consents_document"], forest = consents.data, consents.to_forest()
     told["consents"] = sorted(node.scope_name for node in forest.nodes)
     told["consented"] = forest.meets_scope_requirements(
         str(GroupsScopes.view_my_groups_and_memberships)

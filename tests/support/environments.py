@@ -65,9 +65,9 @@ class Environment:
             timeout=120,
         )
 
-    def script(self, name: str, **environ: str) -> dict[str, Any]:
+    def script(self, name: str, *arguments: str, **environ: str) -> dict[str, Any]:
         """What a script of tests/clients printed, as JSON."""
-        done = self.call(SCRIPTS / f"{name}.py", **environ)
+        done = self.call(SCRIPTS / f"{name}.py", *arguments, **environ)
         assert done.returncode == 0, done.stderr
         told: dict[str, Any] = json.loads(done.stdout)
         return told

@@ -23,7 +23,7 @@ SANDBOX = ("flask", "waitress", "jsonschema")
 
 @pytest.fixture(scope="session")
 def sdk_4_python() -> Path:
-    return environment([SDK_4, *requirements_of(*CORE, *SANDBOX)])
+    return environment([SDK_4, "responses", *requirements_of(*CORE, *SANDBOX)])
 
 
 @pytest.fixture(scope="session")
