@@ -18,6 +18,7 @@ import tempfile
 import tomllib
 import venv
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,8 @@ def environment(requirements: Sequence[str]) -> Path:
 
 
 def _install(python: Path, requirements: Sequence[str]) -> None:
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    with_pip = sys.executable if find_spec("pip") else f"{sys.base_prefix}/bin/python3"
+    pip = [with_pip, "-m", "pip", "--python", str(python), "install", "--quiet"]
     done = subprocess.run([*pip, *requirements], env=PIP, capture_output=True, text=True)
     if done.returncode != 0:
         missing(f"pip could not install {', '.join(requirements)}: {done.stderr[-500:]}")
