@@ -26,7 +26,7 @@ from typing import Any
 from tests.support.needs import missing
 from tests.support.processes import ROOT
 
-__all__ = ["Environment", "environment", "requirements_of"]
+__all__ = ["SCRIPTS", "Environment", "environment", "requirements_of"]
 
 FOLDER = Path(
     os.environ.get("BRAID_TEST_ENVIRONMENTS")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from flows.sandbox import Client, Identity, Sandbox
-from tests.support.environments import Environment
+from tests.support.environments import SCRIPTS, Environment
 
 pytestmark = [pytest.mark.install, pytest.mark.timeout(600)]
 
@@ -195,6 +195,38 @@ def test_files_are_listed_copied_and_removed(
     assert globus("endpoint", "show", ids[0])["display_name"] == "source"
     found = globus("endpoint", "search", "source")["DATA"]
     assert ids[0] in [endpoint["id"] for endpoint in found]
+
+
+def test_a_person_consents_in_a_browser_to_what_a_run_waits_for(
+    cli: Environment, sandbox: Sandbox
+) -> None:
+    sandbox.add_identity("ada@example.org")
+    eve = sandbox.add_identity("eve@example.org")
+    browser = f"{cli.python} {SCRIPTS / 'browser.py'} %s"
+    cli.environ |= {"BROWSER": browser, "PERSON": eve.id}
+
+    def told(*arguments: str) -> Any:
+        done = cli.call("-m", "globus_cli", *arguments, "-F", "json")
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+        return json.loads(done.stdout)
+
+    def log_in(*arguments: str) -> None:
+        done = cli.call("-m", "globus_cli", *arguments)
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+
+    log_in("login")
+    assert told("whoami")["sub"] == eve.id
+    waiting = flow(Hello=hello(required_dependent_scope=NEEDED))
+    flow_id = told("flows", "create", "Asking", waiting)["id"]
+    refused = cli.call("-m", "globus_cli", "flows", "start", flow_id)
+    assert f"globus login --flow {flow_id}" in refused.stderr
+    log_in("login", "--flow", flow_id)
+    run_id = told("flows", "start", flow_id)["run_id"]
+    run = status_of(told, run_id, "INACTIVE")
+    assert cli.call("-m", "globus_cli", "flows", "run", "resume", run_id).returncode == 4
+    log_in("session", "consent", run["details"]["required_scope"])
+    told("flows", "run", "resume", run_id)
+    status_of(told, run_id, "SUCCEEDED")
 
 
 def test_a_person_logs_in_and_out(cli: Environment, sandbox: Sandbox) -> None:
