@@ -41,8 +41,8 @@ test: $(VENV)/.test ## the whole test-suite (PYTEST_ARGS="-n auto --dist workste
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: test-install
-test-install: $(VENV)/.test ## install the wheel, the image's files and peers, each in its own environment
-	$(BIN)/python -m pytest $(INSTALL_ARGS) tests/install
+test-install: $(VENV)/.test ## the wheel, the image, peers, other globus-sdk: each in its own environment
+	$(BIN)/python -m pytest $(INSTALL_ARGS) tests/install tests/functional/clients
 
 .PHONY: test-pythons
 test-pythons: ## demo and test-suite on each Python from 3.11 that is found (PYTHONS="...")

@@ -9,6 +9,7 @@ from functools import partial
 from provenance_store.extras import extra
 
 with extra("server", "The action provider"):
+    import globus_action_provider_tools  # noqa: F401  # most of what follows needs it
     from flask import Flask
 
 from action_provider import errors, health, logs, openapi

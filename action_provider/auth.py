@@ -30,6 +30,7 @@ from action_provider.introspection import BoundedAuthClient
 from action_provider.lanes.turns import TURNS
 from action_provider.settings import Options
 from provenance_store.errors import NotAllowed, ServiceUnavailable
+from provenance_store.globus import transport_options
 from provenance_store.viewer import Viewer
 
 __all__ = ["Authenticator", "Caller", "Dependents"]
@@ -191,7 +192,7 @@ class Clients(ClientFactory):  # type: ignore[misc]
             str(client_id),
             client_secret,
             base_url=self._options.auth_url,
-            transport_params=dict(TRANSPORT),
+            **transport_options(**TRANSPORT),
             places=self._options.introspections,
             remembered=self._options.token_cache_size,
         )
@@ -202,7 +203,7 @@ class Clients(ClientFactory):  # type: ignore[misc]
         return globus_sdk.GroupsClient(
             authorizer=authorizer,
             base_url=self._options.groups_url,
-            transport_params=dict(TRANSPORT),
+            **transport_options(**TRANSPORT),
         )
 
 

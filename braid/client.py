@@ -27,6 +27,8 @@ from provenance_store.times import format_time
 with extra("globus", "A server"):
     import globus_sdk
 
+    from provenance_store.globus import transport_options
+
 __all__ = ["QueryClient", "error_of", "open_server"]
 
 ERROR_OF_STATUS: Mapping[int, type[BraidError]] = {
@@ -142,16 +144,19 @@ class QueryClient(globus_sdk.BaseClient):
 def open_server(url: str) -> QueryClient:
     """A client of the server at that address, logged in as the settings say."""
     check_server(url)
-    transport = {"max_retries": 1, "http_timeout": 60.0}
-    scope = SERVER_SCOPE.get() or _scope_of(url, transport)
+    scope = SERVER_SCOPE.get() or _scope_of(url)
     return QueryClient(
-        base_url=url, authorizer=authorizer_for(scope), transport_params=transport, app_name="braid"
+        base_url=url, authorizer=authorizer_for(scope), app_name="braid", **_patience()
     )
 
 
-def _scope_of(url: str, transport: dict[str, Any]) -> str:
+def _patience() -> dict[str, Any]:
+    return transport_options(max_retries=1, http_timeout=60.0)
+
+
+def _scope_of(url: str) -> str:
     """The scope that the server's action provider describes itself with."""
-    client = QueryClient(base_url=url, transport_params=transport)
+    client = QueryClient(base_url=url, **_patience())
     try:
         scope = client.get("/record/").get("globus_auth_scope")
     except globus_sdk.GlobusAPIError as error:

@@ -13,10 +13,11 @@ from provenance_store.extras import extra
 
 with extra("globus", "A login"):
     import globus_sdk
-    from globus_sdk import Scope
     from globus_sdk.authorizers import GlobusAuthorizer
     from globus_sdk.globus_app import GlobusApp, GlobusAppConfig
     from globus_sdk.login_flows import CommandLineLoginFlowManager
+
+    from provenance_store.globus import a_scope
 
 __all__ = ["authorizer_for", "globus_app"]
 
@@ -50,7 +51,7 @@ def authorizer_for(scope: str) -> GlobusAuthorizer:
     if found is None:
         raise ConfigurationError(f"The scope {scope!r} is not a Globus Auth scope.")
     app = globus_app()
-    app.add_scope_requirements({found["server"]: [Scope.deserialize(scope)]})
+    app.add_scope_requirements({found["server"]: [a_scope(scope)]})
     return app.get_authorizer(found["server"])
 
 

@@ -24,6 +24,8 @@ with extra("sandbox", "Running a flow in the sandbox"):
     import globus_sdk
     from globus_sdk import AccessTokenAuthorizer, FlowsClient, SpecificFlowClient
 
+    from provenance_store.globus import given
+
 __all__ = ["Trial", "try_flow"]
 
 FINAL = ("SUCCEEDED", "FAILED", "ENDED", "INACTIVE")
@@ -112,7 +114,8 @@ def _provider(sandbox: Sandbox, store_url: str) -> Iterator[tuple[str, str]]:
     """The action provider over a store, as (url, scope)."""
     client = sandbox.add_client("Braid")
     scope = sandbox.add_scope(client, "action_all")
-    from action_provider.app import EXTENSION, create_app
+    with extra("server", "A flow that records, run here,"):
+        from action_provider.app import EXTENSION, create_app
 
     app = create_app(
         store_url,
@@ -156,9 +159,9 @@ def _run(
     made = flows.create_flow("Trial", dict(definition), dict(trial.input_schema))
     flow = SpecificFlowClient(made["id"])
     flow.base_url = base_url
-    token = sandbox.token_for(identity, flow.scopes.user)
+    token = sandbox.token_for(identity, str(flow.scopes.user))
     flow.authorizer = AccessTokenAuthorizer(token)
-    run = flow.run_flow(dict(trial.input), label=trial.label, tags=list(trial.tags))
+    run = flow.run_flow(dict(trial.input), tags=list(trial.tags), **given(label=trial.label))
     return _watched(flows, run["run_id"], trial)
 
 

@@ -19,10 +19,11 @@ from provenance_store.travel import sent
 
 with extra("globus", "Recording through a server"):
     import globus_sdk
-    import requests
     from globus_sdk import AccessTokenAuthorizer
     from globus_sdk.authorizers import GlobusAuthorizer
     from requests.adapters import HTTPAdapter
+
+    from provenance_store.globus import session_of, transport_options
 
 __all__ = ["RemoteSink", "remote"]
 
@@ -83,7 +84,7 @@ class RemoteSink(KeepingSink):
             base_url=self._url,
             authorizer=AccessTokenAuthorizer(token) if isinstance(token, str) else token,
             app_name="braid",
-            transport_params={"max_retries": RETRIES, "http_timeout": wait, "max_sleep": wait},
+            **transport_options(max_retries=RETRIES, http_timeout=wait, max_sleep=wait),
         )
 
     def _deliver_what_waits(self) -> None:
@@ -154,9 +155,8 @@ def _reason(error: globus_sdk.GlobusAPIError) -> str:
 
 def _connect_anew(authorizer: GlobusAuthorizer) -> None:
     """In a forked child: an authorizer that renews tokens has connections of its parent."""
-    session = getattr(getattr(authorizer, "auth_client", None), "transport", None)
-    session = getattr(session, "session", None)
-    if isinstance(session, requests.Session):
+    session = session_of(authorizer)
+    if session is not None:
         for prefix, adapter in list(session.adapters.items()):
             forks.leave_behind(adapter)
             session.mount(prefix, HTTPAdapter())

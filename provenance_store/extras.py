@@ -23,7 +23,16 @@ EXTRAS = {
     "hpc": ("mpi4py",),
     "plot": ("matplotlib",),
     "postgres": ("psycopg",),
-    "sandbox": ("flask", "werkzeug", "waitress", "jsonschema", "globus_sdk", "requests"),
+    "sandbox": (
+        "flask",
+        "werkzeug",
+        "waitress",
+        "jsonschema",
+        "globus_sdk",
+        "requests",
+        "jwt",
+        "cryptography",
+    ),
     "server": (
         "flask",
         "werkzeug",

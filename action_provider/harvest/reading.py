@@ -17,6 +17,7 @@ from action_provider.auth import Caller
 from action_provider.settings import Options
 from flows.harvest.service import FlowsLogs
 from provenance_store.errors import NotAllowed, ServiceUnavailable
+from provenance_store.globus import transport_options
 
 __all__ = ["RUN_STATUS", "ConsentRequired", "Runs"]
 
@@ -53,7 +54,7 @@ class Runs:
         client = globus_sdk.FlowsClient(
             authorizer=self._authorizer(),
             base_url=self._options.flows_url,
-            transport_params=dict(TRANSPORT),
+            **transport_options(**TRANSPORT),
         )
         try:
             yield FlowsLogs(client, when_expired=EXPIRED)

@@ -22,13 +22,29 @@ __all__ = ["command"]
 @click.command()
 @port_option(8090)
 @collection_option
+@click.option(
+    "--person",
+    "people",
+    multiple=True,
+    metavar="USERNAME",
+    default=("you@sandbox.example.org",),
+    show_default=True,
+    help="Somebody who can log in, say with `globus login`; may be repeated. Of several, the page "
+    "to log in lets you choose.",
+)
 @time_scale_option
-def command(*, port: int, collections: tuple[tuple[str, Path], ...], time_scale: float) -> None:
-    """Serve a local stand-in for Globus Auth, Groups and Flows.
+def command(
+    *,
+    port: int,
+    collections: tuple[tuple[str, Path], ...],
+    people: tuple[str, ...],
+    time_scale: float,
+) -> None:
+    """Serve a local stand-in for Globus Auth, Groups, Transfer and Flows.
 
-    Prints the environment variables that point globus-sdk, `braid serve` and `braid flow deploy`
-    to it, with clients that exist in the sandbox only, and serves until it is stopped. Everything
-    is kept in memory.
+    Prints the environment variables that point globus-sdk, globus-cli, `braid serve` and
+    `braid flow deploy` to it, with clients that exist in the sandbox only, and serves until it is
+    stopped. Everything is kept in memory.
     """
     from flows.sandbox import Sandbox
 
@@ -38,6 +54,8 @@ def command(*, port: int, collections: tuple[tuple[str, Path], ...], time_scale:
     with Sandbox(port=port, time_scale=time_scale) as sandbox:
         for collection_id, folder in collections:
             sandbox.collection(collection_id, folder, collection_id=collection_id)
+        for username in people:
+            sandbox.add_identity(username)
         for name, value in _environ(sandbox).items():
             click.echo(f"export {name}={shlex.quote(value)}")
         sys.stdout.flush()

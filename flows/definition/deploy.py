@@ -13,6 +13,8 @@ from provenance_store.extras import extra
 with extra("globus", "Deploying a flow"):
     import globus_sdk
 
+    from provenance_store.globus import given
+
 __all__ = ["deploy"]
 
 
@@ -37,21 +39,22 @@ def deploy(
     service found wrong, NotAllowed (a consent is needed, the flow is somebody else's), NotFound,
     ServiceUnavailable.
     """
-    common: dict[str, Any] = {
-        "definition": _titled(definition, title),
-        "subtitle": subtitle,
-        "description": description,
-        "keywords": None if keywords is None else list(keywords),
-        "run_monitors": None if run_monitors is None else list(run_monitors),
-    }
-    schema = None if input_schema is None else dict(input_schema)
+    fields = given(
+        definition=_titled(definition, title),
+        title=title,
+        input_schema=None if input_schema is None else dict(input_schema),
+        subtitle=subtitle,
+        description=description,
+        keywords=None if keywords is None else list(keywords),
+        run_monitors=None if run_monitors is None else list(run_monitors),
+    )
     if flow_id is None and not title:
         raise InvalidInput("a new flow needs a title.", path="title")
     with told_plainly():
         if flow_id is None:
-            answer = client.create_flow(title=str(title), input_schema=schema or {}, **common)
+            answer = client.create_flow(**{"input_schema": {}, **fields})
         else:
-            answer = client.update_flow(flow_id, title=title, input_schema=schema, **common)
+            answer = client.update_flow(flow_id, **fields)
     return dict(answer.data)
 
 

@@ -21,6 +21,8 @@ with extra("globus", "Globus Flows"):
     from globus_sdk.gare import is_gare
     from globus_sdk.globus_app import GlobusApp
 
+    from provenance_store.globus import a_scope
+
 __all__ = ["flows_client", "told_plainly"]
 
 _CONSENT = (
@@ -36,7 +38,7 @@ def flows_client(app: GlobusApp) -> globus_sdk.FlowsClient:
     address follows GLOBUS_SDK_SERVICE_URL_FLOWS, read when the client is made.
     """
     known = globus_sdk.FlowsClient.scopes
-    scopes = [globus_sdk.Scope(known.manage_flows), globus_sdk.Scope(known.view_flows)]
+    scopes = [a_scope(known.manage_flows), a_scope(known.view_flows)]
     with told_plainly():
         return globus_sdk.FlowsClient(app=app, app_scopes=scopes)
 

@@ -21,6 +21,8 @@ with extra("globus", "Reading runs from Globus Flows"):
     import globus_sdk
     from globus_sdk.globus_app import GlobusApp
 
+    from provenance_store.globus import a_scope, given, transport_options
+
 __all__ = ["FlowsLogs", "reading_client"]
 
 RETRIES = 9
@@ -45,12 +47,12 @@ LOGIN_EXPIRED = (
 
 def reading_client(app: GlobusApp, *, retries: int = RETRIES) -> globus_sdk.FlowsClient:
     """A client that may read runs, and change nothing, for a person or a service account."""
-    scopes = [globus_sdk.Scope(globus_sdk.FlowsClient.scopes.run_status)]
+    scopes = [a_scope(globus_sdk.FlowsClient.scopes.run_status)]
     with told_plainly():
         return globus_sdk.FlowsClient(
             app=app,
             app_scopes=scopes,
-            transport_params={"max_retries": retries, "max_sleep": LONGEST_PAUSE},
+            **transport_options(max_retries=retries, max_sleep=LONGEST_PAUSE),
         )
 
 
@@ -117,9 +119,9 @@ class FlowsLogs:
                 (format_time(time) or "") if time is not None else "" for time in times
             )
         pages = self._client.paginated.list_runs(
-            filter_flow_id=list(flow_ids) or None,
             filter_roles=["run_owner"] if mine else list(EVERY_ROLE),
             query_params=query,
+            **given(filter_flow_id=list(flow_ids) or None),
         ).pages()
         while True:
             with self._telling(""):

@@ -142,10 +142,12 @@ class _Call:
         run.details = {
             "code": found.get("code", "ActionInactive"),
             "description": found.get("description", "The action waits for somebody."),
-            "required_scope": found.get("required_scope"),
             "state_name": self.step.name,
             "action_statuses": [status],
         }
+        if isinstance(required := found.get("required_scope"), str):
+            # The consent is one to the flow: that its run may have the action do this.
+            run.details["required_scope"] = f"{run.flow.scope}[{required}]"
         if "authorization_parameters" in found:
             run.details["authorization_parameters"] = found["authorization_parameters"]
         run.status = "INACTIVE"

@@ -7,8 +7,12 @@ import logging
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from flows.sandbox.auth import auth_blueprint
+from flows.sandbox.auth import AuthApi
+from flows.sandbox.auth_api import DirectoryApi
+from flows.sandbox.auth_requests import NotPermitted, Refused
+from flows.sandbox.authorize import authorize_blueprint
 from flows.sandbox.caller import Doorkeeper
+from flows.sandbox.consents import ConsentStore
 from flows.sandbox.directory import Directory
 from flows.sandbox.engine import Engine, StandIn
 from flows.sandbox.flow import FlowStore
@@ -17,28 +21,49 @@ from flows.sandbox.flows_api import FlowsApi
 from flows.sandbox.groups import groups_blueprint
 from flows.sandbox.providers.base import Provider, Workers
 from flows.sandbox.providers.routes import ProviderRoutes
+from flows.sandbox.registered_apis import RegisteredApis, RegisteredApisApi
 from flows.sandbox.run import RunStore
 from flows.sandbox.runs_api import RunsApi
+from flows.sandbox.transfer_api import TransferApi
+from flows.sandbox.web_inputs_api import WebInputsApi
 
-__all__ = ["add_provider", "build_application"]
+__all__ = ["add_provider", "add_transfer", "build_application"]
 
 log = logging.getLogger(__name__)
 
 
-def build_application(directory: Directory, engine: Engine) -> Flask:
-    """``/auth``, ``/groups`` and ``/flows``; providers are added with `add_provider`."""
+def build_application(
+    directory: Directory, engine: Engine, consents: ConsentStore, registered: RegisteredApis
+) -> Flask:
+    """``/auth``, ``/groups`` and ``/flows``; `add_transfer` and `add_provider` add the others."""
     app = Flask("sandbox")
     app.json.sort_keys = False  # type: ignore[attr-defined]
     doorkeeper = Doorkeeper(directory, engine.tokens)
     runs = RunStore()
     flows_api = FlowsApi(directory, doorkeeper, engine, FlowStore(), runs)
-    app.register_blueprint(auth_blueprint(directory, engine.tokens), url_prefix="/auth")
+    auth = AuthApi(directory, engine.tokens, consents)
+    app.register_blueprint(auth.blueprint(), url_prefix="/auth")
+    app.register_blueprint(authorize_blueprint(directory, auth.codes), url_prefix="/auth")
+    directory_api = DirectoryApi(directory, engine.tokens, consents)
+    app.register_blueprint(directory_api.blueprint(), url_prefix="/auth")
     app.register_blueprint(groups_blueprint(directory, engine.tokens), url_prefix="/groups")
-    app.register_blueprint(flows_api.blueprint(), url_prefix="/flows")
-    app.register_blueprint(RunsApi(doorkeeper, engine, runs).blueprint(), url_prefix="/flows")
+    for routes in (
+        flows_api,
+        RunsApi(doorkeeper, engine, runs, consents),
+        WebInputsApi(doorkeeper, engine.web_inputs),
+        RegisteredApisApi(doorkeeper, registered),
+    ):
+        app.register_blueprint(routes.blueprint(), url_prefix="/flows")
     app.register_error_handler(FlowsError, _flows_error)
+    app.register_error_handler(Refused, _auth_error)
+    app.register_error_handler(NotPermitted, _auth_error)
     app.register_error_handler(Exception, _any_error)
     return app
+
+
+def add_transfer(app: Flask, transfer: TransferApi) -> None:
+    """Mounts the stand-in for the Transfer service."""
+    app.register_blueprint(transfer.blueprint(), url_prefix="/transfer/v0.10")
 
 
 def add_provider(
@@ -56,6 +81,10 @@ def add_provider(
 
 def _flows_error(error: FlowsError) -> tuple[Response, int]:
     return jsonify(error.document()), error.status
+
+
+def _auth_error(error: Refused | NotPermitted) -> tuple[Response, int]:
+    return jsonify(error.document), error.status
 
 
 def _any_error(error: Exception) -> tuple[Response, int]:

@@ -1,30 +1,22 @@
-"""The stand-in for Globus Auth: tokens, introspection, dependent tokens, identities."""
+"""The stand-in for Globus Auth: tokens, introspection, and OpenID Connect."""
 
 from __future__ import annotations
 
-import time
 import uuid
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
+from flows.sandbox.auth_requests import NotPermitted, Refused, bearer, form_client
+from flows.sandbox.consents import ConsentStore
 from flows.sandbox.directory import Client, Directory, Identity
-from flows.sandbox.scopes import bare_scopes
+from flows.sandbox.grants import Codes, Grants
+from flows.sandbox.id_tokens import ISSUER, key_set, openid_configuration
+from flows.sandbox.scopes import VIEW_IDENTITY_SET
 from flows.sandbox.tokens import Token, TokenStore
 
-__all__ = ["DEPENDENT_GRANT", "auth_blueprint", "introspection"]
-
-DEPENDENT_GRANT = "urn:globus:auth:grant_type:dependent_token"
-ISSUER = "https://auth.globus.org"
-
-
-class _Refused(Exception):
-    """An OAuth 2 error answer."""
-
-    def __init__(self, code: str, status: int = 400) -> None:
-        super().__init__(code)
-        self.code = code
-        self.status = status
+__all__ = ["AuthApi", "identity_document", "introspection"]
 
 
 def introspection(token: Token, identity: Identity, include: set[str]) -> dict[str, Any]:
@@ -55,71 +47,8 @@ def introspection(token: Token, identity: Identity, include: set[str]) -> dict[s
     return document
 
 
-def auth_blueprint(directory: Directory, tokens: TokenStore) -> Blueprint:
-    """The routes under ``/auth``."""
-    blueprint = Blueprint("auth", __name__)
-    grants = {
-        "client_credentials": _client_credentials,
-        "refresh_token": _refresh,
-        DEPENDENT_GRANT: _dependent,
-    }
-
-    @blueprint.errorhandler(_Refused)
-    def refused(error: _Refused) -> tuple[Response, int]:
-        return jsonify({"error": error.code}), error.status
-
-    @blueprint.post("/v2/oauth2/token")
-    def token() -> Response:
-        client = _client(directory)
-        grant = grants.get(request.form.get("grant_type", ""))
-        if grant is None:
-            raise _Refused("unsupported_grant_type")
-        return jsonify(grant(client, directory, tokens))
-
-    @blueprint.post("/v2/oauth2/token/introspect")
-    def introspect() -> Response:
-        _client(directory)
-        found = tokens.find(request.form.get("token", ""))
-        identity = directory.identity(found.identity_id) if found else None
-        if not found or not identity:
-            return jsonify({"active": False})
-        include = set(request.form.get("include", "").split(","))
-        return jsonify(introspection(found, identity, include))
-
-    @blueprint.post("/v2/oauth2/token/revoke")
-    def revoke() -> Response:
-        _client(directory)
-        tokens.revoke(request.form.get("token", ""))
-        return jsonify({"active": False})
-
-    @blueprint.get("/v2/oauth2/userinfo")
-    def userinfo() -> Response:
-        identity = _bearer(directory, tokens)
-        return jsonify(
-            {
-                "sub": identity.id,
-                "preferred_username": identity.username,
-                "name": identity.name,
-                "email": identity.email,
-                "identity_set": [_identity_document(identity)],
-            }
-        )
-
-    @blueprint.get("/v2/api/identities")
-    def identities() -> Response:
-        if request.authorization is None or request.authorization.type != "basic":
-            _bearer(directory, tokens)
-        else:
-            _client(directory)
-        names = set(request.args.get("usernames", "").split(","))
-        ids = set(request.args.get("ids", "").split(","))
-        found = [i for i in directory.identities() if i.username in names or i.id in ids]
-        return jsonify({"identities": [_identity_document(i) for i in found]})
-
-    return blueprint
-
-
-def _identity_document(identity: Identity) -> dict[str, Any]:
+def identity_document(identity: Identity) -> dict[str, Any]:
+    """An identity as Globus Auth shows it."""
     return {
         "id": identity.id,
         "sub": identity.id,
@@ -129,66 +58,91 @@ def _identity_document(identity: Identity) -> dict[str, Any]:
         "organization": None,
         "identity_type": "login",
         "identity_provider": None,
+        "identity_provider_display_name": "Sandbox",
+        "last_authentication": None,
         "status": "used",
     }
 
 
-def _client(directory: Directory) -> Client:
-    """The client that a request logs in as, by basic authentication or in the form."""
-    given = request.authorization
-    if given is not None and given.type == "basic":
-        client_id, secret = given.username or "", given.password or ""
-    else:
-        client_id = request.form.get("client_id", "")
-        secret = request.form.get("client_secret", "")
-    client = directory.check_client(client_id, secret)
-    if client is None:
-        raise _Refused("invalid_client", 401)
-    return client
+@dataclass
+class AuthApi:
+    """What the routes need."""
 
+    directory: Directory
+    tokens: TokenStore
+    consents: ConsentStore
+    codes: Codes = field(default_factory=Codes)
 
-def _bearer(directory: Directory, tokens: TokenStore) -> Identity:
-    given = request.authorization
-    found = tokens.find(given.token or "") if given and given.type == "bearer" else None
-    identity = directory.identity(found.identity_id) if found else None
-    if identity is None:
-        raise _Refused("invalid_token", 401)
-    return identity
+    def blueprint(self) -> Blueprint:
+        """The routes under ``/auth`` that OAuth 2 and OpenID Connect know of."""
+        routes = Blueprint("auth", __name__)
+        oauth2 = "/v2/oauth2"
+        routes.add_url_rule(f"{oauth2}/token", view_func=self.token, methods=["POST"])
+        for answer in (self.introspect, self.revoke, self.validate):
+            path = f"{oauth2}/token/{answer.__name__}"
+            routes.add_url_rule(path, view_func=answer, methods=["POST"])
+        routes.add_url_rule(f"{oauth2}/userinfo", view_func=self.userinfo)
+        routes.add_url_rule("/.well-known/openid-configuration", view_func=self.configuration)
+        routes.add_url_rule("/jwk.json", view_func=self.keys)
+        return routes
 
+    def token(self) -> Response:
+        """POST /v2/oauth2/token"""
+        grants = Grants(self.directory, self.tokens, self.consents, self.codes)
+        return jsonify(grants.answer(form_client(self.directory)))
 
-def _client_credentials(client: Client, directory: Directory, tokens: TokenStore) -> dict[str, Any]:
-    scope = request.form.get("scope", "")
-    wanted = bare_scopes(scope)
-    if not wanted or not all(directory.knows_scope(single) for single in wanted):
-        raise _Refused("invalid_scope" if not wanted else "unknown_scope")
-    offline = request.form.get("access_type") == "offline"
-    issued = tokens.issue(client.client_id, client.client_id, scope, refreshable=offline)
-    first, *others = [token.document() for token in issued]
-    return {**first, "other_tokens": others}
+    def introspect(self) -> Response:
+        """POST /v2/oauth2/token/introspect"""
+        self._with_secret()
+        found = self.tokens.find(request.form.get("token", ""))
+        identity = self.directory.identity(found.identity_id) if found else None
+        if not found or not identity:
+            return jsonify({"active": False})
+        include = set(request.form.get("include", "").split(","))
+        return jsonify(introspection(found, identity, include))
 
+    def _with_secret(self) -> Client:
+        client = form_client(self.directory)
+        if client.public:
+            raise Refused("invalid_client", 401)
+        return client
 
-def _refresh(client: Client, directory: Directory, tokens: TokenStore) -> dict[str, Any]:
-    token = tokens.refresh(request.form.get("refresh_token", ""), client.client_id)
-    if token is None:
-        raise _Refused("invalid_grant")
-    return {**token.document(), "other_tokens": []}
+    def validate(self) -> Response:
+        """POST /v2/oauth2/token/validate: whether a client's own token still works."""
+        client = form_client(self.directory)
+        text = request.form.get("token", "")
+        return jsonify({"active": self.tokens.is_active(text, client.client_id)})
 
+    def revoke(self) -> Response:
+        """POST /v2/oauth2/token/revoke"""
+        form_client(self.directory)
+        self.tokens.revoke(request.form.get("token", ""))
+        return jsonify({"active": False})
 
-def _dependent(client: Client, directory: Directory, tokens: TokenStore) -> list[dict[str, Any]]:
-    """Tokens for what the presented token's scopes depend on; only its own audience may ask."""
-    presented = tokens.find(request.form.get("token", ""))
-    if presented is None or presented.resource_server != client.client_id:
-        raise _Refused("invalid_grant")
-    allowed = directory.dependencies_of(presented.scopes, presented.consents)
-    wanted = bare_scopes(request.form.get("scope", "")) or allowed
-    if not set(wanted) <= set(allowed):
-        raise _Refused("invalid_scope")
-    issued = tokens.issue(
-        presented.identity_id,
-        client.client_id,
-        " ".join(wanted),
-        lifetime=max(1, presented.expires_at - int(time.time())),
-        refreshable=request.form.get("access_type") == "offline",
-        consents=presented.consents,
-    )
-    return [token.document() for token in issued]
+    def userinfo(self) -> Response:
+        """GET /v2/oauth2/userinfo: with linked identities for who may see them."""
+        token, identity = bearer(self.directory, self.tokens)
+        if "openid" not in token.scopes:
+            raise NotPermitted(403, "FORBIDDEN", "The token lacks the scope openid")
+        document: dict[str, Any] = {
+            "sub": identity.id,
+            "preferred_username": identity.username,
+            "name": identity.name,
+            "email": identity.email,
+            "organization": None,
+            "identity_provider": None,
+            "identity_provider_display_name": "Sandbox",
+            "last_authentication": token.issued_at,
+        }
+        if VIEW_IDENTITY_SET in token.scopes:
+            linked = self.directory.linked_to(identity)
+            document["identity_set"] = [identity_document(one) for one in linked]
+        return jsonify(document)
+
+    def configuration(self) -> Response:
+        """GET /.well-known/openid-configuration"""
+        return jsonify(openid_configuration(f"{request.url_root}auth"))
+
+    def keys(self) -> Response:
+        """GET /jwk.json"""
+        return jsonify(key_set())

@@ -40,11 +40,16 @@ class Identity:
 
 @dataclass(frozen=True)
 class Client:
-    """A registered application: it can log in, and may own scopes of its own."""
+    """A registered application: it can log in, and may own scopes of its own.
+
+    A public one, such as a command line, has no secret; it logs people in and cannot act for
+    itself.
+    """
 
     client_id: str
     client_secret: str = field(repr=False)
     name: str = ""
+    public: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,10 @@ class Group:
     def urn(self) -> str:
         """The principal as Globus services write it."""
         return f"urn:globus:groups:id:{self.id}"
+
+
+OF_CLIENTS = "@clients.auth.globus.org"
+"""How the usernames of clients end."""
 
 
 class Directory:
@@ -95,10 +104,13 @@ class Directory:
             self._identities[identity.id] = identity
             return identity
 
-    def add_client(self, name: str, *, client_id: str | None = None) -> Client:
-        """A new confidential client, with an identity of its own."""
-        client = Client(client_id or str(uuid.uuid4()), secrets.token_urlsafe(24), name)
-        username = f"{client.client_id}@clients.auth.globus.org"
+    def add_client(
+        self, name: str, *, client_id: str | None = None, public: bool = False
+    ) -> Client:
+        """A new client, with an identity of its own."""
+        secret = "" if public else secrets.token_urlsafe(24)
+        client = Client(client_id or str(uuid.uuid4()), secret, name, public)
+        username = f"{client.client_id}{OF_CLIENTS}"
         with self._lock:
             self._clients[client.client_id] = client
         self.add_identity(username, name=name, identity_id=client.client_id)
@@ -144,16 +156,31 @@ class Directory:
         with self._lock:
             return list(self._identities.values())
 
+    def people(self) -> list[Identity]:
+        """The identities that can log in: all but those of clients."""
+        return [i for i in self.identities() if not i.username.endswith(OF_CLIENTS)]
+
+    def linked_to(self, identity: Identity) -> list[Identity]:
+        """This identity and those that it is linked to, this one first."""
+        found = (self._identities.get(id_) for id_ in identity.identity_set)
+        return [one for one in found if one is not None]
+
     def client(self, client_id: str) -> Client | None:
         """The client with an id."""
         return self._clients.get(client_id)
 
     def check_client(self, client_id: str, secret: str) -> Client | None:
-        """The client, if the secret is its own."""
+        """The client, if the secret is its own or it needs none."""
         client = self._clients.get(client_id)
+        if client and client.public:
+            return client
         if client and secrets.compare_digest(client.client_secret.encode(), secret.encode()):
             return client
         return None
+
+    def group(self, group_id: str) -> Group | None:
+        """The group with an id."""
+        return self._groups.get(group_id)
 
     def groups_of(self, identity: Identity) -> list[Group]:
         """The groups that any of somebody's identities is a member of."""
@@ -173,6 +200,11 @@ class Directory:
             found = [d for scope in scopes for d in self._dependencies.get(scope, ())]
         given = (text for text in found if not text.startswith("*") or text[1:] in consents)
         return list(dict.fromkeys(scope for text in given for scope in bare_scopes(text)))
+
+    def scopes(self) -> dict[str, tuple[str, ...]]:
+        """The registered scopes, each with what it depends on."""
+        with self._lock:
+            return dict(self._dependencies)
 
     def knows_scope(self, scope: str) -> bool:
         """Whether a scope may be asked for: one of another service, or one that is registered."""

@@ -12,7 +12,7 @@ from flows.sandbox.check import role_names
 from flows.sandbox.scopes import auth_scope, flow_scope
 from flows.sandbox.times import now_text
 
-__all__ = ["EDITABLE", "Flow", "FlowStore"]
+__all__ = ["EDITABLE", "Flow", "FlowStore", "field_problems"]
 
 EDITABLE: dict[str, Any] = {
     "title": "",
@@ -49,17 +49,23 @@ class Flow:
         """The scope for starting this flow."""
         return flow_scope(self.id)
 
+    def roles(self, principals: frozenset[str]) -> list[str]:
+        """The roles that the principals were given, strongest first."""
+        fields = self.fields
+        given = (
+            ("flow_owner", {self.owner}),
+            ("flow_administrator", set(fields["flow_administrators"])),
+            ("flow_starter", set(fields["flow_starters"])),
+            ("flow_viewer", set(fields["flow_viewers"])),
+            ("run_manager", set(fields["run_managers"])),
+            ("run_monitor", set(fields["run_monitors"])),
+        )
+        everybody = {"flow_starter": {"all_authenticated_users"}, "flow_viewer": {"public"}}
+        return [role for role, urns in given if urns & (principals | everybody.get(role, set()))]
+
     def role(self, principals: frozenset[str]) -> str | None:
-        """The strongest role that any of the principals has, or None."""
-        if self.owner in principals:
-            return "flow_owner"
-        if principals & set(self.fields["flow_administrators"]):
-            return "flow_administrator"
-        if (principals | {"all_authenticated_users"}) & set(self.fields["flow_starters"]):
-            return "flow_starter"
-        if (principals | {"public"}) & set(self.fields["flow_viewers"]):
-            return "flow_viewer"
-        return None
+        """The strongest role in the flow itself that any of the principals has, or None."""
+        return next((role for role in self.roles(principals) if role in ROLES), None)
 
     def document(self, role: str) -> dict[str, Any]:
         """The flow as somebody with a role sees it: private parameters only for who may edit."""
@@ -92,6 +98,29 @@ class Flow:
             "runnable_by": list(self.fields["flow_starters"]),
             "administered_by": list(self.fields["flow_administrators"]),
         }
+
+
+def field_problems(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is wrong with the texts and lists among the editable fields that a body has."""
+    problems = []
+    for name, default in EDITABLE.items():
+        value = body.get(name)
+        if name not in body or default is None:
+            continue
+        if name == "title" and not (isinstance(value, str) and 1 <= len(value) <= 128):
+            problem = "The title must have 1 to 128 characters."
+        elif isinstance(default, str) and not isinstance(value, str):
+            problem = f"{name} must be a string."
+        elif isinstance(default, tuple) and not _is_list_of_texts(value):
+            problem = f"{name} must be a list of strings."
+        else:
+            continue
+        problems.append({"loc": [name], "msg": problem, "type": "value_error"})
+    return problems
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 class FlowStore:

@@ -13,7 +13,7 @@ from flows.sandbox.caller import Caller, Doorkeeper
 from flows.sandbox.check import definition_problems, input_problems, role_names, schema_problems
 from flows.sandbox.directory import Directory
 from flows.sandbox.engine import Engine
-from flows.sandbox.flow import ROLES, Flow, FlowStore
+from flows.sandbox.flow import ROLES, Flow, FlowStore, field_problems
 from flows.sandbox.flow_errors import (
     FlowsError,
     bad_input,
@@ -22,11 +22,25 @@ from flows.sandbox.flow_errors import (
     unprocessable,
 )
 from flows.sandbox.interpreter import interpret
-from flows.sandbox.paging import number, page_of, read_marker
+from flows.sandbox.paging import in_order, names_in, number, page_of, read_marker
 from flows.sandbox.run import Run, RunStore
 from flows.sandbox.scopes import FLOWS_ALL, FLOWS_MANAGE, FLOWS_VIEW
+from flows.sandbox.times import now_text
 
 __all__ = ["FlowsApi"]
+
+_ORDER_FIELDS = {
+    "id": "id",
+    "title": "title",
+    "created_at": "created_at",
+    "updated_at": "updated_at",
+    "scope_string": "globus_auth_scope",
+    "flow_owners": "flow_owner",
+    "created_by": "created_by",
+    "flow_administrators": "flow_administrators",
+    "administered_by": "administered_by",
+}
+"""What flows may be ordered by, and the member that it is."""
 
 
 @dataclass
@@ -59,10 +73,8 @@ class FlowsApi:
         caller = self.doorkeeper.admit(FLOWS_MANAGE, FLOWS_ALL)
         body = _object()
         problems = definition_problems(body.get("definition"))
-        problems += schema_problems(body.get("input_schema") or {})
-        if not isinstance(body.get("title"), str) or not 1 <= len(body["title"]) <= 128:
-            text = "The title must have 1 to 128 characters."
-            problems.append({"loc": ["title"], "msg": text, "type": "value_error"})
+        problems += schema_problems(body.get("input_schema", {}))
+        problems += field_problems({"title": None, **body})
         if problems:
             raise unprocessable(problems)
         flow = self.flows.create(caller.identity.urn, body)
@@ -82,13 +94,15 @@ class FlowsApi:
         """GET /flows"""
         caller = self.doorkeeper.admit(FLOWS_VIEW, FLOWS_MANAGE, FLOWS_ALL)
         args = read_marker(request.args)
-        shown = [(f, f.role(caller.principals)) for f in self.flows.all()]
-        documents = [flow.document(role) for flow, role in shown if role]
-        wanted = set(filter(None, args.get("filter_roles", "").split(",")))
-        if wanted:
-            documents = [d for d in documents if d["user_role"] in wanted]
+        found = [flow for flow in self.flows.all() if flow.role(caller.principals)]
+        if wanted := names_in(args, "filter_roles"):
+            found = [flow for flow in found if wanted & set(flow.roles(caller.principals))]
+        if least := args.get("filter_role"):  # deprecated: the weakest role, not one of several
+            found = [flow for flow in found if _has_at_least(flow, caller, least)]
+        documents = [flow.document(flow.role(caller.principals) or "") for flow in found]
         text = args.get("filter_fulltext", "").lower()
         documents = [d for d in documents if text in f"{d['title']} {d['description']}".lower()]
+        documents = in_order(documents, args, _ORDER_FIELDS)
         page, paging = page_of(documents, args, number(args, "per_page", 20, 1, 100))
         return jsonify({"flows": page, **paging})
 
@@ -118,6 +132,7 @@ class FlowsApi:
         body = _object()
         problems = definition_problems(body["definition"]) if "definition" in body else []
         problems += schema_problems(body["input_schema"]) if "input_schema" in body else []
+        problems += field_problems(body)
         if problems:
             raise unprocessable(problems)
         self.flows.update(flow, body)
@@ -130,7 +145,8 @@ class FlowsApi:
         flow = self._permitted(flow_id, caller, "flow_owner", "DELETE")
         self.flows.delete(flow_id)
         self.directory.remove_client(flow_id)
-        return jsonify(flow.document("flow_owner") | {"DATA_TYPE": "deleted"})
+        deleted = {"DELETED": True, "deleted_at": now_text()}
+        return jsonify(flow.document("flow_owner") | deleted)
 
     def validate(self) -> Response:
         """POST /flows/validate"""
@@ -140,9 +156,13 @@ class FlowsApi:
         problems += schema_problems(body.get("input_schema") or {})
         if problems:
             raise unprocessable(problems)
-        states = body["definition"]["States"].values()
-        scopes = [s["ActionScope"] for s in states if isinstance(s.get("ActionScope"), str)]
-        return jsonify({"scopes": {"User": list(dict.fromkeys(scopes))}})
+        scopes: dict[str, list[str]] = {"User": []}
+        for state in body["definition"]["States"].values():
+            needed = scopes.setdefault(state.get("RunAs", "User"), [])
+            scope = state.get("ActionScope")
+            if isinstance(scope, str) and scope not in needed:
+                needed.append(scope)
+        return jsonify({"scopes": scopes})
 
     def validate_run(self, flow_id: str) -> Response:
         """POST /flows/{id}/validate_run"""
@@ -204,6 +224,11 @@ class FlowsApi:
             run_id=run_id,
             consents=set(token.consents),
         )
+
+
+def _has_at_least(flow: Flow, caller: Caller, least: str) -> bool:
+    role = flow.role(caller.principals)
+    return role is not None and least in ROLES and ROLES.index(role) >= ROLES.index(least)
 
 
 def _object() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from flows.sandbox.flow_errors import FlowsError
+from flows.sandbox.paging import in_order
 
 __all__ = ["select_runs"]
 
@@ -29,13 +30,7 @@ def select_runs(documents: list[Document], args: dict[str, str]) -> list[Documen
     for name, keep in _FILTERS.items():
         if args.get(name):
             documents = [d for d in documents if keep(d, args[name])]
-    field, _, direction = args.get("orderby", "start_time DESC").partition(" ")
-    if field not in _ORDER_FIELDS or direction.upper() not in ("", "ASC", "DESC"):
-        raise FlowsError(422, "UNPROCESSABLE_ENTITY", "The orderby is not valid.")
-    key = _ORDER_FIELDS[field]
-    return sorted(
-        documents, key=lambda d: str(d.get(key) or ""), reverse=direction.upper() == "DESC"
-    )
+    return in_order(documents, args, _ORDER_FIELDS, "start_time DESC")
 
 
 def _among(field: str) -> Callable[[Document, str], bool]:

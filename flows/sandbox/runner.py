@@ -20,6 +20,8 @@ from provenance_store.extras import extra
 with extra("sandbox", "The sandbox"):
     import globus_sdk
 
+    from provenance_store.globus import given
+
 __all__ = ["RunOutcome", "deploy", "flows_client", "run_definition", "specific_flow_client"]
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -109,7 +111,7 @@ def run_definition(
     try:
         run = starter.run_flow(
             _with_role_tokens(definition, input, sandbox, flow_id),
-            label=label,
+            **given(label=label),
             tags=list(tags),
             run_managers=list(run_managers),
             run_monitors=list(run_monitors),

@@ -1,31 +1,29 @@
-"""The stand-in for the Flows service: runs, their logs, and web inputs."""
+"""The stand-in for the Flows service: runs and their logs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
 from flows.language.templates import hide_private_parameters
 from flows.sandbox.caller import Caller, Doorkeeper
+from flows.sandbox.consents import ConsentStore
 from flows.sandbox.engine import Engine
-from flows.sandbox.flow_errors import FlowsError, conflict, forbidden, missing_scope, not_found
-from flows.sandbox.paging import number, page_of, read_marker
+from flows.sandbox.flow_errors import conflict, forbidden, missing_scope, not_found
+from flows.sandbox.paging import names_in, number, page_of, read_marker
 from flows.sandbox.run import FINAL, Run, RunStore
 from flows.sandbox.run_query import select_runs
 from flows.sandbox.scopes import (
     FLOWS_ALL,
+    FLOWS_READING_RUNS,
     FLOWS_RUN_MANAGE,
-    FLOWS_RUN_STATUS,
-    bare_scopes,
     dependent_scopes,
 )
 
 __all__ = ["RunsApi"]
 
 _MANAGING = frozenset({"run_owner", "run_manager", "flow_run_manager"})
-_READING = (FLOWS_RUN_STATUS, FLOWS_RUN_MANAGE, FLOWS_ALL)
 
 
 @dataclass
@@ -35,9 +33,10 @@ class RunsApi:
     doorkeeper: Doorkeeper
     engine: Engine
     runs: RunStore
+    consents: ConsentStore
 
     def blueprint(self) -> Blueprint:
-        """The routes under ``/flows/runs`` and ``/flows/web_inputs``."""
+        """The routes under ``/flows/runs``."""
         routes = Blueprint("runs", __name__)
         routes.add_url_rule("/runs", view_func=self.list_runs)
         routes.add_url_rule("/runs/<run_id>", view_func=self.get)
@@ -47,10 +46,6 @@ class RunsApi:
         for action in (self.cancel, self.resume, self.release):
             path = f"/runs/<run_id>/{action.__name__}"
             routes.add_url_rule(path, view_func=action, methods=["POST"])
-        routes.add_url_rule("/web_inputs", view_func=self.list_web_inputs)
-        routes.add_url_rule(
-            "/web_inputs/<web_input_id>/respond", view_func=self.respond, methods=["POST"]
-        )
         return routes
 
     def _visible(self, run_id: str, caller: Caller) -> tuple[Run, list[str]]:
@@ -68,9 +63,9 @@ class RunsApi:
 
     def list_runs(self) -> Response:
         """GET /runs"""
-        caller = self.doorkeeper.admit(*_READING)
+        caller = self.doorkeeper.admit(*FLOWS_READING_RUNS)
         args = read_marker(request.args)
-        wanted = set(filter(None, args.get("filter_roles", "run_owner").split(",")))
+        wanted = names_in(args, "filter_roles") or names_in(args, "filter_role") or {"run_owner"}
         found = [(run, run.roles(caller.principals)) for run in self.runs.all()]
         documents = [run.document(roles) for run, roles in found if wanted & set(roles)]
         limit = number(args, "per_page", 20, 1, 100)
@@ -82,7 +77,7 @@ class RunsApi:
 
     def get(self, run_id: str) -> Response:
         """GET /runs/{id}"""
-        run, roles = self._visible(run_id, self.doorkeeper.admit(*_READING))
+        run, roles = self._visible(run_id, self.doorkeeper.admit(*FLOWS_READING_RUNS))
         document = run.document(roles)
         if request.args.get("include_flow_description", "").lower() == "true":
             flow = run.flow.document("flow_viewer")
@@ -106,7 +101,7 @@ class RunsApi:
 
     def definition(self, run_id: str) -> Response:
         """GET /runs/{id}/definition: as it was when the run started."""
-        caller = self.doorkeeper.admit(*_READING)
+        caller = self.doorkeeper.admit(*FLOWS_READING_RUNS)
         run, _ = self._visible(run_id, caller)
         definition = run.definition
         if run.flow.role(caller.principals) not in ("flow_owner", "flow_administrator"):
@@ -121,7 +116,7 @@ class RunsApi:
 
     def log(self, run_id: str) -> Response:
         """GET /runs/{id}/log"""
-        run, _ = self._visible(run_id, self.doorkeeper.admit(*_READING))
+        run, _ = self._visible(run_id, self.doorkeeper.admit(*FLOWS_READING_RUNS))
         args = read_marker(request.args)
         entries = list(run.log)
         if args.get("reverse_order", "").lower() in ("true", "1"):
@@ -148,15 +143,16 @@ class RunsApi:
         run, roles = self._manageable(run_id, caller, "RESUME")
         if run.status in FINAL:
             raise conflict(run_id, run.status, "'ACTIVE', 'INACTIVE'")
-        self._check_consent(run, caller)
-        run.resume(caller.token.consents)
+        agreed = self.consents.dependent(caller.identity.id, caller.token.client_id)
+        agreed |= caller.token.consents
+        self._check_consent(run, agreed)
+        run.resume(agreed)
         return jsonify(run.document(roles))
 
-    def _check_consent(self, run: Run, caller: Caller) -> None:
+    def _check_consent(self, run: Run, agreed: frozenset[str]) -> None:
         required = run.details.get("required_scope")
         needed = run.status == "INACTIVE" and run.details.get("code") == "ConsentRequired"
-        wanted = {*bare_scopes(required or ""), *dependent_scopes(required or "")}
-        if needed and not wanted <= caller.token.consents:
+        if needed and not dependent_scopes(required or "") <= agreed:
             raise missing_scope([str(required)])
 
     def release(self, run_id: str) -> Response:
@@ -167,28 +163,3 @@ class RunsApi:
             raise conflict(run_id, run.status, "'ENDED', 'SUCCEEDED', 'FAILED'")
         self.runs.remove(run_id)
         return jsonify(run.document(roles))
-
-    def list_web_inputs(self) -> Response:
-        """GET /web_inputs: the questions of runs that the caller may see."""
-        caller = self.doorkeeper.admit(*_READING)
-        inputs = self.engine.web_inputs.all()
-        shown = [i.document() for i in inputs if i.run.roles(caller.principals)]
-        return jsonify({"web_inputs": shown})
-
-    def respond(self, web_input_id: str) -> Response:
-        """POST /web_inputs/{id}/respond with ``{"value": …}``; only sandboxes have this route."""
-        caller = self.doorkeeper.admit(*_READING)
-        web_input = self.engine.web_inputs.get(web_input_id)
-        if web_input is None or not _may_respond(web_input.run, web_input.parameters, caller):
-            raise not_found("WebInput", web_input_id)
-        value = (request.get_json(silent=True) or {}).get("value")
-        answered = self.engine.web_inputs.answer(web_input_id, value, caller.identity.urn)
-        if answered is None:
-            detail = "The web input is not open, or has no such option."
-            raise FlowsError(409, "STATE_CONFLICT", detail)
-        return jsonify(answered.document())
-
-
-def _may_respond(run: Run, parameters: dict[str, Any], caller: Caller) -> bool:
-    named = parameters.get("RespondentUrns") or []
-    return run.owner.urn in caller.principals or bool(caller.principals & set(named))

@@ -1,4 +1,4 @@
-"""A sandbox: local stand-ins for Globus Auth, Groups and Flows, with action providers.
+"""A sandbox: local stand-ins for Globus Auth, Groups, Transfer and Flows, with action providers.
 
 Everything listens on one loopback port of this process, and globus-sdk's own clients work
 against it once they are pointed there (`Sandbox.environ`). Nothing outside this machine is
@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from flows.sandbox.application import add_provider, build_application
+from flows.sandbox.application import add_provider, add_transfer, build_application
+from flows.sandbox.consents import ConsentStore
 from flows.sandbox.directory import Client, Directory, Group, Identity
 from flows.sandbox.engine import Engine, Limits, StandIn, Unmapped
 from flows.sandbox.providers.base import Provider, Workers
@@ -30,13 +31,18 @@ from flows.sandbox.providers.simple import (
     SlowProvider,
 )
 from flows.sandbox.providers.transfer import TransferProvider
+from flows.sandbox.registered_apis import RegisteredApi, RegisteredApis
 from flows.sandbox.scopes import FLOWS_RUN_STATUS, VIEW_MY_GROUPS
 from flows.sandbox.surroundings import direct, without_proxy
 from flows.sandbox.times import Timing
 from flows.sandbox.tokens import LIFETIME, TokenStore
+from flows.sandbox.transfer_api import TransferApi
 from flows.sandbox.webserver import WebServer
 
-__all__ = ["Sandbox"]
+__all__ = ["GLOBUS_CLI_CLIENT", "Sandbox"]
+
+GLOBUS_CLI_CLIENT = "95fdeba8-fac2-42bd-a357-e068d82ff78e"
+"""The public client that globus-cli makes its own client from when somebody logs in."""
 
 
 class Sandbox:
@@ -69,16 +75,22 @@ class Sandbox:
         self._workers.on_stop(self._functions.stop)
         self._echo = EchoProvider()
         self._default_client = self.directory.add_client("Sandbox application")
-        self._app = build_application(self.directory, self.engine)
-        for provider in self._providers():
+        self.directory.add_client("Globus CLI", client_id=GLOBUS_CLI_CLIENT, public=True)
+        self._consents = ConsentStore()
+        self._registered_apis = RegisteredApis()
+        self._app = build_application(
+            self.directory, self.engine, self._consents, self._registered_apis
+        )
+        copying, deleting = TransferProvider(self._collections), DeleteProvider(self._collections)
+        transfer = TransferApi(self.directory, self.tokens, self._collections, copying, deleting)
+        add_transfer(self._app, transfer)
+        for provider in (copying, deleting, *self._providers()):
             add_provider(self._app, provider, self.directory, self.engine, self._workers)
 
     def _providers(self) -> list[Provider]:
         return [
-            TransferProvider(self._collections),
             ListProvider(self._collections),
             MakeDirectoryProvider(self._collections),
-            DeleteProvider(self._collections),
             ComputeProvider(self._functions),
             FuncxProvider(self._functions),
             HelloProvider(),
@@ -127,8 +139,12 @@ class Sandbox:
         return self._server.url
 
     def environ(self) -> dict[str, str]:
-        """The environment variables that point globus-sdk clients here, past any proxy."""
-        services = ("auth", "groups", "flows")
+        """The environment variables that point globus-sdk clients here, past any proxy.
+
+        Those of services that have no stand-in point here as well: they answer 404, and nothing
+        is sent to Globus by mistake.
+        """
+        services = ("auth", "groups", "flows", "transfer", "search", "timer", "compute")
         urls = {f"GLOBUS_SDK_SERVICE_URL_{s.upper()}": f"{self.url}/{s}/" for s in services}
         return urls | without_proxy()
 
@@ -144,9 +160,11 @@ class Sandbox:
         """A new person (name=, email=, linked=); the same username is the same person."""
         return self.directory.add_identity(username, **more)
 
-    def add_client(self, name: str, *, client_id: str | None = None) -> Client:
-        """A new confidential client."""
-        return self.directory.add_client(name, client_id=client_id)
+    def add_client(
+        self, name: str, *, client_id: str | None = None, public: bool = False
+    ) -> Client:
+        """A new client with a secret, or a public one, which only logs people in."""
+        return self.directory.add_client(name, client_id=client_id, public=public)
 
     def add_scope(
         self,
@@ -178,6 +196,7 @@ class Sandbox:
         Of a scope string for several resource servers, the first one's token.
         """
         issuer = client or self._default_client
+        self._consents.grant(identity.id, issuer.client_id, scope)
         return self.tokens.issue(identity.id, issuer.client_id, scope, lifetime=lifetime)[0].text
 
     def revoke_tokens_of(self, token: str) -> None:
@@ -201,3 +220,29 @@ class Sandbox:
     def answer_with(self, action_url_prefix: str, details: Mapping[str, Any]) -> None:
         """What the echo provider answers for hosted addresses with this beginning."""
         self._echo.canned[action_url_prefix] = details
+
+    def add_registered_api(
+        self,
+        name: str,
+        owner: Identity,
+        *,
+        url: str,
+        method: str = "get",
+        viewers: Iterable[str] = (),
+        description: str = "",
+    ) -> str:
+        """Shows an API as registered with the Flows service, and gives its id."""
+        api = RegisteredApi(
+            name=name,
+            method=method,
+            url=url,
+            owners=(owner.urn,),
+            viewers=tuple(viewers),
+            description=description,
+        )
+        self._registered_apis.add(api)
+        return api.id
+
+    def remove_registered_api(self, api_id: str) -> None:
+        """Forgets a registered API."""
+        self._registered_apis.remove(api_id)

@@ -102,6 +102,13 @@ class TokenStore:
             token = self._tokens.get(text)
         return token if token and token.expires_at > time.time() else None
 
+    def is_active(self, text: str, client_id: str) -> bool:
+        """Whether a client has this access or refresh token, and it still works."""
+        with self._lock:
+            token = self._by_refresh.get(text)
+        token = token or self.find(text)
+        return token is not None and token.client_id == client_id
+
     def refresh(self, refresh_text: str, client_id: str) -> Token | None:
         """A new access token for a refresh token of this client."""
         with self._lock:

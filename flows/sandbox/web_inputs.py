@@ -11,30 +11,96 @@ from flows.sandbox.outcome import Outcome, RunCanceled, StateFailed, Step
 from flows.sandbox.run import Run
 from flows.sandbox.times import now_text
 
-__all__ = ["WebInput", "WebInputs", "await_web_input_state", "create_web_input_state"]
+__all__ = ["Option", "WebInput", "WebInputs", "await_web_input_state", "create_web_input_state"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One of the answers that a person may choose; the flow gets its `value`."""
+
+    value: Any
+    label: str
+    description: str | None
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def document(self) -> dict[str, Any]:
+        """The option as the Flows service shows it."""
+        return {"option_id": self.id, "label": self.label, "description": self.description}
 
 
 @dataclass
 class WebInput:
-    """One question to a person; `response` is set once it is answered."""
+    """One question to a person; `response` is the value of the option that was chosen."""
 
     run: Run
     parameters: dict[str, Any]
+    options: tuple[Option, ...]
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    created_at: str = field(default_factory=now_text)
-    status: str = "ACTIVE"
-    response: dict[str, Any] | None = None
+    created: str = field(default_factory=now_text)
+    closed: str | None = None
+    expired: bool = False
+    response: Any = None
 
-    def document(self) -> dict[str, Any]:
-        """The question as the sandbox shows it."""
+    @property
+    def respondents(self) -> list[str]:
+        """The principals who may answer: those that the flow names, else who started the run."""
+        return list(self.parameters.get("RespondentUrns") or [self.run.owner.urn])
+
+    @property
+    def viewers(self) -> list[str]:
+        """The principals who may look at the question."""
+        return list(dict.fromkeys([self.run.owner.urn, *self.run.managers, *self.run.monitors]))
+
+    def roles(self, principals: frozenset[str]) -> list[str]:
+        """The roles that principals have in this question."""
+        held = (("viewer", self.viewers), ("respondent", self.respondents))
+        return [role for role, urns in held if principals & set(urns)]
+
+    def summary(self, roles: list[str]) -> dict[str, Any]:
+        """The question as lists show it."""
         return {
-            "web_input_id": self.id,
-            "run_id": self.run.run_id,
-            "created_at": self.created_at,
-            "status": self.status,
-            "parameters": self.parameters,
-            "response": self.response,
+            "id": self.id,
+            "status": "closed" if self.closed else "open",
+            "user_roles": roles,
+            "input_type": str(self.parameters["InputType"]).lower(),
+            "title": self._context().get("title"),
+            "flow": {"id": self.run.flow.id, "title": self.run.flow_title},
+            "run": {"id": self.run.run_id, "label": self.run.label},
+            "created_timestamp": self.created,
+            "edited_timestamp": self.closed or self.created,
+            "closed_timestamp": self.closed,
         }
+
+    def document(self, roles: list[str]) -> dict[str, Any]:
+        """The question as somebody with these roles sees it."""
+        context = self._context()
+        shown = self.summary(roles)
+        del shown["title"]
+        return shown | {
+            "context": context,
+            "options": [option.document() for option in self.options],
+            "input_schema": {
+                "$schema": "http://json-schema.org/draft-07/schema",
+                "title": "The option that is chosen",
+                "type": "string",
+                "oneOf": [
+                    {"const": o.id, "title": o.label, "description": o.description}
+                    for o in self.options
+                ],
+            },
+            "roles": {"viewer_urns": self.viewers, "respondent_urns": self.respondents},
+            "creator_urn": self.run.owner.urn,
+        }
+
+    def _context(self) -> dict[str, Any]:
+        given = self.parameters.get("Context") or {}
+        style = str(given.get("PresentationStyle") or "Text").lower()
+        context: dict[str, Any] = {"title": given.get("Title"), "presentation_style": style}
+        if style == "table":
+            rows = given.get("Rows") or []
+            shown = [{"field": row.get("Field"), "value": row.get("Value")} for row in rows]
+            return context | {"rows": shown}
+        return context | {"text": given.get("Text")}
 
 
 class WebInputs:
@@ -46,7 +112,11 @@ class WebInputs:
 
     def create(self, run: Run, parameters: dict[str, Any]) -> WebInput:
         """Keeps a new question."""
-        web_input = WebInput(run, parameters)
+        options = tuple(
+            Option(given.get("Value"), str(given.get("Label") or ""), given.get("Description"))
+            for given in parameters.get("Options") or ()
+        )
+        web_input = WebInput(run, parameters, options)
         with self._lock:
             self._inputs[web_input.id] = web_input
         return web_input
@@ -60,33 +130,25 @@ class WebInputs:
         with self._lock:
             return list(self._inputs.values())
 
-    def answer(self, web_input_id: str, value: Any, respondent: str) -> WebInput | None:
-        """Answers an open question with the value of one of its options, and wakes the run.
+    def answer(self, web_input: WebInput, option: Option) -> bool:
+        """Answers an open question with one of its options, and wakes the run.
 
-        None when there is no such question, when it is not open, or has no such option.
+        False when it is closed.
         """
         with self._lock:
-            web_input = self._inputs.get(web_input_id)
-            if web_input is None or web_input.status != "ACTIVE":
-                return None
-            options = web_input.parameters.get("Options") or []
-            if options and value not in [option.get("Value") for option in options]:
-                return None
-            web_input.response = {
-                "value": value,
-                "respondent": respondent,
-                "responded_at": now_text(),
-            }
-            web_input.status = "COMPLETED"
+            if web_input.closed:
+                return False
+            web_input.response = option.value
+            web_input.closed = now_text()
         web_input.run.wake()
-        return web_input
+        return True
 
     def expire(self, web_input_id: str) -> None:
         """Lets a question run out of time, and wakes the run."""
         with self._lock:
             web_input = self._inputs[web_input_id]
-            if web_input.status == "ACTIVE":
-                web_input.status = "EXPIRED"
+            if not web_input.closed:
+                web_input.closed, web_input.expired = now_text(), True
         web_input.run.wake()
 
 
@@ -95,8 +157,24 @@ def create_web_input_state(step: Step) -> Outcome:
     body = step.body()
     if not isinstance(body, dict) or "InputType" not in body:
         raise StateFailed("ActionUnableToRun", "A web input needs an InputType.")
+    if problem := _problem(body):
+        raise StateFailed("ActionUnableToRun", problem)
     web_input = step.engine.web_inputs.create(step.run, body)
     return step.done({"web_input_id": web_input.id, "state_name": step.name})
+
+
+def _problem(body: dict[str, Any]) -> str | None:
+    """What is wrong with the parameters of a question, once they are rendered."""
+    context = body.get("Context") or {}
+    if not isinstance(context, dict):
+        return "Context must be an object."
+    for name, items in (("Options", body.get("Options")), ("Rows", context.get("Rows"))):
+        if not isinstance(items or [], list) or not all(isinstance(i, dict) for i in items or []):
+            return f"{name} must be a list of objects."
+    respondents = body.get("RespondentUrns") or []
+    if not isinstance(respondents, list) or not all(isinstance(u, str) for u in respondents):
+        return "RespondentUrns must be a list of strings."
+    return None
 
 
 def await_web_input_state(step: Step) -> Outcome:
@@ -107,7 +185,7 @@ def await_web_input_state(step: Step) -> Outcome:
     if web_input is None or web_input.run is not step.run:
         raise StateFailed("ActionUnableToRun", f"This run has no web input {given!r}.")
     _block(step, web_input)
-    if web_input.status == "EXPIRED":
+    if web_input.expired:
         raise StateFailed("Flows.WebInputExpired", {"web_input_id": web_input.id})
     return step.done(
         {
@@ -120,7 +198,7 @@ def await_web_input_state(step: Step) -> Outcome:
 
 def _block(step: Step, web_input: WebInput) -> None:
     run = step.run
-    if web_input.status == "ACTIVE":
+    if not web_input.closed:
         run.blocking_web_input_id = web_input.id
         run.details = {
             "code": "WebInputRequired",
@@ -129,7 +207,7 @@ def _block(step: Step, web_input: WebInput) -> None:
             "web_input_id": web_input.id,
         }
         run.status = "INACTIVE"
-    while web_input.status == "ACTIVE" and not run.canceled.is_set():
+    while not web_input.closed and not run.canceled.is_set():
         run.wait(1.0)
     run.blocking_web_input_id = None
     if run.canceled.is_set():

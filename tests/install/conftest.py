@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.environments import Environment, build_wheel, make_environment
+from tests.support.installing import Installed, build_wheel, make_environment
 from tests.support.processes import ROOT
 
 
@@ -37,6 +37,6 @@ def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """An environment with `pip install braid-provenance`, and nothing else."""
     return make_environment(tmp_path_factory.mktemp("core") / "env", str(wheel))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.environments import Environment
+from tests.support.installing import Installed
 from tests.support.processes import ROOT
 
 pytestmark = [pytest.mark.install, pytest.mark.core]
@@ -31,7 +31,7 @@ with braid.open_store("sqlite:///braid.db") as store:
 FLOW = {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}
 
 
-def test_the_core_is_a_few_packages_and_none_of_a_server(core: Environment) -> None:
+def test_the_core_is_a_few_packages_and_none_of_a_server(core: Installed) -> None:
     packages = core.packages()
     assert {"braid-provenance", "msgspec", "sqlalchemy", "click"} <= packages
     assert not packages & {
@@ -47,14 +47,14 @@ def test_the_core_is_a_few_packages_and_none_of_a_server(core: Environment) -> N
 
 
 def test_a_script_records_spools_reads_and_traces_with_the_core(
-    core: Environment, tmp_path: Path
+    core: Installed, tmp_path: Path
 ) -> None:
     ran = core.run("python", "-W", "error", "-c", RECORDS, cwd=tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_the_command_line_records_lists_and_handles_flows_with_the_core(
-    core: Environment, tmp_path: Path
+    core: Installed, tmp_path: Path
 ) -> None:
     (tmp_path / "flow.json").write_text(json.dumps(FLOW))
     for call in (
@@ -95,7 +95,7 @@ def test_the_command_line_records_lists_and_handles_flows_with_the_core(
     ],
 )
 def test_a_missing_extra_is_one_sentence_that_names_it(
-    core: Environment, tmp_path: Path, extra: str, call: tuple[str, ...]
+    core: Installed, tmp_path: Path, extra: str, call: tuple[str, ...]
 ) -> None:
     (tmp_path / "flow.json").write_text(json.dumps(FLOW))
     (tmp_path / "input.json").write_text("{}")
@@ -122,7 +122,7 @@ def test_a_missing_extra_is_one_sentence_that_names_it(
     ],
 )
 def test_python_is_told_of_a_missing_extra_likewise(
-    core: Environment, tmp_path: Path, extra: str, code: str
+    core: Installed, tmp_path: Path, extra: str, code: str
 ) -> None:
     caught = f"""
 try:
@@ -138,7 +138,7 @@ except ImportError as error:
 def test_a_package_of_somebody_else_in_the_place_of_ours_is_told_in_one_sentence(
     wheel: Path, tmp_path: Path
 ) -> None:
-    from tests.support.environments import make_environment
+    from tests.support.installing import make_environment
 
     other = make_environment(tmp_path / "env", str(wheel))
     other.install("--no-deps", "flows")
@@ -153,7 +153,7 @@ def test_a_cluster_node_installs_from_a_wheelhouse_without_network_and_compiler(
     wheel: Path, tmp_path: Path
 ) -> None:
     """As docs/install.md says: made where there is a network, used where there is none."""
-    from tests.support.environments import make_environment
+    from tests.support.installing import make_environment
 
     outside = make_environment(tmp_path / "outside", "pip")
     house = tmp_path / "wheelhouse"
@@ -174,7 +174,7 @@ def test_a_cluster_node_installs_from_a_wheelhouse_without_network_and_compiler(
     assert ran.returncode == 0, ran.stderr
 
 
-def test_the_version_is_the_same_everywhere(core: Environment, tmp_path: Path) -> None:
+def test_the_version_is_the_same_everywhere(core: Installed, tmp_path: Path) -> None:
     code = """
 import importlib.metadata, braid, flows, hpc, action_provider, provenance_store
 print({m.__version__ for m in (braid, flows, hpc, action_provider, provenance_store)}
@@ -185,6 +185,6 @@ print({m.__version__ for m in (braid, flows, hpc, action_provider, provenance_st
     assert core.run("braid", "--version", cwd=tmp_path).stdout.split()[1] in ran.stdout
 
 
-def test_the_licence_goes_with_the_wheel(core: Environment) -> None:
+def test_the_licence_goes_with_the_wheel(core: Installed) -> None:
     (found,) = core.folder.glob("lib/*/site-packages/braid_provenance-*/licenses/LICENSE")
     assert found.read_bytes() == (ROOT / "LICENSE").read_bytes()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.environments import Environment, build_wheel, make_environment
+from tests.support.installing import Installed, build_wheel, make_environment
 from tests.support.processes import ROOT
 
 pytestmark = [pytest.mark.install, pytest.mark.core]
@@ -24,7 +24,7 @@ def dockerfile() -> str:
 
 
 @pytest.fixture(scope="module")
-def image(source: Path, dockerfile: str, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+def image(source: Path, dockerfile: str, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """What the image holds of Python packages."""
     folder = tmp_path_factory.mktemp("image")
     allowed = [
@@ -59,7 +59,7 @@ def _copy(what: Path, to: Path) -> None:
         shutil.copyfile(what, to)
 
 
-def test_each_command_of_the_image_starts(image: Environment, tmp_path: Path) -> None:
+def test_each_command_of_the_image_starts(image: Installed, tmp_path: Path) -> None:
     from braid.commands import COMMANDS
 
     for name in COMMANDS:
@@ -79,7 +79,7 @@ def test_each_command_of_the_image_starts(image: Environment, tmp_path: Path) ->
     ],
 )
 def test_commands_of_hpc_and_exchange_work_in_the_image(
-    image: Environment, tmp_path: Path, call: tuple[str, ...]
+    image: Installed, tmp_path: Path, call: tuple[str, ...]
 ) -> None:
     (tmp_path / "spool").mkdir()
     image.run("braid", "store", "init", cwd=tmp_path)
@@ -88,7 +88,7 @@ def test_commands_of_hpc_and_exchange_work_in_the_image(
     assert "unexpected" not in ran.stderr
 
 
-def test_the_server_of_the_image_has_what_it_imports(image: Environment, tmp_path: Path) -> None:
+def test_the_server_of_the_image_has_what_it_imports(image: Installed, tmp_path: Path) -> None:
     code = "import action_provider.app, braid.server, psycopg, globus_action_provider_tools"
     ran = image.run("python", "-c", code, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr

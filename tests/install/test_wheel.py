@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.environments import make_environment
+from tests.support.installing import make_environment
 
 pytestmark = [pytest.mark.install, pytest.mark.core]
 

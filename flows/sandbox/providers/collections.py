@@ -59,3 +59,12 @@ class Collections:
             text = f"There is no collection {collection_id}."
             raise ActionFailed({"code": "EndpointNotFound", "description": text})
         return found
+
+    def all(self) -> list[Collection]:
+        """All collections, oldest first."""
+        return list(self._collections.values())
+
+    def name_of(self, collection_id: object) -> str | None:
+        """The name of the collection with an id, or None when there is none."""
+        found = self._collections.get(str(collection_id))
+        return found.name if found else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,14 @@ from typing import Any
 from flows.sandbox.providers.base import Action, ActionFailed, ActionRefused, Provider
 from flows.sandbox.providers.collections import Collection, Collections
 
-__all__ = ["DeleteProvider", "ListProvider", "MakeDirectoryProvider"]
+__all__ = [
+    "DeleteProvider",
+    "ListProvider",
+    "MakeDirectoryProvider",
+    "file_entry",
+    "folder_entries",
+    "make_directory",
+]
 
 
 class _CollectionProvider(Provider):
@@ -34,8 +42,9 @@ def _missing(path: str) -> ActionFailed:
     return ActionFailed({"code": "ClientError.NotFound", "description": text})
 
 
-def _entry(path: Path, name: str) -> dict[str, Any]:
-    status = path.stat()
+def file_entry(path: Path, name: str) -> dict[str, Any]:
+    """A file or folder as the Transfer service shows it."""
+    status = path.lstat() if path.is_symlink() and not path.exists() else path.stat()
     folder = path.is_dir()
     return {
         "DATA_TYPE": "file",
@@ -45,7 +54,40 @@ def _entry(path: Path, name: str) -> dict[str, Any]:
         "size": 0 if folder else status.st_size,
         "last_modified": datetime.fromtimestamp(int(status.st_mtime), UTC).isoformat(" "),
         "permissions": f"{status.st_mode & 0o777:04o}",
+        "user": _name(path.owner),
+        "group": _name(path.group),
         "link_target": None,
+        "link_user": None,
+        "link_group": None,
+        "link_size": None,
+        "link_last_modified": None,
+    }
+
+
+def _name(lookup: Callable[[], str]) -> str | None:
+    try:
+        return lookup()
+    except (KeyError, NotImplementedError, OSError):  # this machine has no name for it
+        return None
+
+
+def folder_entries(folder: Path) -> list[dict[str, Any]]:
+    """What is in a folder, by name."""
+    return [file_entry(item, item.name) for item in sorted(folder.iterdir())]
+
+
+def make_directory(collection: Collection, path: str) -> dict[str, Any]:
+    """Make a directory; raises ActionFailed when it exists already."""
+    try:
+        collection.locate(path).mkdir(parents=True)
+    except FileExistsError:
+        text = f"{path!r} exists already."
+        code = "ExternalError.MkdirFailed.Exists"
+        raise ActionFailed({"code": code, "description": text}) from None
+    return {
+        "DATA_TYPE": "mkdir_result",
+        "code": "DirectoryCreated",
+        "message": "The directory was created successfully",
     }
 
 
@@ -64,9 +106,9 @@ class ListProvider(_CollectionProvider):
             raise _missing(path)
         shown = path
         if found.is_dir() and not action.body.get("path_only"):
-            entries = [_entry(item, item.name) for item in sorted(found.iterdir())]
+            entries = folder_entries(found)
         else:
-            entries = [_entry(found, found.name)]
+            entries = [file_entry(found, found.name)]
             shown = path.rstrip("/").rpartition("/")[0] + "/"
         return {
             "DATA_TYPE": "file_list",
@@ -87,18 +129,7 @@ class MakeDirectoryProvider(_CollectionProvider):
 
     def perform(self, action: Action) -> Any:
         """Says that it was created; fails when it exists already."""
-        path = str(action.body.get("path") or "")
-        try:
-            self._collection(action).locate(path).mkdir(parents=True)
-        except FileExistsError:
-            text = f"{path!r} exists already."
-            code = "ExternalError.MkdirFailed.Exists"
-            raise ActionFailed({"code": code, "description": text}) from None
-        return {
-            "DATA_TYPE": "mkdir_result",
-            "code": "DirectoryCreated",
-            "message": "The directory was created successfully",
-        }
+        return make_directory(self._collection(action), str(action.body.get("path") or ""))
 
 
 class DeleteProvider(_CollectionProvider):

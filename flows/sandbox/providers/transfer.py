@@ -7,7 +7,6 @@ source_endpoint_id, destination_endpoint_id and transfer_items.
 from __future__ import annotations
 
 import shutil
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,7 +127,7 @@ def _task(
     ]
     return {
         "DATA_TYPE": "task",
-        "task_id": str(uuid.uuid4()),
+        "task_id": action.action_id,
         "type": "TRANSFER",
         "status": "SUCCEEDED",
         "label": action.body.get("label") or f"For Action id {action.action_id}",

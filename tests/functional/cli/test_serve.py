@@ -211,8 +211,10 @@ def test_no_upgrade_needs_a_store_that_is_there(
 def test_the_sandbox_says_how_to_reach_it_and_stops_on_ctrl_c(tmp_path: Path) -> None:
     with serving("sandbox", "--port", "0", environ={}, folder=tmp_path) as started:
         assert started.process.stdout is not None
-        lines = [started.process.stdout.readline() for _ in range(8)]
         assert started.stop(signal.SIGINT) == 0
+        lines = started.process.stdout.read().splitlines()
     exported = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
-    assert exported["GLOBUS_SDK_SERVICE_URL_FLOWS"] == f"{started.url}/flows/"
+    for service in ("auth", "groups", "transfer", "flows"):
+        address = f"{started.url}/{service}/"
+        assert exported[f"GLOBUS_SDK_SERVICE_URL_{service.upper()}"] == address
     assert exported["BRAID_SCOPE"].endswith("/action_all")

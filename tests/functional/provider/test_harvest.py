@@ -364,8 +364,8 @@ def test_a_run_waits_for_the_consent_and_goes_on_when_it_is_given(
         wait_until(lambda: reader.get_run(run_id)["status"] == "INACTIVE", "the wait")
         details = reader.get_run(run_id)["details"]
         assert details["code"] == "ConsentRequired"
-        assert details["required_scope"] == f"{town.scope}[{RUN_STATUS}]"
-        agreed = f"{flow_scope(flow_id)}[{details['required_scope']}]"
+        agreed = f"{flow_scope(flow_id)}[{town.scope}[{RUN_STATUS}]]"
+        assert details["required_scope"] == agreed
         token = town.sandbox.token_for(person.identity, agreed)
         starter.authorizer = globus_sdk.AccessTokenAuthorizer(token)
         starter.resume_run(run_id)

@@ -35,7 +35,9 @@ def test_a_flow_is_created_read_changed_listed_and_deleted(
     found = client.get_flow(flow["id"])
     assert (found["title"], found["subtitle"], found["definition"]) == ("Second", "s", PASS)
     assert [f["title"] for f in client.list_flows()] == ["Second"]
-    client.delete_flow(flow["id"])
+    deleted = client.delete_flow(flow["id"])
+    assert deleted["DELETED"] is True
+    assert deleted["deleted_at"] > flow["updated_at"]
     with pytest.raises(globus_sdk.FlowsAPIError) as raised:
         client.get_flow(flow["id"])
     assert raised.value.http_status == 404
@@ -136,6 +138,44 @@ def test_who_may_see_start_and_change_a_flow(
     assert specific_for(bob, flow_id).run_flow({})["run_owner"] == bob.urn
 
 
+def test_flows_are_listed_by_the_roles_that_somebody_has_in_them(
+    flows_for: FlowsFor, ada: Identity, bob: Identity
+) -> None:
+    owner, other = flows_for(ada), flows_for(bob)
+    owner.create_flow("A", PASS, {}, flow_viewers=[bob.urn])
+    owner.create_flow("B", PASS, {}, flow_starters=[bob.urn], run_monitors=[bob.urn])
+
+    def listed(**query: Any) -> list[str]:
+        return sorted(flow["title"] for flow in other.list_flows(query_params=query))
+
+    assert listed() == listed(filter_roles="") == ["A", "B"]
+    assert listed(filter_roles="flow_viewer") == ["A"]
+    assert listed(filter_roles="flow_starter,flow_viewer") == ["A", "B"]
+    assert listed(filter_roles="run_monitor") == ["B"]
+    assert listed(filter_role="flow_viewer") == ["A", "B"]
+    assert listed(filter_role="flow_starter") == ["B"]
+    titles = [flow["title"] for flow in owner.list_flows(orderby=["title DESC", "id ASC"])]
+    assert titles == ["B", "A"]
+    with pytest.raises(globus_sdk.FlowsAPIError) as raised:
+        owner.list_flows(orderby="secret ASC")
+    assert raised.value.http_status == 422
+
+
+@pytest.mark.parametrize(
+    "change", [{"title": None}, {"subtitle": 1}, {"keywords": "a"}, {"run_monitors": [1]}]
+)
+def test_a_member_of_the_wrong_kind_is_unprocessable(
+    flows_for: FlowsFor, ada: Identity, change: dict[str, Any]
+) -> None:
+    client = flows_for(ada)
+    flow = client.create_flow("First", PASS, {})
+    (name,) = change
+    with pytest.raises(globus_sdk.FlowsAPIError, match=name) as raised:
+        client.put(f"/flows/{flow['id']}", data=change)
+    assert raised.value.http_status == 422
+    assert client.get_flow(flow["id"])[name] == flow[name]
+
+
 def test_who_may_see_and_manage_a_run(
     sandbox: Sandbox, flows_for: FlowsFor, ada: Identity, bob: Identity
 ) -> None:
@@ -156,6 +196,8 @@ def test_who_may_see_and_manage_a_run(
             call()
         assert raised.value.http_status == 404
     assert [r["run_id"] for r in flows_for(bob).list_runs()] == []
+    nothing_named = flows_for(ada).list_runs(query_params={"filter_roles": ""})
+    assert [r["run_id"] for r in nothing_named] == [run_id]
     assert [r["run_id"] for r in flows_for(bob).list_runs(filter_roles="run_monitor")] == [run_id]
 
 

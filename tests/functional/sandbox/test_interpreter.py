@@ -6,10 +6,12 @@ import ast
 import json
 from typing import Any
 
+import globus_sdk
 import pytest
 
 from flows.sandbox import Identity, Limits, Sandbox
 from flows.sandbox.runner import run_definition
+from flows.sandbox.scopes import flow_scope
 from tests.functional.sandbox.support import FlowsFor, Run, SpecificFor, wait_for
 
 END: dict[str, Any] = {"Type": "Pass", "End": True}
@@ -230,24 +232,27 @@ def test_a_role_without_a_token_cannot_run(run: Run, sandbox: Sandbox) -> None:
 def test_a_missing_consent_pauses_the_run_until_it_is_resumed_with_it(
     run: Run, sandbox: Sandbox, flows_for: FlowsFor, specific_for: SpecificFor, ada: Identity
 ) -> None:
-    import globus_sdk
-
     needed = "urn:globus:auth:scope:groups.api.globus.org:all"
     parameters = {"required_dependent_scope": needed}
     outcome = run({"S": action(sandbox, "hello", Parameters=parameters)}, user=ada)
     assert outcome.status == "INACTIVE"
     details = outcome.run["details"]
-    assert (details["code"], details["required_scope"]) == ("ConsentRequired", needed)
+    wanted = f"{flow_scope(outcome.run['flow_id'])}[{needed}]"
+    assert (details["code"], details["required_scope"]) == ("ConsentRequired", wanted)
     assert details["action_statuses"][0]["details"]["required_scope"] == needed
     run_id, flow_id = outcome.run["run_id"], outcome.run["flow_id"]
     client = specific_for(ada, flow_id)
     with pytest.raises(globus_sdk.FlowsAPIError) as raised:
         client.resume_run(run_id)
     assert raised.value.code == "MISSING_SCOPE"
-    token = sandbox.token_for(ada, f"{client.scopes.user}[{needed}]")
+    token = sandbox.token_for(ada, wanted)
     client.authorizer = globus_sdk.AccessTokenAuthorizer(token)
     client.resume_run(run_id)
     wait_for(lambda: flows_for(ada).get_run(run_id)["status"] == "SUCCEEDED")
+
+
+def respond(web_input_id: str) -> str:
+    return f"/web_inputs/{web_input_id}/respond"
 
 
 def test_a_web_input_pauses_the_run_until_it_is_answered(
@@ -280,17 +285,33 @@ def test_a_web_input_pauses_the_run_until_it_is_answered(
     asked = outcome.run["blocking_web_input_id"]
     assert (outcome.status, outcome.run["details"]["web_input_id"]) == ("INACTIVE", asked)
     answering = flows_for(bob)
-    for value, status in (("maybe", 409), ("yes", 200), ("no", 409)):
-        data = {"value": value}
+    shown = answering.get(f"/web_inputs/{asked}")
+    assert (shown["status"], shown["user_roles"]) == ("open", ["respondent"])
+    assert shown["context"] == {
+        "title": "Publish?",
+        "presentation_style": "text",
+        "text": "Scan 17",
+    }
+    assert [option["label"] for option in shown["options"]] == ["Yes", "No"]
+    yes, no = (option["option_id"] for option in shown["options"])
+    for client, value, status in (
+        (flows_for(ada), yes, 403),
+        (flows_for(sandbox.add_identity("eve@example.org")), yes, 404),
+        (answering, "yes", 422),
+        (answering, yes, 200),
+        (answering, no, 409),
+    ):
+        chosen = {"response": {"value": value}}
         if status == 200:
-            answering.post(f"/web_inputs/{asked}/respond", data=data)
-        else:
-            with pytest.raises(Exception, match="not open"):
-                answering.post(f"/web_inputs/{asked}/respond", data=data)
+            assert client.post(respond(asked), data=chosen).data == {"status": "ok"}
+            continue
+        with pytest.raises(globus_sdk.FlowsAPIError) as raised:
+            client.post(respond(asked), data=chosen)
+        assert raised.value.http_status == status
     client, run_id = flows_for(ada), outcome.run["run_id"]
     wait_for(lambda: client.get_run(run_id)["status"] == "SUCCEEDED")
-    response = client.get_run(run_id)["details"]["output"]["answer"]["response"]
-    assert (response["value"], response["respondent"]) == ("yes", bob.urn)
+    assert client.get_run(run_id)["details"]["output"]["answer"]["response"] == "yes"
+    assert answering.get(f"/web_inputs/{asked}")["status"] == "closed"
     assert client.get_run(run_id)["blocking_web_input_id"] is None
     second = run({**states, "End": END}, {"scan": "18"}, user=ada)
     sandbox.engine.web_inputs.expire(second.run["blocking_web_input_id"])
