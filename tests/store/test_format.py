@@ -66,15 +66,15 @@ def test_a_batch_says_its_format_and_only_the_tables_that_have_rows() -> None:
 
 
 @pytest.fixture
-def old_url(store_url: str) -> str:
+def old_url(empty_url: str) -> str:
     """A store of the first schema, with what its version wrote of two records."""
-    engine = engine_at(store_url, create=True)
+    engine = engine_at(empty_url, create=True)
     schema.upgrade(engine, "0001")
     with engine.begin() as connection:
         for statement in OLD_ROWS:
             connection.execute(sa.text(statement))
     engine.dispose()
-    return store_url
+    return empty_url
 
 
 UUID = "00000000-0000-4000-8000-000000000001"

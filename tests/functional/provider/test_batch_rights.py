@@ -12,9 +12,9 @@ import pytest
 import hpc
 from hpc.spool_files import SpoolWriter
 from provenance_store import Batch, encode_batch
-from provenance_store.kinds import Mark
+from provenance_store.kinds import Mark, Role
 from provenance_store.recorder import Recorder
-from provenance_store.rows import ActionRow, OutcomeRow, RunTagRow, VersionRow
+from provenance_store.rows import ActionRow, LinkRow, OutcomeRow, RunTagRow, VersionRow
 from provenance_store.values import Audience
 from tests.functional.provider.batches import Job, everything, grown, post, record_of
 from tests.functional.provider.house import House, Person, a_body, at_once
@@ -353,8 +353,10 @@ def test_an_output_of_a_step_that_is_no_step_is_refused(house: House, ada: Perso
     job = Job()
     scan = job.recorder.data("scan")
     assert post(house, ada, job.batch()).status_code == 200
-    job.recorder.generated(scan, [job.recorder.data("made")])
-    refused(house, ada, job.batch(), 422, "Only a step")
+    made = job.recorder.data("made")
+    batch = job.batch()
+    batch.link.append(LinkRow(scan.id, made.id, Role.GENERATED_BY))
+    refused(house, ada, batch, 422, "Only a step")
 
 
 def test_a_refused_batch_claims_no_origin(house: House, ada: Person, bob: Person) -> None:

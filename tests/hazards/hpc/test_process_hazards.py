@@ -367,20 +367,24 @@ def test_a_server_process_forked_while_another_thread_opens_the_store_opens_its_
 ) -> None:
     opening, go_on = threading.Event(), threading.Event()
 
-    def slowly(url: str) -> Store:
+    def slowly(url: str, *, create: bool) -> Store:
         opening.set()
         go_on.wait(60)
-        return open_store(url)
+        return open_store(url, create=create)
 
     holder = StoreHolder(f"sqlite:///{tmp_path / 'store.db'}", purge_seconds=60, open_it=slowly)
     thread = threading.Thread(target=holder.get)
     thread.start()
     opening.wait(60)
     if not (child := os.fork()):
-        signal.alarm(30)
-        go_on.set()
-        holder.get().data("child")
-        os._exit(0)
+        code = 1
+        try:
+            signal.alarm(30)
+            go_on.set()
+            holder.get().data("child")
+            code = 0
+        finally:  # what is raised here must not go on as another pytest
+            os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     go_on.set()
     thread.join(60)
