@@ -74,7 +74,7 @@ def fold(where: Path, pid: int) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for file in sorted(where.glob(f"*_{pid}.db")):
             kind = file.name.removesuffix(f"_{pid}.db")
-            if not kind.startswith("gauge_live"):
+            if not kind.startswith("gauge_live") and file.stat().st_size:  # else it had just begun
                 _add(file, where / f"{kind}_{ENDED}.db", highest=kind == "gauge_max")
             file.unlink()
 

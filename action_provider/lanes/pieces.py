@@ -8,6 +8,7 @@ together stays together; only the metrics of models, of which there may be any n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 
 from provenance_store.batch import Batch
 from provenance_store.errors import TooLarge
@@ -30,7 +31,7 @@ def pieces(batch: Batch, *, most: int, rows: int = ROWS_A_PIECE) -> Iterator[Bat
     if len(batch) <= rows:
         yield batch
         return
-    parts = batch.parted()
+    parts = [copy(part) for part in batch.parted()]  # one alone is the batch itself
     metrics = [row for part in parts for row in part.metric]
     for part in parts:
         for name in (*FIRST, "metric"):

@@ -239,13 +239,23 @@ def several(times: int = 5) -> Batch:
     return batch
 
 
-def test_pieces_have_all_rows_of_a_batch_and_what_was_recorded_together() -> None:
+@pytest.mark.parametrize("told", [True, False], ids=["parts told", "parts not told"])
+def test_pieces_have_all_rows_of_a_batch(told: bool) -> None:
+    batch = several()
+    before = {name: list(getattr(batch, name)) for name in TABLES}
+    if not told:
+        batch.parts = []
+    found = list(pieces(batch, most=1000, rows=7))
+    for name in TABLES[1:]:
+        rows = [row for piece in found for row in getattr(piece, name)]
+        assert sorted(rows) == sorted(before[name]), name
+    assert {name: getattr(batch, name) for name in TABLES} == before
+
+
+def test_pieces_keep_whole_what_was_recorded_together() -> None:
     batch = several()
     found = list(pieces(batch, most=1000, rows=7))
     assert len(found) > 3
-    for name in TABLES[1:]:
-        rows = [row for piece in found for row in getattr(piece, name)]
-        assert sorted(rows) == sorted(getattr(batch, name)), name
     assert [len(piece.record) for piece in found if piece.record] == [3] * 5
     for piece in found:
         made = {row.id for row in piece.record}
