@@ -10,6 +10,7 @@ import pytest
 from provenance_store.redaction import REDACTED, redact, scrub_text
 
 SIZE = 16_000
+ATTEMPTS = 5
 LEAST = 0.002
 """Seconds; a shorter time says nothing."""
 
@@ -114,13 +115,10 @@ PIECES = (
 
 
 def work(text: str) -> float:
-    """Seconds of this thread alone; the best of three, for other work also slows a processor."""
-    best = float("inf")
-    for _ in range(3):
-        begin = time.thread_time()
-        scrub_text(text)
-        best = min(best, time.thread_time() - begin)
-    return best
+    """Seconds of processor time, of this thread alone."""
+    begin = time.thread_time()
+    scrub_text(text)
+    return time.thread_time() - begin
 
 
 @pytest.mark.parametrize(
@@ -128,13 +126,16 @@ def work(text: str) -> float:
 )
 @pytest.mark.parametrize("piece", PIECES, ids=repr)
 def test_four_times_the_text_is_about_four_times_the_work(piece: str, before: str) -> None:
-    once, twice, four = (
-        work(before + (piece * (n * SIZE // len(piece) + 1))[: n * SIZE]) for n in (1, 2, 4)
-    )
-    # Work that grew with the square would be sixteen times as much. A text in which something is
-    # found is read twice, so that linear work may be four times as much, or eight.
-    assert four < 12 * max(once, LEAST)
-    assert four < 6 * max(twice, 2 * LEAST)
+    texts = [before + (piece * (n * SIZE // len(piece) + 1))[: n * SIZE] for n in (1, 2, 4)]
+    least = [float("inf")] * len(texts)
+    for _ in range(ATTEMPTS):  # other work slows a processor too: the least of each counts
+        least = [min(known, work(text)) for known, text in zip(least, texts, strict=True)]
+        once, twice, four = least
+        # Work that grew with the square would be sixteen times as much. A text in which something
+        # is found is read twice, so that linear work may be four times as much, or eight.
+        if four < 12 * max(once, LEAST) and four < 6 * max(twice, 2 * LEAST):
+            return
+    pytest.fail(f"{once:.4f}, {twice:.4f} and {four:.4f} s for 1, 2 and 4 times the text")
 
 
 def nested(levels: int, inner: str = "http://h?z=1") -> str:
