@@ -27,7 +27,7 @@ from provenance_store.errors import BadFile
 from provenance_store.measuring import not_opened
 from provenance_store.sql.tables import METADATA, POSTGRESQL_INDEXES, SCHEMA_VERSION, TABLE
 
-__all__ = ["checked_connect", "open_foreign"]
+__all__ = ["checked_connect", "open_foreign", "undefended"]
 
 Connect = Callable[[Any, Sequence[Any], dict[str, Any]], sqlite3.Connection]
 """Makes a connection of a dialect, arguments and options, as SQLAlchemy gives them."""
@@ -124,8 +124,25 @@ def open_foreign(file: Path) -> sqlite3.Connection:
 
 def _distrust(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA trusted_schema=OFF")
+    _defend(connection, True)
+
+
+def _defend(connection: sqlite3.Connection, defended: bool) -> None:
+    """No statement may damage the file on purpose; Python can ask for this since 3.12."""
     if sys.version_info >= (3, 12):
-        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, defended)
+
+
+@contextmanager
+def undefended(connection: sa.Connection) -> Iterator[None]:
+    """While a file of our own is set up that is attached: to write one without a journal is
+    refused to a connection that is defended."""
+    raw: Any = connection.connection.driver_connection
+    _defend(raw, False)
+    try:
+        yield
+    finally:
+        _defend(raw, True)
 
 
 def _require_regular(path: Path) -> None:

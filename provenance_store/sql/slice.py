@@ -19,6 +19,7 @@ from provenance_store.kinds import Mark, Role
 from provenance_store.sql import schema
 from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import changed, detach, ignoring, stream_rows
+from provenance_store.sql.objects import undefended
 from provenance_store.sql.tables import METADATA, POSTGRESQL_INDEXES, TABLE, Id
 
 __all__ = ["COPIED", "Selection", "Target", "taking"]
@@ -283,7 +284,8 @@ def taking(engine: sa.Engine, file: Path) -> Iterator[tuple[sa.Connection, Targe
 @contextmanager
 def _attached(connection: sa.Connection, file: Path) -> Iterator[Target]:
     connection.exec_driver_sql("ATTACH DATABASE ? AS slice", (str(file),))
-    connection.exec_driver_sql("PRAGMA slice.journal_mode=OFF")
+    with undefended(connection):
+        connection.exec_driver_sql("PRAGMA slice.journal_mode=OFF")
     connection.exec_driver_sql("PRAGMA slice.synchronous=OFF")
     connection.commit()
     try:

@@ -174,7 +174,13 @@ def odd_values() -> list[Any]:
         *({OddText("k"): 1}, {"epoch": Liar()}, {"epoch": math.nan, "loss": 1}),
         *({"uri": FivePath()}, [], [None], [[]], itself, (1, 2), {1, "a"}, frozenset()),
         *([Liar()], ["x", Raising()], range(3)),
-        *(np.float64(1.5), np.int64(3), np.array([1, 2]), np.array("x"), np.datetime64("NaT")),
+        *(
+            np.float64(1.5),
+            np.int64(3),
+            np.array([1, 2]),
+            np.array("x"),
+            np.datetime64("NaT", "ns"),
+        ),
         *(Uri("file:///a"), Uri(Liar()), Uri("file:///b", size=-1)),  # type: ignore[arg-type]
         *(Uri("x", digest=OddText("sha256:ab")), Path("relative"), Path("/a\0b")),
         *(Itself.ME, Role.USED, Mark.PROMOTED, Exception("x")),
