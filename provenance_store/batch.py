@@ -211,8 +211,10 @@ def mentioned_origins(batch: Batch) -> set[int]:
     for name, places in ID_PLACES.items():
         if rows := getattr(batch, name):
             for place in places:
-                ids: Iterable[int | None] = map(itemgetter(place), rows)
-                numbers.update(i >> SEQUENCE_BITS for i in ids if i is not None)
+                ids = set(map(itemgetter(place), rows)) - {None}
+                ends = {i >> SEQUENCE_BITS for i in (min(ids), max(ids))} if ids else set()
+                # The ids of one origin stand together, and most columns hold those of one.
+                numbers |= ends if len(ends) < 2 else {i >> SEQUENCE_BITS for i in ids}
     return numbers
 
 

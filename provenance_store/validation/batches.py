@@ -78,6 +78,7 @@ DEPENDENT: Mapping[int, Kind] = {
     Role.HAS_MEMBER: Kind.DATASET,
 }
 """What only one kind of record can be to another."""
+_FOR_A_KIND = frozenset((Role.GENERATED_BY, *DEPENDENT))
 
 
 # ---- each row ----------------------------------------------------------------------------
@@ -220,13 +221,15 @@ def check_kinds(batch: Batch, known: Mapping[int, Kind]) -> None:
     for name in _SPOKEN_ALWAYS:
         if rows := getattr(batch, name):
             owners = map(itemgetter(SPOKEN[name]), rows)
-            missing = next((n for n, i in enumerate(owners) if i not in kinds), None)
-            if missing is not None:
+            if not kinds.keys() >= set(owners):
+                missing = next(n for n, row in enumerate(rows) if row[SPOKEN[name]] not in kinds)
                 record = short_id(rows[missing][SPOKEN[name]])
                 message = f"{record} is not a record of this store."
                 raise InvalidInput(message, path=f"{name}[{missing}]")
     for place, outcome in enumerate(batch.outcome):
         _require(kinds[outcome[0]], Kind.STEP, f"outcome[{place}]")
+    if _FOR_A_KIND.isdisjoint(map(itemgetter(2), batch.link)):
+        return
     for place, (to_id, from_id, role) in enumerate(batch.link):
         if role == Role.GENERATED_BY:
             _require(kinds.get(to_id, Kind.STEP), Kind.STEP, f"link[{place}]")
@@ -289,11 +292,18 @@ def _check_numbers(batch: Batch) -> None:
     for name, column, allowed in _NUMBERS:
         if rows := getattr(batch, name):
             place = ROWS[name]._fields.index(column)  # type: ignore[attr-defined]
-            for value in set(map(itemgetter(place), rows)):
-                if value is not None and value not in allowed:
+            values = set(map(itemgetter(place), rows))
+            values.discard(None)
+            for value in _ends(values) if isinstance(allowed, range) else values:
+                if value not in allowed:
                     number = next(n for n, row in enumerate(rows) if row[place] == value)
                     message = f"The {column} cannot be {value!r:.40}."
                     raise InvalidInput(message, path=f"{name}[{number}].{column}")
+
+
+def _ends(values: set[int]) -> set[int]:
+    """The lowest and the highest: where they are right, those between them need no look."""
+    return {min(values), max(values)} if values else set()
 
 
 def _check_histories(batch: Batch) -> None:
@@ -316,6 +326,8 @@ def _check_ids(batch: Batch) -> None:
         for where in ID_PLACES[name] if rows else ():
             ids = set(map(itemgetter(where), rows))
             ids.discard(None)
+            if len({i >> SEQUENCE_BITS for i in _ends(ids)}) == 1:
+                ids = _ends(ids)  # all are of one origin, and the others are between these
             if wrong := {
                 i for i in ids if not (i >> SEQUENCE_BITS in carried and i & MAX_SEQUENCE)
             }:
