@@ -78,7 +78,7 @@ DEPENDENT: Mapping[int, Kind] = {
     Role.HAS_MEMBER: Kind.DATASET,
 }
 """What only one kind of record can be to another."""
-_FOR_A_KIND = frozenset((Role.GENERATED_BY, *DEPENDENT))
+_GENERATED_BY, _STEP = int(Role.GENERATED_BY), int(Kind.STEP)
 
 
 # ---- each row ----------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def additions(batch: Batch) -> set[int]:
     for name, place in SPOKEN.items():
         if rows := getattr(batch, name):
             spoken.update(map(itemgetter(place), rows))
-    spoken.update(row[0] for row in batch.link if row[2] == Role.GENERATED_BY)
+    spoken.update(_makers(batch))
     return spoken.difference(map(itemgetter(0), batch.record))
 
 
@@ -228,13 +228,25 @@ def check_kinds(batch: Batch, known: Mapping[int, Kind]) -> None:
                 raise InvalidInput(message, path=f"{name}[{missing}]")
     for place, outcome in enumerate(batch.outcome):
         _require(kinds[outcome[0]], Kind.STEP, f"outcome[{place}]")
-    if _FOR_A_KIND.isdisjoint(map(itemgetter(2), batch.link)):
-        return
-    for place, (to_id, from_id, role) in enumerate(batch.link):
-        if role == Role.GENERATED_BY:
-            _require(kinds.get(to_id, Kind.STEP), Kind.STEP, f"link[{place}]")
-        elif role in DEPENDENT:
-            _require(kinds[from_id], DEPENDENT[role], f"link[{place}]")
+    wrong = {
+        (role, kind)
+        for role, kind in {(role, kinds[from_id]) for _, from_id, role in batch.link}
+        if kind != DEPENDENT.get(role, kind)
+    }
+    no_steps = {i for i in _makers(batch) if kinds.get(i, _STEP) != _STEP}
+    if wrong or no_steps:
+        for place, (to_id, from_id, role) in enumerate(batch.link):
+            if role == _GENERATED_BY and to_id in no_steps:
+                _require(kinds[to_id], Kind.STEP, f"link[{place}]")
+            elif (role, kinds[from_id]) in wrong:
+                _require(kinds[from_id], DEPENDENT[role], f"link[{place}]")
+
+
+def _makers(batch: Batch) -> set[int]:
+    """The ids of what the batch says to have made something."""
+    if _GENERATED_BY not in set(map(itemgetter(2), batch.link)):
+        return set()
+    return {to_id for to_id, _, role in batch.link if role == _GENERATED_BY}
 
 
 def closing_links(batch: Batch) -> set[LinkRow]:
