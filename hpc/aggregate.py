@@ -13,7 +13,7 @@ from hpc.launcher import load_mpi
 from hpc.layout import aggregator_by_node, aggregator_by_share, shard_url
 from hpc.settings import SPOOL
 from hpc.signals import guard
-from provenance_store import forks
+from provenance_store import forks, redaction
 from provenance_store.errors import BraidError, StoreUnavailable
 from provenance_store.recorder import Recorder
 from provenance_store.rows import OriginRow
@@ -127,6 +127,7 @@ def _work(
 
     origin = new_origin(group.rank + 1)
     group.gather(origin, root=0)
+    _ = redaction.scrub_text  # compiled while the aggregator opens its store, not in the job
     numbers: dict[str, int] = group.bcast(None, root=0)
     _agree(comm, None)
     sink = MpiSink(group, spool, origin._replace(no=numbers[origin.uuid]), known=numbers)

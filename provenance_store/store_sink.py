@@ -195,14 +195,14 @@ class StoreSink(Sink):
     def write(self, batch: Batch) -> None:
         self.writer.write(batch)
 
-    def own_numbers(self, batch: Batch, *, vouched: bool = False) -> Batch:
+    def own_numbers(self, batch: Batch, *, vouched: bool = False, sound: bool = False) -> Batch:
         """The batch, which numbers origins its own way and carries them, as this store does.
 
-        With `vouched` its origins are known to be of whom they say. Raises InvalidInput when it
-        mentions an origin that it does not carry.
+        With `vouched` its origins are known to be of whom they say, with `sound` the batch to have
+        passed `check_sound`. Raises InvalidInput when it mentions an origin that it does not carry.
         """
         carried = {row.no for row in batch.origin}
-        if unknown := mentioned_origins(batch) - carried:
+        if not sound and (unknown := mentioned_origins(batch) - carried):
             raise InvalidInput(f"The batch mentions origin {min(unknown)} without carrying it.")
         own = renumbered(batch, self.numbers_of(batch.origin, vouched=vouched))
         own.parts = batch.parts
@@ -228,7 +228,7 @@ class StoreSink(Sink):
             if sound is None:
                 continue
             try:
-                ready.append(_Ready(place, self.own_numbers(sound), numbers))
+                ready.append(_Ready(place, self.own_numbers(sound, sound=True), numbers))
             except StoreUnavailable:
                 raise
             except Exception as error:

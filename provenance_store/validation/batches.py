@@ -333,9 +333,9 @@ def _check_histories(batch: Batch) -> None:
 
 def _check_ids(batch: Batch) -> None:
     carried = {row.no for row in batch.origin}
-    for name in TAKEN:
+    for name, places in ID_PLACES.items():
         rows = getattr(batch, name)
-        for where in ID_PLACES[name] if rows else ():
+        for where in places if rows else ():
             ids = set(map(itemgetter(where), rows))
             ids.discard(None)
             if len({i >> SEQUENCE_BITS for i in _ends(ids)}) == 1:
