@@ -73,7 +73,10 @@ def require(name: str, what: str) -> None:
 
 
 def _missing(name: str, what: str, module: str) -> MissingExtra:
+    pins = "globus_action_provider_tools" in EXTRAS[name]  # old versions of what others need
+    where = ", in an environment of its own" if pins else ""
     return MissingExtra(
-        f"{what} needs {module}, which is not installed: pip install 'braid-provenance[{name}]'.",
+        f"{what} needs {module}, which is not installed: "
+        f"pip install 'braid-provenance[{name}]'{where}.",
         name=module,
     )

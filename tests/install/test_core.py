@@ -150,7 +150,7 @@ def test_a_package_of_somebody_else_in_the_place_of_ours_is_told_in_one_sentence
 
 
 def test_a_cluster_node_installs_from_a_wheelhouse_without_network_and_compiler(
-    wheel: Path, tmp_path: Path
+    source: Path, tmp_path: Path
 ) -> None:
     """As docs/install.md says: made where there is a network, used where there is none."""
     from tests.support.installing import make_environment
@@ -158,8 +158,8 @@ def test_a_cluster_node_installs_from_a_wheelhouse_without_network_and_compiler(
     outside = make_environment(tmp_path / "outside", "pip")
     house = tmp_path / "wheelhouse"
     fetched = outside.run(
-        "python", "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest",
-        str(house), str(wheel), cwd=tmp_path,
+        "python", "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(house), str(source),
+        cwd=tmp_path,
     )  # fmt: skip
     assert fetched.returncode == 0, fetched.stderr
     node = make_environment(tmp_path / "node", "pip")

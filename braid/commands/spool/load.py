@@ -59,7 +59,7 @@ def command(
         loaded = load_spool(
             intake, directory, delete=delete, unfinished=unfinished, progress=advance
         )
-    _show(display, loaded)
+    _show(display, loaded, source.server or source.shown, directory)
     context.exit(SAID_NO if loaded.bad else 0)
 
 
@@ -71,7 +71,7 @@ def _intake(source: Source, directory: Path) -> AbstractContextManager[Store | I
     return taking(source.server, directory)
 
 
-def _show(display: Display, loaded: Loaded) -> None:
+def _show(display: Display, loaded: Loaded, into: str, directory: Path) -> None:
     for bad in loaded.bad:
         say(f"{bad.path}: {bad.reason}")
     if loaded.unfinished:
@@ -91,7 +91,14 @@ def _show(display: Display, loaded: Loaded) -> None:
             }
         )
     else:
-        click.echo(f"{loaded.records} records in {loaded.files} files are in the store.")
+        click.echo(f"Files loaded into {into}: {loaded.files}, records: {loaded.records}.")
+        done = 0 if loaded.files else len(list((directory / "done").glob("*.braid")))
+        if done:
+            click.echo(
+                f"Nothing is new in {directory}; {done} files in done/ were loaded before. Move "
+                "them to new/ to load them into another store.",
+                err=True,
+            )
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def test_a_torn_file_is_set_aside_and_what_is_whole_in_it_is_loaded(
         recorder.data("whole")
     loaded = braid("spool", "load", spool, "--server", server)
     assert loaded.code == 1
-    assert loaded.out == "2001 records in 1 files are in the store.\n"
+    assert loaded.out.endswith(": 1, records: 2001.\n")
     assert loaded.err.startswith(f"braid: {spool / 'bad' / file.name}: The file is torn")
     assert loaded.err.count("\n") == 1
     assert (spool / "bad" / file.name).exists()
@@ -100,7 +100,8 @@ def test_what_came_before_what_it_adds_to_is_loaded_after_it(
     for recorder in reversed(recorders):
         recorder.close()
     loaded = braid("spool", "load", "sp", "--server", server)
-    assert (loaded.code, loaded.out) == (0, "3 records in 3 files are in the store.\n")
+    assert loaded.code == 0
+    assert loaded.out.endswith(": 3, records: 3.\n")
     assert len(its_store.reader().lineage(made[0].urn)["nodes"]) == 3
 
 
