@@ -40,9 +40,10 @@ PLACES = {
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A SQLite store that many cases are recorded into."""
+    """A SQLite store that many cases are recorded into, and has been: it knows its writer."""
     file = tmp_path_factory.mktemp("gate") / "store.db"
     with open_store(f"sqlite:///{file}") as opened:
+        opened.data("earlier")
         yield opened
 
 
