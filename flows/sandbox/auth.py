@@ -12,7 +12,7 @@ from flows.sandbox.auth_requests import NotPermitted, Refused, bearer, form_clie
 from flows.sandbox.consents import ConsentStore
 from flows.sandbox.directory import Client, Directory, Identity
 from flows.sandbox.grants import Codes, Grants
-from flows.sandbox.id_tokens import ISSUER, key_set, openid_configuration
+from flows.sandbox.id_tokens import ISSUER, key_set, openid_configuration, profile
 from flows.sandbox.scopes import VIEW_IDENTITY_SET
 from flows.sandbox.tokens import Token, TokenStore
 
@@ -124,16 +124,7 @@ class AuthApi:
         token, identity = bearer(self.directory, self.tokens)
         if "openid" not in token.scopes:
             raise NotPermitted(403, "FORBIDDEN", "The token lacks the scope openid")
-        document: dict[str, Any] = {
-            "sub": identity.id,
-            "preferred_username": identity.username,
-            "name": identity.name,
-            "email": identity.email,
-            "organization": None,
-            "identity_provider": None,
-            "identity_provider_display_name": "Sandbox",
-            "last_authentication": token.issued_at,
-        }
+        document = profile(identity, token.issued_at)
         if VIEW_IDENTITY_SET in token.scopes:
             linked = self.directory.linked_to(identity)
             document["identity_set"] = [identity_document(one) for one in linked]

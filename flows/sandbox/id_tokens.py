@@ -16,7 +16,7 @@ with extra("sandbox", "The sandbox"):
     import jwt
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
-__all__ = ["ISSUER", "id_token", "key_set", "openid_configuration"]
+__all__ = ["ISSUER", "id_token", "key_set", "openid_configuration", "profile"]
 
 ISSUER = "https://auth.globus.org"
 ALGORITHM = "RS512"
@@ -58,6 +58,20 @@ def openid_configuration(url: str) -> dict[str, Any]:
     }
 
 
+def profile(identity: Identity, logged_in: int) -> dict[str, Any]:
+    """What OpenID Connect tells of a person, and when they logged in, in seconds since 1970."""
+    return {
+        "sub": identity.id,
+        "preferred_username": identity.username,
+        "name": identity.name,
+        "email": identity.email,
+        "organization": None,
+        "identity_provider": None,
+        "identity_provider_display_name": "Sandbox",
+        "last_authentication": logged_in,
+    }
+
+
 def id_token(identity: Identity, client_id: str, access_token: str, nonce: str | None) -> str:
     """A signed ID token that tells a client who has logged in."""
     now = int(time.time())
@@ -65,17 +79,10 @@ def id_token(identity: Identity, client_id: str, access_token: str, nonce: str |
     claims = {
         "iss": ISSUER,
         "aud": client_id,
-        "sub": identity.id,
         "iat": now,
         "exp": now + LIFETIME,
         "at_hash": base64.urlsafe_b64encode(half).rstrip(b"=").decode(),
-        "preferred_username": identity.username,
-        "name": identity.name,
-        "email": identity.email,
-        "organization": None,
-        "identity_provider": None,
-        "identity_provider_display_name": "Sandbox",
-        "last_authentication": now,
+        **profile(identity, now),
     }
     if nonce:
         claims["nonce"] = nonce
