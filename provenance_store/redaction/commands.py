@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -240,13 +240,21 @@ def without_command_secrets(text: str) -> str:
             return "".join(parts) + text[done : found.start()] + REDACTED
         spans, end = _words(text, found.end())
         words = [found[1], *(_unquoted(text[slice(*span)]) for span in spans)]
-        for index, shown in secrets_of_command(words).items():
-            begin, stop = spans[index - 1]
-            parts += (text[done:begin], _quoted_as(text[begin], shown))
-            done = stop
-        parts.append(text[done:end])
+        hidden = ((spans[index - 1], shown) for index, shown in secrets_of_command(words).items())
+        parts += _with_hidden(text, done, end, hidden)
         done = end
     return "".join(parts) + text[done:]
+
+
+def _with_hidden(
+    text: str, begin: int, end: int, hidden: Iterable[tuple[tuple[int, int], str]]
+) -> Iterator[str]:
+    """The text from `begin` to `end`, with what is to be shown in the places of some words."""
+    for (start, stop), shown in hidden:
+        yield text[begin:start]
+        yield _quoted_as(text[start], shown)
+        begin = stop
+    yield text[begin:end]
 
 
 def _words(text: str, begin: int) -> tuple[list[tuple[int, int]], int]:
@@ -289,11 +297,8 @@ def without_listed_secrets(text: str) -> str:
             continue
         spans, end = _items(text, found.end())
         words = [text[begin + 1 : stop - 1] for begin, stop in spans]
-        for index, shown in sorted(secrets_of_words(words).items()):
-            begin, stop = spans[index]
-            parts += (text[done:begin], _quoted_as(text[begin], shown))
-            done = stop
-        parts.append(text[done:end])
+        hidden = ((spans[index], shown) for index, shown in sorted(secrets_of_words(words).items()))
+        parts += _with_hidden(text, done, end, hidden)
         done = end
     return "".join(parts) + text[done:]
 
