@@ -20,65 +20,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import provenance_store
 from provenance_store.lazily import names_of
-from provenance_store.version import VERSION as __version__
+from provenance_store.version import VERSION
 
 if TYPE_CHECKING:
     import flows as flows
     import hpc as hpc
-    from provenance_store import (
-        EVERYTHING,
-        Audience,
-        Batch,
-        Dataset,
-        Kind,
-        Level,
-        Mark,
-        ModelVersion,
-        Reader,
-        Record,
-        Recorder,
-        Role,
-        StepHandle,
-        Store,
-        Uri,
-        Viewer,
-        decode_batch,
-        encode_batch,
-        open_store,
-        upgrade_store,
-    )
+    from provenance_store import *  # noqa: F403
 
-__all__ = [
-    "EVERYTHING",
-    "Audience",
-    "Batch",
-    "Dataset",
-    "Kind",
-    "Level",
-    "Mark",
-    "ModelVersion",
-    "Reader",
-    "Record",
-    "Recorder",
-    "Role",
-    "StepHandle",
-    "Store",
-    "Uri",
-    "Viewer",
-    "__version__",
-    "decode_batch",
-    "encode_batch",
-    "flows",
-    "hpc",
-    "open_store",
-    "upgrade_store",
-]
+__version__ = VERSION
+__all__ = ["flows", "hpc"]
+__all__ += provenance_store.__all__
 _MODULES = {"flows": "flows", "hpc": "hpc"}
 
 _named, __dir__ = names_of(
     __name__,
-    {"provenance_store": [name for name in __all__ if name not in {*_MODULES, "__version__"}]},
+    {"provenance_store": provenance_store.__all__},
     modules=_MODULES,
 )
 
