@@ -117,8 +117,9 @@ class SpoolWriter:
         try:
             with self._name.open("rb") as source, growing.open("ab") as target:
                 source.seek(len(MAGIC))
-                while piece := source.read(1 << 20):
-                    target.write(piece)
+                import shutil  # seldom needed, and slow to import on every rank
+
+                shutil.copyfileobj(source, target)
                 target.flush()
                 os.fsync(target.fileno())
         except OSError:  # no room for it twice: both stay as they were

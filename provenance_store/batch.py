@@ -51,6 +51,7 @@ __all__ = [
     "decode_batch",
     "encode_batch",
     "mentioned_origins",
+    "origins_of",
 ]
 
 
@@ -211,11 +212,18 @@ def mentioned_origins(batch: Batch) -> set[int]:
     for name, places in ID_PLACES.items():
         if rows := getattr(batch, name):
             for place in places:
-                ids = set(map(itemgetter(place), rows)) - {None}
-                ends = {i >> SEQUENCE_BITS for i in (min(ids), max(ids))} if ids else set()
-                # The ids of one origin stand together, and most columns hold those of one.
-                numbers |= ends if len(ends) < 2 else {i >> SEQUENCE_BITS for i in ids}
+                numbers |= origins_of(set(map(itemgetter(place), rows)) - {None})
     return numbers
+
+
+def origins_of(ids: set[int]) -> set[int]:
+    """The numbers of the origins that ids belong to.
+
+    The ids of one origin stand together, and most columns hold those of one: then the lowest and
+    the highest tell.
+    """
+    ends = {i >> SEQUENCE_BITS for i in (min(ids), max(ids))} if ids else set()
+    return ends if len(ends) < 2 else {i >> SEQUENCE_BITS for i in ids}
 
 
 FORMAT = 2

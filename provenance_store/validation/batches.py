@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
-from provenance_store.batch import ID_PLACES, TABLES, Batch
+from provenance_store.batch import ID_PLACES, TABLES, Batch, origins_of
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, short_id
 from provenance_store.kinds import Kind, Level, Mark, Role, Series, Special, TagType
@@ -338,7 +338,7 @@ def _check_ids(batch: Batch) -> None:
         for where in places if rows else ():
             ids = set(map(itemgetter(where), rows))
             ids.discard(None)
-            if len({i >> SEQUENCE_BITS for i in _ends(ids)}) == 1:
+            if len(origins_of(ids)) == 1:
                 ids = _ends(ids)  # all are of one origin, and the others are between these
             if wrong := {
                 i for i in ids if not (i >> SEQUENCE_BITS in carried and i & MAX_SEQUENCE)
