@@ -172,7 +172,7 @@ class Store(Recorder):
         """
         if author is None:
             check_sound(batch)
-        own = self.sink.own_numbers(batch, vouched=author is not None)
+        own = self.sink.own_numbers(batch, vouched=author is not None, sound=author is None)
         guard = None if author is None else self._by(author, making_origins(own))
         self.sink.write_checked(own, guard)
 

@@ -161,8 +161,8 @@ def _check_times(batch: Batch) -> None:
         for row in getattr(batch, name):
             if (at := getattr(row, column)) > last:
                 raise InvalidInput(
-                    f"Something is said to be of {format_time(at)}, which is in the future; "
-                    "correct this in the file."
+                    f"The file holds the time {format_time(at)}, which is in the future; "
+                    "correct it there."
                 )
 
 

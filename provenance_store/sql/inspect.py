@@ -108,8 +108,8 @@ def explaining(connection: sa.Connection) -> Iterator[None]:
     except _STUMBLING as error:
         if wrong := _wrong(connection):
             raise BadFile(
-                f"The store holds what no Braid writes, so this cannot be read. {wrong[0]} "
-                "`braid store check` lists what is wrong."
+                f"The store is damaged and cannot be read here. {wrong[0]} "
+                "Run `braid store check`, which lists everything that is wrong."
             ) from error
         raise
 
