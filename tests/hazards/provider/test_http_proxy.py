@@ -80,7 +80,7 @@ def test_too_large_a_body_is_refused_by_whichever_notices(
 def test_errors_of_the_server_come_through_as_they_are(proxy: Proxy) -> None:
     for path, status in (("/record/run", 401), ("/api/v1/nothing", 404)):
         answer = ask(proxy, "POST" if path == "/record/run" else "GET", path)
-        assert answer.status_code == status
+        assert answer.status_code == status, answer.text
         assert set(answer.json()) == {"code", "description"}
 
 
