@@ -236,8 +236,10 @@ def _stands_still(file: Path) -> bool:
     """
     if not file.exists() or os.access(file.absolute().parent, os.W_OK):
         return False
-    log = file.with_name(f"{file.name}-wal")
-    return not (log.exists() and log.stat().st_size)
+    try:
+        return not file.with_name(f"{file.name}-wal").stat().st_size
+    except OSError:
+        return True
 
 
 def _use_wal(connection: sqlite3.Connection, busy_ms: int) -> None:

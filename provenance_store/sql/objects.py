@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -147,8 +148,12 @@ def undefended(connection: sa.Connection) -> Iterator[None]:
 
 def _require_regular(path: Path) -> None:
     """Raise BadFile for a pipe or a device, which would be read without end; a folder, and what is
-    not there, SQLite tells itself."""
-    if path.exists() and not path.is_dir() and (why := not_opened(path.stat())):
+    not there (or not any more: a journal comes and goes), SQLite tells itself."""
+    try:
+        found = path.stat()
+    except OSError:
+        return
+    if not stat.S_ISDIR(found.st_mode) and (why := not_opened(found)):
         raise BadFile(f"{path} {why.why}, and not a regular file.")
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import struct
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -427,3 +428,23 @@ def test_a_journal_of_ours_is_played_back(file: Path) -> None:
         assert store.check() == []
         assert store.info()["tables"]["stub"] == 0
     assert not journal.exists()
+
+
+def test_a_journal_that_comes_and_goes_keeps_nobody_from_the_store(file: Path) -> None:
+    """As another program's does that is making the store."""
+    journal = file.with_name(f"{file.name}-journal")
+    done = threading.Event()
+
+    def come_and_go() -> None:
+        while not done.is_set():
+            journal.touch()
+            journal.unlink()
+
+    other = threading.Thread(target=come_and_go)
+    other.start()
+    try:
+        for _ in range(300):
+            objects.open_foreign(file).close()
+    finally:
+        done.set()
+        other.join()
