@@ -129,11 +129,11 @@ class Connection:
             self.told_to_continue = False
         return request
 
-    def finish(self, most: int) -> bool:
+    def finish(self) -> bool:
         """Skip what the application left of the body; False if where it ends is not known."""
         self._unreader.end()
         try:
-            return bool(self.parser.finish_body(max_bytes=most))
+            return bool(self.parser.finish_body())
         except Exception:  # The answer is sent: a fault in the body's framing has no other.
             return False
 

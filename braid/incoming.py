@@ -21,7 +21,17 @@ DIGITS = frozenset(b"0123456789abcdefABCDEF")
 class Incoming:
     """One request on its way. `feed` it until it says that nothing more is needed."""
 
-    __slots__ = ("_chunks", "_end", "_scanned", "body_bytes", "continues", "data", "fault", "head")
+    __slots__ = (
+        "_chunks",
+        "_end",
+        "_scanned",
+        "body_bytes",
+        "continues",
+        "data",
+        "fault",
+        "head",
+        "whole",
+    )
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -33,6 +43,8 @@ class Incoming:
         """Why the rest is not waited for."""
         self.body_bytes = 0
         """How much of the body is here."""
+        self.whole = False
+        """Whether all of it is here, as far as is known."""
         self._scanned = 0
         self._end = 0
         self._chunks: _Chunks | None = None
@@ -49,8 +61,10 @@ class Incoming:
         if self._chunks is not None:
             ended = self._chunks.end(self.data)
             self.fault = self._chunks.fault
+            self.whole = ended and self.fault is None
             return ended or self.body_bytes > most
-        return len(self.data) >= self._end or self._end - self.head > most
+        self.whole = len(self.data) >= self._end
+        return self.whole or self._end - self.head > most
 
     @property
     def asks_whether_alive(self) -> bool:

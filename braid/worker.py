@@ -44,7 +44,6 @@ QUIET_SECONDS = 60.0
 NO_CONNECTION = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED, errno.EPROTO, errno.EPERM)
 NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-DRAIN_BYTES = 64 * 1024
 LINGER_BYTES = 256 << 20
 
 
@@ -234,9 +233,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         answer = Outgoing(conn.sock, conn.client, conn.server)
         try:
             request = conn.parse()
+            if not conn.incoming.whole:  # The answer says so, or the next request would be lost.
+                request.force_close()
             kept: bool = self.handle_request(request, answer)
             conn.answer(answer.whole())
-            return kept and conn.finish(DRAIN_BYTES)
+            return kept and conn.finish()
         except (NoMoreData, StopIteration):
             self.log.debug("A connection ended within a request.")
         except OSError as error:

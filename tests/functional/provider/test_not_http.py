@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -143,6 +145,32 @@ def test_a_client_that_sends_too_large_a_body_in_chunks_can_read_the_413(
     chunks = (b" " * min(65536, size - begin) for begin in range(0, size, 65536))
     answer = requests.post(f"{server.url}/record/run", chunks, headers=headers, timeout=30)
     assert (answer.status_code, answer.json()["code"]) == (413, "RequestEntityTooLarge")
+
+
+@pytest.mark.parametrize("path", ["/record/run", "/nowhere", "/api/v1/batches"])
+@pytest.mark.parametrize("size", [0, 1, 70_000, LIMIT + 1, 3 << 20, 12 << 20])
+def test_a_connection_that_an_answer_leaves_open_takes_the_next_request(
+    server: Serving, path: str, size: int
+) -> None:
+    """Who was told to keep it, a proxy above all, would lose a request on it otherwise."""
+    address = urlsplit(server.url)
+    with closing(HTTPConnection(address.hostname or "", address.port, timeout=30)) as connection:
+        connection.request("POST", path, b" " * size)
+        first = connection.getresponse()
+        assert (first.status >= 400, bool(first.read()), first.will_close) == (True, True, False)
+        connection.auto_open = 0
+        connection.request("GET", "/readyz")
+        assert connection.getresponse().status == 200
+
+
+def test_an_answer_to_what_is_not_read_whole_says_that_the_connection_ends(
+    server: Serving,
+) -> None:
+    address = urlsplit(server.url)
+    with closing(HTTPConnection(address.hostname or "", address.port, timeout=30)) as connection:
+        connection.request("POST", "/nowhere", b" " * (40 << 20))
+        answer = connection.getresponse()
+        assert (answer.status, answer.will_close) == (404, True)
 
 
 def test_what_was_sent_is_not_in_the_log(tmp_path: Path) -> None:
