@@ -281,12 +281,12 @@ run = Table(
     Index(None, "start_time", "run_id"),
 )
 """What `run_event` comes to at present, kept with it in the same transaction for fast listing."""
-Index("ix_run_flow_id", run.c.flow_id, postgresql_using="hash")
+Index("ix_run_flow_id", run.c.flow_id)
 
 run_tag = Table(
     "run_tag", METADATA, _key("run_id", Text), _key("tag", Text), sqlite_with_rowid=False
 )
-Index("ix_run_tag_tag", run_tag.c.tag, postgresql_using="hash")
+Index("ix_run_tag_tag", run_tag.c.tag)
 
 action = Table(
     "action",
@@ -327,9 +327,16 @@ audience of the record's run. `uri_norm`: the normal form of the URI, by which i
 
 _ON_POSTGRESQL: dict[str, dict[str, object]] = {
     # Its B-trees hold no values over 2,700 bytes, its hash indexes do.
-    "ix_record_name": {"using": "hash"},
-    "ix_step_action_id": {"using": "hash"},
-    "ix_uri_uri_norm": {"using": "hash"},
+    **dict.fromkeys(
+        (
+            "ix_record_name",
+            "ix_step_action_id",
+            "ix_uri_uri_norm",
+            "ix_run_flow_id",
+            "ix_run_tag_tag",
+        ),
+        {"using": "hash"},
+    ),
     "ix_link_from_id": {"include": ["to_id", "role"]},
     "ix_uri_digest": {"where": uri.c.digest.is_not(None)},
 }

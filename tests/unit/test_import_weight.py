@@ -68,6 +68,7 @@ from braid.__main__ import main
 with contextlib.redirect_stdout(io.StringIO()):
     assert main(["store", "init", "--store", "{tmp_path}/braid.db"]) == 0
     assert main(["runs", "--store", "{tmp_path}/braid.db"]) == 0
+assert "sqlalchemy.dialects.postgresql" not in sys.modules
 """
     found = loaded(code)
     assert {"sqlalchemy", "click"} <= found
