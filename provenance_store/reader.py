@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+import msgspec
+
 from provenance_store import documents, filters
 from provenance_store.errors import NotFound
 from provenance_store.filters import ModelSearch, RecordFilter, RunFilter
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from provenance_store.statement.again import Present
 
 __all__ = ["Head", "LineageOptions", "Reader", "RunStep"]
+
+LAST = (1 << 63) - 1
+"""A time that nothing is later than."""
 
 
 class LineageOptions(TypedDict, total=False):
@@ -206,6 +211,21 @@ class Reader:
         """`find_uri` for several; those that are known."""
         with self._session.look() as raw:
             return self._prepared.at_uris(raw, self._viewer, uris, run_id)
+
+    def run_files(self, run_id: str, *, until: int = LAST) -> list[tuple[Any, ...]]:
+        """(id, time, normal URI, whether a step made it, its tag of a folder) of records of a run,
+        until a time in microseconds UTC: the last 1,000 and the first 200, once for each URI."""
+        with self._session.look() as raw:
+            return [*self._prepared.run_files(raw, self._viewer, run_id, until)]
+
+    def run_documents(
+        self, run_id: str, name: str, *, until: int = LAST
+    ) -> list[tuple[int, int, Any]]:
+        """(id, time, document) of the steps of a run that have a document of that name, of its last
+        1,000 steps until a time."""
+        with self._session.look() as raw:
+            rows = self._prepared.run_documents(raw, self._viewer, run_id, name, until)
+        return [(row[0], row[1], msgspec.json.decode(row[2])) for row in rows]
 
     def models(
         self,

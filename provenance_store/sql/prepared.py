@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from provenance_store.kinds import Level
+from provenance_store.kinds import Kind, Level, Role
 from provenance_store.sql.dialects import by_position
 from provenance_store.sql.tables import TABLE
 from provenance_store.validation.uris import normal_uri
@@ -24,11 +24,16 @@ __all__ = ["Access", "Prepared", "listed"]
 RECENT = 1000
 """Of the visible records at one URI, and of the viewer's own, how many of the last are looked at
 for the newest."""
+EARLIEST = 200
+"""Of the records of a run so many of the first are looked at besides the last."""
 HEADS = 200
+FOLDER_TAGS = ("folder", "recursive")
+"""The tags by which a step says that a record of its is a folder."""
 
 _record, _uri, _version = TABLE["record"], TABLE["uri"], TABLE["version"]
 _run, _event, _member = TABLE["run"], TABLE["run_event"], TABLE["audience_member"]
 _audience, _tag, _mark = TABLE["audience"], TABLE["tag"], TABLE["mark"]
+_link, _payload = TABLE["link"], TABLE["payload"]
 
 Query = sa.Select[Any]
 Condition = sa.ColumnElement[bool]
@@ -64,6 +69,17 @@ class Prepared:
             if rows := self._rows(raw, viewer, _at_uri, uri=norm, run_id=run_id or ""):
                 found.update(dict.fromkeys(spelled[norm], rows[0][0]))
         return found
+
+    def run_files(self, raw: Any, viewer: Viewer, run_id: str, until: int) -> Sequence[Any]:
+        """(id, created_at, uri_norm, whether a step made it, its tag of a folder) of records of a
+        run until a time, for each of their URIs: so many of the last, and some of the first."""
+        return self._rows(raw, viewer, _run_files, run_id=run_id, until=until)
+
+    def run_documents(
+        self, raw: Any, viewer: Viewer, run_id: str, name: str, until: int
+    ) -> Sequence[Any]:
+        """(id, created_at, document) of the last steps of a run that have a document of a name."""
+        return self._rows(raw, viewer, _run_documents, run_id=run_id, name=name, until=until)
 
     def heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
         """(id, line_id, version, name, run_id, standing) of versions that none revises: the
@@ -223,6 +239,45 @@ def _at_uri(access: Access) -> Query:
     every = sa.union_all(*found).subquery()
     best = (every.c.of_run, every.c.standing, every.c.created_at, every.c.id)
     return sa.select(every.c.id).order_by(*(column.desc() for column in best)).limit(1)
+
+
+def _in_run(access: Access) -> tuple[Condition, ...]:
+    return (
+        _record.c.run_id == _text("run_id"),
+        _record.c.created_at <= sa.bindparam("until", type_=sa.BigInteger()),
+        access.seen(),
+    )
+
+
+def _run_files(access: Access) -> Query:
+    about = (_record.c.id, _record.c.created_at)
+    ids = sa.select(*about).where(*_in_run(access), _record.c.kind != Kind.STEP.value)
+    ends = (
+        ids.order_by(_record.c.id.desc()).limit(RECENT).subquery(),
+        ids.order_by(_record.c.id).limit(EARLIEST).subquery(),
+    )
+    some = sa.union(*(sa.select(end) for end in ends)).subquery()
+    made = sa.exists().where(_link.c.from_id == some.c.id, _link.c.role == Role.GENERATED_BY.value)
+    folder = (
+        sa.select(sa.func.max(_tag.c.name))
+        .where(_tag.c.record_id == some.c.id, _tag.c.name.in_(FOLDER_TAGS))
+        .scalar_subquery()
+    )
+    place = (_uri.c.uri_norm, sa.case((made, 1), else_=0), folder)
+    return sa.select(some.c.id, some.c.created_at, *place).join(_uri, _uri.c.record_id == some.c.id)
+
+
+def _run_documents(access: Access) -> Query:
+    steps = (
+        sa.select(_record.c.id, _record.c.created_at)
+        .where(*_in_run(access), _record.c.kind == Kind.STEP.value)
+        .order_by(_record.c.id.desc())
+        .limit(RECENT)
+        .subquery()
+    )
+    return sa.select(steps.c.id, steps.c.created_at, _payload.c.document).join(
+        _payload, sa.and_(_payload.c.record_id == steps.c.id, _payload.c.name == _text("name"))
+    )
 
 
 _HEAD = (_record.c.id, _version.c.line_id, _version.c.depth, _record.c.name, _record.c.run_id)
