@@ -260,7 +260,9 @@ def _run_files(access: Access) -> Query:
     made = sa.exists().where(_link.c.from_id == some.c.id, _link.c.role == Role.GENERATED_BY.value)
     folder = (
         sa.select(sa.func.max(_tag.c.name))
-        .where(_tag.c.record_id == some.c.id, _tag.c.name.in_(FOLDER_TAGS))
+        .where(
+            _tag.c.record_id == some.c.id, sa.or_(*(_tag.c.name == name for name in FOLDER_TAGS))
+        )
         .scalar_subquery()
     )
     place = (_uri.c.uri_norm, sa.case((made, 1), else_=0), folder)
