@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-import msgspec
-
 from provenance_store import documents, filters
 from provenance_store.errors import NotFound
 from provenance_store.filters import ModelSearch, RecordFilter, RunFilter
@@ -15,7 +13,7 @@ from provenance_store.ids import looks_like_id, now, short_id
 from provenance_store.kinds import Kind, Level
 from provenance_store.reading import models, records, runs
 from provenance_store.reading.models import Head
-from provenance_store.reading.run_steps import RunStep, run_steps
+from provenance_store.reading.run_steps import RunPlace, RunStep, run_steps
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
 from provenance_store.rows import RunEventRow
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from provenance_store.reading.lineage import Direction, OneWay
     from provenance_store.statement.again import Present
 
-__all__ = ["Head", "LineageOptions", "Reader", "RunStep"]
+__all__ = ["LAST", "Head", "LineageOptions", "Reader", "RunPlace", "RunStep"]
 
 LAST = (1 << 63) - 1
 """A time that nothing is later than."""
@@ -212,20 +210,12 @@ class Reader:
         with self._session.look() as raw:
             return self._prepared.at_uris(raw, self._viewer, uris, run_id)
 
-    def run_files(self, run_id: str, *, until: int = LAST) -> list[tuple[Any, ...]]:
-        """(id, time, normal URI, whether a step made it, its tag of a folder) of records of a run,
-        until a time in microseconds UTC: the last 1,000 and the first 200, once for each URI."""
+    def run_files(self, run_id: str, document: str, *, until: int = LAST) -> list[RunPlace]:
+        """Where the records of a run are, and those documents of its steps, whoever asks: of the
+        last 1,000 and the first 200 records until a time in microseconds UTC."""
         with self._session.look() as raw:
-            return [*self._prepared.run_files(raw, self._viewer, run_id, until)]
-
-    def run_documents(
-        self, run_id: str, name: str, *, until: int = LAST
-    ) -> list[tuple[int, int, Any]]:
-        """(id, time, document) of the steps of a run that have a document of that name, of its last
-        1,000 steps until a time."""
-        with self._session.look() as raw:
-            rows = self._prepared.run_documents(raw, self._viewer, run_id, name, until)
-        return [(row[0], row[1], msgspec.json.decode(row[2])) for row in rows]
+            rows = self._prepared.run_files(raw, run_id, document, until)
+        return [RunPlace(*row) for row in rows if row[2] is not None or row[5] is not None]
 
     def models(
         self,

@@ -100,22 +100,32 @@ class BarePaths:
 
     def used(self) -> list[int]:
         """The records that the arguments of the step name."""
+        given = {n: place for n, place in enumerate(self._places) if not place.given.returned}
+        found = {number: self._candidates(place) for number, place in given.items()}
+        # Where a file was brought to an endpoint, the place that it came from is not meant too.
+        brought = {
+            _collection(file) for number, files in found.items() for file in files if file.made
+        }
         ids: dict[int, None] = {}
-        for number, place in enumerate(self._places):
-            if not place.given.returned:
-                ids.update(dict.fromkeys(self._argument(number, place)))
+        for number, place in given.items():
+            files = [f for f in found[number] if not brought or _collection(f) in brought]
+            ids.update(dict.fromkeys(self._argument(number, place, files)))
         self._used = set(ids)
         return list(ids)
 
-    def _argument(self, number: int, place: _Place) -> list[int]:
+    def _candidates(self, place: _Place) -> list[RunFile]:
+        """The file at a path, and what was made below it since; else the folder around it."""
         hit = self._files.at(place.key, place.where)
-        found = self._files.below(place.key, place.where)
+        below = self._files.below(place.key, place.where)
         if hit is not None:
-            found = [hit, *(file for file in found if file.when > hit.when)]
-        elif not found and (around := self._files.around(place.key, place.where)) is not None:
-            found = [around]
+            return [hit, *(file for file in below if file.when > hit.when)]
+        around = None if below else self._files.around(place.key, place.where)
+        return below if around is None else [around]
+
+    def _argument(self, number: int, place: _Place, found: list[RunFile]) -> list[int]:
         if not found:
             return self._elsewhere(number, place)
+        hit = self._files.at(place.key, place.where)
         self._keep(number, place, found[0])
         if self._succeeded and found[0].folder == FOLDER:
             self._work_in(place, hit, found[0])

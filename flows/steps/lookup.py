@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
+import msgspec
+
 from flows.steps.limits import MAX_LINKS
 from flows.steps.run_files import PATHS, NamedPath, RunFile, RunFiles, named_paths
 from provenance_store.errors import NotFound
@@ -125,12 +127,19 @@ def files_of_run(
     reader: Reader, run_id: str, until: int = LAST
 ) -> tuple[list[RunFile], list[NamedPath]]:
     """What a store has of the files of a run, until a time in microseconds UTC."""
+    places = reader.run_files(run_id, PATHS, until=until)
     files = [
-        RunFile(record_id, at, uri, bool(made), folder)
-        for record_id, at, uri, made, folder in reader.run_files(run_id, until=until)
+        RunFile(place.record_id, place.at, place.uri, bool(place.made), place.folder)
+        for place in places
+        if place.uri is not None
     ]
-    documents = reader.run_documents(run_id, PATHS, until=until)
-    return files, [named for document in documents for named in named_paths(*document)]
+    named = [
+        path
+        for place in places
+        if place.document is not None
+        for path in named_paths(place.record_id, place.at, msgspec.json.decode(place.document))
+    ]
+    return files, named
 
 
 class MemoryLookup(Lookup):

@@ -70,16 +70,15 @@ class Prepared:
                 found.update(dict.fromkeys(spelled[norm], rows[0][0]))
         return found
 
-    def run_files(self, raw: Any, viewer: Viewer, run_id: str, until: int) -> Sequence[Any]:
-        """(id, created_at, uri_norm, whether a step made it, its tag of a folder) of records of a
-        run until a time, for each of their URIs: so many of the last, and some of the first."""
-        return self._rows(raw, viewer, _run_files, run_id=run_id, until=until)
-
-    def run_documents(
-        self, raw: Any, viewer: Viewer, run_id: str, name: str, until: int
-    ) -> Sequence[Any]:
-        """(id, created_at, document) of the last steps of a run that have a document of a name."""
-        return self._rows(raw, viewer, _run_documents, run_id=run_id, name=name, until=until)
+    def run_files(self, raw: Any, run_id: str, name: str, until: int) -> Sequence[Any]:
+        """(id, created_at, uri_norm, its tag of a folder, whether a step made it, document) of the
+        last records of a run until a time, and of some of the first where they are very many: a row
+        for each URI, and the document of that name."""
+        given = {"run_id": run_id, "name": name, "until": until}
+        rows = self._rows(raw, EVERYTHING, _last_of_run, **given)
+        if len({row[0] for row in rows}) < RECENT:
+            return rows
+        return [*dict.fromkeys((*self._rows(raw, EVERYTHING, _first_of_run, **given), *rows))]
 
     def heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
         """(id, line_id, version, name, run_id, standing) of versions that none revises: the
@@ -241,22 +240,26 @@ def _at_uri(access: Access) -> Query:
     return sa.select(every.c.id).order_by(*(column.desc() for column in best)).limit(1)
 
 
-def _in_run(access: Access) -> tuple[Condition, ...]:
-    return (
-        _record.c.run_id == _text("run_id"),
-        _record.c.created_at <= sa.bindparam("until", type_=sa.BigInteger()),
-        access.seen(),
-    )
+def _last_of_run(_: Access) -> Query:
+    return _of_run(_record.c.id.desc(), RECENT)
 
 
-def _run_files(access: Access) -> Query:
-    about = (_record.c.id, _record.c.created_at)
-    ids = sa.select(*about).where(*_in_run(access), _record.c.kind != Kind.STEP.value)
-    ends = (
-        ids.order_by(_record.c.id.desc()).limit(RECENT).subquery(),
-        ids.order_by(_record.c.id).limit(EARLIEST).subquery(),
+def _first_of_run(_: Access) -> Query:
+    return _of_run(_record.c.id, EARLIEST)
+
+
+def _of_run(order: sa.ColumnElement[Any], limit: int) -> Query:
+    some = (
+        sa.select(_record.c.id, _record.c.created_at, _record.c.kind)
+        .where(
+            _record.c.run_id == _text("run_id"),
+            _record.c.created_at <= sa.bindparam("until", type_=sa.BigInteger()),
+        )
+        .order_by(order)
+        .limit(limit)
+        .subquery()
     )
-    some = sa.union(*(sa.select(end) for end in ends)).subquery()
+    is_step = some.c.kind == Kind.STEP.value
     made = sa.exists().where(_link.c.from_id == some.c.id, _link.c.role == Role.GENERATED_BY.value)
     folder = (
         sa.select(sa.func.max(_tag.c.name))
@@ -265,20 +268,20 @@ def _run_files(access: Access) -> Query:
         )
         .scalar_subquery()
     )
-    place = (_uri.c.uri_norm, sa.case((made, 1), else_=0), folder)
-    return sa.select(some.c.id, some.c.created_at, *place).join(_uri, _uri.c.record_id == some.c.id)
-
-
-def _run_documents(access: Access) -> Query:
-    steps = (
-        sa.select(_record.c.id, _record.c.created_at)
-        .where(*_in_run(access), _record.c.kind == Kind.STEP.value)
-        .order_by(_record.c.id.desc())
-        .limit(RECENT)
-        .subquery()
+    # What is asked of each row is most of the time that this takes.
+    has_place = _uri.c.uri_norm.is_not(None)
+    about = (
+        some.c.id,
+        some.c.created_at,
+        _uri.c.uri_norm,
+        sa.case((has_place, folder)),
+        sa.case((sa.and_(has_place, made), 1), else_=0),
     )
-    return sa.select(steps.c.id, steps.c.created_at, _payload.c.document).join(
-        _payload, sa.and_(_payload.c.record_id == steps.c.id, _payload.c.name == _text("name"))
+    named = (_payload.c.record_id == some.c.id, _payload.c.name == _text("name"))
+    return (
+        sa.select(*about, _payload.c.document)
+        .outerjoin(_uri, sa.and_(~is_step, _uri.c.record_id == some.c.id))
+        .outerjoin(_payload, sa.and_(is_step, *named))
     )
 
 

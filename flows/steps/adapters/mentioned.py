@@ -56,9 +56,12 @@ def described_files(documents: Iterable[Any]) -> Iterator[Uri]:
 
 
 def bare_paths(documents: Iterable[Any]) -> Iterator[str]:
-    """Texts that may be paths of files, each once, as they are written; the first `MAX_PATHS`."""
+    """Texts that may be paths of files, each once, as they are written; the first `MAX_PATHS`.
+
+    What says from where to where something is to be moved is no file of the function.
+    """
     found: dict[str, None] = {}
-    for value in _values(documents):
+    for value in _values(documents, whole=_is_order):
         if not is_told(value) or "/" not in value or len(value) > MAX_VALUES:
             continue
         text = value.strip()
@@ -70,6 +73,10 @@ def bare_paths(documents: Iterable[Any]) -> Iterator[str]:
         if len(found) >= MAX_PATHS:
             break
     return islice(found, MAX_PATHS)
+
+
+def _is_order(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.keys() >= {"source_path", "destination_path"}
 
 
 def things_at(uris: Iterable[Uri]) -> tuple[Thing, ...]:
