@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from flows.steps import adapters
-from flows.steps.adapters.base import FOLDER, Action, Derived, Thing
+from flows.steps.adapters.base import FOLDER, Action, Derived, Thing, ToldFiles
 from flows.steps.bare_paths import BarePaths
 from flows.steps.body import Body, ModelEntry, Run
 from flows.steps.collections import Collections, collections_of_settings, read_collections
@@ -62,6 +62,7 @@ def record_step(
     informed_by: Iterable[int] = (),
     also_models: Sequence[ModelEntry] = (),
     collections: Collections | None = None,
+    files: ToldFiles = ToldFiles(),  # noqa: B008 - it is frozen
 ) -> Receipt:
     """Record one step of a flow run, in one batch; each call is a visit of its own.
 
@@ -71,7 +72,7 @@ def record_step(
     `label` is the run's, unless the body gives it one: Globus Flows labels actions like their run.
     `also_used` are records, `informed_by` earlier steps, and `also_models` models that are known to
     take part besides what the body tells. `collections` are those of Compute endpoints, by default
-    what the settings say.
+    what the settings say; `files` are what conventions tell besides those of the body.
     Raises InvalidInput with the path of what cannot be recorded; nothing is written then.
     """
     with recorder.together():
@@ -79,7 +80,7 @@ def record_step(
         step = _Recording(recorder, lookup, body, known)
         located("run", lambda: _record_run(recorder, body.run, label, step.outcome))
         step.things.steps.extend(informed_by)
-        return step.record(ordinal, also_used, also_models)
+        return step.record(ordinal, also_used, also_models, files)
 
 
 def _record_run(recorder: Recorder, run: Run, label: str | None, step: Outcome) -> None:
@@ -126,18 +127,26 @@ class _Recording:
         self._named: list[dict[str, Any]] = []
 
     def record(
-        self, ordinal: int | None, also_used: Iterable[int], also_models: Sequence[ModelEntry]
+        self,
+        ordinal: int | None,
+        also_used: Iterable[int],
+        also_models: Sequence[ModelEntry],
+        files: ToldFiles,
     ) -> Receipt:
+        told = self._told(files)
         derived = Derived() if self.body.says_what else self._derive()
         self.paths = self._paths(derived)
         uris = self.paths.uris if self.paths else ()
-        self.things.prepare(self.body.inputs or (), derived.inputs, uris)
+        self.things.prepare(self.body.inputs or (), (*derived.inputs, *told.used, *told.made), uris)
         inputs = self._inputs(derived)
+        inputs += dict.fromkeys(self.things.derived_input(thing) for thing in told.used)
+        inputs = [*dict.fromkeys(inputs)]
         inputs += [record_id for record_id in also_used if record_id not in inputs]
         self._read_models(derived, also_models)
         step = located("step", lambda: self._step(inputs, derived, ordinal))
         outputs = self._outputs(derived, inputs)
         made = self.models.make(inputs)
+        outputs += self._told_outputs(told, {*outputs, *(head.id for head in made)})
         self.things.allowance.links(len(outputs) + len(made), "outputs")
         self.recorder.generated(step, [*outputs, *(head.id for head in made)])
         self._finish(step)
@@ -177,6 +186,22 @@ class _Recording:
         return BarePaths(
             self.things, files, derived.paths, self._collections(), succeeded=succeeded
         )
+
+    def _told(self, files: ToldFiles) -> ToldFiles:
+        """The files that rules tell of, those of the body too; none is made by what failed."""
+        used, made = files.used, files.made
+        if self.body.files:
+            # Conventions read bodies: imported here, they may be imported first as well.
+            from flows.harvest.conventions import files_told_by
+
+            told = files_told_by(self.body)
+            used, made = (*used, *told.used), (*made, *told.made)
+        return ToldFiles(used, made if self.outcome.succeeded else ())
+
+    def _told_outputs(self, told: ToldFiles, known: set[int]) -> list[int]:
+        """The files that rules tell of, but for those that the step's own documents told of."""
+        new = [thing for thing in told.made if self.things.known(thing.uris[0].uri) not in known]
+        return [self.things.derived(thing, ()) for thing in new]
 
     def _collections(self) -> Collections:
         said = read_collections(tuple(self.body.collections or ()))

@@ -28,6 +28,7 @@ __all__ = [
     "Derived",
     "NotMine",
     "Thing",
+    "ToldFiles",
     "clean",
     "is_told",
     "items",
@@ -109,6 +110,14 @@ class Derived:
     models: tuple[str, ...] = ()
     tags: Mapping[str, TagValue] = field(default_factory=dict)
     paths: tuple[BarePath, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToldFiles:
+    """Files that a step used and made as rules tell, each at one place."""
+
+    used: tuple[Thing, ...] = ()
+    made: tuple[Thing, ...] = ()
 
 
 class Adapter(Protocol):

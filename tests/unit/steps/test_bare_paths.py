@@ -8,6 +8,7 @@ import pytest
 
 from flows.steps.receipt import Receipt
 from provenance_store.batch import Batch
+from provenance_store.errors import InvalidInput
 from provenance_store.kinds import CARRIES, Role
 from tests.unit.steps.room import TRANSFER, Room
 
@@ -255,3 +256,56 @@ def test_a_path_on_a_known_collection_is_found_in_other_runs(room: Room) -> None
         collections=[f"{E}=cluster"],
     )
     assert data_of(fit) == set(flat.outputs)
+
+
+RULES = [
+    {
+        "state": "Fit*",
+        "how": "used",
+        "uri": {"collection": CLUSTER, "path": "$.arguments.scan", "root": "/eagle"},
+    },
+    {
+        "state": "Fit",
+        "how": "made",
+        "each": "$.returned.peaks",
+        "uri": {"collection": CLUSTER, "path": "$.item"},
+        "tags": {"what": "peaks"},
+    },
+    {"state": "Other", "how": "made", "uri": "globus://cluster/never"},
+]
+
+
+def test_rules_in_a_body_tell_of_files(room: Room) -> None:
+    raw = move(room, "lab:/raw/1.h5", "cluster:/in/1.h5")
+    fit = room.record(
+        "Fit",
+        step={"action_url": COMPUTE},
+        parameters={
+            "endpoint_id": E,
+            "tasks": [{"function_id": "f", "kwargs": {"scan": "/eagle/in/1.h5"}}],
+        },
+        result={"status": "SUCCEEDED", "details": {"result": [{"peaks": ["/p/1", "/p/2"]}]}},
+        files=RULES,
+    )
+    assert data_of(fit) == set(raw.outputs)
+    rows = {row.uri for row in room.last.uri}
+    assert {"globus://cluster/p/1", "globus://cluster/p/2"} <= rows
+    assert "globus://cluster/never" not in rows
+    assert [room.tags(made).get("what") for made in fit.outputs] == [None, "peaks", "peaks"]
+    out = move(room, "cluster:/p/2", "lab:/p/2")
+    assert fit.step in above(room, *out.outputs)
+
+
+@pytest.mark.parametrize(
+    ("rule", "path"),
+    [
+        ({"state": "Fit", "uri": "$.nothing.here"}, "files[0].uri"),
+        ({"state": "Fit", "how": "eaten", "uri": "globus://c/a"}, "files[0].how"),
+        ({"state": "Fit", "place": "globus://c/a"}, "files[0]"),
+        ({"state": "Fit"}, "files[0]"),
+    ],
+)
+def test_what_is_no_rule_is_refused(room: Room, rule: dict[str, Any], path: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        room.record(files=[rule])
+    assert (refused.value.path or "").startswith(path)
