@@ -9,6 +9,7 @@ import pytest
 
 from flows.harvest import RunLog, harvest, read_conventions
 from flows.sandbox.runner import RunOutcome
+from provenance_store.statement.account import account
 from tests.functional.history.test_bare_paths import (
     BOTH_ENDS,
     compute_steps,
@@ -18,6 +19,7 @@ from tests.functional.history.test_bare_paths import (
 )
 from tests.functional.provider.house import House, Person, Town
 from tests.support.stand_ins import STAND_INS
+from tests.support.statements import verified
 
 
 @pytest.fixture
@@ -117,3 +119,40 @@ uri = {{ collection = "{collection}", path = "/ptychodus/out" }}
     rules_told = {late["rule"] for late in reader.record(step["id"])["late_links"]}
     assert rules_told == {"A [[file]] rule of the flow's conventions."}
     assert house.store.check() == []
+
+
+def test_late_links_stand_beside_the_leaves_of_a_statement(
+    town: Town,
+    house: House,
+    ada: Person,
+    shared_flows: Path,
+    tmp_path: Path,
+    blind: pytest.MonkeyPatch,
+) -> None:
+    stand_in = STAND_INS["ptychodus-3step"]
+    outcome = in_step_mode(stand_in.case, town, house, ada, shared_flows, tmp_path)
+    reader, run_id = house.store.reader(), outcome.run["run_id"]
+    final = newest(reader, stand_in.final or "", run_id)
+    before = reader.statement(final["id"])
+    apart = [step["name"] for step in before["predicate"]["evidence"]["unconnected"]]
+    assert apart == ["TransferPtychodusInputData", "ProcessWithPtychodus"]
+    blind.undo()
+    harvest(house.store, given(outcome, stand_in.case.definition(shared_flows)), who="carl")
+
+    old = verified(house.store, before)
+    assert (old.altered, old.changed) == ((), ())
+    after = reader.statement(final["id"])
+    evidence = after["predicate"]["evidence"]
+    assert evidence["unconnected"] == []
+    late = {(link["role"], link["by"]) for link in evidence["late_links"]}
+    assert late == {("used", "carl"), ("generated_by", "carl")}
+    leaves = {leaf["id"]: leaf["leaf"] for leaf in evidence["leaves"]}
+    for leaf in before["predicate"]["evidence"]["leaves"]:
+        assert leaves[leaf["id"]] == leaf["leaf"]
+    told = account(after)
+    assert "by carl" in told
+    assert "A path that a function of the run named." in " ".join(told.split())
+    new = verified(house.store, after)
+    assert (new.altered, new.changed) == ((), ())
+    del evidence["late_links"][0]
+    assert verified(house.store, after).altered
