@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol, TypeGuard
 from flows.definition.copying import NOT_RECORDED
 from provenance_store.redaction import REDACTED
 from provenance_store.validation.limits import MAX_INTEGER, MAX_NAME, MAX_TAG_NAME, MAX_URI
+from provenance_store.validation.uris import normal_uri
 from provenance_store.values import TagValue, Uri
 
 __all__ = [
@@ -87,6 +88,11 @@ class Thing:
     tags: Mapping[str, TagValue] = field(default_factory=dict)
     derived_from: tuple[int, ...] = ()
     value: Any = None
+
+    @property
+    def place(self) -> str:
+        """The normal form of its first URI, empty without any."""
+        return normal_uri(self.uris[0].uri) if self.uris else ""
 
 
 class BarePath(NamedTuple):
