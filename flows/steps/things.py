@@ -261,6 +261,7 @@ class Things:
 
     def lies_at(self, record_id: int, uris: Iterable[Uri]) -> None:
         """What later steps find at these URIs is that record."""
+        self._created.setdefault(record_id, None)
         self._by_uri.update((normal_uri(uri.uri), record_id) for uri in uris)
 
     def urn(self, record_id: int) -> str:
