@@ -118,14 +118,15 @@ class LateLinks:
             if found.named is not None:
                 self._link(there, [found.named.step_id], BY_PATH, Role.GENERATED_BY)
             return
+        earlier = frozenset(found.depends_on)
+        if any(uri in uris and i not in earlier for i, uris in self._links.used.items()):
+            return  # it has a record of its own for what was there then
         if found.named is None:
             self._use([*found.depends_on], BY_PATH)
             return
-        earlier = frozenset(found.depends_on)
-        if not any(uri in uris and i not in earlier for i, uris in self._links.used.items()):
-            state = paths.state(thing, found)
-            self._new_made.append(state)
-            self._use([state], BY_PATH)
+        state = paths.state(thing, found)
+        self._new_made.append(state)
+        self._use([state], BY_PATH)
 
     def _made(self, thing: Thing, rule: str) -> None:
         uri = thing.place
