@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from provenance_store.ids import short_id
-from provenance_store.kinds import Kind, Mark, Series, Special
+from provenance_store.kinds import CURVES, Kind, Mark, Series, Special, TagType
 from provenance_store.times import format_time
 from provenance_store.values import tag_value
 
@@ -84,7 +84,12 @@ class Details:
 
     def tags(self, record_id: int) -> dict[str, Any]:
         """The current tags; rows come oldest first, so the latest value stays."""
-        return {t.name: shown_tag(t.type, t.text) for t in self.tag.get(record_id, ())}
+        latest = {t.name: t for t in self.tag.get(record_id, ())}
+        return {
+            name: shown_tag(t.type, t.text)
+            for name, t in latest.items()
+            if t.type != TagType.REMOVED
+        }
 
     def payloads(self, record_id: int) -> dict[str, Any]:
         """The record's documents by name."""
@@ -92,13 +97,17 @@ class Details:
         return {p.name: read_document(p.document) for p in rows}
 
     def curve(self, record_id: int) -> list[dict[str, Any]]:
-        """The convergence curve: a mapping for each epoch, in order."""
-        points: dict[float, dict[str, Any]] = {}
-        for m in self.metric.get(record_id, ()):
-            if m.series == Series.METRIC:
-                point = points.setdefault(m.step, {"epoch": whole(m.step)})
+        """The convergence curve: a mapping for each epoch, or for each step, in order.
+
+        A point at a step may have its epoch as a value.
+        """
+        points: dict[tuple[int, float], dict[str, Any]] = {}
+        for m in sorted(self.metric.get(record_id, ()), key=lambda m: m.name != "epoch"):
+            if m.series in CURVES:
+                counter = "step" if m.series == Series.STEP else "epoch"
+                point = points.setdefault((m.series, m.step), {counter: whole(m.step)})
                 point[m.name] = shown_number(m.value, m.special)
-        return [points[epoch] for epoch in sorted(points)]
+        return [points[place] for place in sorted(points)]
 
     def scores(self, record_id: int) -> dict[str, float | str | None]:
         """Validation scores by name."""

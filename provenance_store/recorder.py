@@ -16,15 +16,17 @@ from typing import Any, TypeVar
 from provenance_store import redaction
 from provenance_store.batch import Batch
 from provenance_store.environment import current_environment
-from provenance_store.errors import InvalidInput, NotFound, TooLarge
+from provenance_store.errors import NotFound, TooLarge
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, make_id, now
 from provenance_store.kinds import Kind, Mark, Role
+from provenance_store.references import Head, Reference, is_document, is_name, spelled
 from provenance_store.rows import (
     AudienceRow,
     EnvironmentRow,
     LinkRow,
     MarkRow,
+    MetricRow,
     OutcomeRow,
     PayloadRow,
     RecordRow,
@@ -40,16 +42,19 @@ from provenance_store.validation.policy import Gate, Policy
 from provenance_store.validation.scalars import described, is_a, plain, plain_document
 from provenance_store.values import Audience, TagValue, Uri, canonical_json, digest_of
 
-__all__ = ["NOTE_TAG", "RecordLike", "Recorder", "Records", "TimeLike", "UriLike", "Uris"]
+__all__ = ["NOTE_TAG", "Points", "RecordLike", "Recorder", "Records", "TimeLike", "UriLike", "Uris"]
 
 log = logging.getLogger("braid")
 
 NOTE_TAG = "braid_note"
+"""The tag that says what was not recorded as it was given, and why."""
+CHOICES = 5
+"""So many versions are listed where one of them is meant."""
 NOT_AS_GIVEN = "Not recorded as given: %s"
 """What is logged of a note, which quotes what was given."""
-"""The tag that says what was not recorded as it was given, and why."""
-RecordLike = Record | str | int
-"""A record to depend on: what a Recorder returned, a URN or short id, or a bare local id."""
+RecordLike = Reference
+"""A record to depend on: what a Recorder returned, its id, or whatever else names it
+(`references`); names and URIs only where a store can be asked."""
 Records = RecordLike | Iterable[RecordLike]
 """Records to depend on; one alone is taken as one."""
 UriLike = str | os.PathLike[str] | Uri | Mapping[str, Any]
@@ -57,6 +62,8 @@ UriLike = str | os.PathLike[str] | Uri | Mapping[str, Any]
 media_type."""
 Uris = UriLike | Iterable[UriLike]
 """URIs; one alone is taken as one."""
+Points = Mapping[str, Any] | Iterable[Mapping[str, Any]]
+"""Points of a curve such as ``{"epoch": 3, "loss": 0.2}``; one alone is taken as one."""
 TimeLike = datetime | int | str
 """A time: a datetime with a time zone, microseconds since 1970 UTC, or RFC 3339 text."""
 DEFAULTS = ("run_id", "audience", "clock", "_environment", "strict", "_policy")
@@ -100,6 +107,8 @@ class Recorder:
         self._last_audience: tuple[Audience, AudienceRow] | None = None
         self._payload_limit = MAX_PAYLOAD_BYTES.get()
         self._local = threading.local()
+        self._logged: dict[tuple[int, int, str], MetricRow] = {}
+        """The furthest point of each curve that was logged here."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.sink,), {name: getattr(self, name) for name in DEFAULTS}
@@ -166,17 +175,42 @@ class Recorder:
         uris: Uris = (),
         tags: Mapping[str, TagValue] | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
-        metrics: Iterable[Mapping[str, Any]] = (),
+        metrics: Points = (),
         scores: Mapping[str, Any] | None = None,
         trained_on: Records = (),
+        resume: bool = False,
     ) -> ModelVersion:
         """Begin a line of model versions: the model as it is before its first `update`.
 
-        `depends_on` may name another line's version: a model fine-tuned from a model.
+        `depends_on` may name another line's version: a model fine-tuned from a model. With
+        `resume` it goes on with the model that is there already, and only begins one where there
+        is none: `name` is then its name, or names one of its versions (`references`). The newest
+        version is returned as it is, or, where anything else is given, what `update` makes of it.
+        So a script that is run twice makes one line.
         """
+        if resume and (newest := self._newest(name)) is not None:
+            about = (depends_on, uris, tags, hyperparameters, metrics, scores, trained_on)
+            if not any(given is not None and given != () for given in about):
+                return newest
+            return self.update(
+                newest,
+                trained_on,
+                depends_on=depends_on,
+                uris=uris,
+                tags=tags,
+                hyperparameters=hyperparameters,
+                metrics=metrics,
+                scores=scores,
+            )
         with self._batch() as batch:
             gate = self._gate()
             made = self._record(batch, gate, Kind.MODEL, name, depends_on, uris, tags)
+            if resume and self.sink.heads(made.name) is None:
+                message = (
+                    "Whether there is a model of this name is not known where this was recorded; "
+                    "it begins a line of its own."
+                )
+                gate.instead(None, message, path="resume")
             batch.version.append(VersionRow(made.id, made.id, None, 0))
             self._link(batch, gate, made.id, trained_on, Role.TRAINED_ON)
             self._numbers(batch, gate, made.id, hyperparameters, metrics, scores)
@@ -192,7 +226,7 @@ class Recorder:
         uris: Uris = (),
         tags: Mapping[str, TagValue] | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
-        metrics: Iterable[Mapping[str, Any]] = (),
+        metrics: Points = (),
         scores: Mapping[str, Any] | None = None,
     ) -> ModelVersion:
         """Expose a model to records: the next version, a revision of the one given.
@@ -226,6 +260,23 @@ class Recorder:
             self._numbers(batch, gate, made.id, hyperparameters, metrics, scores)
             self._note(batch, gate, made.id)
             return ModelVersion(made.id, Kind.MODEL, made.name, self, line, depth)
+
+    def log(self, version: RecordLike, points: Points) -> None:
+        """Append points to the curve of a model version, as `update` takes them, while it trains.
+
+        They are durable within about a second (`Sink.write_soon`), so that of a training that is
+        killed the curve so far is there; `flush` waits for the last ones. A point that the curve
+        has already at that place stays as it is, and a note says so.
+        """
+        version_id = self.id_of(version)
+        gate = self._gate()
+        given = rows.several(gate, points, "metrics", mapping=True)
+        if not self._may_be(gate, version, version_id, Kind.MODEL, "has a curve"):
+            given = []
+        new = rows.metric_rows(gate, version_id, given)
+        with Together(self.sink, self._local, soon=True) as batch:
+            batch.metric.extend(self._not_logged(gate, batch, list(new)))
+            self._note(batch, gate, version_id)
 
     # ---- steps ---------------------------------------------------------------------------
 
@@ -266,7 +317,10 @@ class Recorder:
                 started_at=self._time(gate, started_at, "started_at"),
             )
             batch.step.append(row)
-            used = rows.several(gate, inputs, "inputs") + rows.several(gate, models, "models")
+            used = [
+                *_several(gate, inputs, "inputs"),
+                *_several(gate, models, "models"),
+            ]
             self._link(batch, gate, made.id, used, Role.USED)
             self._link(batch, gate, made.id, informed_by, Role.INFORMED_BY)
             if parameters is not None:
@@ -310,7 +364,7 @@ class Recorder:
         step_id = self.id_of(step)
         gate = self._gate()
         with self._batch() as batch:
-            ids = self._ids(rows.several(gate, records, "records"))
+            ids = self._ids(_several(gate, records, "records"))
             if self._may_be(gate, step, step_id, Kind.STEP, "generates records"):
                 for record_id in self._without_cycles(batch, gate, ids, step_id, made_by=True):
                     batch.link.append(LinkRow(step_id, record_id, Role.GENERATED_BY.value))
@@ -325,6 +379,16 @@ class Recorder:
         with self._batch() as batch:
             for name, value in rows.named(gate, tags, "tags").items():
                 row = rows.tag_row(gate, record_id, self.sink.new_id(), name, value, 0)
+                batch.tag.append(row._replace(set_at=self._now("tag", record_id, row.name)))
+            self._note(batch, gate, record_id)
+
+    def untag(self, record: RecordLike, *names: str) -> None:
+        """Take tags away: the record has none of these names then; the history keeps them."""
+        record_id = self.id_of(record)
+        gate = self._gate()
+        with self._batch() as batch:
+            for name in names:
+                row = rows.removed_tag_row(gate, record_id, self.sink.new_id(), name, 0)
                 batch.tag.append(row._replace(set_at=self._now("tag", record_id, row.name)))
             self._note(batch, gate, record_id)
 
@@ -463,7 +527,8 @@ class Recorder:
         """The id of a record as this recorder's sink numbers origins.
 
         `number` picks another id of the same numbering, such as a version's line.
-        Raises NotFound for a URN that names nothing known, InvalidInput for what is no reference.
+        Raises NotFound for what names nothing known, Ambiguous for a name that several have,
+        InvalidInput for what is no reference.
         """
         if type(record) is int and FIRST_ID <= record <= LAST_ID:
             return record
@@ -473,16 +538,14 @@ class Recorder:
             if handle.recorder.sink.numbering is self.sink.numbering:
                 return own
             return self.sink.resolve(handle.recorder.sink.urn(own))
+        if is_a(record, Head):
+            return record.id if number is None else number  # type: ignore[union-attr]
         reference = plain(record)
-        if type(reference) is str:
-            return self.sink.resolve(reference)
         if type(reference) is int:
             if FIRST_ID <= reference <= LAST_ID:
                 return reference
             raise NotFound(f"There is no record {described(reference)}.")
-        raise InvalidInput(
-            f"A record is named by its handle, its id or its URN, not by {described(record)}."
-        )
+        return self.sink.resolve(spelled(record))
 
     def _may_be(
         self, gate: Gate, given: RecordLike, record_id: int, wanted: Kind, what: str
@@ -511,6 +574,53 @@ class Recorder:
 
     def _called(self, given: RecordLike) -> str:
         return given.name if is_a(given, Record) else described(given)  # type: ignore[union-attr]
+
+    def _newest(self, reference: RecordLike) -> ModelVersion | None:
+        """The version of a model to go on from, which is named or is its newest; None where there
+        is none, or that cannot be known."""
+        name = plain(reference)
+        if type(name) is str and is_name(name):
+            heads = self.sink.heads(redaction.scrub_text(name)) or []
+            if len(heads) > 1:
+                choices = ", ".join(self.sink.urn(head.id) for head in heads[:CHOICES])
+                gate = self._gate()
+                message = (
+                    f"{len(heads)} versions are the newest of {name[:80]!r}: {choices}; it goes on "
+                    "from the one that was made last."
+                )
+                gate.instead(None, message, path="resume")
+                self._warn(gate)
+            return self._handle(heads[0]) if heads else None
+        version_id = self.id_of(reference)
+        known = self._version(Batch(), reference, version_id)
+        if known is None:
+            raise NotFound(f"{spelled(reference)[:200]} is not a model version that is known here.")
+        return self._handle(Head(version_id, known.line_id, known.version, known.name, None))
+
+    def _not_logged(self, gate: Gate, batch: Batch, new: list[MetricRow]) -> list[MetricRow]:
+        """Points of a curve that it does not have yet; of the others it is noted where they
+        differ. Training goes forward: only a point that is not beyond the last is looked for."""
+        last = self._logged
+        doubtful = [row for row in new if row[:3] not in last or row.step <= last[row[:3]].step]
+        there = {row[:4]: row for row in self.sink.points(doubtful)} if doubtful else {}
+        for row in (*batch.metric, *(last[row[:3]] for row in doubtful if row[:3] in last)):
+            there.setdefault(row[:4], row)
+        kept = []
+        for row in new:
+            known = there.get(row[:4])
+            if known is None:
+                kept.append(row)
+                last[row[:3]] = max(row, last.get(row[:3], row), key=lambda point: point.step)
+            elif known[4:] != row[4:]:
+                message = (
+                    f"{row.name} at {row.step:g} was logged as {rows.shown_point(known)} before "
+                    f"and stays so; {rows.shown_point(row)} is left out."
+                )
+                gate.instead(None, message, path="metrics")
+        return kept
+
+    def _handle(self, head: Head) -> ModelVersion:
+        return ModelVersion(head.id, Kind.MODEL, head.name, self, head.line_id, head.version)
 
     # ---- notes ---------------------------------------------------------------------------
 
@@ -584,7 +694,7 @@ class Recorder:
         with self._batch() as batch:
             self._uris(batch, gate, record_id, uris)
             for role, records in links.items():
-                ids = self._ids(rows.several(gate, records, "records"))
+                ids = self._ids(_several(gate, records, "records"))
                 if not ids or not self._can_have(gate, record, record_id, role):
                     continue
                 new = self._without_cycles(batch, gate, ids, record_id)
@@ -598,7 +708,7 @@ class Recorder:
 
     def _link(self, batch: Batch, gate: Gate, record_id: int, records: Records, role: Role) -> None:
         """Link a record that is being made: nothing depends on it yet but, by mistake, itself."""
-        if not (given := rows.several(gate, records, "records")):
+        if not (given := _several(gate, records, "records")):
             return
         ids = dict.fromkeys(self._ids(given))
         if record_id in ids:
@@ -647,7 +757,7 @@ class Recorder:
         gate: Gate,
         record_id: int,
         hyperparameters: Mapping[str, Any] | None,
-        metrics: Iterable[Mapping[str, Any]],
+        metrics: Points,
         scores: Mapping[str, Any] | None,
     ) -> None:
         if given := rows.named(gate, hyperparameters, "hyperparameters"):
@@ -708,6 +818,11 @@ class Recorder:
             batch.audience.append(row)
             batch.audience_member.extend(members)
         return row.digest
+
+
+def _several(gate: Gate, given: Any, what: str) -> list[Any]:
+    """Records that are given: a document of one is one record, another mapping that of its keys."""
+    return rows.several(gate, given, what, mapping=is_document(given))
 
 
 def _named(kinds: type[Named], given: object) -> Named | None:

@@ -53,15 +53,21 @@ def _models(question: ModelsQuestion, reader: Reader) -> Document:
             f"These receipts list {len(records)} records; ask about at most {MAX_REFERENCES}.",
             path="trained_on",
         )
-    page = reader.models(
-        name=question.name,
-        trained_on=[short_id(one) for one in records],
-        tags=question.tags,
-        best=question.best,
-        highest=question.highest,
-        valid=question.valid,
-        limit=question.limit,
-    )
+    try:
+        page = reader.models(
+            name=question.name,
+            trained_on=[short_id(one) for one in records],
+            tags=question.tags,
+            best=question.best,
+            highest=question.highest,
+            valid=question.valid,
+            limit=question.limit,
+        )
+    except InvalidInput as error:
+        if error.path != "best":
+            raise
+        # A run does not fail since no model has such a score yet; who looks at it is told.
+        return _listed("models", [], more=False, first="best") | {"note": error.message[:1024]}
     models = [_model(line) for line in page["models"]]
     return _listed("models", models, more=page["has_next_page"], first="best")
 
@@ -69,6 +75,8 @@ def _models(question: ModelsQuestion, reader: Reader) -> Document:
 def _model(line: Document) -> Document:
     version: Document = line["match"] if "match" in line else line["latest"]
     value = {"value": version["value"]} if version.get("value") is not None else {}
+    if version.get("diverged"):
+        value = {"diverged": True}
     return _brief(version) | value | {"line": line["id"], "versions": line["versions"]}
 
 

@@ -76,6 +76,18 @@ class Part(Mention, kw_only=True):
     scores: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET
 
 
+class Candidate(Mention, kw_only=True):
+    """A record that a reference may stand for; of a version with its line, if that is seen."""
+
+    line: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Named(msgspec.Struct, kw_only=True):
+    """What a reference names: one record where it is clear, else the choices, newest first."""
+
+    records: list[Candidate]
+
+
 class LinkEnd(Mention, kw_only=True):
     """The other end of a link."""
 
@@ -185,9 +197,13 @@ class RecordPage(Paged, kw_only=True):
 
 
 class Match(Record, kw_only=True):
-    """A model version that was looked for; `value` is its score or metric, if that was asked."""
+    """A model version that was looked for; `value` is its score or metric, if that was asked.
+
+    It has `diverged` where that was not finite: it has no value then, and is last.
+    """
 
     value: float | None
+    diverged: bool
 
 
 class LineBrief(Mention, kw_only=True):

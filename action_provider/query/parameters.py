@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 __all__ = ["LineageParameters", "ModelsParameters", "NoParameters", "RecordsParameters"]
-__all__ += ["ModelParameters", "RunParameters", "RunsParameters"]
+__all__ += ["ModelParameters", "NameParameters", "RunParameters", "RunsParameters"]
 
 TIME = "RFC 3339 time, date, or a time ago such as 90m or 7d; without an offset it is taken as UTC."
 
@@ -40,6 +40,19 @@ class Page(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         Text | None,
         Meta(description="The marker of the page before, with the same filters."),
     ] = None
+
+
+class NameParameters(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is looked for."""
+
+    reference: Annotated[
+        Text,
+        Meta(
+            min_length=1,
+            description="A URN, a short id, a URI, a name, or NAME@v3 for a version of a model; "
+            "NAME@ALIAS for the one that has an alias. Of a model the name is its newest version.",
+        ),
+    ]
 
 
 class RunParameters(Page, kw_only=True):

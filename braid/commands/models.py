@@ -32,7 +32,7 @@ MATCHES = [
     Field("ID", "match.short_id"),
     Field("Name", "name"),
     Field("Version", "match.version"),
-    Field("Value", "match.value"),
+    Field("Value", lambda model: "diverged" if model["match"].get("diverged") else _number(model)),
     Field("Matching", "matches"),
     Field("Latest", "latest.version"),
     Field("Created at", lambda model: short_time("created_at")(model["match"])),
@@ -137,6 +137,10 @@ def command(
             line = history.model(model, limit=limit, marker=marker)
             fields = marked_fields(VERSIONS, line["versions"], display)
             display.table(line, rows="versions", fields=fields)
+
+
+def _number(model: Document) -> object:
+    return model["match"]["value"]
 
 
 def _check(model: str | None, versions: bool, filters: Mapping[str, object], highest: bool) -> None:

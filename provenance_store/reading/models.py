@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from provenance_store import documents
 from provenance_store.errors import Ambiguous, InvalidInput, NotFound
@@ -14,19 +15,12 @@ from provenance_store.reading.view import Row, View, grouped, page
 from provenance_store.sql import models as search
 from provenance_store.sql import pages, read
 
-__all__ = ["Head", "find_models", "line_named", "line_of", "list_models", "show_line"]
+__all__ = ["find_models", "line_named", "line_of", "list_models", "show_line"]
 
 CHOICES = 50
-
-
-class Head(NamedTuple):
-    """A model version that none revises."""
-
-    id: int
-    line_id: int
-    version: int
-    name: str
-    run_id: str | None
+MEASURED, LISTED = 1000, 30
+"""Of so many of the newest versions the names of scores and metrics are looked for; so many are
+listed."""
 
 
 def list_models(
@@ -43,11 +37,17 @@ def find_models(
 ) -> dict[str, Any]:
     """A page of lines that have versions as wanted, each with the best (or newest) of these."""
     rows = view.all(search.best_of_lines(wanted, view.viewer, after, limit + 1))
+    if not rows and wanted.best and after is None:
+        _check_measure(view, wanted.best)
     about = view.outlines([row.id for row in rows[:limit]])
     items = []
     for row, line in zip(rows, _standing(view, rows[:limit]), strict=False):
         value = float(row.rank_value) if wanted.best else None
-        match = documents.record_outline(row, about, view.urn) | {"value": value}
+        diverged = value is not None and abs(value) == search.WORST
+        match = documents.record_outline(row, about, view.urn) | {
+            "value": None if diverged else value,
+            "diverged": diverged,
+        }
         items.append(
             _named(view, row.line_id, row.line_id not in about.unseen)
             | {
@@ -59,6 +59,19 @@ def find_models(
             | {"matches": row.matches, "match": match}
         )
     return page("models", items, rows, limit, lambda row: (row.id, row.rank_value))
+
+
+def _check_measure(view: View, name: str) -> None:
+    """Raise InvalidInput for a score or metric that no version has, as far as was looked."""
+    names = [row.name for row in view.all(search.measures(view.viewer, MEASURED))]
+    if name in names or not names:
+        return
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    listed = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
+    raise InvalidInput(
+        f"No model has a score or metric {name[:80]!r}. There are: {listed}{hint}", path="best"
+    )
 
 
 def _named(view: View, line_id: int, seen: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,8 +15,17 @@ from provenance_store.sql.read import can_see, record_columns, record_conditions
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
-__all__ = ["ONWARD_FROM_DATA", "ONWARD_FROM_MODELS", "best_of_lines", "environment"]
+__all__ = [
+    "ONWARD_FROM_DATA",
+    "ONWARD_FROM_MODELS",
+    "WORST",
+    "best_of_lines",
+    "environment",
+    "measures",
+]
 
+WORST = sys.float_info.max
+"""Ranks in place of a number that is not finite: behind all others."""
 _record, _version, _link, _metric = (
     TABLE[name] for name in ("record", "version", "link", "metric")
 )
@@ -55,20 +65,35 @@ def _trained_on(record_id: int) -> sa.Select[Any]:
     )
 
 
-def _value(name: str) -> sa.ScalarSelect[Any]:
-    """How well a version does: its score of this name, else the last value of the metric."""
-    of_version = (
-        _metric.c.record_id == _record.c.id,
-        _metric.c.name == name,
-        _metric.c.value.is_not(None),
-    )
+def _value(name: str, *, upwards: bool) -> sa.ScalarSelect[Any]:
+    """How well a version does: its score of this name, else the last value of the metric.
+
+    The last value is the last: where it is not finite the version diverged, and is the worst.
+    """
+    worst = sa.literal(WORST if upwards else -WORST)
     scores_first = _metric.c.series == Series.SCORE.value
     return (
-        sa.select(_metric.c.value)
-        .where(*of_version)
-        .order_by(scores_first.desc(), _metric.c.step.desc())
+        sa.select(sa.func.coalesce(_metric.c.value, worst))
+        .where(_metric.c.record_id == _record.c.id, _metric.c.name == name)
+        .order_by(scores_first.desc(), _metric.c.series.desc(), _metric.c.step.desc())
         .limit(1)
         .scalar_subquery()
+    )
+
+
+def measures(viewer: Viewer, limit: int) -> sa.Select[Any]:
+    """Names of the scores and metrics of the newest versions that a viewer may see."""
+    newest = (
+        sa.select(_record.c.id)
+        .where(_record.c.kind == Kind.MODEL.value, can_see(viewer))
+        .order_by(_record.c.created_at.desc())
+        .limit(limit)
+    )
+    return (
+        sa.select(_metric.c.name)
+        .where(_metric.c.record_id.in_(newest))
+        .distinct()
+        .order_by(_metric.c.name)
     )
 
 
@@ -76,11 +101,14 @@ def best_of_lines(
     wanted: ModelSearch, viewer: Viewer, after: tuple[int, float] | None, limit: int
 ) -> sa.Select[Any]:
     """Of each line that has versions as wanted the best, else the newest: whole records with
-    `value` and `matches`, the number of such versions; best, else newest, first.
+    `value` and `matches`, the number of such versions; best, else newest, first. What diverged has
+    the value WORST, positive or negative, and is last.
 
     `after` is (id, value or time of making) of the last one before.
     """
-    rank = (_value(wanted.best) if wanted.best else _record.c.created_at).label("rank_value")
+    upwards = bool(wanted.best) and not wanted.highest
+    value = _value(wanted.best, upwards=upwards) if wanted.best else _record.c.created_at
+    rank = value.label("rank_value")
     found = (
         sa.select(_record.c.id, _version.c.line_id, rank)
         .join(_version, _version.c.id == _record.c.id)
@@ -92,7 +120,6 @@ def best_of_lines(
         )
         .subquery()
     )
-    upwards = bool(wanted.best) and not wanted.highest
     order = [
         (column.asc() if upwards else column.desc()) for column in (found.c.rank_value, found.c.id)
     ]
@@ -115,8 +142,8 @@ def best_of_lines(
     )
     key = sa.tuple_(ranked.c.rank_value, ranked.c.id)
     if after is not None:
-        value = after[1] if wanted.best else int(after[1])
-        here = sa.tuple_(sa.literal(value), sa.literal(after[0]))
+        place = after[1] if wanted.best else int(after[1])
+        here = sa.tuple_(sa.literal(place), sa.literal(after[0]))
         query = query.where(key > here if upwards else key < here)
     ends = (ranked.c.rank_value, ranked.c.id)
     return query.order_by(*(end.asc() if upwards else end.desc() for end in ends)).limit(limit)

@@ -70,6 +70,12 @@ class Prepared:
         nearest to the viewer first (`Access.standing`), of these the newest."""
         return self._rows(raw, viewer, _heads, name=name)
 
+    def nearest_heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
+        """(id, line_id, version, name, run_id) of those of `heads` that are nearest: the others
+        are left out where some are the viewer's own, else where it manages some."""
+        rows = self.heads(raw, viewer, name)
+        return [row[:-1] for row in rows if row[-1] == rows[0][-1]]
+
     def version(self, raw: Any, viewer: Viewer, record_id: int) -> Any | None:
         """(id, line_id, version, name, run_id) of a model version; None for anything else."""
         rows = self._rows(raw, viewer, _one_version, id=record_id)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from provenance_store.errors import InvalidInput
 from provenance_store.filters import RecordFilter, RunFilter, TagCondition
-from provenance_store.kinds import Kind, Level, Role
+from provenance_store.kinds import Kind, Level, Role, TagType
 from provenance_store.sql.order import is_newer, uuid_of
 from provenance_store.sql.tables import TABLE
 from provenance_store.validation.uris import normal_uri
@@ -193,7 +193,8 @@ def tag_holds(wanted: TagCondition, viewer: Viewer) -> Condition:
         seen, its = _record.alias(), _tag.c.record_id
         is_seen = sa.exists().where(seen.c.id == its, can_see(viewer, seen))
         is_current = sa.case((is_seen, is_current), else_=sa.false())
-    return sa.and_(_tag.c.name == wanted.name, _compared(wanted), is_current)
+    has_value = _tag.c.type != TagType.REMOVED.value
+    return sa.and_(_tag.c.name == wanted.name, has_value, _compared(wanted), is_current)
 
 
 def _compared(wanted: TagCondition) -> Condition:

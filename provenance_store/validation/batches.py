@@ -39,7 +39,7 @@ MAX_HISTORY = 1_000
 MAX_MARKS = 100
 """How many marks a batch makes of one record, which lists them all."""
 SPOKEN = {
-    **dict.fromkeys(("outcome", "uri", "file_check", "tag", "payload"), 0),
+    **dict.fromkeys(("outcome", "uri", "file_check", "tag", "metric", "payload"), 0),
     **dict.fromkeys(("late_link", "same_as", "alias"), 0),
     **dict.fromkeys(("mark", "link"), 1),
 }
@@ -231,6 +231,9 @@ def check_kinds(batch: Batch, known: Mapping[int, Kind]) -> None:
                 raise InvalidInput(message, path=f"{name}[{missing}]")
     for place, outcome in enumerate(batch.outcome):
         _require(kinds[outcome[0]], Kind.STEP, f"outcome[{place}]")
+    if batch.metric and {kinds[i] for i in set(map(itemgetter(0), batch.metric))} != {Kind.MODEL}:
+        for place, point in enumerate(batch.metric):
+            _require(kinds[point[0]], Kind.MODEL, f"metric[{place}]")
     wrong = {
         (role, kind)
         for role, kind in {(role, kinds[from_id]) for _, from_id, role in batch.link}

@@ -336,7 +336,7 @@ BAD_QUESTIONS: list[tuple[str, Callable[[Any], object]]] = [
     ("direction", lambda r: r.lineage("1.1", direction="sideways")),
     ("depth 0", lambda r: r.lineage("1.1", depth=0)),
     ("limit of nodes", lambda r: r.lineage("1.1", limit=0)),
-    ("not an id", lambda r: r.record("scan")),
+    ("not an id", lambda r: r.record("urn:braid:scan")),
     ("id with a number too large", lambda r: r.record("1.99999999999")),
     ("line of a record that is no model", lambda r: r.model("1.1")),
 ]
