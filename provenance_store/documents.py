@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from provenance_store.decisions import DECISION, DOCUMENT
 from provenance_store.ids import short_id
 from provenance_store.kinds import CURVES, Kind, Mark, Series, Special, TagType
 from provenance_store.times import format_time
@@ -201,6 +202,8 @@ def record_document(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
         document["metrics"] = details.curve(record.id)
     if record.kind == Kind.STEP:
         document |= {name: payloads.get(name) for name in ("parameters", "result", "error")}
+        if record.type == DECISION:
+            document[DOCUMENT] = payloads.get(DOCUMENT)
     return document
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from provenance_store import redaction
 from provenance_store.batch import Batch
+from provenance_store.decisions import DECISION, DOCUMENT, OptionLike, read_choice
 from provenance_store.environment import current_environment
 from provenance_store.errors import NotFound, TooLarge
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
@@ -349,6 +350,50 @@ class Recorder:
                 if document is not None:
                     self._payload(batch, gate, step_id, name, document)
             self._note(batch, gate, step_id)
+
+    def decide(
+        self,
+        name: str,
+        options: OptionLike | Iterable[OptionLike] = (),
+        chosen: OptionLike | Iterable[OptionLike] = (),
+        *,
+        why: str | None = None,
+        question: str | None = None,
+        decider: str | None = None,
+        policy: str | None = None,
+        inputs: Records = (),
+        informed_by: Records = (),
+        tags: Mapping[str, TagValue] | None = None,
+        decided_at: TimeLike | None = None,
+    ) -> StepHandle:
+        """Record a decision: what could be chosen, what was, and why.
+
+        `options` are records, or `Option` with a score and a reason, or with a name alone where
+        nothing is recorded of it; `chosen` those of them that were taken, none or several too.
+        `decider` is the person, program or model that decided, `policy` the rule it went by,
+        `inputs` what it looked at besides. The decision rests on its inputs and on what was chosen:
+        when an option that was not taken is invalidated later, nothing follows from that.
+        """
+        with self._batch() as batch:
+            gate = self._gate()
+            choice = read_choice(self, gate, options, chosen)
+            about = {"question": question, "why": why, "decider": decider, "policy": policy}
+            document = about | {"options": choice.options, "chosen": choice.chosen}
+            when = self._time(gate, decided_at, "decided_at")
+            step = self.step(
+                name,
+                inputs=inputs,
+                informed_by=informed_by,
+                tags=tags,
+                type=DECISION,
+                started_at=when,
+            )
+            self._link(batch, gate, step.id, choice.chosen_ids, Role.CHOSEN)
+            self._link(batch, gate, step.id, choice.considered_ids, Role.CONSIDERED)
+            self._payload(batch, gate, step.id, DOCUMENT, document)
+            self.finish(step, completed_at=when)
+            self._note(batch, gate, step.id)
+            return step
 
     def used(self, step: RecordLike, records: Records, role: Role = Role.USED) -> None:
         """Link further inputs to a step that has not finished yet."""
