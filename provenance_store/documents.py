@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from provenance_store.decisions import DECISION, DOCUMENT
+from provenance_store.decisions import DOCUMENT
 from provenance_store.ids import short_id
-from provenance_store.kinds import CURVES, Kind, Mark, Series, Special, TagType
+from provenance_store.kinds import CURVES, Kind, Mark, Role, Series, Special, TagType
 from provenance_store.times import format_time
 from provenance_store.values import tag_value
 
@@ -29,6 +29,7 @@ __all__ = [
     "RESTRICTED",
     "Details",
     "brief",
+    "decision_about",
     "read_document",
     "record_document",
     "record_outline",
@@ -202,9 +203,29 @@ def record_document(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
         document["metrics"] = details.curve(record.id)
     if record.kind == Kind.STEP:
         document |= {name: payloads.get(name) for name in ("parameters", "result", "error")}
-        if record.type == DECISION:
-            document[DOCUMENT] = payloads.get(DOCUMENT)
+        if DOCUMENT in payloads:
+            document[DOCUMENT] = payloads[DOCUMENT]
     return document
+
+
+def decision_about(decision: Row, option: str, urn: Urn) -> dict[str, Any]:
+    """A decision as it is shown with one of its options: whether that was chosen, and why."""
+    said = None if decision.document is None else read_document(decision.document)
+    said = said if isinstance(said, dict) else {}  # a client may have written anything there
+    options = said.get("options")
+    dicts = (one for one in (options if isinstance(options, list) else ()) if type(one) is dict)
+    own = next((one for one in dicts if one.get("id") == option), {})
+    return {
+        "id": urn(decision.id),
+        "short_id": short_id(decision.id),
+        "name": decision.name,
+        "at": format_time(decision.at),
+        "chosen": decision.role == Role.CHOSEN,
+        "score": own.get("score"),
+        "why": own.get("why") or said.get("why"),
+        "decider": said.get("decider"),
+        "policy": said.get("policy"),
+    }
 
 
 def record_outline(record: Row, details: Details, urn: Urn) -> dict[str, Any]:

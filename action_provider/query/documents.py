@@ -130,9 +130,31 @@ class Record(msgspec.Struct, kw_only=True):
     reduced: Reduced | msgspec.UnsetType = msgspec.UNSET
 
 
+class DecisionAbout(msgspec.Struct, kw_only=True):
+    """A decision that a record was an option of."""
+
+    id: str
+    short_id: str
+    name: str
+    at: str
+    chosen: Annotated[bool, Meta(description="Whether it was taken, and not only considered.")]
+    score: Any
+    why: Any
+    decider: Any
+    policy: Any
+
+
 class RecordDetail(Record, kw_only=True):
     """A record with what was said of it later and its links, one hop each way."""
 
+    decision: Annotated[
+        Any | msgspec.UnsetType,
+        Meta(description="Of a decision: question, options, chosen, why, decider, policy."),
+    ] = msgspec.UNSET
+    decisions: Annotated[
+        list[DecisionAbout],
+        Meta(description="The newest decisions that it was an option of, at most 10."),
+    ]
     marks: list[Said]
     links: list[LinkEnd]
     dependents: list[LinkEnd]

@@ -12,8 +12,12 @@ from provenance_store.kinds import Role
 from provenance_store.reading.validity import Invalidation, validity_of
 from provenance_store.reading.view import MENTIONED, Row, View, page
 from provenance_store.sql import read
+from provenance_store.sql.decisions import decisions_about
 
 __all__ = ["list_records", "show_record"]
+
+MOST_DECISIONS = 10
+"""So many decisions about a record are shown with it, the newest."""
 
 
 def list_records(
@@ -36,8 +40,11 @@ def show_record(view: View, record_id: int) -> dict[str, Any]:
     known = view.by_id({link.to_id for link in up} | {link.from_id for link in down})
     invalid = validity_of(view, known)
     about = view.details([record_id])
+    urn = view.urn(record_id)
+    decisions = view.all(decisions_about(record_id, view.viewer, MOST_DECISIONS))
     return documents.record_document(row, about, view.urn) | {
         "marks": about.marks(record_id),
+        "decisions": [documents.decision_about(one, urn, view.urn) for one in decisions],
         "links": _ends(view, [(link.to_id, link.role) for link in up], known, invalid),
         "dependents": _ends(view, [(link.from_id, link.role) for link in down], known, invalid),
         "truncated": max(len(up), len(down)) > MENTIONED,

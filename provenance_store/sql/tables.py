@@ -30,6 +30,7 @@ __all__ = [
     "KEYS",
     "LOCAL",
     "METADATA",
+    "OF_DECISIONS",
     "POSTGRESQL_INDEXES",
     "SCHEMA_VERSION",
     "TABLE",
@@ -151,6 +152,10 @@ link = Table(
     Index(None, "from_id"),
     sqlite_with_rowid=False,
 )
+
+OF_DECISIONS = link.c.role > literal_column("8")
+"""The links of decisions to their options, which are few among very many."""
+Index("ix_link_option", link.c.to_id, sqlite_where=OF_DECISIONS)
 
 late_link = Table(
     "late_link",
@@ -372,6 +377,7 @@ _ON_POSTGRESQL: dict[str, dict[str, object]] = {
     "ix_uri_uri_norm": {"using": "hash"},
     "ix_run_flow_id": {"using": "hash"},
     "ix_run_tag_tag": {"using": "hash"},
+    "ix_link_option": {"where": OF_DECISIONS},
     "ix_link_from_id": {"include": ["to_id", "role"]},
     "ix_uri_digest": {"where": uri.c.digest.is_not(None)},
 }

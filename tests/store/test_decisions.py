@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import hpc
-from provenance_store import Option, Store
+from provenance_store import Audience, Option, Store, Viewer
 from provenance_store.errors import InvalidInput, NotFound
 
 
@@ -140,7 +141,38 @@ def test_a_secret_in_a_reason_is_not_kept(store: Store) -> None:
     assert "hunter2" not in str(store.reader().record(decision.urn))
 
 
-def test_a_decision_may_be_recorded_into_a_spool(store: Store, tmp_path: Any) -> None:
+def test_a_record_tells_which_decisions_were_about_it(store: Store) -> None:
+    best, second, _ = models(store)
+    for number in range(12):
+        store.decide("Try", [Option(second, why="cheap"), best], second, why=f"round {number}")
+    last = store.decide("Deploy", [Option(best, score=0.02), second], best, why="lowest error")
+    about = store.reader().record(best.urn)["decisions"]
+    assert len(about) == 10
+    assert {name: about[0][name] for name in ("id", "name", "chosen", "score", "why")} == {
+        "id": last.urn,
+        "name": "Deploy",
+        "chosen": True,
+        "score": 0.02,
+        "why": "lowest error",
+    }
+    assert [one["chosen"] for one in about[1:]] == [False] * 9
+    assert about[1]["why"] == "round 11"
+    assert store.reader().record(second.urn)["decisions"][1]["why"] == "cheap"
+    assert store.reader().record(last.urn)["decisions"] == []
+
+
+def test_who_may_not_see_a_decision_does_not_hear_of_it(store: Store) -> None:
+    ada, bob = (f"urn:globus:auth:identity:{one * 8}-0000-4000-8000-{one * 12}" for one in "ab")
+    both = store.recorder(audience=Audience(ada, (bob,)))
+    scan = both.data("scan")
+    store.recorder(audience=Audience(ada)).decide("Keep", [scan], scan, why="sharp")
+    seen = [
+        store.reader(Viewer(frozenset({who}))).record(scan.urn)["decisions"] for who in (ada, bob)
+    ]
+    assert [len(found) for found in seen] == [1, 0]
+
+
+def test_a_decision_may_be_recorded_into_a_spool(store: Store, tmp_path: Path) -> None:
     with hpc.spool(tmp_path / "spool") as recorder:
         one, other = recorder.data("one"), recorder.data("other")
         decision = recorder.decide("Which", [one, other], other, why="sharper")

@@ -42,6 +42,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("line_id", "name", "id", name="pk_alias"),
         sqlite_with_rowid=False,
     )
+    option = sa.text("role > 8")
+    op.create_index(
+        "ix_link_option", "link", ["to_id"], sqlite_where=option, postgresql_where=option
+    )
     op.create_index("ix_alias_name", "alias", ["name"])
     op.create_index("ix_alias_version_id", "alias", ["version_id"])
 
