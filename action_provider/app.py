@@ -36,6 +36,7 @@ from action_provider.record.blueprint import RecordBlueprint
 from action_provider.record.desk import Desk
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
+from flows.settings import ENDPOINT_COLLECTIONS
 from flows.steps.schema import body_schema
 from provenance_store.ids import now
 from provenance_store.settings import STORE_URL
@@ -101,6 +102,7 @@ def create_app(
     """
     logs.quiet()
     options = Options.read(environ)
+    ENDPOINT_COLLECTIONS.get(environ)  # asked with every step: what is wrong is said now
     metrics = Tally() if lane else Metrics()
     url = store_url or STORE_URL.get(environ)
     patiently = partial(open_patiently, question_seconds=options.question_seconds)

@@ -27,6 +27,7 @@ __all__ = [
     "describes",
     "displays",
     "loads",
+    "map_option",
     "model_option",
     "pages",
     "port_option",
@@ -252,6 +253,32 @@ def port_option(default: int) -> Callable[[Command], Command]:
         help="Port to listen on; 0 takes any free one.",
     )
 
+
+class EndpointCollection(click.ParamType[str]):
+    """Which collection has the files of a Compute endpoint."""
+
+    name = "ENDPOINT=COLLECTION[:/FOLDER]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from flows.settings import endpoint_collections
+
+        try:
+            (given,) = endpoint_collections(str(value))
+        except ValueError:
+            self.fail(f"{value!r:.200}: write {self.name}.", param, ctx)
+        return given
+
+
+map_option = click.option(
+    "--map",
+    "collections",
+    multiple=True,
+    type=EndpointCollection(),
+    help="The collection that has the files of a Compute endpoint, and the folder that is its "
+    "root. May be repeated. [default: what BRAID_ENDPOINT_COLLECTIONS says, else assumed from the "
+    "run]",
+)
+"""The command gets texts as ``collections``."""
 
 collection_option = click.option(
     "--collection",

@@ -17,6 +17,7 @@ from flows.definition.login import told_plainly
 from flows.definition.marker import injected
 from flows.sandbox import Identity, Sandbox
 from flows.sandbox.webserver import WebServer
+from flows.settings import ENDPOINT_COLLECTIONS
 from provenance_store.errors import InvalidInput
 from provenance_store.extras import extra
 
@@ -122,6 +123,7 @@ def _provider(sandbox: Sandbox, store_url: str) -> Iterator[tuple[str, str]]:
         environ={
             **sandbox.environ(),
             HARVEST_CONVENTIONS.name: HARVEST_CONVENTIONS.get() or "",
+            ENDPOINT_COLLECTIONS.name: ",".join(ENDPOINT_COLLECTIONS.get()),
             "BRAID_CLIENT_ID": client.client_id,
             "BRAID_CLIENT_SECRET": client.client_secret,
             "BRAID_SCOPE": scope,

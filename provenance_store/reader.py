@@ -13,7 +13,7 @@ from provenance_store.ids import now, short_id
 from provenance_store.kinds import Kind, Level
 from provenance_store.reading import models, records, runs
 from provenance_store.reading.named import candidates, find, not_found
-from provenance_store.reading.run_steps import RunStep, run_steps
+from provenance_store.reading.run_steps import RunPlace, RunStep, run_steps
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
 from provenance_store.references import Head, Reference, is_id, is_name, several, spelled
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from provenance_store.reading.lineage import Direction, OneWay
     from provenance_store.statement.again import Present
 
-__all__ = ["Head", "LineageOptions", "Reader", "RunStep"]
+__all__ = ["LAST", "Head", "LineageOptions", "Reader", "RunPlace", "RunStep"]
+
+LAST = (1 << 63) - 1
+"""A time that nothing is later than."""
 
 
 class LineageOptions(TypedDict, total=False):
@@ -237,6 +240,13 @@ class Reader:
         """`find_uri` for several; those that are known."""
         with self._session.look() as raw:
             return self._prepared.at_uris(raw, self._viewer, uris, run_id)
+
+    def run_files(self, run_id: str, document: str, *, until: int = LAST) -> list[RunPlace]:
+        """Where the records of a run are, and those documents of its steps, whoever asks: of the
+        last 1,000 and the first 200 records until a time in microseconds UTC."""
+        with self._session.look() as raw:
+            rows = self._prepared.run_files(raw, run_id, document, until)
+        return [RunPlace(*row) for row in rows if row[2] is not None or row[5] is not None]
 
     def models(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -70,6 +71,11 @@ class Options:
     """With ``RUN`` the choices about results, ends and the whole state have no meaning."""
     conventions: str | None = None
     """With ``RUN``: which of the server's files says which results are models."""
+    files: Callable[[str], list[dict[str, Any]]] | None = None
+    """With ``STEP``: the rules about files that may fit a state, by its name."""
+    collections: tuple[str, ...] = ()
+    """With ``STEP``: which collection has the files of which Compute endpoint, as
+    ``ENDPOINT=COLLECTION:/FOLDER``."""
 
 
 @dataclass(frozen=True)

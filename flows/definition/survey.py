@@ -25,6 +25,7 @@ __all__ = [
     "has_records",
     "is_identity",
     "is_recorded",
+    "may_compute",
     "may_not_be_object",
     "reads",
     "recorded_by_hand",
@@ -199,3 +200,9 @@ def _leaves_no_object(state: Mapping[str, Any], before: bool) -> bool:
         return before
     replaces = state["Type"] == "Pass" and not result_place(state)
     return replaces and state.get("InputPath", "$") != "$"
+
+
+def may_compute(state: Mapping[str, Any]) -> bool:
+    """Whether a state may call functions of Globus Compute."""
+    url = state.get("ActionUrl")
+    return not isinstance(url, str) or any(word in url for word in ("compute", "funcx"))

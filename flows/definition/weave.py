@@ -17,7 +17,7 @@ from flows.definition.paths import parse_path, simple_prefix
 from flows.definition.plan import Plan, Planner
 from flows.definition.record_state import RecordStates, State, end_state, fail_state
 from flows.definition.secrets import any_secret
-from flows.definition.survey import result_place
+from flows.definition.survey import may_compute, result_place
 
 __all__ = ["Weaver"]
 
@@ -99,7 +99,7 @@ class Weaver:
         undo = {"ResultPath": state.get("ResultPath")} if plan.set_result_path else {}
         step, extra = _step(plan.name, state), self._result(plan, state)
         if plan.is_step:
-            extra = {**plan.input, **extra}
+            extra = {**plan.input, **extra, **self._about_files(plan.name, state)}
             step.update(self._identity(plan, state))
         return self._make.record(
             Marker(Kind.AFTER, plan.name, undo),
@@ -111,6 +111,15 @@ class Weaver:
             following=self._end_state() if is_end else self._enter(state["Next"]),
             is_end=is_end,
         )
+
+    def _about_files(self, name: str, state: State) -> dict[str, Any]:
+        """Rules about the files of a step, and which collections its endpoint may have."""
+        rules = self._options.files(name) if self._options.files else []
+        collections = list(self._options.collections) if may_compute(state) else []
+        return {
+            **({"files": rules} if rules else {}),
+            **({"collections": collections} if collections else {}),
+        }
 
     def _result(self, plan: Plan, state: State) -> dict[str, Any]:
         """The result of a step, where it can be found and is not private."""

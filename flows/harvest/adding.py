@@ -13,7 +13,7 @@ from flows.harvest.recorded import is_record_of
 from flows.harvest.sources import Taken
 from flows.harvest.spoken import SAID, said_of
 from flows.harvest.telling import spare_body
-from flows.harvest.told import ToldFiles
+from flows.steps.adapters.base import ToldFiles
 from flows.steps.body import Body, ModelEntry
 from flows.steps.receipt import Receipt
 from flows.steps.record import record_step
@@ -41,8 +41,8 @@ class Adder:
         job = self._job
         links = links_of(job, taken, before)
         body = self._said(place, job.teller.body(place))
-        models, files = job.models_of(body), ToldFiles(job, body)
-        if models or files:
+        models, files = job.models_of(body), job.files_of(body)
+        if models or files.used or files.made:
             try:
                 self._record(place, ordinal, body, models, links, files)
             except InvalidInput as error:
@@ -62,24 +62,23 @@ class Adder:
         body: Body,
         models: Sequence[ModelEntry],
         links: tuple[list[int], list[int]],
-        files: ToldFiles | None = None,
+        files: ToldFiles = ToldFiles(),  # noqa: B008 - it is frozen
     ) -> None:
         job = self._job
         used, informed = links
         job.sink.at(ordinal)
         with self._recorder.together():
-            also_used = [*used, *(files.used(self._recorder) if files else ())]
             receipt = record_step(
                 self._recorder,
                 job.lookup,
                 body,
                 ordinal=ordinal,
-                also_used=also_used,
+                also_used=used,
                 informed_by=informed,
                 also_models=models,
+                collections=job.collections,
+                files=files,
             )
-            if files:
-                files.make(self._recorder, receipt)
             self._keep_others(place, receipt.step)
         job.ids[place] = receipt.step
         job.keep_outputs(place, receipt.outputs)

@@ -39,14 +39,15 @@ import msgspec
 from flows.harvest.documents import document_of, things_of, views_of
 from flows.harvest.filling import functions_called
 from flows.harvest.rule import PLACES, FileRule, Place, Rule, check
-from flows.steps.adapters.base import Thing
+from flows.steps.adapters.base import Thing, ToldFiles
 from flows.steps.body import Body, ModelEntry, parse_body
 from flows.steps.refusals import refusal
 from provenance_store.errors import InvalidInput
 
-__all__ = ["Conventions", "Rule", "read_conventions"]
+__all__ = ["Conventions", "Rule", "files_told_by", "read_conventions"]
 
 MAX_BYTES = 200_000
+_DEFAULTS = {"how": "used", "kind": "data"}
 _MANY_PARTS = re.compile(r"(?:[^\s.=]{1,80}[ \t]*\.[ \t]*){100}")
 """A dotted name of so many parts has no place here, and would be read for hours."""
 _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*(model|file)[ \t]*\]\]", re.MULTILINE)
@@ -106,6 +107,34 @@ class Conventions:
                 for view in views_of(rule, body, notes):
                     found[rule.how] += things_of(rule, view, notes)
         return found["used"], found["made"], notes
+
+    def file_rules_for(self, state: str) -> list[dict[str, Any]]:
+        """The rules about files that may fit a state, as the body of a record state takes them."""
+        return [
+            {
+                name: value
+                for name, value in msgspec.to_builtins(rule).items()
+                if value is not None and value != _DEFAULTS.get(name)
+            }
+            for rule in self.files
+            if rule.names(state)
+        ]
+
+
+def files_told_by(body: Body) -> ToldFiles:
+    """The files that the rules in a body tell of. Raises InvalidInput for what is no rule."""
+    rules = []
+    for number, given in enumerate(body.files or ()):
+        path = f"files[{number}]"
+        try:
+            rule = msgspec.convert(given, FileRule)
+        except msgspec.ValidationError as error:
+            refused = refusal(error, {"": FileRule, **dict.fromkeys(PLACES, Place)})
+            raise InvalidInput(refused.message, path=f"{path}.{refused.path}".rstrip(".")) from None
+        check(rule, lambda path=path: path)  # type: ignore[misc]
+        rules.append(rule)
+    used, made, _ = Conventions(files=tuple(rules)).files_of(body)
+    return ToldFiles(tuple(used), tuple(made))
 
 
 def _entry(document: Mapping[str, Any], body: Body) -> ModelEntry:

@@ -26,6 +26,7 @@ from flows.harvest.run_event import say_of_run
 from flows.harvest.sink import MAX_ORDINAL, HarvestSink
 from flows.harvest.sources import sources_of
 from flows.harvest.visits import read_visits
+from flows.steps.collections import Collections, collections_of_settings
 from provenance_store.errors import Conflict, InvalidInput, TooLarge
 from provenance_store.reader import RunStep
 from provenance_store.store import Store
@@ -57,6 +58,7 @@ def harvest(
     who: str | None = None,
     alone_as: frozenset[str] | None = None,
     viewer: Viewer = EVERYTHING,
+    collections: Collections | None = None,
 ) -> Harvested:
     """Record what a run's log tells and the store does not hold.
 
@@ -66,7 +68,8 @@ def harvest(
     again adds the difference only. One transaction, or several for a very long run. `conventions`
     tell which models the flow's results speak of; `who` is whom the rows are told to be made by,
     by default the login name. What the run refers to, such as earlier files and models, is looked
-    for among what the `viewer` may see.
+    for among what the `viewer` may see. `collections` are those of Compute endpoints, besides what
+    the settings say.
 
     Raises InvalidInput when the log or the definition is none; with `alone_as`, principals,
     NotAllowed when anything was recorded of the run by somebody whose things these do not manage.
@@ -76,7 +79,9 @@ def harvest(
     history = read_visits(entries, given.definition)
     named = given.run_id or run_id_of(history.visits) or run_named_by(entries)
     facts = read_run(given.run, history, named)
-    job = partial(Job, store, facts, history, given.definition, conventions, who, alone_as, viewer)
+    known = {**collections_of_settings(), **(collections or {})}
+    how = (conventions, who, alone_as, viewer, known)
+    job = partial(Job, store, facts, history, given.definition, *how)
     try:
         return _run(job())
     except Conflict:

@@ -14,7 +14,9 @@ from flows.harvest.report import Harvested
 from flows.harvest.sink import HarvestSink
 from flows.harvest.telling import Teller
 from flows.harvest.visits import History
+from flows.steps.adapters.base import ToldFiles
 from flows.steps.body import Body, ModelEntry
+from flows.steps.collections import Collections
 from flows.steps.lookup import MemoryLookup
 from flows.steps.outcome import outcome_of
 from provenance_store.errors import InvalidInput
@@ -48,6 +50,7 @@ class Job:
         who: str | None,
         alone_as: frozenset[str] | None,
         viewer: Viewer,
+        collections: Collections,
     ) -> None:
         self.store = store
         self.reader = store.reader()
@@ -55,6 +58,7 @@ class Job:
         self.visits = history.visits
         self.states: Mapping[str, Any] = definition["States"]
         self.conventions = conventions
+        self.collections = collections
         self.teller = Teller(facts, history, self.states, _digest(definition))
         self.sink = HarvestSink(store, facts.run_id, who=who)
         self._behind = store.recorder(run_id=facts.run_id, alone_as=alone_as).sink
@@ -92,6 +96,12 @@ class Job:
         found, notes = self.conventions.models_of(body)
         self.report.notes += [f"{body.step.name}: {note}" for note in notes]
         return found
+
+    def files_of(self, body: Body) -> ToldFiles:
+        """The files that the flow's conventions find in a step."""
+        used, made, notes = self.conventions.files_of(body)
+        self.report.notes += [f"{body.step.name}: {note}" for note in notes]
+        return ToldFiles(tuple(used), tuple(made))
 
     def note(self, place: int, error: InvalidInput) -> None:
         """Report what could not be recorded as it was."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from flows.steps.lookup import StoreLookup
+from flows.steps.lookup import StoreLookup, files_of_run
+from flows.steps.run_files import RunFiles
 from provenance_store.reader import Reader
 
 __all__ = ["LookupOfThen"]
@@ -34,6 +35,9 @@ class LookupOfThen(StoreLookup):
 
     def find_uri(self, uri: str, *, run_id: str | None = None) -> int | None:
         return self.find_uris([uri], run_id=run_id).get(uri)
+
+    def run_files(self, run_id: str) -> RunFiles:
+        return RunFiles(*files_of_run(self._all, run_id, self.at))
 
     def find_uris(self, uris: Iterable[str], *, run_id: str | None = None) -> dict[str, int]:
         return self._all.find_uris_of_then(uris, at=self.at, run_id=run_id)

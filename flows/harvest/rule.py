@@ -61,9 +61,13 @@ class _Rule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
 
     def fits(self, name: str, functions: Sequence[str]) -> bool:
         """Whether it speaks of a state of that name that calls these Compute functions."""
-        patterns, wanted = self.states, self.functions
-        named = not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-        return named and (not wanted or any(function in functions for function in wanted))
+        wanted = self.functions
+        return self.names(name) and (not wanted or any(each in functions for each in wanted))
+
+    def names(self, state: str) -> bool:
+        """Whether it may speak of a state of that name, whatever that calls."""
+        patterns = self.states
+        return not patterns or any(fnmatch.fnmatchcase(state, pattern) for pattern in patterns)
 
 
 class FileRule(_Rule, kw_only=True, frozen=True, forbid_unknown_fields=True):

@@ -322,6 +322,20 @@ class Body(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         Meta(description="The models that the step used, trained, updated or deployed."),
     ] = None
     tags: Annotated[Tags | None, Meta(description="Typed tags of the step by name.")] = None
+    collections: Annotated[
+        Annotated[list[str], Meta(max_length=MAX_TAGS)] | None,
+        Meta(
+            description="Which collection has the files of which Compute endpoint, each as "
+            "ENDPOINT=COLLECTION or ENDPOINT=COLLECTION:/FOLDER, the folder that is its root."
+        ),
+    ] = None
+    files: Annotated[
+        Annotated[list[dict[str, Any]], Meta(max_length=MAX_TAGS)] | None,
+        Meta(
+            description="Rules that say which files the step used and made, each as a [[file]] of "
+            "a file of conventions; those that do not fit the step say nothing."
+        ),
+    ] = None
     environment: Annotated[
         Environment | None,
         Meta(description="Hardware, software and code versions that the step ran with."),

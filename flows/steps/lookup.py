@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from flows.steps.limits import MAX_LINKS
+from flows.steps.run_files import PATHS, NamedPath, RunFile, RunFiles, named_paths
 from provenance_store.errors import NotFound
 from provenance_store.kinds import Kind
-from provenance_store.reader import Head, Reader
+from provenance_store.reader import LAST, Head, Reader
+from provenance_store.validation.uris import normal_uri
 
-__all__ = ["Head", "Lookup", "Made", "MemoryLookup", "StoreLookup"]
+__all__ = ["Head", "Lookup", "Made", "MemoryLookup", "StoreLookup", "files_of_run"]
+
+T = TypeVar("T")
+MOST_FILES, EARLIEST = 1_200, 200
+"""As many of the files of a run are remembered as a store tells, some of them the first."""
 
 
 class Made(NamedTuple):
@@ -58,6 +66,18 @@ class Lookup(ABC):
         found = ((uri, self.find_uri(uri, run_id=run_id)) for uri in uris)
         return {uri: record_id for uri, record_id in found if record_id is not None}
 
+    def run_files(self, run_id: str) -> RunFiles:
+        """The files of a run, and the paths that its functions named."""
+        return RunFiles()
+
+    remembers_files = False
+    """Whether it is to be told of these, for they cannot be found yet."""
+
+    def note_files(  # noqa: B027
+        self, run_id: str, files: Iterable[RunFile], named: Iterable[NamedPath]
+    ) -> None:
+        """Told of the files and paths of each step."""
+
     def note_uri(self, uri: str, record_id: int, *, run_id: str | None = None) -> None:  # noqa: B027
         """Told of each record that is made; a store finds it by itself once it is written."""
 
@@ -92,12 +112,34 @@ class StoreLookup(Lookup):
     def find_uris(self, uris: Iterable[str], *, run_id: str | None = None) -> dict[str, int]:
         return self._reader.find_uris(uris, run_id=run_id)
 
+    def run_files(self, run_id: str) -> RunFiles:
+        return RunFiles(*files_of_run(self._reader, run_id))
+
     def made_by(self, step_id: int) -> Made:
         made = self._reader.made_by(step_id, limit=MAX_LINKS + 1)
         return Made(
             tuple(record_id for record_id, kind in made if kind is not Kind.MODEL),
             tuple(record_id for record_id, kind in made if kind is Kind.MODEL),
         )
+
+
+def files_of_run(
+    reader: Reader, run_id: str, until: int = LAST
+) -> tuple[list[RunFile], list[NamedPath]]:
+    """What a store has of the files of a run, until a time in microseconds UTC."""
+    places = reader.run_files(run_id, PATHS, until=until)
+    files = [
+        RunFile(place.record_id, place.at, place.uri, bool(place.made), place.folder)
+        for place in places
+        if place.uri is not None
+    ]
+    named = [
+        path
+        for place in places
+        if place.document is not None
+        for path in named_paths(place.record_id, place.at, msgspec.json.decode(place.document))
+    ]
+    return files, named
 
 
 class MemoryLookup(Lookup):
@@ -117,6 +159,7 @@ class MemoryLookup(Lookup):
         self._versions: dict[int, Head] = {}
         self._parents: set[int] = set()
         self._made: dict[int, Made] = {}
+        self._files: dict[str, tuple[list[RunFile], list[NamedPath]]] = {}
 
     def resolve(self, reference: str) -> int:
         if self._behind is not None:
@@ -126,10 +169,13 @@ class MemoryLookup(Lookup):
         raise NotFound(f"There is no record {reference}.")
 
     def find_uri(self, uri: str, *, run_id: str | None = None) -> int | None:
-        for key in ((run_id, uri), (None, uri)):
-            if (found := self._uris.get(key)) is not None:
-                return found
+        if (found := self._told(uri, run_id)) is not None:
+            return found
         return self._behind.find_uri(uri, run_id=run_id) if self._behind else None
+
+    def _told(self, uri: str, run_id: str | None) -> int | None:
+        norm = normal_uri(uri)
+        return self._uris.get((run_id, norm), self._uris.get((None, norm)))
 
     def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
         if self._behind is not None:
@@ -139,7 +185,7 @@ class MemoryLookup(Lookup):
     def find_uris(self, uris: Iterable[str], *, run_id: str | None = None) -> dict[str, int]:
         if self._behind is None:
             return super().find_uris(uris, run_id=run_id)
-        own = {uri: self._uris.get((run_id, uri), self._uris.get((None, uri))) for uri in uris}
+        own = {uri: self._told(uri, run_id) for uri in uris}
         asked = [uri for uri, record_id in own.items() if record_id is None]
         told = {uri: record_id for uri, record_id in own.items() if record_id is not None}
         return told | self._behind.find_uris(asked, run_id=run_id)
@@ -160,8 +206,26 @@ class MemoryLookup(Lookup):
             return made
         return self._behind.made_by(step_id) if self._behind else Made((), ())
 
+    remembers_files = True
+
+    def run_files(self, run_id: str) -> RunFiles:
+        behind = self._behind.run_files(run_id) if self._behind else RunFiles()
+        files, named = self._files.get(run_id, ((), ()))
+        known = {file.record_id for file in behind.files}
+        said = {path.step_id for path in behind.named}
+        return RunFiles(
+            [*behind.files, *(file for file in _ends(files) if file.record_id not in known)],
+            [*behind.named, *(path for path in _ends(named) if path.step_id not in said)],
+        )
+
+    def note_files(self, run_id: str, files: Iterable[RunFile], named: Iterable[NamedPath]) -> None:
+        told = self._files.setdefault(run_id, ([], []))
+        told[0].extend(files)
+        told[1].extend(named)
+
     def note_uri(self, uri: str, record_id: int, *, run_id: str | None = None) -> None:
-        self._uris[run_id, uri] = self._uris[None, uri] = record_id
+        norm = normal_uri(uri)
+        self._uris[run_id, norm] = self._uris[None, norm] = record_id
 
     def note_version(self, head: Head, *, parent: int | None) -> None:
         self._versions[head.id] = head
@@ -170,3 +234,8 @@ class MemoryLookup(Lookup):
 
     def note_made(self, step_id: int, made: Made) -> None:
         self._made[step_id] = made
+
+
+def _ends(told: Sequence[T]) -> Sequence[T]:
+    """The first and the last of very many."""
+    return told if len(told) <= MOST_FILES else (*told[:EARLIEST], *told[EARLIEST - MOST_FILES :])

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from flows.steps import adapters
-from flows.steps.adapters.base import Action, Derived
+from flows.steps.adapters.base import FOLDER, Action, Derived, Thing, ToldFiles
+from flows.steps.bare_paths import BarePaths
 from flows.steps.body import Body, ModelEntry, Run
+from flows.steps.collections import Collections, collections_of_settings, read_collections
 from flows.steps.lookup import Head, Lookup, Made
 from flows.steps.models import Models
 from flows.steps.moments import Moment
 from flows.steps.outcome import Outcome, outcome_of
 from flows.steps.receipt import Receipt
+from flows.steps.run_files import PATHS, RunFile, named_paths
 from flows.steps.things import Things, located
 from provenance_store.errors import TooLarge
 from provenance_store.handles import StepHandle
@@ -57,6 +61,8 @@ def record_step(
     also_used: Iterable[int] = (),
     informed_by: Iterable[int] = (),
     also_models: Sequence[ModelEntry] = (),
+    collections: Collections | None = None,
+    files: ToldFiles = ToldFiles(),  # noqa: B008 - it is frozen
 ) -> Receipt:
     """Record one step of a flow run, in one batch; each call is a visit of its own.
 
@@ -65,14 +71,16 @@ def record_step(
     environment=body.environment)``. `ordinal` is the step's place in the run, where it is known;
     `label` is the run's, unless the body gives it one: Globus Flows labels actions like their run.
     `also_used` are records, `informed_by` earlier steps, and `also_models` models that are known to
-    take part besides what the body tells.
+    take part besides what the body tells. `collections` are those of Compute endpoints, by default
+    what the settings say; `files` are what conventions tell besides those of the body.
     Raises InvalidInput with the path of what cannot be recorded; nothing is written then.
     """
     with recorder.together():
-        step = _Recording(recorder, lookup, body)
+        known = collections_of_settings() if collections is None else collections
+        step = _Recording(recorder, lookup, body, known)
         located("run", lambda: _record_run(recorder, body.run, label, step.outcome))
         step.things.steps.extend(informed_by)
-        return step.record(ordinal, also_used, also_models)
+        return step.record(ordinal, also_used, also_models, files)
 
 
 def _record_run(recorder: Recorder, run: Run, label: str | None, step: Outcome) -> None:
@@ -97,28 +105,48 @@ def _record_run(recorder: Recorder, run: Run, label: str | None, step: Outcome) 
     )
 
 
+def _is_moved(thing: Thing) -> bool:
+    """Whether an input is of a collection, and more than a folder that is looked into."""
+    return FOLDER not in thing.tags and any(uri.uri.startswith("globus://") for uri in thing.uris)
+
+
 class _Recording:
     """One step being recorded."""
 
-    def __init__(self, recorder: Recorder, lookup: Lookup, body: Body) -> None:
+    def __init__(
+        self, recorder: Recorder, lookup: Lookup, body: Body, collections: Collections
+    ) -> None:
         self.recorder = recorder
         self.body = body
         self.outcome = outcome_of(body)
         self.things = Things(recorder, lookup)
         self.models = Models(self.things, body.step.name)
         self.lookup = lookup
+        self.collections = collections
+        self.paths: BarePaths | None = None
+        self._named: list[dict[str, Any]] = []
 
     def record(
-        self, ordinal: int | None, also_used: Iterable[int], also_models: Sequence[ModelEntry]
+        self,
+        ordinal: int | None,
+        also_used: Iterable[int],
+        also_models: Sequence[ModelEntry],
+        files: ToldFiles,
     ) -> Receipt:
+        told = self._told(files)
         derived = Derived() if self.body.says_what else self._derive()
-        self.things.prepare(self.body.inputs or (), derived.inputs)
+        self.paths = self._paths(derived)
+        uris = self.paths.uris if self.paths else ()
+        self.things.prepare(self.body.inputs or (), (*derived.inputs, *told.used, *told.made), uris)
         inputs = self._inputs(derived)
+        inputs += dict.fromkeys(self.things.derived_input(thing) for thing in told.used)
+        inputs = [*dict.fromkeys(inputs)]
         inputs += [record_id for record_id in also_used if record_id not in inputs]
         self._read_models(derived, also_models)
         step = located("step", lambda: self._step(inputs, derived, ordinal))
         outputs = self._outputs(derived, inputs)
         made = self.models.make(inputs)
+        outputs += self._told_outputs(told, {*outputs, *(head.id for head in made)})
         self.things.allowance.links(len(outputs) + len(made), "outputs")
         self.recorder.generated(step, [*outputs, *(head.id for head in made)])
         self._finish(step)
@@ -148,10 +176,47 @@ class _Recording:
         succeeded, called = self.outcome.succeeded, step.type in (None, "Action")
         return adapters.derive(Action(step.name, step.action_url, *documents, succeeded, called))
 
+    def _paths(self, derived: Derived) -> BarePaths | None:
+        """Who finds the files of the run, for a step that can have to do with any."""
+        run_id = self.recorder.run_id
+        if run_id is None or not (derived.paths or any(map(_is_moved, derived.inputs))):
+            return None
+        succeeded = self.outcome.succeeded
+        files = self.lookup.run_files(run_id)
+        return BarePaths(
+            self.things, files, derived.paths, self._collections(), succeeded=succeeded
+        )
+
+    def _told(self, files: ToldFiles) -> ToldFiles:
+        """The files that rules tell of, those of the body too; none is made by what failed."""
+        used, made = files.used, files.made
+        if self.body.files:
+            # Conventions read bodies: imported here, they may be imported first as well.
+            from flows.harvest.conventions import files_told_by
+
+            told = files_told_by(self.body)
+            used, made = (*used, *told.used), (*made, *told.made)
+        return ToldFiles(used, made if self.outcome.succeeded else ())
+
+    def _told_outputs(self, told: ToldFiles, known: set[int]) -> list[int]:
+        """The files that rules tell of, but for those that the step's own documents told of."""
+        new = [thing for thing in told.made if self.things.known(thing.uris[0].uri) not in known]
+        return [self.things.derived(thing, ()) for thing in new]
+
+    def _collections(self) -> Collections:
+        said = read_collections(tuple(self.body.collections or ()))
+        return {**self.collections, **said} if said else self.collections
+
     def _inputs(self, derived: Derived) -> list[int]:
         if self.body.inputs is not None:
             return self.things.used(self.body.inputs, "inputs")
-        return [self.things.derived_input(thing) for thing in derived.inputs]
+        if (paths := self.paths) is None:
+            return [self.things.derived_input(thing) for thing in derived.inputs]
+        inputs = []
+        for thing in derived.inputs:
+            left = paths.source(thing)
+            inputs.append(self.things.derived_input(thing) if left is None else left)
+        return [*inputs, *(record_id for record_id in paths.used() if record_id not in inputs)]
 
     def _read_models(self, derived: Derived, also: Sequence[ModelEntry]) -> None:
         self.models.read([*(self.body.models or ()), *also])
@@ -183,6 +248,8 @@ class _Recording:
 
     def _tags(self, derived: Derived) -> dict[str, TagValue]:
         tags: dict[str, TagValue] = dict(derived.tags)
+        if self.paths is not None:
+            tags |= self.paths.tags()
         if self.body.step.comment:
             tags["comment"] = self.body.step.comment
         if self.body.run.username:
@@ -201,10 +268,11 @@ class _Recording:
                     item, f"outputs[{place}]", f"{name} output {place + 1}"
                 )
             ]
-        return [
+        made = [
             self.things.derived(thing, dict.fromkeys(inputs[i] for i in thing.derived_from))
             for thing in derived.outputs
         ]
+        return [*made, *self.paths.made()] if self.paths else made
 
     def _finish(self, step: StepHandle) -> None:
         if self.outcome.ended:
@@ -213,7 +281,14 @@ class _Recording:
             if (document := getattr(self.body, name)) is not None:
                 keep = partial(self.recorder.payload, step, name, document, decoded=True)
                 located(name, keep)
+        if self.paths is not None and (paths := self.paths.document()):
+            self.recorder.payload(step, PATHS, paths, decoded=True)
+            self._named = paths
 
     def _note(self, step: StepHandle, outputs: list[int], versions: Iterable[int]) -> None:
         self.things.note()
+        if self.lookup.remembers_files and (run_id := self.recorder.run_id) is not None:
+            at, made = self.recorder.clock(), {*outputs, *versions}
+            files = [RunFile(i, at, uri, i in made, tag) for i, uri, tag in self.things.files]
+            self.lookup.note_files(run_id, files, named_paths(step.id, at, self._named))
         self.lookup.note_made(step.id, Made(tuple(outputs), tuple(versions)))

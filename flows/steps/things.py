@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from flows.steps.adapters.base import Thing
+from flows.steps.adapters.base import FOLDER, RECURSIVE, Thing
 from flows.steps.body import Defined, Definition, ModelEntry, UriDocument
 from flows.steps.limits import Allowance
 from flows.steps.lookup import Lookup, Made
@@ -21,6 +21,7 @@ from flows.steps.uris import name_of_uri, tidy_uri
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.handles import Record
 from provenance_store.recorder import Recorder
+from provenance_store.validation.uris import normal_uri
 from provenance_store.values import Uri
 
 __all__ = ["Things", "located"]
@@ -39,6 +40,8 @@ class Things:
         self.steps: list[int] = []
         """Steps whose receipts named nothing that they made."""
         self.allowance = Allowance()
+        self.files: list[tuple[int, str, str | None]] = []
+        """(record_id, normal URI, tag of a folder) of what was found by adapters and made."""
         self._made: dict[int, Made] = {}
         self._by_uri: dict[str, int] = {}
         self._asked: set[str] = set()
@@ -46,9 +49,12 @@ class Things:
         self._uris: dict[int, tuple[Definition | ModelEntry, list[Uri]]] = {}
         """With the definition, for the id of one that is gone may become another's."""
 
-    def prepare(self, items: Iterable[Item], things: Iterable[Thing] = ()) -> None:
+    def prepare(
+        self, items: Iterable[Item], things: Iterable[Thing] = (), uris: Iterable[str] = ()
+    ) -> None:
         """Ask for everything that these mention at once, before they are looked at singly."""
-        uris, ids = {uri.uri: None for thing in things for uri in thing.uris}, dict[str, None]()
+        uris, ids = dict.fromkeys(uris), dict[str, None]()
+        uris.update((uri.uri, None) for thing in things for uri in thing.uris)
         for item in _with_members(items):
             if isinstance(item, UriReference):
                 uris[item.uri] = None
@@ -60,8 +66,9 @@ class Things:
             elif isinstance(item, Defined):
                 uris.update((uri.uri, None) for uri in self.uris_of(item.definition))
         if uris:
-            self._by_uri = self.lookup.find_uris(uris, run_id=self.recorder.run_id)
-            self._asked = set(uris)
+            found = self.lookup.find_uris(uris, run_id=self.recorder.run_id)
+            self._by_uri = {normal_uri(uri): record_id for uri, record_id in found.items()}
+            self._asked = set(map(normal_uri, uris))
         if ids:
             self._ids = self.lookup.resolve_all(ids)
 
@@ -131,8 +138,9 @@ class Things:
 
     def known(self, uri: str) -> int | None:
         """The record at a URI, if there is one: of this step, of this run, or the newest."""
-        if (found := self._by_uri.get(uri)) is None and uri not in self._asked:
-            self._asked.add(uri)
+        norm = normal_uri(uri)
+        if (found := self._by_uri.get(norm)) is None and norm not in self._asked:
+            self._asked.add(norm)
             found = self.lookup.find_uri(uri, run_id=self.recorder.run_id)
         return found
 
@@ -140,7 +148,7 @@ class Things:
         """The record at a URI, made if there is none."""
         if (found := self.known(uri)) is None:
             found = self._make(path, self.recorder.data, name_of_uri(uri), uris=[uri])
-        self._by_uri[uri] = found
+        self._by_uri[normal_uri(uri)] = found
         return found
 
     # ---- what is used --------------------------------------------------------------------
@@ -194,7 +202,7 @@ class Things:
             return self._defined_output(item.definition, path)
         if isinstance(item, UriReference):
             made = self._make(path, self.recorder.data, name_of_uri(item.uri), uris=[item.uri])
-            self._by_uri[item.uri] = made
+            self._by_uri[normal_uri(item.uri)] = made
             return [made]
         sources = self.referred(item, path) if isinstance(item, Reference) else []
         return [self._make(path, self.recorder.data, name, depends_on=sources)]
@@ -233,7 +241,7 @@ class Things:
             tags=definition.tags,
             **({"members": list(members)} if definition.kind == "dataset" else {}),
         )
-        self._by_uri.update((uri.uri, made) for uri in uris)
+        self.lies_at(made, uris)
         return made
 
     def derived(self, thing: Thing, depends_on: Iterable[int]) -> int:
@@ -244,12 +252,19 @@ class Things:
         made = make(thing.name, depends_on=sources, uris=thing.uris, tags=thing.tags)
         if thing.value is not None:
             self.recorder.payload(made, "value", thing.value)
-        self._by_uri.update((uri.uri, made.id) for uri in thing.uris)
+        self.lies_at(made.id, thing.uris)
+        if self.lookup.remembers_files:
+            folder = next((tag for tag in (FOLDER, RECURSIVE) if tag in thing.tags), None)
+            self.files.extend((made.id, normal_uri(uri.uri), folder) for uri in thing.uris)
         return made.id
 
     def lies_at(self, record_id: int, uris: Iterable[Uri]) -> None:
         """What later steps find at these URIs is that record."""
-        self._by_uri.update((uri.uri, record_id) for uri in uris)
+        self._by_uri.update((normal_uri(uri.uri), record_id) for uri in uris)
+
+    def urn(self, record_id: int) -> str:
+        """The permanent name of a record."""
+        return self.recorder.sink.urn(record_id)
 
     def note(self) -> None:
         """Tell the lookup where the records of this step are."""

@@ -24,10 +24,12 @@ def is_uri(text: str) -> bool:
 def globus_uri(collection: str, path: str) -> str:
     """``globus://<collection id>/<path>``.
 
-    A path that does not begin with a slash is relative to the collection's home, ``/~/``.
+    A path that does not begin with a slash is relative to the collection's home, ``/~/``, and may
+    say so by a tilde.
     Repeated and trailing slashes go, so a folder has one URI however it is written.
     """
-    absolute = path if path.startswith("/") else f"/~/{path}"
+    home = path == "~" or path.startswith("~/")
+    absolute = path if path.startswith("/") else f"/{path}" if home else f"/~/{path}"
     parts = [part for part in absolute.split("/") if part]
     return f"globus://{quote(collection.lower(), safe='')}/{quote('/'.join(parts), safe=_SAFE)}"
 

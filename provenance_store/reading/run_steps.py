@@ -8,7 +8,18 @@ from typing import NamedTuple
 from provenance_store.reading.view import View
 from provenance_store.sql import harvest
 
-__all__ = ["RunStep", "run_steps"]
+__all__ = ["RunPlace", "RunStep", "run_steps"]
+
+
+class RunPlace(NamedTuple):
+    """A place of a record of a run, in its normal form, or a document of one of its steps."""
+
+    record_id: int
+    at: int
+    uri: str | None
+    folder: str | None
+    made: int
+    document: str | None
 
 
 class RunStep(NamedTuple):

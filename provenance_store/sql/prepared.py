@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from provenance_store.kinds import Level
+from provenance_store.kinds import Kind, Level, Role
 from provenance_store.sql.dialects import by_position
 from provenance_store.sql.tables import TABLE
 from provenance_store.validation.uris import normal_uri
@@ -24,11 +24,16 @@ __all__ = ["Access", "Prepared", "listed"]
 RECENT = 1000
 """Of the visible records at one URI, and of the viewer's own, how many of the last are looked at
 for the newest."""
+EARLIEST = 200
+"""Of the records of a run so many of the first are looked at besides the last."""
 HEADS = 200
+FOLDER_TAGS = ("folder", "recursive")
+"""The tags by which a step says that a record of its is a folder."""
 
 _record, _uri, _version = TABLE["record"], TABLE["uri"], TABLE["version"]
 _run, _event, _member = TABLE["run"], TABLE["run_event"], TABLE["audience_member"]
 _audience, _tag, _mark = TABLE["audience"], TABLE["tag"], TABLE["mark"]
+_link, _payload = TABLE["link"], TABLE["payload"]
 
 Query = sa.Select[Any]
 Condition = sa.ColumnElement[bool]
@@ -64,6 +69,16 @@ class Prepared:
             if rows := self._rows(raw, viewer, _at_uri, uri=norm, run_id=run_id or ""):
                 found.update(dict.fromkeys(spelled[norm], rows[0][0]))
         return found
+
+    def run_files(self, raw: Any, run_id: str, name: str, until: int) -> Sequence[Any]:
+        """(id, created_at, uri_norm, its tag of a folder, whether a step made it, document) of the
+        last records of a run until a time, and of some of the first where they are very many: a row
+        for each URI, and the document of that name."""
+        given = {"run_id": run_id, "name": name, "until": until}
+        rows = self._rows(raw, EVERYTHING, _last_of_run, **given)
+        if len({row[0] for row in rows}) < RECENT:
+            return rows
+        return [*dict.fromkeys((*self._rows(raw, EVERYTHING, _first_of_run, **given), *rows))]
 
     def heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
         """(id, line_id, version, name, run_id, standing) of versions that none revises: the
@@ -229,6 +244,51 @@ def _at_uri(access: Access) -> Query:
     every = sa.union_all(*found).subquery()
     best = (every.c.of_run, every.c.standing, every.c.created_at, every.c.id)
     return sa.select(every.c.id).order_by(*(column.desc() for column in best)).limit(1)
+
+
+def _last_of_run(_: Access) -> Query:
+    return _of_run(_record.c.id.desc(), RECENT)
+
+
+def _first_of_run(_: Access) -> Query:
+    return _of_run(_record.c.id, EARLIEST)
+
+
+def _of_run(order: sa.ColumnElement[Any], limit: int) -> Query:
+    some = (
+        sa.select(_record.c.id, _record.c.created_at, _record.c.kind)
+        .where(
+            _record.c.run_id == _text("run_id"),
+            _record.c.created_at <= sa.bindparam("until", type_=sa.BigInteger()),
+        )
+        .order_by(order)
+        .limit(limit)
+        .subquery()
+    )
+    is_step = some.c.kind == Kind.STEP.value
+    made = sa.exists().where(_link.c.from_id == some.c.id, _link.c.role == Role.GENERATED_BY.value)
+    folder = (
+        sa.select(sa.func.max(_tag.c.name))
+        .where(
+            _tag.c.record_id == some.c.id, sa.or_(*(_tag.c.name == name for name in FOLDER_TAGS))
+        )
+        .scalar_subquery()
+    )
+    # What is asked of each row is most of the time that this takes.
+    has_place = _uri.c.uri_norm.is_not(None)
+    about = (
+        some.c.id,
+        some.c.created_at,
+        _uri.c.uri_norm,
+        sa.case((has_place, folder)),
+        sa.case((sa.and_(has_place, made), 1), else_=0),
+    )
+    named = (_payload.c.record_id == some.c.id, _payload.c.name == _text("name"))
+    return (
+        sa.select(*about, _payload.c.document)
+        .outerjoin(_uri, sa.and_(~is_step, _uri.c.record_id == some.c.id))
+        .outerjoin(_payload, sa.and_(is_step, *named))
+    )
 
 
 _HEAD = (_record.c.id, _version.c.line_id, _version.c.depth, _record.c.name, _record.c.run_id)

@@ -22,7 +22,17 @@ from typing import Any
 
 from flows.sandbox import Sandbox
 
-__all__ = ["CORPUS", "MENDED", "Case", "mended", "prepare"]
+__all__ = [
+    "BEAMLINE",
+    "CLUSTER",
+    "CORPUS",
+    "ENDPOINT",
+    "MENDED",
+    "REPORT",
+    "Case",
+    "mended",
+    "prepare",
+]
 
 BEAMLINE = "ddb59aef-6d04-11e5-ba46-22000b92c6ec"
 CLUSTER = "ddb59af0-6d04-11e5-ba46-22000b92c6ec"

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from braid.errors import SAID_NO, describe
 from braid.flowfile import JsonFile, read_definition
-from braid.options import Time, displays, writes
+from braid.options import Time, displays, map_option, writes
 from braid.output import Display, printable
 from braid.progress import rows_progress
 from braid.source import Source
 
 if TYPE_CHECKING:
-    from flows.harvest import Conventions, Harvested
+    from flows.harvest import Conventions, Harvested, RunLog
     from flows.harvest.service import FlowsLogs
     from provenance_store.store import Store
 
@@ -56,6 +56,7 @@ FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
     metavar="FILE.toml",
     help="Which results are models, and where files are: rules per state or function, as above.",
 )
+@map_option
 @click.option("--again", is_flag=True, help="Read also logs of which all is harvested already.")
 @writes
 @displays("text", "json")
@@ -74,6 +75,7 @@ def command(
     run: dict[str, Any] | None,
     run_id: str | None,
     models: Path | None,
+    collections: tuple[str, ...],
     again: bool,
     source: Source,
     display: Display,
@@ -117,9 +119,10 @@ def command(
     from flows.harvest import Conventions, read_conventions
 
     conventions = Conventions() if models is None else read_conventions(models)
+    told = _Told(conventions, collections)
     states: set[str] = set()
     if log is not None:
-        found = [_offline(log, definition, run, run_id, conventions, source, states)]
+        found = [_offline(log, definition, run, run_id, told, source, states)]
         refused = 0
     else:
         from braid.login import globus_app
@@ -129,13 +132,28 @@ def command(
         runs: list[Any] = list(run_ids)
         if not runs:
             runs = list(logs.runs(flow_ids=flow_ids, mine=mine, since=since, until=until))
-        found, refused = _online(logs, runs, again, conventions, source, states)
+        found, refused = _online(logs, runs, again, told, source, states)
     _show(found, refused, display, source)
     for name in conventions.strangers(states) if states else ():
-        told = f"{models}: no state of what was harvested is named {name!r:.80}; check the rule."
-        click.echo(printable(f"braid: {told}"), err=True)
+        message = f"{models}: no state of what was harvested is named {name!r:.80}; check the rule."
+        click.echo(printable(f"braid: {message}"), err=True)
     if refused:
         context.exit(SAID_NO)
+
+
+class _Told(NamedTuple):
+    """What is said of the flows besides their logs."""
+
+    conventions: Conventions
+    collections: tuple[str, ...]
+
+    def harvest(self, store: Store, given: RunLog) -> Harvested:
+        """Harvest one run."""
+        from flows.harvest import harvest
+        from flows.steps.collections import read_collections
+
+        known = read_collections(self.collections)
+        return harvest(store, given, conventions=self.conventions, collections=known)
 
 
 def _offline(
@@ -143,13 +161,13 @@ def _offline(
     definition: Path | None,
     run: dict[str, Any] | None,
     run_id: str | None,
-    conventions: Conventions,
+    told: _Told,
     source: Source,
     states: set[str],
 ) -> Harvested:
     if definition is None:
         raise click.UsageError("--log needs --definition: it tells where results are.")
-    from flows.harvest import RunLog, check_definition, harvest
+    from flows.harvest import RunLog, check_definition
     from flows.harvest.files import load_log
     from flows.steps.refusals import within
     from provenance_store.errors import InvalidInput
@@ -162,14 +180,14 @@ def _offline(
     given = RunLog(load_log(log), flow, run, run_id)
     states |= _states(given.definition)
     with source.open(create=True) as store:
-        return harvest(store, given, conventions=conventions)
+        return told.harvest(store, given)
 
 
 def _online(
     logs: FlowsLogs,
     runs: list[Any],
     again: bool,
-    conventions: Conventions,
+    told: _Told,
     source: Source,
     states: set[str],
 ) -> tuple[list[Harvested], int]:
@@ -181,7 +199,7 @@ def _online(
     with source.open(create=True) as store, rows_progress(len(runs), "harvesting") as advance:
         for run in runs:
             try:
-                found.append(_one(store, logs, run, again, conventions, states))
+                found.append(_one(store, logs, run, again, told, states))
             except (NotFound, InvalidInput) as error:
                 refused += 1
                 click.echo(printable(f"braid: {describe(error)}"), err=True)
@@ -194,17 +212,17 @@ def _one(
     logs: FlowsLogs,
     run: Any,
     again: bool,
-    conventions: Conventions,
+    told: _Told,
     states: set[str],
 ) -> Harvested:
-    from flows.harvest import Harvested, harvest, is_harvested
+    from flows.harvest import Harvested, is_harvested
 
     run_id = run if isinstance(run, str) else str(run["run_id"])
     if not again and is_harvested(store, run_id):
         return Harvested(run_id, "", skipped=True)
     given = logs.log_of(logs.run(run_id) if isinstance(run, str) else run)
     states |= _states(given.definition)
-    return harvest(store, given, conventions=conventions)
+    return told.harvest(store, given)
 
 
 def _states(definition: Mapping[str, Any]) -> set[str]:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from braid.errors import SAID_NO
 from braid.flowfile import definition_argument, read_definition, write_definition, written
+from braid.options import map_option
 from braid.output import printable
+
+if TYPE_CHECKING:
+    from flows.definition.load import Document
 
 __all__ = ["command"]
 
-STEPS_ONLY = ("title", "on_missing_result_path", "on_whole_state", "record_end", "result")
-RUN_ONLY = ("conventions",)
+STEPS_ONLY = (
+    "title",
+    "on_missing_result_path",
+    "on_whole_state",
+    "record_end",
+    "result",
+    "collections",
+)
 
 
 @click.command()
@@ -88,9 +99,12 @@ RUN_ONLY = ("conventions",)
 )
 @click.option(
     "--conventions",
-    metavar="NAME",
-    help="With --mode run: which of the server's files says which results are models.",
+    metavar="NAME|FILE.toml",
+    help="Rules that say which results are models, and where files are. With --mode run the name "
+    "of one of the server's files; with --mode step a file, whose [[file]] rules go into the "
+    "record states.",
 )
+@map_option
 @click.option(
     "--check",
     is_flag=True,
@@ -108,6 +122,8 @@ def command(
     provider_url: str | None,
     provider_scope: str | None,
     title: str | None,
+    collections: tuple[str, ...],
+    conventions: str | None,
     **choices: Any,
 ) -> None:
     """Add provenance record states to a definition.
@@ -120,6 +136,10 @@ def command(
     from flows.definition.instrument import instrument
 
     document = read_definition(flow)
+    if mode == "run":
+        choices["conventions"] = conventions
+    else:
+        choices |= {"collections": collections, "files": _file_rules(conventions, document)}
     done = instrument(
         document.definition,
         provider_url=provider_url or _default_url(mode),
@@ -142,11 +162,28 @@ def command(
 
 def _check_together(context: click.Context, mode: str) -> None:
     """Refuse what says nothing in this mode."""
-    foreign = STEPS_ONLY if mode == "run" else RUN_ONLY
-    for name in foreign:
+    for name in STEPS_ONLY if mode == "run" else ():
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            other = "step" if mode == "run" else "run"
-            raise click.UsageError(f"--{name.replace('_', '-')} belongs to --mode {other}.")
+            option = "map" if name == "collections" else name.replace("_", "-")
+            raise click.UsageError(f"--{option} belongs to --mode step.")
+
+
+def _file_rules(
+    conventions: str | None, document: Document
+) -> Callable[[str], list[dict[str, Any]]] | None:
+    """The rules about files of a file, which states on the way cannot be told of otherwise."""
+    if conventions is None:
+        return None
+    from flows.harvest import read_conventions
+
+    rules = read_conventions(Path(conventions))
+    if rules.rules:
+        told = f"{conventions}: [[model]] rules are for a harvest; only [[file]] rules are put in."
+        click.echo(printable(f"note: {told}"), err=True)
+    for name in rules.strangers(document.definition["States"]):
+        told = f"{conventions}: no state is named {name!r:.80}; check the rule."
+        click.echo(printable(f"note: {told}"), err=True)
+    return rules.file_rules_for
 
 
 def _default_url(mode: str) -> str:

@@ -56,6 +56,7 @@ def derive(action: Action) -> Derived:
         tuple(tidied(thing) for thing in derived.outputs),
         derived.models,
         tidied_tags(derived.tags),
+        derived.paths,
     )
 
 

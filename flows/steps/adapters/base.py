@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, Protocol, TypeGuard
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 from flows.definition.copying import NOT_RECORDED
 from provenance_store.redaction import REDACTED
@@ -20,11 +20,15 @@ from provenance_store.validation.limits import MAX_INTEGER, MAX_NAME, MAX_TAG_NA
 from provenance_store.values import TagValue, Uri
 
 __all__ = [
+    "FOLDER",
+    "RECURSIVE",
     "Action",
     "Adapter",
+    "BarePath",
     "Derived",
     "NotMine",
     "Thing",
+    "ToldFiles",
     "clean",
     "is_told",
     "items",
@@ -39,6 +43,10 @@ __all__ = [
 MAX_TAG = 1024
 MAX_TAGS = 64
 MAX_ITEMS = 100_000
+FOLDER = "folder"
+"""The tag of a record that is a place to work in, which somebody made or listed."""
+RECURSIVE = "recursive"
+"""The tag of a record that was moved with all that is in it."""
 LEFT_OUT = frozenset({REDACTED, NOT_RECORDED})
 
 
@@ -81,14 +89,35 @@ class Thing:
     value: Any = None
 
 
+class BarePath(NamedTuple):
+    """A path without a scheme that a step was given or returned, and whose machine it is of."""
+
+    path: str
+    endpoint: str
+    """The id of the Compute endpoint, empty where it is not said."""
+    returned: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """What a step used and made; `models` are names of models that it used, `tags` its own."""
+    """What a step used and made; `models` are names of models that it used, `tags` its own.
+
+    `paths` may be files of the run; only what is known of the run can tell.
+    """
 
     inputs: tuple[Thing, ...] = ()
     outputs: tuple[Thing, ...] = ()
     models: tuple[str, ...] = ()
     tags: Mapping[str, TagValue] = field(default_factory=dict)
+    paths: tuple[BarePath, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToldFiles:
+    """Files that a step used and made as rules tell, each at one place."""
+
+    used: tuple[Thing, ...] = ()
+    made: tuple[Thing, ...] = ()
 
 
 class Adapter(Protocol):

@@ -3,7 +3,8 @@
 Reads the bodies of version 2 (``endpoint``, ``function``, ``args``/``kwargs``/``payload``, or a
 list of such ``tasks``), of version 3 (``endpoint_id`` and ``tasks`` of ``function_id``) and of
 funcX (``func``). Arguments that are URIs of bytes are inputs; each task's result is an output,
-and so are the files that results describe (see `mentioned`). Nothing beyond that is guessed.
+and so are the files that results describe (see `mentioned`). Bare paths are only named: which of
+them are files of the run, `flows.steps.bare_paths` finds out. Nothing beyond that is guessed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from urllib.parse import quote
 
 from flows.steps.adapters.base import (
     Action,
+    BarePath,
     Derived,
     NotMine,
     Thing,
@@ -23,7 +25,7 @@ from flows.steps.adapters.base import (
     scalar,
     text,
 )
-from flows.steps.adapters.mentioned import described_files, given_uris, things_at
+from flows.steps.adapters.mentioned import bare_paths, described_files, given_uris, things_at
 from provenance_store.values import TagValue, Uri
 
 __all__ = ["ComputeAdapter", "calls_of", "functions_of", "results_of"]
@@ -60,7 +62,22 @@ class ComputeAdapter:
             (*(_function(function) for function in functions), *things_at(given)),
             (*(_result(action.name, results, n) for n in range(len(results))), *things_at(made)),
             tags=found,
+            paths=(*_given_paths(calls), *_returned_paths(results, next(iter(endpoints), ""))),
         )
+
+
+def _given_paths(calls: list[Mapping[str, Any]]) -> Iterator[BarePath]:
+    """The bare paths in arguments; a task without an endpoint runs on that of the whole."""
+    shared = next(_texts(calls[0], ENDPOINT), "")
+    for call in calls:
+        endpoint = next(_texts(call, ENDPOINT), shared).lower()
+        for path in bare_paths(call[name] for name in ARGUMENTS if name in call):
+            yield BarePath(path, endpoint, False)
+
+
+def _returned_paths(results: list[tuple[str | None, Any]], endpoint: str) -> Iterator[BarePath]:
+    for path in bare_paths(value for _, value in results):
+        yield BarePath(path, endpoint.lower(), True)
 
 
 def calls_of(parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

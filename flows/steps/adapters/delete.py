@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from flows.steps.adapters.base import (
+    FOLDER,
     Action,
     Derived,
     NotMine,
@@ -53,7 +55,7 @@ class MakeDirectoryAdapter:
 
     def derive(self, action: Action) -> Derived:
         parameters = mapping(action.parameters)
-        made = (_place(parameters, text(parameters, "path")),) if action.succeeded else ()
+        made = (_folder(parameters, text(parameters, "path")),) if action.succeeded else ()
         return Derived((), made, tags={"operation": "mkdir"})
 
 
@@ -68,7 +70,7 @@ class ListAdapter:
 
     def derive(self, action: Action) -> Derived:
         parameters = mapping(action.parameters)
-        listed = (_place(parameters, text(parameters, "path") or "/~/"),)
+        listed = (_folder(parameters, text(parameters, "path") or "/~/"),)
         return Derived(listed, tags={"operation": "ls", "entries": _count(action.details)})
 
 
@@ -84,6 +86,11 @@ def _place(parameters: Mapping[str, Any], path: str | None) -> Thing:
         raise NotMine
     uri = globus_uri(collection, path)
     return Thing(name_of_uri(uri), uris=(Uri(uri),))
+
+
+def _folder(parameters: Mapping[str, Any], path: str | None) -> Thing:
+    """A place to work in: what is in it need not be known."""
+    return replace(_place(parameters, path), tags={FOLDER: True})
 
 
 def _count(details: Mapping[str, Any]) -> int:

@@ -1,6 +1,7 @@
 """URIs in JSON that somebody else wrote: values that say by their form that they are some.
 
-What merely looks like a file's path is not guessed to be one. Documents are read in their order,
+What merely looks like a file's path is not guessed to be one: `bare_paths` finds what may be some,
+for whoever knows which files there are. Documents are read in their order,
 the first `MAX_VALUES` values of them, `MAX_DEPTH` levels deep.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from flows.steps.adapters.base import Thing, clean, is_told
@@ -15,7 +17,7 @@ from flows.steps.uris import is_uri, name_of_uri, tidy_uri
 from provenance_store.validation.limits import MAX_INTEGER, MAX_URI
 from provenance_store.values import Uri
 
-__all__ = ["described_files", "given_uris", "things_at"]
+__all__ = ["bare_paths", "described_files", "given_uris", "things_at"]
 
 MAX_DEPTH = 32
 MAX_VALUES = 10_000
@@ -24,6 +26,12 @@ MADE = re.compile(r"globus://[^/\s]+/\S+|doi:\S+", re.IGNORECASE)
 be of something that was made."""
 GIVEN = re.compile(rf"{MADE.pattern}|(?:https?|file|s3|gs)://\S+", re.IGNORECASE)
 """Arguments that do so."""
+_FROM_ROOT = re.compile(r"~?/[^\x00-\x1f]*[^\x00-\x1f/][^\x00-\x1f]*")
+_RELATIVE = re.compile(r"[^\s/:~][^\s/:]*/[^\s:]+")
+_IN_COMMAND = re.compile(r"""(?:^|[\s='"])(~?/[^\s'"=,;:]+)""")
+"""Paths from a root inside a text, such as the line of a command."""
+MAX_PATH = 4096
+MAX_PATHS = 1_000
 FIELDS = frozenset({"uri", "size", "digest", "sha256", "media_type"})
 DIGEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}:[0-9A-Fa-f]{1,200}")
 SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
@@ -45,6 +53,30 @@ def described_files(documents: Iterable[Any]) -> Iterator[Uri]:
             yield uri
         elif is_told(value) and _fits(value, MADE):
             yield Uri(tidy_uri(value))
+
+
+def bare_paths(documents: Iterable[Any]) -> Iterator[str]:
+    """Texts that may be paths of files, each once, as they are written; the first `MAX_PATHS`.
+
+    What says from where to where something is to be moved is no file of the function.
+    """
+    found: dict[str, None] = {}
+    for value in _values(documents, whole=_is_order):
+        if not is_told(value) or "/" not in value or len(value) > MAX_VALUES:
+            continue
+        text = value.strip()
+        whole = _FROM_ROOT.fullmatch(text) or _RELATIVE.fullmatch(text)
+        if whole and len(text) <= MAX_PATH:
+            found[text] = None
+        if not whole or " " in text:
+            found.update(dict.fromkeys(_IN_COMMAND.findall(text)))
+        if len(found) >= MAX_PATHS:
+            break
+    return islice(found, MAX_PATHS)
+
+
+def _is_order(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.keys() >= {"source_path", "destination_path"}
 
 
 def things_at(uris: Iterable[Uri]) -> tuple[Thing, ...]:

@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flows.steps.adapters.base import Action, Derived, NotMine, Thing, items, mapping, tags, text
+from flows.steps.adapters.base import (
+    RECURSIVE,
+    Action,
+    Derived,
+    NotMine,
+    Thing,
+    items,
+    mapping,
+    tags,
+    text,
+)
 from flows.steps.uris import globus_uri, name_of_uri
 from provenance_store.values import Uri
 
@@ -95,5 +105,5 @@ def _thing(
     derived_from: tuple[int, ...] = (),
 ) -> Thing:
     uri = globus_uri(collection, path)
-    found = {"recursive": True} if item.get("recursive") is True else {}
+    found = {RECURSIVE: True} if item.get("recursive") is True else {}
     return Thing(name_of_uri(uri), uris=(Uri(uri, size),), tags=found, derived_from=derived_from)

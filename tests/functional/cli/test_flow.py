@@ -343,3 +343,53 @@ def test_the_flow_on_the_page_about_asking_runs(braid: Braid, tmp_path: Path) ->
         output = json.loads(answer.out)
         assert (output["Done"]["deployed"], "NoAnswer" in output) == (known, False)
         assert braid("flow", "run", example / "definition.json", *given, URL).code == 0
+
+
+RULES = """
+[[file]]
+state = "Fit"
+how = "made"
+uri = { collection = "b", path = "$.returned" }
+
+[[file]]
+state = "Nobody"
+uri = "globus://b/x"
+
+[[model]]
+state = "Fit"
+name = "peaks"
+"""
+
+
+def test_rules_about_files_go_into_the_record_states(
+    braid: Braid, flow: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "rules.toml").write_text(RULES)
+    (tmp_path / "peaks.py").write_text("def peaks(n):\n    return '/out/peaks.csv'\n")
+    done = braid(
+        *("flow", "instrument", flow, "-o", "with.json", "--provider-url", URL),
+        *("--conventions", "rules.toml", "--map", "4b116d3c-1703-4f8f-9f6f-39921e5864df=b:/lab"),
+    )
+    assert done.code == 0, done.err
+    assert "only [[file]] rules are put in" in done.err
+    assert "no state is named 'Nobody'" in done.err
+    states = json.loads((tmp_path / "with.json").read_text())["States"]
+    assert "files" not in states["Braid record Move"]["Parameters"]
+    about = states["Braid record Fit"]["Parameters"]
+    assert len(about["files"]) == 1
+    assert about["collections"] == ["4b116d3c-1703-4f8f-9f6f-39921e5864df=b:/lab"]
+    answer = braid("flow", "run", "with.json", *RUN, "--format", "json")
+    assert answer.code == 0, answer.err
+    run_id = json.loads(answer.out)["run_id"]
+    shown = json.loads(braid("run", "show", run_id, "--format", "json").out)
+    uris = [uri["uri"] for output in shown["steps"][1]["outputs"] for uri in output["uris"]]
+    assert uris[-1] == "globus://b/out/peaks.csv"
+    assert braid("flow", "strip", "with.json", "-o", "again.json").code == 0
+    assert json.loads((tmp_path / "again.json").read_text()) == FLOW
+
+
+@pytest.mark.parametrize("wrong", ["e", "e=", "e=c:folder", "e=c=d"])
+def test_a_mapping_that_is_none_is_refused(braid: Braid, flow: Path, wrong: str) -> None:
+    done = braid("flow", "instrument", flow, "--provider-url", URL, "--map", wrong)
+    assert (done.code, "ENDPOINT=COLLECTION" in done.err) == (2, True), done.err
+    assert "Traceback" not in done.err

@@ -21,6 +21,12 @@ SCRIPT_TASK = "7a171870-b038-4174-84e1-29cdcc42f72c"
 LS = "globus-compute://function/0944fd60-b64c-49f0-96fd-05c9c85d7360"
 SCRIPT = "globus-compute://function/6dab532b-ff62-448d-b57a-7e1fa22a81b8"
 
+ENDPOINT = "58fb6f2d-ff78-4f39-9669-38c12d01f566"
+ASSUMED = (
+    f"The files of Compute endpoint {ENDPOINT} are taken for those of collection {CLUSTER}: "
+    "/input/test.txt."
+)
+
 
 class Told(NamedTuple):
     """What the log says of one step: URIs with sizes in bytes."""
@@ -49,9 +55,9 @@ STEPS = (
         "tg_b1b97c76-02af-466a-b2f9-c951bbfbeb89",
         "2024-05-02T23:41:51.667575+00:00",
         "2024-05-02T23:42:03.847899+00:00",
-        {LS: None},
+        {LS: None, f"globus://{CLUSTER}/input/test.txt": 0},
         {f"globus-compute://task/{LS_TASK}": None},
-        {"endpoint_id": "58fb6f2d-ff78-4f39-9669-38c12d01f566"},
+        {"endpoint_id": ENDPOINT, "assumed": ASSUMED},
     ),
     Told(
         "Transfer_provenance_ls",
@@ -70,9 +76,12 @@ STEPS = (
         "tg_6d96f62f-01ae-4d92-bcfc-6eb32a3648d1",
         "2024-05-02T23:42:43.612068+00:00",
         "2024-05-02T23:42:46.448732+00:00",
-        {SCRIPT: None},
-        {f"globus-compute://task/{SCRIPT_TASK}": None},
-        {"endpoint_id": "58fb6f2d-ff78-4f39-9669-38c12d01f566"},
+        {SCRIPT: None, f"globus://{CLUSTER}/input/test.txt": 0},
+        {
+            f"globus-compute://task/{SCRIPT_TASK}": None,
+            f"globus://{CLUSTER}/output/test.txt": 86091,
+        },
+        {"endpoint_id": ENDPOINT, "assumed": ASSUMED},
     ),
     Told(
         "Transfer_provenance_GetScript",
@@ -155,7 +164,8 @@ def test_a_value_taken_from_a_result_links_to_that_result(store: Store, given: R
     lineage = reader.lineage(crate["id"], roles=("used", "generated_by", "derived_from"))
     names = {node["name"] for node in lineage["nodes"]}
     assert {"Transfer_provenance_ls", "Ls result", "Ls"} <= names
-    assert "TransferToCompute" not in names  # it only came earlier
+    assert "TransferToCompute" in names  # it brought the file whose path Ls was given
+    assert "TransferFromCompute" not in names
 
 
 def test_harvesting_again_writes_nothing(store: Store, given: RunLog) -> None:
