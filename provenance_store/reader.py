@@ -479,9 +479,9 @@ class Reader:
     def _view(self) -> Iterator[View]:
         self._sink.flush()  # points of curves that are logged here wait up to a second
         with self._session.read() as connection, inspect.explaining(connection):
-            yield View(connection, self._viewer, self._urn)
+            yield View(connection, self._viewer, self.urn)
 
-    def _urn(self, record_id: int) -> str:
+    def urn(self, record_id: int) -> str:
         """The URN of a record, or the short id of one whose origin is not there: no Braid wrote it,
         and it must not stand in the way of the others."""
         try:

@@ -374,12 +374,8 @@ class Recorder:
         `inputs` what it looked at besides. The decision rests on its inputs and on what was chosen:
         when an option that was not taken is invalidated later, nothing follows from that.
         """
-        with self._batch() as batch:
-            gate = self._gate()
-            choice = read_choice(self, gate, options, chosen)
-            about = {"question": question, "why": why, "decider": decider, "policy": policy}
-            document = about | {"options": choice.options, "chosen": choice.chosen}
-            when = self._time(gate, decided_at, "decided_at")
+        with self.together():
+            when = self._time(self._gate(), decided_at, "decided_at")
             step = self.step(
                 name,
                 inputs=inputs,
@@ -388,12 +384,34 @@ class Recorder:
                 type=DECISION,
                 started_at=when,
             )
-            self._link(batch, gate, step.id, choice.chosen_ids, Role.CHOSEN)
-            self._link(batch, gate, step.id, choice.considered_ids, Role.CONSIDERED)
-            self._payload(batch, gate, step.id, DOCUMENT, document)
+            about = {"question": question, "decider": decider, "policy": policy}
+            self.decided(step, options, chosen, why=why, **about)
             self.finish(step, completed_at=when)
-            self._note(batch, gate, step.id)
             return step
+
+    def decided(
+        self,
+        step: RecordLike,
+        options: OptionLike | Iterable[OptionLike] = (),
+        chosen: OptionLike | Iterable[OptionLike] = (),
+        *,
+        why: str | None = None,
+        question: str | None = None,
+        decider: str | None = None,
+        policy: str | None = None,
+    ) -> None:
+        """Record what a step decided, once, before it finishes; see `decide`."""
+        step_id = self.id_of(step)
+        with self._batch() as batch:
+            gate = self._gate()
+            choice = read_choice(self, gate, options, chosen)
+            about = {"question": question, "why": why, "decider": decider, "policy": policy}
+            if self._may_be(gate, step, step_id, Kind.STEP, "decides"):
+                self._link(batch, gate, step_id, choice.chosen_ids, Role.CHOSEN)
+                self._link(batch, gate, step_id, choice.considered_ids, Role.CONSIDERED)
+            document = about | {"options": choice.options, "chosen": choice.chosen}
+            self._payload(batch, gate, step_id, DOCUMENT, document)
+            self._note(batch, gate, step_id)
 
     def used(self, step: RecordLike, records: Records, role: Role = Role.USED) -> None:
         """Link further inputs to a step that has not finished yet."""

@@ -102,6 +102,7 @@ def _validity(question: ValidityQuestion, reader: Reader) -> Document:
         "found": bool(ids) and not missing,
         "valid": bool(ids) and not missing and not invalid,
         "count": len(ids),
+        "of": [reader.urn(one) for one in ids[: question.limit]],
         "missing": missing,
         "invalid_count": len(invalid),
     } | _fitting("invalid", entries, more=len(invalid) > len(entries))
