@@ -62,6 +62,7 @@ class Details:
     metric: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     payload: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     mark: Mapping[int, Sequence[Row]] = field(default_factory=dict)
+    alias: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     invalid: Mapping[int, Invalidation] = field(default_factory=dict)
     unseen: Set[int] = frozenset()
     """First versions and parents of model versions that the viewer may not see."""
@@ -230,6 +231,7 @@ def _model_part(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
         "line": details.named(record.line_id, urn),
         "parent": None if record.parent_id is None else details.named(record.parent_id, urn),
         "scores": details.scores(record.id),
+        "aliases": [row.name for row in details.alias.get(record.id, ())],
     }
 
 

@@ -74,10 +74,19 @@ class RecordFilter:
 
 @dataclass(frozen=True, slots=True)
 class ModelSearch:
-    """What model versions are looked for; `best` names the metric or score that ranks them."""
+    """What model versions are looked for; `best` names the metric or score that ranks them.
+
+    `tags` may be those of what the version was trained on too, `where` are conditions on parameters
+    and hyperparameters. With `as_of`, microseconds UTC, only what was made before counts, and
+    aliases as they were then.
+    """
 
     record: RecordFilter = RecordFilter()
     trained_on: tuple[int, ...] = ()
+    tags: tuple[TagCondition, ...] = ()
+    where: tuple[TagCondition, ...] = ()
+    alias: str | None = None
+    as_of: int | None = None
     best: str = ""
     highest: bool = False
     valid: bool = False
@@ -96,14 +105,12 @@ class RunFilter:
     until: int | None = None
 
 
-def parse_tag(text: str) -> TagCondition:
+def parse_tag(text: str, what: str = "a tag filter") -> TagCondition:
     """Read ``name``, ``name=value`` or ``name>3.5``; raises InvalidInput otherwise."""
     found = _COMPARISON.search(text) if len(text) <= MAX_TAG_FILTER else None
     name = (text[: found.start()] if found else text).strip()
     if not name or "!" in name or "\x00" in text or len(text) > MAX_TAG_FILTER:
-        raise InvalidInput(
-            f"{text[:80]!r} is not a tag filter: write name, name=value or name>3.5."
-        )
+        raise InvalidInput(f"{text[:80]!r} is not {what}: write name, name=value or name>3.5.")
     comparison, value = (found[0], text[found.end() :].lstrip()) if found else ("", "")
     number = _number(value) if comparison else None
     if comparison in ("<", ">", "<=", ">=") and number is None:

@@ -119,6 +119,11 @@ class ModelVersion(Record):
         about = (type(self), int(self.kind), self.name, self.urn)
         return arrived, (*about, line, self.version)
 
+    def alias(self, *names: str) -> Self:
+        """Give it further names, such as ``champion``, which other versions then have no more."""
+        self.recorder.alias(self, *names)
+        return self
+
     def log(self, points: Points = (), **point: Any) -> Self:
         """Append to its curve while it trains: ``version.log(epoch=3, loss=0.2)``, or points as
         `Recorder.log` takes them."""

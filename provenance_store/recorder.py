@@ -392,6 +392,34 @@ class Recorder:
                 batch.tag.append(row._replace(set_at=self._now("tag", record_id, row.name)))
             self._note(batch, gate, record_id)
 
+    def alias(self, version: RecordLike, *names: str) -> None:
+        """Give a version of a model further names within its line, such as ``champion``.
+
+        The version that had one of them before has it no more; the history keeps when it did.
+        Raises InvalidInput for what is no name, such as ``v3``.
+        """
+        self._name_version(version, names, self.id_of(version))
+
+    def unalias(self, model: RecordLike, *names: str) -> None:
+        """Take names away from whatever version of the model of this version has them."""
+        self._name_version(model, names, None)
+
+    def _name_version(
+        self, version: RecordLike, names: Iterable[str], version_id: int | None
+    ) -> None:
+        gate = self._gate()
+        given = self.id_of(version)
+        with self._batch() as batch:
+            known = self._version(batch, version, given)
+            if known is None:
+                message = f"{self.sink.urn(given)} is not a model version that is known here."
+                gate.instead(None, message, path="alias")
+                return self._warn(gate)
+            for name in names:
+                new_id = self.sink.new_id()
+                row = rows.alias_row(gate, known.line_id, name, new_id, version_id, 0)
+                batch.alias.append(row._replace(at=self._now("alias", known.line_id, row.name)))
+
     def add(
         self,
         record: RecordLike,

@@ -115,6 +115,7 @@ class Record(msgspec.Struct, kw_only=True):
     hyperparameters: Any | msgspec.UnsetType = msgspec.UNSET
     metrics: list[dict[str, Any]] | msgspec.UnsetType = msgspec.UNSET
     scores: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET
+    aliases: list[str] | msgspec.UnsetType = msgspec.UNSET
     type: str | msgspec.UnsetType = msgspec.UNSET
     status: str | msgspec.UnsetType = msgspec.UNSET
     action_url: str | msgspec.UnsetType | None = msgspec.UNSET
