@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 import click
 
 from braid.output import Display
-from braid.parameters import Pair
+from braid.parameters import Pair, Reference
 from braid.source import Source
 
 __all__ = [
@@ -60,7 +60,7 @@ CHANGE_SERVER_HELP = (
 )
 RECORD_SERVER_HELP = (
     "Record through this server instead of into a store; what it does not take goes into files of "
-    "the folder that BRAID_SPOOL names. IDs of earlier records must then be full URNs "
+    "the folder that BRAID_SPOOL names. While it is away, IDs of earlier records must be full URNs "
     "(urn:braid:...)."
 )
 
@@ -175,8 +175,8 @@ model_option = click.option(
     "--model",
     "models",
     multiple=True,
-    metavar="ID",
-    help="A model version that it used; may be repeated.",
+    type=Reference(),
+    help="A model version that it used: its ID, NAME, NAME@v3 or NAME@ALIAS; may be repeated.",
 )
 tag_option = click.option(
     "--tag",
@@ -228,10 +228,10 @@ def describes(command: Command) -> Command:
     @click.option(
         "--depends-on",
         multiple=True,
-        metavar="ID",
+        type=Reference(),
         help="A record that it depends on; may be repeated.",
     )
-    @click.option("--made-by", metavar="ID", help="The step that made it.")
+    @click.option("--made-by", type=Reference(), help="The step that made it.")
     @run_option
     @strict_option
     @functools.wraps(command)

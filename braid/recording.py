@@ -126,8 +126,10 @@ def recording(
     run_id: str | None = None,
     environment: Mapping[str, Any] | str | None = None,
     strict: bool = False,
+    create: bool = True,
 ) -> Iterator[Place]:
-    """Open what the options name, to record one thing into it.
+    """Open what the options name, to record one thing into it; without `create` a store must be
+    there.
 
     What cannot be recorded as it is becomes what can, with a note; with `strict` it is refused.
     """
@@ -144,7 +146,7 @@ def recording(
         with delivering(source.server, about) as delivery:
             yield Place(delivery.recorder, delivery=delivery)
         return
-    with source.open(create=True) as store:
+    with source.open(create=create) as store:
         yield Place(store.recorder(**about), store)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
 import operator
 import re
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 
 from provenance_store.errors import InvalidInput
-from provenance_store.kinds import Kind, Role
+from provenance_store.kinds import RUN_STATUSES, Kind, Role
 
 __all__ = [
     "MAX_LIMIT",
@@ -24,6 +25,7 @@ __all__ = [
     "check_limit",
     "parse_kind",
     "parse_role",
+    "parse_status",
     "parse_tag",
     "read_marker",
     "write_marker",
@@ -124,6 +126,17 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return number if abs(number) < float("inf") else None
+
+
+def parse_status(text: str) -> str:
+    """The status of runs that is meant; raises InvalidInput naming all of them."""
+    if text.upper() not in RUN_STATUSES:
+        near = difflib.get_close_matches(text.upper(), RUN_STATUSES, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        raise InvalidInput(
+            f"{text[:40]!r} is not a status of runs; they are {', '.join(RUN_STATUSES)}{hint}"
+        )
+    return text.upper()
 
 
 def parse_kind(text: str) -> Kind:

@@ -80,9 +80,11 @@ class Reader:
         limit: int = 25,
         marker: str | None = None,
     ) -> dict[str, Any]:
-        """Runs, latest start first. `label` may hold ``*``; `tag` is a tag of the run, or a
-        condition on a tag of one of its steps such as ``temperature_K>290``."""
+        """Runs, latest start first. `status` is one of `kinds.RUN_STATUSES`. `label` may hold
+        ``*``; `tag` is a tag of the run, or a condition on a tag of one of its steps such as
+        ``temperature_K>290``."""
         condition = None if tag is None else filters.parse_tag(tag)
+        status = None if status is None else filters.parse_status(status)
         wanted = RunFilter(flow_id, status, owner, label, condition, since, until)
         after = filters.read_marker(marker, str)
         with self._view() as view:

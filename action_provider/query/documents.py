@@ -229,12 +229,22 @@ class Version(Record, kw_only=True):
     head: bool
 
 
+class Naming(msgspec.Struct, kw_only=True):
+    """An alias of a model, and the version that had it from one time until another, or has it."""
+
+    alias: str
+    version: Mention
+    since: Time
+    until: Time | None
+
+
 class Line(Paged, kw_only=True):
-    """A line with a page of its versions by number."""
+    """A line with a page of its versions by number, and the names that versions had."""
 
     id: str
     name: str
     versions: list[Version]
+    aliases: list[Naming]
 
 
 class ModelVersion(Record, kw_only=True):

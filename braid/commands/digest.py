@@ -91,12 +91,12 @@ def _sorted_out(
 ) -> tuple[dict[str, frozenset[str] | None], list[str]]:
     """Records by id with the URIs that are meant, None for all; and files that none names."""
     from provenance_store.files import uris_of
-    from provenance_store.ids import looks_like_id
+    from provenance_store.references import is_id
 
     wanted: dict[str, frozenset[str] | None] = {}
     unknown = []
     for thing in things:
-        if looks_like_id(thing):
+        if is_id(thing) or (not os.path.lexists(thing) and reader.named(thing)["records"]):
             wanted[reader.record(thing)["id"]] = None
             continue
         _check_file(Path(thing))

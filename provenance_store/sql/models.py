@@ -122,7 +122,10 @@ def measures(viewer: Viewer, limit: int) -> sa.Select[Any]:
     )
     return (
         sa.select(_metric.c.name)
-        .where(_metric.c.record_id.in_(newest))
+        .where(
+            _metric.c.record_id.in_(newest),
+            ~sa.and_(_metric.c.series == Series.STEP.value, _metric.c.name == "epoch"),
+        )
         .distinct()
         .order_by(_metric.c.name)
     )

@@ -400,7 +400,6 @@ def _check_parts(batch: Batch) -> None:
             raise InvalidInput(
                 f"A {kind.label} has a row of its own in the table {name}.", path=f"record[{place}]"
             )
-    _require_made([row.record_id for row in batch.metric], made[Kind.MODEL], "metric", Kind.MODEL)
 
 
 def _require_made(ids: Iterable[int], made: set[int], name: str, kind: Kind) -> None:

@@ -18,7 +18,7 @@ from braid.options import (
     tag_option,
 )
 from braid.output import Display
-from braid.parameters import JsonText
+from braid.parameters import JsonText, Reference
 from braid.recording import look_at, recording
 from braid.source import Source
 
@@ -37,7 +37,7 @@ FILE = click.Path(exists=True, path_type=Path)
     "--input",
     "inputs",
     multiple=True,
-    metavar="ID",
+    type=Reference(),
     help="A record that it used; may be repeated.",
 )
 @model_option
