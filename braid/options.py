@@ -221,8 +221,9 @@ def describes(command: Command) -> Command:
         "files",
         multiple=True,
         type=click.Path(exists=True, path_type=Path),
-        help="A local file that holds it; may be repeated. Its URI, size and SHA-256 are recorded. "
-        "Of a directory, FIFO or device only the URI is, with a note.",
+        help="A local file or directory that holds it; may be repeated. Its URI, size and digest "
+        "are recorded, of a directory over all files in it. Of a FIFO or device only the URI is, "
+        "with a note.",
     )
     @tag_option
     @click.option(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from provenance_store.files import MEMBERS
 from provenance_store.ids import short_id
 from provenance_store.kinds import CURVES, Kind, Mark, Series, Special, TagType
 from provenance_store.times import format_time
@@ -200,6 +201,8 @@ def record_document(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
     if record.kind == Kind.MODEL and record.depth is not None:
         document["hyperparameters"] = payloads.get("hyperparameters", {})
         document["metrics"] = details.curve(record.id)
+    if MEMBERS in payloads:
+        document["members"] = payloads[MEMBERS]
     if record.kind == Kind.STEP:
         document |= {name: payloads.get(name) for name in ("parameters", "result", "error")}
     return document

@@ -14,7 +14,16 @@ from provenance_store.travel import arrived
 from provenance_store.validation.scalars import one_or_many
 
 if TYPE_CHECKING:
-    from provenance_store.recorder import Points, Recorder, RecordLike, Records, TimeLike, Uris
+    from provenance_store.recorder import (
+        FileLike,
+        Files,
+        Points,
+        Recorder,
+        RecordLike,
+        Records,
+        TimeLike,
+        Uris,
+    )
     from provenance_store.values import TagValue
 
 __all__ = ["About", "Dataset", "End", "ModelVersion", "Record", "StepHandle", "VersionAbout"]
@@ -25,6 +34,8 @@ class About(TypedDict, total=False):
 
     depends_on: Records
     uris: Uris
+    file: FileLike | None
+    files: Files
     tags: Mapping[str, TagValue] | None
 
 

@@ -124,6 +124,9 @@ class Record(msgspec.Struct, kw_only=True):
     definition_digest: str | msgspec.UnsetType | None = msgspec.UNSET
     start_time: Time | msgspec.UnsetType | None = msgspec.UNSET
     completion_time: Time | msgspec.UnsetType | None = msgspec.UNSET
+    members: Annotated[
+        Any, Meta(description="Of directories the files in them, as far as they are listed.")
+    ] = msgspec.UNSET
     parameters: Any | msgspec.UnsetType = msgspec.UNSET
     result: Any | msgspec.UnsetType = msgspec.UNSET
     error: Any | msgspec.UnsetType = msgspec.UNSET

@@ -97,6 +97,8 @@ def _sheet(record: Document) -> Iterator[str]:
     if record.get("live"):
         yield "  It is live: open to additions until it is promoted."
     yield from _part("URIs", (_uri(uri) for uri in record["uris"]))
+    for tree in record.get("members") or ():
+        yield from _part(f"Files ({tree['count']:,}, {tree['size']:,} bytes)", _members(tree))
     yield from _part("Tags", _named(record["tags"]))
     yield from _part("Scores", _named(record.get("scores") or {}))
     yield from _part("Curves", (f"{name}: {told}" for name, told in curves(record)))
@@ -140,6 +142,14 @@ def _uri(uri: Document) -> str:
     size = None if uri["size"] is None else f"{uri['size']:,} bytes"
     known = (size, uri["digest"], uri["media_type"])
     return "  ".join([uri["uri"], *(part for part in known if part)])
+
+
+def _members(tree: Document) -> Iterator[str]:
+    for file in tree["files"]:
+        rest = f"-> {file['target']}" if "target" in file else f"{file['size']:,} bytes"
+        yield f"{file['path']}  {rest}"
+    if tree["truncated"]:
+        yield f"and {tree['count'] - len(tree['files']):,} more"
 
 
 def _said(mark: Document) -> str:

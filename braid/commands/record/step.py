@@ -131,4 +131,4 @@ def _make_outputs(step: StepHandle, outputs: tuple[str, ...], files: Sequence[Lo
         name, _, uri = output.partition("=")
         step.output(name, uris=[uri] if uri else [])
     for file in files:
-        step.output(file.name, uris=[file.place], tags=file.tags)
+        step.output(file.name, files=[file])
