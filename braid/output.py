@@ -49,6 +49,7 @@ ROWS = {
     "file_check": "later digests of files",
     "metric": "metric values",
     "payload": "documents",
+    "parameter": "searchable parameters",
     "version": "model versions",
     "step": "steps",
     "outcome": "ends of steps",

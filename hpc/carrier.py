@@ -113,11 +113,9 @@ class CarrierSink(Sink):
         return origin
 
     def resolve(self, reference: str) -> int:
-        if not is_id(reference):
-            return self.asked(reference)
-        parsed = parse_id(reference)
+        parsed = parse_id(reference) if is_id(reference) else None
         if not isinstance(parsed, Urn):
-            raise InvalidInput(f"{reference} holds in one store only; give the whole URN.")
+            return self.asked(reference)
         own = self.origin
         if parsed.origin == own.uuid:
             return make_id(own.no, parsed.sequence)
@@ -125,7 +123,7 @@ class CarrierSink(Sink):
         return make_id(self._number(parsed.origin), parsed.sequence)
 
     def asked(self, reference: str) -> int:
-        """The id of what a name or a URI stands for, where this sink can ask a store."""
+        """The id of what a short id, name or URI stands for, where this sink can ask a store."""
         raise InvalidInput(
             f"What {reference[:200]!r} names is known to the store only; give the whole URN here."
         )

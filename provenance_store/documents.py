@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from provenance_store.decisions import DOCUMENT
+from provenance_store.files import MEMBERS
 from provenance_store.ids import short_id
 from provenance_store.kinds import CURVES, Kind, Mark, Role, Series, Special, TagType
 from provenance_store.times import format_time
@@ -64,6 +65,7 @@ class Details:
     metric: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     payload: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     mark: Mapping[int, Sequence[Row]] = field(default_factory=dict)
+    alias: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     invalid: Mapping[int, Invalidation] = field(default_factory=dict)
     unseen: Set[int] = frozenset()
     """First versions and parents of model versions that the viewer may not see."""
@@ -201,6 +203,8 @@ def record_document(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
     if record.kind == Kind.MODEL and record.depth is not None:
         document["hyperparameters"] = payloads.get("hyperparameters", {})
         document["metrics"] = details.curve(record.id)
+    if MEMBERS in payloads:
+        document["members"] = payloads[MEMBERS]
     if record.kind == Kind.STEP:
         document |= {name: payloads.get(name) for name in ("parameters", "result", "error")}
         if DOCUMENT in payloads:
@@ -254,6 +258,7 @@ def _model_part(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
         "line": details.named(record.line_id, urn),
         "parent": None if record.parent_id is None else details.named(record.parent_id, urn),
         "scores": details.scores(record.id),
+        "aliases": [row.name for row in details.alias.get(record.id, ())],
     }
 
 

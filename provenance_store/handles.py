@@ -14,7 +14,16 @@ from provenance_store.travel import arrived
 from provenance_store.validation.scalars import one_or_many
 
 if TYPE_CHECKING:
-    from provenance_store.recorder import Points, Recorder, RecordLike, Records, TimeLike, Uris
+    from provenance_store.recorder import (
+        FileLike,
+        Files,
+        Points,
+        Recorder,
+        RecordLike,
+        Records,
+        TimeLike,
+        Uris,
+    )
     from provenance_store.values import TagValue
 
 __all__ = ["About", "Dataset", "End", "ModelVersion", "Record", "StepHandle", "VersionAbout"]
@@ -25,6 +34,8 @@ class About(TypedDict, total=False):
 
     depends_on: Records
     uris: Uris
+    file: FileLike | None
+    files: Files
     tags: Mapping[str, TagValue] | None
 
 
@@ -118,6 +129,11 @@ class ModelVersion(Record):
         line = self.recorder.sink.urn(self.line_id)
         about = (type(self), int(self.kind), self.name, self.urn)
         return arrived, (*about, line, self.version)
+
+    def alias(self, *names: str) -> Self:
+        """Give it further names, such as ``champion``, which other versions then have no more."""
+        self.recorder.alias(self, *names)
+        return self
 
     def log(self, points: Points = (), **point: Any) -> Self:
         """Append to its curve while it trains: ``version.log(epoch=3, loss=0.2)``, or points as

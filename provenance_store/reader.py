@@ -21,6 +21,7 @@ from provenance_store.rows import RunEventRow
 from provenance_store.sql import harvest, inspect, made, walks
 from provenance_store.sql.dialects import driver
 from provenance_store.store_sink import StoreSink
+from provenance_store.validation.scalars import one_or_many
 from provenance_store.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -82,9 +83,11 @@ class Reader:
         limit: int = 25,
         marker: str | None = None,
     ) -> dict[str, Any]:
-        """Runs, latest start first. `label` may hold ``*``; `tag` is a tag of the run, or a
-        condition on a tag of one of its steps such as ``temperature_K>290``."""
+        """Runs, latest start first. `status` is one of `kinds.RUN_STATUSES`. `label` may hold
+        ``*``; `tag` is a tag of the run, or a condition on a tag of one of its steps such as
+        ``temperature_K>290``."""
         condition = None if tag is None else filters.parse_tag(tag)
+        status = None if status is None else filters.parse_status(status)
         wanted = RunFilter(flow_id, status, owner, label, condition, since, until)
         after = filters.read_marker(marker, str)
         with self._view() as view:
@@ -253,7 +256,10 @@ class Reader:
         *,
         name: str | None = None,
         trained_on: Reference | Sequence[Reference] = (),
-        tags: Iterable[str] = (),
+        tags: str | Iterable[str] = (),
+        where: str | Iterable[str] = (),
+        alias: str | None = None,
+        as_of: int | None = None,
         best: str | None = None,
         highest: bool = False,
         valid: bool = False,
@@ -262,33 +268,44 @@ class Reader:
     ) -> dict[str, Any]:
         """Lines of model versions, newest first, each with its latest version.
 
-        With any of `trained_on`, `tags`, `best` or `valid` only lines that have versions as wanted,
-        and with each the best or newest of these as ``match``, how many there are as ``matches``.
-        `trained_on` are ids or URIs of records, all of which the version must have been trained
-        on: directly, through datasets, through steps that read the record and what they made, or
-        as a later version of, or made from, a model that was. `tags` are conditions on the
-        version's tags. `best` names a validation score, or else a metric, whose last value counts:
-        the lowest is first, with `highest` (or a ``-`` before the name) the highest; the value is
-        the match's ``value``, and versions without one are left out. Where it is not finite the
-        match has ``diverged``, and is last. Invalid versions are marked,
-        and left out with `valid`.
+        With any of what follows only lines that have versions as wanted, and with each the best or
+        newest of these as ``match``, how many there are as ``matches``. `trained_on` are ids or
+        URIs of records, all of which the version must have been trained on: directly, through
+        datasets, through steps that read the record and what they made, or as a later version of,
+        or made from, a model that was. `tags` are conditions on tags of the version, or of what it
+        was trained on and what that came from, facts that it depends on and steps that made it.
+        `where` are conditions on its hyperparameters, or on parameters of the step that made it,
+        such as ``lr<0.01``; a path (``optimizer.lr``) or its end will do. `alias` wants the version
+        that has this alias. With `as_of`, microseconds UTC, only what was made before counts, and
+        aliases as they were then. `best` names a validation score, or else a metric, whose last
+        value counts: the lowest is first, with `highest` (or a ``-`` before the name) the highest;
+        the value is the match's ``value``, and versions without one are left out. Where it is not
+        finite the match has ``diverged``, and is last. Invalid versions are marked, and left out
+        with `valid`.
         """
         size = filters.check_limit(limit)
         references = several(trained_on)
-        conditions = tuple(filters.parse_tag(tag) for tag in tags)
-        if not (references or conditions or best or valid):
+        conditions = tuple(filters.parse_tag(tag) for tag in one_or_many(tags))
+        parameters = tuple(
+            filters.parse_tag(text, "a condition on a parameter") for text in one_or_many(where)
+        )
+        if not (references or conditions or parameters or alias or best or valid or as_of):
             after = filters.read_marker(marker, int)
             with self._view() as view:
                 return models.list_models(view, name, after, size)
         wanted = ModelSearch(
-            RecordFilter(kind=Kind.MODEL, name=name, tags=conditions),
+            RecordFilter(kind=Kind.MODEL, name=name),
             tuple(self.resolve(reference) for reference in references),
+            conditions,
+            parameters,
+            alias,
+            as_of,
             (best or "").removeprefix("-"),
             highest or (best or "").startswith("-"),
             valid,
         )
         place = filters.read_marker(marker, float)
-        with self._view() as view:
+        with self._view(as_of) as view:
             return models.find_models(view, wanted, place, size)
 
     def model(
@@ -476,10 +493,10 @@ class Reader:
         raise not_found(text)
 
     @contextmanager
-    def _view(self) -> Iterator[View]:
+    def _view(self, as_of: int | None = None) -> Iterator[View]:
         self._sink.flush()  # points of curves that are logged here wait up to a second
         with self._session.read() as connection, inspect.explaining(connection):
-            yield View(connection, self._viewer, self.urn)
+            yield View(connection, self._viewer, self.urn, as_of)
 
     def urn(self, record_id: int) -> str:
         """The URN of a record, or the short id of one whose origin is not there: no Braid wrote it,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from provenance_store import redaction
@@ -18,6 +19,7 @@ from provenance_store.batch import Batch
 from provenance_store.decisions import DECISION, DOCUMENT, OptionLike, read_choice
 from provenance_store.environment import current_environment
 from provenance_store.errors import NotFound, TooLarge
+from provenance_store.files import LocalFile
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, make_id, now
 from provenance_store.kinds import Kind, Mark, Role
@@ -43,7 +45,18 @@ from provenance_store.validation.policy import Gate, Policy
 from provenance_store.validation.scalars import described, is_a, plain, plain_document
 from provenance_store.values import Audience, TagValue, Uri, canonical_json, digest_of
 
-__all__ = ["NOTE_TAG", "Points", "RecordLike", "Recorder", "Records", "TimeLike", "UriLike", "Uris"]
+__all__ = [
+    "NOTE_TAG",
+    "FileLike",
+    "Files",
+    "Points",
+    "RecordLike",
+    "Recorder",
+    "Records",
+    "TimeLike",
+    "UriLike",
+    "Uris",
+]
 
 log = logging.getLogger("braid")
 
@@ -63,8 +76,12 @@ UriLike = str | os.PathLike[str] | Uri | Mapping[str, Any]
 media_type."""
 Uris = UriLike | Iterable[UriLike]
 """URIs; one alone is taken as one."""
+FileLike = str | os.PathLike[str] | LocalFile
+"""A path of this machine, or what `files.look` has seen there."""
 Points = Mapping[str, Any] | Iterable[Mapping[str, Any]]
 """Points of a curve such as ``{"epoch": 3, "loss": 0.2}``; one alone is taken as one."""
+Files = FileLike | Iterable[FileLike]
+"""Files and directories of this machine; one alone is taken as one. See `files.look`."""
 TimeLike = datetime | int | str
 """A time: a datetime with a time zone, microseconds since 1970 UTC, or RFC 3339 text."""
 DEFAULTS = ("run_id", "audience", "clock", "_environment", "strict", "_policy")
@@ -122,12 +139,15 @@ class Recorder:
         *,
         depends_on: Records = (),
         uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
     ) -> Record:
         """Record static knowledge: a literature value, software, a configuration."""
         with self._batch() as batch:
             gate = self._gate()
-            made = self._record(batch, gate, Kind.FACT, name, depends_on, uris, tags)
+            seen = self._look(gate, file, files)
+            made = self._record(batch, gate, Kind.FACT, name, depends_on, uris, tags, seen)
             self._note(batch, gate, made.id)
             return made
 
@@ -137,6 +157,8 @@ class Recorder:
         *,
         depends_on: Records = (),
         uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
         live: bool = False,
     ) -> Record:
@@ -146,7 +168,10 @@ class Recorder:
         """
         with self._batch() as batch:
             gate = self._gate()
-            made = self._record(batch, gate, Kind.DATA, name, depends_on, uris, tags, live=live)
+            seen = self._look(gate, file, files)
+            made = self._record(
+                batch, gate, Kind.DATA, name, depends_on, uris, tags, seen, live=live
+            )
             self._note(batch, gate, made.id)
             return made
 
@@ -157,13 +182,18 @@ class Recorder:
         *,
         depends_on: Records = (),
         uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
         live: bool = False,
     ) -> Dataset:
         """Record a collection of records that is used as one; `live` as for `data`."""
         with self._batch() as batch:
             gate = self._gate()
-            made = self._record(batch, gate, Kind.DATASET, name, depends_on, uris, tags, live=live)
+            seen = self._look(gate, file, files)
+            made = self._record(
+                batch, gate, Kind.DATASET, name, depends_on, uris, tags, seen, live=live
+            )
             self._link(batch, gate, made.id, members, Role.HAS_MEMBER)
             self._note(batch, gate, made.id)
             return Dataset(made.id, Kind.DATASET, made.name, self)
@@ -174,6 +204,8 @@ class Recorder:
         *,
         depends_on: Records = (),
         uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
         metrics: Points = (),
@@ -190,7 +222,8 @@ class Recorder:
         So a script that is run twice makes one line.
         """
         if resume and (newest := self._newest(name)) is not None:
-            about = (depends_on, uris, tags, hyperparameters, metrics, scores, trained_on)
+            told = (uris, file, files, tags, hyperparameters, metrics, scores)
+            about = (depends_on, trained_on, *told)
             if not any(given is not None and given != () for given in about):
                 return newest
             return self.update(
@@ -198,6 +231,8 @@ class Recorder:
                 trained_on,
                 depends_on=depends_on,
                 uris=uris,
+                file=file,
+                files=files,
                 tags=tags,
                 hyperparameters=hyperparameters,
                 metrics=metrics,
@@ -205,7 +240,8 @@ class Recorder:
             )
         with self._batch() as batch:
             gate = self._gate()
-            made = self._record(batch, gate, Kind.MODEL, name, depends_on, uris, tags)
+            seen = self._look(gate, file, files)
+            made = self._record(batch, gate, Kind.MODEL, name, depends_on, uris, tags, seen)
             if resume and self.sink.heads(made.name) is None:
                 message = (
                     "Whether there is a model of this name is not known where this was recorded; "
@@ -225,6 +261,8 @@ class Recorder:
         *,
         depends_on: Records = (),
         uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
         metrics: Points = (),
@@ -240,9 +278,10 @@ class Recorder:
         parent = self.id_of(version)
         with self._batch() as batch:
             gate = self._gate()
+            seen = self._look(gate, file, files)
             known = self._version(batch, version, parent)
             name = known.name if known else self._called(version)
-            made = self._record(batch, gate, Kind.MODEL, name, depends_on, uris, tags)
+            made = self._record(batch, gate, Kind.MODEL, name, depends_on, uris, tags, seen)
             if known is None:
                 line, depth = made.id, 0
                 batch.version.append(VersionRow(line, line, None, depth))
@@ -454,6 +493,34 @@ class Recorder:
                 row = rows.removed_tag_row(gate, record_id, self.sink.new_id(), name, 0)
                 batch.tag.append(row._replace(set_at=self._now("tag", record_id, row.name)))
             self._note(batch, gate, record_id)
+
+    def alias(self, version: RecordLike, *names: str) -> None:
+        """Give a version of a model further names within its line, such as ``champion``.
+
+        The version that had one of them before has it no more; the history keeps when it did.
+        Raises InvalidInput for what is no name, such as ``v3``.
+        """
+        self._name_version(version, names, self.id_of(version))
+
+    def unalias(self, model: RecordLike, *names: str) -> None:
+        """Take names away from whatever version of the model of this version has them."""
+        self._name_version(model, names, None)
+
+    def _name_version(
+        self, version: RecordLike, names: Iterable[str], version_id: int | None
+    ) -> None:
+        gate = self._gate()
+        given = self.id_of(version)
+        with self._batch() as batch:
+            known = self._version(batch, version, given)
+            if known is None:
+                message = f"{self.sink.urn(given)} is not a model version that is known here."
+                gate.instead(None, message, path="alias")
+                return self._warn(gate)
+            for name in names:
+                new_id = self.sink.new_id()
+                row = rows.alias_row(gate, known.line_id, name, new_id, version_id, 0)
+                batch.alias.append(row._replace(at=self._now("alias", known.line_id, row.name)))
 
     def add(
         self,
@@ -725,6 +792,7 @@ class Recorder:
         depends_on: Records,
         uris: Uris,
         tags: Mapping[str, TagValue] | None,
+        seen: Sequence[LocalFile] = (),
         *,
         live: bool = False,
     ) -> Record:
@@ -739,9 +807,42 @@ class Recorder:
         )
         self._link(batch, gate, record_id, depends_on, Role.DERIVED_FROM)
         self._uris(batch, gate, record_id, uris)
+        if seen:
+            self._files(batch, gate, record_id, seen)
         if tags is not None:
             self._tags(batch, gate, record_id, tags)
         return Record(record_id, kind, name, self)
+
+    def _look(self, gate: Gate, file: FileLike | None, files: Files) -> list[LocalFile]:
+        """What is there of these files. One without a digest is noted, with why it has none."""
+        given = [*([] if file is None else [file]), *rows.several(gate, files, "files")]
+        if not given:
+            return []
+        from provenance_store.files import look
+
+        seen = []
+        for each in given:
+            if type(each) is LocalFile:
+                seen.append(each)
+                continue
+            path = plain(each)
+            if type(path) is not str or not path or "\x00" in path:
+                gate.instead(None, f"{described(each)} is no path of a file.", path="files")
+                continue
+            found = look(Path(path))
+            if found.found.why:
+                message = f"{path} {found.found.why}: recorded without size and digest."
+                gate.instead(None, message, path="files")
+            seen.append(found)
+        return seen
+
+    def _files(self, batch: Batch, gate: Gate, record_id: int, seen: Sequence[LocalFile]) -> None:
+        from provenance_store.files import MEMBERS, members_of, tags_of
+
+        self._uris(batch, gate, record_id, [file.place for file in seen])
+        self._tags(batch, gate, record_id, tags_of(seen))
+        if members := members_of(seen):
+            self._payload(batch, gate, record_id, MEMBERS, members, decoded=True)
 
     def _uris(self, batch: Batch, gate: Gate, record_id: int, uris: Uris) -> None:
         if places := [

@@ -164,8 +164,8 @@ class Sink(ABC, forks.Forkable):
         """A time to say something now: `at`, or if this sink knows of a later word on the same
         thing, just behind that. A clock that was set back must not make this word lose.
 
-        `table` and `key` are ``"tag", (record_id, name)``, ``"mark", (record_id,)`` or
-        ``"run", (run_id,)``.
+        `table` and `key` are ``"tag", (record_id, name)``, ``"alias", (line_id, name)``,
+        ``"mark", (record_id,)`` or ``"run", (run_id,)``.
         """
         return at
 

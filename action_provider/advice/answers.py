@@ -58,6 +58,8 @@ def _models(question: ModelsQuestion, reader: Reader) -> Document:
             name=question.name,
             trained_on=[short_id(one) for one in records],
             tags=question.tags,
+            where=question.where,
+            alias=question.alias,
             best=question.best,
             highest=question.highest,
             valid=question.valid,
@@ -173,6 +175,8 @@ def _brief(record: Mapping[str, Any]) -> Document:
     for name in ("version", "status"):
         if name in record:
             document[name] = record[name]
+    if record.get("aliases"):
+        document["aliases"] = _small(record["aliases"])
     if "scores" in record:
         document["scores"] = dict(_small(record["scores"].items()))
     return document

@@ -115,6 +115,7 @@ class Record(msgspec.Struct, kw_only=True):
     hyperparameters: Any | msgspec.UnsetType = msgspec.UNSET
     metrics: list[dict[str, Any]] | msgspec.UnsetType = msgspec.UNSET
     scores: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET
+    aliases: list[str] | msgspec.UnsetType = msgspec.UNSET
     type: str | msgspec.UnsetType = msgspec.UNSET
     status: str | msgspec.UnsetType = msgspec.UNSET
     action_url: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -123,6 +124,9 @@ class Record(msgspec.Struct, kw_only=True):
     definition_digest: str | msgspec.UnsetType | None = msgspec.UNSET
     start_time: Time | msgspec.UnsetType | None = msgspec.UNSET
     completion_time: Time | msgspec.UnsetType | None = msgspec.UNSET
+    members: Annotated[
+        Any, Meta(description="Of directories the files in them, as far as they are listed.")
+    ] = msgspec.UNSET
     parameters: Any | msgspec.UnsetType = msgspec.UNSET
     result: Any | msgspec.UnsetType = msgspec.UNSET
     error: Any | msgspec.UnsetType = msgspec.UNSET
@@ -250,12 +254,22 @@ class Version(Record, kw_only=True):
     head: bool
 
 
+class Naming(msgspec.Struct, kw_only=True):
+    """An alias of a model, and the version that had it from one time until another, or has it."""
+
+    alias: str
+    version: Mention
+    since: Time
+    until: Time | None
+
+
 class Line(Paged, kw_only=True):
-    """A line with a page of its versions by number."""
+    """A line with a page of its versions by number, and the names that versions had."""
 
     id: str
     name: str
     versions: list[Version]
+    aliases: list[Naming]
 
 
 class ModelVersion(Record, kw_only=True):

@@ -125,9 +125,23 @@ class ModelsParameters(Page, kw_only=True):
         tuple[Text, ...],
         Meta(
             max_length=MAX_TAG_FILTERS,
-            description="A condition on a tag of a version, as for records.",
+            description="A condition on a tag, as for records: of a version, or of what it was "
+            "trained on and what that came from, facts that it depends on, steps that made it.",
         ),
     ] = ()
+    where: Annotated[
+        tuple[Text, ...],
+        Meta(
+            max_length=MAX_TAG_FILTERS,
+            description="A condition on a hyperparameter of a version, or on a parameter of the "
+            "step that made it: lr<0.01, optimizer.name=adam. It may be given several times.",
+        ),
+    ] = ()
+    alias: Annotated[Text | None, Meta(description="The version that has this alias.")] = None
+    as_of: Annotated[
+        Text | None,
+        Meta(description=f"What was made before, and aliases as they were then: {TIME}"),
+    ] = None
     best: Annotated[
         Text | None,
         Meta(

@@ -98,6 +98,8 @@ def _models(reader: Reader, wanted: ModelsParameters) -> dict[str, Any]:
     if wanted.highest and not wanted.best:
         raise InvalidInput("It goes with best.", path="highest")
     filters = msgspec.structs.asdict(wanted)
+    if wanted.as_of is not None:
+        filters["as_of"] = _micros(wanted.as_of, "as_of")
     return reader.models(tags=filters.pop("tag"), **filters)
 
 

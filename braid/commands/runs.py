@@ -25,7 +25,10 @@ FIELDS = [
 
 @click.command()
 @click.option("--flow", "flow_id", metavar="FLOW_ID", help="Runs of this flow.")
-@click.option("--status", help="Runs with this status, such as SUCCEEDED, FAILED or ACTIVE.")
+@click.option(
+    "--status",
+    help="Runs with this status: ACTIVE, INACTIVE, SUCCEEDED, FAILED or ENDED, in any case.",
+)
 @click.option("--owner", metavar="URN", help="Runs of this identity.")
 @click.option("--label", help="Runs with this label; * stands for anything.")
 @click.option("--tag", help="Runs with this tag, or a step's tag: sample=Ni, temperature_K>290.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 from provenance_store import documents
@@ -12,10 +13,11 @@ from provenance_store.filters import ModelSearch
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind
 from provenance_store.reading.view import Row, View, grouped, page
+from provenance_store.sql import aliases, pages, read
 from provenance_store.sql import models as search
-from provenance_store.sql import pages, read
+from provenance_store.times import format_time
 
-__all__ = ["find_models", "line_named", "line_of", "list_models", "show_line"]
+__all__ = ["aliases_of", "find_models", "line_named", "line_of", "list_models", "show_line"]
 
 CHOICES = 50
 MEASURED, LISTED = 1000, 30
@@ -124,9 +126,30 @@ def show_line(
     ]
     named = rows[0] if rows else view.first(pages.versions(line_id, view.viewer, None, 1))
     line = documents.RESTRICTED if line_id in view.hidden([line_id]) else view.urn(line_id)
-    return {"id": line, "name": named.name if named else None} | page(
-        "versions", items, rows, limit, lambda row: (row.depth, row.id)
+    return (
+        {"id": line, "name": named.name if named else None}
+        | page("versions", items, rows, limit, lambda row: (row.depth, row.id))
+        | {"aliases": aliases_of(view, line_id)}
     )
+
+
+def aliases_of(view: View, line_id: int) -> list[dict[str, Any]]:
+    """Which version of a line had which alias, by alias, oldest first; as far as it is seen."""
+    said = view.all(aliases.history(line_id))
+    known = view.by_id({row.version_id for row in said if row.version_id is not None})
+    items = []
+    for row, following in zip_longest(said, said[1:]):
+        ended = following is not None and following.name == row.name
+        if row.version_id in known:
+            items.append(
+                {
+                    "alias": row.name,
+                    "version": documents.brief(known[row.version_id], view.urn),
+                    "since": format_time(row.at),
+                    "until": format_time(following.at) if ended else None,
+                }
+            )
+    return items
 
 
 def line_of(view: View, record_id: int, reference: str) -> int:

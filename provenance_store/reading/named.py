@@ -9,6 +9,7 @@ from provenance_store.errors import Ambiguous, NotFound
 from provenance_store.reading.view import View
 from provenance_store.redaction import scrub_text
 from provenance_store.references import Parts, has_scheme, parts_of
+from provenance_store.sql import aliases
 from provenance_store.sql import named as sql
 from provenance_store.sql.dialects import driver
 from provenance_store.sql.prepared import Prepared
@@ -66,9 +67,10 @@ def _at(view: View, prepared: Prepared, uri: str) -> int | None:
 
 def _versions(view: View, parts: Parts) -> Sequence[int]:
     name = scrub_text(parts.name)
-    if parts.version is None:
-        return []
-    query = sql.versions(name, parts.version, view.viewer, CHOICES + 1)
+    if parts.alias is not None:
+        query = aliases.named_so(name, parts.alias, view.viewer, CHOICES + 1)
+    else:
+        query = sql.versions(name, parts.version or 0, view.viewer, CHOICES + 1)
     return [row.id for row in view.all(query)]
 
 

@@ -8,10 +8,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from provenance_store.filters import ModelSearch
+from provenance_store.filters import ModelSearch, TagCondition
 from provenance_store.kinds import Kind, Role, Series
+from provenance_store.sql import aliases
 from provenance_store.sql.invalidate import is_invalid
-from provenance_store.sql.read import can_see, record_columns, record_conditions
+from provenance_store.sql.read import (
+    can_see,
+    compared,
+    record_columns,
+    record_conditions,
+    tag_holds,
+)
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
@@ -26,8 +33,8 @@ __all__ = [
 
 WORST = sys.float_info.max
 """Ranks in place of a number that is not finite: behind all others."""
-_record, _version, _link, _metric = (
-    TABLE[name] for name in ("record", "version", "link", "metric")
+_record, _version, _link, _metric, _tag, _parameter = (
+    TABLE[name] for name in ("record", "version", "link", "metric", "tag", "parameter")
 )
 
 ONWARD_FROM_DATA = (Role.TRAINED_ON, Role.HAS_MEMBER, Role.USED, Role.GENERATED_BY)
@@ -41,28 +48,52 @@ to make, and what was trained on that, does not."""
 
 def _trained_on(record_id: int) -> sa.Select[Any]:
     """The ids of model versions that were trained on a record, by one recursive query."""
-    exposed = (
-        sa.select(_record.c.id, _record.c.kind)
-        .where(_record.c.id == record_id)
-        .cte(f"exposed_{record_id}", recursive=True)
+    root = sa.select(_record.c.id, _record.c.kind).where(_record.c.id == record_id)
+    exposed = _exposed(root, f"exposed_{record_id}", ())
+    return sa.select(exposed.c.id).where(
+        exposed.c.kind == Kind.MODEL.value, exposed.c.id != record_id
     )
+
+
+def _told_of(wanted: TagCondition, viewer: Viewer, number: int) -> sa.Select[Any]:
+    """The ids of model versions that have a tag, or were made by or of what has it: data they were
+    trained on and what that came from, facts that they depend on, steps."""
+    tagged = sa.select(_tag.c.record_id).where(tag_holds(wanted, viewer))
+    root = sa.select(_record.c.id, _record.c.kind).where(
+        _record.c.id.in_(tagged), _record.c.kind != Kind.MODEL.value
+    )
+    exposed = _exposed(root, f"told_{number}", (Role.DERIVED_FROM,))
+    models = sa.select(exposed.c.id).where(exposed.c.kind == Kind.MODEL.value)
+    return tagged.union(models)  # type: ignore[return-value]
+
+
+def _exposed(root: sa.Select[Any], name: str, to_models: Sequence[Role]) -> sa.CTE:
+    """What has to do with these records by training; `to_models` are further roles by which
+    something leads to a model."""
+    exposed = root.cte(name, recursive=True)
     later = _record.alias()
     was, becomes = exposed.c.kind == Kind.MODEL.value, later.c.kind == Kind.MODEL.value
     leads_on = sa.or_(
-        sa.and_(~was, _link.c.role.in_(ONWARD_FROM_DATA)),
+        sa.and_(~was, _link.c.role.in_((*ONWARD_FROM_DATA, *to_models))),
         sa.and_(~was, ~becomes, _link.c.role == Role.DERIVED_FROM),
         sa.and_(was, becomes, _link.c.role.in_(ONWARD_FROM_MODELS)),
     )
-    exposed = exposed.union(
+    return exposed.union(
         sa.select(later.c.id, later.c.kind)
         .select_from(exposed)
         .join(_link, _link.c.to_id == exposed.c.id)
         .join(later, later.c.id == _link.c.from_id)
         .where(leads_on)
     )
-    return sa.select(exposed.c.id).where(
-        exposed.c.kind == Kind.MODEL.value, exposed.c.id != record_id
-    )
+
+
+def _where(wanted: TagCondition) -> sa.Select[Any]:
+    """The ids of versions with such a parameter: named by its path, or by the end of it."""
+    name = wanted.name.rpartition(".")[2]
+    is_it = [_parameter.c.name == name, compared(wanted, _parameter)]
+    if name != wanted.name:
+        is_it.append(_parameter.c.path == wanted.name)
+    return sa.select(_parameter.c.record_id).where(*is_it)
 
 
 def _value(name: str, *, upwards: bool) -> sa.ScalarSelect[Any]:
@@ -91,7 +122,10 @@ def measures(viewer: Viewer, limit: int) -> sa.Select[Any]:
     )
     return (
         sa.select(_metric.c.name)
-        .where(_metric.c.record_id.in_(newest))
+        .where(
+            _metric.c.record_id.in_(newest),
+            ~sa.and_(_metric.c.series == Series.STEP.value, _metric.c.name == "epoch"),
+        )
         .distinct()
         .order_by(_metric.c.name)
     )
@@ -116,6 +150,10 @@ def best_of_lines(
             can_see(viewer),
             *record_conditions(wanted.record, viewer),
             *(_record.c.id.in_(_trained_on(record_id)) for record_id in wanted.trained_on),
+            *(_record.c.id.in_(_told_of(t, viewer, n)) for n, t in enumerate(wanted.tags)),
+            *(_record.c.id.in_(_where(condition)) for condition in wanted.where),
+            *((_record.c.created_at < wanted.as_of,) if wanted.as_of is not None else ()),
+            *((aliases.has(_record.c.id, wanted.alias, wanted.as_of),) if wanted.alias else ()),
             *((~is_invalid(),) if wanted.valid else ()),
         )
         .subquery()

@@ -34,6 +34,7 @@ _record, _uri, _version = TABLE["record"], TABLE["uri"], TABLE["version"]
 _run, _event, _member = TABLE["run"], TABLE["run_event"], TABLE["audience_member"]
 _audience, _tag, _mark = TABLE["audience"], TABLE["tag"], TABLE["mark"]
 _link, _payload = TABLE["link"], TABLE["payload"]
+_alias = TABLE["alias"]
 
 Query = sa.Select[Any]
 Condition = sa.ColumnElement[bool]
@@ -115,9 +116,10 @@ class Prepared:
         return self._rows(raw, EVERYTHING, _run_members, run_id=run_id)
 
     def latest(self, raw: Any, table: str, key: tuple[Any, ...]) -> int | None:
-        """When something was last said of a tag (record_id, name), or in marks (record_id,)."""
-        names = ("record_id", "name") if table == "tag" else ("record_id",)
-        build = {"tag": _latest_tag, "mark": _latest_mark}[table]
+        """When something was last said of a tag or an alias (record_id, name), or in marks
+        (record_id,); an alias is of the first version of its line."""
+        names = ("record_id",) if table == "mark" else ("record_id", "name")
+        build = {"tag": _latest_tag, "mark": _latest_mark, "alias": _latest_alias}[table]
         rows = self._rows(raw, EVERYTHING, build, **dict(zip(names, key, strict=True)))
         return rows[0][0] if rows else None
 
@@ -351,6 +353,11 @@ def _run_itself(_: Access) -> Query:
 def _latest_tag(_: Access) -> Query:
     of_record = _tag.c.record_id == sa.bindparam("record_id", type_=sa.BigInteger())
     return sa.select(sa.func.max(_tag.c.set_at)).where(of_record, _tag.c.name == _text("name"))
+
+
+def _latest_alias(_: Access) -> Query:
+    of_line = _alias.c.line_id == sa.bindparam("record_id", type_=sa.BigInteger())
+    return sa.select(sa.func.max(_alias.c.at)).where(of_line, _alias.c.name == _text("name"))
 
 
 def _latest_mark(_: Access) -> Query:

@@ -18,6 +18,7 @@ from provenance_store.viewer import Viewer
 __all__ = [
     "can_see",
     "can_see_run",
+    "compared",
     "dependencies",
     "details",
     "heads",
@@ -194,22 +195,23 @@ def tag_holds(wanted: TagCondition, viewer: Viewer) -> Condition:
         is_seen = sa.exists().where(seen.c.id == its, can_see(viewer, seen))
         is_current = sa.case((is_seen, is_current), else_=sa.false())
     has_value = _tag.c.type != TagType.REMOVED.value
-    return sa.and_(_tag.c.name == wanted.name, has_value, _compared(wanted), is_current)
+    return sa.and_(_tag.c.name == wanted.name, has_value, compared(wanted, _tag), is_current)
 
 
-def _compared(wanted: TagCondition) -> Condition:
+def compared(wanted: TagCondition, table: sa.FromClause) -> Condition:
+    """The condition on the `text` and `number` of a row to be as wanted."""
     if not wanted.operator:
         return sa.true()
     if wanted.number is not None:
-        by_number: Condition = wanted.compare(_tag.c.number, wanted.number)
+        by_number: Condition = wanted.compare(table.c.number, wanted.number)
         # Tags such as version=1.10 are text: they equal a text, and differ from another one.
         if wanted.operator == "=":
-            return sa.or_(by_number, _tag.c.text == wanted.text)
+            return sa.or_(by_number, table.c.text == wanted.text)
         if wanted.operator == "!=":
-            differs = sa.or_(_tag.c.number.is_(None), by_number)
-            return sa.and_(differs, _tag.c.text != wanted.text)
+            differs = sa.or_(table.c.number.is_(None), by_number)
+            return sa.and_(differs, table.c.text != wanted.text)
         return by_number
-    result: Condition = wanted.compare(_tag.c.text, wanted.text)
+    result: Condition = wanted.compare(table.c.text, wanted.text)
     return result
 
 

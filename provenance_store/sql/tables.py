@@ -274,6 +274,21 @@ payload = Table(
     _required("document", Text),
 )
 
+parameter = Table(
+    "parameter",
+    METADATA,
+    _key("record_id"),
+    _key("path", Text),
+    _required("name", Text),
+    _required("text", Text),
+    Column("number", Double),
+    Index(None, "name", "number"),
+    sqlite_with_rowid=False,
+)
+"""What model versions are searched by: see `sql.parameters`, which makes it of documents.
+
+`path` leads to the value in its document (``optimizer.lr``), `name` is the end of it."""
+
 mark = Table(
     "mark",
     METADATA,

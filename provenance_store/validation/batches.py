@@ -231,6 +231,8 @@ def check_kinds(batch: Batch, known: Mapping[int, Kind]) -> None:
                 raise InvalidInput(message, path=f"{name}[{missing}]")
     for place, outcome in enumerate(batch.outcome):
         _require(kinds[outcome[0]], Kind.STEP, f"outcome[{place}]")
+    for place, alias in enumerate(batch.alias):
+        _require(kinds[alias[0]], Kind.MODEL, f"alias[{place}]")
     if batch.metric and {kinds[i] for i in set(map(itemgetter(0), batch.metric))} != {Kind.MODEL}:
         for place, point in enumerate(batch.metric):
             _require(kinds[point[0]], Kind.MODEL, f"metric[{place}]")
@@ -398,7 +400,6 @@ def _check_parts(batch: Batch) -> None:
             raise InvalidInput(
                 f"A {kind.label} has a row of its own in the table {name}.", path=f"record[{place}]"
             )
-    _require_made([row.record_id for row in batch.metric], made[Kind.MODEL], "metric", Kind.MODEL)
 
 
 def _require_made(ids: Iterable[int], made: set[int], name: str, kind: Kind) -> None:

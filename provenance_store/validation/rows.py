@@ -100,6 +100,7 @@ __all__ = [
 ]
 
 UNNAMED = "unnamed"
+_NUMBER_OF_VERSION = re.compile("v[0-9]+")
 _DIGEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}:[0-9A-Fa-f]+")
 _PRINCIPAL = re.compile(
     "urn:globus:(?:auth:identity|groups:id):[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -427,6 +428,8 @@ def alias_row(
 ) -> AliasRow:
     """A name that a version is given; nothing stands in for it, since people ask by it."""
     named = text(Gate(Policy.REFUSE), name, "alias", MAX_TAG_NAME, path="name", empty=UNNAMED)
+    if _NUMBER_OF_VERSION.fullmatch(named) or named != named.strip():
+        gate.refuse(f"An alias is a name such as champion, not {named!r:.80}.", path="name")
     return AliasRow(line_id, named, alias_id, version_id, at)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from braid.client import QueryClient
     from provenance_store.reader import Reader
 
-__all__ = ["command"]
+__all__ = ["command", "show", "whole_run"]
 
 STEPS_ON_A_PAGE = 1000
 MOST_OF_ERROR = 400
@@ -74,7 +74,7 @@ def _failure(step: Document) -> str:
     return f"{step['short_id']}  {step['name']} failed: {text}"
 
 
-def _whole(history: Reader | QueryClient, run_id: str) -> Document:
+def whole_run(history: Reader | QueryClient, run_id: str) -> Document:
     """The run with the steps of all pages."""
     run = history.run(run_id, limit=STEPS_ON_A_PAGE)
     page = run
@@ -95,7 +95,12 @@ def command(*, run_id: str, source: Source, display: Display) -> None:
     wrong in a step is told below the table, in full with --format json. CSV is the table of steps.
     """
     with source.read() as history:
-        run = _whole(history, run_id)
+        run = whole_run(history, run_id)
+    show(run, display)
+
+
+def show(run: Document, display: Display) -> None:
+    """Show a run, and its steps in order."""
     if display.format == "text":
         display.details(run, fields=RUN_FIELDS)
         click.echo()

@@ -99,7 +99,7 @@ def test_csv_holds_no_formulas(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_rows_of_every_table_have_a_word() -> None:
-    assert set(ROWS) == {*TABLES, "run", "taint"} - {"action"}
+    assert set(ROWS) == {*TABLES, "parameter", "run", "taint"} - {"action"}
     assert in_words({"tag": 1200, "record": 2, "link": 0}) == "2 records, 1,200 tags"
 
 
