@@ -2,7 +2,7 @@
 
 Times are RFC 3339 in UTC, ids URNs, sizes bytes. Keys are always there; what is not known is
 null or empty, so that programs need not ask twice. Only ``invalidated`` and ``reduced`` are there
-just for records that are.
+just for records that are, and ``paths`` just for steps whose function named any.
 """
 
 from __future__ import annotations
@@ -209,6 +209,8 @@ def record_document(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
         document |= {name: payloads.get(name) for name in ("parameters", "result", "error")}
         if DOCUMENT in payloads:
             document[DOCUMENT] = payloads[DOCUMENT]
+        if "paths" in payloads:
+            document["paths"] = payloads["paths"]
     return document
 
 

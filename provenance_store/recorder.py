@@ -36,7 +36,7 @@ from provenance_store.rows import (
     VersionRow,
 )
 from provenance_store.settings import MAX_PAYLOAD_BYTES
-from provenance_store.sink import Sink, VersionOf
+from provenance_store.sink import Sink, VersionOf, login
 from provenance_store.together import Together
 from provenance_store.validation import rows
 from provenance_store.validation.batches import DEPENDENT
@@ -471,6 +471,34 @@ class Recorder:
                 for record_id in self._without_cycles(batch, gate, ids, step_id, made_by=True):
                     batch.link.append(LinkRow(step_id, record_id, Role.GENERATED_BY.value))
             self._note(batch, gate, step_id)
+
+    def link_later(
+        self,
+        record: RecordLike,
+        records: Records,
+        *,
+        rule: str,
+        role: Role = Role.USED,
+        by: str | None = None,
+    ) -> None:
+        """Add links that became known after the record was closed, such as the inputs of a step
+        that has ended.
+
+        `rule` says in a few words what they were found by, `by` who found them, by default who
+        records. A link by which the record would derive from itself is left out, with a note.
+        """
+        record_id = self.id_of(record)
+        gate = self._gate()
+        who = by or (self.audience.owner if self.audience else login())
+        with self._batch() as batch:
+            ids = self._ids(rows.several(gate, records, "records"))
+            if ids and self._can_have(gate, record, record_id, role):
+                for other in dict.fromkeys(self._without_cycles(batch, gate, ids, record_id)):
+                    link = LinkRow(other, record_id, role.value)
+                    about = (self.sink.new_id(), now(), who, rule)
+                    batch.link.append(link)
+                    batch.late_link.append(rows.late_link_row(gate, link, *about))
+            self._note(batch, gate, record_id)
 
     # ---- what changes --------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ __all__ = [
     "SinkBeside",
     "VersionOf",
     "closing_in",
+    "login",
     "new_origin",
     "reached_in",
 ]
@@ -40,12 +41,13 @@ __all__ = [
 def new_origin(no: int, *, who: str | None = None) -> OriginRow:
     """An origin row for this process: who writes, from where, with which software, since when."""
     program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
-    who = who or _login()
+    who = who or login()
     software = f"{program} (braid-provenance {VERSION})"
     return OriginRow(no, new_uuid(), who, platform.node(), os.getpid(), software, now())
 
 
-def _login() -> str:
+def login() -> str:
+    """The name of the account that this process runs as."""
     try:
         import getpass
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from flows.harvest.job import Job
+from flows.steps.late import LateLinks, Links, may_have_more
 from flows.steps.models import Models
 from flows.steps.outcome import outcome_of
+from flows.steps.run_files import PATHS
 from flows.steps.things import Things
 from provenance_store.errors import InvalidInput
 from provenance_store.kinds import Role
 from provenance_store.reader import RunStep
 from provenance_store.recorder import Recorder
 
-__all__ = ["add_models", "complete"]
+__all__ = ["add_files", "add_models", "complete"]
 
 
 def complete(job: Job, recorder: Recorder, place: int, step: RunStep) -> None:
@@ -37,6 +41,46 @@ def complete(job: Job, recorder: Recorder, place: int, step: RunStep) -> None:
         job.report.notes.append(f"{step.name}: {error.message}")
     else:
         job.report.completed += 1
+
+
+def add_files(job: Job, recorder: Recorder, place: int, step: RunStep) -> None:
+    """Links of a recorded step that rules about files, or bare paths, tell of now."""
+    body = job.teller.body(place)
+    files = job.files_of(body)
+    if step.reduced or not may_have_more(body, files):
+        return
+    late = LateLinks(recorder, job.lookup, body, _links_of(job, step), job.sink.who)
+    # What was known when the step was recorded: not what it recorded itself, or came later.
+    job.lookup_of_then.at = job.clock.at - 1
+    job.sink.apart()
+    try:
+        late.add(files, job.collections)
+    except InvalidInput as error:
+        job.note(place, error)
+    finally:
+        job.lookup_of_then.at = job.clock.at
+    job.report.completed += late.added > 0
+
+
+def _links_of(job: Job, step: RunStep) -> Links:
+    document = job.reader.record(job.store.sink.urn(step.id))
+    used = [end["id"] for end in document["links"] if end["role"] == Role.USED.label]
+    made = [end["id"] for end in document["dependents"] if end["role"] == Role.GENERATED_BY.label]
+    ids = job.reader.resolve_all([*used, *made])
+    uris: dict[int, set[str]] = defaultdict(set)
+    loose: dict[str, int] = {}
+    for place in job.reader.run_files(job.facts.run_id, PATHS):
+        if place.uri is not None:
+            uris[place.record_id].add(place.uri)
+            if place.role is None and place.at >= job.clock.at:
+                loose[place.uri] = place.record_id
+    return Links(
+        step.id,
+        {ids[urn]: frozenset(uris[ids[urn]]) for urn in used},
+        frozenset(uri for urn in made for uri in uris[ids[urn]]),
+        loose,
+        step.documents,
+    )
 
 
 def add_models(job: Job, recorder: Recorder, place: int, ordinal: int) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from flows.harvest.adding import Adder
-from flows.harvest.completing import add_models, complete
+from flows.harvest.completing import add_files, add_models, complete
 from flows.harvest.conventions import Conventions
 from flows.harvest.facts import read_run, run_named_by
 from flows.harvest.job import Job
@@ -146,6 +146,7 @@ def _walk(job: Job, places: list[int], known: Mapping[int, RunStep]) -> None:
             job.ids[place] = known[place].id
             complete(job, recorder, place, known[place])
             add_models(job, recorder, place, ordinal)
+            add_files(job, recorder, place, known[place])
             if new and place < new[-1]:
                 note_outputs(job, place)
         else:

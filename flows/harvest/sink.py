@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from provenance_store.batch import Batch
 from provenance_store.ids import MAX_SEQUENCE, make_id, urn_of
-from provenance_store.sink import SinkBeside, new_origin
+from provenance_store.sink import SinkBeside, login, new_origin
 from provenance_store.store import Store
 
 __all__ = ["MAX_ORDINAL", "HarvestSink"]
@@ -33,6 +33,8 @@ class HarvestSink(SinkBeside):
         self._store = store
         self._run_id = run_id
         self._who = who
+        self.who = who or login()
+        """Who is told to have added what is added to a step that is there."""
         self._next: Callable[[], int] = self.new_event_id
         self._origins: dict[str, int] = {}
         self.held: list[Batch] = []
@@ -57,6 +59,11 @@ class HarvestSink(SinkBeside):
         """From now on hand out the ids of that place in the run, from the first: those of the step
         itself, or of what is added to it later."""
         self._next = _Block(self, ordinal + (MAX_ORDINAL + 1) * addition).next
+
+    def apart(self) -> None:
+        """From now on hand out ids that are made only once: for what is added to a step, which
+        differs with what is known when the run is harvested."""
+        self._next = self.new_event_id
 
     def new_id(self) -> int:
         return self._next()

@@ -9,7 +9,7 @@ a later step which moves or reads it derives from the function that named it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -32,7 +32,7 @@ from provenance_store.kinds import Kind
 from provenance_store.validation.uris import normal_uri
 from provenance_store.values import TagValue, Uri
 
-__all__ = ["ASSUMED", "BarePaths"]
+__all__ = ["ASSUMED", "BarePaths", "Evidence"]
 
 ASSUMED = "assumed"
 """The tag that says what nobody said, but follows if two paths are one."""
@@ -60,6 +60,13 @@ class _Place(NamedTuple):
         return Where(self.collection, self.given.endpoint)
 
 
+class Evidence(NamedTuple):
+    """Why something at a place is new: the function that named it, and what it derives from."""
+
+    named: NamedPath | None
+    depends_on: tuple[int, ...]
+
+
 class _State(NamedTuple):
     """Something new that the step leaves at a place."""
 
@@ -78,8 +85,11 @@ class BarePaths:
         collections: Collections,
         *,
         succeeded: bool,
+        known: Container[str] = (),
     ) -> None:
+        """`known` are the URIs, in their normal form, of what the step is known to have used."""
         self._things = things
+        self._known = known
         self._files = files
         self._succeeded = succeeded
         self._places = [*_places(paths, collections)]
@@ -149,7 +159,10 @@ class BarePaths:
             if not named.returned:
                 self._things.steps.append(named.step_id)
                 return []
-            made = self._made_by(named, Thing(name_of_uri(place.uri), uris=(Uri(place.uri),)), ())
+            if normal_uri(place.uri) in self._known:
+                return []
+            thing = Thing(name_of_uri(place.uri), uris=(Uri(place.uri),))
+            made = self.state(thing, Evidence(named, ()))
         self._found[number] = (made, False)
         return [made]
 
@@ -163,10 +176,14 @@ class BarePaths:
 
     def made(self) -> list[int]:
         """Records of what the step's function returned the paths of, or was given to work in."""
+        return [self._things.derived(thing, ()) for thing in self.left()]
+
+    def left(self) -> list[Thing]:
+        """What the step left where, for `made` to record."""
         for number, place in enumerate(self._places):
             if place.given.returned:
                 self._returned(number, place)
-        return [self._things.derived(_thing(uri, new), ()) for uri, new in self._new.items()]
+        return [_thing(uri, new) for uri, new in self._new.items()]
 
     def _returned(self, number: int, place: _Place) -> None:
         hit = self._files.at(place.key, place.where)
@@ -216,6 +233,11 @@ class BarePaths:
     def source(self, thing: Thing) -> int | None:
         """The record of a file or folder that this step takes from its place, where functions of
         the run left something there since it was last recorded; None where none did."""
+        found = self.evidence(thing)
+        return None if found is None else self.state(thing, found)
+
+    def evidence(self, thing: Thing) -> Evidence | None:
+        """What of this run is in a file or folder that was not when it was last recorded."""
         split = split_uri(normal_uri(thing.uris[0].uri)) if thing.uris else None
         if split is None or not split[1].strip("/~") or FOLDER in thing.tags:
             return None
@@ -235,18 +257,18 @@ class BarePaths:
             named = self._files.naming(key, where, inside=whole, after=since)
         if not sources and named is None:
             return None
-        depends_on = dict.fromkeys([*([] if known is None else [known]), *sources])
-        return self._made_by(named, thing, depends_on)
+        return Evidence(named, (*([] if known is None else [known]), *dict.fromkeys(sources)))
 
-    def _made_by(self, named: NamedPath | None, thing: Thing, depends_on: Iterable[int]) -> int:
-        """A record of what a function of the run made, as far as can be told."""
+    def state(self, thing: Thing, found: Evidence) -> int:
+        """A record of what the run left at a place, as far as can be told."""
+        named = found.named
         if named is None:
-            return self._things.derived(thing, depends_on)
+            return self._things.derived(thing, found.depends_on)
         verb = "returned" if named.returned else "was given"
         step = StepHandle(named.step_id, Kind.STEP, "", self._things.recorder)
         note = f"Taken to be made by {self._things.urn(step.id)}, whose function {verb} this path."
         thing = replace(thing, tags={**thing.tags, ASSUMED: note})
-        made = self._things.derived(thing, depends_on)
+        made = self._things.derived(thing, found.depends_on)
         self._things.recorder.generated(step, [made])
         return made
 

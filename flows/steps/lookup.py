@@ -129,7 +129,7 @@ def files_of_run(
     """What a store has of the files of a run, until a time in microseconds UTC."""
     places = reader.run_files(run_id, PATHS, until=until)
     files = [
-        RunFile(place.record_id, place.at, place.uri, bool(place.made), place.folder)
+        RunFile(place.record_id, place.at, place.uri, place.is_made, place.folder)
         for place in places
         if place.uri is not None
     ]

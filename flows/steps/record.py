@@ -28,7 +28,7 @@ from provenance_store.recorder import Recorder
 from provenance_store.redaction import redact
 from provenance_store.values import Audience, TagValue
 
-__all__ = ["audience_of", "record_step"]
+__all__ = ["audience_of", "derived_of", "is_moved", "record_step", "told_of"]
 
 ENDS = frozenset({"SUCCEEDED", "FAILED", "ENDED"})
 """The statuses of a run that is over."""
@@ -108,7 +108,33 @@ def _record_run(recorder: Recorder, run: Run, label: str | None, step: Outcome) 
     )
 
 
-def _is_moved(thing: Thing) -> bool:
+def derived_of(body: Body, outcome: Outcome) -> Derived:
+    """What the documents of a step tell of what it used and made, unless the body says that."""
+    if body.says_what:
+        return Derived()
+    step = body.step
+    try:
+        documents = redact(body.parameters), redact(body.result)
+    except TooLarge:  # nested without end: nothing is read out of it
+        return Derived()
+    called = step.type in (None, "Action")
+    action = Action(step.name, step.action_url, *documents, outcome.succeeded, called)
+    return adapters.derive(action)
+
+
+def told_of(body: Body, outcome: Outcome, files: ToldFiles) -> ToldFiles:
+    """The files that rules tell of, those of the body too; none is made by what failed."""
+    used, made = files.used, files.made
+    if body.files:
+        # Conventions read bodies: imported here, they may be imported first as well.
+        from flows.harvest.conventions import files_told_by
+
+        told = files_told_by(body)
+        used, made = (*used, *told.used), (*made, *told.made)
+    return ToldFiles(used, made if outcome.succeeded else ())
+
+
+def is_moved(thing: Thing) -> bool:
     """Whether an input is of a collection, and more than a folder that is looked into."""
     return FOLDER not in thing.tags and any(uri.uri.startswith("globus://") for uri in thing.uris)
 
@@ -136,8 +162,8 @@ class _Recording:
         also_models: Sequence[ModelEntry],
         files: ToldFiles,
     ) -> Receipt:
-        told = self._told(files)
-        derived = Derived() if self.body.says_what else self._derive()
+        told = told_of(self.body, self.outcome, files)
+        derived = derived_of(self.body, self.outcome)
         self.paths = self._paths(derived)
         uris = self.paths.uris if self.paths else ()
         self.things.prepare(self.body.inputs or (), (*derived.inputs, *told.used, *told.made), uris)
@@ -170,36 +196,16 @@ class _Recording:
             self.recorder.sink.urn,
         )
 
-    def _derive(self) -> Derived:
-        step = self.body.step
-        try:
-            documents = redact(self.body.parameters), redact(self.body.result)
-        except TooLarge:  # nested without end: nothing is read out of it
-            return Derived()
-        succeeded, called = self.outcome.succeeded, step.type in (None, "Action")
-        return adapters.derive(Action(step.name, step.action_url, *documents, succeeded, called))
-
     def _paths(self, derived: Derived) -> BarePaths | None:
         """Who finds the files of the run, for a step that can have to do with any."""
         run_id = self.recorder.run_id
-        if run_id is None or not (derived.paths or any(map(_is_moved, derived.inputs))):
+        if run_id is None or not (derived.paths or any(map(is_moved, derived.inputs))):
             return None
         succeeded = self.outcome.succeeded
         files = self.lookup.run_files(run_id)
         return BarePaths(
             self.things, files, derived.paths, self._collections(), succeeded=succeeded
         )
-
-    def _told(self, files: ToldFiles) -> ToldFiles:
-        """The files that rules tell of, those of the body too; none is made by what failed."""
-        used, made = files.used, files.made
-        if self.body.files:
-            # Conventions read bodies: imported here, they may be imported first as well.
-            from flows.harvest.conventions import files_told_by
-
-            told = files_told_by(self.body)
-            used, made = (*used, *told.used), (*made, *told.made)
-        return ToldFiles(used, made if self.outcome.succeeded else ())
 
     def _told_outputs(self, told: ToldFiles, known: set[int]) -> list[int]:
         """The files that rules tell of, but for those that the step's own documents told of."""

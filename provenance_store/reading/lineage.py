@@ -106,19 +106,19 @@ def walk(
     limit: int,
     roles: Sequence[Role] = (),
     most_links: int = UNBOUNDED,
+    without: Set[Numbered] = frozenset(),
 ) -> Walk:
     """Visit everything reachable from `start`, nearest first, each node once.
 
     At most `limit` nodes and `most_links` links; cycles are harmless. With `roles`, over links of
-    these only. Links are (from_id, to_id, role). What the viewer may not see is walked through.
+    these only, and not over those that are to be left out. Links are (from_id, to_id, role). What
+    the viewer may not see is walked through.
     """
     _check(direction, depth, limit)
+    how = (depth, limit, roles, most_links, without)
     if direction == "both":
-        ways = [
-            _one_way(view, start, down, depth, limit, roles, most_links) for down in (False, True)
-        ]
-        return _joined(limit, *ways)
-    return _one_way(view, start, direction == "down", depth, limit, roles, most_links)
+        return _joined(limit, *(_one_way(view, start, down, *how) for down in (False, True)))
+    return _one_way(view, start, direction == "down", *how)
 
 
 def _check(direction: str, depth: int | None, limit: int) -> None:
@@ -140,9 +140,10 @@ def _one_way(
     limit: int,
     roles: Sequence[Role],
     most_links: int,
+    without: Set[Numbered],
 ) -> Walk:
     def read(ids: Sequence[int], most: int) -> Links:
-        return _links_of(view, ids, down, roles, most)
+        return _left(_links_of(view, ids, down, roles, most), without)
 
     on = _Progress(start, down, limit, most_links)
     while on.goes_on(min(depth or LEVELS, LEVELS)):
@@ -156,7 +157,7 @@ def _one_way(
             nodes=limit + 1,
             limit=most_links + 1,
         )
-        known = _by_node(far, down)
+        known = _by_node(_left(far, without), down)
         while on.goes_on(depth or UNBOUNDED):
             on.step(lambda ids, _: Links.of(link for i in ids for link in known.get(i, ())))
         on.truncated |= len(far.role) > most_links
@@ -219,6 +220,13 @@ def _links_of(
         left = most - len(columns.role)
         columns.extend(walks.links_of(view.connection, some, down=down, roles=roles, limit=left))
     return columns
+
+
+def _left(links: Links, without: Set[Numbered]) -> Links:
+    """The links without some of them."""
+    if not without:
+        return links
+    return Links.of(link for link in zip(*links, strict=True) if link not in without)
 
 
 def _by_node(links: Links, down: bool) -> dict[int, list[Numbered]]:

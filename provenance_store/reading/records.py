@@ -11,10 +11,11 @@ from provenance_store.filters import RecordFilter
 from provenance_store.kinds import Role
 from provenance_store.reading.validity import Invalidation, validity_of
 from provenance_store.reading.view import MENTIONED, Row, View, page
-from provenance_store.sql import read
+from provenance_store.sql import later, read
 from provenance_store.sql.decisions import decisions_about
+from provenance_store.times import format_time
 
-__all__ = ["list_records", "show_record"]
+__all__ = ["late_links", "list_records", "show_record"]
 
 MOST_DECISIONS = 10
 """So many decisions about a record are shown with it, the newest."""
@@ -45,10 +46,28 @@ def show_record(view: View, record_id: int) -> dict[str, Any]:
     return documents.record_document(row, about, view.urn) | {
         "marks": about.marks(record_id),
         "decisions": [documents.decision_about(one, urn, view.urn) for one in decisions],
+        "late_links": late_links(view, record_id),
         "links": _ends(view, [(link.to_id, link.role) for link in up], known, invalid),
         "dependents": _ends(view, [(link.from_id, link.role) for link in down], known, invalid),
         "truncated": max(len(up), len(down)) > MENTIONED,
     }
+
+
+def late_links(view: View, record_id: int) -> list[dict[str, Any]]:
+    """Which of a record's links were added after it was closed, when, by whom and why; the first
+    ones, oldest first."""
+    rows = view.all(later.late_links([record_id]).limit(MENTIONED))
+    hidden = view.hidden(row.to_id for row in rows)
+    return [
+        {
+            "role": Role(row.role).label,
+            "to": documents.RESTRICTED if row.to_id in hidden else view.urn(row.to_id),
+            "at": format_time(row.at),
+            "by": row.by,
+            "rule": row.rule,
+        }
+        for row in rows
+    ]
 
 
 def _ends(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple
 
+from provenance_store.kinds import Role
 from provenance_store.reading.view import View
 from provenance_store.sql import harvest
 
@@ -18,8 +19,14 @@ class RunPlace(NamedTuple):
     at: int
     uri: str | None
     folder: str | None
-    made: int
+    role: int | None
+    """The first of the roles in which it depends on others; None when it depends on nothing."""
     document: str | None
+
+    @property
+    def is_made(self) -> bool:
+        """Whether a step made it."""
+        return self.role == Role.GENERATED_BY
 
 
 class RunStep(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from provenance_store.kinds import Kind, Level, Role
+from provenance_store.kinds import Kind, Level
 from provenance_store.sql.dialects import by_position
 from provenance_store.sql.tables import TABLE
 from provenance_store.validation.uris import normal_uri
@@ -72,7 +72,7 @@ class Prepared:
         return found
 
     def run_files(self, raw: Any, run_id: str, name: str, until: int) -> Sequence[Any]:
-        """(id, created_at, uri_norm, its tag of a folder, whether a step made it, document) of the
+        """(id, created_at, uri_norm, its tag of a folder, first role of its links, document) of the
         last records of a run until a time, and of some of the first where they are very many: a row
         for each URI, and the document of that name."""
         given = {"run_id": run_id, "name": name, "until": until}
@@ -268,7 +268,10 @@ def _of_run(order: sa.ColumnElement[Any], limit: int) -> Query:
         .subquery()
     )
     is_step = some.c.kind == Kind.STEP.value
-    made = sa.exists().where(_link.c.from_id == some.c.id, _link.c.role == Role.GENERATED_BY.value)
+    # Of a record that was generated this is GENERATED_BY: the roles before it are of steps.
+    role = (
+        sa.select(sa.func.min(_link.c.role)).where(_link.c.from_id == some.c.id).scalar_subquery()
+    )
     folder = (
         sa.select(sa.func.max(_tag.c.name))
         .where(
@@ -283,7 +286,7 @@ def _of_run(order: sa.ColumnElement[Any], limit: int) -> Query:
         some.c.created_at,
         _uri.c.uri_norm,
         sa.case((has_place, folder)),
-        sa.case((sa.and_(has_place, made), 1), else_=0),
+        sa.case((has_place, role)),
     )
     named = (_payload.c.record_id == some.c.id, _payload.c.name == _text("name"))
     return (

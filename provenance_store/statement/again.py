@@ -19,7 +19,13 @@ from provenance_store.reading.lineage import walk
 from provenance_store.reading.validity import Invalidation
 from provenance_store.reading.view import Row, View, grouped
 from provenance_store.sql import around, evidence, read
-from provenance_store.statement.evidence import LINKS_A_RECORD, MAX_RECORDS, gather_these
+from provenance_store.statement.evidence import (
+    LINKS_A_RECORD,
+    MAX_RECORDS,
+    added_since,
+    gather_these,
+    unconnected,
+)
 from provenance_store.times import format_time, parse_time
 
 __all__ = ["Beside", "History", "Present", "RunHistory", "look_again"]
@@ -71,6 +77,8 @@ class History:
 
     reached: frozenset[str] = frozenset()
     truncated: bool = False
+    unconnected: Sequence[Mapping[str, Any]] = ()
+    """The steps of its run that have nothing to do with the record."""
     beside: Mapping[str, Beside] = field(default_factory=dict)
     audiences: Mapping[str, Beside] = field(default_factory=dict)
     runs: Mapping[str, RunHistory] = field(default_factory=dict)
@@ -114,6 +122,7 @@ class _Looking:
         return History(
             reached=frozenset(map(self.view.urn, reached)),
             truncated=truncated,
+            unconnected=self._unconnected(reached),
             beside=dict(self._beside(sorted(others))),
             audiences=dict(self._beside(sorted(ids))) if hides else {},
             runs=dict(self._runs(self._differing("runs"))),
@@ -127,8 +136,22 @@ class _Looking:
             return frozenset(), False
         limit = min(max(self.stated["limit"], 1), MAX_RECORDS)
         most = LINKS_A_RECORD * limit
-        found = walk(self.view, root, direction="up", depth=None, limit=limit, most_links=most)
+        found = walk(
+            self.view,
+            root,
+            direction="up",
+            depth=None,
+            limit=limit,
+            most_links=most,
+            without=added_since(self.view, self.as_of),
+        )
         return frozenset(found.nodes), found.truncated
+
+    def _unconnected(self, reached: Set[int]) -> list[dict[str, Any]]:
+        root = self.locate(self.stated["root"])
+        if root is None or root not in self.view.by_id([root]):
+            return []
+        return unconnected(self.view, root, reached, self.as_of)
 
     def _beside(self, ids: Sequence[int]) -> Iterator[tuple[str, Beside]]:
         stubs = {row.id: row for row in self.view.chunked(around.stubs, ids)}

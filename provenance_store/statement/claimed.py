@@ -9,12 +9,13 @@ from typing import Any
 from provenance_store.statement.gaps import Level
 from provenance_store.statement.graph import Leaf
 from provenance_store.statement.prose import Item, Line, Section
-from provenance_store.statement.story import NAMED, Story
+from provenance_store.statement.story import LISTED, NAMED, Story
 from provenance_store.statement.wording import (
     kind_word,
     label,
     listed,
     records_word,
+    short,
     tags_of,
     time_of,
 )
@@ -112,11 +113,31 @@ def _gap_lines(story: Story, gap: Mapping[str, Any]) -> Iterator[Line]:
     elsewhere = [urn for urn in gap["records"] if urn not in story.graph.records]
     if here:
         yield Line(story.names_of(here))
-    for urn in elsewhere[:NAMED]:
-        yield Line("", urn)
+    if gap["what"] == "unconnected_steps":
+        apart = {step["id"]: step for step in story.evidence["unconnected"]}
+        for urn in elsewhere[:LISTED]:
+            yield Line(f"{apart[urn]['name']}, status {apart[urn]['status']},", urn)
+    else:
+        for urn in elsewhere[:NAMED]:
+            yield Line("", urn)
+    if gap["what"] == "added_later":
+        for link in story.evidence["late_links"][:LISTED]:
+            yield Line(_late(story, link))
     if gap["what"] == "invalidated":
         told = story.evidence["invalidated"].values()
         causes = {(why["at"] or "", why["cause"], why["root"]) for why in told}
         for at, cause, root in sorted(causes)[:NAMED]:
             since = f"since {time_of(at)}, " if at else ""
             yield Line(f"{since}because: {cause}; beginning with", root)
+
+
+def _late(story: Story, link: Mapping[str, Any]) -> str:
+    ends = [
+        story.named(urn) if urn in story.graph.records else urn
+        for urn in (link["from"], link["to"])
+    ]
+    role = link["role"].replace("_", " ")
+    return (
+        f"{ends[0]} {role} {ends[1]}: added on {time_of(link['at'])} by {link['by']}; "
+        f"{short(link['rule'])}"
+    )

@@ -59,7 +59,9 @@ class _Comparison:
         yield from self._origins()
         yield from self._environments()
         yield from self._left_out()
+        yield from self._late_links()
         if not absent and not changed:
+            yield from self._unconnected()
             yield from self._extent()
 
     def notes(self) -> Iterator[str]:
@@ -72,6 +74,38 @@ class _Comparison:
         yield from self._notes
         if self.stated["truncated"]:
             yield "The statement is over the nearest records only; the others were not looked at."
+
+    # ---- what was added, and what is apart -----------------------------------------------
+
+    def _late_links(self) -> Iterator[Difference]:
+        """A link that came late is one in the store, and all that there were are told of."""
+        known = [link for link in self.today["late_links"] if link["from"] in self.records]
+        for link in self.stated.get("late_links", ()):
+            if link in known or link["from"] not in self.found:
+                continue
+            if not (self.sees_less or self.saw_less):
+                yield Difference(link["from"], f"a link to {link['to']} was not added so")
+        if "late_links" in self.stated and not (self.sees_less or self.saw_less):
+            for link in known:
+                if link not in self.stated["late_links"]:
+                    yield Difference(link["from"], f"a link to {link['to']} was added, untold")
+
+    def _unconnected(self) -> Iterator[Difference]:
+        """Steps of the run that are apart are told of as they are, and no others."""
+        if self.history is None or "unconnected" not in self.stated:
+            return
+        if self.stated["truncated"] or self.history.truncated:
+            return
+        today = {step["id"]: step for step in self.history.unconnected}
+        for step in self.stated["unconnected"]:
+            found = today.pop(step["id"], None)
+            if found is not None and step["status"] in GOES_ON:
+                found = {**found, "status": step["status"]}
+            if found is None or not same(step, found):
+                yield Difference(step["id"], "as a step that is not connected", step, found)
+        if not self.saw_less:
+            for urn in today:
+                yield Difference(urn, "it is not connected with the record, which is not stated")
 
     # ---- records -------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,15 +12,22 @@ from provenance_store import documents
 from provenance_store.documents import Details, read_document
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import SEQUENCE_BITS
-from provenance_store.kinds import Kind
+from provenance_store.kinds import Kind, Role
 from provenance_store.reading.lineage import walk
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import Row, View, grouped
-from provenance_store.sql import around, evidence, read
+from provenance_store.sql import around, evidence, later, read
 from provenance_store.statement.leaf import Parts, document_part, record_leaf
 from provenance_store.times import format_time
 
-__all__ = ["LINKS_A_RECORD", "MAX_RECORDS", "gather", "gather_these"]
+__all__ = [
+    "LINKS_A_RECORD",
+    "MAX_RECORDS",
+    "added_since",
+    "gather",
+    "gather_these",
+    "unconnected",
+]
 
 MAX_RECORDS = 100_000
 """A statement is over at most so many records."""
@@ -28,6 +35,8 @@ MAX_LINKS = 1_000_000
 """A statement lists at most so many links: each is 80 bytes of its JSON."""
 LINKS_A_RECORD = 20
 """On the way to them at most so many links for each of that limit are followed."""
+MAX_UNCONNECTED = 1_000
+"""At most so many steps are listed that have nothing to do with the record."""
 AT_ONCE = 50
 """Documents kept with records have up to 64 KiB each and are hashed, not held."""
 
@@ -44,12 +53,43 @@ def gather(view: View, start: int, *, as_of: int, limit: int) -> dict[str, Any]:
     if not 1 <= limit <= MAX_RECORDS:
         raise InvalidInput(f"A statement is over 1 to {MAX_RECORDS} records.")
     most_links = LINKS_A_RECORD * limit
-    found = walk(view, start, direction="up", depth=None, limit=limit, most_links=most_links)
+    found = walk(
+        view,
+        start,
+        direction="up",
+        depth=None,
+        limit=limit,
+        most_links=most_links,
+        without=added_since(view, as_of),
+    )
     return _Gathering(view, as_of).document(found.nodes) | {
         "root": view.urn(start),
+        "unconnected": ([] if found.truncated else unconnected(view, start, found.nodes, as_of)),
         "limit": limit,
         "truncated": found.truncated,
     }
+
+
+def added_since(view: View, as_of: int) -> frozenset[tuple[int, int, int]]:
+    """(from_id, to_id, role) of the links that became known later than at a time."""
+    return frozenset(tuple(row) for row in view.all(later.late_links_after(as_of)))
+
+
+def unconnected(view: View, start: int, above: Container[int], as_of: int) -> list[dict[str, Any]]:
+    """The steps of a record's run that it does not rest on, and that do not follow from it."""
+    (run_id,) = (row.run_id for row in view.by_id([start]).values())
+    if run_id is None:
+        return []
+    steps = view.all(later.steps_of_run(run_id, as_of, view.viewer))
+    left = [row for row in steps if row.id not in above]
+    if not left:
+        return []
+    below = walk(view, start, direction="down", depth=None, limit=MAX_RECORDS).nodes
+    apart = [row for row in left if row.id not in below]
+    return [
+        {"id": view.urn(row.id), "name": row.name, "status": row.status or "ACTIVE"}
+        for row in apart[:MAX_UNCONNECTED]
+    ]
 
 
 def gather_these(view: View, ids: Collection[int], *, as_of: int) -> dict[str, Any]:
@@ -65,45 +105,72 @@ class _Gathering:
     def document(self, ids: Collection[int]) -> dict[str, Any]:
         rows = self.view.by_id(ids)
         order = sorted(rows, key=self.view.urn)
-        parts = self._parts(order)
-        shown = self._shown(parts, rows)
+        late = self._late(order)
+        parts = self._parts(order, late)
+        shown = self._shown(parts, rows, late)
         records = [record_leaf(rows[i], parts, urn=self.view.urn, shown=shown) for i in order]
         return {
             "as_of": format_time(self.as_of),
             "scope": "everything" if self.view.viewer.everything else "restricted",
             "records": records,
+            "late_links": [
+                {
+                    "from": self.view.urn(row.from_id),
+                    "to": self.view.urn(row.to_id) if shown(row.to_id) else documents.RESTRICTED,
+                    "role": Role(row.role).label,
+                    "at": format_time(row.at),
+                    "by": row.by,
+                    "rule": row.rule,
+                }
+                for row in late
+                if row.at <= self.as_of
+            ],
             **self._not_here(ids, rows),
             **self._said_later(order, rows),
             **self._around(records, rows),
         }
 
-    def _shown(self, parts: Parts, rows: Mapping[int, Row]) -> Callable[[int], bool]:
+    def _late(self, ids: Sequence[int]) -> list[Row]:
+        """The links that came late, oldest first."""
+        rows = self.view.chunked(later.late_links, ids)
+        return sorted(rows, key=lambda row: (row.at, self.view.urn(row.id)))
+
+    def _shown(
+        self, parts: Parts, rows: Mapping[int, Row], late: Sequence[Row]
+    ) -> Callable[[int], bool]:
         """Which ends of links may be named: all, here or not, for who may see everything."""
         if self.view.viewer.everything:
             return lambda _: True
         ends = {link.to_id for links in parts.links.values() for link in links}
+        ends |= {row.to_id for row in late}
         ends |= {i for row in rows.values() for i in (row.line_id, row.parent_id) if i is not None}
         visible = rows.keys() | self.view.by_id(ends - rows.keys()).keys()
         return visible.__contains__
 
-    def _parts(self, ids: Sequence[int]) -> Parts:
+    def _parts(self, ids: Sequence[int], late: Sequence[Row]) -> Parts:
         return Parts(
             uri=self._many("uri", ids),
             check=self._until_then(self._many("file_check", ids), "at"),
             tag=self._until_then(self._many("tag", ids), "set_at"),
             metric=self._many("metric", ids),
             documents=self._documents(ids),
-            links=self._links(ids),
+            links=self._links(ids, late),
         )
 
-    def _links(self, ids: Sequence[int]) -> dict[int, list[Row]]:
+    def _links(self, ids: Sequence[int], late: Sequence[Row]) -> dict[int, list[Row]]:
+        """The links that records had when they were closed: no leaf changes by others."""
         count = sum(row.links for row in self.view.chunked(evidence.link_count, ids))
         if count > MAX_LINKS:
             raise TooLarge(
                 f"These records have {count:,} links, and a statement lists at most "
                 f"{MAX_LINKS:,}; make it over fewer records."
             )
-        return self.view.links(ids)
+        links = self.view.links(ids)
+        ends = {(row.from_id, row.to_id, row.role) for row in late}
+        for record_id in {row.from_id for row in late}:
+            own = links.get(record_id, ())
+            links[record_id] = [k for k in own if (record_id, k.to_id, k.role) not in ends]
+        return links
 
     def _many(self, table: str, ids: Sequence[int]) -> dict[int, list[Row]]:
         rows = self.view.chunked(lambda chunk: read.details(table, chunk), ids)

@@ -118,6 +118,11 @@ def _backwards(_: Graph, step: Leaf) -> bool:
     return bool(start and end) and _time(end) < _time(start)
 
 
+@_chosen("step", "fact", "data", "dataset")
+def _assumed(_: Graph, record: Leaf) -> bool:
+    return "assumed" in record["tags"]
+
+
 @_chosen("fact", "data", "model")
 def _no_digest(_: Graph, record: Leaf) -> bool:
     return any(not (uri["digest"] or uri["checks"]) for uri in record["uris"])
@@ -208,6 +213,31 @@ RULES: tuple[Rule, ...] = (
         "Of one record the tags, numbers and documents were dropped by age.",
         "Of {n} records the tags, numbers and documents were dropped by age.",
         lambda graph: sorted(graph.found["reduced"]),
+    ),
+    Rule(
+        "unconnected_steps",
+        Level.UNSEEN,
+        "One step of its run is not connected with it: what that step read and wrote is not known, "
+        "or is of something else.",
+        "{n} steps of its run are not connected with it: what these read and wrote is not known, "
+        "or is of something else.",
+        lambda graph: [step["id"] for step in graph.found.get("unconnected", ())],
+    ),
+    Rule(
+        "added_later",
+        Level.UNPROVEN,
+        "Of one record a link was added after it was closed.",
+        "Of {n} records links were added after they were closed.",
+        lambda graph: [link["from"] for link in graph.found.get("late_links", ())],
+    ),
+    Rule(
+        "assumed",
+        Level.UNPROVEN,
+        "Of one record it is assumed where its files are, or which step made it, since paths are "
+        "equal.",
+        "Of {n} records it is assumed where their files are, or which step made them, since paths "
+        "are equal.",
+        _assumed,
     ),
     Rule(
         "unfinished_steps",

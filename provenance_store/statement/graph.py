@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Graph", "Leaf"]
+from provenance_store.documents import RESTRICTED
+
+__all__ = ["Graph", "Leaf", "with_late_links"]
 
 Leaf = Mapping[str, Any]
 """A record as `statement.leaf` makes it."""
@@ -17,7 +19,7 @@ class Graph:
 
     def __init__(self, found: Mapping[str, Any]) -> None:
         self.found = found
-        self.records: dict[str, Leaf] = {record["id"]: record for record in found["records"]}
+        self.records = with_late_links(found["records"], found.get("late_links", ()))
         self._made: dict[str, list[str]] = defaultdict(list)
         self._used_by: dict[str, list[str]] = defaultdict(list)
         for record in self.records.values():
@@ -63,6 +65,20 @@ class Graph:
     def ordered(self, urns: Sequence[str]) -> list[Leaf]:
         """These records in the order in which they came to be."""
         return sorted((self.records[urn] for urn in urns), key=when)
+
+
+def with_late_links(records: Iterable[Leaf], late: Iterable[Mapping[str, Any]]) -> dict[str, Leaf]:
+    """The records by URN, each with the links that were added to it later besides its own."""
+    known = {record["id"]: record for record in records}
+    for link in late:
+        if (record := known.get(link["from"])) is None:
+            continue
+        if link["to"] == RESTRICTED:
+            more: Leaf = {"hidden_links": record["hidden_links"] + 1}
+        else:
+            more = {"links": [*record["links"], {"role": link["role"], "to": link["to"]}]}
+        known[link["from"]] = {**record, **more}
+    return known
 
 
 def when(record: Leaf) -> tuple[str, str]:

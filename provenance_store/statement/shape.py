@@ -140,6 +140,21 @@ class _Tree(_Part):
     root: str
 
 
+class _Late(_Part, rename={"from_": "from"}):
+    from_: str
+    to: str
+    role: str
+    at: str
+    by: str
+    rule: str
+
+
+class _Unconnected(_Part):
+    id: str
+    name: str
+    status: str
+
+
 class _Evidence(_Part):
     as_of: str
     root: str
@@ -157,6 +172,8 @@ class _Evidence(_Part):
     environments: dict[str, Any]
     tree: _Tree
     leaves: list[_Leaf]
+    late_links: list[_Late] = []
+    unconnected: list[_Unconnected] = []
 
 
 class _Predicate(_Part):

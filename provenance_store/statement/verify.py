@@ -27,6 +27,7 @@ from provenance_store.statement.document import (
     subjects,
 )
 from provenance_store.statement.evidence import LINKS_A_RECORD, MAX_RECORDS
+from provenance_store.statement.graph import with_late_links
 from provenance_store.statement.merkle import leaf_hash, root_hash
 from provenance_store.statement.shape import check_shape
 from provenance_store.times import format_time, parse_time
@@ -106,6 +107,7 @@ def against_itself(statement: Mapping[str, Any]) -> Iterator[Difference]:
     if not altered:
         yield from _derived(statement)
         yield from _lists(evidence)
+        yield from _later(evidence)
         yield from _belonging(evidence)
         yield from _seen(evidence)
         yield from _extent(evidence)
@@ -200,6 +202,31 @@ def _lists(evidence: Evidence) -> Iterator[Difference]:
                 yield Difference(leaf["id"], f"the checks of {uri['uri']} are not in order")
 
 
+def _later(evidence: Evidence) -> Iterator[Difference]:
+    """Links that came late are of its records, in order and until its time; steps that are not
+    connected with it are none of its records."""
+    known = {leaf["id"]: leaf["record"] for leaf in evidence["leaves"]}
+    if ("late_links" in evidence) != ("unconnected" in evidence):  # older versions told neither
+        yield Difference("the evidence", "late_links or unconnected is left out")
+    late = evidence.get("late_links", [])
+    if [link["at"] for link in late] != sorted(link["at"] for link in late):
+        yield Difference("the evidence", "late_links is not in order")
+    for link in late:
+        if link["from"] not in known:
+            yield Difference(link["from"], "a late link is of no record of the evidence")
+        elif {"role": link["role"], "to": link["to"]} in known[link["from"]]["links"]:
+            yield Difference(link["from"], "a late link is one of its own links too")
+        if link["at"] > evidence["as_of"]:
+            yield Difference(link["from"], "a late link is later than the evidence")
+    apart = [step["id"] for step in evidence.get("unconnected", [])]
+    if apart and evidence["truncated"]:
+        yield Difference("the evidence", "what is cut off does not tell what is not connected")
+    if len(apart) != len(set(apart)):
+        yield Difference("the evidence", "unconnected has a step twice")
+    for urn in known.keys() & set(apart):
+        yield Difference(urn, "it is there, and is stated as not connected")
+
+
 def _belonging(evidence: Evidence) -> Iterator[Difference]:
     """Whatever stands around the records is named by one of them."""
     records = {leaf["id"]: leaf["record"] for leaf in evidence["leaves"]}
@@ -238,11 +265,19 @@ def _seen(evidence: Evidence) -> Iterator[Difference]:
         hidden = origin["process"] is None and not origin["who"] and not origin["host"]
         if hidden == everything:
             yield Difference(f"origin {key}", f"it does not go with scope {evidence['scope']}")
+    late_hidden = {
+        link["from"] for link in evidence.get("late_links", ()) if link["to"] == RESTRICTED
+    }
     for leaf in evidence["leaves"]:
         model = leaf["record"].get("model", {})
-        hides = leaf["record"]["hidden_links"] or RESTRICTED in (
-            model.get("line"),
-            model.get("parent"),
+        hides = (
+            leaf["record"]["hidden_links"]
+            or leaf["id"] in late_hidden
+            or RESTRICTED
+            in (
+                model.get("line"),
+                model.get("parent"),
+            )
         )
         if hides and everything:
             yield Difference(leaf["id"], "it hides something, where scope is everything")
@@ -258,7 +293,8 @@ def _left_out(evidence: Evidence) -> list[str]:
 
 def _extent(evidence: Evidence) -> Iterator[Difference]:
     """The records are those that the links lead to from the root, the nearest first, no others."""
-    records = {leaf["id"]: leaf["record"] for leaf in evidence["leaves"]}
+    leaves = (leaf["record"] for leaf in evidence["leaves"])
+    records = with_late_links(leaves, evidence.get("late_links", ()))
     left_out = set(_left_out(evidence))
     told = records.keys() | left_out
     distances = _distances(evidence["root"], records)

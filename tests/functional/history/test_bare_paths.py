@@ -11,10 +11,12 @@ from flows.definition import Mode, Options, WholeState, instrument
 from flows.harvest import RunLog, harvest
 from flows.sandbox.runner import RunOutcome, run_definition
 from provenance_store import Reader, Store, open_store
+from provenance_store.statement.account import account
 from tests.functional.history.test_history_equals_log import REFUSED
 from tests.functional.provider.house import House, Person, Town
 from tests.support.corpus import CORPUS, MENDED, Case, mended
 from tests.support.stand_ins import STAND_INS, StandIn, honest, prepare_stand_ins
+from tests.support.statements import verified
 
 BOTH_ENDS = [name for name, stand_in in STAND_INS.items() if stand_in.raw and stand_in.final]
 
@@ -149,3 +151,24 @@ def test_how_many_functions_of_real_flows_are_known_to_have_had_data(
         print("\n".join(table))
     assert sums[0] >= 15
     assert sums[2] >= sums[0]
+
+
+def test_a_statement_names_the_steps_of_its_run_that_are_not_connected(
+    town: Town, house: House, ada: Person, shared_flows: Path, tmp_path: Path
+) -> None:
+    stand_in = STAND_INS["trig-transfer-compute-share"]
+    outcome = in_step_mode(stand_in.case, town, house, ada, shared_flows, tmp_path)
+    reader = house.store.reader()
+    assert stand_in.final
+    final = newest(reader, stand_in.final, outcome.run["run_id"])
+    statement = reader.statement(final["id"])
+    predicate = statement["predicate"]
+    gaps = {gap["what"]: gap for gap in predicate["not_supported"]}
+    apart = predicate["evidence"]["unconnected"]
+    assert [step["name"] for step in apart] == ["ShareResultFiles"]
+    assert gaps["unconnected_steps"]["records"] == [apart[0]["id"]]
+    told = account(statement)
+    assert "ShareResultFiles, status SUCCEEDED" in told
+    assert "assumed" in gaps
+    verdict = verified(house.store, statement)
+    assert (verdict.altered, verdict.changed) == ((), ())

@@ -1,0 +1,134 @@
+"""Links of a recorded step that become known later: by a rule about files, or by bare paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from flows.steps.adapters.base import Thing, ToldFiles
+from flows.steps.bare_paths import BarePaths
+from flows.steps.body import Body
+from flows.steps.collections import Collections
+from flows.steps.lookup import Lookup
+from flows.steps.outcome import outcome_of
+from flows.steps.record import derived_of, is_moved, told_of
+from flows.steps.run_files import PATHS, RunFile, named_paths
+from flows.steps.things import Things
+from provenance_store.handles import StepHandle
+from provenance_store.kinds import Kind, Role
+from provenance_store.recorder import Recorder
+from provenance_store.validation.uris import normal_uri
+
+__all__ = ["LateLinks", "Links", "may_have_more"]
+
+BY_RULE = "A [[file]] rule of the flow's conventions."
+BY_PATH = "A path that a function of the run named."
+
+
+class Links(NamedTuple):
+    """What is recorded of a step."""
+
+    step_id: int
+    used: Mapping[int, frozenset[str]]
+    """The records that it used, each with its URIs in their normal form."""
+    made: frozenset[str]
+    """The URIs of what it made."""
+    loose: Mapping[str, int]
+    """By their URIs, records of the run of which nothing says what they come from, and that were
+    recorded with this step or later."""
+    documents: frozenset[str]
+
+
+def may_have_more(body: Body, files: ToldFiles) -> bool:
+    """Whether a step can have files that nobody told of when it was recorded."""
+    derived = derived_of(body, outcome_of(body))
+    return bool(files.used or files.made or derived.paths or any(map(is_moved, derived.inputs)))
+
+
+class LateLinks:
+    """Adds to one step, and to the files that it moved, what was not known before."""
+
+    def __init__(
+        self, recorder: Recorder, lookup: Lookup, body: Body, links: Links, by: str
+    ) -> None:
+        self._recorder = recorder
+        self._lookup = lookup
+        self._body = body
+        self._links = links
+        self._by = by
+        self._things = Things(recorder, lookup)
+        self._known = frozenset[str]().union(*links.used.values())
+        self.added = 0
+        """How many links there are more."""
+
+    def add(self, files: ToldFiles, collections: Collections) -> None:
+        """Add what is missing. Raises InvalidInput when it cannot be recorded."""
+        recorder, things, body = self._recorder, self._things, self._body
+        outcome = outcome_of(body)
+        derived, told = derived_of(body, outcome), told_of(body, outcome, files)
+        paths = BarePaths(
+            things,
+            self._lookup.run_files(recorder.run_id or ""),
+            derived.paths,
+            collections,
+            succeeded=outcome.succeeded,
+            known=self._known,
+        )
+        things.prepare((), (*derived.inputs, *told.used, *told.made), paths.uris)
+        with recorder.together():
+            self._use([things.derived_input(thing) for thing in self._new(told.used)], BY_RULE)
+            self._use(paths.used(), BY_PATH)
+            for thing in filter(is_moved, derived.inputs):
+                self._moved(thing, paths)
+            for things_made, rule in ((told.made, BY_RULE), (paths.left(), BY_PATH)):
+                for thing in things_made:
+                    self._made(thing, rule)
+            document = paths.document()
+            if document and PATHS not in self._links.documents:
+                recorder.payload(self._links.step_id, PATHS, document, decoded=True)
+                if tags := paths.tags():
+                    recorder.tag(self._links.step_id, tags)
+        things.note()
+        at = recorder.clock()
+        new = [RunFile(i, at, uri, True, tag) for i, uri, tag in things.files]
+        named = named_paths(self._links.step_id, at, document)
+        self._lookup.note_files(recorder.run_id or "", new, named)
+
+    def _new(self, used: tuple[Thing, ...]) -> list[Thing]:
+        return [t for t in used if not any(normal_uri(u.uri) in self._known for u in t.uris)]
+
+    def _use(self, ids: list[int], rule: str) -> None:
+        self._link(self._links.step_id, [i for i in ids if i not in self._links.used], rule)
+
+    def _link(self, record_id: int, ids: list[int], rule: str, role: Role = Role.USED) -> None:
+        if ids:
+            self._recorder.link_later(record_id, ids, rule=rule, role=role, by=self._by)
+            self.added += len(ids)
+
+    def _moved(self, thing: Thing, paths: BarePaths) -> None:
+        """What functions left at a place that the step took something from."""
+        if (found := paths.evidence(thing)) is None:
+            return
+        uri = normal_uri(thing.uris[0].uri)
+        there = self._links.loose.get(uri)
+        if there in self._links.used and there is not None:
+            sources = [i for i in found.depends_on if i != there]
+            self._link(there, sources, BY_PATH, Role.DERIVED_FROM)
+            if found.named is not None:
+                self._link(there, [found.named.step_id], BY_PATH, Role.GENERATED_BY)
+            return
+        earlier = frozenset(found.depends_on)
+        if not any(uri in uris and i not in earlier for i, uris in self._links.used.items()):
+            self._use([paths.state(thing, found)], BY_PATH)
+
+    def _made(self, thing: Thing, rule: str) -> None:
+        uri = normal_uri(thing.uris[0].uri)
+        if uri in self._links.made:
+            return
+        step = StepHandle(self._links.step_id, Kind.STEP, "", self._recorder)
+        if (there := self._links.loose.get(uri)) is not None and there not in self._links.used:
+            self._link(there, [step.id], rule, Role.GENERATED_BY)
+            return
+        made = self._things.derived(thing, ())
+        self._recorder.generated(step, [made])
+        self.added += 1
