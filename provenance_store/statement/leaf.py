@@ -20,9 +20,9 @@ from provenance_store.values import canonical_json
 __all__ = ["QUOTED", "Parts", "document_part", "record_leaf"]
 
 QUOTED = 4096
-"""Hyperparameters, parameters and errors of at most so many bytes are quoted; of the others, and
-of results, a statement has the digest and the size."""
-QUOTED_NAMES = ("hyperparameters", "parameters", "error")
+"""Hyperparameters, parameters, errors and decisions of at most so many bytes are quoted; of others,
+and of results, a statement has the digest and the size."""
+QUOTED_NAMES = ("hyperparameters", "parameters", "error", "decision")
 
 Row = Any
 

@@ -10,6 +10,8 @@ import pytest
 import hpc
 from provenance_store import Audience, Option, Store, Viewer
 from provenance_store.errors import InvalidInput, NotFound
+from provenance_store.statement.account import account
+from tests.support.statements import verified
 
 
 def models(store: Store) -> list[Any]:
@@ -181,3 +183,34 @@ def test_a_decision_may_be_recorded_into_a_spool(store: Store, tmp_path: Path) -
     assert shown["decision"]["chosen"] == [other.urn]
     assert roles(store, decision) == {"chosen": ["other"], "considered": ["one"]}
     assert store.check() == []
+
+
+def test_a_statement_says_why_this_and_not_that(store: Store) -> None:
+    best, second, _ = models(store)
+    decision = store.decide(
+        "Model for the edge",
+        [Option(second, score=0.05, why="too slow"), Option(best, score=0.02), Option(name="none")],
+        best,
+        question="Which one?",
+        why="lowest error",
+        decider="ada",
+    )
+    with store.step("Deploy", inputs=[decision]) as step:
+        report = step.output("report")
+    statement = store.reader().statement(report.urn)
+    told = account(statement)
+    section = told[told.index("DECISIONS") : told.index("HOW IT CAME ABOUT")]
+    for words in (
+        "Which one?",
+        "chose braggnn v1 [4], score 0.02",
+        "and not resnet, score 0.05: too slow",
+        "and not none",
+        "since lowest error",
+        "decided by ada",
+    ):
+        assert words in section, section
+    assert verified(store, statement).holds
+    store.invalidate(second, cause="wrong energy")
+    later = store.reader().statement(report.urn)
+    assert later["predicate"]["evidence"]["invalidated"] == {}
+    assert verified(store, statement).holds
