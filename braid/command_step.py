@@ -10,6 +10,7 @@ from braid.executing import Finished
 from provenance_store.errors import Ambiguous, InvalidInput, NotFound
 from provenance_store.files import LINK_TARGET, LocalFile
 from provenance_store.undecoded import escaped
+from provenance_store.validation.uris import normal_uri
 
 if TYPE_CHECKING:
     from braid.recording import Place
@@ -150,7 +151,8 @@ def _known(place: Place, file: LocalFile) -> Iterator[str]:
 
 def _holds(record: Mapping[str, Any], digest: str | None, uri: str | None = None) -> bool:
     """Whether a record is of such content, at that URI if one is given."""
-    places = [each for each in record["uris"] if uri is None or each["uri"] == uri]
+    wanted = None if uri is None else normal_uri(uri)
+    places = [each for each in record["uris"] if wanted in (None, normal_uri(each["uri"]))]
     return any(each.get("digest") == digest for each in places)
 
 

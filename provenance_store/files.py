@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from provenance_store.errors import InvalidInput
 from provenance_store.measuring import Measured, Progress, Unread, measure, not_opened
 from provenance_store.trees import ALGORITHM, ROOM, Tree, is_tree, measure_tree
 from provenance_store.undecoded import escaped
+from provenance_store.validation.uris import normal_uri
 
 __all__ = [
     "DIRECTORY",
@@ -61,9 +62,18 @@ class Place(NamedTuple):
 
     def holds(self, uri: str) -> bool:
         """Whether a URI is in here; ``globus://c`` does not hold ``globus://c2/x``."""
-        rest = uri.removeprefix(self.prefix)
-        whole = self.prefix.endswith(("/", ":")) or rest.startswith("/") or not rest
-        return uri.startswith(self.prefix) and whole
+        return self.rest(uri) is not None
+
+    def rest(self, uri: str) -> str | None:
+        """What of a URI is behind the prefix, however both are spelled; None when it is not in
+        here."""
+        if uri.startswith(self.prefix):
+            rest = uri.removeprefix(self.prefix)
+            whole = self.prefix.endswith(("/", ":")) or rest.startswith("/") or not rest
+            return rest if whole else None
+        folder = normal_uri(self.prefix).rstrip("/") + "/"
+        norm = normal_uri(uri)
+        return norm.removeprefix(folder) if norm.startswith(folder) else None
 
 
 class LocalFile(NamedTuple):
@@ -207,7 +217,7 @@ def link_target(path: Path) -> str | None:
 
 
 def uris_of(path: Path, places: Sequence[Place] = ()) -> list[str]:
-    """The URIs under which a local file may have been recorded."""
+    """The URIs under which a local file may have been recorded, each in one spelling."""
     whole = path.absolute()
     resolved = Path(os.path.realpath(path)).as_uri()
     names = [file_uri(path), whole.as_uri(), resolved, escaped(str(path)), escaped(str(whole))]
@@ -216,6 +226,7 @@ def uris_of(path: Path, places: Sequence[Place] = ()) -> list[str]:
             inside = whole.relative_to(place.folder.absolute()).as_posix()
             names.append(place.prefix + inside)
             names.append(f"{place.prefix.rstrip('/')}/{inside}")
+            names.append(f"{place.prefix.rstrip('/')}/{quote(inside)}")
     return list(dict.fromkeys(names))
 
 
@@ -276,8 +287,14 @@ def _compared(
 
 
 def _inside(place: Place, uri: str) -> Path:
-    rest = _unquoted(uri.removeprefix(place.prefix)).lstrip("/")
-    path = place.folder / rest
-    if ".." in Path(rest).parts:
-        raise InvalidInput(f"{uri[:200]} leads out of {place.folder}.")
-    return path
+    parts: list[str] = []
+    for part in _unquoted(place.rest(uri) or "").split("/"):
+        if part in ("", "."):
+            continue
+        if part != "..":
+            parts.append(part)
+        elif not parts:
+            raise InvalidInput(f"{uri[:200]} leads out of {place.folder}.")
+        else:
+            del parts[-1]
+    return place.folder.joinpath(*parts)

@@ -160,9 +160,10 @@ def _affected(
     view: View, record: dict[str, Any], record_id: int, text: str, named: int
 ) -> Affected:
     kinds = Counter[str]()
-    for kind, seen, count in view.all(sql.affected_kinds(record_id, view.viewer)):
+    roots = sql.with_same(view.connection, record_id)
+    for kind, seen, count in view.all(sql.affected_kinds(roots, view.viewer)):
         kinds[Kind(kind).label if seen else RESTRICTED] += count
     kinds[record["kind"]] -= 1
-    rows = view.all(sql.affected(record_id, view.viewer, named))
+    rows = view.all(sql.affected(roots, view.viewer, named))
     first = [brief(row, view.urn) for row in rows]
     return Affected(record, None, text, kinds.total(), dict(+kinds), first)

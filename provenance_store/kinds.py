@@ -14,6 +14,7 @@ __all__ = [
     "CURVES",
     "PASSED_BY",
     "RUN_STATUSES",
+    "SAME_AS",
     "Kind",
     "Level",
     "Mark",
@@ -89,6 +90,15 @@ class Role(_Named):
     What was decided does not rest on it: invalidity does not follow."""
 
 
+def _same_as() -> Role:
+    role = int.__new__(Role, -1)
+    role._name_, role._value_ = "SAME_AS", -1
+    return role
+
+
+SAME_AS: Role = _same_as()
+"""Shown in a lineage between records that are one thing. No link is stored with it, and it is no
+member of the roles that links can have."""
 PASSED_BY = (Role.INFORMED_BY, Role.CONSIDERED)
 """The roles that invalidity does not follow: a step that was only informed by an earlier one did
 not use what that one made, and a decision does not rest on what it did not choose."""

@@ -20,9 +20,12 @@ from provenance_store.reader import LineageOptions, Reader
 from provenance_store.recorder import Recorder
 from provenance_store.references import Reference, several
 from provenance_store.sink import Sink
+from provenance_store.sql import later
 from provenance_store.sql.dialects import driver
 from provenance_store.store_sink import GuardedSink, HeldSink, Refused, StoreSink
 from provenance_store.validation.batches import check_sound
+from provenance_store.validation.policy import Gate, Policy
+from provenance_store.validation.rows import same_as_row
 from provenance_store.values import Audience
 from provenance_store.viewer import EVERYTHING, Viewer
 from provenance_store.writer import Guard
@@ -255,6 +258,25 @@ class Store(Recorder):
         merged = merge_file(self.sink, Path(file), dry_run=dry_run, tags=tags, progress=progress)
         self.sink.session.watch.look()
         return merged
+
+    def link_same(self) -> int:
+        """Say of records with equal digests at one place that they are one thing; how many pairs
+        are new.
+
+        Lineage, search and invalidity then go through all of them. An equal URI alone does not make
+        two records one, nor do equal bytes at two places.
+        """
+        with self.sink.session.read() as connection:
+            pairs = [(*row,) for row in connection.execute(later.new_same())]
+        if not pairs:
+            return 0
+        at, gate = now(), Gate(Policy.REFUSE)
+        with self.together() as batch:
+            for one, other, digest in pairs:
+                for ends in ((one, other), (other, one)):
+                    row = same_as_row(gate, *ends, self.sink.new_id(), at, digest)
+                    batch.same_as.append(row)
+        return len(pairs)
 
     def invalidate(
         self,

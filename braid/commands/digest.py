@@ -81,8 +81,11 @@ def command(
         records = list(files_of(reader, [*wanted, *(of_run(reader, run_id) if run_id else ())]))
         chosen = [(r, uri) for r, uri in records if _is_meant(r, uri, wanted, run_id)]
         done = list(_recorded(store, chosen, places, algorithm, again=again))
+        same = store.link_same() if any(one["state"] == RECORDED for one in done) else 0
     done += [_document(NO_RECORD, {"id": None, "name": None}, None, Path(f)) for f in unknown]
     display.table({"files": done}, rows="files", fields=FIELDS, empty="No files are named.")
+    if same:
+        click.echo(f"{same} pairs of records were found to be one file.", err=True)
     wrong = [document for document in done if document["state"] in WRONG]
     context.exit(SAID_NO if wrong else 0)
 
@@ -93,6 +96,7 @@ def _sorted_out(
     """Records by id with the URIs that are meant, None for all; and files that none names."""
     from provenance_store.files import uris_of
     from provenance_store.references import is_id
+    from provenance_store.validation.uris import normal_uri
 
     wanted: dict[str, frozenset[str] | None] = {}
     unknown = []
@@ -101,7 +105,7 @@ def _sorted_out(
             wanted[reader.record(thing)["id"]] = None
             continue
         _check_file(Path(thing))
-        uris = frozenset(uris_of(Path(thing), places))
+        uris = frozenset(map(normal_uri, uris_of(Path(thing), places)))
         found = [r["id"] for uri in uris for r in reader.records(uri=uri, limit=1000)["records"]]
         for urn in found:
             before = wanted.get(urn, frozenset())
@@ -132,8 +136,10 @@ def _is_meant(
 ) -> bool:
     if run_id and record["run_id"] == run_id:
         return True
+    from provenance_store.validation.uris import normal_uri
+
     uris = wanted.get(record["id"], frozenset())
-    return uris is None or uri["uri"] in uris
+    return uris is None or normal_uri(uri["uri"]) in uris
 
 
 def _recorded(

@@ -48,7 +48,8 @@ def command(
 
     These are slices, copies or shards. Identities are kept: merging twice changes nothing, and a
     newer slice adds the difference. Records take the place of stubs. What the other store knows to
-    be invalid is so here, with all that was made of it.
+    be invalid is so here, with all that was made of it. Records of both that name one file with
+    the same digest are one thing afterwards.
 
     Each file is one transaction; a record that both have with different content stops it, with
     a report, and nothing of that file is merged. Only tags may differ: --tags says what counts.
@@ -62,6 +63,9 @@ def command(
             | store.merge(file, dry_run=dry_run, tags=tags, progress=progress).document()
             for file in files
         ]
+        same = 0 if dry_run else store.link_same()
+    if same:
+        click.echo(f"{same} pairs of records were found to be one file.", err=True)
     if display.format == "json":
         return display.json({"merged": merged})
     for document in merged:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import msgspec
+
 from flows.harvest.job import Job
+from flows.harvest.recorded import is_record_of
+from flows.language.templates import bare_key
+from flows.steps.body import Body
 from flows.steps.late import LateLinks, Links, may_have_more
 from flows.steps.models import Models
 from flows.steps.outcome import outcome_of
-from flows.steps.run_files import PATHS
+from flows.steps.run_files import PATHS, RunFile
 from flows.steps.things import Things
 from provenance_store.errors import InvalidInput
 from provenance_store.kinds import Role
@@ -43,13 +48,16 @@ def complete(job: Job, recorder: Recorder, place: int, step: RunStep) -> None:
         job.report.completed += 1
 
 
-def add_files(job: Job, recorder: Recorder, place: int, step: RunStep) -> None:
-    """Links of a recorded step that rules about files, or bare paths, tell of now."""
-    body = job.teller.body(place)
+def add_files(
+    job: Job, recorder: Recorder, place: int, ordinal: int, step: RunStep, models: list[RunFile]
+) -> None:
+    """Links of a recorded step that rules about files, or bare paths, tell of now; `models` are the
+    places of versions that were added to it just now."""
+    body = _as_said(job, place)
     files = job.files_of(body)
     if step.reduced or not may_have_more(body, files):
         return
-    late = LateLinks(recorder, job.lookup, body, _links_of(job, step), job.sink.who)
+    late = LateLinks(recorder, job.lookup, body, _links_of(job, step, models), job.sink.who)
     # What was known when the step was recorded: not what it recorded itself, or came later.
     job.lookup_of_then.at = job.clock.at - 1
     job.sink.apart()
@@ -59,10 +67,23 @@ def add_files(job: Job, recorder: Recorder, place: int, step: RunStep) -> None:
         job.note(place, error)
     finally:
         job.lookup_of_then.at = job.clock.at
-    job.report.completed += late.added > 0
+        job.sink.at(ordinal)
+    job.report.linked += late.added
 
 
-def _links_of(job: Job, step: RunStep) -> Links:
+def _as_said(job: Job, place: int) -> Body:
+    """The body of a visit; where its author's own record state says what it used or made, nothing
+    but rules can add to that."""
+    body = job.teller.body(place)
+    following = job.visits[place + 1].name if place + 1 < len(job.visits) else ""
+    state = job.states.get(following)
+    if not isinstance(state, dict) or not is_record_of(state, body.step.name):
+        return body
+    said = {bare_key(key) for key in state["Parameters"]} & {"inputs", "outputs", "models"}
+    return msgspec.structs.replace(body, inputs=[]) if said else body
+
+
+def _links_of(job: Job, step: RunStep, models: list[RunFile]) -> Links:
     document = job.reader.record(job.store.sink.urn(step.id))
     used = [end["id"] for end in document["links"] if end["role"] == Role.USED.label]
     made = [end["id"] for end in document["dependents"] if end["role"] == Role.GENERATED_BY.label]
@@ -77,31 +98,38 @@ def _links_of(job: Job, step: RunStep) -> Links:
     return Links(
         step.id,
         {ids[urn]: frozenset(uris[ids[urn]]) for urn in used},
-        frozenset(uri for urn in made for uri in uris[ids[urn]]),
+        {
+            **{uri: ids[urn] for urn in made for uri in uris[ids[urn]]},
+            **{file.uri: file.record_id for file in models},
+        },
         loose,
         step.documents,
     )
 
 
-def add_models(job: Job, recorder: Recorder, place: int, ordinal: int) -> None:
-    """Versions that the flow's conventions find in a step that was recorded without any."""
+def add_models(job: Job, recorder: Recorder, place: int, ordinal: int) -> list[RunFile]:
+    """Versions that the flow's conventions find in a step that was recorded without any; the places
+    of those that are added."""
     if not job.conventions.rules:
-        return
+        return []
     body, step_id = job.teller.body(place), job.ids[place]
     making = [entry for entry in job.models_of(body) if entry.makes_version]
     if not making or job.lookup.made_by(step_id).models:
-        return
+        return []
     used = _used_by(job, step_id)
     job.sink.at(ordinal, addition=True)
     try:
         with recorder.together():
-            models = Models(Things(recorder, job.lookup), body.step.name)
+            things = Things(recorder, job.lookup)
+            models = Models(things, body.step.name)
             models.read(making)
-            recorder.generated(step_id, [head.id for head in models.make(used)])
+            made = [head.id for head in models.make(used)]
+            recorder.generated(step_id, made)
     except InvalidInput as error:
         job.note(place, error)
-    else:
-        job.report.completed += 1
+        return []
+    job.report.completed += 1
+    return things.files(job.clock.at, made)
 
 
 def _used_by(job: Job, step_id: int) -> list[int]:

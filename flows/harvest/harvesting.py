@@ -145,8 +145,9 @@ def _walk(job: Job, places: list[int], known: Mapping[int, RunStep]) -> None:
         if place in known:
             job.ids[place] = known[place].id
             complete(job, recorder, place, known[place])
-            add_models(job, recorder, place, ordinal)
-            add_files(job, recorder, place, known[place])
+            models = add_models(job, recorder, place, ordinal)
+            add_files(job, recorder, place, ordinal, known[place], models)
+            job.lookup.note_files(job.facts.run_id, models, ())
             if new and place < new[-1]:
                 note_outputs(job, place)
         else:

@@ -32,6 +32,8 @@ class Harvested:
     known: int = 0
     completed: int = 0
     waiting: int = 0
+    linked: int = 0
+    """How many links were added to known steps and their files, which nobody had told of."""
     records: int = 0
     """How many records were written, steps among them."""
     skipped: bool = False

@@ -98,6 +98,7 @@ class BarePaths:
         self._new: dict[str, _State] = {}
         """By its URI what this step leaves."""
         self._used: set[int] = set()
+        self._named_directly = False
         self._on: dict[tuple[str, str], list[str]] = {}
         """What is assumed: (endpoint, collection), and the paths that it follows from."""
 
@@ -112,6 +113,12 @@ class BarePaths:
         """The records that the arguments of the step name."""
         given = {n: place for n, place in enumerate(self._places) if not place.given.returned}
         found = {number: self._candidates(place) for number, place in given.items()}
+        # A folder around all that there is, such as the mount point of a file system, is given
+        # besides the files that are meant.
+        self._named_directly = any(found.values())
+        for number, place in given.items():
+            if not found[number] and not self._named_directly:
+                found[number] = self._files.below(place.key, place.where)
         # Where a file was brought to an endpoint, the place that it came from is not meant too.
         brought = {
             _collection(file) for number, files in found.items() for file in files if file.made
@@ -125,12 +132,11 @@ class BarePaths:
 
     def _candidates(self, place: _Place) -> list[RunFile]:
         """The file at a path, and what was made below it since; else the folder around it."""
-        hit = self._files.at(place.key, place.where)
-        below = self._files.below(place.key, place.where)
-        if hit is not None:
+        if (hit := self._files.at(place.key, place.where)) is not None:
+            below = self._files.below(place.key, place.where)
             return [hit, *(file for file in below if file.when > hit.when)]
-        around = None if below else self._files.around(place.key, place.where)
-        return below if around is None else [around]
+        around = self._files.around(place.key, place.where)
+        return [] if around is None else [around]
 
     def _argument(self, number: int, place: _Place, found: list[RunFile]) -> list[int]:
         if not found:
@@ -151,20 +157,28 @@ class BarePaths:
 
     def _elsewhere(self, number: int, place: _Place) -> list[int]:
         """What is known at a path that no file of this run has."""
-        made = None if place.collection is None else self._things.known(place.uri)
-        if made is None:
-            named = self._files.naming(place.key, place.where, inside=True)
-            if named is None:
-                return []
-            if not named.returned:
-                self._things.steps.append(named.step_id)
-                return []
-            if normal_uri(place.uri) in self._known:
-                return []
-            thing = Thing(name_of_uri(place.uri), uris=(Uri(place.uri),))
-            made = self.state(thing, Evidence(named, ()))
+        known = None if place.collection is None else self._things.known(place.uri)
+        if known is not None:
+            self._found[number] = (known, False)
+            return [known]
+        named = self._files.naming(place.key, place.where, inside=False)
+        if named is None and not self._named_directly:
+            inside = self._files.returned_below(place.key, place.where)
+            return [self._returned_by(each, each.uri) for each in inside if self._is_new(each.uri)]
+        if named is None or not self._is_new(place.uri):
+            return []
+        if not named.returned:
+            self._things.steps.append(named.step_id)
+            return []
+        made = self._returned_by(named, place.uri)
         self._found[number] = (made, False)
         return [made]
+
+    def _is_new(self, uri: str) -> bool:
+        return normal_uri(uri) not in self._known
+
+    def _returned_by(self, named: NamedPath, uri: str) -> int:
+        return self.state(Thing(name_of_uri(uri), uris=(Uri(uri),)), Evidence(named, ()))
 
     def _keep(self, number: int, place: _Place, found: RunFile) -> None:
         collection = _collection(found) if place.collection is None else None
@@ -174,12 +188,8 @@ class BarePaths:
 
     # ---- what the step makes -------------------------------------------------------------
 
-    def made(self) -> list[int]:
-        """Records of what the step's function returned the paths of, or was given to work in."""
-        return [self._things.derived(thing, ()) for thing in self.left()]
-
     def left(self) -> list[Thing]:
-        """What the step left where, for `made` to record."""
+        """What the step's function returned the paths of, or was given to work in: new things."""
         for number, place in enumerate(self._places):
             if place.given.returned:
                 self._returned(number, place)
@@ -238,7 +248,7 @@ class BarePaths:
 
     def evidence(self, thing: Thing) -> Evidence | None:
         """What of this run is in a file or folder that was not when it was last recorded."""
-        split = split_uri(normal_uri(thing.uris[0].uri)) if thing.uris else None
+        split = split_uri(thing.place) if thing.uris else None
         if split is None or not split[1].strip("/~") or FOLDER in thing.tags:
             return None
         where, key = Where(split[0]), split[1]
@@ -270,6 +280,7 @@ class BarePaths:
         thing = replace(thing, tags={**thing.tags, ASSUMED: note})
         made = self._things.derived(thing, found.depends_on)
         self._things.recorder.generated(step, [made])
+        self._things.generated.add(made)
         return made
 
 

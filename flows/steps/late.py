@@ -12,7 +12,7 @@ from flows.steps.collections import Collections
 from flows.steps.lookup import Lookup
 from flows.steps.outcome import outcome_of
 from flows.steps.record import derived_of, is_moved, told_of
-from flows.steps.run_files import PATHS, RunFile, named_paths
+from flows.steps.run_files import PATHS, named_paths
 from flows.steps.things import Things
 from provenance_store.handles import StepHandle
 from provenance_store.kinds import Kind, Role
@@ -31,8 +31,8 @@ class Links(NamedTuple):
     step_id: int
     used: Mapping[int, frozenset[str]]
     """The records that it used, each with its URIs in their normal form."""
-    made: frozenset[str]
-    """The URIs of what it made."""
+    made: Mapping[str, int]
+    """By their URIs in their normal form, the records that it made."""
     loose: Mapping[str, int]
     """By their URIs, records of the run of which nothing says what they come from, and that were
     recorded with this step or later."""
@@ -58,6 +58,7 @@ class LateLinks:
         self._by = by
         self._things = Things(recorder, lookup)
         self._known = frozenset[str]().union(*links.used.values())
+        self._new_made: list[int] = []
         self.added = 0
         """How many links there are more."""
 
@@ -90,7 +91,7 @@ class LateLinks:
                     recorder.tag(self._links.step_id, tags)
         things.note()
         at = recorder.clock()
-        new = [RunFile(i, at, uri, True, tag) for i, uri, tag in things.files]
+        new = things.files(at, self._new_made)
         named = named_paths(self._links.step_id, at, document)
         self._lookup.note_files(recorder.run_id or "", new, named)
 
@@ -109,7 +110,7 @@ class LateLinks:
         """What functions left at a place that the step took something from."""
         if (found := paths.evidence(thing)) is None:
             return
-        uri = normal_uri(thing.uris[0].uri)
+        uri = thing.place
         there = self._links.loose.get(uri)
         if there in self._links.used and there is not None:
             sources = [i for i in found.depends_on if i != there]
@@ -117,12 +118,17 @@ class LateLinks:
             if found.named is not None:
                 self._link(there, [found.named.step_id], BY_PATH, Role.GENERATED_BY)
             return
+        if found.named is None:
+            self._use([*found.depends_on], BY_PATH)
+            return
         earlier = frozenset(found.depends_on)
         if not any(uri in uris and i not in earlier for i, uris in self._links.used.items()):
-            self._use([paths.state(thing, found)], BY_PATH)
+            state = paths.state(thing, found)
+            self._new_made.append(state)
+            self._use([state], BY_PATH)
 
     def _made(self, thing: Thing, rule: str) -> None:
-        uri = normal_uri(thing.uris[0].uri)
+        uri = thing.place
         if uri in self._links.made:
             return
         step = StepHandle(self._links.step_id, Kind.STEP, "", self._recorder)
@@ -131,4 +137,5 @@ class LateLinks:
             return
         made = self._things.derived(thing, ())
         self._recorder.generated(step, [made])
+        self._new_made.append(made)
         self.added += 1

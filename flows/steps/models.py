@@ -11,6 +11,7 @@ from flows.steps.things import Things, located
 from provenance_store.errors import InvalidInput
 from provenance_store.handles import ModelVersion, VersionAbout
 from provenance_store.kinds import Kind
+from provenance_store.validation.uris import normal_uri
 
 __all__ = ["Models"]
 
@@ -56,6 +57,15 @@ class Models:
             if making.parent is not None
             and (making.entry.verb == "updated" or making.entry.id is not None)
         ]
+
+    @property
+    def places(self) -> frozenset[str]:
+        """The normal form of each URI of a version in the making."""
+        return frozenset(
+            normal_uri(uri.uri)
+            for making in self._making
+            for uri in self.things.uris_of(making.entry)
+        )
 
     def taking_part(self, made: Sequence[Head]) -> list[tuple[Head, str]]:
         """All models of the step with how they took part, the versions that it made first."""

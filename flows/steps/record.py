@@ -17,7 +17,7 @@ from flows.steps.models import Models
 from flows.steps.moments import Moment
 from flows.steps.outcome import Outcome, outcome_of
 from flows.steps.receipt import Receipt
-from flows.steps.run_files import PATHS, RunFile, named_paths
+from flows.steps.run_files import PATHS, named_paths
 from flows.steps.things import Things, located
 from provenance_store.decisions import Option
 from provenance_store.errors import TooLarge
@@ -304,7 +304,11 @@ class _Recording:
             self.things.derived(thing, dict.fromkeys(inputs[i] for i in thing.derived_from))
             for thing in derived.outputs
         ]
-        return [*made, *self.paths.made()] if self.paths else made
+        if self.paths is None:
+            return made
+        models = self.models.places
+        left = (thing for thing in self.paths.left() if thing.place not in models)
+        return [*made, *(self.things.derived(thing, ()) for thing in left)]
 
     def _finish(self, step: StepHandle) -> None:
         if self.outcome.ended:
@@ -317,10 +321,10 @@ class _Recording:
             self.recorder.payload(step, PATHS, paths, decoded=True)
             self._named = paths
 
-    def _note(self, step: StepHandle, outputs: list[int], versions: Iterable[int]) -> None:
+    def _note(self, step: StepHandle, outputs: list[int], versions: list[int]) -> None:
         self.things.note()
         if self.lookup.remembers_files and (run_id := self.recorder.run_id) is not None:
-            at, made = self.recorder.clock(), {*outputs, *versions}
-            files = [RunFile(i, at, uri, i in made, tag) for i, uri, tag in self.things.files]
+            at = self.recorder.clock()
+            files = self.things.files(at, {*outputs, *versions})
             self.lookup.note_files(run_id, files, named_paths(step.id, at, self._named))
         self.lookup.note_made(step.id, Made(tuple(outputs), tuple(versions)))

@@ -66,6 +66,13 @@ class NamedPath(NamedTuple):
     returned: bool
 
     @property
+    def uri(self) -> str:
+        """Where it is, as far as that is known."""
+        if self.place.startswith(_OF_ENDPOINT):
+            return on_endpoint(self.place.removeprefix(_OF_ENDPOINT), self.key)
+        return on_collection(self.place, self.key)
+
+    @property
     def when(self) -> tuple[int, int]:
         """Its place in the order of what was recorded."""
         return self.at, self.step_id
@@ -156,6 +163,14 @@ class RunFiles:
         ]
         later = (named for named in found if named.when > after)
         return max(later, key=lambda named: (named.returned, *named.when), default=None)
+
+    def returned_below(self, key: str, where: Where) -> list[NamedPath]:
+        """The last function that returned each path below a folder."""
+        found = (
+            [named for named in there if named.returned]
+            for there in self._named.below(key, where.fits)
+        )
+        return [max(there, key=lambda named: named.when) for there in found if there]
 
 
 def _standing(file: RunFile) -> tuple[bool, int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, TypeVar
 
 from flows.steps.adapters.base import FOLDER, RECURSIVE, Thing
@@ -17,6 +17,7 @@ from flows.steps.references import (
     UriReference,
 )
 from flows.steps.refusals import within
+from flows.steps.run_files import RunFile
 from flows.steps.uris import name_of_uri, tidy_uri
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.handles import Record
@@ -40,8 +41,10 @@ class Things:
         self.steps: list[int] = []
         """Steps whose receipts named nothing that they made."""
         self.allowance = Allowance()
-        self.files: list[tuple[int, str, str | None]] = []
-        """(record_id, normal URI, tag of a folder) of what was found by adapters and made."""
+        self.generated: set[int] = set()
+        """The records that this step tells of, and that earlier ones made."""
+        self._created: dict[int, str | None] = {}
+        """The records that this step is the first to tell of, with the tag of a folder."""
         self._made: dict[int, Made] = {}
         self._by_uri: dict[str, int] = {}
         self._asked: set[str] = set()
@@ -253,18 +256,27 @@ class Things:
         if thing.value is not None:
             self.recorder.payload(made, "value", thing.value)
         self.lies_at(made.id, thing.uris)
-        if self.lookup.remembers_files:
-            folder = next((tag for tag in (FOLDER, RECURSIVE) if tag in thing.tags), None)
-            self.files.extend((made.id, normal_uri(uri.uri), folder) for uri in thing.uris)
+        self._created[made.id] = next((t for t in (FOLDER, RECURSIVE) if t in thing.tags), None)
         return made.id
 
     def lies_at(self, record_id: int, uris: Iterable[Uri]) -> None:
         """What later steps find at these URIs is that record."""
+        self._created.setdefault(record_id, None)
         self._by_uri.update((normal_uri(uri.uri), record_id) for uri in uris)
 
     def urn(self, record_id: int) -> str:
         """The permanent name of a record."""
         return self.recorder.sink.urn(record_id)
+
+    def files(self, at: int, made: Collection[int]) -> list[RunFile]:
+        """Where the records are that this step told of first, `made` those that it made."""
+        made = self.generated.union(made)
+        told = self._created.keys() | made
+        return [
+            RunFile(record_id, at, uri, record_id in made, self._created.get(record_id))
+            for uri, record_id in self._by_uri.items()
+            if record_id in told
+        ]
 
     def note(self) -> None:
         """Tell the lookup where the records of this step are."""
@@ -274,7 +286,9 @@ class Things:
     def _make(self, path: str, make: Callable[..., Record], name: str, **how: Any) -> int:
         links = len(how.get("depends_on", ())) + len(how.get("members", ()))
         self.allowance.links(links, path)
-        return located(path, lambda: make(name, **how)).id
+        made = located(path, lambda: make(name, **how)).id
+        self._created[made] = None
+        return made
 
 
 def _with_members(items: Iterable[Item]) -> Iterator[Item]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from provenance_store.extras import extra
 from provenance_store.ids import short_id
-from provenance_store.kinds import Kind, Role
+from provenance_store.kinds import SAME_AS, Kind, Role
 from provenance_store.lineage.columns import Links
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ INFLUENCED_BY = "influenced_by"
 """The role of a link that stands for a way through nodes that are not shown (PROV's
 wasInfluencedBy)."""
 
-_ROLES = {role.value: role for role in Role}
+_ROLES = {role.value: role for role in (*Role, SAME_AS)}
 
 
 class Versions(NamedTuple):

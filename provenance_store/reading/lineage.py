@@ -12,14 +12,14 @@ from typing import Literal, TypeVar
 
 from provenance_store.documents import validity
 from provenance_store.errors import InvalidInput
-from provenance_store.kinds import Kind, Role
+from provenance_store.kinds import SAME_AS, Kind, Role
 from provenance_store.lineage import Lineage, Node
 from provenance_store.lineage.columns import Links, Numbered
 from provenance_store.lineage.graph import Nodes
 from provenance_store.lineage.shaping import fold, keep_kinds
 from provenance_store.reading.validity import Invalidation, validity_of
 from provenance_store.reading.view import View
-from provenance_store.sql import walks
+from provenance_store.sql import later, walks
 
 __all__ = ["Direction", "OneWay", "Walk", "trace", "walk"]
 
@@ -75,6 +75,7 @@ def trace(
     limit: int,
 ) -> Lineage:
     """The lineage of a record as the viewer may see it; see `Reader.graph`."""
+    roles = tuple(roles)
     most_links = LINKS_A_NODE * limit
     found = walk(
         view,
@@ -82,8 +83,9 @@ def trace(
         direction=direction,
         depth=depth,
         limit=limit,
-        roles=tuple(roles),
+        roles=roles,
         most_links=most_links,
+        same=not roles,
     )
     nodes, links = _as_seen(view, found)
     lineage = Lineage(
@@ -107,15 +109,18 @@ def walk(
     roles: Sequence[Role] = (),
     most_links: int = UNBOUNDED,
     without: Set[Numbered] = frozenset(),
+    same: bool = False,
 ) -> Walk:
     """Visit everything reachable from `start`, nearest first, each node once.
 
     At most `limit` nodes and `most_links` links; cycles are harmless. With `roles`, over links of
     these only, and not over those that are to be left out. Links are (from_id, to_id, role). What
-    the viewer may not see is walked through.
+    the viewer may not see is walked through. With `same` the walk goes on from records that are
+    one thing with those that it has reached.
     """
     _check(direction, depth, limit)
-    how = (depth, limit, roles, most_links, without)
+    same = same and view.first(later.any_same()) is not None
+    how = (depth, limit, roles, most_links, without, same)
     if direction == "both":
         return _joined(limit, *(_one_way(view, start, down, *how) for down in (False, True)))
     return _one_way(view, start, direction == "down", *how)
@@ -141,12 +146,15 @@ def _one_way(
     roles: Sequence[Role],
     most_links: int,
     without: Set[Numbered],
+    same: bool,
 ) -> Walk:
     def read(ids: Sequence[int], most: int) -> Links:
-        return _left(_links_of(view, ids, down, roles, most), without)
+        found = _left(_links_of(view, ids, down, roles, most), without)
+        return _with_same(view, found, ids, down, most) if same else found
 
     on = _Progress(start, down, limit, most_links)
-    while on.goes_on(min(depth or LEVELS, LEVELS)):
+    level_by_level = UNBOUNDED if same else LEVELS
+    while on.goes_on(min(depth or level_by_level, level_by_level)):
         on.step(read)
     if on.goes_on(depth or UNBOUNDED):
         far = walks.links_within(
@@ -220,6 +228,15 @@ def _links_of(
         left = most - len(columns.role)
         columns.extend(walks.links_of(view.connection, some, down=down, roles=roles, limit=left))
     return columns
+
+
+def _with_same(view: View, links: Links, ids: Sequence[int], down: bool, most: int) -> Links:
+    """The links, and those between these records and others that are one thing with them."""
+    found = [*zip(*links, strict=True)]
+    for row in view.chunked(later.same_things, ids):
+        ends = (row.other_id, row.record_id) if down else (row.record_id, row.other_id)
+        found.append((*ends, SAME_AS.value))
+    return Links.of(found[:most])
 
 
 def _left(links: Links, without: Set[Numbered]) -> Links:

@@ -15,6 +15,9 @@ from provenance_store.sql import later, read
 from provenance_store.sql.decisions import decisions_about
 from provenance_store.times import format_time
 
+HINTS = 10
+"""Of other records at the same places at most so many are named."""
+
 __all__ = ["late_links", "list_records", "show_record"]
 
 MOST_DECISIONS = 10
@@ -47,9 +50,31 @@ def show_record(view: View, record_id: int) -> dict[str, Any]:
         "marks": about.marks(record_id),
         "decisions": [documents.decision_about(one, urn, view.urn) for one in decisions],
         "late_links": late_links(view, record_id),
+        **_same(view, record_id),
         "links": _ends(view, [(link.to_id, link.role) for link in up], known, invalid),
         "dependents": _ends(view, [(link.from_id, link.role) for link in down], known, invalid),
         "truncated": max(len(up), len(down)) > MENTIONED,
+    }
+
+
+def _same(view: View, record_id: int) -> dict[str, Any]:
+    """`same_as`: other records that are one thing with it; `same_uri`: others at one of its places,
+    of which nothing tells whether they are."""
+    rows = view.all(later.same_things([record_id]).limit(MENTIONED))
+    there = view.all(later.at_same_uris(record_id, view.viewer, HINTS))
+    one = {row.other_id for row in rows}
+    known = view.by_id({*one, *(row.id for row in there)})
+    return {
+        "same_as": [
+            view.brief(known[row.other_id], 0) | {"digest": row.digest}
+            for row in rows
+            if row.other_id in known
+        ],
+        "same_uri": [
+            view.brief(known[row.id], 0) | {"uri": row.uri}
+            for row in there
+            if row.id in known and row.id not in one
+        ],
     }
 
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from provenance_store.batch import Batch
 from provenance_store.errors import TooLarge
 from provenance_store.kinds import CARRIES, PASSED_BY, Level, Mark
+from provenance_store.sql import later
 from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import by_position, changed, driver, ignoring, lock_links
 from provenance_store.sql.read import can_see
@@ -35,12 +36,14 @@ __all__ = [
     "taint_size",
     "unfollowed",
     "unsupported",
+    "with_same",
 ]
 
 MAX_FOLLOWING = 1_000_000
 """How many (record, root) one batch may add, if it is not about one root alone."""
 
 _mark, _taint, _record = TABLE["mark"], TABLE["taint"], TABLE["record"]
+_same = TABLE["same_as"]
 _link, _stub, _run, _member = TABLE["link"], TABLE["stub"], TABLE["run"], TABLE["audience_member"]
 _OF_VALIDITY = (Mark.INVALIDATED.value, Mark.RESTORED.value)
 _carried = _link.c.role.not_in([role.value for role in PASSED_BY])
@@ -113,16 +116,37 @@ def is_managed(record_id: int, viewer: Viewer) -> sa.Select[Any]:
     )
 
 
-def _below(root_id: int) -> sa.CTE:
-    """A record and all that derives from it, by one recursive query."""
-    below = sa.select(sa.literal(root_id, sa.BigInteger).label("id")).cte("below", recursive=True)
+def with_same(connection: sa.Connection, root_id: int) -> list[int]:
+    """A record, and all records from which what derives from it follows too, since they are one
+    thing with it or with something that derives from it."""
+    roots = [root_id]
+    if connection.execute(later.any_same()).first() is None:
+        return roots
+    while True:
+        below = _below(roots)
+        there = sa.select(below.c.id)
+        query = sa.select(_same.c.other_id).distinct()
+        query = query.where(
+            _same.c.record_id.in_(there),
+            _same.c.other_id.not_in(there),
+            later.said_both_ways(),
+        )
+        if not (more := connection.execute(query).scalars().all()):
+            return roots
+        roots += more
+
+
+def _below(roots: Sequence[int]) -> sa.CTE:
+    """Records and all that derives from them, by one recursive query."""
+    first = sa.union_all(*(sa.select(sa.literal(i, sa.BigInteger).label("id")) for i in roots))
+    below = sa.select(first.subquery().c.id).cte("below", recursive=True)
     return below.union(
         sa.select(_link.c.from_id).join(below, below.c.id == _link.c.to_id).where(_carried)
     )
 
 
-def _kinds(root_id: int, viewer: Viewer) -> sa.Select[Any]:
-    below = _below(root_id)
+def _kinds(roots: Sequence[int], viewer: Viewer) -> sa.Select[Any]:
+    below = _below(roots)
     seen = sa.or_(_record.c.id.is_(None), can_see(viewer))
     return (
         sa.select(
@@ -135,21 +159,22 @@ def _kinds(root_id: int, viewer: Viewer) -> sa.Select[Any]:
     )
 
 
-def affected_kinds(root_id: int, viewer: Viewer) -> sa.Select[Any]:
-    """(kind, whether the viewer may see it, count) of a record and all that derives from it."""
-    found = _kinds(root_id, viewer).subquery()
+def affected_kinds(roots: Sequence[int], viewer: Viewer) -> sa.Select[Any]:
+    """(kind, whether the viewer may see it, count) of records and all that derives from them."""
+    found = _kinds(roots, viewer).subquery()
     by = (found.c.kind, found.c.seen)
     return sa.select(*by, sa.func.count()).group_by(*by).order_by(*by)
 
 
-def affected(root_id: int, viewer: Viewer, limit: int) -> sa.Select[Any]:
-    """(id, kind, name, depth) of the first that derive from a record, oldest first, without it."""
-    below, version = _below(root_id), TABLE["version"]
+def affected(roots: Sequence[int], viewer: Viewer, limit: int) -> sa.Select[Any]:
+    """(id, kind, name, depth) of the first that derive from records, oldest first, without the
+    first of these."""
+    below, version = _below(roots), TABLE["version"]
     return (
         sa.select(_record.c.id, _record.c.kind, _record.c.name, version.c.depth)
         .join(below, below.c.id == _record.c.id)
         .outerjoin(version, version.c.id == _record.c.id)
-        .where(_record.c.id != root_id, can_see(viewer))
+        .where(_record.c.id != roots[0], can_see(viewer))
         .order_by(_record.c.created_at, _record.c.id)
         .limit(limit)
     )
@@ -175,10 +200,11 @@ class Follow:
         roots = _roots(batch) if batch.mark else ()
         if roots:
             connection.execute(_into_taint(connection.dialect), roots)
-        elif not batch.link or not self._any(connection):
+        elif not (batch.link or batch.same_as) or not self._any(connection):
             return
         seeds = {row["record_id"] for row in roots}
         seeds.update(self._reached(connection, batch))
+        seeds.update(row[1] for row in batch.same_as)
         # What follows one root is not more than the store; what follows many may be its square.
         most = None if len(roots) == 1 and not batch.link else MAX_FOLLOWING
         left = most
@@ -192,6 +218,7 @@ class Follow:
                         f"More than {most} pairs of an invalid record and one that derives from "
                         "it would come of this; invalidate what they have in common instead."
                     )
+        _through_same(connection)
 
     def _any(self, connection: sa.Connection) -> bool:
         with driver(connection) as raw:
@@ -231,6 +258,29 @@ def follow_all(connection: sa.Connection) -> None:
         return
     lock_links(connection)
     connection.execute(_spread(_leads_on(), connection.dialect))
+    _through_same(connection)
+
+
+def _through_same(connection: sa.Connection) -> None:
+    """Taint what is one thing with something tainted, and what derives from that."""
+    if connection.execute(later.any_same()).first() is None:
+        return
+    while changed(connection, _from_select(_untold_same(), connection.dialect)):
+        connection.execute(_spread(_leads_on(), connection.dialect))
+
+
+def _untold_same() -> sa.Select[Any]:
+    """(record_id, root_id) of records that are one thing with a tainted one and are not told so."""
+    known = _taint.alias()
+    told = sa.exists().where(
+        known.c.record_id == _same.c.other_id, known.c.root_id == _taint.c.root_id
+    )
+    return (
+        sa.select(_same.c.other_id, _taint.c.root_id)
+        .distinct()
+        .join(_taint, _taint.c.record_id == _same.c.record_id)
+        .where(~told, later.said_both_ways())
+    )
 
 
 def unfollowed(limit: int) -> sa.Select[Any]:
@@ -257,7 +307,14 @@ def unsupported(limit: int) -> sa.Select[Any]:
         _mark.c.mark == Mark.INVALIDATED.value,
         root == _taint.c.root_id,
     )
-    return sa.select(_taint.c.record_id).where(held, ~derived, ~said).distinct().limit(limit)
+    same = sa.exists().where(
+        _same.c.record_id == _taint.c.record_id,
+        later.said_both_ways(),
+        other.c.record_id == _same.c.other_id,
+        other.c.root_id == _taint.c.root_id,
+    )
+    unsaid = (held, ~derived, ~same, ~said)
+    return sa.select(_taint.c.record_id).where(*unsaid).distinct().limit(limit)
 
 
 def _leads_on() -> sa.ColumnElement[bool]:

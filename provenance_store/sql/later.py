@@ -11,10 +11,20 @@ from provenance_store.sql.read import can_see
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
-__all__ = ["late_links", "late_links_after", "steps_of_run"]
+__all__ = [
+    "any_same",
+    "at_same_uris",
+    "late_links",
+    "late_links_after",
+    "new_same",
+    "said_both_ways",
+    "same_things",
+    "steps_of_run",
+]
 
 _late, _record, _step = TABLE["late_link"], TABLE["record"], TABLE["step"]
-_outcome = TABLE["outcome"]
+_outcome, _uri, _check = TABLE["outcome"], TABLE["uri"], TABLE["file_check"]
+_same = TABLE["same_as"]
 CALLING_NOBODY = ("Pass", "Choice", "Wait", "Fail", "ExpressionEval")
 """Types of states that only direct a run: they read and make no files."""
 
@@ -44,4 +54,79 @@ def steps_of_run(run_id: str, at: int, viewer: Viewer) -> sa.Select[Any]:
             can_see(viewer),
         )
         .order_by(began, _record.c.id)
+    )
+
+
+# ---- records that are one thing --------------------------------------------------------
+
+
+def any_same() -> sa.Select[Any]:
+    """A row when there are records that are one thing."""
+    return sa.select(_same.c.record_id).limit(1)
+
+
+def said_both_ways() -> sa.ColumnElement[bool]:
+    """The condition on `same_as` that it was said of the other record too: who may add to one
+    record only cannot make it one with another's."""
+    back = _same.alias()
+    return (
+        sa.exists()
+        .where(back.c.record_id == _same.c.other_id, back.c.other_id == _same.c.record_id)
+        .correlate(_same)
+    )
+
+
+def same_things(ids: Sequence[int]) -> sa.Select[Any]:
+    """Which other records are one thing with these, and by which digest."""
+    return (
+        sa.select(_same)
+        .where(_same.c.record_id.in_(ids), said_both_ways())
+        .order_by(_same.c.record_id, _same.c.other_id)
+    )
+
+
+def at_same_uris(record_id: int, viewer: Viewer, limit: int) -> sa.Select[Any]:
+    """(id, uri) of other records at a place of this one."""
+    other = _uri.alias()
+    return (
+        sa.select(_record.c.id, other.c.uri)
+        .select_from(_uri)
+        .join(other, other.c.uri_norm == _uri.c.uri_norm)
+        .join(_record, _record.c.id == other.c.record_id)
+        .where(_uri.c.record_id == record_id, other.c.record_id != record_id, can_see(viewer))
+        .order_by(_record.c.created_at.desc(), _record.c.id.desc())
+        .limit(limit)
+    )
+
+
+def new_same() -> sa.Select[Any]:
+    """(record_id, other_id, digest) of records with the same bytes at the same place, the first of
+    them with each other one, that are not known to be one thing. Empty files say nothing."""
+    recorded = sa.select(
+        _uri.c.record_id, _uri.c.uri_norm, sa.func.lower(_uri.c.digest).label("digest")
+    ).where(_uri.c.digest.is_not(None), sa.func.coalesce(_uri.c.size, 1) > 0)
+    found = (
+        sa.select(_check.c.record_id, _uri.c.uri_norm, sa.func.lower(_check.c.digest))
+        .join(_uri, sa.and_(_uri.c.record_id == _check.c.record_id, _uri.c.uri == _check.c.uri))
+        .where(_uri.c.digest.is_(None), _check.c.size > 0)
+    )
+    known = recorded.union(found).cte("known")
+    place = (known.c.uri_norm, known.c.digest)
+    groups = (
+        sa.select(*place, sa.func.min(known.c.record_id).label("first"))
+        .group_by(*place)
+        .having(sa.func.count(known.c.record_id.distinct()) > 1)
+        .subquery()
+    )
+    told = sa.exists().where(
+        _same.c.record_id == groups.c.first, _same.c.other_id == known.c.record_id
+    )
+    return (
+        sa.select(groups.c.first, known.c.record_id, known.c.digest)
+        .distinct()
+        .join(
+            known,
+            sa.and_(known.c.uri_norm == groups.c.uri_norm, known.c.digest == groups.c.digest),
+        )
+        .where(known.c.record_id != groups.c.first, ~told)
     )

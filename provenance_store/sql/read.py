@@ -46,7 +46,7 @@ _T = TABLE
 _record, _run, _tag, _link = _T["record"], _T["run"], _T["tag"], _T["link"]
 _version, _step, _outcome, _mark = _T["version"], _T["step"], _T["outcome"], _T["mark"]
 _member, _audience, _uri = _T["audience_member"], _T["audience"], _T["uri"]
-_check = _T["file_check"]
+_check, _same = _T["file_check"], _T["same_as"]
 
 _RECORD = (
     _record,
@@ -139,7 +139,8 @@ def record_conditions(wanted: RecordFilter, viewer: Viewer) -> list[Condition]:
         conditions.append(_like(_record.c.name, wanted.name))
     if wanted.uri is not None:
         with_uri = sa.select(_uri.c.record_id).where(_at(wanted.uri))
-        conditions.append(_record.c.id.in_(with_uri))
+        same = sa.select(_same.c.record_id).where(_same.c.other_id.in_(with_uri))
+        conditions.append(_record.c.id.in_(with_uri.union(same)))
     if wanted.digest is not None:
         recorded = sa.select(_uri.c.record_id).where(_uri.c.digest == wanted.digest)
         found_later = sa.select(_check.c.record_id).where(_check.c.digest == wanted.digest)

@@ -252,6 +252,7 @@ def _lines(found: list[Harvested]) -> Iterator[str]:
             yield f"{one.run_id}  harvested before"
         else:
             waiting = f", {one.waiting} under way" if one.waiting else ""
+            waiting += f", {one.linked} links added" if one.linked else ""
             yield (
                 f"{one.run_id}  {one.status}  {one.steps} steps: {one.added} added, "
                 f"{one.known} known{waiting}"

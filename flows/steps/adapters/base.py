@@ -18,6 +18,7 @@ from flows.definition.copying import NOT_RECORDED
 from flows.steps.decision import Decided
 from provenance_store.redaction import REDACTED
 from provenance_store.validation.limits import MAX_INTEGER, MAX_NAME, MAX_TAG_NAME, MAX_URI
+from provenance_store.validation.uris import normal_uri
 from provenance_store.values import TagValue, Uri
 
 __all__ = [
@@ -88,6 +89,11 @@ class Thing:
     tags: Mapping[str, TagValue] = field(default_factory=dict)
     derived_from: tuple[int, ...] = ()
     value: Any = None
+
+    @property
+    def place(self) -> str:
+        """The normal form of its first URI, empty without any."""
+        return normal_uri(self.uris[0].uri) if self.uris else ""
 
 
 class BarePath(NamedTuple):

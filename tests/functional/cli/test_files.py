@@ -210,3 +210,39 @@ def test_a_wrong_call_is_answered_in_a_sentence(
     assert (answer.code, answer.out) == (code, "")
     assert sentence in answer.err
     assert answer.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        "globus://C1/raw/scan 1.h5",
+        "globus://c1//raw/./scan%201.h5",
+        "globus://c1/raw/x/../scan%201.h5",
+        "globus://c%31/raw/scan%201.h5",
+    ],
+)
+@pytest.mark.parametrize("prefix", ["globus://C1/", "globus://c1", "globus://c1/./raw/.."])
+def test_a_mounted_file_is_found_however_its_uri_is_spelled(
+    braid: Braid, tmp_path: Path, recorded: str, prefix: str
+) -> None:
+    (tmp_path / "mnt" / "raw").mkdir(parents=True)
+    file = tmp_path / "mnt" / "raw" / "scan 1.h5"
+    file.write_bytes(b"scan")
+    with open_store("sqlite:///braid.db") as store:
+        urn = store.data("scan", uris=[recorded]).urn
+    (found,) = files(braid, "digest", file, "--map", f"{prefix}=mnt")
+    assert (found["state"], found["id"], found["digest"]) == ("recorded", urn, sha256(b"scan"))
+    assert states(braid, "verify", urn, "--map", f"{prefix}=mnt") == ["ok"]
+
+
+def test_files_that_are_found_to_be_one_make_their_records_one(
+    braid: Braid, tmp_path: Path
+) -> None:
+    file = tmp_path / "scan.h5"
+    file.write_bytes(b"scan")
+    with open_store("sqlite:///braid.db") as store:
+        one, two = (store.data(name, uris=[file.as_uri()]) for name in "ab")
+    answer = braid("digest", file)
+    assert "1 pairs of records were found to be one file." in answer.err
+    with open_store("sqlite:///braid.db") as store:
+        assert [r["id"] for r in store.reader().record(one.urn)["same_as"]] == [two.urn]
