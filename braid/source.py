@@ -102,8 +102,9 @@ def run_named(history: Reader | QueryClient, text: str) -> str:
         raise
 
 
-def is_run(history: Reader | QueryClient, text: str) -> bool:
-    """Whether a text that may be a record's or a run's id names a run: if both, it does."""
+def is_run(history: Reader | QueryClient, text: str, *, by_default: bool = False) -> bool:
+    """Whether a text that may be a record's or a run's id names a run: if both, it does, and
+    `by_default` if it names neither."""
     from provenance_store.errors import NotFound
     from provenance_store.references import is_name
 
@@ -112,7 +113,7 @@ def is_run(history: Reader | QueryClient, text: str) -> bool:
     try:
         run_named(history, text)
     except NotFound:
-        return False
+        return by_default and not history.named(text)["records"]
     return True
 
 

@@ -36,7 +36,7 @@ def command(
     source: Source,
     display: Display,
 ) -> None:
-    """Give a model version a name of its own, such as champion or deployed@edge.
+    """Give a model version a name such as champion.
 
     MODEL is a version: its id, NAME@v3, NAME@ALIAS, or NAME for the newest one. Within its model
     one version has an alias at a time: the one that had it before has it no more, and the history

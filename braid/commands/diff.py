@@ -101,7 +101,7 @@ def _compared(history: Reader | QueryClient, a: str, b: str, limit: int) -> dict
     from provenance_store.difference import compare_records, compare_runs
     from provenance_store.statement.document import evidence_of
 
-    of_runs = [is_run(history, one) for one in (a, b)]
+    of_runs = [is_run(history, one, by_default=True) for one in (a, b)]
     if of_runs[0] != of_runs[1]:
         raise InvalidInput("Give the ids of two records, or of two runs.")
     if not of_runs[0]:

@@ -147,7 +147,7 @@ def command(
         raise click.UsageError("Name records or runs, or give --all for the whole store.")
     with source.open(create=False) as store, store.explaining():
         reader = store.reader()
-        of_runs = [text for text in ids if is_run(reader, text)]
+        of_runs = [text for text in ids if is_run(reader, text, by_default=True)]
         records = [text for text in ids if text not in of_runs]
         run_ids = [run_named(reader, text) for text in (*runs, *of_runs)]
         wanted = Wanted(records, run_ids, everything, up, down, depth, limit)

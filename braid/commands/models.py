@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -166,7 +166,7 @@ def command(
             _version(history.model_version(model), display)
         else:
             line = history.model(model, limit=limit, marker=marker)
-            fields = marked_fields(VERSIONS, line["versions"], display)
+            fields = _fields(VERSIONS, line["versions"], display)
             display.table(line, rows="versions", fields=fields)
 
 
@@ -187,8 +187,22 @@ def _list(found: Document, display: Display, *, empty: str) -> None:
     searched = any("match" in model for model in found["models"])
     shown = "match" if searched else "latest"
     documents = [model[shown] for model in found["models"]]
-    fields = marked_fields(MATCHES if searched else LINES, documents, display, of=shown)
+    fields = _fields(MATCHES if searched else LINES, documents, display, of=shown)
     display.table(found, rows="models", fields=fields, empty=empty)
+
+
+def _fields(
+    fields: Sequence[Field],
+    documents: Sequence[Document],
+    display: Display,
+    *,
+    of: str | None = None,
+) -> list[Field]:
+    """The columns; in text aliases only where any version has one."""
+    told = marked_fields(fields, documents, display, of=of)
+    if display.format == "csv" or any(document["aliases"] for document in documents):
+        return told
+    return [field for field in told if field.title != "Aliases"]
 
 
 # ---- one version -----------------------------------------------------------------------

@@ -139,7 +139,8 @@ def test_a_server_says_no_in_one_line(braid: Braid, server: Serving, logged_in: 
         assert (answer.code, answer.out) == (1, ""), args
         assert answer.err.startswith("braid: There is no"), args
         assert answer.err.count("\n") == 1, args
-    assert braid("lineage", "nonsense", "--server", server.url).code == 2
+    assert braid("lineage", "nonsense", "--server", server.url).code == 1
+    assert braid("lineage", "urn:braid:nonsense", "--server", server.url).code == 2
 
 
 def test_without_a_login_the_command_says_what_to_set(braid: Braid, server: Serving) -> None:
