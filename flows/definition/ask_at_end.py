@@ -20,6 +20,7 @@ from flows.definition.record_state import (
     Provider,
     State,
     call_state,
+    emptied,
     end_state,
     fail_state,
 )
@@ -54,7 +55,7 @@ class Asker:
         }
         self._failed = self._names.unique("Braid harvest after a failure")
         self._fail = self._names.unique("Braid fail")
-        self._uncaught = [name for name, state in self._states.items() if self._is_open(state)]
+        self._uncaught = [name for name, state in self._states.items() if self._is_open(name, state)]
 
     def weave(self) -> dict[str, Any]:
         """The instrumented definition, keys in the author's order."""
@@ -101,9 +102,9 @@ class Asker:
             return False
         return True
 
-    def _is_open(self, state: State) -> bool:
-        """Whether a failure of a state may end the run unheard."""
-        if not can_catch(state) or calls(state, self._provider.url):
+    def _is_open(self, name: str, state: State) -> bool:
+        """Whether a failure of a state may end the run unheard, and can be kept."""
+        if not can_catch(state) or calls(state, self._provider.url) or name in self._no_object[0]:
             return False
         caught = {error for entry in state.get("Catch", ()) for error in entry["ErrorEquals"]}
         return "States.ALL" not in caught
@@ -111,17 +112,12 @@ class Asker:
     # ---- the states ----------------------------------------------------------------------
 
     def _asking_at_end(self) -> State:
-        return self._asking(
-            Marker(Kind.HARVEST, "", {}), "the run asks to be harvested.", self._end, is_end=True
-        )
+        return self._asking(Marker(Kind.HARVEST, "", {}), self._end, is_end=True)
 
     def _asking_before(self, name: str) -> State:
-        sentence = f"the run is about to fail in {name!r} and asks to be harvested."
-        return self._asking(Marker(Kind.BEFORE_FAIL, name, {}), sentence, name)
+        return self._asking(Marker(Kind.BEFORE_FAIL, name, {}), name)
 
-    def _asking(
-        self, marker: Marker, sentence: str, following: str, *, is_end: bool = False
-    ) -> State:
+    def _asking(self, marker: Marker, following: str, *, is_end: bool = False) -> State:
         named = self._options.conventions
         parameters = {
             "run_id.$": "$._context.run_id",
@@ -132,7 +128,7 @@ class Asker:
         return call_state(
             self._provider,
             parameters,
-            comment=marker.comment(sentence),
+            comment=marker.comment(),
             place=self._place,
             following=following,
             is_end=is_end,
@@ -155,10 +151,9 @@ class Asker:
                 )
             )
             return
-        sentence = "a failure ends the run, which asks to be harvested."
-        states[self._failed] = self._asking(Marker(Kind.CAUGHT, "", {}), sentence, self._fail)
-        undo = {"added_to": [n for n in self._uncaught if "Catch" not in self._states[n]]}
-        states[self._fail] = fail_state(Marker(Kind.FAIL, "", undo), error=self._error)
+        states[self._failed] = self._asking(Marker(Kind.CAUGHT, "", {}), self._fail)
+        marker = Marker(Kind.FAIL, "", emptied(self._states, self._uncaught))
+        states[self._fail] = fail_state(marker, error=self._error)
         self.notes.append(
             Note(
                 "$",

@@ -97,16 +97,27 @@ def _without_added_catches(
     kept = [entry for entry in catches if not _is_added(entry, leads)]
     if len(kept) == len(catches):
         return state
-    if not kept and any(_added_to(name, mark) for mark in marks.values()):
+    if not kept and _had_none(name, marks):
         return {key: value for key, value in state.items() if key != "Catch"}
     return {**state, "Catch": kept}
 
 
+def _had_none(name: str, marks: Mapping[str, Marker]) -> bool:
+    """Whether a state, all of whose Catches are injected, had no key for them before."""
+    ends = [mark for mark in marks.values() if mark.kind is Kind.FAIL]
+    if any(mark.is_first_form for mark in ends):
+        return any(_added_to(name, mark) for mark in ends)
+    return not any(name in _names(mark, "empty") for mark in ends)
+
+
 def _added_to(name: str, mark: Marker) -> bool:
-    """Whether a state had no Catch before this one was injected."""
     own = mark.state == name and mark.undo.get("Catch") == "added"
-    others = mark.undo.get("added_to")
-    return own or (isinstance(others, list) and name in others)
+    return own or name in _names(mark, "added_to")
+
+
+def _names(mark: Marker, key: str) -> list[Any]:
+    names = mark.undo.get(key)
+    return names if isinstance(names, list) else []
 
 
 def _is_added(entry: Any, leads: Mapping[str, Any]) -> bool:

@@ -64,9 +64,10 @@ RUN_ONLY = ("conventions",)
     help="Record how the run ended when its last state is no action.",
 )
 @click.option(
-    "--record-uncaught",
-    is_flag=True,
-    help="Record failures that no Catch handles too, then fail the run as before.",
+    "--record-uncaught/--no-record-uncaught",
+    default=True,
+    show_default=True,
+    help="Record failures that no Catch handles too, then fail the run with the same error.",
 )
 @click.option(
     "--result",
@@ -133,11 +134,24 @@ def command(
             context.exit(SAID_NO)
         return
     write_definition(output, done.definition, document)
+    click.echo(_growth(document.definition, done.definition), err=True)
     places: dict[str, list[str]] = {}
     for note in done.notes:
         places.setdefault(note.message, []).append(note.path)
     for message, paths in places.items():
         click.echo(printable(f"note: {', '.join(paths)}: {message}"), err=True)
+
+
+def _growth(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """How much larger a definition became, whatever of ours was in it before."""
+    from flows.definition.options import size_of
+    from flows.definition.strip import strip
+
+    was, is_now = size_of(strip(before)), size_of(after)
+    return (
+        f"The definition grew from {was:,} to {is_now:,} bytes, {is_now / was:.1f} times "
+        "(as JSON without blanks)."
+    )
 
 
 def _check_together(context: click.Context, mode: str) -> None:

@@ -152,7 +152,7 @@ def test_the_title_in_the_file_is_recorded(braid: Braid, flow: Path) -> None:
     flow.write_text(json.dumps({"title": "Peaks", "definition": FLOW, "input_schema": {}}))
     made = braid("flow", "instrument", flow, "--provider-url", URL)
     states = json.loads(made.out)["definition"]["States"]
-    assert states["Braid record Fit"]["Parameters"]["run"]["flow_title"] == "Peaks"
+    assert states["Braid Fit"]["Parameters"]["run"]["flow_title"] == "Peaks"
 
 
 def test_without_record_states_nothing_is_recorded(
