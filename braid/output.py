@@ -41,6 +41,9 @@ Document = Mapping[str, Any]
 ROWS = {
     "record": "records",
     "link": "links",
+    "late_link": "links that became known later",
+    "same_as": "records that are one thing, in both directions",
+    "alias": "aliases of model versions",
     "tag": "tags",
     "uri": "files and URIs",
     "file_check": "later digests of files",

@@ -11,7 +11,16 @@ from provenance_store.values import Audience
 
 __all__ = ["Author", "is_identity", "making_origins", "own"]
 
-MAKING = {"record": 0, "file_check": 1, "tag": 2, "mark": 0, "run_event": 1}
+MAKING = {
+    "record": 0,
+    "file_check": 1,
+    "tag": 2,
+    "mark": 0,
+    "run_event": 1,
+    "late_link": 1,
+    "same_as": 2,
+    "alias": 2,
+}
 """The tables whose rows have an id of their own, and its place."""
 
 

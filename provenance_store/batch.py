@@ -23,10 +23,12 @@ from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.rows import (
     ROWS,
     ActionRow,
+    AliasRow,
     AudienceMemberRow,
     AudienceRow,
     EnvironmentRow,
     FileCheckRow,
+    LateLinkRow,
     LinkRow,
     MarkRow,
     MetricRow,
@@ -36,6 +38,7 @@ from provenance_store.rows import (
     RecordRow,
     RunEventRow,
     RunTagRow,
+    SameAsRow,
     StepRow,
     StubRow,
     TagRow,
@@ -75,6 +78,9 @@ class Batch:
     payload: list[PayloadRow] = field(default_factory=list)
     mark: list[MarkRow] = field(default_factory=list)
     link: list[LinkRow] = field(default_factory=list)
+    late_link: list[LateLinkRow] = field(default_factory=list)
+    same_as: list[SameAsRow] = field(default_factory=list)
+    alias: list[AliasRow] = field(default_factory=list)
     run_event: list[RunEventRow] = field(default_factory=list)
     run_tag: list[RunTagRow] = field(default_factory=list)
     action: list[ActionRow] = field(default_factory=list)
@@ -197,7 +203,10 @@ _all_rows = attrgetter(*TABLES)
 _divided_rows = attrgetter(*DIVIDED)
 
 _IDS = frozenset(
-    {"id", "record_id", "line_id", "parent_id", "to_id", "from_id", "cause_id", "step_id"}
+    {
+        *("id", "record_id", "other_id", "line_id", "parent_id", "version_id"),
+        *("to_id", "from_id", "cause_id", "step_id"),
+    }
 )
 ID_PLACES: dict[str, tuple[int, ...]] = {
     name: tuple(place for place, field in enumerate(_fields(name)) if field in _IDS)
@@ -226,8 +235,10 @@ def origins_of(ids: set[int]) -> set[int]:
     return ends if len(ends) < 2 else {i >> SEQUENCE_BITS for i in ids}
 
 
-FORMAT = 2
+FORMAT = 3
 """The newest version of the format, under this key of a batch that travels; none means 1."""
+_OF_FORMAT_3 = ("late_link", "same_as", "alias")
+"""Tables that no version before has: a batch without rows of them is of version 2."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _names = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
@@ -239,7 +250,8 @@ def encode_batch(batch: Batch) -> bytes:
     told: dict[str, object] = {name: rows for name in TABLES if (rows := getattr(batch, name))}
     if len(batch.parts) > 1 or (batch.parts and batch.parts[0][0] > 1):
         told["parts"] = batch.parts
-    return _encode({"format": FORMAT, **told})
+    version = FORMAT if any(name in told for name in _OF_FORMAT_3) else 2
+    return _encode({"format": version, **told})
 
 
 def decode_batch(data: bytes, *, limit: int = 64 << 20) -> Batch:

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 __all__ = [
     "ROWS",
     "ActionRow",
+    "AliasRow",
     "AudienceMemberRow",
     "AudienceRow",
     "EnvironmentRow",
     "FileCheckRow",
+    "LateLinkRow",
     "LinkRow",
     "MarkRow",
     "MetricRow",
@@ -24,6 +26,7 @@ __all__ = [
     "RecordRow",
     "RunEventRow",
     "RunTagRow",
+    "SameAsRow",
     "StepRow",
     "StubRow",
     "TagRow",
@@ -123,6 +126,45 @@ class LinkRow(NamedTuple):
     to_id: int
     from_id: int
     role: int
+
+
+class LateLinkRow(NamedTuple):
+    """Who added a link after its step had ended, by which rule: stands beside the row in `link`.
+
+    `by` is a principal, or the login name of who opened the store; `rule` says in a few words what
+    the link was found by.
+    """
+
+    from_id: int
+    id: int
+    to_id: int
+    role: int
+    at: int
+    by: str
+    rule: str
+
+
+class SameAsRow(NamedTuple):
+    """Two records are one thing, since their bytes are equal: a row in each direction."""
+
+    record_id: int
+    other_id: int
+    id: int
+    at: int
+    digest: str
+
+
+class AliasRow(NamedTuple):
+    """A name that a version of a model line was given at one time; the latest (at, id) counts.
+
+    `version_id` None takes the name away.
+    """
+
+    line_id: int
+    name: str
+    id: int
+    version_id: int | None
+    at: int
 
 
 class UriRow(NamedTuple):
@@ -258,6 +300,9 @@ ROWS: dict[str, type[tuple[Any, ...]]] = {
     "payload": PayloadRow,
     "mark": MarkRow,
     "link": LinkRow,
+    "late_link": LateLinkRow,
+    "same_as": SameAsRow,
+    "alias": AliasRow,
     "run_event": RunEventRow,
     "run_tag": RunTagRow,
     "action": ActionRow,

@@ -171,6 +171,12 @@ def _unreadable(connection: sa.Connection) -> list[str]:
 _BELONGS = (
     ("link", "from_id"),
     ("link", "to_id"),
+    ("late_link", "from_id"),
+    ("late_link", "to_id"),
+    ("same_as", "record_id"),
+    ("same_as", "other_id"),
+    ("alias", "line_id"),
+    ("alias", "version_id"),
     ("step", "id"),
     ("outcome", "id"),
     ("version", "id"),
@@ -189,6 +195,10 @@ _BELONGS = (
 )
 _MAY_BE_STUBS = {
     ("link", "to_id"),
+    ("late_link", "to_id"),
+    ("same_as", "other_id"),
+    ("alias", "line_id"),
+    ("alias", "version_id"),
     ("version", "line_id"),
     ("version", "parent_id"),
     ("mark", "record_id"),

@@ -42,7 +42,10 @@ MERGED = ("mark", *(n for n in TABLES if n not in ("origin", "action", "mark")),
 """Tables that are merged; actions belong to the server that answered them. Marks come first: some
 of them are told only of records that are not here yet."""
 OWN_ROWS = frozenset(
-    {"record", "step", "outcome", "version", "uri", "tag", "metric", "payload", "mark", "link"}
+    {
+        *("record", "step", "outcome", "version", "uri", "tag", "metric", "payload", "mark"),
+        *("link", "late_link", "alias"),
+    }
 )
 """Tables all of whose rows are new where their origins are."""
 TEXTS: dict[str, tuple[str, ...]] = {
@@ -50,6 +53,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
     "step": ("action_url", "action_id", "run_as"),
     "uri": ("uri",),
     "file_check": ("uri",),
+    "late_link": ("rule",),
     "tag": ("text",),
     "payload": ("document",),
     "mark": ("note",),

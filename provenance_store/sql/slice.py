@@ -179,6 +179,12 @@ class Selection:
             )
             of_records = sa.select(_record.c.audience).where(_in(_record.c.id))
             return table.c.digest.in_(of_records) | table.c.digest.in_(of_runs)
+        if name == "late_link":
+            return _in(table.c.from_id)
+        if name == "same_as":
+            return _in(table.c.record_id) & _in(table.c.other_id)
+        if name == "alias":
+            return _in(table.c.line_id) & (_in(table.c.version_id) | table.c.version_id.is_(None))
         if name == "mark":
             of_stubs = table.c.record_id.in_(_stubs) & _of_validity
             return _in(table.c.record_id) | of_stubs
@@ -198,6 +204,7 @@ class Selection:
 
     def _origins(self) -> list[int]:
         tag, check = TABLE["tag"], TABLE["file_check"]
+        later = [TABLE[name] for name in ("late_link", "same_as", "alias")]
         mentioned = (
             sa.select(_number(_chosen.c.id)),
             sa.select(_number(_left_out.c.id)),
@@ -205,6 +212,7 @@ class Selection:
             sa.select(_number(check.c.id)).where(_in(check.c.record_id)),
             sa.select(_number(_mark.c.id)).where(self._wanted("mark", _mark)),
             sa.select(_number(_event.c.id)).where(self._wanted("run_event", _event)),
+            *(sa.select(_number(t.c.id)).where(self._wanted(t.name, t)) for t in later),
         )
         found: set[int] = set()
         for query in mentioned:

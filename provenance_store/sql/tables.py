@@ -37,7 +37,7 @@ __all__ = [
     "fit_postgresql",
 ]
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """The newest Alembic revision; a new store is created as if migrated to it."""
 
 METADATA = MetaData(
@@ -151,6 +151,46 @@ link = Table(
     Index(None, "from_id"),
     sqlite_with_rowid=False,
 )
+
+late_link = Table(
+    "late_link",
+    METADATA,
+    _key("from_id"),
+    _key("id"),
+    _required("to_id", Id),
+    _required("role", SmallInteger),
+    _required("at", Id),
+    _required("by", Text),
+    _required("rule", Text),
+    sqlite_with_rowid=False,
+)
+"""Which links became known after a step had ended, who added them and why."""
+
+same_as = Table(
+    "same_as",
+    METADATA,
+    _key("record_id"),
+    _key("other_id"),
+    _required("id", Id),
+    _required("at", Id),
+    _required("digest", Text),
+    sqlite_with_rowid=False,
+)
+"""Records that are one thing; each pair is a row in both directions."""
+
+alias = Table(
+    "alias",
+    METADATA,
+    _key("line_id"),
+    _key("name", Text),
+    _key("id"),
+    Column("version_id", Id),
+    _required("at", Id),
+    Index(None, "name"),
+    Index(None, "version_id"),
+    sqlite_with_rowid=False,
+)
+"""Names of model versions over time; the newest row of a line and a name counts."""
 
 uri = Table(
     "uri",
@@ -327,16 +367,11 @@ audience of the record's run. `uri_norm`: the normal form of the URI, by which i
 
 _ON_POSTGRESQL: dict[str, dict[str, object]] = {
     # Its B-trees hold no values over 2,700 bytes, its hash indexes do.
-    **dict.fromkeys(
-        (
-            "ix_record_name",
-            "ix_step_action_id",
-            "ix_uri_uri_norm",
-            "ix_run_flow_id",
-            "ix_run_tag_tag",
-        ),
-        {"using": "hash"},
-    ),
+    "ix_record_name": {"using": "hash"},
+    "ix_step_action_id": {"using": "hash"},
+    "ix_uri_uri_norm": {"using": "hash"},
+    "ix_run_flow_id": {"using": "hash"},
+    "ix_run_tag_tag": {"using": "hash"},
     "ix_link_from_id": {"include": ["to_id", "role"]},
     "ix_uri_digest": {"where": uri.c.digest.is_not(None)},
 }

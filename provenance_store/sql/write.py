@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from typing import Any
 
 import sqlalchemy as sa
@@ -42,7 +42,7 @@ KNOWN = 10_000
 """How many digests are remembered as written."""
 _ORDER = ("run_event", *(name for name in TABLES[1:] if name != "run_event"))
 """What is known of runs comes first: records are written with the audience of their run."""
-_REPEATED = frozenset({"environment", "audience", "audience_member", "run_tag", "stub"})
+_REPEATED = frozenset({"environment", "audience", "audience_member", "run_tag", "stub", "same_as"})
 """Tables whose rows are their own name: meeting one again is normal."""
 
 
@@ -260,14 +260,15 @@ def check_open(connection: sa.Connection, batch: Batch) -> None:
     """Refuse links and URIs that would be added to a record that is closed.
 
     A record may be added to in the batch that makes it, while it is live, and, for a step,
-    until its outcome is known.
+    until its outcome is known. A link of which the batch says who adds it, and why, may come late.
     """
     made = {row[0] for row in batch.record}
-    added = {row[1] for row in batch.link if row[1] not in made}
+    late = {(row[2], row[0], row[3]) for row in batch.late_link}
+    added = {row[1] for row in batch.link if row[1] not in made and row not in late}
     added |= {row[0] for row in batch.uri if row[0] not in made}
     for chunk in chunks(sorted(added)):
         found = _closed(connection, chunk)
-        if new := [i for i in found if not _already_there(connection, batch, i)]:
+        if new := [i for i in found if not _already_there(connection, batch, i, late)]:
             raise Sealed(
                 f"{short_id(new[0])} takes no additions: it is static; record something new "
                 "that derives from it.",
@@ -307,8 +308,10 @@ def _closed(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
     return [i for i in ids if not state[i]]
 
 
-def _already_there(connection: sa.Connection, batch: Batch, record_id: int) -> bool:
-    links = [row for row in batch.link if row[1] == record_id]
+def _already_there(
+    connection: sa.Connection, batch: Batch, record_id: int, late: Set[tuple[int, ...]]
+) -> bool:
+    links = [row for row in batch.link if row[1] == record_id and row not in late]
     uris = [row for row in batch.uri if row[0] == record_id]
     missing = (
         *_not_there(connection, TABLE["link"], links),

@@ -40,6 +40,7 @@ MAX_MARKS = 100
 """How many marks a batch makes of one record, which lists them all."""
 SPOKEN = {
     **dict.fromkeys(("outcome", "uri", "file_check", "tag", "payload"), 0),
+    **dict.fromkeys(("late_link", "same_as", "alias"), 0),
     **dict.fromkeys(("mark", "link"), 1),
 }
 """Where the rows of these tables name the record that they add to."""
@@ -48,6 +49,7 @@ _NUMBERS: tuple[tuple[str, str, Container[object]], ...] = (
     ("record", "kind", frozenset(map(int, Kind))),
     ("record", "live", frozenset((0, 1))),
     ("link", "role", frozenset(map(int, Role))),
+    ("late_link", "role", frozenset(map(int, Role))),
     ("tag", "type", frozenset(map(int, TagType))),
     ("metric", "series", frozenset(map(int, Series))),
     ("metric", "special", frozenset(map(int, Special))),
@@ -63,6 +65,7 @@ _NUMBERS: tuple[tuple[str, str, Container[object]], ...] = (
     ("file_check", "at", YEARS),
     ("tag", "set_at", YEARS),
     ("mark", "at", YEARS),
+    *((name, "at", YEARS) for name in ("late_link", "same_as", "alias")),
     *(("run_event", column, YEARS) for column in ("at", "start_time", "completion_time")),
 )
 """What the numbers of these columns can be."""

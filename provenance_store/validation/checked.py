@@ -14,10 +14,12 @@ from provenance_store import redaction
 from provenance_store.ids import MAX_ORIGIN_NO, now
 from provenance_store.kinds import RUN_STATUSES, Kind, Level, Mark, Role, Series, Special, TagType
 from provenance_store.rows import (
+    AliasRow,
     AudienceMemberRow,
     AudienceRow,
     EnvironmentRow,
     FileCheckRow,
+    LateLinkRow,
     LinkRow,
     MarkRow,
     MetricRow,
@@ -27,6 +29,7 @@ from provenance_store.rows import (
     RecordRow,
     RunEventRow,
     RunTagRow,
+    SameAsRow,
     StepRow,
     TagRow,
     UriRow,
@@ -44,8 +47,10 @@ from provenance_store.validation.policy import Gate
 from provenance_store.validation.rows import (
     SPELLED,
     UNNAMED,
+    alias_row,
     document_name,
     file_check_row,
+    late_link_row,
     name_of,
     note_text,
     payload_document,
@@ -53,6 +58,7 @@ from provenance_store.validation.rows import (
     run_event_row,
     run_id_of,
     run_tag_row,
+    same_as_row,
     status_of,
     step_row,
     tag_row,
@@ -256,6 +262,22 @@ def _link(gate: Gate, row: LinkRow) -> LinkRow:
     return row
 
 
+def _late_link(gate: Gate, row: LateLinkRow) -> LateLinkRow:
+    _not_ahead(gate, row.at, "at")
+    link = _link(gate, LinkRow(row.to_id, row.from_id, row.role))
+    return late_link_row(gate, link, row.id, row.at, row.by, row.rule)
+
+
+def _same_as(gate: Gate, row: SameAsRow) -> SameAsRow:
+    _not_ahead(gate, row.at, "at")
+    return same_as_row(gate, *row)
+
+
+def _alias(gate: Gate, row: AliasRow) -> AliasRow:
+    _not_ahead(gate, row.at, "at")
+    return alias_row(gate, *row)
+
+
 def _run_event(gate: Gate, row: RunEventRow) -> RunEventRow:
     run_id_of(gate, row.run_id)
     if row.status is not None and row.status not in RUN_STATUSES:
@@ -287,6 +309,9 @@ _CHECKS: dict[str, Callable[[Gate, Any], Any]] = {
     "metric": _metric,
     "mark": _mark,
     "link": _link,
+    "late_link": _late_link,
+    "same_as": _same_as,
+    "alias": _alias,
     "run_event": _run_event,
     "run_tag": _run_tag,
 }

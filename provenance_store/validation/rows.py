@@ -21,10 +21,14 @@ from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import now
 from provenance_store.kinds import Series, Special, TagType
 from provenance_store.rows import (
+    AliasRow,
     FileCheckRow,
+    LateLinkRow,
+    LinkRow,
     MetricRow,
     RunEventRow,
     RunTagRow,
+    SameAsRow,
     StepRow,
     TagRow,
     UriRow,
@@ -38,6 +42,7 @@ from provenance_store.validation.limits import (
     MAX_MEDIA_TYPE,
     MAX_NAME,
     MAX_NOTE,
+    MAX_ORIGIN_FIELD,
     MAX_RUN_FIELD,
     MAX_RUN_ID,
     MAX_RUN_TAG,
@@ -66,9 +71,11 @@ from provenance_store.values import Audience, Uri
 __all__ = [
     "SPELLED",
     "UNNAMED",
+    "alias_row",
     "audience_of",
     "document_name",
     "file_check_row",
+    "late_link_row",
     "metric_rows",
     "moment",
     "moment_said",
@@ -80,6 +87,7 @@ __all__ = [
     "run_event_row",
     "run_id_of",
     "run_tag_row",
+    "same_as_row",
     "score_rows",
     "several",
     "status_of",
@@ -374,6 +382,42 @@ def file_check_row(
     if found.size is None or found.digest is None:
         raise InvalidInput("What a file was found to be has a size and a digest.", path="size")
     return FileCheckRow(record_id, check_id, found.uri, at, found.size, found.digest)
+
+
+# ---- what becomes known later -----------------------------------------------------------
+
+
+def late_link_row(
+    gate: Gate, link: LinkRow, late_id: int, at: int, by: str, rule: str
+) -> LateLinkRow:
+    """Who added a link after its step had ended, and by which rule."""
+    return LateLinkRow(
+        link.from_id,
+        late_id,
+        link.to_id,
+        link.role,
+        at,
+        text(gate, by, "name of who added a link", MAX_ORIGIN_FIELD, path="by", empty=UNNAMED),
+        text(gate, rule, "rule of a link", MAX_NOTE, path="rule", empty=UNNAMED),
+    )
+
+
+def same_as_row(
+    gate: Gate, record_id: int, other_id: int, id_: int, at: int, digest: str
+) -> SameAsRow:
+    """One direction of two records that are one thing. Nothing stands in for the digest."""
+    found = _digest(Gate(Policy.REFUSE), digest)
+    if found is None or record_id == other_id:
+        gate.refuse("Two different records are one thing by their digest.", path="digest")
+    return SameAsRow(record_id, other_id, id_, at, found or digest)
+
+
+def alias_row(
+    gate: Gate, line_id: int, name: object, alias_id: int, version_id: int | None, at: int
+) -> AliasRow:
+    """A name that a version is given; nothing stands in for it, since people ask by it."""
+    named = text(Gate(Policy.REFUSE), name, "alias", MAX_TAG_NAME, path="name", empty=UNNAMED)
+    return AliasRow(line_id, named, alias_id, version_id, at)
 
 
 # ---- numbers of models -------------------------------------------------------------------

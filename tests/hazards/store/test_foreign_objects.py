@@ -303,8 +303,8 @@ def test_a_store_of_another_version_may_have_other_tables(file: Path) -> None:
         file,
         "ALTER TABLE record ADD COLUMN later TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE tag ADD COLUMN later SMALLINT DEFAULT -1",
-        'CREATE TABLE "late_link" (id INTEGER NOT NULL PRIMARY KEY, at INTEGER, by VARCHAR(36))',
-        "CREATE UNIQUE INDEX ix_late ON late_link (at, id) WHERE at IS NOT NULL",
+        'CREATE TABLE "later_table" (id INTEGER NOT NULL PRIMARY KEY, at INTEGER, by VARCHAR(36))',
+        "CREATE UNIQUE INDEX ix_late ON later_table (at, id) WHERE at IS NOT NULL",
         "DROP TABLE stub",
         "UPDATE store_info SET value = '9999'",
     )
