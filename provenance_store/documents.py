@@ -250,11 +250,13 @@ def step_document(
 ) -> dict[str, Any]:
     """A step of a run with what it used and made, its parameters and its error.
 
-    `left_out` names the documents that only the record itself shows.
+    `left_out` names the documents that only the record itself shows. An action that failed without
+    raising an error comes with its result, which tells why.
     """
     payloads = details.payloads(record.id)
     return record_outline(record, details, urn) | {
         "parameters": payloads.get("parameters"),
+        **({"result": payloads["result"]} if "result" in payloads else {}),
         "error": payloads.get("error"),
         "left_out": list(left_out),
         "inputs": list(inputs),
@@ -271,10 +273,13 @@ def version_document(record: Row, details: Details, urn: Urn, *, head: bool) -> 
     return outline | {"hyperparameters": hyperparameters, "head": head}
 
 
-def run_document(run: Row, tags: Iterable[str], recorded_by: str | None) -> dict[str, Any]:
+def run_document(
+    run: Row, tags: Iterable[str], recorded_by: str | None, heard_at: int | None = None
+) -> dict[str, Any]:
     """A run with the field names of Globus Flows.
 
-    `run_owner` is what was said by whoever recorded the run, `recorded_by`.
+    `run_owner` is what was said by whoever recorded the run, `recorded_by`. `heard_at` is when
+    anything was last recorded of a run that goes on.
     """
     return {
         "run_id": run.run_id,
@@ -286,5 +291,6 @@ def run_document(run: Row, tags: Iterable[str], recorded_by: str | None) -> dict
         "recorded_by": recorded_by,
         "start_time": format_time(run.start_time),
         "completion_time": format_time(run.completion_time),
+        "last_heard_at": format_time(heard_at),
         "tags": list(tags),
     }

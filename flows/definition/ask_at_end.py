@@ -55,7 +55,8 @@ class Asker:
         }
         self._failed = self._names.unique("Braid harvest after a failure")
         self._fail = self._names.unique("Braid fail")
-        self._uncaught = [name for name, state in self._states.items() if self._is_open(name, state)]
+        states = self._states.items()
+        self._uncaught = [name for name, state in states if self._is_open(name, state)]
 
     def weave(self) -> dict[str, Any]:
         """The instrumented definition, keys in the author's order."""

@@ -2,9 +2,9 @@
 
 The state's Comment (the only key of a state whose content Globus Flows leaves alone) is
 `COMMENT_START` and the kind of the state, as in ``Braid #after``, and where `strip` needs it what
-was changed elsewhere, as compact JSON. Nothing is inferred from names: a state an author wrote by hand is never taken for an
-injected one, whatever it is called. Comments of the first form, a sentence and a longer document,
-are read too.
+was changed elsewhere, as compact JSON. Nothing is inferred from names: a state an author wrote by
+hand is never taken for an injected one, whatever it is called. Comments of the first form, a
+sentence and a longer document, are read too.
 """
 
 from __future__ import annotations

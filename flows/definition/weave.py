@@ -2,8 +2,9 @@
 
 Around a step S the woven flow reads ``[capture] -> S -> record -> what followed S``, and on each
 edge of a Catch ``S -> record of the failure -> the handler``. In front of a Fail stands a record
-too. A failure that nothing catches leads ``S -> which step it was -> record of the failure -> Fail``,
-the last two of which all steps share. Every edge that led to S leads to the capture instead, if there is one; nothing else changes.
+too. A failure that nothing catches leads ``S -> which step it was -> record of it -> Fail``, the
+last two of which all steps share. Every edge that led to S leads to the capture instead, if there
+is one; nothing else changes.
 """
 
 from __future__ import annotations

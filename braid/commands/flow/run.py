@@ -124,7 +124,7 @@ def command(
         click.echo(f"braid: {printable(line)}", err=True)
     _tell_what_was_recorded(run["run_id"], source, trial, reached=bool(refused))
     if run["status"] != "SUCCEEDED":
-        told = printable(reason(run, log))
+        told = printable(reason(run, log, document.definition["States"]))
         click.echo(f"braid: the run is {run['status']}: {told}", err=True)
         context.exit(SAID_NO)
 

@@ -115,9 +115,7 @@ def test_every_record_goes_on_to_the_same_state_whatever_happens() -> None:
 
 def test_places_and_names_that_an_author_uses_are_left_to_them() -> None:
     mine = {"Type": "Pass", "InputPath": "$.a", "ResultPath": "$._braid.A", "Next": "Braid end"}
-    definition = flow(
-        A=action(Next="Braid A"), **{"Braid A": mine, "Braid end": done()}
-    )
+    definition = flow(A=action(Next="Braid A"), **{"Braid A": mine, "Braid end": done()})
     states = woven(definition)
     assert states["A"]["Next"] == "Braid A 2"
     assert states["Braid A 2"]["ResultPath"] == "$._braid.A_2"
@@ -526,7 +524,7 @@ def test_definitions_of_others_grow_little(shared_flows: Path) -> None:
             before += size_of(definition)
             woven = instrument(definition, provider_url=URL, options=chosen)
             after += size_of(woven.definition)
-    assert 20_000 < before
+    assert before > 20_000
     assert after < 2.75 * before
 
 
