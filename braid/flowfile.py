@@ -76,11 +76,9 @@ def problem_line(problem: Problem) -> str:
 def write_definition(path: Path, definition: dict[str, Any], like: Document) -> None:
     """Write a definition, indented, keys in their own order.
 
-    What came with its input schema is written with it again.
+    One that was read from a flow's document is written in that document again.
     """
-    document: dict[str, Any] = definition
-    if like.input_schema is not None:
-        document = {"definition": definition, "input_schema": like.input_schema}
+    document = definition if like.whole is None else {**like.whole, "definition": definition}
     text = json_text(document) + "\n"
     if str(path) == "-":
         click.echo(text, nl=False)

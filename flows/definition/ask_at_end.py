@@ -22,6 +22,7 @@ from flows.definition.record_state import (
     call_state,
     emptied,
     end_state,
+    ended_by,
     fail_state,
 )
 from flows.definition.survey import calls, can_catch, may_not_be_object, written
@@ -32,10 +33,19 @@ _NO_OBJECT = "the run's state may be no object {}, and no receipt can be put int
 
 
 class Asker:
-    """Weaves one definition, which must be valid and not instrumented."""
+    """Weaves one definition, which must be valid and not instrumented.
 
-    def __init__(self, definition: Mapping[str, Any], provider: Provider, options: Options) -> None:
-        self._definition = definition
+    ``as_written`` is the same as its author wrote it, with the keys that are null.
+    """
+
+    def __init__(
+        self,
+        definition: Mapping[str, Any],
+        as_written: Mapping[str, Any],
+        provider: Provider,
+        options: Options,
+    ) -> None:
+        self._written = as_written
         self._states: Mapping[str, State] = definition["States"]
         self._provider = provider
         self._options = options
@@ -65,20 +75,17 @@ class Asker:
         for name, state in self._states.items():
             if name in self._before_fail:
                 states[self._before_fail[name]] = self._asking_before(name)
-            new = retarget(state, self._enter)
+            new = retarget(self._written["States"][name], self._enter)
             if state.get("End") and self._may_ask_after(name, state):
                 asks = True
-                new = {
-                    "Next" if key == "End" else key: self._ask if key == "End" else value
-                    for key, value in new.items()
-                }
+                new = ended_by(new, self._ask)
             states[name] = self._with_catch(new) if name in self._added else new
         if asks:
             states[self._ask] = self._asking_at_end()
             states[self._end] = end_state(Marker(Kind.END, "", {}))
         self._put_failure(states)
-        new = {"StartAt": self._enter(self._definition["StartAt"]), "States": states}
-        return {key: new.get(key, value) for key, value in self._definition.items()}
+        new = {"StartAt": self._enter(self._written["StartAt"]), "States": states}
+        return {key: new.get(key, value) for key, value in self._written.items()}
 
     def _enter(self, target: str) -> str:
         return self._before_fail.get(target, target)
@@ -137,7 +144,7 @@ class Asker:
 
     def _with_catch(self, state: State) -> State:
         entry = {"ErrorEquals": ["States.ALL"], "ResultPath": self._error, "Next": self._failed}
-        return {**state, "Catch": [*state.get("Catch", []), entry]}
+        return {**state, "Catch": [*(state.get("Catch") or []), entry]}
 
     def _put_failure(self, states: dict[str, State]) -> None:
         """What a failure that nothing catches leads to; or a word that it leads nowhere."""
@@ -153,7 +160,7 @@ class Asker:
             )
             return
         states[self._failed] = self._asking(Marker(Kind.CAUGHT, "", {}), self._fail)
-        marker = Marker(Kind.FAIL, "", emptied(self._states, self._uncaught))
+        marker = Marker(Kind.FAIL, "", emptied(self._written["States"], self._uncaught))
         states[self._fail] = fail_state(marker, error=self._error)
         self.notes.append(
             Note(

@@ -50,10 +50,11 @@ class Kind(Enum):
 class Marker:
     """What an injected state is, which state it belongs to, and what it changed there.
 
-    ``undo`` holds only what the edges do not tell: ``{"ResultPath": "$" | None}`` when that
-    key was set on the state, and ``{"empty": [...]}`` names the states that got a Catch and had
-    an empty one. In comments of the first form, ``{"Catch": "added" | "appended"}`` says of a
-    state that it got a Catch, and ``{"added_to": [...]}`` names those that got one and had none.
+    ``undo`` holds only what the edges do not tell: ``{"ResultPath": "$" | None | False}`` when that
+    key was set on the state (False: it was not there), and ``{"empty": [...], "null": [...]}``
+    names the states that got a Catch and had an empty one, or null. In comments of the first form
+    None is a ResultPath that was not there, ``{"Catch": "added" | "appended"}`` says of a state
+    that it got a Catch, and ``{"added_to": [...]}`` names those that got one and had none.
     ``state`` may be empty when there is nothing to undo.
     """
 

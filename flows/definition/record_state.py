@@ -14,6 +14,7 @@ __all__ = [
     "call_state",
     "emptied",
     "end_state",
+    "ended_by",
     "fail_state",
     "failed_state",
     "record_state_example",
@@ -132,9 +133,28 @@ def fail_state(marker: Marker, *, error: str) -> State:
 
 
 def emptied(states: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """What `strip` must know of states that get a Catch: which of them had an empty list."""
-    empty = [name for name in names if states[name].get("Catch") == []]
-    return {"empty": empty} if empty else {}
+    """What `strip` must know of states that get a Catch: which had an empty list, or null."""
+    had = {name: states[name]["Catch"] for name in names if "Catch" in states[name]}
+    found = {
+        "empty": [name for name, catch in had.items() if catch == []],
+        "null": [name for name, catch in had.items() if catch is None],
+    }
+    return {key: names for key, names in found.items() if names}
+
+
+def ended_by(state: Mapping[str, Any], following: str) -> State:
+    """The state with ``following`` behind it, in the place of its Next or End.
+
+    The other one of the two may be there as null: then they change places.
+    """
+    if state.get("Next") is None and "Next" in state:
+        return {**state, "Next": following, "End": None}
+    return {
+        "Next" if key == "End" and value else key: following
+        if value and key in ("Next", "End")
+        else value
+        for key, value in state.items()
+    }
 
 
 def call_state(

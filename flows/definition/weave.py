@@ -22,6 +22,7 @@ from flows.definition.record_state import (
     State,
     emptied,
     end_state,
+    ended_by,
     fail_state,
     failed_state,
 )
@@ -37,11 +38,21 @@ _ERROR = {f"{key}.=": f"getattr('{key}', None)" for key in ("Error", "Cause")}
 
 
 class Weaver:
-    """Weaves one definition, which must be valid and not instrumented."""
+    """Weaves one definition, which must be valid and not instrumented.
 
-    def __init__(self, definition: Mapping[str, Any], make: RecordStates, options: Options) -> None:
+    ``written`` is the same as its author wrote it, with the keys that are null.
+    """
+
+    def __init__(
+        self,
+        definition: Mapping[str, Any],
+        written: Mapping[str, Any],
+        make: RecordStates,
+        options: Options,
+    ) -> None:
         planner = Planner(definition, options, provider_url=make.provider.url)
         self._definition = definition
+        self._written = written
         self._make = make
         self._options = options
         self._plans = planner.plans()
@@ -60,7 +71,7 @@ class Weaver:
         if self._end:
             states[self._end] = end_state(Marker(Kind.END, "", {}))
         new = {"StartAt": self._enter(self._definition["StartAt"]), "States": states}
-        return {key: new.get(key, value) for key, value in self._definition.items()}
+        return {key: new.get(key, value) for key, value in self._written.items()}
 
     def _enter(self, target: str) -> str:
         return self._plans[target].entry or target
@@ -80,7 +91,7 @@ class Weaver:
             )
         elif plan.entry:
             states[plan.entry] = self._before_fail(plan, state)
-        states[plan.name] = self._rewired(plan, state)
+        states[plan.name] = self._rewired(plan, self._written["States"][plan.name])
         if plan.after:
             states[plan.after] = self._after(plan, state)
         for number, name in plan.caught.items():
@@ -97,10 +108,7 @@ class Weaver:
         """The author's state with its edges through the injected states, keys in their order."""
         new = retarget(state, self._enter)
         if plan.after:
-            new = {
-                "Next" if key == "End" else key: plan.after if key in ("Next", "End") else value
-                for key, value in new.items()
-            }
+            new = ended_by(new, plan.after)
         for number, name in plan.caught.items():
             new["Catch"][number] = {**new["Catch"][number], "Next": name}
         if plan.set_result_path:
@@ -111,12 +119,15 @@ class Weaver:
                 "ResultPath": self._failure.error,
                 "Next": plan.uncaught,
             }
-            new["Catch"] = [*new.get("Catch", []), entry]
+            new["Catch"] = [*(new.get("Catch") or []), entry]
         return new
 
     def _after(self, plan: Plan, state: State) -> State:
         is_end = "Next" not in state
-        undo = {"ResultPath": state.get("ResultPath")} if plan.set_result_path else {}
+        undo = {}
+        if plan.set_result_path:
+            had = self._written["States"][plan.name]
+            undo = {"ResultPath": had.get("ResultPath", False)}
         step, extra = _step(plan.name, state), self._result(plan, state)
         if state.get("Comment"):
             step["comment"] = state["Comment"][:_LONGEST_TEXT]
@@ -186,7 +197,7 @@ class Weaver:
             following=failure.fail,
         )
         caught = [name for name, plan in self._plans.items() if plan.uncaught]
-        undo = emptied(self._definition["States"], caught)
+        undo = emptied(self._written["States"], caught)
         states[failure.fail] = fail_state(Marker(Kind.FAIL, "", undo), error=failure.error)
 
     def _before_fail(self, plan: Plan, state: State) -> State:

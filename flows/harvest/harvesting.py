@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from flows.definition.nulls import without_nulls
 from flows.harvest.adding import Adder
 from flows.harvest.completing import add_models, complete
 from flows.harvest.conventions import Conventions
@@ -73,7 +74,7 @@ def harvest(
     """
     check_definition(given.definition)
     entries = read_log(given.log)
-    history = read_visits(entries, given.definition)
+    history = read_visits(entries, without_nulls(given.definition))
     named = given.run_id or run_id_of(history.visits) or run_named_by(entries)
     facts = read_run(given.run, history, named)
     job = partial(Job, store, facts, history, given.definition, conventions, who, alone_as, viewer)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flows.definition.digest import definition_digest
+from flows.definition.nulls import without_nulls
 from flows.definition.strip import strip
 from flows.harvest.conventions import Conventions
 from flows.harvest.facts import RunFacts
@@ -53,7 +54,7 @@ class Job:
         self.reader = store.reader()
         self.facts = facts
         self.visits = history.visits
-        self.states: Mapping[str, Any] = definition["States"]
+        self.states: Mapping[str, Any] = without_nulls(definition)["States"]
         self.conventions = conventions
         self.teller = Teller(facts, history, self.states, _digest(definition))
         self.sink = HarvestSink(store, facts.run_id, who=who)

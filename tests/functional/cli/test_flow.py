@@ -230,6 +230,19 @@ def test_a_run_that_failed_is_in_the_history_with_the_step_that_failed(
     assert step["error"]["Error"] == "ActionFailedException"
 
 
+def test_the_document_that_a_definition_is_in_is_kept(
+    braid: Braid, flow: Path, tmp_path: Path
+) -> None:
+    document = {"id": "3f0e5a52-0000-4000-8000-000000000001", "title": "Peaks", "definition": FLOW}
+    document |= {"input_schema": {"type": "object"}, "keywords": ["ni"]}
+    Path("whole.json").write_text(json.dumps(document))
+    braid("flow", "instrument", "whole.json", "-o", "with.json", "--provider-url", URL)
+    made = json.loads(Path("with.json").read_text())
+    assert {**made, "definition": FLOW} == document
+    assert list(made) == list(document)
+    assert json.loads(braid("flow", "strip", "with.json").out) == document
+
+
 def test_how_much_a_definition_grew_is_told(braid: Braid, flow: Path) -> None:
     done = braid("flow", "instrument", flow, "-o", "with.json", "--provider-url", URL)
     (grown,) = [line for line in done.err.splitlines() if "grew" in line]

@@ -13,7 +13,7 @@ from tests.unit.definition.builders import URL
 
 REFUSED: dict[str, list[str]] = {
     "cfde-deriva-ingest": [
-        "$.States.DerivaIngest.ActionUrl",
+        "$.States.DerivaIngest",
         "$.States.ErrorState.Parameters['body_template.=']",
     ],
     "mdf-curation": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from flows.definition import (
     strip,
     validate,
 )
+from flows.definition.nulls import without_nulls
 from flows.definition.options import size_of
 from provenance_store.errors import InvalidInput
 from tests.support.corpus import CORPUS
@@ -501,6 +503,51 @@ def test_what_the_first_form_of_comments_marks_is_taken_out_and_renewed() -> Non
         assert json.dumps(strip(woven_before)) == json.dumps(original)
         renewed = instrument(woven_before, provider_url=URL, options=setting).definition
         assert renewed == instrument(original, provider_url=URL, options=setting).definition
+
+
+NULLS: dict[str, Definition] = {
+    "Comment": flow(A=action(Comment=None) | {"Comment": None}),
+    "Parameters": flow(A={"Type": "Pass", "Parameters": None, "Next": "B"}, B=action()),
+    "Next and End": flow(A=action(Next="B") | {"End": None}, B={"Next": None} | action()),
+    "Catch": flow(A={"Catch": None} | action()),
+    "ResultPath": flow(A=action() | {"ResultPath": None}),
+    "of a Catch": flow(
+        A=action(
+            Catch=[{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Z"}], Next="Z"
+        ),
+        Z=done(),
+    ),
+    "of all": {"Comment": None} | flow(A=action()),
+}
+"""What older clients wrote for what was not set."""
+
+
+@pytest.mark.parametrize("name", NULLS)
+@pytest.mark.parametrize("mode", Mode)
+def test_keys_that_are_null_are_as_good_as_absent_and_come_back(name: str, mode: Mode) -> None:
+    definition = NULLS[name]
+    plain = without_nulls(definition)
+    chosen = Options(mode=mode, on_missing_result_path=MissingResultPath.SET)
+    url = URL if mode is Mode.STEP else URL.replace("record", "harvest")
+    made = instrument(definition, provider_url=url, options=chosen)
+    assert not [p for p in validate(made.definition) if p.severity is Severity.ERROR]
+    assert json.dumps(strip(made.definition)) == json.dumps(definition)
+    again = instrument(made.definition, provider_url=url, options=chosen).definition
+    assert json.dumps(again) == json.dumps(made.definition)
+    as_plain = instrument(plain, provider_url=url, options=chosen).definition
+    digests = {definition_digest(plain): definition_digest(definition)}
+    assert without_marks(made.definition) == without_marks(as_plain, digests)
+
+
+def without_marks(definition: Definition, digests: Mapping[str, str] | None = None) -> Definition:
+    """The definition without nulls and comments, and with another digest where it tells one."""
+    text = json.dumps(without_nulls(definition))
+    for old, new in (digests or {}).items():
+        text = text.replace(old, new)
+    found: Definition = json.loads(text)
+    for state in found["States"].values():
+        state.pop("Comment", None)
+    return found
 
 
 def test_a_comment_that_only_looks_like_a_mark_is_an_authors() -> None:
