@@ -99,7 +99,7 @@ class Weaver:
         if plan.uncaught and self._failure:
             states[plan.uncaught] = failed_state(
                 Marker(Kind.FAILED, plan.name, {}),
-                step=_step(plan.name, state),
+                step=_step(plan.name, state, with_comment=False),
                 place=self._failure.step,
                 following=self._failure.record,
             )
@@ -129,8 +129,6 @@ class Weaver:
             had = self._written["States"][plan.name]
             undo = {"ResultPath": had.get("ResultPath", False)}
         step, extra = _step(plan.name, state), self._result(plan, state)
-        if state.get("Comment"):
-            step["comment"] = state["Comment"][:_LONGEST_TEXT]
         if plan.is_step:
             extra = {**plan.input, **extra}
             step.update(self._identity(plan, state))
@@ -219,7 +217,7 @@ def _status(plan: Plan, status: str | None) -> str | None:
     return status or ("ACTIVE" if plan.is_first else None)
 
 
-def _step(name: str, state: State) -> dict[str, Any]:
+def _step(name: str, state: State, *, with_comment: bool = True) -> dict[str, Any]:
     """The constants of a step, which no variable of the context could give; an Action that runs as
     the user is what a step is unless something else is said."""
     step: dict[str, Any] = {"name": name}
@@ -233,6 +231,8 @@ def _step(name: str, state: State) -> dict[str, Any]:
         step["action_url"] = url
     if state.get("RunAs", "User") != "User":
         step["run_as"] = state["RunAs"]
+    if with_comment and state.get("Comment"):
+        step["comment"] = state["Comment"][:_LONGEST_TEXT]
     return step
 
 
