@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "JsonFile",
     "definition_argument",
+    "offline_option",
     "problem_line",
     "read_definition",
     "write_definition",
@@ -41,6 +42,14 @@ written = click.option(
     help="Write to this file instead of standard output.",
 )
 """Where a definition is written; the command gets its path as ``output``."""
+
+
+offline_option = click.option(
+    "--offline",
+    is_flag=True,
+    help="Do not ask the action provider whether it is one.",
+)
+"""Whether the provider is left unasked; the command gets it as ``offline``."""
 
 
 class JsonFile(click.ParamType[Any]):

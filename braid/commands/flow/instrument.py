@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,15 @@ import click
 from click.core import ParameterSource
 
 from braid.errors import SAID_NO
-from braid.flowfile import definition_argument, read_definition, write_definition, written
+from braid.flowfile import (
+    definition_argument,
+    offline_option,
+    read_definition,
+    write_definition,
+    written,
+)
 from braid.output import printable
+from braid.settings import OFFLINE
 
 __all__ = ["command"]
 
@@ -33,9 +41,10 @@ RUN_ONLY = ("conventions",)
     "--provider-url",
     metavar="URL",
     help="The action provider, such as https://braid.example.org/record, or .../harvest with "
-    "--mode run. [default: that of BRAID_SERVER]",
+    "--mode run; of a server's address alone the rest is known. [default: that of BRAID_SERVER]",
 )
 @click.option("--provider-scope", metavar="SCOPE", help="Its scope; Globus Flows can look it up.")
+@offline_option
 @click.option(
     "--title",
     help="With --mode step: the flow's title, to be recorded with each run; a harvest asks Globus "
@@ -108,6 +117,7 @@ def command(
     check: bool,
     provider_url: str | None,
     provider_scope: str | None,
+    offline: bool,
     title: str | None,
     **choices: Any,
 ) -> None:
@@ -115,19 +125,26 @@ def command(
 
     After each action, on each Catch and at each end; or with --mode run a single state that asks
     for the whole run, where it ends. The flow does what it did before, also when the provider is
-    away. Doing it again changes nothing; `braid flow strip` undoes it.
+    away. Doing it again changes nothing; `braid flow strip` undoes it. The provider is asked
+    whether it is one: a wrong address would never be noticed.
     """
     _check_together(context, mode)
     from flows.definition.instrument import instrument
+    from flows.definition.introspection import completed
 
     document = read_definition(flow)
-    done = instrument(
+    name = "harvest" if mode == "run" else "record"
+    url = completed(provider_url or _default_url(mode), name)
+    instrumented = partial(
+        instrument,
         document.definition,
-        provider_url=provider_url or _default_url(mode),
         provider_scope=provider_scope,
         flow_title=title or document.title,
         options=_options(mode=mode, **choices),
     )
+    done = instrumented(provider_url=url)
+    if not (offline or OFFLINE.get()) and (found := _ask(url, name, provider_scope)) != url:
+        done = instrumented(provider_url=found)
     if check:
         if done.definition != document.definition:
             click.echo("braid: it is not instrumented like this.", err=True)
@@ -140,6 +157,20 @@ def command(
         places.setdefault(note.message, []).append(note.path)
     for message, paths in places.items():
         click.echo(printable(f"note: {', '.join(paths)}: {message}"), err=True)
+
+
+def _ask(url: str, name: str, scope: str | None) -> str:
+    """Where the provider is; raises InvalidInput when it is not there, or has another scope."""
+    from flows.definition.introspection import ask_provider
+    from provenance_store.errors import InvalidInput
+
+    asked = ask_provider(url, name)
+    if asked.doubt:
+        told = f"{asked.url} could not be asked whether it is Braid's /{name}: {asked.doubt}."
+        click.echo(printable(f"note: {told}"), err=True)
+    if scope and asked.scope and scope != asked.scope:
+        raise InvalidInput(f"the provider's scope is {asked.scope}.", path="provider_scope")
+    return asked.url
 
 
 def _growth(before: dict[str, Any], after: dict[str, Any]) -> str:
