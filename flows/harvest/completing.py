@@ -39,7 +39,7 @@ def complete(job: Job, recorder: Recorder, place: int, step: RunStep) -> None:
         job.report.completed += 1
 
 
-def add_models(job: Job, recorder: Recorder, place: int, ordinal: int) -> None:
+def add_models(job: Job, recorder: Recorder, place: int, ordinal: int | None) -> None:
     """Versions that the flow's conventions find in a step that was recorded without any."""
     if not job.conventions.rules:
         return

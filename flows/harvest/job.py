@@ -10,6 +10,7 @@ from flows.definition.nulls import without_nulls
 from flows.definition.strip import strip
 from flows.harvest.conventions import Conventions
 from flows.harvest.facts import RunFacts
+from flows.harvest.gaps import Gaps
 from flows.harvest.lookup import LookupOfThen
 from flows.harvest.report import Harvested
 from flows.harvest.sink import HarvestSink
@@ -44,6 +45,7 @@ class Job:
         store: Store,
         facts: RunFacts,
         history: History,
+        gaps: Gaps,
         definition: Mapping[str, Any],
         conventions: Conventions,
         who: str | None,
@@ -54,6 +56,7 @@ class Job:
         self.reader = store.reader()
         self.facts = facts
         self.visits = history.visits
+        self.gaps = gaps
         self.states: Mapping[str, Any] = without_nulls(definition)["States"]
         self.conventions = conventions
         self.teller = Teller(facts, history, self.states, _digest(definition))
@@ -78,7 +81,7 @@ class Job:
             clock=self.clock,
         )
 
-    def go_to(self, place: int, ordinal: int) -> None:
+    def go_to(self, place: int, ordinal: int | None) -> None:
         """From now on it is the time of that visit, and ids are those of its place in the run."""
         visit = self.visits[place]
         times = (visit.ended, visit.started, self.clock.at)
