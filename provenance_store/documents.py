@@ -273,13 +273,10 @@ def version_document(record: Row, details: Details, urn: Urn, *, head: bool) -> 
     return outline | {"hyperparameters": hyperparameters, "head": head}
 
 
-def run_document(
-    run: Row, tags: Iterable[str], recorded_by: str | None, heard_at: int | None = None
-) -> dict[str, Any]:
+def run_document(run: Row, tags: Iterable[str], recorded_by: str | None) -> dict[str, Any]:
     """A run with the field names of Globus Flows.
 
-    `run_owner` is what was said by whoever recorded the run, `recorded_by`. `heard_at` is when
-    anything was last recorded of a run that goes on.
+    `run_owner` is what was said by whoever recorded the run, `recorded_by`.
     """
     return {
         "run_id": run.run_id,
@@ -291,6 +288,5 @@ def run_document(
         "recorded_by": recorded_by,
         "start_time": format_time(run.start_time),
         "completion_time": format_time(run.completion_time),
-        "last_heard_at": format_time(heard_at),
         "tags": list(tags),
     }

@@ -13,6 +13,7 @@ from provenance_store.filters import RunFilter
 from provenance_store.kinds import Kind, Role
 from provenance_store.reading.view import MENTIONED, Row, View, grouped, page
 from provenance_store.sql import pages, read
+from provenance_store.times import format_time
 
 __all__ = ["list_runs", "show_run"]
 
@@ -71,9 +72,8 @@ def _documents(view: View, rows: Sequence[Row]) -> list[dict[str, Any]]:
     owners = {row.digest: row.owner for row in said}
     heard = _last_heard(view, [row for row in rows if row.status in GOING_ON])
     return [
-        documents.run_document(
-            row, tags[row.run_id], owners.get(row.audience), heard.get(row.run_id)
-        )
+        documents.run_document(row, tags[row.run_id], owners.get(row.audience))
+        | {"last_heard_at": format_time(heard.get(row.run_id))}
         for row in rows
     ]
 
