@@ -80,7 +80,7 @@ class Crew:
         self._lock = threading.Lock()
         self._held: dict[str, Task] = {}
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._later = Later(MOST_FOLLOWED)
+        self._later = Later(2 * MOST_FOLLOWED)  # those that asked, and those that may fall silent
         self._options = options
         self.silent = Silent(self._put_later, self._end_of, options.harvest_silent_seconds)
         self._runs: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()

@@ -18,6 +18,9 @@ from provenance_store.errors import InvalidInput
 __all__ = ["Gaps", "check_states", "gaps_of", "has_more_pages"]
 
 NAMED = 5
+NEXT = ("marker", "pagination_token")
+"""What a page has for asking for the next one, where there is one."""
+PAGED = frozenset({"has_next_page", *NEXT})
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,18 @@ def gaps_of(history: History, states: Mapping[str, Any], *, more: bool) -> Gaps:
 def has_more_pages(document: Any) -> bool:
     """Whether the pages of a log, as the service gave them, lack the last one."""
     pages = list(_pages(document))
-    return bool(pages) and all(page.get("has_next_page") is True for page in pages)
+    return bool(pages) and all(map(_is_followed, pages))
+
+
+def _is_followed(page: Mapping[str, Any]) -> bool:
+    if "has_next_page" in page:
+        return page["has_next_page"] is True
+    return any(isinstance(page.get(name), str) and page[name] for name in NEXT)
 
 
 def _pages(document: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(document, dict) and "entries" in document:
-        if "has_next_page" in document:
+        if not PAGED.isdisjoint(document):
             yield document
         document = document["entries"]
     for value in document if isinstance(document, list) else ():

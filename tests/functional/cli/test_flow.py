@@ -230,6 +230,23 @@ def test_a_run_that_failed_is_in_the_history_with_the_step_that_failed(
     assert step["error"]["Error"] == "ActionFailedException"
 
 
+def test_a_harvest_adds_to_a_recorded_failure_what_its_state_did_not_send(
+    braid: Braid, flow: Path
+) -> None:
+    braid("flow", "instrument", flow, "-o", "with.json", "--provider-url", URL)
+    answer = braid("flow", "run", "with.json", "--input", "input.json", "--save", "saved")
+    (line,) = [each for each in answer.err.splitlines() if each.startswith("Saved: braid ")]
+    run_id = json.loads(Path("saved/run.json").read_text())["run_id"]
+    (before,) = json.loads(braid("run", "show", run_id, "--format", "json").out)["steps"]
+    assert before["parameters"] is None
+    harvested = braid(*line.removeprefix("Saved: braid ").split())
+    assert harvested.code == 0, harvested.err
+    (after,) = json.loads(braid("run", "show", run_id, "--format", "json").out)["steps"]
+    assert after["id"] == before["id"]
+    assert (after["name"], after["error"]) == ("Move", before["error"])
+    assert after["parameters"]["source_endpoint"]
+
+
 def test_the_document_that_a_definition_is_in_is_kept(
     braid: Braid, flow: Path, tmp_path: Path
 ) -> None:

@@ -413,6 +413,26 @@ def test_a_run_whose_log_has_further_pages_is_not_told_to_have_gone_on_for_ever(
     assert memory.reader().run("run-1")["status"] == "FAILED"
 
 
+@pytest.mark.parametrize(
+    ("page", "more"),
+    [
+        ({"has_next_page": True, "marker": "m"}, True),
+        ({"has_next_page": False, "marker": None}, False),
+        ({"pagination_token": "t"}, True),
+        ({"pagination_token": None}, False),
+        ({"marker": "m", "limit": 3}, True),
+        ({}, False),
+    ],
+)
+def test_a_page_tells_whether_another_one_follows(
+    page: dict[str, Any], more: bool, memory: Store
+) -> None:
+    log, definition = three_moves()
+    given = {"entries": log.entries[:7], **page}
+    done = harvest(memory, RunLog(given, definition, None, "run-1"))
+    assert any("further pages" in note for note in done.notes) is more
+
+
 def test_pages_in_any_order_are_one_log(memory: Store) -> None:
     log, definition = three_moves()
     entries = log.entries
