@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from flows.definition.marker import injected
+from flows.definition.marker import marker_of
+from flows.definition.secrets import plain_key
 from provenance_store.errors import InvalidInput
 from provenance_store.shown import shown
 
@@ -76,17 +77,21 @@ def ask_provider(url: str, name: str) -> Asked:
     )
 
 
-def providers_of(definition: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(address, ``record`` or ``harvest``) of the providers that injected states call."""
+def providers_of(definition: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(address, ``record`` or ``harvest``) of the providers that states which record call, be they
+    injected or written by hand."""
     states = definition.get("States")
-    marks = injected(states) if isinstance(states, dict) else {}
     found: dict[tuple[str, str], None] = {}
-    for name in marks:
-        state = states[name] if isinstance(states, dict) else {}
-        body, url = state.get("Parameters"), state.get("ActionUrl")
-        if isinstance(url, str) and isinstance(body, dict):
-            found[url, "record" if "run" in body else "harvest"] = None
-    yield from found
+    for state in states.values() if isinstance(states, dict) else ():
+        body = state.get("Parameters") if isinstance(state, dict) else None
+        url = state.get("ActionUrl") if isinstance(state, dict) else None
+        if not isinstance(url, str) or not isinstance(body, dict):
+            continue
+        if {plain_key(key) for key in body} >= TOLD["record"]:
+            found[url, "record"] = None
+        elif marker_of(state) is not None:
+            found[url, "harvest"] = None
+    return list(found)
 
 
 def _asked(url: str, name: str) -> Asked:

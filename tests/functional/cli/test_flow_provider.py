@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from flows.definition import record_state_example
 from tests.support.command_line import Braid
 from tests.unit.definition.builders import action, flow
 
@@ -100,6 +101,10 @@ def test_a_flow_that_calls_another_address_is_not_deployed(
     done = braid("flow", "deploy", "with.json", "--title", "Peaks")
     assert (done.code, done.out) == (2, "")
     assert f"{server}/recrod answered 404" in done.err
+    by_hand = {"Record": record_state_example(provider_url=f"{server}/recrod", following=None)}
+    Path("by-hand.json").write_text(json.dumps(flow(Copy=action(Next="Record"), **by_hand)))
+    done = braid("flow", "deploy", "by-hand.json", "--title", "Peaks")
+    assert (done.code, f"{server}/recrod answered 404" in done.err) == (2, True)
     braid("flow", "instrument", asking, "-o", "with.json", *of(server))
     made = braid("flow", "deploy", "with.json", "--title", "Peaks")
     assert made.code == 0, made.err
