@@ -169,6 +169,8 @@ def truth_of(gate: Gate, given: object, what: str) -> bool:
 
 def several(gate: Gate, given: object, what: str, *, mapping: bool = False) -> list[Any]:
     """What is given where several are meant (`one_or_many`), as far as it can be read."""
+    if type(given) is tuple or type(given) is list:
+        return [*given]
 
     def failed(error: str) -> None:
         message = f"The {what} cannot be read to their end ({error} was raised); the rest is kept."

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
@@ -18,6 +19,18 @@ from flows.sandbox.webserver import WebServer
 from provenance_store import Store
 
 TIMEOUT = 180
+
+
+def with_a_near_deadline(
+    ask: Callable[[str], requests.Response],
+) -> tuple[str, requests.Response]:
+    """Ask with a deadline that is near; where the machine was so slow that it had passed before
+    the answer, again with a later one."""
+    for seconds in (1, 4, 16, 64):
+        soon = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+        if (answer := ask(soon)).status_code == 202:
+            break
+    return soon, answer
 
 
 @dataclass(frozen=True)

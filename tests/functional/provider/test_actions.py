@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from provenance_store.ids import now
-from tests.functional.provider.house import House, Person, Town, a_body, serving
+from tests.functional.provider.house import (
+    House,
+    Person,
+    Town,
+    a_body,
+    serving,
+    with_a_near_deadline,
+)
 
 DAY = 86_400 * 1_000_000
 
@@ -122,8 +129,7 @@ def test_a_release_after_of_seconds_is_taken_too(house: House, ada: Person) -> N
 
 
 def test_a_repeat_after_its_deadline_is_still_answered(house: House, ada: Person) -> None:
-    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
-    first = house.run(ada, "r1", deadline=soon)
+    soon, first = with_a_near_deadline(lambda soon: house.run(ada, "r1", deadline=soon))
     assert first.status_code == 202
     while datetime.now(UTC).isoformat() < soon:
         house.get("/healthz")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from flows.sandbox import Sandbox
 from provenance_store import open_store
 from tests.functional.provider.gate import Gate
 from tests.functional.provider.harvests import ask, hello, run, wait_until
-from tests.functional.provider.house import Person, Town, serving
+from tests.functional.provider.house import Person, Town, serving, with_a_near_deadline
 from tests.hazards.provider.servers import Server
 from tests.hazards.provider.test_provider_hazards import write_lock
 
@@ -117,9 +117,9 @@ def test_a_harvest_that_nobody_goes_on_with_by_its_deadline_has_failed(
 ) -> None:
     run_id = run(town, ada, FLOW).run["run_id"]
     url = f"sqlite:///{tmp_path / 'store.db'}"
-    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
     with serving(url, environ(town, gate, url)) as house:
-        action_id = ask(house, ada, run_id, deadline=soon).json()["action_id"]
+        soon, asked = with_a_near_deadline(lambda soon: ask(house, ada, run_id, deadline=soon))
+        action_id = asked.json()["action_id"]
         wait_until(lambda: bool(gate.asked), "the harvest")
     wait_until(lambda: datetime.now(UTC).isoformat() > soon, "the deadline")
     with serving(url, environ(town, gate, url)) as house:
