@@ -60,9 +60,9 @@ def gaps_of(history: History, states: Mapping[str, Any], *, more: bool) -> Gaps:
     """What a log leaves open; `more` says that the service has further pages of it."""
     notes = []
     first = _first_gap(history, states)
-    if first == 0:
+    if first == 0 and (history.visits or history.end_code):
         notes.append("the log does not tell how the run began: its first entries are missing.")
-    elif first is not None:
+    elif first:
         before, behind = history.visits[first - 1].name, history.visits[first].name
         notes.append(f"entries of the log are missing between {before} and {behind}.")
     if more and first != 0:
@@ -101,7 +101,7 @@ def _pages(document: Any) -> Iterator[Mapping[str, Any]]:
 def _first_gap(history: History, states: Mapping[str, Any]) -> int | None:
     """The first visit that does not follow the one before it; 0 if the run's begin is not told."""
     if not history.has_begun:
-        return 0 if history.visits else None
+        return 0
     before: Visit | None = None
     for place, visit in enumerate(history.visits):
         if before is not None and not _follows(before, visit, states):

@@ -433,6 +433,15 @@ def test_a_page_tells_whether_another_one_follows(
     assert any("further pages" in note for note in done.notes) is more
 
 
+def test_a_log_without_an_entry_is_not_the_whole_of_a_run(memory: Store) -> None:
+    log, definition = three_moves()
+    run = {"run_id": "run-1", "status": "SUCCEEDED"}
+    done = harvest(memory, RunLog([], definition, run))
+    assert (done.steps, done.notes) == (0, [])
+    assert not is_harvested(memory, "run-1")
+    assert harvest(memory, RunLog(log.entries, definition, run)).added == 4
+
+
 def test_pages_in_any_order_are_one_log(memory: Store) -> None:
     log, definition = three_moves()
     entries = log.entries
