@@ -233,7 +233,10 @@ class Crew:
         self._later.put(seconds, work)
 
     def _end_of(self, caller: Caller, run_id: str) -> bool:
-        """Harvest a run on behalf of somebody who recorded steps of it, if it has ended."""
+        """Harvest a run on behalf of somebody who recorded steps of it, if it has ended; one that
+        another process knows the end of is left as it is."""
+        if self._stores.get().reader().run(run_id, limit=1)["status"] in FINAL:
+            return True
         body = HarvestBody(run_id=run_id, on_missing_consent="fail")
         task = Task("", body, caller, Runs(caller, self._options), self._clock())
         if not is_over(task):

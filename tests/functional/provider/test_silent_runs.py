@@ -87,6 +87,42 @@ def test_a_run_that_says_how_it_ended_is_not_looked_at(
     assert [step["name"] for step in told["steps"]] == ["Works"]
 
 
+def test_a_run_whose_end_another_server_recorded_is_left_as_it_is(
+    town: Town, tmp_path: Path, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several servers, or workers, share a store; each sees some of the steps only."""
+    looks = {
+        "Type": "Choice",
+        "Choices": [{"Variable": "$.who", "IsPresent": True, "Next": "Works"}],
+        "Default": "Works",
+    }
+    states = {"Looks": looks, "Works": hello("first", Next="Ends"), "Ends": hello("x", End=True)}
+    asked = noted(monkeypatch)
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    settings = town.environ(BRAID_HARVEST_SILENT_SECONDS=SILENT_SECONDS)
+    with serving(url, settings) as first, serving(url, settings) as second:
+        definition = recorded(town, first, {"StartAt": "Looks", "States": states})
+        definition["States"]["Braid Ends"]["ActionUrl"] = f"{second.url}/record"
+        run_id = run(town, ada, definition).run["run_id"]
+        wait_until(lambda: bool(asked), "the look at the run")
+        told = history(first, ada, run_id)
+        assert (asked, told["status"]) == ([True], "SUCCEEDED")
+        assert [step["name"] for step in told["steps"]] == ["Works", "Ends"]
+
+
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether there was no more to be asked, for each run that was looked at."""
+    asked: list[bool] = []
+    is_done = Silent._is_done
+
+    def noting(silent: Silent, *args: Any) -> bool:
+        asked.append(is_done(silent, *args))
+        return asked[-1]
+
+    monkeypatch.setattr(Silent, "_is_done", noting)
+    return asked
+
+
 def test_a_server_that_may_not_read_runs_leaves_them_as_they_are(
     town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,14 +131,7 @@ def test_a_server_that_may_not_read_runs_leaves_them_as_they_are(
     elsewhere.scope = town.sandbox.add_scope(elsewhere.client, "action_all", dependencies=())
     person = elsewhere.person("hedy")
     settings = elsewhere.environ(BRAID_HARVEST_SILENT_SECONDS=SILENT_SECONDS)
-    asked: list[bool] = []
-    is_done = Silent._is_done
-
-    def noted(silent: Silent, *args: Any) -> bool:
-        asked.append(is_done(silent, *args))
-        return asked[-1]
-
-    monkeypatch.setattr(Silent, "_is_done", noted)
+    asked = noted(monkeypatch)
     with serving(f"sqlite:///{tmp_path / 'blind.db'}", settings) as house:
         run_id = run(elsewhere, person, ending_badly(elsewhere, house)).run["run_id"]
         wait_until(lambda: bool(asked), "the look at the run")
