@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from braid.trial import Trial, try_flow
 from tests.support.command_line import Braid
 
 TRANSFER = "https://transfer.actions.globus.org"
@@ -364,6 +365,30 @@ def test_a_question_of_a_run_is_answered_from_the_command_line(
     done = run(braid, ASKING, {"settings": {"source": "a"}}, "--choose", choice)
     assert done.code == code, done.err
     assert said in done.err
+
+
+def test_somebody_at_the_terminal_is_asked(places: dict[str, Path]) -> None:
+    questions: list[Any] = []
+
+    def ask(question: Any) -> str:
+        questions.append(question)
+        return "deny"
+
+    done = try_flow(
+        Trial(
+            definition=ASKING,
+            input_schema={},
+            input={"settings": {"source": "a"}},
+            store_url="sqlite:///:memory:",
+            collections=[("a", places["a"])],
+            ask=ask,
+        )
+    )
+    assert done["status"] == "FAILED"
+    (question,) = questions
+    assert question["context"]["title"] == "Somebody wants to copy"
+    assert [row["value"] for row in question["context"]["rows"]][1] == "a"
+    assert [option["value"] for option in question["options"]] == ["approve", "deny"]
 
 
 def test_a_question_that_nobody_answers_leaves_the_run_waiting(
