@@ -125,6 +125,8 @@ def command(
     if run["status"] != "SUCCEEDED":
         told = printable(reason(run, log, document.definition["States"]))
         click.echo(f"braid: the run is {run['status']}: {told}", err=True)
+        if run.get("blocking_web_input_id"):
+            click.echo("braid: --choose VALUE answers what the run asks.", err=True)
         context.exit(SAID_NO)
 
 

@@ -397,6 +397,7 @@ def test_a_question_that_nobody_answers_leaves_the_run_waiting(
     done = run(braid, ASKING, {"settings": {"source": "a"}})
     assert done.code == 1
     assert "INACTIVE" in done.err
+    assert "--choose VALUE answers" in done.err
     wrong = run(braid, ASKING, {"settings": {"source": "a"}}, "--choose", "perhaps")
     assert wrong.code == 2
     assert "'perhaps' is not one of the options: 'approve', 'deny'." in wrong.err
