@@ -23,7 +23,6 @@ __all__ = [
     "Described",
     "Time",
     "changes",
-    "collection_option",
     "describes",
     "displays",
     "loads",
@@ -281,14 +280,6 @@ map_option = click.option(
 )
 """The command gets texts as ``collections``."""
 
-collection_option = click.option(
-    "--collection",
-    "collections",
-    multiple=True,
-    type=(str, click.Path(exists=True, file_okay=False, path_type=Path)),
-    metavar="ID FOLDER",
-    help="Let Transfer use a folder as the collection with this id. May be repeated.",
-)
 time_scale_option = click.option(
     "--time-scale",
     type=click.FloatRange(0, 1000),

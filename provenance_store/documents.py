@@ -290,11 +290,13 @@ def step_document(
 ) -> dict[str, Any]:
     """A step of a run with what it used and made, its parameters and its error.
 
-    `left_out` names the documents that only the record itself shows.
+    `left_out` names the documents that only the record itself shows. An action that failed without
+    raising an error comes with its result, which tells why.
     """
     payloads = details.payloads(record.id)
     return record_outline(record, details, urn) | {
         "parameters": payloads.get("parameters"),
+        **({"result": payloads["result"]} if "result" in payloads else {}),
         "error": payloads.get("error"),
         "left_out": list(left_out),
         "inputs": list(inputs),

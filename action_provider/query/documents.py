@@ -190,6 +190,10 @@ class Run(msgspec.Struct, kw_only=True):
     recorded_by: Annotated[str | None, Meta(description="Who recorded the run: an identity URN.")]
     start_time: Time | None
     completion_time: Time | None
+    last_heard_at: Annotated[
+        Time | None,
+        Meta(description="Of a run that goes on: when anything was last recorded of it."),
+    ]
     tags: list[str]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from braid.options import Time, displays, pages, reads
-from braid.output import Display, Field, short_time
+from braid.output import Display, Field, run_status, short_time
 from braid.source import Source
 
 __all__ = ["command"]
@@ -20,7 +20,10 @@ FIELDS = [
     Field("Flow title", "flow_title"),
     Field("Label", "label"),
     Field("Tags", "tags"),
+    Field("Last heard at", "last_heard_at", wide=True),
 ]
+STATUS = Field("Status", run_status)
+"""For people: of a run that went silent, since when."""
 
 
 @click.command()
@@ -41,4 +44,6 @@ def command(*, source: Source, display: Display, **filters: Any) -> None:
     """List flow runs, newest first."""
     with source.read() as history:
         found = history.runs(**filters)
-        display.table(found, rows="runs", fields=FIELDS, empty="No runs.")
+        people = display.format == "text"
+        fields = [STATUS if people and field.title == "Status" else field for field in FIELDS]
+        display.table(found, rows="runs", fields=fields, empty="No runs.")

@@ -286,7 +286,11 @@ class Step(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         Moment | None, Meta(description="When it ended; by default the result's.")
     ] = None
     run_as: Annotated[
-        Text | None, Meta(description="Whose rights it was run with: User, Flow or a role.")
+        Text | None,
+        Meta(
+            description="Whose rights it was run with: User (the default of an Action), Flow or a "
+            "role."
+        ),
     ] = None
     comment: Annotated[
         str | None,

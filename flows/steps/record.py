@@ -32,6 +32,8 @@ __all__ = ["audience_of", "derived_of", "is_moved", "record_step", "told_of"]
 
 ENDS = frozenset({"SUCCEEDED", "FAILED", "ENDED"})
 """The statuses of a run that is over."""
+BY_DEFAULT = "User"
+"""Whose rights an action is run with when its state does not say."""
 UNRECORDED = "unrecorded_inputs"
 """The tag of a step: how many of its references were to steps whose recording had failed."""
 
@@ -245,7 +247,7 @@ class _Recording:
             type=step.type or "Action",
             action_url=step.action_url or None,
             action_id=self.outcome.action_id,
-            run_as=step.run_as or None,
+            run_as=step.run_as or (BY_DEFAULT if step.type in (None, "Action") else None),
             definition_digest=step.definition_digest or None,
             ordinal=ordinal,
             started_at=self.outcome.started_at,

@@ -127,6 +127,7 @@ def test_runs_are_listed_latest_first_with_the_field_names_of_globus(store: Stor
         "recorded_by": None,
         "start_time": "1970-01-01T00:00:04.000000+00:00",
         "completion_time": None,
+        "last_heard_at": None,
         "tags": ["hedm", "n4"],
     }
     rest = read.runs(limit=10, marker=page["marker"])

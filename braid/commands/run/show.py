@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from braid.options import displays, reads
-from braid.output import Display, Document, Field, short_time
+from braid.output import Display, Document, Field, run_status, short_time
 from braid.reason import what_went_wrong
 from braid.source import Source
 from braid.validity import marked, marked_fields
@@ -47,7 +47,7 @@ RUN_FIELDS = [
     Field("Flow", "flow_title"),
     Field("Flow ID", "flow_id"),
     Field("Label", "label"),
-    Field("Status", "status"),
+    Field("Status", run_status),
     Field("Owner", "run_owner"),
     Field("Recorded by", "recorded_by"),
     Field("Started", short_time("start_time")),
@@ -68,10 +68,16 @@ STEP_FIELDS = [
 
 def _failure(step: Document) -> str:
     """What went wrong in a step, as far as a line or two tell it."""
-    text = what_went_wrong(step["error"])
+    text = what_went_wrong(step["error"] or {"Cause": step.get("result")})
     if len(text) > MOST_OF_ERROR:
         text = f"{text[: MOST_OF_ERROR - 3]}..."
     return f"{step['short_id']}  {step['name']} failed: {text}"
+
+
+def _has_failed(step: Document) -> bool:
+    """Whether anything tells why a step failed: its error, or the result of an action that failed
+    without raising one (``ExceptionOnActionFailure: false``)."""
+    return step["error"] is not None or (step["status"] == "FAILED" and bool(step.get("result")))
 
 
 def whole_run(history: Reader | QueryClient, run_id: str) -> Document:
@@ -106,6 +112,6 @@ def show(run: Document, display: Display) -> None:
         click.echo()
     fields = marked_fields(STEP_FIELDS, run["steps"], display)
     display.table(run, rows="steps", fields=fields, empty="No steps were recorded.")
-    failures = [_failure(step) for step in run["steps"] if step["error"] is not None]
+    failures = [_failure(step) for step in run["steps"] if _has_failed(step)]
     if failures and display.format == "text":
         display.lines(["", *failures])
