@@ -20,7 +20,7 @@ TEXTS = [
     for table in METADATA.sorted_tables
     for column in table.columns
     if isinstance(column.type, sa.Text)
-    and table.name not in ("action", "run", "stub", "store_info")
+    and table.name not in ("action", "parameter", "run", "stub", "store_info")
     and column.name not in LOCAL.get(table.name, ())
 ]
 
@@ -39,7 +39,8 @@ def file(tmp_path: Path) -> Path:
         with recorder.step("Scan", parameters={"energy": 61}) as step:
             scan = step.output("scan", uris=["file:///€.h5"], tags={"sample": "größer"})
         recorder.found_file(scan, "file:///€.h5", size=1, digest="sha256:ab")
-        recorder.model("net", trained_on=[scan], metrics=[{"epoch": 1, "loss": 0.5}])
+        model = recorder.model("net", trained_on=[scan], metrics=[{"epoch": 1, "loss": 0.5}])
+        model.alias("champion")
         store.invalidate(scan.urn, cause="bad")
     return file
 
