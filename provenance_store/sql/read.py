@@ -347,12 +347,13 @@ def versions(line_id: int, viewer: Viewer) -> Query:
 
 def heads(viewer: Viewer, line_ids: Sequence[int]) -> Query:
     """Versions of these lines that none revises which the viewer may see."""
-    child, revision = _version.alias(), _record.alias()
+    child, revision, of_lines = _version.alias(), _record.alias(), _version.alias()
     return (
         sa.select(*_RECORD)
         .select_from(_FROM)
         .where(
-            _version.c.line_id.in_(line_ids),
+            # Named by id: for the line alone SQLite would look at every record.
+            _record.c.id.in_(sa.select(of_lines.c.id).where(of_lines.c.line_id.in_(line_ids))),
             ~sa.exists().where(
                 child.c.parent_id == _version.c.id,
                 revision.c.id == child.c.id,

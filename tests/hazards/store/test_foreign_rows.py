@@ -20,7 +20,7 @@ TEXTS = [
     for table in METADATA.sorted_tables
     for column in table.columns
     if isinstance(column.type, sa.Text)
-    and table.name not in ("action", "run", "stub", "store_info", "parameter")
+    and table.name not in ("action", "parameter", "run", "stub", "store_info")
     and column.name not in LOCAL.get(table.name, ())
 ]
 
