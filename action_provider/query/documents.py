@@ -130,6 +130,10 @@ class Record(msgspec.Struct, kw_only=True):
     parameters: Any | msgspec.UnsetType = msgspec.UNSET
     result: Any | msgspec.UnsetType = msgspec.UNSET
     error: Any | msgspec.UnsetType = msgspec.UNSET
+    paths: Annotated[
+        Any | msgspec.UnsetType,
+        Meta(description="Of a step the paths that its function named, and which files they are."),
+    ] = msgspec.UNSET
     invalidated: Invalidated | msgspec.UnsetType = msgspec.UNSET
     reduced: Reduced | msgspec.UnsetType = msgspec.UNSET
 
@@ -148,6 +152,28 @@ class DecisionAbout(msgspec.Struct, kw_only=True):
     policy: Any
 
 
+class LateLink(msgspec.Struct, kw_only=True):
+    """A link that was added after its record was closed: when, by whom, and by which rule."""
+
+    role: str
+    to: str
+    at: Time
+    by: str
+    rule: str
+
+
+class Same(Mention, kw_only=True):
+    """A record that is one thing with another, since their bytes are equal."""
+
+    digest: str
+
+
+class SamePlace(Mention, kw_only=True):
+    """A record with a URI of another; whether they are one thing is not known."""
+
+    uri: str
+
+
 class RecordDetail(Record, kw_only=True):
     """A record with what was said of it later and its links, one hop each way."""
 
@@ -156,13 +182,16 @@ class RecordDetail(Record, kw_only=True):
         Meta(description="Of a decision: question, options, chosen, why, decider, policy."),
     ] = msgspec.UNSET
     decisions: Annotated[
-        list[DecisionAbout],
+        list[DecisionAbout] | msgspec.UnsetType,
         Meta(description="The newest decisions that it was an option of, at most 10."),
-    ]
+    ] = msgspec.UNSET
     marks: list[Said]
     links: list[LinkEnd]
     dependents: list[LinkEnd]
     truncated: Annotated[bool, Meta(description="Whether there are more links than listed.")]
+    late_links: list[LateLink] | msgspec.UnsetType = msgspec.UNSET
+    same_as: list[Same] | msgspec.UnsetType = msgspec.UNSET
+    same_uri: list[SamePlace] | msgspec.UnsetType = msgspec.UNSET
 
 
 class StepDetail(Record, kw_only=True):

@@ -146,6 +146,8 @@ class StatementEvidence(msgspec.Struct, kw_only=True):
     environments: dict[str, Any]
     tree: StatementTree
     leaves: list[StatementLeaf]
+    late_links: list[dict[str, str]]
+    unconnected: list[dict[str, str]]
 
 
 class StatementPredicate(msgspec.Struct, kw_only=True):

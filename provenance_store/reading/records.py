@@ -44,27 +44,31 @@ def show_record(view: View, record_id: int) -> dict[str, Any]:
     known = view.by_id({link.to_id for link in up} | {link.from_id for link in down})
     invalid = validity_of(view, known)
     about = view.details([record_id])
-    urn = view.urn(record_id)
-    decisions = view.all(decisions_about(record_id, view.viewer, MOST_DECISIONS))
     return documents.record_document(row, about, view.urn) | {
         "marks": about.marks(record_id),
-        "decisions": [documents.decision_about(one, urn, view.urn) for one in decisions],
-        "late_links": late_links(view, record_id),
-        **_same(view, record_id),
         "links": _ends(view, [(link.to_id, link.role) for link in up], known, invalid),
         "dependents": _ends(view, [(link.from_id, link.role) for link in down], known, invalid),
         "truncated": max(len(up), len(down)) > MENTIONED,
+        **_known_later(view, record_id),
     }
 
 
-def _same(view: View, record_id: int) -> dict[str, Any]:
-    """`same_as`: other records that are one thing with it; `same_uri`: others at one of its places,
-    of which nothing tells whether they are."""
+def _known_later(view: View, record_id: int) -> dict[str, Any]:
+    """What became known of a record later, where there is any of it.
+
+    `decisions`: those that it was an option of; `late_links`: links that were added when it was
+    closed; `same_as`: other records that are one
+    thing with it; `same_uri`: others at one of its places, of which nothing tells whether they are.
+    """
     rows = view.all(later.same_things([record_id]).limit(MENTIONED))
     there = view.all(later.at_same_uris(record_id, view.viewer, HINTS))
     one = {row.other_id for row in rows}
     known = view.by_id({*one, *(row.id for row in there)})
-    return {
+    decisions = view.all(decisions_about(record_id, view.viewer, MOST_DECISIONS))
+    urn = view.urn(record_id)
+    told = {
+        "decisions": [documents.decision_about(each, urn, view.urn) for each in decisions],
+        "late_links": late_links(view, record_id),
         "same_as": [
             view.brief(known[row.other_id], 0) | {"digest": row.digest}
             for row in rows
@@ -76,6 +80,7 @@ def _same(view: View, record_id: int) -> dict[str, Any]:
             if row.id in known and row.id not in one
         ],
     }
+    return {name: listed for name, listed in told.items() if listed}
 
 
 def late_links(view: View, record_id: int) -> list[dict[str, Any]]:

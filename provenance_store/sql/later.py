@@ -94,7 +94,7 @@ def at_same_uris(record_id: int, viewer: Viewer, limit: int) -> sa.Select[Any]:
         .join(other, other.c.uri_norm == _uri.c.uri_norm)
         .join(_record, _record.c.id == other.c.record_id)
         .where(_uri.c.record_id == record_id, other.c.record_id != record_id, can_see(viewer))
-        .order_by(_record.c.created_at.desc(), _record.c.id.desc())
+        .order_by(other.c.record_id.desc())
         .limit(limit)
     )
 

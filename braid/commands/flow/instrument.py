@@ -219,6 +219,11 @@ def _file_rules(
     """The rules about files of a file, which states on the way cannot be told of otherwise."""
     if conventions is None:
         return None
+    if not Path(conventions).is_file():
+        raise click.UsageError(
+            "--conventions belongs to --mode run, where it names one of the server's files; "
+            "with --mode step it is a TOML file here."
+        )
     from flows.harvest import read_conventions
 
     rules = read_conventions(Path(conventions))
