@@ -57,8 +57,8 @@ def _known_later(view: View, record_id: int) -> dict[str, Any]:
     """What became known of a record later, where there is any of it.
 
     `decisions`: those that it was an option of; `late_links`: links that were added when it was
-    closed; `same_as`: other records that are one
-    thing with it; `same_uri`: others at one of its places, of which nothing tells whether they are.
+    closed; `same_as`: other records that are one thing with it; `same_uri`: others at one of its
+    places, of which nothing tells whether they are.
     """
     rows = view.all(later.same_things([record_id]).limit(MENTIONED))
     there = view.all(later.at_same_uris(record_id, view.viewer, HINTS))

@@ -168,10 +168,8 @@ def test_who_may_not_see_a_decision_does_not_hear_of_it(store: Store) -> None:
     both = store.recorder(audience=Audience(ada, (bob,)))
     scan = both.data("scan")
     store.recorder(audience=Audience(ada)).decide("Keep", [scan], scan, why="sharp")
-    seen = [
-        store.reader(Viewer(frozenset({who}))).record(scan.urn).get("decisions", [])
-        for who in (ada, bob)
-    ]
+    readers = [store.reader(Viewer(frozenset({who}))) for who in (ada, bob)]
+    seen = [reader.record(scan.urn).get("decisions", []) for reader in readers]
     assert [len(found) for found in seen] == [1, 0]
 
 
