@@ -91,11 +91,7 @@ WRONG: list[tuple[str, int, str]] = [
     ("flow instrument ok.json --mode run", 2, "Give --provider-url"),
     ("flow instrument ok.json --mode run --result whole", 2, "--result belongs to --mode step"),
     ("flow instrument ok.json --mode run --title T", 2, "--title belongs to --mode step"),
-    (
-        "flow instrument ok.json --conventions a",
-        2,
-        "a: No such file or directory; name a TOML file",
-    ),
+    ("flow instrument ok.json --conventions a", 2, "--conventions belongs to --mode run"),
     (f"flow instrument dangling.json --provider-url {URL}", 1, "Gone"),
     (f"flow instrument bare.json --provider-url {URL}", 1, "without a ResultPath"),
     (f"flow instrument ok.json --provider-url {URL} --wait 0", 2, "--wait"),
