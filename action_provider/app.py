@@ -129,7 +129,9 @@ def create_app(
     actions = Actions(stores, options, now)
     recording = actions.run if desk is None else _recording(desk, stores)
     app.register_blueprint(
-        RecordBlueprint(actions, recording, authenticator, metrics, options, schema)
+        RecordBlueprint(
+            actions, recording, authenticator, metrics, options, schema, crew.silent.heard
+        )
     )
     app.register_blueprint(query.query_blueprint(stores, authenticator))
     app.register_blueprint(statement.statement_blueprint(stores, authenticator))

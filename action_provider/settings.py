@@ -188,6 +188,14 @@ HARVEST_FOLLOW_SECONDS = Setting(
     "0 to leave that to a later harvest.",
     bounded_int(0, 172_800),
 )
+HARVEST_SILENT_SECONDS = Setting(
+    "BRAID_HARVEST_SILENT_SECONDS",
+    600,
+    "After how many seconds without a step the run of a flow with record states is looked at in "
+    "Globus, if the server may, and harvested when it has ended; 0 to leave that to a later "
+    "harvest.",
+    bounded_int(0, 172_800),
+)
 
 LANES = Setting(
     "BRAID_LANES",
@@ -289,6 +297,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     HARVEST_THREADS,
     HARVEST_LEASE_SECONDS,
     HARVEST_FOLLOW_SECONDS,
+    HARVEST_SILENT_SECONDS,
     LANES,
     LARGE_BYTES,
     LARGE_ITEMS,
@@ -332,6 +341,7 @@ class Options:
     harvest_threads: int
     harvest_lease_seconds: int
     harvest_follow_seconds: int
+    harvest_silent_seconds: int
     lanes: str
     large_bytes: int
     large_items: int

@@ -12,6 +12,7 @@ from typing import Any
 from braid.login import authorizer_for
 from braid.settings import SERVER_SCOPE
 from provenance_store.errors import (
+    Ambiguous,
     BraidError,
     Conflict,
     InvalidInput,
@@ -21,6 +22,7 @@ from provenance_store.errors import (
     TooLarge,
 )
 from provenance_store.extras import extra
+from provenance_store.references import is_id, is_name
 from provenance_store.shown import check_server
 from provenance_store.times import format_time
 
@@ -71,17 +73,30 @@ class QueryClient(globus_sdk.BaseClient):
         """``GET /api/v1/records``: a page of records, newest first."""
         return self._ask("records", {"tag": tags, **filters})
 
+    def named(self, reference: str) -> dict[str, Any]:
+        """``GET /api/v1/resolve``: what a reference names, in brief."""
+        return self._ask("resolve", {"reference": reference})
+
+    def resolve(self, reference: str) -> str:
+        """The URN of what a reference names, or the id as it is.
+
+        Raises NotFound, or Ambiguous for a name that several records have.
+        """
+        return reference if is_id(reference) else one_named(self.named(reference), reference)
+
     def record(self, reference: str) -> dict[str, Any]:
         """``GET /api/v1/records/{id}``: one record."""
-        return self._ask(f"records/{reference}")
+        return self._ask(f"records/{self.resolve(reference)}")
 
     def lineage(self, reference: str, **options: Any) -> dict[str, Any]:
         """``GET /api/v1/records/{id}/lineage``: its nodes and links."""
-        return self._ask(f"records/{reference}/lineage", options)
+        return self._ask(f"records/{self.resolve(reference)}/lineage", options)
 
     def statement(self, reference: str, **options: Any) -> dict[str, Any]:
         """``GET /api/v1/records/{id}/statement``: how it came to be, an in-toto Statement."""
-        return self._ask(f"records/{reference}/statement", {"format": "json", **options})
+        return self._ask(
+            f"records/{self.resolve(reference)}/statement", {"format": "json", **options}
+        )
 
     def models(self, *, tags: Sequence[str] = (), **filters: Any) -> dict[str, Any]:
         """``GET /api/v1/models``: a page of models, each with its latest or its best version."""
@@ -89,11 +104,12 @@ class QueryClient(globus_sdk.BaseClient):
 
     def model(self, reference: str, **page: Any) -> dict[str, Any]:
         """``GET /api/v1/models/{name}``: a model with a page of its versions."""
-        return self._ask(f"models/{reference}", page)
+        name = reference if is_name(reference) else self.resolve(reference)
+        return self._ask(f"models/{name}", page)
 
     def model_version(self, reference: str) -> dict[str, Any]:
         """``GET /api/v1/records/{id}/model``: what made a model version, and what came of it."""
-        return self._ask(f"records/{reference}/model")
+        return self._ask(f"records/{self.resolve(reference)}/model")
 
     def write_batch(self, data: bytes) -> int:
         """``POST /api/v1/batches``: how many records the batch has, which are durable there then.
@@ -113,11 +129,11 @@ class QueryClient(globus_sdk.BaseClient):
 
     def invalidate(self, reference: str, **said: Any) -> dict[str, Any]:
         """``POST /api/v1/records/{id}/invalidation``: what derives from it."""
-        return self._tell(f"records/{reference}/invalidation", said)
+        return self._tell(f"records/{self.resolve(reference)}/invalidation", said)
 
     def restore(self, reference: str, **said: Any) -> dict[str, Any]:
         """``POST /api/v1/records/{id}/restoration``: the same for taking it back."""
-        return self._tell(f"records/{reference}/restoration", said)
+        return self._tell(f"records/{self.resolve(reference)}/restoration", said)
 
     def _ask(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         query = {name: _query(name, value) for name, value in (params or {}).items()}
@@ -139,6 +155,22 @@ class QueryClient(globus_sdk.BaseClient):
         if not isinstance(document, dict):
             raise ServiceUnavailable(f"{self.base_url} did not answer with a JSON document.")
         return document
+
+
+def one_named(found: Mapping[str, Any], reference: str) -> str:
+    """The id of the one record that a reference names, by the document of `QueryClient.named`.
+
+    Raises NotFound, or Ambiguous with the choices.
+    """
+    ids = [str(record["id"]) for record in found["records"]]
+    if not ids:
+        raise NotFound(f"There is no record {reference[:200]} on this server.")
+    if len(ids) > 1:
+        raise Ambiguous(
+            f"{reference[:80]!r} names several records; give the id of one: {', '.join(ids)}",
+            choices=ids,
+        )
+    return ids[0]
 
 
 def open_server(url: str) -> QueryClient:

@@ -64,7 +64,7 @@ class CommandStep:
             started_at=self.finished.started_at,
         )
         for file in self.outputs:
-            step.output(file.name, uris=[file.place], tags=file.tags)
+            step.output(file.name, files=[file])
         self._finish(place, step)
         return notes
 
@@ -110,7 +110,7 @@ def _input(place: Place, given: str | LocalFile, notes: list[str]) -> Any:
         return _reference(place, "--input", given, notes)
     for known in _known(place, given):
         return known
-    return place.recorder.data(given.name, uris=[given.place], tags=given.tags)
+    return place.recorder.data(given.name, files=[given])
 
 
 def _model(place: Place, reference: str, notes: list[str]) -> Any:

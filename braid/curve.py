@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-__all__ = ["sparkline"]
+__all__ = ["curves", "sparkline"]
 
 BLOCKS, PLAIN = "▁▂▃▄▅▆▇█", "_.-=+*#@"
 """From low to high; the second where the terminal knows only ASCII."""
 LONGEST = 40
+COUNTERS = ("step", "epoch")
+"""What counts the points of a curve; of two the first."""
 
 
 def sparkline(values: Sequence[float | None]) -> str:
@@ -42,3 +45,31 @@ def _bars() -> str:
     except (UnicodeEncodeError, LookupError):
         return PLAIN
     return BLOCKS
+
+
+def curves(version: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each metric of a version with its course, its first and its last value, and where they are.
+
+    One whose last value is not finite has diverged.
+    """
+    points = version.get("metrics") or ()
+    for name in dict.fromkeys(k for point in points for k in point if k not in COUNTERS):
+        given = [point for point in points if name in point]
+        values = [point[name] for point in given]
+        finite = [value if isinstance(value, int | float) else None for value in values]
+        ends = f"{_shown(values[0])} to {_shown(values[-1])}"
+        places = f"{_place(given[0])} to {_place(given[-1])}"
+        diverged = "" if isinstance(values[-1], int | float) else "  DIVERGED"
+        yield name, f"{sparkline(finite)}  {ends}, {places}{diverged}"
+
+
+def _place(point: Mapping[str, Any]) -> str:
+    counter = next(name for name in COUNTERS if name in point)
+    return f"{counter} {point[counter]}"
+
+
+def _shown(value: float | str | None) -> str:
+    """A point of a curve; one that was not finite is text, or None where it is not known which."""
+    if value is None:
+        return "not finite"
+    return value if isinstance(value, str) else f"{value:.4g}"

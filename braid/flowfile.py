@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "JsonFile",
     "definition_argument",
+    "offline_option",
     "problem_line",
     "read_definition",
     "write_definition",
@@ -41,6 +42,14 @@ written = click.option(
     help="Write to this file instead of standard output.",
 )
 """Where a definition is written; the command gets its path as ``output``."""
+
+
+offline_option = click.option(
+    "--offline",
+    is_flag=True,
+    help="Do not ask the action provider whether it is one.",
+)
+"""Whether the provider is left unasked; the command gets it as ``offline``."""
 
 
 class JsonFile(click.ParamType[Any]):
@@ -76,11 +85,9 @@ def problem_line(problem: Problem) -> str:
 def write_definition(path: Path, definition: dict[str, Any], like: Document) -> None:
     """Write a definition, indented, keys in their own order.
 
-    What came with its input schema is written with it again.
+    One that was read from a flow's document is written in that document again.
     """
-    document: dict[str, Any] = definition
-    if like.input_schema is not None:
-        document = {"definition": definition, "input_schema": like.input_schema}
+    document = definition if like.whole is None else {**like.whole, "definition": definition}
     text = json_text(document) + "\n"
     if str(path) == "-":
         click.echo(text, nl=False)

@@ -16,14 +16,13 @@ from typing import Any, Protocol, TypeVar
 import click
 
 from braid.output import Display
-from braid.parameters import Pair
+from braid.parameters import Pair, Reference
 from braid.source import Source
 
 __all__ = [
     "Described",
     "Time",
     "changes",
-    "collection_option",
     "describes",
     "displays",
     "loads",
@@ -61,7 +60,7 @@ CHANGE_SERVER_HELP = (
 )
 RECORD_SERVER_HELP = (
     "Record through this server instead of into a store; what it does not take goes into files of "
-    "the folder that BRAID_SPOOL names. IDs of earlier records must then be full URNs "
+    "the folder that BRAID_SPOOL names. While it is away, IDs of earlier records must be full URNs "
     "(urn:braid:...)."
 )
 
@@ -176,8 +175,8 @@ model_option = click.option(
     "--model",
     "models",
     multiple=True,
-    metavar="ID",
-    help="A model version that it used; may be repeated.",
+    type=Reference(),
+    help="A model version that it used: its ID, NAME, NAME@v3 or NAME@ALIAS; may be repeated.",
 )
 tag_option = click.option(
     "--tag",
@@ -222,17 +221,18 @@ def describes(command: Command) -> Command:
         "files",
         multiple=True,
         type=click.Path(exists=True, path_type=Path),
-        help="A local file that holds it; may be repeated. Its URI, size and SHA-256 are recorded. "
-        "Of a directory, FIFO or device only the URI is, with a note.",
+        help="A local file or directory that holds it; may be repeated. Its URI, size and digest "
+        "are recorded, of a directory over all files in it. Of a FIFO or device only the URI is, "
+        "with a note.",
     )
     @tag_option
     @click.option(
         "--depends-on",
         multiple=True,
-        metavar="ID",
+        type=Reference(),
         help="A record that it depends on; may be repeated.",
     )
-    @click.option("--made-by", metavar="ID", help="The step that made it.")
+    @click.option("--made-by", type=Reference(), help="The step that made it.")
     @run_option
     @strict_option
     @functools.wraps(command)
@@ -280,14 +280,6 @@ map_option = click.option(
 )
 """The command gets texts as ``collections``."""
 
-collection_option = click.option(
-    "--collection",
-    "collections",
-    multiple=True,
-    type=(str, click.Path(exists=True, file_okay=False, path_type=Path)),
-    metavar="ID FOLDER",
-    help="Let Transfer use a folder as the collection with this id. May be repeated.",
-)
 time_scale_option = click.option(
     "--time-scale",
     type=click.FloatRange(0, 1000),

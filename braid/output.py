@@ -17,6 +17,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -49,6 +50,7 @@ ROWS = {
     "file_check": "later digests of files",
     "metric": "metric values",
     "payload": "documents",
+    "parameter": "searchable parameters",
     "version": "model versions",
     "step": "steps",
     "outcome": "ends of steps",
@@ -71,6 +73,8 @@ WHOLE_FIRST, WHOLE = 40, 19
 others, up to so many characters; an id can then be copied, and a time stays on its line."""
 NARROWEST = 10
 """What is left to a column that is folded, in characters."""
+SILENT = 3_600
+"""Seconds after which a run that goes on is shown with when it was last heard of."""
 TREE_WIDTH = 10_000
 """Where lines of a tree are cut, in characters."""
 
@@ -222,6 +226,23 @@ def short_time(key: str) -> Callable[[Document], str]:
         return str(document.get(key) or "")[:19].replace("T", " ")
 
     return value
+
+
+def run_status(run: Document) -> str:
+    """A run's status; of one that goes on and was silent for an hour, since when."""
+    status, heard = str(run.get("status") or ""), run.get("last_heard_at")
+    if not isinstance(heard, str):
+        return status
+    silent = (datetime.now(UTC) - datetime.fromisoformat(heard)).total_seconds()
+    return status if silent < SILENT else f"{status}, last heard of {ago(silent)}"
+
+
+def ago(seconds: float) -> str:
+    """How long ago, in the largest unit of which there is one: ``3 days ago``."""
+    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if (number := int(seconds // size)) > 0:
+            return f"{number} {name}{'' if number == 1 else 's'} ago"
+    return "just now"
 
 
 def _text(value: object) -> str:

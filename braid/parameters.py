@@ -12,7 +12,7 @@ import click
 
 from braid.given import read_given
 
-__all__ = ["JsonText", "NumberPair", "Pair", "typed"]
+__all__ = ["JsonText", "NumberPair", "Pair", "Reference", "typed"]
 
 LARGEST = (1 << 63) - 1
 """Of integers that a store keeps."""
@@ -81,6 +81,17 @@ TYPES: Mapping[str, Callable[[str], str | int | float | bool]] = {
     "bool": _boolean,
 }
 """What ``NAME:TYPE=VALUE`` may say; each raises ValueError with what it takes."""
+
+
+class Reference(click.ParamType[str]):
+    """What names a record: an id, a URI, a path, a name, ``NAME@v3`` or ``NAME@ALIAS``."""
+
+    name = "ID"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from provenance_store.references import local
+
+        return local(str(value))
 
 
 class Pair(click.ParamType[tuple[str, Any]]):

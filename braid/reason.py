@@ -12,13 +12,19 @@ LONGEST = 500
 """Of what an action provider says, so many characters are told."""
 
 
-def reason(run: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> str:
+def reason(
+    run: Mapping[str, Any], log: Sequence[Mapping[str, Any]], states: Mapping[str, Any]
+) -> str:
     """In which state, and what its action provider said: a description, or a function's error.
 
-    ``run`` is the run's document and ``log`` the entries of its log, as Globus Flows gives them.
+    ``run`` is the run's document, ``log`` the entries of its log, as Globus Flows gives them, and
+    ``states`` those of its definition: a state that only records is not the one that failed.
     """
-    details = run["details"]
+    from flows.definition.marker import injected
+
+    details, ours = run["details"], injected(states)
     failed = [entry["details"] for entry in log if entry["code"] == "ActionFailed"]
+    failed = [each for each in failed if each.get("state_name") not in ours]
     where = f"in {failed[-1].get('state_name')}, " if failed else ""
     inner = details.get("details")
     cause: Any = inner.get("cause") if isinstance(inner, Mapping) else None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from provenance_store.recorder import Recorder
     from provenance_store.store import Store
 
-__all__ = ["Place", "look_at", "reading", "recording", "tags_of"]
+__all__ = ["Place", "look_at", "reading", "recording"]
 
 logging.getLogger("braid.hpc").addHandler(logging.NullHandler())
 """What a sink logs, a command says in its own words, once."""
@@ -66,11 +66,14 @@ class Place:
         """Make a record in its run and link it to its step, at once; `make` is called with what
         the options say of any record."""
         files = look_at(described.files, strict=described.strict)
-        uris = [*described.uris, *(file.place for file in files)]
-        tags = tags_of(files) | dict(described.tags)
         with self.recorder.together():
             self.begin_run()
-            made = make(uris=uris, tags=tags, depends_on=described.depends_on)
+            made = make(
+                uris=described.uris,
+                files=files,
+                tags=dict(described.tags),
+                depends_on=described.depends_on,
+            )
             self._link_to_step(made, described.made_by)
         return made
 
@@ -126,8 +129,10 @@ def recording(
     run_id: str | None = None,
     environment: Mapping[str, Any] | str | None = None,
     strict: bool = False,
+    create: bool = True,
 ) -> Iterator[Place]:
-    """Open what the options name, to record one thing into it.
+    """Open what the options name, to record one thing into it; without `create` a store must be
+    there.
 
     What cannot be recorded as it is becomes what can, with a note; with `strict` it is refused.
     """
@@ -144,7 +149,7 @@ def recording(
         with delivering(source.server, about) as delivery:
             yield Place(delivery.recorder, delivery=delivery)
         return
-    with source.open(create=True) as store:
+    with source.open(create=create) as store:
         yield Place(store.recorder(**about), store)
 
 
@@ -155,7 +160,6 @@ def _about(
     return {"run_id": run_id or None, "environment": environment, "strict": strict}
 
 
-LONGEST_TAG = 256
 LARGE = 64 << 20
 """Reading so many bytes takes long enough to say so on a terminal."""
 
@@ -188,20 +192,12 @@ def reading(files: Iterable[Path]) -> Iterator[Callable[[int], object]]:
 def _size(path: Path) -> int:
     """How many bytes of a path will be read."""
     from provenance_store.measuring import not_opened
+    from provenance_store.trees import is_tree, tree_size
 
     try:
         found = os.stat(path)
     except OSError:
         return 0
+    if is_tree(path):
+        return tree_size(path)
     return found.st_size if not_opened(found) is None else 0
-
-
-def tags_of(files: Sequence[LocalFile]) -> dict[str, str]:
-    """What the one record of these files is tagged with; of several each tag names its file."""
-    if len(files) == 1:
-        return files[0].tags
-    return {
-        f"{tag}:{file.name}"[:LONGEST_TAG]: text
-        for file in files
-        for tag, text in file.tags.items()
-    }

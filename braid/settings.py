@@ -32,6 +32,13 @@ LOGIN_CLIENT_SECRET: Setting[str | None] = Setting(
     "Secret of that client; when set, the command line acts as the service account.",
     optional_text,
 )
+OFFLINE: Setting[str | None] = Setting(
+    "BRAID_OFFLINE",
+    None,
+    "Any value: `braid flow instrument` and `deploy` ask no server whether it is the provider that "
+    "a flow is to call, as with --offline.",
+    optional_text,
+)
 DEBUG: Setting[str | None] = Setting(
     "BRAID_DEBUG",
     None,
@@ -72,6 +79,7 @@ SETTINGS: tuple[Setting[str | None], ...] = (
     SERVER_SCOPE,
     LOGIN_CLIENT_ID,
     LOGIN_CLIENT_SECRET,
+    OFFLINE,
     DEBUG,
     *JOB_VARIABLES,
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from provenance_store.reader import Reader
     from provenance_store.store import Store
 
-__all__ = ["Source", "run_named", "store_url"]
+__all__ = ["Source", "is_run", "run_named", "store_url"]
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,21 @@ def run_named(history: Reader | QueryClient, text: str) -> str:
         if history.records(run_id=text, limit=1)["records"]:
             return text
         raise
+
+
+def is_run(history: Reader | QueryClient, text: str, *, by_default: bool = False) -> bool:
+    """Whether a text that may be a record's or a run's id names a run: if both, it does, and
+    `by_default` if it names neither."""
+    from provenance_store.errors import NotFound
+    from provenance_store.references import is_name
+
+    if not is_name(text):
+        return False
+    try:
+        run_named(history, text)
+    except NotFound:
+        return by_default and not history.named(text)["records"]
+    return True
 
 
 def store_url(text: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from action_provider.settings import HARVEST_CONVENTIONS
+from braid.surroundings import GivenFunction, furnish
 from flows.definition.login import told_plainly
 from flows.definition.marker import injected
 from flows.sandbox import Identity, Sandbox
@@ -25,6 +26,7 @@ with extra("sandbox", "Running a flow in the sandbox"):
     import globus_sdk
     from globus_sdk import AccessTokenAuthorizer, FlowsClient, SpecificFlowClient
 
+    from flows.sandbox.runner import with_role_tokens
     from provenance_store.globus import given
 
 __all__ = ["Trial", "try_flow"]
@@ -55,7 +57,12 @@ class Trial:
     tags: Sequence[str] = ()
     provider_urls: frozenset[str] = frozenset()
     collections: Sequence[tuple[str, Path]] = ()
-    functions: Sequence[tuple[str, str]] = ()
+    functions: Sequence[tuple[str, GivenFunction]] = ()
+    answers: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    choices: Sequence[str] = ()
+    """What web inputs are answered with, one after the other."""
+    ask: Callable[[Mapping[str, Any]], str] | None = None
+    """Asks somebody to choose, when the choices are used up."""
     time_scale: float = 0.01
     timeout: float = 600.0
     watch: Callable[[Entry], None] = field(default=lambda entry: None)
@@ -90,7 +97,7 @@ def try_flow(trial: Trial) -> dict[str, Any]:
     """
     with ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox(time_scale=trial.time_scale))
-        _furnish(sandbox, trial)
+        furnish(sandbox, trial.collections, trial.functions, trial.answers)
         definition = trial.definition
         if trial.served:
             provider = stack.enter_context(_provider(sandbox, trial.store_url))
@@ -98,16 +105,6 @@ def try_flow(trial: Trial) -> dict[str, Any]:
         identity = sandbox.add_identity(USERNAME, identity_id=USER_ID)
         with told_plainly():
             return _run(sandbox, identity, trial, definition)
-
-
-def _furnish(sandbox: Sandbox, trial: Trial) -> None:
-    for collection_id, folder in trial.collections:
-        sandbox.collection(collection_id, folder, collection_id=collection_id)
-    for function_id, function in trial.functions:
-        try:
-            sandbox.register_function(function, function_id=function_id)
-        except (ValueError, SyntaxError) as error:
-            raise InvalidInput(f"The function {function_id}: {error}") from None
 
 
 @contextmanager
@@ -163,22 +160,44 @@ def _run(
     flow.base_url = base_url
     token = sandbox.token_for(identity, str(flow.scopes.user))
     flow.authorizer = AccessTokenAuthorizer(token)
-    run = flow.run_flow(dict(trial.input), tags=list(trial.tags), **given(label=trial.label))
-    return _watched(flows, run["run_id"], trial)
+    body = with_role_tokens(trial.definition, trial.input, sandbox, made["id"])
+    run = flow.run_flow(body, tags=list(trial.tags), **given(label=trial.label))
+    return _watched(sandbox, flows, run["run_id"], trial)
 
 
-def _watched(flows: FlowsClient, run_id: str, trial: Trial) -> dict[str, Any]:
-    """Wait for the end, telling the log as it grows."""
+def _watched(sandbox: Sandbox, flows: FlowsClient, run_id: str, trial: Trial) -> dict[str, Any]:
+    """Wait for the end, telling the log as it grows and answering what the run asks."""
     deadline = time.monotonic() + trial.timeout
     told = 0
+    choices, answered = trial.choices, set[str]()
     while True:
         run: globus_sdk.GlobusHTTPResponse = flows.get_run(run_id)
         entries = list(flows.paginated.get_run_logs(run_id, limit=100).items())
         for entry in entries[told:]:
             trial.watch(entry)
         told = len(entries)
-        if run["status"] in FINAL:
+        question = run.get("blocking_web_input_id")
+        if question and question not in answered and (trial.ask or len(answered) < len(choices)):
+            _answer(sandbox, question, [*choices[len(answered) :]], trial.ask)
+            answered.add(question)
+        if run["status"] in FINAL and question not in answered:
             return dict(run.data)
         if time.monotonic() > deadline:
             raise InvalidInput(f"The run is not done after {trial.timeout:g} s; raise --timeout.")
         time.sleep(POLL_SECONDS)
+
+
+def _answer(
+    sandbox: Sandbox,
+    question: str,
+    choices: Sequence[str],
+    ask: Callable[[Mapping[str, Any]], str] | None,
+) -> None:
+    """Answer a question of the run: with the first of the choices, else as somebody says."""
+    try:
+        if choices:
+            sandbox.respond(question, choices[0])
+        elif ask is not None:
+            sandbox.respond(question, ask(sandbox.question(question)))
+    except ValueError as error:
+        raise InvalidInput(str(error), path="--choose") from None

@@ -11,21 +11,22 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
-from hpc.endings import is_worker, run_at_end, run_not_at_end
 from hpc.keeper import Keeper
 from hpc.settings import BATCH_MILLISECONDS, BATCH_RECORDS
 from provenance_store import forks
 from provenance_store.batch import Batch, encode_batch, mentioned_origins
+from provenance_store.endings import is_worker, run_at_end, run_not_at_end
 from provenance_store.errors import BraidError, InvalidInput, NotFound
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id, urn_of
+from provenance_store.references import is_id
 from provenance_store.rows import OriginRow
-from provenance_store.sink import Sink, new_origin
+from provenance_store.sink import SOON_SECONDS, Sink, new_origin
 
 __all__ = ["CarrierSink"]
 
 PIECE_RECORDS = 100
 LINKS_A_RECORD = 16
-"""So many links count like one more record when a batch is measured."""
+"""So many links, or points of curves, count like one more record when a batch is measured."""
 
 logger = logging.getLogger("braid.hpc")
 
@@ -63,6 +64,7 @@ class CarrierSink(Sink):
         self._waiting: list[Batch] = []
         self._measure = 0
         self._due = 0.0
+        self._sealed_at = -SOON_SECONDS
         self._enough = BATCH_RECORDS.get()
         self._patience = BATCH_MILLISECONDS.get() / 1000
         self._gate = threading.Lock()
@@ -111,14 +113,20 @@ class CarrierSink(Sink):
         return origin
 
     def resolve(self, reference: str) -> int:
-        parsed = parse_id(reference)
+        parsed = parse_id(reference) if is_id(reference) else None
         if not isinstance(parsed, Urn):
-            raise InvalidInput(f"{reference} holds in one store only; give the whole URN.")
+            return self.asked(reference)
         own = self.origin
         if parsed.origin == own.uuid:
             return make_id(own.no, parsed.sequence)
         self._travelled = True
         return make_id(self._number(parsed.origin), parsed.sequence)
+
+    def asked(self, reference: str) -> int:
+        """The id of what a short id, name or URI stands for, where this sink can ask a store."""
+        raise InvalidInput(
+            f"What {reference[:200]!r} names is known to the store only; give the whole URN here."
+        )
 
     def urn(self, record_id: int) -> str:
         own, number = self.origin, record_id >> SEQUENCE_BITS
@@ -165,6 +173,14 @@ class CarrierSink(Sink):
         if self._ending:
             self._end()
 
+    def write_soon(self, batch: Batch) -> None:
+        """A point of a curve goes at once, unless another went less than a second ago: what is
+        gathered of a process that is killed is lost."""
+        self.write(batch)
+        with self._closed_gate():
+            if time.monotonic() >= self._sealed_at + SOON_SECONDS:
+                self._seal()
+
     def _gather(self, batch: Batch) -> None:
         """Add to what waits: in pieces, so that it can be divided, but of many calls each.
 
@@ -183,7 +199,8 @@ class CarrierSink(Sink):
         else:
             batch.parts = [(1, shape)]
             self._waiting.append(batch)
-        self._measure += len(batch.record) + len(batch.link) // LINKS_A_RECORD
+        small = len(batch.link) + len(batch.metric)
+        self._measure += len(batch.record) + small // LINKS_A_RECORD
 
     def flush(self) -> None:
         """Return when everything recorded is durable: in the store, or in the spool folder.
@@ -249,6 +266,7 @@ class CarrierSink(Sink):
     def _seal(self) -> None:
         if not self._waiting:
             return
+        self._sealed_at = time.monotonic()
         encoded = self._encoded(self._waiting)
         self._waiting, self._measure = [], 0
         try:

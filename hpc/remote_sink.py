@@ -12,9 +12,11 @@ from hpc.apart import DIVISIONS, halves
 from hpc.settings import SPOOL, WAIT_SECONDS
 from hpc.spool_sink import ClosingRecorder, KeepingSink
 from provenance_store import forks
-from provenance_store.errors import InvalidInput
+from provenance_store.errors import Ambiguous, InvalidInput, NotFound, ServiceUnavailable
 from provenance_store.extras import extra
+from provenance_store.references import Head
 from provenance_store.shown import check_server
+from provenance_store.sink import VersionOf
 from provenance_store.travel import sent
 
 with extra("globus", "Recording through a server"):
@@ -86,6 +88,69 @@ class RemoteSink(KeepingSink):
             app_name="braid",
             **transport_options(max_retries=RETRIES, http_timeout=wait, max_sleep=wait),
         )
+
+    def asked(self, reference: str) -> int:
+        found = self._named(reference)
+        if not found:
+            raise NotFound(f"There is no record {reference[:200]} on the server.")
+        if len(found) > 1:
+            choices = [str(record["id"]) for record in found]
+            raise Ambiguous(
+                f"{reference[:80]!r} names several records; give the id of one: "
+                f"{', '.join(choices)}",
+                choices=choices,
+            )
+        return self.resolve(str(found[0]["id"]))
+
+    def heads(self, name: str) -> list[Head] | None:
+        try:
+            found = self._named(name)
+        except ServiceUnavailable as error:
+            logger.warning("%s", error.message)
+            return None
+        return [
+            Head(
+                self.resolve(version["id"]),
+                self.resolve(version["line"]),
+                version["version"],
+                version["name"],
+                None,
+            )
+            for version in found
+            if "line" in version
+        ]
+
+    def version_of(self, record_id: int) -> VersionOf | None:
+        try:
+            found = self._named(self.urn(record_id))
+        except ServiceUnavailable as error:
+            logger.warning("%s", error.message)
+            return None
+        for version in found:
+            if "line" in version:
+                line = self.resolve(version["line"])
+                return VersionOf(version["name"], line, version["version"])
+        return None
+
+    def _named(self, reference: str) -> list[dict[str, Any]]:
+        """What a reference names on the server, once it has all that was recorded here before.
+
+        Raises ServiceUnavailable when the server does not answer.
+        """
+        self._deliver_what_waits()
+        unknown = ServiceUnavailable(
+            f"{self._url} does not say what {reference[:200]!r} names; give the URN of a record."
+        )
+        if time.monotonic() < self._rests_until:
+            raise unknown
+        self._client = self._client or self._connected()
+        try:
+            answer = self._client.get("/api/v1/resolve", query_params={"reference": reference})
+            return list(answer["records"])
+        except (globus_sdk.GlobusError, KeyError, TypeError) as error:
+            if isinstance(error, globus_sdk.NetworkError):
+                self._rest()
+            raise unknown from error
 
     def _deliver_what_waits(self) -> None:
         if self._gate.acquire(timeout=float(WAIT_SECONDS.get())):

@@ -19,6 +19,7 @@ from provenance_store.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from provenance_store.batch import Batch, decode_batch, encode_batch
+    from provenance_store.decisions import Option
     from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
     from provenance_store.kinds import Kind, Level, Mark, Role
     from provenance_store.opening import open_store, upgrade_store
@@ -37,6 +38,7 @@ __all__ = [
     "Level",
     "Mark",
     "ModelVersion",
+    "Option",
     "Reader",
     "Record",
     "Recorder",
@@ -56,6 +58,7 @@ __getattr__, __dir__ = names_of(
     __name__,
     {
         "provenance_store.batch": ("Batch", "decode_batch", "encode_batch"),
+        "provenance_store.decisions": ("Option",),
         "provenance_store.handles": ("Dataset", "ModelVersion", "Record", "StepHandle"),
         "provenance_store.kinds": ("Kind", "Level", "Mark", "Role"),
         "provenance_store.opening": ("open_store", "upgrade_store"),

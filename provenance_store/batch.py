@@ -11,7 +11,7 @@ one has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -20,6 +20,7 @@ import msgspec
 
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import SEQUENCE_BITS
+from provenance_store.kinds import Series, TagType
 from provenance_store.rows import (
     ROWS,
     ActionRow,
@@ -250,8 +251,16 @@ def encode_batch(batch: Batch) -> bytes:
     told: dict[str, object] = {name: rows for name in TABLES if (rows := getattr(batch, name))}
     if len(batch.parts) > 1 or (batch.parts and batch.parts[0][0] > 1):
         told["parts"] = batch.parts
-    version = FORMAT if any(name in told for name in _OF_FORMAT_3) else 2
-    return _encode({"format": version, **told})
+    return _encode({"format": FORMAT if _is_new(batch, told) else 2, **told})
+
+
+def _is_new(batch: Batch, told: Container[str]) -> bool:
+    """Whether a reader of version 2 would not know what the batch says."""
+    return (
+        any(name in told for name in _OF_FORMAT_3)
+        or any(row[3] == TagType.REMOVED for row in batch.tag)
+        or any(row[1] == Series.STEP for row in batch.metric)
+    )
 
 
 def decode_batch(data: bytes, *, limit: int = 64 << 20) -> Batch:

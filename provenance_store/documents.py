@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from provenance_store.decisions import DOCUMENT
+from provenance_store.files import MEMBERS
 from provenance_store.ids import short_id
-from provenance_store.kinds import Kind, Mark, Series, Special
+from provenance_store.kinds import CURVES, Kind, Mark, Role, Series, Special, TagType
 from provenance_store.times import format_time
 from provenance_store.values import tag_value
 
@@ -29,6 +31,7 @@ __all__ = [
     "RESTRICTED",
     "Details",
     "brief",
+    "decision_about",
     "read_document",
     "record_document",
     "record_outline",
@@ -63,6 +66,7 @@ class Details:
     metric: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     payload: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     mark: Mapping[int, Sequence[Row]] = field(default_factory=dict)
+    alias: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     invalid: Mapping[int, Invalidation] = field(default_factory=dict)
     unseen: Set[int] = frozenset()
     """First versions and parents of model versions that the viewer may not see."""
@@ -85,7 +89,12 @@ class Details:
 
     def tags(self, record_id: int) -> dict[str, Any]:
         """The current tags; rows come oldest first, so the latest value stays."""
-        return {t.name: shown_tag(t.type, t.text) for t in self.tag.get(record_id, ())}
+        latest = {t.name: t for t in self.tag.get(record_id, ())}
+        return {
+            name: shown_tag(t.type, t.text)
+            for name, t in latest.items()
+            if t.type != TagType.REMOVED
+        }
 
     def payloads(self, record_id: int) -> dict[str, Any]:
         """The record's documents by name."""
@@ -93,13 +102,17 @@ class Details:
         return {p.name: read_document(p.document) for p in rows}
 
     def curve(self, record_id: int) -> list[dict[str, Any]]:
-        """The convergence curve: a mapping for each epoch, in order."""
-        points: dict[float, dict[str, Any]] = {}
-        for m in self.metric.get(record_id, ()):
-            if m.series == Series.METRIC:
-                point = points.setdefault(m.step, {"epoch": whole(m.step)})
+        """The convergence curve: a mapping for each epoch, or for each step, in order.
+
+        A point at a step may have its epoch as a value.
+        """
+        points: dict[tuple[int, float], dict[str, Any]] = {}
+        for m in sorted(self.metric.get(record_id, ()), key=lambda m: m.name != "epoch"):
+            if m.series in CURVES:
+                counter = "step" if m.series == Series.STEP else "epoch"
+                point = points.setdefault((m.series, m.step), {counter: whole(m.step)})
                 point[m.name] = shown_number(m.value, m.special)
-        return [points[epoch] for epoch in sorted(points)]
+        return [points[place] for place in sorted(points)]
 
     def scores(self, record_id: int) -> dict[str, float | str | None]:
         """Validation scores by name."""
@@ -191,11 +204,35 @@ def record_document(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
     if record.kind == Kind.MODEL and record.depth is not None:
         document["hyperparameters"] = payloads.get("hyperparameters", {})
         document["metrics"] = details.curve(record.id)
+    if MEMBERS in payloads:
+        document["members"] = payloads[MEMBERS]
     if record.kind == Kind.STEP:
         document |= {name: payloads.get(name) for name in ("parameters", "result", "error")}
+        if DOCUMENT in payloads:
+            document[DOCUMENT] = payloads[DOCUMENT]
         if "paths" in payloads:
             document["paths"] = payloads["paths"]
     return document
+
+
+def decision_about(decision: Row, option: str, urn: Urn) -> dict[str, Any]:
+    """A decision as it is shown with one of its options: whether that was chosen, and why."""
+    said = None if decision.document is None else read_document(decision.document)
+    said = said if isinstance(said, dict) else {}  # a client may have written anything there
+    options = said.get("options")
+    dicts = (one for one in (options if isinstance(options, list) else ()) if type(one) is dict)
+    own = next((one for one in dicts if one.get("id") == option), {})
+    return {
+        "id": urn(decision.id),
+        "short_id": short_id(decision.id),
+        "name": decision.name,
+        "at": format_time(decision.at),
+        "chosen": decision.role == Role.CHOSEN,
+        "score": own.get("score"),
+        "why": own.get("why") or said.get("why"),
+        "decider": said.get("decider"),
+        "policy": said.get("policy"),
+    }
 
 
 def record_outline(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
@@ -224,6 +261,7 @@ def _model_part(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
         "line": details.named(record.line_id, urn),
         "parent": None if record.parent_id is None else details.named(record.parent_id, urn),
         "scores": details.scores(record.id),
+        "aliases": [row.name for row in details.alias.get(record.id, ())],
     }
 
 
@@ -253,11 +291,13 @@ def step_document(
 ) -> dict[str, Any]:
     """A step of a run with what it used and made, its parameters and its error.
 
-    `left_out` names the documents that only the record itself shows.
+    `left_out` names the documents that only the record itself shows. An action that failed without
+    raising an error comes with its result, which tells why.
     """
     payloads = details.payloads(record.id)
     return record_outline(record, details, urn) | {
         "parameters": payloads.get("parameters"),
+        **({"result": payloads["result"]} if "result" in payloads else {}),
         "error": payloads.get("error"),
         "left_out": list(left_out),
         "inputs": list(inputs),

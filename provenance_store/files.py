@@ -13,11 +13,15 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from provenance_store.errors import InvalidInput
 from provenance_store.measuring import Measured, Progress, Unread, measure, not_opened
+from provenance_store.trees import ALGORITHM, ROOM, Tree, is_tree, measure_tree
 from provenance_store.undecoded import escaped
 from provenance_store.validation.uris import normal_uri
 
 __all__ = [
+    "DIRECTORY",
+    "FILE_COUNT",
     "LINK_TARGET",
+    "MEMBERS",
     "NO_DIGEST",
     "Checked",
     "Expected",
@@ -30,11 +34,19 @@ __all__ = [
     "link_target",
     "local_path",
     "look",
+    "members_of",
+    "tags_of",
     "uris_of",
 ]
 
-LINK_TARGET, NO_DIGEST = "link_target", "no_digest"
-"""Tags of the record of a file: the URI that its name, a link, leads to; why it has no digest."""
+LINK_TARGET, NO_DIGEST, FILE_COUNT = "link_target", "no_digest", "file_count"
+"""Tags of the record of a file: the URI that its name, a link, leads to; why it has no digest; of a
+directory how many files it has."""
+DIRECTORY = "inode/directory"
+"""The media type of a directory."""
+MEMBERS = "members"
+"""The document with the files of the directories of a record."""
+LONGEST_TAG = 256
 LONGEST_NAME = 256
 
 _CHECKED_WITH = {name for name in hashlib.algorithms_guaranteed if not name.startswith("shake_")}
@@ -75,18 +87,22 @@ class LocalFile(NamedTuple):
     uri: str
     target: str | None
     found: Measured
+    tree: Tree | None = None
+    """What is in it, if it is a directory."""
 
     @property
     def place(self) -> dict[str, Any]:
         """Its URI with size and digest, as far as they are known."""
-        known = {"size": self.found.size, "digest": self.found.digest}
+        media_type = None if self.tree is None else DIRECTORY
+        known = {"size": self.found.size, "digest": self.found.digest, "media_type": media_type}
         return {"uri": self.uri} | {name: v for name, v in known.items() if v is not None}
 
     @property
-    def tags(self) -> dict[str, str]:
+    def tags(self) -> dict[str, str | int]:
         """What its record is tagged with besides."""
-        told = {LINK_TARGET: self.target, NO_DIGEST: self.found.why}
-        return {name: text for name, text in told.items() if text}
+        count = None if self.tree is None else len(self.tree.members)
+        told = {LINK_TARGET: self.target, NO_DIGEST: self.found.why or None, FILE_COUNT: count}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 class Expected(NamedTuple):
@@ -144,13 +160,35 @@ def _unquoted(text: str) -> str:
 
 
 def look(path: Path, *, algorithm: str = "sha256", progress: Progress | None = None) -> LocalFile:
-    """A local file to be recorded; `progress` is told how many bytes were read.
+    """A local file, or directory (`trees`), to be recorded; `progress` is told how many bytes were
+    read.
 
     Never raises for what is there: without a digest `found.why` says why.
     """
     name = escaped(path.name or str(path))[:LONGEST_NAME]
-    found = measure(path, algorithm=algorithm, progress=progress)
-    return LocalFile(name, file_uri(path), link_target(path), found)
+    tree = None
+    if is_tree(path):
+        found, tree = measure_tree(path, progress=progress)
+    else:
+        found = measure(path, algorithm=algorithm, progress=progress)
+    return LocalFile(name, file_uri(path), link_target(path), found, tree)
+
+
+def tags_of(files: Sequence[LocalFile]) -> dict[str, str | int]:
+    """What the one record of these files is tagged with; of several each tag names its file."""
+    if len(files) == 1:
+        return files[0].tags
+    return {
+        f"{tag}:{file.name}"[:LONGEST_TAG]: value
+        for file in files
+        for tag, value in file.tags.items()
+    }
+
+
+def members_of(files: Sequence[LocalFile]) -> list[dict[str, Any]]:
+    """What is in those of these that are directories, as a document."""
+    trees = [(file.uri, file.tree) for file in files if file.tree is not None]
+    return [{"uri": uri} | tree.document(ROOM // len(trees)) for uri, tree in trees]
 
 
 def file_uri(path: Path) -> str:
@@ -229,6 +267,10 @@ def _compared(
         there = os.stat(path)
     except OSError as error:
         return State.MISSING, error.strerror
+    if wanted is not None and wanted.digest.startswith(f"{ALGORITHM}:") and is_tree(path):
+        now = measure_tree(path, progress=progress)[0]
+        same = now.digest == wanted.digest
+        return State.OK if same else State.CHANGED, now.digest or now.why
     if (refused := not_opened(there)) is not None:
         return State.NO_DIGEST if wanted is None else State.CHANGED, refused.why
     if wanted is not None and wanted.size not in (-1, there.st_size):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
 import operator
 import re
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 
 from provenance_store.errors import InvalidInput
-from provenance_store.kinds import Kind, Role
+from provenance_store.kinds import RUN_STATUSES, Kind, Role
 
 __all__ = [
     "MAX_LIMIT",
@@ -24,6 +25,7 @@ __all__ = [
     "check_limit",
     "parse_kind",
     "parse_role",
+    "parse_status",
     "parse_tag",
     "read_marker",
     "write_marker",
@@ -74,10 +76,19 @@ class RecordFilter:
 
 @dataclass(frozen=True, slots=True)
 class ModelSearch:
-    """What model versions are looked for; `best` names the metric or score that ranks them."""
+    """What model versions are looked for; `best` names the metric or score that ranks them.
+
+    `tags` may be those of what the version was trained on too, `where` are conditions on parameters
+    and hyperparameters. With `as_of`, microseconds UTC, only what was made before counts, and
+    aliases as they were then.
+    """
 
     record: RecordFilter = RecordFilter()
     trained_on: tuple[int, ...] = ()
+    tags: tuple[TagCondition, ...] = ()
+    where: tuple[TagCondition, ...] = ()
+    alias: str | None = None
+    as_of: int | None = None
     best: str = ""
     highest: bool = False
     valid: bool = False
@@ -96,14 +107,12 @@ class RunFilter:
     until: int | None = None
 
 
-def parse_tag(text: str) -> TagCondition:
+def parse_tag(text: str, what: str = "a tag filter") -> TagCondition:
     """Read ``name``, ``name=value`` or ``name>3.5``; raises InvalidInput otherwise."""
     found = _COMPARISON.search(text) if len(text) <= MAX_TAG_FILTER else None
     name = (text[: found.start()] if found else text).strip()
     if not name or "!" in name or "\x00" in text or len(text) > MAX_TAG_FILTER:
-        raise InvalidInput(
-            f"{text[:80]!r} is not a tag filter: write name, name=value or name>3.5."
-        )
+        raise InvalidInput(f"{text[:80]!r} is not {what}: write name, name=value or name>3.5.")
     comparison, value = (found[0], text[found.end() :].lstrip()) if found else ("", "")
     number = _number(value) if comparison else None
     if comparison in ("<", ">", "<=", ">=") and number is None:
@@ -117,6 +126,17 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return number if abs(number) < float("inf") else None
+
+
+def parse_status(text: str) -> str:
+    """The status of runs that is meant; raises InvalidInput naming all of them."""
+    if text.upper() not in RUN_STATUSES:
+        near = difflib.get_close_matches(text.upper(), RUN_STATUSES, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        raise InvalidInput(
+            f"{text[:40]!r} is not a status of runs; they are {', '.join(RUN_STATUSES)}{hint}"
+        )
+    return text.upper()
 
 
 def parse_kind(text: str) -> Kind:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
@@ -11,9 +11,19 @@ from provenance_store import forks
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind, Role
 from provenance_store.travel import arrived
+from provenance_store.validation.scalars import one_or_many
 
 if TYPE_CHECKING:
-    from provenance_store.recorder import Recorder, RecordLike, Records, TimeLike, Uris
+    from provenance_store.recorder import (
+        FileLike,
+        Files,
+        Points,
+        Recorder,
+        RecordLike,
+        Records,
+        TimeLike,
+        Uris,
+    )
     from provenance_store.values import TagValue
 
 __all__ = ["About", "Dataset", "End", "ModelVersion", "Record", "StepHandle", "VersionAbout"]
@@ -24,6 +34,8 @@ class About(TypedDict, total=False):
 
     depends_on: Records
     uris: Uris
+    file: FileLike | None
+    files: Files
     tags: Mapping[str, TagValue] | None
 
 
@@ -31,7 +43,7 @@ class VersionAbout(About, total=False):
     """What may be said of a model version besides."""
 
     hyperparameters: Mapping[str, Any] | None
-    metrics: Iterable[Mapping[str, Any]]
+    metrics: Points
     scores: Mapping[str, Any] | None
 
 
@@ -80,6 +92,11 @@ class Record:
         self.recorder.tag(self, tags)
         return self
 
+    def untag(self, *names: str) -> Self:
+        """Take tags away; the history keeps them."""
+        self.recorder.untag(self, *names)
+        return self
+
     def add(self, *, depends_on: Records = (), uris: Uris = ()) -> Self:
         """Add to live data; raises Sealed once it is static."""
         self.recorder.add(self, depends_on=depends_on, uris=uris)
@@ -113,6 +130,17 @@ class ModelVersion(Record):
         about = (type(self), int(self.kind), self.name, self.urn)
         return arrived, (*about, line, self.version)
 
+    def alias(self, *names: str) -> Self:
+        """Give it further names, such as ``champion``, which other versions then have no more."""
+        self.recorder.alias(self, *names)
+        return self
+
+    def log(self, points: Points = (), **point: Any) -> Self:
+        """Append to its curve while it trains: ``version.log(epoch=3, loss=0.2)``, or points as
+        `Recorder.log` takes them."""
+        self.recorder.log(self, [*one_or_many(points, mapping=True), *([point] if point else [])])
+        return self
+
     def update(
         self,
         records: Records = (),
@@ -145,8 +173,8 @@ class StepHandle(Record):
 
     def updated(
         self,
-        version: ModelVersion,
-        records: Records,
+        version: RecordLike,
+        records: Records = (),
         **about: Unpack[VersionAbout],
     ) -> ModelVersion:
         """Record that this step makes the next version of a model; `about` as `Recorder.update`."""

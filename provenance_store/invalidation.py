@@ -13,11 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from provenance_store.documents import FIRST_NAMED, RESTRICTED, brief
-from provenance_store.errors import Conflict, NotAllowed, NotFound
+from provenance_store.errors import Conflict, NotAllowed
 from provenance_store.ids import make_id, now, short_id
 from provenance_store.kinds import Kind, Mark
+from provenance_store.reading.named import not_found
 from provenance_store.reading.validity import causes_of
 from provenance_store.reading.view import View
+from provenance_store.references import Reference, spelled
 from provenance_store.rows import MarkRow
 from provenance_store.sink import new_origin
 from provenance_store.sql import invalidate as sql
@@ -67,7 +69,7 @@ class Affected:
 
 def invalidate(
     sink: StoreSink,
-    reference: str,
+    reference: Reference,
     *,
     cause: str,
     dry_run: bool = False,
@@ -83,7 +85,7 @@ def invalidate(
 
 def restore(
     sink: StoreSink,
-    reference: str,
+    reference: Reference,
     *,
     cause: str = "",
     dry_run: bool = False,
@@ -105,21 +107,20 @@ class _Asked(NamedTuple):
 
 
 def _asked(
-    sink: StoreSink, reference: str, mark: Mark, text: str, *, viewer: Viewer, named: int
+    sink: StoreSink, reference: Reference, mark: Mark, text: str, *, viewer: Viewer, named: int
 ) -> _Asked:
     """What would be said, and what would follow; raises what `Store.invalidate` does."""
-    record_id = sink.locate(reference)
-    if record_id is None:
-        raise NotFound(f"There is no record {reference} in this store.")
+    record_id = sink.find(reference, viewer)
     with sink.session.read() as connection:
         view = View(connection, viewer, sink.urn)
         row = view.by_id([record_id]).get(record_id)
         if row is None:
-            raise NotFound(f"There is no record {reference} in this store.")
+            raise not_found(reference)
         # Who reads everything as a member of a group is somebody, and the store's owner nobody.
         somebody = viewer.principals or not viewer.everything
         if somebody and view.first(sql.is_managed(record_id, viewer)) is None:
-            raise NotAllowed(f"{reference} can be invalidated by those who manage it; you do not.")
+            named_here = spelled(reference)
+            raise NotAllowed(f"{named_here} can be invalidated by those who manage it; you do not.")
         own = _own_cause(view, record_id, needed=mark is Mark.RESTORED)
         last = max((said.at for said in view.all(sql.own_marks(record_id))), default=0)
         found = _affected(view, brief(row, sink.urn), record_id, text, named)

@@ -11,6 +11,7 @@ from typing import Self
 
 __all__ = [
     "CARRIES",
+    "CURVES",
     "PASSED_BY",
     "RUN_STATUSES",
     "SAME_AS",
@@ -112,15 +113,23 @@ class TagType(_Named):
     INTEGER = 2
     FLOAT = 3
     BOOLEAN = 4
+    REMOVED = 5
+    """The tag was taken away: there is no value."""
 
 
 class Series(_Named):
     """Which numbers a metric belongs to."""
 
     METRIC = 1
-    """A value at a step (epoch) of training: the convergence curve."""
+    """A value at an epoch of training: the convergence curve."""
     SCORE = 2
     """A validation score of the finished version; its step is 0."""
+    STEP = 3
+    """A value at an optimizer step of training: of this curve the epoch is a value too."""
+
+
+CURVES = (Series.METRIC, Series.STEP)
+"""The series that are a convergence curve."""
 
 
 class Special(_Named):

@@ -124,6 +124,8 @@ class _Merge:
         self._progress("what follows")
         filled = fill_stubs(self._connection, self._other.rows("stub"))
         follow_all(self._connection)
+        index = self._sink.writer.statements.parameters
+        index.catch_up(self._connection, origins=self._other.numbers())
         tainted = taint_size(self._connection) - tainted
         del rows["taint"]
         if rows["run_event"]:

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from provenance_store import documents, filters
 from provenance_store.errors import NotFound
 from provenance_store.filters import ModelSearch, RecordFilter, RunFilter
-from provenance_store.ids import looks_like_id, now, short_id
+from provenance_store.ids import now, short_id
 from provenance_store.kinds import Kind, Level
 from provenance_store.reading import models, records, runs
-from provenance_store.reading.models import Head
+from provenance_store.reading.named import candidates, find, not_found
 from provenance_store.reading.run_steps import RunPlace, RunStep, run_steps
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
+from provenance_store.references import Head, Reference, is_id, is_name, several, spelled
 from provenance_store.rows import RunEventRow
 from provenance_store.sql import harvest, inspect, made, walks
 from provenance_store.sql.dialects import driver
 from provenance_store.store_sink import StoreSink
+from provenance_store.validation.scalars import one_or_many
 from provenance_store.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -81,9 +83,11 @@ class Reader:
         limit: int = 25,
         marker: str | None = None,
     ) -> dict[str, Any]:
-        """Runs, latest start first. `label` may hold ``*``; `tag` is a tag of the run, or a
-        condition on a tag of one of its steps such as ``temperature_K>290``."""
+        """Runs, latest start first. `status` is one of `kinds.RUN_STATUSES`. `label` may hold
+        ``*``; `tag` is a tag of the run, or a condition on a tag of one of its steps such as
+        ``temperature_K>290``."""
         condition = None if tag is None else filters.parse_tag(tag)
+        status = None if status is None else filters.parse_status(status)
         wanted = RunFilter(flow_id, status, owner, label, condition, since, until)
         after = filters.read_marker(marker, str)
         with self._view() as view:
@@ -170,21 +174,51 @@ class Reader:
         with self._view() as view:
             return records.list_records(view, wanted, after, filters.check_limit(limit))
 
-    def record(self, reference: str) -> dict[str, Any]:
+    def record(self, reference: Reference) -> dict[str, Any]:
         """One record with its links one hop up and down, at most 1000 each way.
 
-        Raises InvalidInput when the reference is no id, NotFound when it names nothing visible.
+        Raises NotFound when the reference names nothing visible, Ambiguous for a name of several.
         """
         record_id = self.resolve(reference)
         with self._view() as view:
             return records.show_record(view, record_id)
 
-    def resolve(self, reference: str) -> int:
-        """The local id of a URN or short id; NotFound when it names nothing visible."""
-        found = self.resolve_all([reference])
-        if reference not in found:
-            raise NotFound(f"There is no record {reference} in this store.")
-        return found[reference]
+    def resolve(self, reference: Reference) -> int:
+        """The local id of what a reference names (see `references`).
+
+        Raises NotFound when it names nothing visible, Ambiguous for a name that several have.
+        """
+        text = spelled(reference)
+        if not is_id(text):
+            with self._view() as view:
+                return find(view, self._prepared, text)
+        found = self.resolve_all([text])
+        if text not in found:
+            raise not_found(text)
+        return found[text]
+
+    def named(self, reference: Reference) -> dict[str, Any]:
+        """What a reference names, in brief: ``records``, the newest first, one where it is clear
+        and none where there is nothing. Of a model version also its ``line``."""
+        text = spelled(reference)
+        ids = list(self.resolve_all([text]).values()) if is_id(text) else None
+        with self._view() as view:
+            if ids is None:
+                ids = list(candidates(view, self._prepared, text))
+            rows = view.by_id(ids)
+            found = [rows[i] for i in ids if i in rows]
+            hidden = view.hidden(row.line_id for row in found if row.line_id is not None)
+            return {
+                "records": [
+                    documents.brief(row, view.urn)
+                    | (
+                        {}
+                        if row.line_id is None or row.line_id in hidden
+                        else {"line": view.urn(row.line_id)}
+                    )
+                    for row in found
+                ]
+            }
 
     def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
         """The local ids of those URNs and short ids that name something visible."""
@@ -221,8 +255,11 @@ class Reader:
         self,
         *,
         name: str | None = None,
-        trained_on: str | Sequence[str] = (),
-        tags: Iterable[str] = (),
+        trained_on: Reference | Sequence[Reference] = (),
+        tags: str | Iterable[str] = (),
+        where: str | Iterable[str] = (),
+        alias: str | None = None,
+        as_of: int | None = None,
         best: str | None = None,
         highest: bool = False,
         valid: bool = False,
@@ -231,61 +268,65 @@ class Reader:
     ) -> dict[str, Any]:
         """Lines of model versions, newest first, each with its latest version.
 
-        With any of `trained_on`, `tags`, `best` or `valid` only lines that have versions as wanted,
-        and with each the best or newest of these as ``match``, how many there are as ``matches``.
-        `trained_on` are ids or URIs of records, all of which the version must have been trained
-        on: directly, through datasets, through steps that read the record and what they made, or
-        as a later version of, or made from, a model that was. `tags` are conditions on the
-        version's tags. `best` names a validation score, or else a metric, whose last value counts:
-        the lowest is first, with `highest` (or a ``-`` before the name) the highest; the value is
-        the match's ``value``, and versions without one are left out. Invalid versions are marked,
-        and left out with `valid`.
+        With any of what follows only lines that have versions as wanted, and with each the best or
+        newest of these as ``match``, how many there are as ``matches``. `trained_on` are ids or
+        URIs of records, all of which the version must have been trained on: directly, through
+        datasets, through steps that read the record and what they made, or as a later version of,
+        or made from, a model that was. `tags` are conditions on tags of the version, or of what it
+        was trained on and what that came from, facts that it depends on and steps that made it.
+        `where` are conditions on its hyperparameters, or on parameters of the step that made it,
+        such as ``lr<0.01``; a path (``optimizer.lr``) or its end will do. `alias` wants the version
+        that has this alias. With `as_of`, microseconds UTC, only what was made before counts, and
+        aliases as they were then. `best` names a validation score, or else a metric, whose last
+        value counts: the lowest is first, with `highest` (or a ``-`` before the name) the highest;
+        the value is the match's ``value``, and versions without one are left out. Where it is not
+        finite the match has ``diverged``, and is last. Invalid versions are marked, and left out
+        with `valid`.
         """
         size = filters.check_limit(limit)
-        references = (trained_on,) if isinstance(trained_on, str) else tuple(trained_on)
-        conditions = tuple(filters.parse_tag(tag) for tag in tags)
-        if not (references or conditions or best or valid):
+        references = several(trained_on)
+        conditions = tuple(filters.parse_tag(tag) for tag in one_or_many(tags))
+        parameters = tuple(
+            filters.parse_tag(text, "a condition on a parameter") for text in one_or_many(where)
+        )
+        if not (references or conditions or parameters or alias or best or valid or as_of):
             after = filters.read_marker(marker, int)
             with self._view() as view:
                 return models.list_models(view, name, after, size)
         wanted = ModelSearch(
-            RecordFilter(kind=Kind.MODEL, name=name, tags=conditions),
-            tuple(self._named_or_at(reference) for reference in references),
+            RecordFilter(kind=Kind.MODEL, name=name),
+            tuple(self.resolve(reference) for reference in references),
+            conditions,
+            parameters,
+            alias,
+            as_of,
             (best or "").removeprefix("-"),
             highest or (best or "").startswith("-"),
             valid,
         )
         place = filters.read_marker(marker, float)
-        with self._view() as view:
+        with self._view(as_of) as view:
             return models.find_models(view, wanted, place, size)
 
-    def _named_or_at(self, reference: str) -> int:
-        """The local id of a record by its id, or of the newest one at a URI; or NotFound."""
-        if looks_like_id(reference):
-            return self.resolve(reference)
-        found = self.find_uri(reference)
-        if found is None:
-            raise NotFound(f"There is no record at {reference[:200]} in this store.")
-        return found
-
     def model(
-        self, reference: str, *, limit: int = 100, marker: str | None = None
+        self, reference: Reference, *, limit: int = 100, marker: str | None = None
     ) -> dict[str, Any]:
-        """One line, by name or by the id of any of its versions, with a page of its versions by
-        number. Versions come without their curves: `record` has them.
+        """One line, by name or by any of its versions, with a page of its versions by number.
+        Versions come without their curves: `record` has them.
 
         Raises NotFound, or Ambiguous with the choices when several lines have the name.
         """
         after = filters.read_marker(marker, int)
-        record_id = self.resolve(reference) if looks_like_id(reference) else None
+        text = spelled(reference)
+        record_id = None if is_name(text) else self.resolve(text)
         with self._view() as view:
             if record_id is None:
-                line_id = models.line_named(view, reference)
+                line_id = models.line_named(view, text)
             else:
-                line_id = models.line_of(view, record_id, reference)
+                line_id = models.line_of(view, record_id, text)
             return models.show_line(view, line_id, after, filters.check_limit(limit))
 
-    def model_version(self, reference: str) -> dict[str, Any]:
+    def model_version(self, reference: Reference) -> dict[str, Any]:
         """One model version: data, facts, steps and environment that made it, its curve and scores,
         what it was made from, what it was used for and what came of that.
 
@@ -295,7 +336,7 @@ class Reader:
 
         record_id = self.resolve(reference)
         with self._view() as view:
-            return show_version(view, record_id, reference)
+            return show_version(view, record_id, spelled(reference))
 
     def heads(self, name: str, *, run_id: str | None = None) -> list[Head]:
         """Versions of models of this name that none revises: of this run first, newest first.
@@ -307,8 +348,10 @@ class Reader:
         from provenance_store.redaction import scrub_text
 
         with self._session.look() as raw:
-            rows = self._prepared.heads(raw, self._viewer, scrub_text(name))
-        heads = [Head(*row[:-1]) for row in rows if row[-1] == rows[0][-1]]
+            heads = [
+                Head(*row)
+                for row in self._prepared.nearest_heads(raw, self._viewer, scrub_text(name))
+            ]
         return sorted(heads, key=lambda head: head.run_id != run_id) if run_id else heads
 
     def version(self, record_id: int) -> Head | None:
@@ -339,7 +382,7 @@ class Reader:
 
     def lineage(
         self,
-        reference: str,
+        reference: Reference,
         *,
         direction: Direction = "up",
         **options: Unpack[LineageOptions],
@@ -349,7 +392,7 @@ class Reader:
 
     def graph(
         self,
-        reference: str,
+        reference: Reference,
         *,
         direction: Direction = "up",
         depth: int | None = None,
@@ -381,7 +424,7 @@ class Reader:
             )
 
     def statement(
-        self, reference: str, *, limit: int = 10_000, as_of: int | None = None
+        self, reference: Reference, *, limit: int = 10_000, as_of: int | None = None
     ) -> dict[str, Any]:
         """A statement on how a record came to be: an in-toto Statement, in JSON.
 
@@ -414,7 +457,7 @@ class Reader:
 
     def extract(
         self,
-        references: Sequence[str] = (),
+        references: Reference | Sequence[Reference] = (),
         *,
         run_ids: Sequence[str] = (),
         everything: bool = False,
@@ -425,7 +468,7 @@ class Reader:
         """A part of the history to be exported: see `exchange.extract.gather`."""
         from provenance_store.exchange.extract import gather
 
-        ids = [self.resolve(reference) for reference in references]
+        ids = [self.resolve(each) for each in several(references)]
         with self._view() as view:
             return gather(
                 view,
@@ -437,21 +480,25 @@ class Reader:
                 limit=limit,
             )
 
-    def _seen(self, view: View, reference: str) -> int:
+    def _seen(self, view: View, reference: Reference) -> int:
         """`resolve` inside a read that is under way."""
-        record_id = self._sink.locate(reference)
+        text = spelled(reference)
+        if not is_id(text):
+            return find(view, self._prepared, text)
+        record_id = self._sink.locate(text)
         if record_id is not None:
             with driver(view.connection) as raw:
                 if self._prepared.see(raw, self._viewer, record_id):
                     return record_id
-        raise NotFound(f"There is no record {reference} in this store.")
+        raise not_found(text)
 
     @contextmanager
-    def _view(self) -> Iterator[View]:
+    def _view(self, as_of: int | None = None) -> Iterator[View]:
+        self._sink.flush()  # points of curves that are logged here wait up to a second
         with self._session.read() as connection, inspect.explaining(connection):
-            yield View(connection, self._viewer, self._urn)
+            yield View(connection, self._viewer, self.urn, as_of)
 
-    def _urn(self, record_id: int) -> str:
+    def urn(self, record_id: int) -> str:
         """The URN of a record, or the short id of one whose origin is not there: no Braid wrote it,
         and it must not stand in the way of the others."""
         try:

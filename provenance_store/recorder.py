@@ -9,22 +9,27 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from provenance_store import redaction
 from provenance_store.batch import Batch
+from provenance_store.decisions import DECISION, DOCUMENT, OptionLike, read_choice
 from provenance_store.environment import current_environment
-from provenance_store.errors import InvalidInput, NotFound, TooLarge
+from provenance_store.errors import NotFound, TooLarge
+from provenance_store.files import LocalFile
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, make_id, now
 from provenance_store.kinds import Kind, Mark, Role
+from provenance_store.references import Head, Reference, is_document, is_name, spelled
 from provenance_store.rows import (
     AudienceRow,
     EnvironmentRow,
     LinkRow,
     MarkRow,
+    MetricRow,
     OutcomeRow,
     PayloadRow,
     RecordRow,
@@ -40,16 +45,30 @@ from provenance_store.validation.policy import Gate, Policy
 from provenance_store.validation.scalars import described, is_a, plain, plain_document
 from provenance_store.values import Audience, TagValue, Uri, canonical_json, digest_of
 
-__all__ = ["NOTE_TAG", "RecordLike", "Recorder", "Records", "TimeLike", "UriLike", "Uris"]
+__all__ = [
+    "NOTE_TAG",
+    "FileLike",
+    "Files",
+    "Points",
+    "RecordLike",
+    "Recorder",
+    "Records",
+    "TimeLike",
+    "UriLike",
+    "Uris",
+]
 
 log = logging.getLogger("braid")
 
 NOTE_TAG = "braid_note"
+"""The tag that says what was not recorded as it was given, and why."""
+CHOICES = 5
+"""So many versions are listed where one of them is meant."""
 NOT_AS_GIVEN = "Not recorded as given: %s"
 """What is logged of a note, which quotes what was given."""
-"""The tag that says what was not recorded as it was given, and why."""
-RecordLike = Record | str | int
-"""A record to depend on: what a Recorder returned, a URN or short id, or a bare local id."""
+RecordLike = Reference
+"""A record to depend on: what a Recorder returned, its id, or whatever else names it
+(`references`); names and URIs only where a store can be asked."""
 Records = RecordLike | Iterable[RecordLike]
 """Records to depend on; one alone is taken as one."""
 UriLike = str | os.PathLike[str] | Uri | Mapping[str, Any]
@@ -57,6 +76,12 @@ UriLike = str | os.PathLike[str] | Uri | Mapping[str, Any]
 media_type."""
 Uris = UriLike | Iterable[UriLike]
 """URIs; one alone is taken as one."""
+FileLike = str | os.PathLike[str] | LocalFile
+"""A path of this machine, or what `files.look` has seen there."""
+Points = Mapping[str, Any] | Iterable[Mapping[str, Any]]
+"""Points of a curve such as ``{"epoch": 3, "loss": 0.2}``; one alone is taken as one."""
+Files = FileLike | Iterable[FileLike]
+"""Files and directories of this machine; one alone is taken as one. See `files.look`."""
 TimeLike = datetime | int | str
 """A time: a datetime with a time zone, microseconds since 1970 UTC, or RFC 3339 text."""
 DEFAULTS = ("run_id", "audience", "clock", "_environment", "strict", "_policy")
@@ -100,6 +125,8 @@ class Recorder:
         self._last_audience: tuple[Audience, AudienceRow] | None = None
         self._payload_limit = MAX_PAYLOAD_BYTES.get()
         self._local = threading.local()
+        self._logged: dict[tuple[int, int, str], MetricRow] = {}
+        """The furthest point of each curve that was logged here."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.sink,), {name: getattr(self, name) for name in DEFAULTS}
@@ -112,12 +139,15 @@ class Recorder:
         *,
         depends_on: Records = (),
         uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
     ) -> Record:
         """Record static knowledge: a literature value, software, a configuration."""
         with self._batch() as batch:
             gate = self._gate()
-            made = self._record(batch, gate, Kind.FACT, name, depends_on, uris, tags)
+            seen = self._look(gate, file, files)
+            made = self._record(batch, gate, Kind.FACT, name, depends_on, uris, tags, seen)
             self._note(batch, gate, made.id)
             return made
 
@@ -127,6 +157,8 @@ class Recorder:
         *,
         depends_on: Records = (),
         uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
         live: bool = False,
     ) -> Record:
@@ -136,7 +168,10 @@ class Recorder:
         """
         with self._batch() as batch:
             gate = self._gate()
-            made = self._record(batch, gate, Kind.DATA, name, depends_on, uris, tags, live=live)
+            seen = self._look(gate, file, files)
+            made = self._record(
+                batch, gate, Kind.DATA, name, depends_on, uris, tags, seen, live=live
+            )
             self._note(batch, gate, made.id)
             return made
 
@@ -147,13 +182,18 @@ class Recorder:
         *,
         depends_on: Records = (),
         uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
         live: bool = False,
     ) -> Dataset:
         """Record a collection of records that is used as one; `live` as for `data`."""
         with self._batch() as batch:
             gate = self._gate()
-            made = self._record(batch, gate, Kind.DATASET, name, depends_on, uris, tags, live=live)
+            seen = self._look(gate, file, files)
+            made = self._record(
+                batch, gate, Kind.DATASET, name, depends_on, uris, tags, seen, live=live
+            )
             self._link(batch, gate, made.id, members, Role.HAS_MEMBER)
             self._note(batch, gate, made.id)
             return Dataset(made.id, Kind.DATASET, made.name, self)
@@ -164,19 +204,50 @@ class Recorder:
         *,
         depends_on: Records = (),
         uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
-        metrics: Iterable[Mapping[str, Any]] = (),
+        metrics: Points = (),
         scores: Mapping[str, Any] | None = None,
         trained_on: Records = (),
+        resume: bool = False,
     ) -> ModelVersion:
         """Begin a line of model versions: the model as it is before its first `update`.
 
-        `depends_on` may name another line's version: a model fine-tuned from a model.
+        `depends_on` may name another line's version: a model fine-tuned from a model. With
+        `resume` it goes on with the model that is there already, and only begins one where there
+        is none: `name` is then its name, or names one of its versions (`references`). The newest
+        version is returned as it is, or, where anything else is given, what `update` makes of it.
+        So a script that is run twice makes one line.
         """
+        if resume and (newest := self._newest(name)) is not None:
+            told = (uris, file, files, tags, hyperparameters, metrics, scores)
+            about = (depends_on, trained_on, *told)
+            if not any(given is not None and given != () for given in about):
+                return newest
+            return self.update(
+                newest,
+                trained_on,
+                depends_on=depends_on,
+                uris=uris,
+                file=file,
+                files=files,
+                tags=tags,
+                hyperparameters=hyperparameters,
+                metrics=metrics,
+                scores=scores,
+            )
         with self._batch() as batch:
             gate = self._gate()
-            made = self._record(batch, gate, Kind.MODEL, name, depends_on, uris, tags)
+            seen = self._look(gate, file, files)
+            made = self._record(batch, gate, Kind.MODEL, name, depends_on, uris, tags, seen)
+            if resume and self.sink.heads(made.name) is None:
+                message = (
+                    "Whether there is a model of this name is not known where this was recorded; "
+                    "it begins a line of its own."
+                )
+                gate.instead(None, message, path="resume")
             batch.version.append(VersionRow(made.id, made.id, None, 0))
             self._link(batch, gate, made.id, trained_on, Role.TRAINED_ON)
             self._numbers(batch, gate, made.id, hyperparameters, metrics, scores)
@@ -190,9 +261,11 @@ class Recorder:
         *,
         depends_on: Records = (),
         uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
-        metrics: Iterable[Mapping[str, Any]] = (),
+        metrics: Points = (),
         scores: Mapping[str, Any] | None = None,
     ) -> ModelVersion:
         """Expose a model to records: the next version, a revision of the one given.
@@ -205,9 +278,10 @@ class Recorder:
         parent = self.id_of(version)
         with self._batch() as batch:
             gate = self._gate()
+            seen = self._look(gate, file, files)
             known = self._version(batch, version, parent)
             name = known.name if known else self._called(version)
-            made = self._record(batch, gate, Kind.MODEL, name, depends_on, uris, tags)
+            made = self._record(batch, gate, Kind.MODEL, name, depends_on, uris, tags, seen)
             if known is None:
                 line, depth = made.id, 0
                 batch.version.append(VersionRow(line, line, None, depth))
@@ -226,6 +300,23 @@ class Recorder:
             self._numbers(batch, gate, made.id, hyperparameters, metrics, scores)
             self._note(batch, gate, made.id)
             return ModelVersion(made.id, Kind.MODEL, made.name, self, line, depth)
+
+    def log(self, version: RecordLike, points: Points) -> None:
+        """Append points to the curve of a model version, as `update` takes them, while it trains.
+
+        They are durable within about a second (`Sink.write_soon`), so that of a training that is
+        killed the curve so far is there; `flush` waits for the last ones. A point that the curve
+        has already at that place stays as it is, and a note says so.
+        """
+        version_id = self.id_of(version)
+        gate = self._gate()
+        given = rows.several(gate, points, "metrics", mapping=True)
+        if not self._may_be(gate, version, version_id, Kind.MODEL, "has a curve"):
+            given = []
+        new = rows.metric_rows(gate, version_id, given)
+        with Together(self.sink, self._local, soon=True) as batch:
+            batch.metric.extend(self._not_logged(gate, batch, list(new)))
+            self._note(batch, gate, version_id)
 
     # ---- steps ---------------------------------------------------------------------------
 
@@ -266,7 +357,10 @@ class Recorder:
                 started_at=self._time(gate, started_at, "started_at"),
             )
             batch.step.append(row)
-            used = rows.several(gate, inputs, "inputs") + rows.several(gate, models, "models")
+            used = [
+                *_several(gate, inputs, "inputs"),
+                *_several(gate, models, "models"),
+            ]
             self._link(batch, gate, made.id, used, Role.USED)
             self._link(batch, gate, made.id, informed_by, Role.INFORMED_BY)
             if parameters is not None:
@@ -296,6 +390,68 @@ class Recorder:
                     self._payload(batch, gate, step_id, name, document)
             self._note(batch, gate, step_id)
 
+    def decide(
+        self,
+        name: str,
+        options: OptionLike | Iterable[OptionLike] = (),
+        chosen: OptionLike | Iterable[OptionLike] = (),
+        *,
+        why: str | None = None,
+        question: str | None = None,
+        decider: str | None = None,
+        policy: str | None = None,
+        inputs: Records = (),
+        informed_by: Records = (),
+        tags: Mapping[str, TagValue] | None = None,
+        decided_at: TimeLike | None = None,
+    ) -> StepHandle:
+        """Record a decision: what could be chosen, what was, and why.
+
+        `options` are records, or `Option` with a score and a reason, or with a name alone where
+        nothing is recorded of it; `chosen` those of them that were taken, none or several too.
+        `decider` is the person, program or model that decided, `policy` the rule it went by,
+        `inputs` what it looked at besides. The decision rests on its inputs and on what was chosen:
+        when an option that was not taken is invalidated later, nothing follows from that.
+        """
+        with self.together():
+            when = self._time(self._gate(), decided_at, "decided_at")
+            step = self.step(
+                name,
+                inputs=inputs,
+                informed_by=informed_by,
+                tags=tags,
+                type=DECISION,
+                started_at=when,
+            )
+            about = {"question": question, "decider": decider, "policy": policy}
+            self.decided(step, options, chosen, why=why, **about)
+            self.finish(step, completed_at=when)
+            return step
+
+    def decided(
+        self,
+        step: RecordLike,
+        options: OptionLike | Iterable[OptionLike] = (),
+        chosen: OptionLike | Iterable[OptionLike] = (),
+        *,
+        why: str | None = None,
+        question: str | None = None,
+        decider: str | None = None,
+        policy: str | None = None,
+    ) -> None:
+        """Record what a step decided, once, before it finishes; see `decide`."""
+        step_id = self.id_of(step)
+        with self._batch() as batch:
+            gate = self._gate()
+            choice = read_choice(self, gate, options, chosen)
+            about = {"question": question, "why": why, "decider": decider, "policy": policy}
+            if self._may_be(gate, step, step_id, Kind.STEP, "decides"):
+                self._link(batch, gate, step_id, choice.chosen_ids, Role.CHOSEN)
+                self._link(batch, gate, step_id, choice.considered_ids, Role.CONSIDERED)
+            document = about | {"options": choice.options, "chosen": choice.chosen}
+            self._payload(batch, gate, step_id, DOCUMENT, document)
+            self._note(batch, gate, step_id)
+
     def used(self, step: RecordLike, records: Records, role: Role = Role.USED) -> None:
         """Link further inputs to a step that has not finished yet."""
         gate = self._gate()
@@ -310,7 +466,7 @@ class Recorder:
         step_id = self.id_of(step)
         gate = self._gate()
         with self._batch() as batch:
-            ids = self._ids(rows.several(gate, records, "records"))
+            ids = self._ids(_several(gate, records, "records"))
             if self._may_be(gate, step, step_id, Kind.STEP, "generates records"):
                 for record_id in self._without_cycles(batch, gate, ids, step_id, made_by=True):
                     batch.link.append(LinkRow(step_id, record_id, Role.GENERATED_BY.value))
@@ -355,6 +511,44 @@ class Recorder:
                 row = rows.tag_row(gate, record_id, self.sink.new_id(), name, value, 0)
                 batch.tag.append(row._replace(set_at=self._now("tag", record_id, row.name)))
             self._note(batch, gate, record_id)
+
+    def untag(self, record: RecordLike, *names: str) -> None:
+        """Take tags away: the record has none of these names then; the history keeps them."""
+        record_id = self.id_of(record)
+        gate = self._gate()
+        with self._batch() as batch:
+            for name in names:
+                row = rows.removed_tag_row(gate, record_id, self.sink.new_id(), name, 0)
+                batch.tag.append(row._replace(set_at=self._now("tag", record_id, row.name)))
+            self._note(batch, gate, record_id)
+
+    def alias(self, version: RecordLike, *names: str) -> None:
+        """Give a version of a model further names within its line, such as ``champion``.
+
+        The version that had one of them before has it no more; the history keeps when it did.
+        Raises InvalidInput for what is no name, such as ``v3``.
+        """
+        self._name_version(version, names, self.id_of(version))
+
+    def unalias(self, model: RecordLike, *names: str) -> None:
+        """Take names away from whatever version of the model of this version has them."""
+        self._name_version(model, names, None)
+
+    def _name_version(
+        self, version: RecordLike, names: Iterable[str], version_id: int | None
+    ) -> None:
+        gate = self._gate()
+        given = self.id_of(version)
+        with self._batch() as batch:
+            known = self._version(batch, version, given)
+            if known is None:
+                message = f"{self.sink.urn(given)} is not a model version that is known here."
+                gate.instead(None, message, path="alias")
+                return self._warn(gate)
+            for name in names:
+                new_id = self.sink.new_id()
+                row = rows.alias_row(gate, known.line_id, name, new_id, version_id, 0)
+                batch.alias.append(row._replace(at=self._now("alias", known.line_id, row.name)))
 
     def add(
         self,
@@ -491,7 +685,8 @@ class Recorder:
         """The id of a record as this recorder's sink numbers origins.
 
         `number` picks another id of the same numbering, such as a version's line.
-        Raises NotFound for a URN that names nothing known, InvalidInput for what is no reference.
+        Raises NotFound for what names nothing known, Ambiguous for a name that several have,
+        InvalidInput for what is no reference.
         """
         if type(record) is int and FIRST_ID <= record <= LAST_ID:
             return record
@@ -501,16 +696,14 @@ class Recorder:
             if handle.recorder.sink.numbering is self.sink.numbering:
                 return own
             return self.sink.resolve(handle.recorder.sink.urn(own))
+        if is_a(record, Head):
+            return record.id if number is None else number  # type: ignore[union-attr]
         reference = plain(record)
-        if type(reference) is str:
-            return self.sink.resolve(reference)
         if type(reference) is int:
             if FIRST_ID <= reference <= LAST_ID:
                 return reference
             raise NotFound(f"There is no record {described(reference)}.")
-        raise InvalidInput(
-            f"A record is named by its handle, its id or its URN, not by {described(record)}."
-        )
+        return self.sink.resolve(spelled(record))
 
     def _may_be(
         self, gate: Gate, given: RecordLike, record_id: int, wanted: Kind, what: str
@@ -539,6 +732,53 @@ class Recorder:
 
     def _called(self, given: RecordLike) -> str:
         return given.name if is_a(given, Record) else described(given)  # type: ignore[union-attr]
+
+    def _newest(self, reference: RecordLike) -> ModelVersion | None:
+        """The version of a model to go on from, which is named or is its newest; None where there
+        is none, or that cannot be known."""
+        name = plain(reference)
+        if type(name) is str and is_name(name):
+            heads = self.sink.heads(redaction.scrub_text(name)) or []
+            if len(heads) > 1:
+                choices = ", ".join(self.sink.urn(head.id) for head in heads[:CHOICES])
+                gate = self._gate()
+                message = (
+                    f"{len(heads)} versions are the newest of {name[:80]!r}: {choices}; it goes on "
+                    "from the one that was made last."
+                )
+                gate.instead(None, message, path="resume")
+                self._warn(gate)
+            return self._handle(heads[0]) if heads else None
+        version_id = self.id_of(reference)
+        known = self._version(Batch(), reference, version_id)
+        if known is None:
+            raise NotFound(f"{spelled(reference)[:200]} is not a model version that is known here.")
+        return self._handle(Head(version_id, known.line_id, known.version, known.name, None))
+
+    def _not_logged(self, gate: Gate, batch: Batch, new: list[MetricRow]) -> list[MetricRow]:
+        """Points of a curve that it does not have yet; of the others it is noted where they
+        differ. Training goes forward: only a point that is not beyond the last is looked for."""
+        last = self._logged
+        doubtful = [row for row in new if row[:3] not in last or row.step <= last[row[:3]].step]
+        there = {row[:4]: row for row in self.sink.points(doubtful)} if doubtful else {}
+        for row in (*batch.metric, *(last[row[:3]] for row in doubtful if row[:3] in last)):
+            there.setdefault(row[:4], row)
+        kept = []
+        for row in new:
+            known = there.get(row[:4])
+            if known is None:
+                kept.append(row)
+                last[row[:3]] = max(row, last.get(row[:3], row), key=lambda point: point.step)
+            elif known[4:] != row[4:]:
+                message = (
+                    f"{row.name} at {row.step:g} was logged as {rows.shown_point(known)} before "
+                    f"and stays so; {rows.shown_point(row)} is left out."
+                )
+                gate.instead(None, message, path="metrics")
+        return kept
+
+    def _handle(self, head: Head) -> ModelVersion:
+        return ModelVersion(head.id, Kind.MODEL, head.name, self, head.line_id, head.version)
 
     # ---- notes ---------------------------------------------------------------------------
 
@@ -580,6 +820,7 @@ class Recorder:
         depends_on: Records,
         uris: Uris,
         tags: Mapping[str, TagValue] | None,
+        seen: Sequence[LocalFile] = (),
         *,
         live: bool = False,
     ) -> Record:
@@ -594,9 +835,42 @@ class Recorder:
         )
         self._link(batch, gate, record_id, depends_on, Role.DERIVED_FROM)
         self._uris(batch, gate, record_id, uris)
+        if seen:
+            self._files(batch, gate, record_id, seen)
         if tags is not None:
             self._tags(batch, gate, record_id, tags)
         return Record(record_id, kind, name, self)
+
+    def _look(self, gate: Gate, file: FileLike | None, files: Files) -> list[LocalFile]:
+        """What is there of these files. One without a digest is noted, with why it has none."""
+        given = [*([] if file is None else [file]), *rows.several(gate, files, "files")]
+        if not given:
+            return []
+        from provenance_store.files import look
+
+        seen = []
+        for each in given:
+            if type(each) is LocalFile:
+                seen.append(each)
+                continue
+            path = plain(each)
+            if type(path) is not str or not path or "\x00" in path:
+                gate.instead(None, f"{described(each)} is no path of a file.", path="files")
+                continue
+            found = look(Path(path))
+            if found.found.why:
+                message = f"{path} {found.found.why}: recorded without size and digest."
+                gate.instead(None, message, path="files")
+            seen.append(found)
+        return seen
+
+    def _files(self, batch: Batch, gate: Gate, record_id: int, seen: Sequence[LocalFile]) -> None:
+        from provenance_store.files import MEMBERS, members_of, tags_of
+
+        self._uris(batch, gate, record_id, [file.place for file in seen])
+        self._tags(batch, gate, record_id, tags_of(seen))
+        if members := members_of(seen):
+            self._payload(batch, gate, record_id, MEMBERS, members, decoded=True)
 
     def _uris(self, batch: Batch, gate: Gate, record_id: int, uris: Uris) -> None:
         if places := [
@@ -612,7 +886,7 @@ class Recorder:
         with self._batch() as batch:
             self._uris(batch, gate, record_id, uris)
             for role, records in links.items():
-                ids = self._ids(rows.several(gate, records, "records"))
+                ids = self._ids(_several(gate, records, "records"))
                 if not ids or not self._can_have(gate, record, record_id, role):
                     continue
                 new = self._without_cycles(batch, gate, ids, record_id)
@@ -626,7 +900,7 @@ class Recorder:
 
     def _link(self, batch: Batch, gate: Gate, record_id: int, records: Records, role: Role) -> None:
         """Link a record that is being made: nothing depends on it yet but, by mistake, itself."""
-        if not (given := rows.several(gate, records, "records")):
+        if not (given := _several(gate, records, "records")):
             return
         ids = dict.fromkeys(self._ids(given))
         if record_id in ids:
@@ -675,7 +949,7 @@ class Recorder:
         gate: Gate,
         record_id: int,
         hyperparameters: Mapping[str, Any] | None,
-        metrics: Iterable[Mapping[str, Any]],
+        metrics: Points,
         scores: Mapping[str, Any] | None,
     ) -> None:
         if given := rows.named(gate, hyperparameters, "hyperparameters"):
@@ -736,6 +1010,11 @@ class Recorder:
             batch.audience.append(row)
             batch.audience_member.extend(members)
         return row.digest
+
+
+def _several(gate: Gate, given: Any, what: str) -> list[Any]:
+    """Records that are given: a document of one is one record, another mapping that of its keys."""
+    return rows.several(gate, given, what, mapping=is_document(given))
 
 
 def _named(kinds: type[Named], given: object) -> Named | None:

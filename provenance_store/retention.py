@@ -61,6 +61,7 @@ def reduce(
             ids = connection.execute(query).scalars().all()
             if not ids:
                 break
+            connection.execute(sql.drop("parameter", ids))
             for name in sql.PAYLOAD:
                 rows[name] += changed(connection, sql.drop(name, ids))
             marks = [MarkRow(sink.new_id(), i, Mark.REDUCED.value, now(), note, None) for i in ids]

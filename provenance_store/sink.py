@@ -11,18 +11,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provenance_store import forks
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.ids import MAX_SEQUENCE, Urn, make_id, new_uuid, now, parse_id
 from provenance_store.kinds import Kind
-from provenance_store.rows import OriginRow
+from provenance_store.rows import MetricRow, OriginRow
 from provenance_store.version import VERSION
+
+if TYPE_CHECKING:
+    from provenance_store.references import Head
 
 __all__ = [
     "LOOKED_THROUGH",
+    "SOON_SECONDS",
     "MemorySink",
     "Sink",
     "SinkBeside",
@@ -52,6 +56,8 @@ def login() -> str:
         return str(os.getuid())
 
 
+SOON_SECONDS = 1.0
+"""How long what `Sink.write_soon` took may wait for more."""
 LOOKED_THROUGH = 1000
 """Links of a batch up to which it is looked through for cycles: additions are few."""
 
@@ -146,9 +152,10 @@ class Sink(ABC, forks.Forkable):
 
     @abstractmethod
     def resolve(self, reference: str) -> int:
-        """The id, as this sink numbers origins, of a URN or short id.
+        """The id, as this sink numbers origins, of a URN or short id, and of what else names a
+        record (see `references`) where this sink can ask a store.
 
-        Raises InvalidInput if it is neither, NotFound if it names nothing known here.
+        Raises InvalidInput if it cannot, NotFound if it names nothing known here.
         """
 
     @abstractmethod
@@ -159,8 +166,8 @@ class Sink(ABC, forks.Forkable):
         """A time to say something now: `at`, or if this sink knows of a later word on the same
         thing, just behind that. A clock that was set back must not make this word lose.
 
-        `table` and `key` are ``"tag", (record_id, name)``, ``"mark", (record_id,)`` or
-        ``"run", (run_id,)``.
+        `table` and `key` are ``"tag", (record_id, name)``, ``"alias", (line_id, name)``,
+        ``"mark", (record_id,)`` or ``"run", (run_id,)``.
         """
         return at
 
@@ -180,12 +187,28 @@ class Sink(ABC, forks.Forkable):
         """What is known of a model version; None where that is not known here, or it is none."""
         return None
 
+    def heads(self, name: str) -> list[Head] | None:
+        """The versions of models of a name that none revises, the newest first; None where that
+        cannot be known here."""
+        return None
+
     all_or_nothing = False
     """Whether nobody goes on with a batch after a call that raised."""
 
     @abstractmethod
     def write(self, batch: Batch) -> None:
         """Take a batch, whole or not at all."""
+
+    def write_soon(self, batch: Batch) -> None:
+        """Take a batch of which there are many in a short time: points of a curve.
+
+        What comes within a second may become durable together, then or with `flush`.
+        """
+        self.write(batch)
+
+    def points(self, rows: Sequence[MetricRow]) -> Sequence[MetricRow]:
+        """What stands at the places of these points of curves already, as far as is known here."""
+        return ()
 
     def flush(self) -> None:
         """Return when everything written is durable."""
@@ -233,6 +256,12 @@ class SinkBeside(Sink):
 
     def version_of(self, record_id: int) -> VersionOf | None:
         return self._behind.version_of(record_id)
+
+    def heads(self, name: str) -> list[Head] | None:
+        return self._behind.heads(name)
+
+    def points(self, rows: Sequence[MetricRow]) -> Sequence[MetricRow]:
+        return self._behind.points(rows)
 
 
 class MemorySink(Sink):

@@ -37,7 +37,7 @@ earlier ones that informed it; and down, all of these the other way round."""
 LEFT_OUT: Mapping[str, frozenset[str]] = {
     "tags": frozenset({"tag", "run_tag"}),
     "uris": frozenset({"uri", "file_check"}),
-    "documents": frozenset({"payload"}),
+    "documents": frozenset({"payload", "parameter"}),
 }
 """What can be kept out of a slice: tags, URIs with sizes and digests, and the documents of
 records (parameters, results, errors, hyperparameters)."""

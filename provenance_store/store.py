@@ -18,6 +18,7 @@ from provenance_store.errors import BraidError, NotAllowed
 from provenance_store.ids import now
 from provenance_store.reader import LineageOptions, Reader
 from provenance_store.recorder import Recorder
+from provenance_store.references import Reference, several
 from provenance_store.sink import Sink
 from provenance_store.sql import later
 from provenance_store.sql.dialects import driver
@@ -130,7 +131,7 @@ class Store(Recorder):
 
     def lineage(
         self,
-        reference: str,
+        reference: Reference,
         direction: Direction = "up",
         *,
         viewer: Viewer = EVERYTHING,
@@ -279,7 +280,7 @@ class Store(Recorder):
 
     def invalidate(
         self,
-        reference: str,
+        reference: Reference,
         *,
         cause: str,
         dry_run: bool = False,
@@ -302,7 +303,7 @@ class Store(Recorder):
 
     def restore(
         self,
-        reference: str,
+        reference: Reference,
         *,
         cause: str = "",
         dry_run: bool = False,
@@ -340,7 +341,7 @@ class Store(Recorder):
     def slice(
         self,
         file: str | Path,
-        references: Sequence[str] = (),
+        references: Reference | Sequence[Reference] = (),
         *,
         run_ids: Sequence[str] = (),
         flow_ids: Sequence[str] = (),
@@ -367,7 +368,7 @@ class Store(Recorder):
         """
         from provenance_store.slices import Wanted, take_slice
 
-        ids = [self.sink.resolve(reference) for reference in references]
+        ids = [self.id_of(each) for each in several(references)]
         wanted = Wanted(
             ids=ids,
             run_ids=run_ids,

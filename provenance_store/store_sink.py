@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -11,6 +13,7 @@ import sqlalchemy as sa
 
 from provenance_store import forks
 from provenance_store.batch import Batch, mentioned_origins
+from provenance_store.endings import run_at_end, run_not_at_end
 from provenance_store.errors import (
     BraidError,
     Conflict,
@@ -18,12 +21,20 @@ from provenance_store.errors import (
     NotFound,
     StoreUnavailable,
 )
-from provenance_store.handles import Record
-from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id, urn_of
+from provenance_store.ids import (
+    MAX_SEQUENCE,
+    SEQUENCE_BITS,
+    Urn,
+    make_id,
+    parse_id,
+    urn_of,
+)
 from provenance_store.kinds import Kind
-from provenance_store.rows import OriginRow
+from provenance_store.references import Head, Reference, is_id, spelled
+from provenance_store.rows import MetricRow, OriginRow
 from provenance_store.sink import (
     LOOKED_THROUGH,
+    SOON_SECONDS,
     Sink,
     SinkBeside,
     VersionOf,
@@ -32,16 +43,19 @@ from provenance_store.sink import (
 )
 from provenance_store.sql import belonging, cycles, inspect
 from provenance_store.sql.forking import PATIENCE
+from provenance_store.sql.metrics import points_at
 from provenance_store.sql.prepared import Prepared
 from provenance_store.sql.session import Session
 from provenance_store.sql.waits import SharedAttempt
 from provenance_store.sql.write import register_origin, renumbered
 from provenance_store.travel import sent
 from provenance_store.validation.batches import check_sound
-from provenance_store.viewer import EVERYTHING
+from provenance_store.viewer import EVERYTHING, Viewer
 from provenance_store.writer import Guard, Writer
 
 __all__ = ["GuardedSink", "HeldSink", "Refused", "StoreSink"]
+
+log = logging.getLogger("braid")
 
 ROWS_TOGETHER = 200_000
 """How many rows of batches that came together are one commit: links of few records to many go
@@ -70,6 +84,9 @@ class StoreSink(Sink):
         self._numbers: dict[str, int] = {}
         self._whole: set[tuple[str, bool]] = set()
         self._names = threading.Lock()
+        self._soon_gate = threading.Lock()
+        self._soon: Batch | None = None
+        self._soon_at = 0.0
 
     def before_fork(self) -> None:
         if self._is_file:
@@ -83,6 +100,8 @@ class StoreSink(Sink):
         super().after_fork_in_child()
         self._lock = SharedAttempt()
         self._names = threading.Lock()
+        self._soon_gate = threading.Lock()
+        self._soon, self._soon_at = None, 0.0  # what waits is the parent's to write
         self.writer.after_fork()
         self.session.after_fork()
 
@@ -129,19 +148,34 @@ class StoreSink(Sink):
             return None
         return self._number(origin.uuid)
 
-    def resolve(self, reference: str | Record) -> int:
-        record_id = self.locate(reference)
-        if record_id is None or not self._exists(record_id):
-            raise NotFound(f"There is no record {reference} in this store.")
-        return record_id
+    def resolve(self, reference: str) -> int:
+        return self.find(reference, EVERYTHING)
 
-    def locate(self, reference: str | Record) -> int | None:
-        """The id that a URN, short id or handle has in this store if it is here; None if it
-        cannot be.
+    def find(self, reference: Reference, viewer: Viewer) -> int:
+        """The id of what a reference names among what a viewer may see.
+
+        Raises NotFound, or Ambiguous for a name that several records have.
+        """
+        text = spelled(reference)
+        if not is_id(text):
+            from provenance_store.reading.named import find
+            from provenance_store.reading.view import View
+
+            with self.session.read() as connection:
+                return find(View(connection, viewer, self.urn), self.prepared, text)
+        record_id = self.locate(text)
+        if record_id is not None:
+            with self.session.look() as raw:
+                if self.prepared.see(raw, viewer, record_id):
+                    return record_id
+        raise NotFound(f"There is no record {text} in this store.")
+
+    def locate(self, reference: str) -> int | None:
+        """The id that a URN or short id has in this store if it is here; None if it cannot be.
 
         Raises InvalidInput when it is neither.
         """
-        parsed = parse_id(reference.urn if isinstance(reference, Record) else reference)
+        parsed = parse_id(reference)
         if not isinstance(parsed, Urn):
             return make_id(*parsed)
         number = self._number(parsed.origin)
@@ -192,8 +226,65 @@ class StoreSink(Sink):
             row = self.prepared.version(raw, EVERYTHING, record_id)
         return None if row is None else VersionOf(row[3], row[1], row[2])
 
+    def heads(self, name: str) -> list[Head]:
+        with self.session.look() as raw:
+            return [Head(*row) for row in self.prepared.nearest_heads(raw, EVERYTHING, name)]
+
     def write(self, batch: Batch) -> None:
+        if self._soon is not None:
+            self.flush()
         self.writer.write(batch)
+
+    def write_soon(self, batch: Batch) -> None:
+        with self._soon_gate:
+            if self._soon is None:
+                self._soon = Batch()
+                if not self._soon_at:
+                    run_at_end(self._flush_at_end)
+            self._soon.extend(batch)
+            due = time.monotonic() >= self._soon_at + SOON_SECONDS
+        if due:
+            try:
+                self.flush()
+            except StoreUnavailable as error:  # the training goes on, and the next point tries
+                log.warning("Points of a curve are not written yet: %s", error.message)
+
+    def points(self, rows: Sequence[MetricRow]) -> list[MetricRow]:
+        self.flush()
+        with self.session.read() as connection:
+            return points_at(connection, rows)
+
+    def flush(self) -> None:
+        """Return when what `write_soon` took is durable too."""
+        if self._soon is None:
+            return
+        with self._soon_gate:
+            batch, self._soon = self._soon, None
+            if batch is None:
+                return
+            self._soon_at = time.monotonic()
+            try:
+                self._write_points(batch)
+            except StoreUnavailable:
+                self._soon = batch
+                raise
+
+    def _write_points(self, batch: Batch) -> None:
+        try:
+            self.writer.write(batch)
+        except Conflict as error:
+            # Another process trains the same version: what it wrote first stays.
+            log.error("Points of a curve are there already, with other values: %s", error.message)
+            with self.session.read() as connection:
+                there = {row[:4] for row in points_at(connection, batch.metric)}
+            batch.metric = [row for row in batch.metric if row[:4] not in there]
+            self.writer.write(batch)
+
+    def _flush_at_end(self) -> None:
+        try:
+            self.flush()
+        except BraidError as error:
+            log.error("Points of a curve are lost: %s", error.message)
 
     def own_numbers(self, batch: Batch, *, vouched: bool = False, sound: bool = False) -> Batch:
         """The batch, which numbers origins its own way and carries them, as this store does.
@@ -265,6 +356,13 @@ class StoreSink(Sink):
         self.writer.write(batch, no_cycles(batch, guard))
 
     def close(self) -> None:
+        try:
+            self.flush()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        run_not_at_end(self._flush_at_end)
         self.writer.close()
         self.session.engine.dispose()
 
@@ -291,10 +389,6 @@ class StoreSink(Sink):
         with self._names:
             self._uuids[number], self._numbers[uuid] = uuid, number
         return number
-
-    def _exists(self, record_id: int) -> bool:
-        with self.session.look() as raw:
-            return self.prepared.see(raw, EVERYTHING, record_id)
 
 
 def _reason(error: Exception) -> BraidError:

@@ -14,11 +14,12 @@ __all__ = ["Together"]
 class Together:
     """The block of `Recorder.together`; a class, for it is entered many times for each step."""
 
-    __slots__ = ("_before", "_local", "_outermost", "_sink")
+    __slots__ = ("_before", "_local", "_outermost", "_sink", "_soon")
 
-    def __init__(self, sink: Sink, local: threading.local) -> None:
+    def __init__(self, sink: Sink, local: threading.local, *, soon: bool = False) -> None:
         self._sink = sink
         self._local = local
+        self._soon = soon
 
     def __enter__(self) -> Batch:
         batch: Batch | None = getattr(self._local, "batch", None)
@@ -38,7 +39,7 @@ class Together:
             if self._local.process != forks.process:
                 self._leave_to_parent(batch)
             if kind is None and (batch.record or len(batch)):
-                self._sink.write(batch)
+                (self._sink.write_soon if self._soon else self._sink.write)(batch)
         elif kind is not None and not self._sink.all_or_nothing:
             # Of a call that raises nothing is written, also where the script goes on.
             self._local.batch.cut(self._before)

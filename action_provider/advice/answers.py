@@ -53,15 +53,23 @@ def _models(question: ModelsQuestion, reader: Reader) -> Document:
             f"These receipts list {len(records)} records; ask about at most {MAX_REFERENCES}.",
             path="trained_on",
         )
-    page = reader.models(
-        name=question.name,
-        trained_on=[short_id(one) for one in records],
-        tags=question.tags,
-        best=question.best,
-        highest=question.highest,
-        valid=question.valid,
-        limit=question.limit,
-    )
+    try:
+        page = reader.models(
+            name=question.name,
+            trained_on=[short_id(one) for one in records],
+            tags=question.tags,
+            where=question.where,
+            alias=question.alias,
+            best=question.best,
+            highest=question.highest,
+            valid=question.valid,
+            limit=question.limit,
+        )
+    except InvalidInput as error:
+        if error.path != "best":
+            raise
+        # A run does not fail since no model has such a score yet; who looks at it is told.
+        return _listed("models", [], more=False, first="best") | {"note": error.message[:1024]}
     models = [_model(line) for line in page["models"]]
     return _listed("models", models, more=page["has_next_page"], first="best")
 
@@ -69,6 +77,8 @@ def _models(question: ModelsQuestion, reader: Reader) -> Document:
 def _model(line: Document) -> Document:
     version: Document = line["match"] if "match" in line else line["latest"]
     value = {"value": version["value"]} if version.get("value") is not None else {}
+    if version.get("diverged"):
+        value = {"diverged": True}
     return _brief(version) | value | {"line": line["id"], "versions": line["versions"]}
 
 
@@ -94,6 +104,7 @@ def _validity(question: ValidityQuestion, reader: Reader) -> Document:
         "found": bool(ids) and not missing,
         "valid": bool(ids) and not missing and not invalid,
         "count": len(ids),
+        "of": [reader.urn(one) for one in ids[: question.limit]],
         "missing": missing,
         "invalid_count": len(invalid),
     } | _fitting("invalid", entries, more=len(invalid) > len(entries))
@@ -164,6 +175,8 @@ def _brief(record: Mapping[str, Any]) -> Document:
     for name in ("version", "status"):
         if name in record:
             document[name] = record[name]
+    if record.get("aliases"):
+        document["aliases"] = _small(record["aliases"])
     if "scores" in record:
         document["scores"] = dict(_small(record["scores"].items()))
     return document

@@ -66,6 +66,17 @@ class ModelsQuestion(_Asked, tag="models", frozen=True):
         ),
     ] = None
     tags: Conditions = []
+    where: Annotated[
+        list[Text],
+        Meta(
+            max_length=MAX_CONDITIONS,
+            description="Conditions on hyperparameters of a version, or on parameters of the step "
+            "that made it, such as lr<0.01; all must hold.",
+        ),
+    ] = []
+    alias: Annotated[
+        Text | None, Meta(description="The version that has this alias, such as champion.")
+    ] = None
     best: Annotated[
         Text | None,
         Meta(

@@ -143,6 +143,18 @@ class Claim:
                     path=f"version[{place}]",
                 )
 
+    def require_aliases(self) -> None:
+        """Raise InvalidInput for an alias that is given to a version which is not of its line."""
+        lines = {row.id: row.line_id for row in self._batch.version}
+        for place, row in enumerate(self._batch.alias):
+            if row.version_id is None or lines.get(row.version_id) == row.line_id:
+                continue
+            known = self._version(row.version_id)
+            if known is None or known.line_id != self._here_as(row.line_id):
+                raise InvalidInput(
+                    "An alias is given to a version of its own model.", path=f"alias[{place}]"
+                )
+
     def _version(self, version_id: int) -> Head | None:
         own = self._here_as(version_id)
         if own is None:

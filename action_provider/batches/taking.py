@@ -65,6 +65,7 @@ class Batches:
         check_kinds(batch, claim.require_managed())
         claim.require_room()
         claim.require_lines()
+        claim.require_aliases()
         claim.require_links()
         own(batch, owners)
         alone_in = self._new_runs(store, caller, batch)

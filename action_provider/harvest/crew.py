@@ -23,10 +23,13 @@ from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from action_provider.actions.kept import MICROSECONDS
+from action_provider.auth import Caller
 from action_provider.errors import named
+from action_provider.harvest.body import HarvestBody
 from action_provider.harvest.claims import Claims
 from action_provider.harvest.later import Later
-from action_provider.harvest.reading import ConsentRequired
+from action_provider.harvest.reading import ConsentRequired, Runs
+from action_provider.harvest.silent import Silent
 from action_provider.harvest.status import Outcome
 from action_provider.harvest.task import Stopped, Task, details_of, is_over, perform
 from action_provider.metrics import Metrics
@@ -77,7 +80,9 @@ class Crew:
         self._lock = threading.Lock()
         self._held: dict[str, Task] = {}
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._later = Later(MOST_FOLLOWED)
+        self._later = Later(2 * MOST_FOLLOWED)  # those that asked, and those that may fall silent
+        self._options = options
+        self.silent = Silent(self._put_later, self._end_of, options.harvest_silent_seconds)
         self._runs: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
         self._stop = threading.Event()
         self._running: list[threading.Thread] = []
@@ -220,6 +225,25 @@ class Crew:
         return failed._replace(details=details)
 
     # ---- runs that go on -----------------------------------------------------------------
+
+    def _put_later(self, seconds: float, work: Callable[[], None]) -> None:
+        with self._lock:
+            if not self._running and not self._stop.is_set():
+                self._start()
+        self._later.put(seconds, work)
+
+    def _end_of(self, caller: Caller, run_id: str) -> bool:
+        """Harvest a run on behalf of somebody who recorded steps of it, if it has ended; one that
+        another process knows the end of is left as it is."""
+        if self._stores.get().reader().run(run_id, limit=1)["status"] in FINAL:
+            return True
+        body = HarvestBody(run_id=run_id, on_missing_consent="fail")
+        task = Task("", body, caller, Runs(caller, self._options), self._clock())
+        if not is_over(task):
+            return False
+        done = self._performed(task)
+        self._metrics.recorded(done.records, done.added)
+        return True
 
     def _look_later(self, task: Task, until: float, pause: float) -> None:
         if time.monotonic() + pause < until:

@@ -76,6 +76,18 @@ class Part(Mention, kw_only=True):
     scores: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET
 
 
+class Candidate(Mention, kw_only=True):
+    """A record that a reference may stand for; of a version with its line, if that is seen."""
+
+    line: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Named(msgspec.Struct, kw_only=True):
+    """What a reference names: one record where it is clear, else the choices, newest first."""
+
+    records: list[Candidate]
+
+
 class LinkEnd(Mention, kw_only=True):
     """The other end of a link."""
 
@@ -103,6 +115,7 @@ class Record(msgspec.Struct, kw_only=True):
     hyperparameters: Any | msgspec.UnsetType = msgspec.UNSET
     metrics: list[dict[str, Any]] | msgspec.UnsetType = msgspec.UNSET
     scores: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET
+    aliases: list[str] | msgspec.UnsetType = msgspec.UNSET
     type: str | msgspec.UnsetType = msgspec.UNSET
     status: str | msgspec.UnsetType = msgspec.UNSET
     action_url: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -111,6 +124,9 @@ class Record(msgspec.Struct, kw_only=True):
     definition_digest: str | msgspec.UnsetType | None = msgspec.UNSET
     start_time: Time | msgspec.UnsetType | None = msgspec.UNSET
     completion_time: Time | msgspec.UnsetType | None = msgspec.UNSET
+    members: Annotated[
+        Any, Meta(description="Of directories the files in them, as far as they are listed.")
+    ] = msgspec.UNSET
     parameters: Any | msgspec.UnsetType = msgspec.UNSET
     result: Any | msgspec.UnsetType = msgspec.UNSET
     error: Any | msgspec.UnsetType = msgspec.UNSET
@@ -120,6 +136,20 @@ class Record(msgspec.Struct, kw_only=True):
     ] = msgspec.UNSET
     invalidated: Invalidated | msgspec.UnsetType = msgspec.UNSET
     reduced: Reduced | msgspec.UnsetType = msgspec.UNSET
+
+
+class DecisionAbout(msgspec.Struct, kw_only=True):
+    """A decision that a record was an option of."""
+
+    id: str
+    short_id: str
+    name: str
+    at: str
+    chosen: Annotated[bool, Meta(description="Whether it was taken, and not only considered.")]
+    score: Any
+    why: Any
+    decider: Any
+    policy: Any
 
 
 class LateLink(msgspec.Struct, kw_only=True):
@@ -147,6 +177,14 @@ class SamePlace(Mention, kw_only=True):
 class RecordDetail(Record, kw_only=True):
     """A record with what was said of it later and its links, one hop each way."""
 
+    decision: Annotated[
+        Any | msgspec.UnsetType,
+        Meta(description="Of a decision: question, options, chosen, why, decider, policy."),
+    ] = msgspec.UNSET
+    decisions: Annotated[
+        list[DecisionAbout] | msgspec.UnsetType,
+        Meta(description="The newest decisions that it was an option of, at most 10."),
+    ] = msgspec.UNSET
     marks: list[Said]
     links: list[LinkEnd]
     dependents: list[LinkEnd]
@@ -181,6 +219,10 @@ class Run(msgspec.Struct, kw_only=True):
     recorded_by: Annotated[str | None, Meta(description="Who recorded the run: an identity URN.")]
     start_time: Time | None
     completion_time: Time | None
+    last_heard_at: Annotated[
+        Time | None,
+        Meta(description="Of a run that goes on: when anything was last recorded of it."),
+    ]
     tags: list[str]
 
 
@@ -214,9 +256,13 @@ class RecordPage(Paged, kw_only=True):
 
 
 class Match(Record, kw_only=True):
-    """A model version that was looked for; `value` is its score or metric, if that was asked."""
+    """A model version that was looked for; `value` is its score or metric, if that was asked.
+
+    It has `diverged` where that was not finite: it has no value then, and is last.
+    """
 
     value: float | None
+    diverged: bool
 
 
 class LineBrief(Mention, kw_only=True):
@@ -241,12 +287,22 @@ class Version(Record, kw_only=True):
     head: bool
 
 
+class Naming(msgspec.Struct, kw_only=True):
+    """An alias of a model, and the version that had it from one time until another, or has it."""
+
+    alias: str
+    version: Mention
+    since: Time
+    until: Time | None
+
+
 class Line(Paged, kw_only=True):
-    """A line with a page of its versions by number."""
+    """A line with a page of its versions by number, and the names that versions had."""
 
     id: str
     name: str
     versions: list[Version]
+    aliases: list[Naming]
 
 
 class ModelVersion(Record, kw_only=True):

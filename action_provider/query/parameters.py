@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 __all__ = ["LineageParameters", "ModelsParameters", "NoParameters", "RecordsParameters"]
-__all__ += ["ModelParameters", "RunParameters", "RunsParameters"]
+__all__ += ["ModelParameters", "NameParameters", "RunParameters", "RunsParameters"]
 
 TIME = "RFC 3339 time, date, or a time ago such as 90m or 7d; without an offset it is taken as UTC."
 
@@ -40,6 +40,19 @@ class Page(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         Text | None,
         Meta(description="The marker of the page before, with the same filters."),
     ] = None
+
+
+class NameParameters(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is looked for."""
+
+    reference: Annotated[
+        Text,
+        Meta(
+            min_length=1,
+            description="A URN, a short id, a URI, a name, or NAME@v3 for a version of a model; "
+            "NAME@ALIAS for the one that has an alias. Of a model the name is its newest version.",
+        ),
+    ]
 
 
 class RunParameters(Page, kw_only=True):
@@ -112,9 +125,23 @@ class ModelsParameters(Page, kw_only=True):
         tuple[Text, ...],
         Meta(
             max_length=MAX_TAG_FILTERS,
-            description="A condition on a tag of a version, as for records.",
+            description="A condition on a tag, as for records: of a version, or of what it was "
+            "trained on and what that came from, facts that it depends on, steps that made it.",
         ),
     ] = ()
+    where: Annotated[
+        tuple[Text, ...],
+        Meta(
+            max_length=MAX_TAG_FILTERS,
+            description="A condition on a hyperparameter of a version, or on a parameter of the "
+            "step that made it: lr<0.01, optimizer.name=adam. It may be given several times.",
+        ),
+    ] = ()
+    alias: Annotated[Text | None, Meta(description="The version that has this alias.")] = None
+    as_of: Annotated[
+        Text | None,
+        Meta(description=f"What was made before, and aliases as they were then: {TIME}"),
+    ] = None
     best: Annotated[
         Text | None,
         Meta(

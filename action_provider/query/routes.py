@@ -18,6 +18,7 @@ from action_provider.query.parameters import (
     LineageParameters,
     ModelParameters,
     ModelsParameters,
+    NameParameters,
     NoParameters,
     Period,
     RecordsParameters,
@@ -77,6 +78,10 @@ def _records(reader: Reader, wanted: RecordsParameters) -> dict[str, Any]:
     return reader.records(tags=filters.pop("tag"), **filters)
 
 
+def _named(reader: Reader, wanted: NameParameters) -> dict[str, Any]:
+    return reader.named(wanted.reference)
+
+
 def _record(reader: Reader, _: NoParameters, *, record_id: str) -> dict[str, Any]:
     return reader.record(record_id)
 
@@ -93,6 +98,8 @@ def _models(reader: Reader, wanted: ModelsParameters) -> dict[str, Any]:
     if wanted.highest and not wanted.best:
         raise InvalidInput("It goes with best.", path="highest")
     filters = msgspec.structs.asdict(wanted)
+    if wanted.as_of is not None:
+        filters["as_of"] = _micros(wanted.as_of, "as_of")
     return reader.models(tags=filters.pop("tag"), **filters)
 
 
@@ -116,7 +123,13 @@ def _micros(text: str, path: str) -> int:
         raise InvalidInput(error.message, path=path) from None
 
 
-RECORD_ID = (("record_id", "A record's URN (urn:braid:…) or its short id (3.17)."),)
+RECORD_ID = (
+    (
+        "record_id",
+        "A record's URN (urn:braid:…), its short id (3.17), or its name without a slash, such as "
+        "net@v3; for URIs and names with slashes ask /resolve first.",
+    ),
+)
 
 QUESTIONS: tuple[Question, ...] = (
     Question(
@@ -144,6 +157,14 @@ QUESTIONS: tuple[Question, ...] = (
         RecordsParameters,
         shapes.RecordPage,
         _records,
+    ),
+    Question(
+        "resolve",
+        "/resolve",
+        "Which record a reference names: an id, a URI, a name, a version or an alias of a model.",
+        NameParameters,
+        shapes.Named,
+        _named,
     ),
     Question(
         "get_record",

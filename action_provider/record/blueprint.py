@@ -20,7 +20,8 @@ __all__ = ["RecordBlueprint"]
 
 
 class RecordBlueprint(ProviderBlueprint):
-    """Records steps: by `record`, which is `Actions.run` here or in another process."""
+    """Records steps: by `record`, which is `Actions.run` here or in another process; `heard` is
+    told of each request that was recorded."""
 
     def __init__(
         self,
@@ -30,8 +31,10 @@ class RecordBlueprint(ProviderBlueprint):
         metrics: Metrics,
         options: Options,
         input_schema: dict[str, Any],
+        heard: Callable[[Caller, bytes], None] = lambda caller, data: None,
     ) -> None:
         self._answer = record
+        self._heard = heard
         self._metrics = metrics
         description = _description(options, input_schema)
         super().__init__("record", description, actions, authenticator, options)
@@ -39,6 +42,8 @@ class RecordBlueprint(ProviderBlueprint):
     def run(self, caller: Caller, data: bytes) -> tuple[str, bool]:
         answer = self._answer(caller, data)
         self._metrics.recorded(answer.records, answer.steps)
+        if answer.is_new:
+            self._heard(caller, data)
         return answer.document, answer.is_new
 
     def log(self, row: ActionRow) -> ActionLog:

@@ -9,7 +9,8 @@ import click
 from braid.errors import SAID_NO
 from braid.options import displays, reads
 from braid.output import Display, Document, Field
-from braid.source import Source
+from braid.parameters import Reference
+from braid.source import Source, is_run
 from provenance_store.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ STEPS_ON_A_PAGE = 1000
 
 
 @click.command()
-@click.argument("a", metavar="ID")
-@click.argument("b", metavar="ID")
+@click.argument("a", metavar="ID", type=Reference())
+@click.argument("b", metavar="ID", type=Reference())
 @click.option(
     "--limit",
     type=click.IntRange(1, 100_000),
@@ -98,12 +99,12 @@ def _put_aside(count: int) -> str:
 
 def _compared(history: Reader | QueryClient, a: str, b: str, limit: int) -> dict[str, Any]:
     from provenance_store.difference import compare_records, compare_runs
-    from provenance_store.ids import looks_like_id
     from provenance_store.statement.document import evidence_of
 
-    if looks_like_id(a) != looks_like_id(b):
+    of_runs = [is_run(history, one, by_default=True) for one in (a, b)]
+    if of_runs[0] != of_runs[1]:
         raise InvalidInput("Give the ids of two records, or of two runs.")
-    if looks_like_id(a):
+    if not of_runs[0]:
         return compare_records(
             *(evidence_of(history.statement(one, limit=limit)) for one in (a, b))
         )

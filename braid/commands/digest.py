@@ -68,8 +68,9 @@ def command(
 
     Of the files of the records given by ID, of a run's, or of local files: then of all records
     that name them. A record itself never changes: what is found is kept beside it, with the time.
-    Directories, FIFOs and devices are not read. Exit 1 when a file is missing, cannot be read,
-    changes while it is read, or no record names it. `braid verify` compares later.
+    A directory has one digest over all files in it. FIFOs and devices are not read. Exit 1 when a
+    file is missing, cannot be read, changes while it is read, or no record names it. `braid verify`
+    compares later.
     """
     if not things and not run_id:
         raise click.UsageError("Name records by ID, files, or a run with --run.")
@@ -94,13 +95,13 @@ def _sorted_out(
 ) -> tuple[dict[str, frozenset[str] | None], list[str]]:
     """Records by id with the URIs that are meant, None for all; and files that none names."""
     from provenance_store.files import uris_of
-    from provenance_store.ids import looks_like_id
+    from provenance_store.references import is_id
     from provenance_store.validation.uris import normal_uri
 
     wanted: dict[str, frozenset[str] | None] = {}
     unknown = []
     for thing in things:
-        if looks_like_id(thing):
+        if is_id(thing) or (not os.path.lexists(thing) and reader.named(thing)["records"]):
             wanted[reader.record(thing)["id"]] = None
             continue
         _check_file(Path(thing))
@@ -117,13 +118,14 @@ def _sorted_out(
 def _check_file(path: Path) -> None:
     """Raises UsageError for what is named on the command line and has no digest."""
     from provenance_store.measuring import not_opened
+    from provenance_store.trees import is_tree
 
     try:
-        refused = not_opened(os.stat(path))
+        refused = None if is_tree(path) else not_opened(os.stat(path))
     except OSError:
         raise click.UsageError(f"There is no file {path}, and it is not an ID.") from None
     if refused is not None:
-        raise click.UsageError(f"{path} {refused.why}; only files have digests.")
+        raise click.UsageError(f"{path} {refused.why}; only files and directories have digests.")
 
 
 def _is_meant(
@@ -148,8 +150,7 @@ def _recorded(
     *,
     again: bool,
 ) -> Iterator[dict[str, Any]]:
-    from provenance_store.files import local_path
-    from provenance_store.measuring import measure
+    from provenance_store.files import local_path, look
 
     total = sum(uri["size"] or 0 for _, uri in chosen)
     with bytes_progress(total, "Reading files") as progress:
@@ -160,7 +161,7 @@ def _recorded(
             elif path is None:
                 yield _document(NOT_LOCAL, record, uri, path)
             else:
-                found = measure(path, algorithm=algorithm, progress=progress)
+                found = look(path, algorithm=algorithm, progress=progress).found
                 if found.size is None or found.digest is None:
                     yield _document(found.unread or "missing", record, uri, path)
                     continue

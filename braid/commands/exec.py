@@ -182,7 +182,7 @@ def _look(
     given: Sequence[str], notes: list[str], *, ids: bool = False
 ) -> list[tuple[str, str | LocalFile]]:
     """What each name stands for, with the name as it can be shown: an id, or a file."""
-    from provenance_store.ids import looks_like_id
+    from provenance_store.references import is_id, parts_of
 
     if "" in given:
         notes.append("an empty file name is left out.")
@@ -190,8 +190,8 @@ def _look(
     found: list[tuple[str, str | LocalFile]] = []
     with reading([Path(text) for text in names]) as progress:
         for text in names:
-            is_id = ids and looks_like_id(text) and not os.path.lexists(text)
-            found.append((escaped(text), text if is_id else _file(text, progress)))
+            named = ids and bool(is_id(text) or parts_of(text)) and not os.path.lexists(text)
+            found.append((escaped(text), text if named else _file(text, progress)))
     return found
 
 

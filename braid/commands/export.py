@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ import click
 from braid.flowfile import JsonFile
 from braid.options import writes
 from braid.output import inert, printable
-from braid.source import Source, run_named
+from braid.parameters import Reference
+from braid.source import Source, is_run, run_named
 
 if TYPE_CHECKING:
     from provenance_store.exchange.extract import Extract, Way
@@ -61,7 +62,7 @@ class Wanted:
 
 
 @click.command()
-@click.argument("ids", metavar="[ID|RUN_ID]...", nargs=-1)
+@click.argument("ids", metavar="[ID|RUN_ID]...", nargs=-1, type=Reference())
 @click.option("--run", "runs", multiple=True, metavar="RUN_ID", help="This run; may be repeated.")
 @click.option("--all", "everything", is_flag=True, help="The whole store, such as a slice.")
 @click.option(
@@ -142,10 +143,14 @@ def command(
 
     if server or (source.store is None and SERVER.get()):
         raise click.UsageError("An export is made from a store, not from a server; give --store.")
-    wanted = _wanted(ids, runs, everything, up, down, depth, limit)
+    if bool(ids or runs) == everything:
+        raise click.UsageError("Name records or runs, or give --all for the whole store.")
     with source.open(create=False) as store, store.explaining():
-        runs_named = [run_named(store.reader(), text) for text in wanted.runs]
-        wanted = replace(wanted, runs=runs_named)
+        reader = store.reader()
+        of_runs = [text for text in ids if is_run(reader, text, by_default=True)]
+        records = [text for text in ids if text not in of_runs]
+        run_ids = [run_named(reader, text) for text in (*runs, *of_runs)]
+        wanted = Wanted(records, run_ids, everything, up, down, depth, limit)
         if format_ == "ro-crate":
             return _crate(store, wanted, output, about)
         text = inert(_text(store, wanted, format_, about))
@@ -154,16 +159,6 @@ def command(
     else:
         output.write_text(text, encoding="utf-8")
         click.echo(printable(f"Wrote {output}."), err=True)
-
-
-def _wanted(ids: tuple[str, ...], runs: tuple[str, ...], everything: bool, *how: Any) -> Wanted:
-    from provenance_store.ids import looks_like_id
-
-    records = [text for text in ids if looks_like_id(text)]
-    run_ids = [*runs, *(text for text in ids if not looks_like_id(text))]
-    if bool(records or run_ids) == everything:
-        raise click.UsageError("Name records or runs, or give --all for the whole store.")
-    return Wanted(records, run_ids, everything, *how)
 
 
 def _text(store: Store, wanted: Wanted, format_: str, about: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import click
 from braid.flowfile import JsonFile
 from braid.options import changes, displays
 from braid.output import Display, Document, Field, printable
+from braid.parameters import Reference
 from braid.source import Source
 
 __all__ = ["command"]
@@ -49,7 +50,7 @@ FIELDS = [
 
 
 @click.command()
-@click.argument("id_", metavar="ID")
+@click.argument("id_", metavar="ID", type=Reference())
 @changes
 @click.option("--cause", metavar="TEXT", help="Why: shown with all that derives from it.")
 @click.option("--undo", is_flag=True, help="Take it back: --cause then says why, if given.")

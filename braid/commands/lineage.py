@@ -10,6 +10,7 @@ import click
 from braid.graph import ROLES, as_dot, as_mermaid, as_tree
 from braid.options import displays, reads
 from braid.output import Display, Document, Field
+from braid.parameters import Reference
 from braid.picture import as_svg
 from braid.source import Source
 
@@ -58,7 +59,7 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("id_", metavar="ID")
+@click.argument("id_", metavar="ID", type=Reference())
 @click.option(
     "--up", "direction", flag_value="up", default="up", help="What it came from. [default]"
 )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
-from braid.curve import sparkline
-from braid.options import displays, pages, reads
+from braid.curve import curves
+from braid.options import Time, displays, pages, reads
 from braid.output import Display, Document, Field, short_time
+from braid.parameters import Reference
 from braid.source import Source
 from braid.validity import cause, marked, marked_fields
 
-__all__ = ["command"]
+__all__ = ["command", "environment_in_words"]
 
 NAMED = 8
 """How many of a list a page names; JSON has all."""
@@ -25,6 +26,7 @@ LINES = [
     Field("Latest", "latest.version"),
     Field("Latest ID", "latest.short_id"),
     Field("Created at", lambda model: short_time("created_at")(model["latest"])),
+    Field("Aliases", "latest.aliases"),
     Field("Scores", "latest.scores"),
     Field("Latest URN", "latest.id", wide=True),
 ]
@@ -32,10 +34,11 @@ MATCHES = [
     Field("ID", "match.short_id"),
     Field("Name", "name"),
     Field("Version", "match.version"),
-    Field("Value", "match.value"),
+    Field("Value", lambda model: "diverged" if model["match"].get("diverged") else _number(model)),
     Field("Matching", "matches"),
     Field("Latest", "latest.version"),
     Field("Created at", lambda model: short_time("created_at")(model["match"])),
+    Field("Aliases", "match.aliases"),
     Field("Scores", "match.scores"),
     Field("Tags", "match.tags"),
     Field("URN", "match.id", wide=True),
@@ -45,6 +48,7 @@ VERSIONS = [
     Field("Version", "version"),
     Field("Created at", short_time("created_at")),
     Field("Run ID", "run_id"),
+    Field("Aliases", "aliases"),
     Field("Scores", "scores"),
     Field("Hyperparameters", "hyperparameters"),
     Field("Newest of its branch", "head"),
@@ -60,27 +64,45 @@ Examples:
   braid models --trained-on globus://c/scan-17.h5 --tag technique=hedm --best val_loss
                                      the best start for fine-tuning
   braid models --best accuracy --highest
+  braid models --where 'lr<0.01' --where optimizer.name=adam
+  braid models --alias champion --as-of 2026-03-01
 """
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("model", required=False)
+@click.argument("model", required=False, type=Reference())
 @click.option("--versions", is_flag=True, help="With an id: list the versions of its model.")
 @click.option("--name", metavar="NAME", help="Only models of this name; * is anything.")
 @click.option(
     "--trained-on",
     "trained_on",
     multiple=True,
-    metavar="ID|URI",
-    help="Only versions trained on this record, or the newest at this URI: directly, through "
-    "datasets and steps, or as a later version of one that was. May be repeated: on all of them.",
+    type=Reference(),
+    help="Only versions trained on this record, or the newest at this URI or path: directly, "
+    "through datasets and steps, or as a later version of one that was. May be repeated: on all "
+    "of them.",
 )
 @click.option(
     "--tag",
     "tags",
     multiple=True,
     metavar="CONDITION",
-    help="Only versions with this tag: sample, sample=Ni, temperature_K>290. May be repeated.",
+    help="Only versions with this tag, or made of what has it: sample, sample=Ni, "
+    "temperature_K>290. Looked for in the version, what it was trained on and what that came from, "
+    "facts that it depends on and steps that made it. May be repeated.",
+)
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only versions with this hyperparameter, or made by a step with this parameter: lr<0.01, "
+    "optimizer.name=adam. May be repeated.",
+)
+@click.option("--alias", metavar="ALIAS", help="Only versions with this alias, such as champion.")
+@click.option(
+    "--as-of",
+    type=Time(),
+    help="What was made before this time, and aliases as they were then: 2026-03-01, or 7d.",
 )
 @click.option(
     "--best",
@@ -103,6 +125,9 @@ def command(
     name: str | None,
     trained_on: tuple[str, ...],
     tags: tuple[str, ...],
+    where: tuple[str, ...],
+    alias: str | None,
+    as_of: int | None,
     best: str | None,
     highest: bool,
     valid: bool | None,
@@ -113,30 +138,40 @@ def command(
 ) -> None:
     """List models, find the best, show the versions of one, or one version.
 
-    MODEL is a name, or the id of a version (urn:braid:... or 3.17). A search shows of each model
-    that has such versions the best one, or without --best the newest, and passes over invalid
-    versions unless --invalid-too is given.
+    MODEL is a name, or one version: its id (urn:braid:... or 3.17), NAME@v3 or NAME@ALIAS, the URI
+    or path of its weights. A search shows of each model that has such versions the best one, or
+    without --best the newest, and passes over invalid versions unless --invalid-too is given. With
+    --best, versions whose value is not finite have diverged, and are last.
     """
+    from provenance_store.references import is_name
+
     filters: dict[str, Any] = {
         "name": name,
         "trained_on": trained_on,
         "tags": tags,
+        "where": where,
+        "alias": alias,
+        "as_of": as_of,
         "best": best,
     }
     _check(model, versions, filters | {"valid": valid is not None}, highest)
-    only_valid = valid or (valid is None and any((trained_on, tags, best)))
+    only_valid = valid or (valid is None and any((trained_on, tags, where, best)))
     with source.read() as history:
         if model is None:
             filters |= {"highest": highest, "valid": only_valid}
             found = history.models(**filters, limit=limit, marker=marker)
             more = "; --invalid-too searches invalid versions too" if only_valid else ""
             _list(found, display, empty=f"No models{more}.")
-        elif _is_id(model) and not versions:
+        elif not is_name(model) and not versions:
             _version(history.model_version(model), display)
         else:
             line = history.model(model, limit=limit, marker=marker)
-            fields = marked_fields(VERSIONS, line["versions"], display)
+            fields = _fields(VERSIONS, line["versions"], display)
             display.table(line, rows="versions", fields=fields)
+
+
+def _number(model: Document) -> object:
+    return model["match"]["value"]
 
 
 def _check(model: str | None, versions: bool, filters: Mapping[str, object], highest: bool) -> None:
@@ -148,18 +183,26 @@ def _check(model: str | None, versions: bool, filters: Mapping[str, object], hig
         raise click.UsageError("--highest goes with --best METRIC.")
 
 
-def _is_id(text: str) -> bool:
-    from provenance_store.ids import looks_like_id
-
-    return looks_like_id(text)
-
-
 def _list(found: Document, display: Display, *, empty: str) -> None:
     searched = any("match" in model for model in found["models"])
     shown = "match" if searched else "latest"
     documents = [model[shown] for model in found["models"]]
-    fields = marked_fields(MATCHES if searched else LINES, documents, display, of=shown)
+    fields = _fields(MATCHES if searched else LINES, documents, display, of=shown)
     display.table(found, rows="models", fields=fields, empty=empty)
+
+
+def _fields(
+    fields: Sequence[Field],
+    documents: Sequence[Document],
+    display: Display,
+    *,
+    of: str | None = None,
+) -> list[Field]:
+    """The columns; in text aliases only where any version has one."""
+    told = marked_fields(fields, documents, display, of=of)
+    if display.format == "csv" or any(document["aliases"] for document in documents):
+        return told
+    return [field for field in told if field.title != "Aliases"]
 
 
 # ---- one version -----------------------------------------------------------------------
@@ -168,7 +211,7 @@ def _list(found: Document, display: Display, *, empty: str) -> None:
 def _version(version: Document, display: Display) -> None:
     if display.format == "csv":
         display.table(
-            {"versions": [version]}, rows="versions", fields=[*VERSIONS[:6], VERSIONS[-1]]
+            {"versions": [version]}, rows="versions", fields=[*VERSIONS[:7], VERSIONS[-1]]
         )
     else:
         display.details(version, fields=[*ABOUT, *_curves(version), *CAME_OF_IT])
@@ -192,7 +235,7 @@ def _mention(item: Document) -> str:
     return marked(f"{item['name']}{number} [{item['short_id']}]", item)
 
 
-def _environment(version: Document) -> str:
+def environment_in_words(version: Document) -> str:
     """Host, software and code of the environment in a line; JSON has all of it."""
     found = version["environment_document"] or {}
     hardware, software, code = (
@@ -214,22 +257,9 @@ def _environment(version: Document) -> str:
 
 
 def _curves(version: Document) -> Iterator[Field]:
-    """A line for each metric: its course, its first and its last value."""
-    points = version["metrics"]
-    for name in dict.fromkeys(key for point in points for key in point if key != "epoch"):
-        given = [point[name] for point in points if name in point]
-        values = [point.get(name) for point in points]
-        finite = [value if isinstance(value, int | float) else None for value in values]
-        if given:
-            ends = f"{_shown(given[0])} to {_shown(given[-1])} in {len(points)} epochs"
-            yield Field(f"Curve of {name}", _always(f"{sparkline(finite)}  {ends}"))
-
-
-def _shown(value: float | str | None) -> str:
-    """A point of a curve; one that was not finite is text, or None where it is not known which."""
-    if value is None:
-        return "not finite"
-    return value if isinstance(value, str) else f"{value:.4g}"
+    """A line for each metric."""
+    for name, told in curves(version):
+        yield Field(f"Curve of {name}", _always(told))
 
 
 def _always(text: str) -> Callable[[Document], str]:
@@ -249,9 +279,10 @@ ABOUT = [
     Field("Facts", _mentions("facts")),
     Field("Other inputs", _mentions("inputs")),
     Field("Hyperparameters", "hyperparameters"),
-    Field("Environment", _environment),
+    Field("Environment", environment_in_words),
     Field("Tags", "tags"),
     Field("URIs", lambda version: ", ".join(uri["uri"] for uri in version["uris"])),
+    Field("Aliases", "aliases"),
     Field("Scores", "scores"),
 ]
 CAME_OF_IT = [

@@ -33,7 +33,7 @@ KINDS = ("fact", "data", "model", "dataset", "step")
 
 
 @click.command()
-@click.option("--kind", type=click.Choice(KINDS), help="Only this kind.")
+@click.option("--kind", type=click.Choice(KINDS, case_sensitive=False), help="Only this kind.")
 @click.option("--name", help="Records of this name; * stands for anything.")
 @click.option("--uri", help="Records at this URI; * stands for anything.")
 @click.option("--digest", help="Records whose content has this digest, such as sha256:...")

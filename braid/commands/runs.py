@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from braid.options import Time, displays, pages, reads
-from braid.output import Display, Field, short_time
+from braid.output import Display, Field, run_status, short_time
 from braid.source import Source
 
 __all__ = ["command"]
@@ -20,12 +20,18 @@ FIELDS = [
     Field("Flow title", "flow_title"),
     Field("Label", "label"),
     Field("Tags", "tags"),
+    Field("Last heard at", "last_heard_at", wide=True),
 ]
+STATUS = Field("Status", run_status)
+"""For people: of a run that went silent, since when."""
 
 
 @click.command()
 @click.option("--flow", "flow_id", metavar="FLOW_ID", help="Runs of this flow.")
-@click.option("--status", help="Runs with this status, such as SUCCEEDED, FAILED or ACTIVE.")
+@click.option(
+    "--status",
+    help="Runs with this status: ACTIVE, INACTIVE, SUCCEEDED, FAILED or ENDED, in any case.",
+)
 @click.option("--owner", metavar="URN", help="Runs of this identity.")
 @click.option("--label", help="Runs with this label; * stands for anything.")
 @click.option("--tag", help="Runs with this tag, or a step's tag: sample=Ni, temperature_K>290.")
@@ -38,4 +44,6 @@ def command(*, source: Source, display: Display, **filters: Any) -> None:
     """List flow runs, newest first."""
     with source.read() as history:
         found = history.runs(**filters)
-        display.table(found, rows="runs", fields=FIELDS, empty="No runs.")
+        people = display.format == "text"
+        fields = [STATUS if people and field.title == "Status" else field for field in FIELDS]
+        display.table(found, rows="runs", fields=fields, empty="No runs.")

@@ -7,11 +7,18 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.options import collection_option, port_option, time_scale_option
+from braid.options import port_option, time_scale_option
+from braid.surroundings import (
+    GivenFunction,
+    answer_option,
+    collection_option,
+    function_option,
+    furnish,
+)
 
 if TYPE_CHECKING:
     from flows.sandbox import Sandbox
@@ -22,6 +29,8 @@ __all__ = ["command"]
 @click.command()
 @port_option(8090)
 @collection_option
+@function_option
+@answer_option
 @click.option(
     "--person",
     "people",
@@ -37,6 +46,8 @@ def command(
     *,
     port: int,
     collections: tuple[tuple[str, Path], ...],
+    functions: tuple[tuple[str, GivenFunction], ...],
+    answers: tuple[tuple[str, dict[str, Any]], ...],
     people: tuple[str, ...],
     time_scale: float,
 ) -> None:
@@ -52,8 +63,7 @@ def command(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with Sandbox(port=port, time_scale=time_scale) as sandbox:
-        for collection_id, folder in collections:
-            sandbox.collection(collection_id, folder, collection_id=collection_id)
+        furnish(sandbox, collections, functions, answers)
         for username in people:
             sandbox.add_identity(username)
         for name, value in _environ(sandbox).items():

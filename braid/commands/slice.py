@@ -10,6 +10,7 @@ import click
 
 from braid.options import displays, writes
 from braid.output import Display, Field, in_words
+from braid.parameters import Reference
 from braid.progress import stage_progress
 from braid.source import Source, run_named
 
@@ -61,7 +62,7 @@ def _flags(
 
 
 @click.command()
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", nargs=-1, metavar="[ID]...", type=Reference())
 @writes
 @click.option(
     "-o",

@@ -11,6 +11,7 @@ import click
 from braid.errors import SAID_NO
 from braid.options import displays, reads
 from braid.output import Display, Document, Field
+from braid.parameters import Reference
 from braid.places import files_of, maps, of_run
 from braid.progress import bytes_progress
 from braid.source import Source, run_named
@@ -35,7 +36,7 @@ UNCHECKED = {"not local": "not local", "no digest": "without a digest"}
 
 
 @click.command()
-@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.argument("ids", metavar="[ID]...", nargs=-1, type=Reference())
 @click.option("--run", "run_id", metavar="RUN_ID", help="All records of this run.")
 @click.option("--up", is_flag=True, help="And of everything that they came from.")
 @maps

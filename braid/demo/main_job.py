@@ -116,7 +116,8 @@ def _run(
             timeout=RUN_SECONDS,
         )
     if outcome.status != "SUCCEEDED":
-        raise DemoFailed(f"The run ended {outcome.status}: {reason(outcome.run, outcome.log)}")
+        why = reason(outcome.run, outcome.log, flow["States"])
+        raise DemoFailed(f"The run ended {outcome.status}: {why}")
     if watch.unrecorded:
         steps_missed = ", ".join(dict.fromkeys(watch.unrecorded))
         raise DemoFailed(f"The run succeeded, but these steps were not recorded: {steps_missed}.")

@@ -20,7 +20,9 @@ from flows.definition.record_state import (
     Provider,
     State,
     call_state,
+    emptied,
     end_state,
+    ended_by,
     fail_state,
 )
 from flows.definition.survey import calls, can_catch, may_not_be_object, written
@@ -31,10 +33,19 @@ _NO_OBJECT = "the run's state may be no object {}, and no receipt can be put int
 
 
 class Asker:
-    """Weaves one definition, which must be valid and not instrumented."""
+    """Weaves one definition, which must be valid and not instrumented.
 
-    def __init__(self, definition: Mapping[str, Any], provider: Provider, options: Options) -> None:
-        self._definition = definition
+    ``as_written`` is the same as its author wrote it, with the keys that are null.
+    """
+
+    def __init__(
+        self,
+        definition: Mapping[str, Any],
+        as_written: Mapping[str, Any],
+        provider: Provider,
+        options: Options,
+    ) -> None:
+        self._written = as_written
         self._states: Mapping[str, State] = definition["States"]
         self._provider = provider
         self._options = options
@@ -54,7 +65,8 @@ class Asker:
         }
         self._failed = self._names.unique("Braid harvest after a failure")
         self._fail = self._names.unique("Braid fail")
-        self._uncaught = [name for name, state in self._states.items() if self._is_open(state)]
+        states = self._states.items()
+        self._uncaught = [name for name, state in states if self._is_open(name, state)]
 
     def weave(self) -> dict[str, Any]:
         """The instrumented definition, keys in the author's order."""
@@ -63,20 +75,17 @@ class Asker:
         for name, state in self._states.items():
             if name in self._before_fail:
                 states[self._before_fail[name]] = self._asking_before(name)
-            new = retarget(state, self._enter)
+            new = retarget(self._written["States"][name], self._enter)
             if state.get("End") and self._may_ask_after(name, state):
                 asks = True
-                new = {
-                    "Next" if key == "End" else key: self._ask if key == "End" else value
-                    for key, value in new.items()
-                }
+                new = ended_by(new, self._ask)
             states[name] = self._with_catch(new) if name in self._added else new
         if asks:
             states[self._ask] = self._asking_at_end()
             states[self._end] = end_state(Marker(Kind.END, "", {}))
         self._put_failure(states)
-        new = {"StartAt": self._enter(self._definition["StartAt"]), "States": states}
-        return {key: new.get(key, value) for key, value in self._definition.items()}
+        new = {"StartAt": self._enter(self._written["StartAt"]), "States": states}
+        return {key: new.get(key, value) for key, value in self._written.items()}
 
     def _enter(self, target: str) -> str:
         return self._before_fail.get(target, target)
@@ -101,9 +110,9 @@ class Asker:
             return False
         return True
 
-    def _is_open(self, state: State) -> bool:
-        """Whether a failure of a state may end the run unheard."""
-        if not can_catch(state) or calls(state, self._provider.url):
+    def _is_open(self, name: str, state: State) -> bool:
+        """Whether a failure of a state may end the run unheard, and can be kept."""
+        if not can_catch(state) or calls(state, self._provider.url) or name in self._no_object[0]:
             return False
         caught = {error for entry in state.get("Catch", ()) for error in entry["ErrorEquals"]}
         return "States.ALL" not in caught
@@ -111,17 +120,12 @@ class Asker:
     # ---- the states ----------------------------------------------------------------------
 
     def _asking_at_end(self) -> State:
-        return self._asking(
-            Marker(Kind.HARVEST, "", {}), "the run asks to be harvested.", self._end, is_end=True
-        )
+        return self._asking(Marker(Kind.HARVEST, "", {}), self._end, is_end=True)
 
     def _asking_before(self, name: str) -> State:
-        sentence = f"the run is about to fail in {name!r} and asks to be harvested."
-        return self._asking(Marker(Kind.BEFORE_FAIL, name, {}), sentence, name)
+        return self._asking(Marker(Kind.BEFORE_FAIL, name, {}), name)
 
-    def _asking(
-        self, marker: Marker, sentence: str, following: str, *, is_end: bool = False
-    ) -> State:
+    def _asking(self, marker: Marker, following: str, *, is_end: bool = False) -> State:
         named = self._options.conventions
         parameters = {
             "run_id.$": "$._context.run_id",
@@ -132,7 +136,7 @@ class Asker:
         return call_state(
             self._provider,
             parameters,
-            comment=marker.comment(sentence),
+            comment=marker.comment(),
             place=self._place,
             following=following,
             is_end=is_end,
@@ -140,7 +144,7 @@ class Asker:
 
     def _with_catch(self, state: State) -> State:
         entry = {"ErrorEquals": ["States.ALL"], "ResultPath": self._error, "Next": self._failed}
-        return {**state, "Catch": [*state.get("Catch", []), entry]}
+        return {**state, "Catch": [*(state.get("Catch") or []), entry]}
 
     def _put_failure(self, states: dict[str, State]) -> None:
         """What a failure that nothing catches leads to; or a word that it leads nowhere."""
@@ -155,10 +159,9 @@ class Asker:
                 )
             )
             return
-        sentence = "a failure ends the run, which asks to be harvested."
-        states[self._failed] = self._asking(Marker(Kind.CAUGHT, "", {}), sentence, self._fail)
-        undo = {"added_to": [n for n in self._uncaught if "Catch" not in self._states[n]]}
-        states[self._fail] = fail_state(Marker(Kind.FAIL, "", undo), error=self._error)
+        states[self._failed] = self._asking(Marker(Kind.CAUGHT, "", {}), self._fail)
+        marker = Marker(Kind.FAIL, "", emptied(self._written["States"], self._uncaught))
+        states[self._fail] = fail_state(marker, error=self._error)
         self.notes.append(
             Note(
                 "$",

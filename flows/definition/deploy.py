@@ -69,6 +69,9 @@ def _titled(definition: Mapping[str, Any], title: str | None) -> dict[str, Any]:
 
 def _telling(state: Mapping[str, Any], title: str) -> dict[str, Any]:
     parameters = state.get("Parameters")
-    if not isinstance(parameters, Mapping) or not isinstance(run := parameters.get("run"), Mapping):
+    run = parameters.get("run") if isinstance(parameters, Mapping) else None
+    if not isinstance(parameters, Mapping) or not isinstance(run, Mapping):
+        return dict(state)
+    if "flow_id.$" not in run:  # the others say what belongs to the run itself
         return dict(state)
     return {**state, "Parameters": {**parameters, "run": {**run, "flow_title": title}}}

@@ -30,7 +30,7 @@ def edges(definition: Mapping[str, Any]) -> Iterator[Edge]:
 def edges_of(name: str, state: Mapping[str, Any]) -> Iterator[Edge]:
     """The transitions written in one state, in document order."""
     for key, value in state.items():
-        if key in ("Next", "Default"):
+        if key in ("Next", "Default") and value is not None:
             yield Edge(("States", name, key), name, value)
         elif key in ("Choices", "Catch") and isinstance(value, list):
             for number, rule in enumerate(value):
@@ -42,13 +42,13 @@ def retarget(state: Mapping[str, Any], new: Callable[[str], str]) -> dict[str, A
     """A copy of the state with every transition sent through ``new``; key order is kept."""
 
     def rule(entry: Any) -> Any:
-        if isinstance(entry, dict) and "Next" in entry:
+        if isinstance(entry, dict) and entry.get("Next") is not None:
             return {key: new(value) if key == "Next" else value for key, value in entry.items()}
         return entry
 
     copy: dict[str, Any] = {}
     for key, value in state.items():
-        if key in ("Next", "Default"):
+        if key in ("Next", "Default") and value is not None:
             copy[key] = new(value)
         elif key in ("Choices", "Catch") and isinstance(value, list):
             copy[key] = [rule(entry) for entry in value]

@@ -15,6 +15,7 @@ from typing import Any
 
 from flows.definition.ask_at_end import Asker
 from flows.definition.digest import definition_digest
+from flows.definition.nulls import without_nulls
 from flows.definition.options import (
     Instrumented,
     MissingResultPath,
@@ -63,16 +64,17 @@ def instrument(
     """
     options = options or Options()
     _check_provider(provider_url, options.mode)
-    original = strip(definition) if isinstance(definition, dict) else definition
-    _check_valid(original)
+    written = strip(definition) if isinstance(definition, dict) else definition
+    _check_valid(written)
+    original = without_nulls(written)
     provider = Provider(provider_url, provider_scope, options.run_as, options.wait_seconds)
     if options.mode is Mode.RUN:
-        asker = Asker(original, provider, options)
+        asker = Asker(original, written, provider, options)
         return Instrumented(asker.weave(), (*_about_asking(provider), *asker.notes))
     _check_result_paths(original, options, provider_url)
     notes = _check_whole_state(original, options, provider_url)
-    states = RecordStates(provider, definition_digest(original), flow_title)
-    weaver = Weaver(original, states, options)
+    states = RecordStates(provider, definition_digest(written), flow_title)
+    weaver = Weaver(original, written, states, options)
     return Instrumented(weaver.weave(), (_consent(provider), *notes, *weaver.notes))
 
 

@@ -19,11 +19,13 @@ __all__ = ["Document", "load_document", "parse_document"]
 
 
 class Document(NamedTuple):
-    """A flow definition and, when the file held more, its input schema and the flow's title."""
+    """A flow definition and, when the file held more, its input schema, the flow's title and the
+    whole document that the definition was in."""
 
     definition: dict[str, Any]
     input_schema: dict[str, Any] | None
     title: str | None = None
+    whole: dict[str, Any] | None = None
 
 
 def load_document(path: Path) -> Document:
@@ -62,6 +64,7 @@ def parse_document(data: bytes, *, name: str, depth: int = DEFINITION_DEPTH.defa
         document["definition"],
         document.get("input_schema"),
         title if isinstance(title, str) and title else None,
+        document,
     )
 
 

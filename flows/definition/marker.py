@@ -1,14 +1,16 @@
 """How an injected state says that it was injected.
 
-The state's Comment (the only key of a state whose content Globus Flows leaves alone) begins
-with `COMMENT_START` for the reader and ends with a compact JSON marker for `strip`. Nothing
-is inferred from names: a state an author wrote by hand is never taken for an injected one,
-whatever it is called.
+The state's Comment (the only key of a state whose content Globus Flows leaves alone) is
+`COMMENT_START` and the kind of the state, as in ``Braid #after``, and where `strip` needs it what
+was changed elsewhere, as compact JSON. Nothing is inferred from names: a state an author wrote by
+hand is never taken for an injected one, whatever it is called. Comments of the first form, a
+sentence and a longer document, are read too.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -16,9 +18,11 @@ from typing import Any
 
 __all__ = ["COMMENT_START", "Kind", "Marker", "injected", "marker_of"]
 
-COMMENT_START = "Recorded by Braid"
-_TAG = " #braid:"
-_VERSION = 1
+COMMENT_START = "Braid #"
+_COMMENT = re.compile(rf"{COMMENT_START}([a-z-]+)(?: (\{{.*\}}))?", re.DOTALL)
+_FIRST_START = "Recorded by Braid"
+_FIRST_TAG = " #braid:"
+_FIRST_VERSION = 1
 
 
 class Kind(Enum):
@@ -36,6 +40,8 @@ class Kind(Enum):
     """The end that a failing closing record falls through to."""
     HARVEST = "harvest"
     """Asks that the whole run be harvested."""
+    FAILED = "failed"
+    """Keeps which step failed with nothing to catch it, for the one state that records it."""
     FAIL = "fail"
     """Fails the run again after an uncaught failure was recorded."""
 
@@ -44,39 +50,49 @@ class Kind(Enum):
 class Marker:
     """What an injected state is, which state it belongs to, and what it changed there.
 
-    ``undo`` holds only what the edges do not tell: ``{"ResultPath": "$" | None}`` when that
-    key was set on the state, ``{"Catch": "added" | "appended"}`` when a Catch was, and
-    ``{"added_to": [...]}`` names the states that got one and had none.
+    ``undo`` holds only what the edges do not tell: ``{"ResultPath": "$" | None | False}`` when that
+    key was set on the state (False: it was not there), and ``{"empty": [...], "null": [...]}``
+    names the states that got a Catch and had an empty one, or null. In comments of the first form
+    None is a ResultPath that was not there, ``{"Catch": "added" | "appended"}`` says of a state
+    that it got a Catch, and ``{"added_to": [...]}`` names those that got one and had none.
+    ``state`` may be empty when there is nothing to undo.
     """
 
     kind: Kind
     state: str
     undo: Mapping[str, Any]
+    is_first_form: bool = False
 
-    def comment(self, sentence: str) -> str:
+    def comment(self) -> str:
         """The Comment of the injected state."""
-        document: dict[str, Any] = {"v": _VERSION, "kind": self.kind.value, "state": self.state}
-        if self.undo:
-            document["undo"] = dict(self.undo)
-        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        return f"{COMMENT_START}: {sentence}{_TAG}{text}"
+        text = f"{COMMENT_START}{self.kind.value}"
+        if not self.undo:
+            return text
+        document = {"state": self.state, **self.undo}
+        return f"{text} {json.dumps(document, ensure_ascii=False, separators=(',', ':'))}"
 
 
 def marker_of(state: object) -> Marker | None:
     """The marker of an injected state, or None for a state that an author wrote."""
     comment = state.get("Comment") if isinstance(state, dict) else None
-    if not isinstance(comment, str) or not comment.startswith(COMMENT_START):
-        return None
-    _, tag, text = comment.rpartition(_TAG)
-    if not tag:
+    if not isinstance(comment, str) or not comment.startswith((COMMENT_START, _FIRST_START)):
         return None
     try:
-        document = json.loads(text)
-        if document["v"] != _VERSION:
-            return None
-        return Marker(Kind(document["kind"]), str(document["state"]), document.get("undo", {}))
+        if found := _COMMENT.fullmatch(comment):
+            undo = json.loads(found[2] or "{}")
+            return Marker(Kind(found[1]), str(undo.pop("state", "")), undo)
+        return _of_first_form(comment)
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _of_first_form(comment: str) -> Marker | None:
+    _, tag, text = comment.rpartition(_FIRST_TAG)
+    document = json.loads(text) if tag else {}
+    if document.get("v") != _FIRST_VERSION:
+        return None
+    undo = document.get("undo", {})
+    return Marker(Kind(document["kind"]), str(document["state"]), undo, is_first_form=True)
 
 
 def injected(states: Mapping[str, Any]) -> dict[str, Marker]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -15,6 +16,7 @@ __all__ = [
     "Options",
     "ResultDetail",
     "WholeState",
+    "size_of",
 ]
 
 
@@ -60,8 +62,9 @@ class Options:
     on_whole_state: WholeState = WholeState.REFUSE
     record_end: bool = True
     """Record the last step of a run too when it is no Action, with the run's final status."""
-    record_uncaught: bool = False
-    """Add a Catch that records a failure which would end the run, then fails it again."""
+    record_uncaught: bool = True
+    """Add a Catch that records a failure which would end the run, then fails it again with the
+    same error and cause."""
     result: ResultDetail = ResultDetail.WHOLE
     run_as: str = "User"
     """Who the record states run as: ``Flow`` spares users a consent, but then the person who
@@ -92,3 +95,8 @@ class Instrumented:
 
     definition: dict[str, Any]
     notes: tuple[Note, ...]
+
+
+def size_of(definition: dict[str, Any]) -> int:
+    """How many bytes a definition has as JSON without blanks."""
+    return len(json.dumps(definition, ensure_ascii=False, separators=(",", ":")).encode())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from flows.definition.expressions import ExpressionSyntaxError, parse_expression
-from flows.definition.paths import join
+from flows.definition.paths import PathSyntaxError, join, parse_path
 from flows.definition.problems import Problems
 from flows.definition.secrets import PRIVATE_PARAMETERS, plain_key
 from flows.definition.value_rules import check_context, check_path, check_text
+
+_PATH = re.compile(r"\$[.\[]")
 
 __all__ = ["check_parameters", "check_static_result"]
 
@@ -57,6 +60,18 @@ def _check_value(problems: Problems, path: str, item: Any) -> None:
     elif isinstance(item, list):
         for number, member in enumerate(item):
             _check_value(problems, join(path, number), member)
+    elif isinstance(item, str) and _PATH.match(item):
+        _warn_of_text(problems, path, item)
+
+
+def _warn_of_text(problems: Problems, path: str, text: str) -> None:
+    """A path whose key does not say that it is one is sent as it is written."""
+    try:
+        parse_path(text)
+    except PathSyntaxError:
+        return
+    advice = 'end the key in .$ to send the value at that path, as in "source.$": "$.input.source"'
+    problems.warn(path, f"the text {text[:100]!r} is sent as it stands", advice)
 
 
 def _check_expression(problems: Problems, path: str, value: Any) -> None:

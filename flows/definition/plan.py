@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flows.definition.copying import Capture, Copier
+from flows.definition.graph import edges_of
 from flows.definition.names import Names, slug_of
 from flows.definition.options import MissingResultPath, Note, Options
 from flows.definition.paths import join
@@ -25,7 +26,7 @@ from flows.definition.survey import (
     written,
 )
 
-__all__ = ["Plan", "Planner"]
+__all__ = ["Failure", "Plan", "Planner"]
 
 _CALL_FAILURES = frozenset({"ActionUnableToRun", "ActionTimeout", "ActionFailedException"})
 
@@ -42,8 +43,10 @@ class Plan:
     after: str = ""
     caught: dict[int, str] = field(default_factory=dict)
     """Number of the Catch -> the state that records what it caught."""
-    uncaught: tuple[str, str, str] | None = None
-    """For a failure that nothing catches: its record, the Fail, and where the error is kept."""
+    uncaught: str = ""
+    """The state to which a failure leads that nothing catches."""
+    is_first: bool = False
+    """Whether a run may get here before anything of it was recorded."""
     capture: Capture | None = None
     input: dict[str, Any] = field(default_factory=dict)
     set_result_path: str = ""
@@ -52,6 +55,18 @@ class Plan:
     def place(self) -> str:
         """Where the receipt lands."""
         return f"$.{RECEIPTS}.{self.slug}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What all failures that nothing catches lead to: their record, the Fail behind it, and where
+    the error, the step and the receipt are kept."""
+
+    record: str
+    fail: str
+    error: str
+    step: str
+    receipt: str
 
 
 class Planner:
@@ -71,14 +86,34 @@ class Planner:
         places += [read.segments for read in reads(definition)]
         self._members = Names(str(place[0]) for place in places if place)
         self._no_object = may_not_be_object(definition)
+        self._first = self._reached_unrecorded(str(definition["StartAt"]))
+        self.failure: Failure | None = None
         self.notes: list[Note] = []
 
     def plans(self) -> dict[str, Plan]:
         """The plan of every state; afterwards ``notes`` holds what the author should know."""
         return {name: self._plan(name, state) for name, state in self._states.items()}
 
+    def _reached_unrecorded(self, start: str) -> set[str]:
+        """The states that a run can get to before anything of it was recorded."""
+        found: set[str] = set()
+        waiting = [start]
+        while waiting:
+            if (name := waiting.pop()) not in found:
+                found.add(name)
+                if not self._has_record_behind(name):
+                    waiting += [edge.target for edge in edges_of(name, self._states[name])]
+        return found
+
+    def _has_record_behind(self, name: str) -> bool:
+        state = self._states[name]
+        by_hand = recorded_by_hand(self._states, name, self._provider_url)
+        is_set = self._options.on_missing_result_path is MissingResultPath.SET
+        is_step = is_recorded(state, self._provider_url)
+        return is_step and not by_hand and (bool(result_place(state)) or is_set)
+
     def _plan(self, name: str, state: State) -> Plan:
-        plan = Plan(name, self._slugs.unique(slug_of(name), mark="_"))
+        plan = Plan(name, self._slugs.unique(slug_of(name), mark="_"), is_first=name in self._first)
         if is_recorded(state, self._provider_url):
             plan.is_step = True
             self._plan_step(plan, state)
@@ -96,7 +131,7 @@ class Planner:
                 "Catch of it receives is recorded.",
             )
         elif result_place(state) or self._options.on_missing_result_path is MissingResultPath.SET:
-            plan.after = self.names.unique(f"Braid record {plan.name}")
+            plan.after = self.names.unique(f"Braid {plan.name}")
         else:
             self._note(plan, "has no ResultPath and is not recorded, as was asked for.")
         if not result_place(state) and plan.after:
@@ -107,13 +142,14 @@ class Planner:
                 "the run's state, so states that read the bare result have to be adapted.",
             )
         for number in range(len(state.get("Catch", ()))):
-            plan.caught[number] = self.names.unique(f"Braid record failure of {plan.name}")
-        self._plan_uncaught(plan, state)
+            plan.caught[number] = self.names.unique(f"Braid failure of {plan.name}")
+        if plan.after or by_hand:
+            self._plan_uncaught(plan, state)
         self._plan_input(plan, state)
 
     def _plan_input(self, plan: Plan, state: State) -> None:
         writers = [entry for entry in state.get("Catch", ()) if result_place(entry)]
-        if not (plan.after or plan.uncaught or writers):
+        if not (plan.after or writers):
             return
         if plan.after and result_place(state):
             writers.insert(0, state)
@@ -132,7 +168,7 @@ class Planner:
             self._note(plan, "its inputs are not recorded: the run's state may be no object here.")
             return
         plan.capture = copier.capture
-        plan.entry = self.names.unique(f"Braid capture {plan.name}")
+        plan.entry = self.names.unique(f"Braid before {plan.name}")
         kept = ", ".join(copier.capture.values)
         self._note(
             plan,
@@ -147,34 +183,46 @@ class Planner:
         caught = {error for entry in state.get("Catch", ()) for error in entry["ErrorEquals"]}
         if "States.ALL" in caught:
             return
-        if self._options.record_uncaught:
-            plan.uncaught = (
-                self.names.unique(f"Braid record failure of {plan.name}"),
-                self.names.unique(f"Braid fail {plan.name}"),
-                f"$.{RECEIPTS}.{self._slugs.unique(f'{plan.slug}_error', mark='_')}",
-            )
-            self._note(
-                plan,
-                "a Catch was added: an uncaught failure is recorded, and the run then fails in "
-                f"the state {plan.uncaught[1]!r} with the same Error and Cause; the details of the "
-                "run name that state instead of this one.",
-            )
-            return
         missing = _CALL_FAILURES - caught
         if state.get("ExceptionOnActionFailure") is False:
             missing -= {"ActionFailedException"}
-        if missing:
-            errors = ", ".join(sorted(missing))
-            self._note(
-                plan,
-                f"{errors} here would end the run without a record; --record-uncaught records it.",
+        errors = ", ".join(sorted(missing))
+        if self._options.record_uncaught and plan.name not in self._no_object[0]:
+            plan.uncaught = self.names.unique(f"Braid {plan.name} failed")
+            self._lead_failures()
+        elif errors:
+            why = (
+                "the error cannot be kept where the run's state may be no object"
+                if self._options.record_uncaught
+                else "--record-uncaught records it"
             )
+            self._note(plan, f"{errors} here would end the run without a record; {why}.")
+
+    def _lead_failures(self) -> None:
+        """Name once what all failures lead to, and tell the author."""
+        if self.failure is not None:
+            return
+        places = (
+            f"$.{RECEIPTS}.{self._slugs.unique(name, mark='_')}"
+            for name in ("error", "failed", "failure")
+        )
+        self.failure = Failure(
+            self.names.unique("Braid failure"), self.names.unique("Braid fail"), *places
+        )
+        self.notes.append(
+            Note(
+                "$",
+                "a failure that nothing catches is recorded, and the run then fails in the state "
+                f"{self.failure.fail!r} with the same Error and Cause; the details of the run name "
+                "that state. --no-record-uncaught leaves such failures unrecorded.",
+            )
+        )
 
     def _plan_fail(self, plan: Plan) -> None:
         if plan.name in self._no_object[0]:
             self._note(plan, "is not recorded: the run's state may be no object here.")
         else:
-            plan.entry = self.names.unique(f"Braid record {plan.name}")
+            plan.entry = self.names.unique(f"Braid {plan.name}")
 
     def _plan_end(self, plan: Plan) -> None:
         if plan.name in self._no_object[1]:
@@ -184,7 +232,7 @@ class Planner:
                 "a receipt cannot be added to it.",
             )
         else:
-            plan.after = self.names.unique(f"Braid record {plan.name}")
+            plan.after = self.names.unique(f"Braid {plan.name}")
 
     def _note(self, plan: Plan, message: str) -> None:
         self.notes.append(Note(join("$.States", plan.name), message))

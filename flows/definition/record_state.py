@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,16 @@ __all__ = [
     "Provider",
     "RecordStates",
     "call_state",
+    "emptied",
     "end_state",
+    "ended_by",
     "fail_state",
+    "failed_state",
     "record_state_example",
     "run_parameters",
 ]
 
 State = dict[str, Any]
-FAILURES = ("ActionUnableToRun", "ActionFailedException", "ActionTimeout", "States.Runtime")
 RECEIPTS = "_braid"
 """The key of the run's state under which all receipts are kept."""
 
@@ -47,27 +49,49 @@ class RecordStates:
         self,
         marker: Marker,
         *,
-        sentence: str,
         step: Mapping[str, Any],
-        status: str,
+        status: str | None,
         extra: Mapping[str, Any],
         place: str,
         following: str,
+        is_first: bool = False,
         is_end: bool = False,
     ) -> State:
-        """An Action state that records a step and goes on to ``following`` whatever happens."""
+        """An Action state that records a step and goes on to ``following`` whatever happens.
+
+        What is said of the run and does not change in it is said where a run begins; which flow it
+        is of, at its end too, should the provider have been away when it began.
+        """
+        run = run_parameters(
+            status, self.title, knows_flow=is_first or status is not None, knows_owner=is_first
+        )
         parameters = {
-            "run": run_parameters(status, self.title),
-            "step": {**step, "definition_digest": self.digest},
+            "run": run,
+            "step": {**step, "definition_digest": self.digest} if is_first else dict(step),
             **extra,
         }
         return call_state(
             self.provider,
             parameters,
-            comment=marker.comment(sentence),
+            comment=marker.comment(),
             place=place,
             following=following,
             is_end=is_end,
+        )
+
+    def failure(
+        self, marker: Marker, *, step: str, error: str, place: str, following: str
+    ) -> State:
+        """An Action state that records the failure of whichever step is kept at the path ``step``.
+
+        Nothing else of the run may have been recorded before."""
+        run = run_parameters("FAILED", self.title, knows_flow=True, knows_owner=True)
+        return call_state(
+            self.provider,
+            {"run": run, "step.$": step, "error.$": error},
+            comment=marker.comment(),
+            place=place,
+            following=following,
         )
 
     @staticmethod
@@ -75,7 +99,7 @@ class RecordStates:
         """The ExpressionEval state that keeps inputs aside before a step overwrites them."""
         return {
             "Type": "ExpressionEval",
-            "Comment": marker.comment("inputs are kept aside before the step overwrites them."),
+            "Comment": marker.comment(),
             "Parameters": dict(parameters),
             "ResultPath": place,
             "Next": step,
@@ -84,17 +108,52 @@ class RecordStates:
 
 def end_state(marker: Marker) -> State:
     """The end of a run whose closing record could not be made."""
-    sentence = "the end of the run when its last record could not be made."
-    return {"Type": "Pass", "Comment": marker.comment(sentence), "End": True}
+    return {"Type": "Pass", "Comment": marker.comment(), "End": True}
+
+
+def failed_state(marker: Marker, *, step: Mapping[str, Any], place: str, following: str) -> State:
+    """Keeps the constants of the step that failed, for the state that records any failure."""
+    return {
+        "Type": "Pass",
+        "Comment": marker.comment(),
+        "Result": dict(step),
+        "ResultPath": place,
+        "Next": following,
+    }
 
 
 def fail_state(marker: Marker, *, error: str) -> State:
     """Fails the run with the error that was caught, kept at the path ``error``."""
     return {
         "Type": "Fail",
-        "Comment": marker.comment("the run fails as it would have, after the record."),
+        "Comment": marker.comment(),
         "ErrorPath": f"{error}.Error",
         "CausePath": f"{error}.Cause",
+    }
+
+
+def emptied(states: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """What `strip` must know of states that get a Catch: which had an empty list, or null."""
+    had = {name: states[name]["Catch"] for name in names if "Catch" in states[name]}
+    found = {
+        "empty": [name for name, catch in had.items() if catch == []],
+        "null": [name for name, catch in had.items() if catch is None],
+    }
+    return {key: names for key, names in found.items() if names}
+
+
+def ended_by(state: Mapping[str, Any], following: str) -> State:
+    """The state with ``following`` behind it, in the place of its Next or End.
+
+    The other one of the two may be there as null: then they change places.
+    """
+    if state.get("Next") is None and "Next" in state:
+        return {**state, "Next": following, "End": None}
+    return {
+        "Next" if key == "End" and value else key: following
+        if value and key in ("Next", "End")
+        else value
+        for key, value in state.items()
     }
 
 
@@ -109,39 +168,41 @@ def call_state(
 ) -> State:
     """An Action state that calls the provider and goes on to ``following`` whatever happens.
 
-    An end state has ``following`` for its Catch only. ExceptionOnActionFailure false does
-    not keep a provider that is down from failing the run: the Catch does, with a
-    ResultPath, for without one the error would replace the run's state.
+    An end state has ``following`` for its Catch only. The Catch takes every failure, a call that
+    failed and an action that did, whatever ExceptionOnActionFailure is by default; it has a
+    ResultPath, for without one the error would replace the run's state. What has the default
+    that is wanted is left out: definitions are read by people and limited in size.
     """
-    catch = [
-        {"ErrorEquals": list(FAILURES), "ResultPath": place, "Next": following},
-        {"ErrorEquals": ["States.ALL"], "ResultPath": place, "Next": following},
-    ]
+    catch = {"ErrorEquals": ["States.ALL"], "ResultPath": place, "Next": following}
     return {
         "Type": "Action",
         "Comment": comment,
         "ActionUrl": provider.url,
         **({"ActionScope": provider.scope} if provider.scope else {}),
-        "RunAs": provider.run_as,
+        **({} if provider.run_as == "User" else {"RunAs": provider.run_as}),
         "Parameters": dict(parameters),
         "ResultPath": place,
         "WaitTime": provider.wait_seconds,
-        "ExceptionOnActionFailure": False,
-        "Catch": catch,
+        "Catch": [catch],
         **({"End": True} if is_end else {"Next": following}),
     }
 
 
-def run_parameters(status: str, title: str | None = None) -> dict[str, Any]:
+def run_parameters(
+    status: str | None, title: str | None, *, knows_flow: bool, knows_owner: bool
+) -> dict[str, Any]:
     """What a record state says about its run; only the context can know it, but for the title."""
-    return {
-        "run_id.$": "$._context.run_id",
-        "flow_id.$": "$._context.flow_id",
-        **({"flow_title": title} if title else {}),
-        "run_owner.$": "$._context.user_id",
-        "username.$": "$._context.username",
-        "status": status,
-    }
+    run: dict[str, Any] = {"run_id.$": "$._context.run_id"}
+    if knows_flow:
+        run["flow_id.$"] = "$._context.flow_id"
+    if knows_flow and title:
+        run["flow_title"] = title
+    if knows_owner:
+        run["run_owner.$"] = "$._context.user_id"
+        run["username.$"] = "$._context.username"
+    if status:
+        run["status"] = status
+    return run
 
 
 def record_state_example(

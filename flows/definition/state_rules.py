@@ -19,6 +19,7 @@ from flows.definition.rules import (
     StateRules,
 )
 from flows.definition.value_rules import (
+    check_null,
     check_path,
     check_result_path,
     check_text,
@@ -38,16 +39,20 @@ def check_state(problems: Problems, path: str, state: Any, states: _States) -> N
     if not isinstance(state, dict):
         problems.error(path, "the state is not an object", "give an object with a Type")
         return
+    written = state
+    state = {key: value for key, value in written.items() if value is not None}
     kind = state.get("Type")
     rules = STATES.get(kind) if isinstance(kind, str) else None
     if rules is None:
         _report_type(problems, path, state)
         return
     _check_whole(problems, path, state, rules, str(kind))
-    for key, value in state.items():
+    for key, value in written.items():
         place = join(path, key)
         if key not in rules.keys:
             check_unknown_key(problems, place, key, rules.keys, f"{kind} states", ELSEWHERE)
+        elif value is None:
+            check_null(problems, place)
         elif key != "Type":
             _CHECKS[key](problems, place, value, states)
     if kind in ("CreateWebInput", "AwaitWebInput"):
@@ -147,9 +152,9 @@ def _check_catch(problems: Problems, path: str, value: Any, states: _States) -> 
             problems.error(place, "the entry is not an object", "give ErrorEquals and Next")
             continue
         for key in ("ErrorEquals", "Next"):
-            if key not in entry:
+            if entry.get(key) is None:
                 problems.error(place, f"{key} is missing", f"add {key}")
-        if "ResultPath" not in entry:
+        if entry.get("ResultPath") is None:
             problems.warn(
                 place,
                 "without ResultPath the error replaces the whole state of the run",
@@ -158,6 +163,8 @@ def _check_catch(problems: Problems, path: str, value: Any, states: _States) -> 
         for key, item in entry.items():
             if key not in CATCH_KEYS:
                 check_unknown_key(problems, join(place, key), key, CATCH_KEYS, "a Catch")
+            elif item is None:
+                check_null(problems, join(place, key))
             else:
                 _CHECKS[key](problems, join(place, key), item, states)
 

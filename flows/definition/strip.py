@@ -55,7 +55,7 @@ def _resolve(name: Any, states: Mapping[str, Any], marks: Mapping[str, Marker]) 
         seen.add(name)
         if marks[name].kind is Kind.FAIL:
             return _ADDED
-        if "Next" not in states[name]:
+        if states[name].get("Next") is None:
             return _END
         name = states[name]["Next"]
     return name
@@ -68,10 +68,14 @@ def _restore(name: str, state: Any, leads: Mapping[str, Any], marks: Mapping[str
     state = _without_added_catches(name, state, leads, marks)
     following = state.get("Next")
     if isinstance(following, str) and leads.get(following) is _END:
-        state = {
-            "End" if key == "Next" else key: True if key == "Next" else value
-            for key, value in state.items()
-        }
+        state = (
+            {**state, "Next": None, "End": True}  # one of the two was null
+            if "End" in state
+            else {
+                "End" if key == "Next" else key: True if key == "Next" else value
+                for key, value in state.items()
+            }
+        )
     return retarget(state, lambda target: _target(target, leads, join("$.States", name)))
 
 
@@ -97,16 +101,29 @@ def _without_added_catches(
     kept = [entry for entry in catches if not _is_added(entry, leads)]
     if len(kept) == len(catches):
         return state
-    if not kept and any(_added_to(name, mark) for mark in marks.values()):
+    if not kept and any(name in _names(mark, "null") for mark in marks.values()):
+        return {**state, "Catch": None}
+    if not kept and _had_none(name, marks):
         return {key: value for key, value in state.items() if key != "Catch"}
     return {**state, "Catch": kept}
 
 
+def _had_none(name: str, marks: Mapping[str, Marker]) -> bool:
+    """Whether a state, all of whose Catches are injected, had no key for them before."""
+    ends = [mark for mark in marks.values() if mark.kind is Kind.FAIL]
+    if any(mark.is_first_form for mark in ends):
+        return any(_added_to(name, mark) for mark in ends)
+    return not any(name in _names(mark, "empty") for mark in ends)
+
+
 def _added_to(name: str, mark: Marker) -> bool:
-    """Whether a state had no Catch before this one was injected."""
     own = mark.state == name and mark.undo.get("Catch") == "added"
-    others = mark.undo.get("added_to")
-    return own or (isinstance(others, list) and name in others)
+    return own or name in _names(mark, "added_to")
+
+
+def _names(mark: Marker, key: str) -> list[Any]:
+    names = mark.undo.get(key)
+    return names if isinstance(names, list) else []
 
 
 def _is_added(entry: Any, leads: Mapping[str, Any]) -> bool:
@@ -119,9 +136,10 @@ def _undo(name: str, state: Any, marks: Mapping[str, Marker]) -> Any:
     for marker in marks.values():
         if marker.state == name and isinstance(state, dict) and "ResultPath" in marker.undo:
             before = marker.undo["ResultPath"]
+            had = before is not (None if marker.is_first_form else False)
             return {
                 key: before if key == "ResultPath" else value
                 for key, value in state.items()
-                if key != "ResultPath" or before is not None
+                if key != "ResultPath" or had
             }
     return state

@@ -15,7 +15,7 @@ from flows.definition.paths import join
 from flows.definition.problems import Problem, Problems
 from flows.definition.rules import TOP_KEYS
 from flows.definition.state_rules import check_state
-from flows.definition.value_rules import check_text, check_unknown_key
+from flows.definition.value_rules import check_null, check_text, check_unknown_key
 
 __all__ = ["validate"]
 
@@ -31,11 +31,13 @@ def validate(definition: Any) -> list[Problem]:
         problems.error("$", "a flow definition is an object", 'give {"StartAt": …, "States": {…}}')
         return list(problems)
     for key in ("StartAt", "States"):
-        if key not in definition:
+        if definition.get(key) is None:
             problems.error("$", f"{key} is missing", f"add {key}")
     for key, value in definition.items():
         path = join("$", key)
-        if key == "StartAt":
+        if value is None and key in TOP_KEYS:
+            check_null(problems, path)
+        elif key == "StartAt":
             _check_start(problems, path, value, definition.get("States"))
         elif key == "States":
             _check_states(problems, path, value, definition)

@@ -14,6 +14,7 @@ from flows.definition.rules import CONTEXT_MEMBERS, FOREIGN_KEYS
 
 __all__ = [
     "check_context",
+    "check_null",
     "check_path",
     "check_result_path",
     "check_text",
@@ -51,6 +52,11 @@ def check_unknown_key(
     if advice is None:
         advice = f"did you mean {near[0]}?" if near else "remove it; known are " + ", ".join(known)
     problems.error(path, f"{key!r} is no key of {where}", advice)
+
+
+def check_null(problems: Problems, path: str) -> None:
+    """Warn of a key that is null, which is read as if it were not there."""
+    problems.warn(path, "it is null, which is read as if the key were absent", "leave it out")
 
 
 def check_path(problems: Problems, path: str, value: Any) -> Path | None:

@@ -2,7 +2,9 @@
 
 Around a step S the woven flow reads ``[capture] -> S -> record -> what followed S``, and on each
 edge of a Catch ``S -> record of the failure -> the handler``. In front of a Fail stands a record
-too. Every edge that led to S leads to the capture instead, if there is one; nothing else changes.
+too. A failure that nothing catches leads ``S -> which step it was -> record of it -> Fail``, the
+last two of which all steps share. Every edge that led to S leads to the capture instead, if there
+is one; nothing else changes.
 """
 
 from __future__ import annotations
@@ -14,8 +16,16 @@ from flows.definition.graph import retarget
 from flows.definition.marker import Kind, Marker
 from flows.definition.options import Note, Options, ResultDetail
 from flows.definition.paths import parse_path, simple_prefix
-from flows.definition.plan import Plan, Planner
-from flows.definition.record_state import RecordStates, State, end_state, fail_state
+from flows.definition.plan import Failure, Plan, Planner
+from flows.definition.record_state import (
+    RecordStates,
+    State,
+    emptied,
+    end_state,
+    ended_by,
+    fail_state,
+    failed_state,
+)
 from flows.definition.secrets import any_secret
 from flows.definition.survey import may_compute, result_place
 
@@ -28,15 +38,26 @@ _ERROR = {f"{key}.=": f"getattr('{key}', None)" for key in ("Error", "Cause")}
 
 
 class Weaver:
-    """Weaves one definition, which must be valid and not instrumented."""
+    """Weaves one definition, which must be valid and not instrumented.
 
-    def __init__(self, definition: Mapping[str, Any], make: RecordStates, options: Options) -> None:
+    ``written`` is the same as its author wrote it, with the keys that are null.
+    """
+
+    def __init__(
+        self,
+        definition: Mapping[str, Any],
+        written: Mapping[str, Any],
+        make: RecordStates,
+        options: Options,
+    ) -> None:
         planner = Planner(definition, options, provider_url=make.provider.url)
         self._definition = definition
+        self._written = written
         self._make = make
         self._options = options
         self._plans = planner.plans()
         self._names = planner.names
+        self._failure = planner.failure  # named while the plans were made
         self._end = ""
         self.notes: list[Note] = planner.notes
 
@@ -45,10 +66,12 @@ class Weaver:
         states: dict[str, State] = {}
         for name, state in self._definition["States"].items():
             self._put(states, self._plans[name], state)
+        if self._failure:
+            self._put_failure(states, self._failure)
         if self._end:
             states[self._end] = end_state(Marker(Kind.END, "", {}))
         new = {"StartAt": self._enter(self._definition["StartAt"]), "States": states}
-        return {key: new.get(key, value) for key, value in self._definition.items()}
+        return {key: new.get(key, value) for key, value in self._written.items()}
 
     def _enter(self, target: str) -> str:
         return self._plans[target].entry or target
@@ -68,47 +91,55 @@ class Weaver:
             )
         elif plan.entry:
             states[plan.entry] = self._before_fail(plan, state)
-        states[plan.name] = self._rewired(plan, state)
+        states[plan.name] = self._rewired(plan, self._written["States"][plan.name])
         if plan.after:
             states[plan.after] = self._after(plan, state)
         for number, name in plan.caught.items():
             states[name] = self._caught(plan, state, state["Catch"][number])
-        if plan.uncaught:
-            self._put_uncaught(states, plan, plan.uncaught, state)
+        if plan.uncaught and self._failure:
+            states[plan.uncaught] = failed_state(
+                Marker(Kind.FAILED, plan.name, {}),
+                step=_step(plan.name, state, with_comment=False),
+                place=self._failure.step,
+                following=self._failure.record,
+            )
 
     def _rewired(self, plan: Plan, state: State) -> State:
         """The author's state with its edges through the injected states, keys in their order."""
         new = retarget(state, self._enter)
         if plan.after:
-            new = {
-                "Next" if key == "End" else key: plan.after if key in ("Next", "End") else value
-                for key, value in new.items()
-            }
+            new = ended_by(new, plan.after)
         for number, name in plan.caught.items():
             new["Catch"][number] = {**new["Catch"][number], "Next": name}
         if plan.set_result_path:
             new["ResultPath"] = plan.set_result_path
-        if plan.uncaught:
-            record, _, error = plan.uncaught
-            entry = {"ErrorEquals": ["States.ALL"], "ResultPath": error, "Next": record}
-            new["Catch"] = [*new.get("Catch", []), entry]
+        if plan.uncaught and self._failure:
+            entry = {
+                "ErrorEquals": ["States.ALL"],
+                "ResultPath": self._failure.error,
+                "Next": plan.uncaught,
+            }
+            new["Catch"] = [*(new.get("Catch") or []), entry]
         return new
 
     def _after(self, plan: Plan, state: State) -> State:
         is_end = "Next" not in state
-        undo = {"ResultPath": state.get("ResultPath")} if plan.set_result_path else {}
+        undo = {}
+        if plan.set_result_path:
+            had = self._written["States"][plan.name]
+            undo = {"ResultPath": had.get("ResultPath", False)}
         step, extra = _step(plan.name, state), self._result(plan, state)
         if plan.is_step:
             extra = {**plan.input, **extra, **self._about_files(plan.name, state)}
             step.update(self._identity(plan, state))
         return self._make.record(
             Marker(Kind.AFTER, plan.name, undo),
-            sentence=f"the step {plan.name!r}.",
             step=step,
-            status="SUCCEEDED" if is_end else "ACTIVE",
+            status=_status(plan, "SUCCEEDED" if is_end else None),
             extra=extra,
             place=plan.place,
             following=self._end_state() if is_end else self._enter(state["Next"]),
+            is_first=plan.is_first,
             is_end=is_end,
         )
 
@@ -133,14 +164,10 @@ class Weaver:
 
     def _identity(self, plan: Plan, state: State) -> dict[str, Any]:
         """What tells visits of one state apart; a handler's result need not be an action."""
-        if "ActionUrl" not in state:
+        if "ActionUrl" not in state or "result.$" in self._result(plan, state):
             return {}
         path = plan.set_result_path or state["ResultPath"]
-        whole = self._options.result is ResultDetail.WHOLE and "result.$" in self._result(
-            plan, state
-        )
-        status = {} if whole else {"status.$": f"{path}.status"}
-        return {"action_id.$": f"{path}.action_id", **status}
+        return {"action_id.$": f"{path}.action_id", "status.$": f"{path}.status"}
 
     def _caught(self, plan: Plan, state: State, entry: Mapping[str, Any]) -> State:
         """Records what a Catch received.
@@ -155,56 +182,65 @@ class Weaver:
         error = {"error.$": entry["ResultPath"]} if place else {"error": dict(_ERROR)}
         return self._make.record(
             Marker(Kind.CAUGHT, plan.name, {}),
-            sentence=f"a failure of the step {plan.name!r} that a Catch received.",
-            step={**_step(plan.name, state), "status": "FAILED"},
-            status="ACTIVE",
+            step={**_step(plan.name, state), **({"status": "FAILED"} if private else {})},
+            status=_status(plan, None),
             extra={**(plan.input if place else {}), **({} if private else error)},
             place=plan.place,
             following=self._enter(entry["Next"]),
+            is_first=plan.is_first,
         )
 
-    def _put_uncaught(
-        self, states: dict[str, State], plan: Plan, names: tuple[str, str, str], state: State
-    ) -> None:
-        record, fail, error = names
-        states[record] = self._make.record(
-            Marker(Kind.CAUGHT, plan.name, {}),
-            sentence=f"a failure of the step {plan.name!r} that ends the run.",
-            step={**_step(plan.name, state), "status": "FAILED"},
-            status="FAILED",
-            extra={**plan.input, "error.$": error},
-            place=plan.place,
-            following=fail,
+    def _put_failure(self, states: dict[str, State], failure: Failure) -> None:
+        """The states that all failures lead to which nothing catches.
+
+        One record for all keeps the definition small. It does not have the step's parameters, which
+        a harvest of the run adds.
+        """
+        states[failure.record] = self._make.failure(
+            Marker(Kind.CAUGHT, "", {}),
+            step=failure.step,
+            error=failure.error,
+            place=failure.receipt,
+            following=failure.fail,
         )
-        undo = {"Catch": "appended" if "Catch" in state else "added"}
-        states[fail] = fail_state(Marker(Kind.FAIL, plan.name, undo), error=error)
+        caught = [name for name, plan in self._plans.items() if plan.uncaught]
+        undo = emptied(self._written["States"], caught)
+        states[failure.fail] = fail_state(Marker(Kind.FAIL, "", undo), error=failure.error)
 
     def _before_fail(self, plan: Plan, state: State) -> State:
         error = dict(_fail_entry(state, key) for key in ("Error", "Cause"))
         error.pop("", None)
         return self._make.record(
             Marker(Kind.BEFORE_FAIL, plan.name, {}),
-            sentence=f"the run is about to fail in {plan.name!r}.",
-            step={**_step(plan.name, state), "status": "FAILED"},
+            step={**_step(plan.name, state), **({} if error else {"status": "FAILED"})},
             status="FAILED",
             extra={"error": error} if error else {},
             place=plan.place,
             following=plan.name,
+            is_first=plan.is_first,
         )
 
 
-def _step(name: str, state: State) -> dict[str, Any]:
-    """The constants of a step, which no variable of the context could give."""
-    step: dict[str, Any] = {"name": name, "type": state["Type"]}
+def _status(plan: Plan, status: str | None) -> str | None:
+    """How the run stands, where that is news: a run that is not known yet is active."""
+    return status or ("ACTIVE" if plan.is_first else None)
+
+
+def _step(name: str, state: State, *, with_comment: bool = True) -> dict[str, Any]:
+    """The constants of a step, which no variable of the context could give; an Action that runs as
+    the user is what a step is unless something else is said."""
+    step: dict[str, Any] = {"name": name}
+    if state["Type"] != "Action":
+        step["type"] = state["Type"]
     handler = state.get("Handler")
     if isinstance(handler, dict):
         handler = handler.get("Url") or handler.get("Id")
     url = state.get("ActionUrl") or handler
     if url and len(url) <= _LONGEST_TEXT:
         step["action_url"] = url
-    if state["Type"] == "Action":
-        step["run_as"] = state.get("RunAs", "User")
-    if state.get("Comment"):
+    if state.get("RunAs", "User") != "User":
+        step["run_as"] = state["RunAs"]
+    if with_comment and state.get("Comment"):
         step["comment"] = state["Comment"][:_LONGEST_TEXT]
     return step
 

@@ -35,7 +35,9 @@ class Adder:
         self._receipts: dict[str, Mapping[str, Any]] = {}
         """What record states that were not answered should have got, by their ResultPaths."""
 
-    def add(self, place: int, ordinal: int, taken: Sequence[Taken], before: int | None) -> None:
+    def add(
+        self, place: int, ordinal: int | None, taken: Sequence[Taken], before: int | None
+    ) -> None:
         """Record a visit: with what conventions tell of if that can be recorded, else without;
         without its documents if they cannot be. `before` is the place of the step before it."""
         job = self._job
@@ -58,7 +60,7 @@ class Adder:
     def _record(
         self,
         place: int,
-        ordinal: int,
+        ordinal: int | None,
         body: Body,
         models: Sequence[ModelEntry],
         links: tuple[list[int], list[int]],

@@ -49,7 +49,12 @@ def complete(job: Job, recorder: Recorder, place: int, step: RunStep) -> None:
 
 
 def add_files(
-    job: Job, recorder: Recorder, place: int, ordinal: int, step: RunStep, models: list[RunFile]
+    job: Job,
+    recorder: Recorder,
+    place: int,
+    ordinal: int | None,
+    step: RunStep,
+    models: list[RunFile],
 ) -> None:
     """Links of a recorded step that rules about files, or bare paths, tell of now; `models` are the
     places of versions that were added to it just now."""
@@ -107,7 +112,7 @@ def _links_of(job: Job, step: RunStep, models: list[RunFile]) -> Links:
     )
 
 
-def add_models(job: Job, recorder: Recorder, place: int, ordinal: int) -> list[RunFile]:
+def add_models(job: Job, recorder: Recorder, place: int, ordinal: int | None) -> list[RunFile]:
     """Versions that the flow's conventions find in a step that was recorded without any; the places
     of those that are added."""
     if not job.conventions.rules:

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from flows.definition.nulls import without_nulls
 from flows.harvest.adding import Adder
 from flows.harvest.completing import add_files, add_models, complete
 from flows.harvest.conventions import Conventions
 from flows.harvest.facts import read_run, run_named_by
+from flows.harvest.gaps import check_states, gaps_of, has_more_pages
 from flows.harvest.job import Job
 from flows.harvest.links import note_outputs
 from flows.harvest.log import read_log
 from flows.harvest.recorded import (
     Trace,
     is_ours,
+    keeps_failed,
     matched,
     receipts_of,
     records_follow,
@@ -71,17 +74,24 @@ def harvest(
     for among what the `viewer` may see. `collections` are those of Compute endpoints, besides what
     the settings say.
 
-    Raises InvalidInput when the log or the definition is none; with `alone_as`, principals,
-    NotAllowed when anything was recorded of the run by somebody whose things these do not manage.
+    A log that lacks its beginning, pages or entries gives the steps that it is sure of, and notes
+    that say what is missing; the whole log adds the rest later.
+
+    Raises InvalidInput when the log or the definition is none, or the definition that of another
+    flow; with `alone_as`, principals, NotAllowed when anything was recorded of the run by somebody
+    whose things these do not manage.
     """
     check_definition(given.definition)
     entries = read_log(given.log)
-    history = read_visits(entries, given.definition)
+    definition = without_nulls(given.definition)
+    history = read_visits(entries, definition)
+    check_states(history, definition["States"])
+    gaps = gaps_of(history, definition["States"], more=has_more_pages(given.log))
     named = given.run_id or run_id_of(history.visits) or run_named_by(entries)
     facts = read_run(given.run, history, named)
-    known = {**collections_of_settings(), **(collections or {})}
-    how = (conventions, who, alone_as, viewer, known)
-    job = partial(Job, store, facts, history, given.definition, *how)
+    endpoints = {**collections_of_settings(), **(collections or {})}
+    how = (conventions, who, alone_as, viewer, endpoints)
+    job = partial(Job, store, facts, history, gaps, given.definition, *how)
     try:
         return _run(job())
     except Conflict:
@@ -92,11 +102,12 @@ def harvest(
 def _run(job: Job) -> Harvested:
     places = [p for p, visit in enumerate(job.visits) if not is_ours(visit, job.states)]
     job.report.steps = len(places)
-    places = _ready(job, places)
-    job.report.waiting = job.report.steps - len(places)
-    if len(places) > MAX_ORDINAL:
+    ordered = _ordered(job, _ready(job, places))
+    job.report.waiting = job.report.steps - len(ordered)
+    if len(ordered) > MAX_ORDINAL:
         raise TooLarge(f"The run has more than {MAX_ORDINAL} steps.")
-    _walk(job, places, _known(job, places))
+    _walk(job, ordered, _known(job, ordered))
+    _say_what_is_missing(job)
     say_of_run(job)
     job.write()
     return job.report
@@ -105,17 +116,39 @@ def _run(job: Job) -> Harvested:
 def _ready(job: Job, places: list[int]) -> list[int]:
     """The visits that can be recorded: not one that is under way, nor one that the flow is
     about to record itself."""
-    if job.facts.is_over or not places:
+    if (job.facts.is_over and not job.gaps.more) or not places:
         return places
     last = places[-1]
     visit = job.visits[last]
-    recorded = any(each.is_over for each in job.visits[last + 1 :])
+    behind = [v for v in job.visits[last + 1 :] if not keeps_failed(v.name, job.states)]
+    recorded = any(each.is_over for each in behind)
     if not visit.is_over or (records_follow(visit.name, job.states) and not recorded):
         return places[:-1]
     return places
 
 
-def _known(job: Job, places: list[int]) -> dict[int, RunStep]:
+def _ordered(job: Job, places: list[int]) -> dict[int, int | None]:
+    """Each visit that can be recorded, with its place among the author's own states: None behind a
+    gap of the log, where a visit is known again by its action's id only."""
+    found: dict[int, int | None] = {}
+    for ordinal, place in enumerate(places, start=1):
+        if job.gaps.is_placed(place):
+            found[place] = ordinal
+        elif job.teller.outcome(place).action_id is not None:
+            found[place] = None
+    return found
+
+
+def _say_what_is_missing(job: Job) -> None:
+    job.report.notes += job.gaps.notes
+    if not job.gaps.is_whole and job.report.waiting:
+        job.report.notes.append(
+            f"{job.report.waiting} of {job.report.steps} steps wait for the whole log, which adds "
+            "what is missing."
+        )
+
+
+def _known(job: Job, places: Mapping[int, int | None]) -> dict[int, RunStep]:
     """The recorded steps of visits, by place."""
     steps = job.reader.run_steps(job.facts.run_id)
     receipts = receipts_of(job.visits, job.states)
@@ -128,19 +161,19 @@ def _known(job: Job, places: list[int]) -> dict[int, RunStep]:
             job.teller.outcome(place).action_id,
             ids.get(receipts.get(place, "")),
         )
-        for ordinal, place in enumerate(places, start=1)
+        for place, ordinal in places.items()
     ]
     return matched(traces, steps)
 
 
-def _walk(job: Job, places: list[int], known: Mapping[int, RunStep]) -> None:
+def _walk(job: Job, places: Mapping[int, int | None], known: Mapping[int, RunStep]) -> None:
     """Add or complete each visit in its turn."""
     recorder = job.recorder()
     adder = Adder(job, recorder)
     new = [place for place in places if place not in known]
     taken = sources_of(job.visits, job.states) if new else []
     before: int | None = None
-    for ordinal, place in enumerate(places, start=1):
+    for place, ordinal in places.items():
         job.go_to(place, ordinal)
         if place in known:
             job.ids[place] = known[place].id

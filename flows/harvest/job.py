@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flows.definition.digest import definition_digest
+from flows.definition.nulls import without_nulls
 from flows.definition.strip import strip
 from flows.harvest.conventions import Conventions
 from flows.harvest.facts import RunFacts
+from flows.harvest.gaps import Gaps
 from flows.harvest.lookup import LookupOfThen
 from flows.harvest.report import Harvested
 from flows.harvest.sink import HarvestSink
@@ -45,6 +47,7 @@ class Job:
         store: Store,
         facts: RunFacts,
         history: History,
+        gaps: Gaps,
         definition: Mapping[str, Any],
         conventions: Conventions,
         who: str | None,
@@ -56,7 +59,8 @@ class Job:
         self.reader = store.reader()
         self.facts = facts
         self.visits = history.visits
-        self.states: Mapping[str, Any] = definition["States"]
+        self.gaps = gaps
+        self.states: Mapping[str, Any] = without_nulls(definition)["States"]
         self.conventions = conventions
         self.collections = collections
         self.teller = Teller(facts, history, self.states, _digest(definition))
@@ -81,7 +85,7 @@ class Job:
             clock=self.clock,
         )
 
-    def go_to(self, place: int, ordinal: int) -> None:
+    def go_to(self, place: int, ordinal: int | None) -> None:
         """From now on it is the time of that visit, and ids are those of its place in the run."""
         visit = self.visits[place]
         times = (visit.ended, visit.started, self.clock.at)

@@ -7,14 +7,18 @@ whole answers of the service are read alike, newest first or oldest first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from flows.steps.adapters.base import clean
 from flows.steps.moments import moment_or_none
 from provenance_store.errors import InvalidInput
 
-__all__ = ["MAX_NAME", "Entry", "read_log"]
+__all__ = ["BEGIN", "ENDS", "MAX_NAME", "Entry", "read_log"]
 
+BEGIN = "FlowStarted"
+ENDS = {"FlowSucceeded": "SUCCEEDED", "FlowFailed": "FAILED", "FlowCanceled": "FAILED"}
+"""How a run ended, by the code of its last entry."""
 MAX_NAME = 128
 """Characters of a state's name."""
 
@@ -41,16 +45,29 @@ class Entry(NamedTuple):
 
 
 def read_log(document: Any) -> list[Entry]:
-    """The entries, oldest first. Raises InvalidInput when this is no log."""
-    found = [_entry(value, path) for value, path in _listed(document, "$")]
-    times = [entry.time for entry in found if entry.time is not None]
-    if _is_newest_first(found, times):
-        found.reverse()
-    # Entries of one millisecond stay in the order in which they were written.
-    return [entry for _, entry in sorted(_with_times(found), key=lambda pair: pair[0])]
+    """The entries, oldest first. Raises InvalidInput when this is no log.
+
+    They are in the order in which they were written, whatever their times say: clocks are set
+    back, and several entries have one time. Only of pages and entries that come in no order, which
+    shows when the run begins in the middle, the times decide.
+    """
+    pages = [
+        [_entry(value, path) for value, path in page] for page in _pages(document, "$") if page
+    ]
+    found = [entry for page in pages for entry in page]
+    if _is_newest_first(found):
+        return found[::-1]
+    begins = [place for place, entry in enumerate(found) if entry.code == BEGIN]
+    if begins and begins[0] != 0:
+        return [entry for _, entry in sorted(_with_times(found), key=lambda pair: pair[0])]
+    return found
 
 
-def _listed(document: Any, path: str) -> Iterator[tuple[Any, str]]:
+_Page = list[tuple[Any, str]]
+
+
+def _pages(document: Any, path: str) -> Iterator[_Page]:
+    """The values of each page, or of the one list, with their paths."""
     if isinstance(document, dict) and "entries" in document:
         document, path = document["entries"], f"{path}.entries"
     if not isinstance(document, list):
@@ -58,12 +75,13 @@ def _listed(document: Any, path: str) -> Iterator[tuple[Any, str]]:
             "this is not the log of a run: it is a list of entries, each with a time and a code.",
             path=path,
         )
+    here: _Page = []
     for place, value in enumerate(document):
-        here = f"{path}[{place}]"
         if isinstance(value, dict) and "entries" in value and "code" not in value:
-            yield from _listed(value, here)
+            yield from _pages(value, f"{path}[{place}]")
         else:
-            yield value, here
+            here.append((value, f"{path}[{place}]"))
+    yield here
 
 
 def _entry(value: Any, path: str) -> Entry:
@@ -78,11 +96,16 @@ def _entry(value: Any, path: str) -> Entry:
     )
 
 
-def _is_newest_first(entries: list[Entry], times: list[int]) -> bool:
-    if times and times[0] != times[-1]:
-        return times[0] > times[-1]
+def _is_newest_first(entries: list[Entry]) -> bool:
+    """Whether they begin with the end: told by how a run begins and ends, else by most times."""
     codes = [entry.code for entry in entries]
-    return codes[-1:] == ["FlowStarted"] and codes[:1] != ["FlowStarted"]
+    if codes[:1] == [BEGIN] or codes[-1:] == [BEGIN]:
+        return codes[0] != BEGIN
+    if codes and (codes[0] in ENDS or codes[-1] in ENDS):
+        return codes[0] in ENDS
+    times = [entry.time for entry in entries if entry.time is not None]
+    later = sum((now > before) - (now < before) for before, now in pairwise(times))
+    return later < 0
 
 
 def _with_times(entries: list[Entry]) -> Iterator[tuple[int, Entry]]:

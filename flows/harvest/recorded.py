@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from flows.definition.marker import marker_of
+from flows.definition.marker import Kind, marker_of
 from flows.harvest.asking import is_asking
 from flows.harvest.values import result_of
 from flows.harvest.visits import MISSING, Visit, catches_of
@@ -24,6 +24,7 @@ __all__ = [
     "Trace",
     "is_ours",
     "is_record_of",
+    "keeps_failed",
     "matched",
     "receipts_of",
     "records_follow",
@@ -89,7 +90,17 @@ def records_follow(name: str, states: Mapping[str, Any]) -> bool:
     return any(_records(states.get(target), name) for target in targets if isinstance(target, str))
 
 
+def keeps_failed(name: str, states: Mapping[str, Any]) -> bool:
+    """Whether a state keeps which step failed, for the state that records it."""
+    mark = marker_of(states.get(name))
+    return mark is not None and mark.kind is Kind.FAILED
+
+
 def _records(state: Any, name: str) -> bool:
+    mark = marker_of(state)
+    if mark is not None and mark.kind is Kind.FAILED:
+        kept = state.get("Result")
+        return isinstance(kept, dict) and kept.get("name") == name
     parameters = _bare(state.get("Parameters")) if isinstance(state, dict) else None
     return parameters is not None and _is_body(parameters) and parameters["step"]["name"] == name
 
@@ -131,11 +142,12 @@ def _receipt(visit: Visit, states: Mapping[str, Any]) -> str | None:
 
 class Trace(NamedTuple):
     """What tells one visit from the others: its place among all visits, the state's name, its place
-    among the author's own states, the action, and the step that a receipt names."""
+    among the author's own states where that is known, the action, and the step that a receipt
+    names."""
 
     place: int
     name: str
-    ordinal: int
+    ordinal: int | None
     action_id: str | None
     step_id: int | None
 
@@ -161,7 +173,10 @@ def matched(traces: Iterable[Trace], steps: Iterable[RunStep]) -> dict[int, RunS
 _SIGNS: tuple[tuple[Callable[[Trace], Hashable], Callable[[RunStep], Hashable]], ...] = (
     (lambda trace: trace.step_id, lambda step: step.id),
     (lambda trace: trace.action_id, lambda step: step.action_id),
-    (lambda trace: (trace.ordinal, trace.name), lambda step: (step.ordinal, step.name)),
+    (
+        lambda trace: None if trace.ordinal is None else (trace.ordinal, trace.name),
+        lambda step: None if step.ordinal is None else (step.ordinal, step.name),
+    ),
     (
         lambda trace: trace.name if trace.action_id is None else None,
         lambda step: step.name if step.action_id is None and step.ordinal is None else None,

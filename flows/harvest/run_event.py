@@ -14,10 +14,10 @@ __all__ = ["say_of_run"]
 
 
 def say_of_run(job: Job) -> None:
-    """Hold the event that says of the run what the store does not say yet: of one that is over,
-    the last there is, under an id of its own."""
+    """Hold the event that says of the run what the store does not say yet: of one that is over
+    and whose log is whole, the last there is, under an id of its own."""
     facts = job.facts
-    if facts.is_over:
+    if facts.is_over and job.gaps.is_whole:
         event_id = job.sink.final_event_id
         if job.reader.is_said_of_run(event_id):
             return

@@ -55,9 +55,13 @@ class HarvestSink(SinkBeside):
         """An id that is made only once."""
         return self._store.sink.new_id()
 
-    def at(self, ordinal: int, *, addition: bool = False) -> None:
+    def at(self, ordinal: int | None, *, addition: bool = False) -> None:
         """From now on hand out the ids of that place in the run, from the first: those of the step
-        itself, or of what is added to it later."""
+        itself, or of what is added to it later. Where the place is not known, ids that are made
+        only once: those of places are for whoever knows the whole run."""
+        if ordinal is None:
+            self._next = self.new_event_id
+            return
         self._next = _Block(self, ordinal + (MAX_ORDINAL + 1) * addition).next
 
     def apart(self) -> None:

@@ -20,7 +20,7 @@ from provenance_store.errors import InvalidInput
 
 __all__ = ["SAID", "Receipts", "said_of"]
 
-SAID = ("inputs", "outputs", "models", "tags", "files", "collections")
+SAID = ("inputs", "outputs", "models", "tags", "files", "collections", "decision")
 
 Receipts = Mapping[str, Mapping[str, Any]]
 """The receipts of harvested steps, by the ResultPath of the state that should have recorded."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.definition.marker import marker_of
+from flows.harvest.choices import branches, looked_at
 from flows.harvest.facts import RunFacts
 from flows.harvest.log import MAX_NAME
 from flows.harvest.values import error_of, parameters_of, result_of
@@ -59,8 +60,11 @@ class Teller:
         visit = self._history.visits[place]
         state = self.state(visit)
         error = self._error(place)
+        went = self._went(place)
         parameters = None
-        if with_parameters:
+        if with_parameters and visit.type == "Choice":
+            parameters = looked_at(visit, state, self._facts.context)
+        elif with_parameters:
             parameters = parameters_of(visit, state, self._facts.context)
         body = Body(
             run=Run(run_id=self._facts.run_id, label=self._facts.label),
@@ -68,7 +72,8 @@ class Teller:
             parameters=parameters,
             result=self.result(visit),
             error=error,
-            tags=self._tags(place),
+            tags=None if went is None else Tags(next=clean(went, MAX_NAME)),
+            decision=branches(state, went) if visit.type == "Choice" else None,
         )
         return _with_times(body, visit, outcome_of(body))
 
@@ -113,7 +118,7 @@ class Teller:
             definition_digest=self._digest,
         )
 
-    def _tags(self, place: int) -> Tags | None:
+    def _went(self, place: int) -> str | None:
         """Of a Choice, where it went: the author's own state, behind any that Braid put in."""
         visits = self._history.visits
         if visits[place].type != "Choice" or place + 1 == len(visits):
@@ -125,7 +130,7 @@ class Teller:
             name = state.get("Next") if isinstance(state, dict) else None
             if not isinstance(name, str) or name in passed:
                 return None
-        return Tags(next=clean(name, MAX_NAME))
+        return str(name)
 
 
 def _with_times(body: Body, visit: Visit, said: Outcome) -> Body:

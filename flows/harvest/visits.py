@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.harvest.log import Entry
+from flows.harvest.log import BEGIN, ENDS, Entry
 from flows.language import put
 from flows.language.errors import LanguageError
 
@@ -19,8 +19,6 @@ __all__ = ["ENDS", "MISSING", "History", "Visit", "catches_of", "read_visits"]
 
 MISSING: Any = object()
 """What the log does not tell."""
-ENDS = {"FlowSucceeded": "SUCCEEDED", "FlowFailed": "FAILED", "FlowCanceled": "FAILED"}
-"""How a run ended, by the code of its last entry."""
 _CODE = re.compile(r"(?P<type>.*?)(?P<what>Started|Completed|Succeeded|Failed|TimedOut)")
 _BAD = re.compile(r"fail|error|time.?out|cancel|abort|exception", re.IGNORECASE)
 
@@ -60,6 +58,8 @@ class History:
 
     visits: list[Visit] = field(default_factory=list)
     input: Any = MISSING
+    has_begun: bool = False
+    """Whether the log tells that it began."""
     started: int | None = None
     ended: int | None = None
     end_code: str | None = None
@@ -106,8 +106,8 @@ class _Reading:
 
     def _run(self, entry: Entry) -> None:
         history = self.history
-        if entry.code == "FlowStarted":
-            history.started = entry.time
+        if entry.code == BEGIN:
+            history.started, history.has_begun = entry.time, True
             self._state = history.input = entry.details.get("input", MISSING)
         elif entry.code in ENDS:
             history.end_code, history.ended = entry.code, entry.time

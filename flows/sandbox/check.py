@@ -11,6 +11,7 @@ from typing import Any
 from jsonschema import Draft7Validator, SchemaError
 from jsonschema.validators import validator_for
 
+from flows.definition.nulls import without_nulls
 from flows.language.choice import operator_of
 from flows.language.errors import LanguageError
 
@@ -32,7 +33,7 @@ def definition_problems(definition: Any) -> list[Problem]:
     """What is wrong with a definition; empty when it can be run."""
     if not isinstance(definition, dict) or not isinstance(definition.get("States"), dict):
         return [_problem(["definition"], "A definition needs StartAt and States.")]
-    states = definition["States"]
+    states = without_nulls(definition)["States"]
     problems = []
     if definition.get("StartAt") not in states:
         problems.append(_problem(["definition", "StartAt"], "StartAt must name a state."))
@@ -90,7 +91,7 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 def role_names(definition: dict[str, Any]) -> list[str]:
     """The roles that Actions run as, besides User and Flow, in order of appearance."""
-    named = [state.get("RunAs", "User") for state in definition["States"].values()]
+    named = [state.get("RunAs") or "User" for state in definition["States"].values()]
     return list(dict.fromkeys(role for role in named if role not in ("User", "Flow")))
 
 

@@ -47,6 +47,8 @@ class Engine:
     web_inputs: WebInputs = field(default_factory=WebInputs)
     stand_ins: dict[str, StandIn] = field(default_factory=dict)
     scopes: dict[str, str] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
+    """Beginnings of hosted addresses for which answers were given."""
     http_timeout: float = 30.0
 
     def __post_init__(self) -> None:
@@ -55,6 +57,8 @@ class Engine:
 
     def stand_in(self, action_url: str) -> StandIn | None:
         """The provider for an address that is not on this machine, or None to refuse it."""
+        if any(action_url.startswith(beginning) for beginning in self.answered):
+            return self.stand_ins[ECHO]
         name = provider_for(action_url)
         if name is None and self.unmapped == "refuse":
             return None

@@ -16,7 +16,9 @@ _TABLE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern + r"/?$"), provider)
     for pattern, provider in (
         (rf"{_TRANSFER}(?:/transfer)?", "transfer"),
-        (rf"{_TRANSFER}/(?:ls|stat)", "ls"),
+        (rf"{_TRANSFER}/ls", "ls"),
+        (rf"{_TRANSFER}/stat", "stat"),
+        (rf"{_TRANSFER}/collection_info", "collection_info"),
         (rf"{_TRANSFER}/mkdir", "mkdir"),
         (rf"{_TRANSFER}/delete", "delete"),
         (r"https://compute\.actions\.globus\.org(?:/v2|/v3|/fxap)?", "compute"),

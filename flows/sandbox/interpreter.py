@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from flows.definition.nulls import without_nulls
 from flows.language import put
 from flows.language.errors import LanguageError
 from flows.sandbox.actions import action_state
@@ -58,7 +59,8 @@ def interpret(run: Run, engine: Engine) -> None:
 
 
 def _execute(run: Run, engine: Engine) -> Any:
-    name: str | None = run.definition["StartAt"]
+    definition = without_nulls(run.definition)
+    name: str | None = definition["StartAt"]
     state: Any = run.input
     visits = 0
     while name is not None:
@@ -67,7 +69,7 @@ def _execute(run: Run, engine: Engine) -> Any:
         visits += 1
         if visits > engine.limits.visits:
             raise StateFailed("Sandbox.TooManyStates", f"More than {visits - 1} states.")
-        outcome = _visit(Step(engine, run, name, run.definition["States"][name], state))
+        outcome = _visit(Step(engine, run, name, definition["States"][name], state))
         name, state = outcome.next, outcome.state
     return state
 

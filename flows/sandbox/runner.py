@@ -22,7 +22,14 @@ with extra("sandbox", "The sandbox"):
 
     from provenance_store.globus import given
 
-__all__ = ["RunOutcome", "deploy", "flows_client", "run_definition", "specific_flow_client"]
+__all__ = [
+    "RunOutcome",
+    "deploy",
+    "flows_client",
+    "run_definition",
+    "specific_flow_client",
+    "with_role_tokens",
+]
 
 OnEvent = Callable[[dict[str, Any]], None]
 DEFAULT_USER = "researcher@sandbox.example.org"
@@ -110,7 +117,7 @@ def run_definition(
     reader = flows_client(sandbox, owner)
     try:
         run = starter.run_flow(
-            _with_role_tokens(definition, input, sandbox, flow_id),
+            with_role_tokens(definition, input, sandbox, flow_id),
             **given(label=label),
             tags=list(tags),
             run_managers=list(run_managers),
@@ -123,9 +130,11 @@ def run_definition(
         reader.transport.session.close()
 
 
-def _with_role_tokens(
+def with_role_tokens(
     definition: Mapping[str, Any], input: Mapping[str, Any], sandbox: Sandbox, flow_id: str
 ) -> dict[str, Any]:
+    """A run's input with a token for each role that the definition runs Actions as, of a person of
+    that name in the sandbox; unless it has tokens."""
     roles = role_names(dict(definition))
     given = dict(input)
     if not roles or "_tokens" in given:

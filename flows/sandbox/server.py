@@ -21,7 +21,13 @@ from flows.sandbox.engine import Engine, Limits, StandIn, Unmapped
 from flows.sandbox.providers.base import Provider, Workers
 from flows.sandbox.providers.collections import Collections
 from flows.sandbox.providers.compute import ComputeProvider, FuncxProvider
-from flows.sandbox.providers.files import DeleteProvider, ListProvider, MakeDirectoryProvider
+from flows.sandbox.providers.files import (
+    CollectionInfoProvider,
+    DeleteProvider,
+    ListProvider,
+    MakeDirectoryProvider,
+    StatProvider,
+)
 from flows.sandbox.providers.functions import Functions
 from flows.sandbox.providers.simple import (
     EchoProvider,
@@ -90,6 +96,8 @@ class Sandbox:
     def _providers(self) -> list[Provider]:
         return [
             ListProvider(self._collections),
+            StatProvider(self._collections),
+            CollectionInfoProvider(self._collections),
             MakeDirectoryProvider(self._collections),
             ComputeProvider(self._functions),
             FuncxProvider(self._functions),
@@ -204,22 +212,57 @@ class Sandbox:
         self.tokens.revoke(token)
 
     def register_function(
-        self, function: Callable[..., Any] | str, *, function_id: str | None = None
+        self,
+        function: Callable[..., Any] | str,
+        *,
+        function_id: str | None = None,
+        name: str | None = None,
     ) -> str:
         """Makes a function callable through the Compute provider, and gives its id.
 
         A callable must stand on its own (it is sent as source text, as in Globus Compute); a
-        text is either source with one function, or ``module:function``.
+        text is either source, in which the function has that name or is the last, or
+        ``module:function``. Raises ValueError or SyntaxError when there is no such function.
         """
-        return self._functions.register(function, function_id or str(uuid.uuid4()))
+        return self._functions.register(function, function_id or str(uuid.uuid4()), name)
 
     def collection(self, name: str, folder: Path | str, *, collection_id: str | None = None) -> str:
         """Makes a folder a collection of the Transfer provider, and gives its id."""
         return self._collections.add(name, Path(folder), collection_id or str(uuid.uuid4()))
 
     def answer_with(self, action_url_prefix: str, details: Mapping[str, Any]) -> None:
-        """What the echo provider answers for hosted addresses with this beginning."""
+        """What is answered for hosted addresses with this beginning, whoever else would answer.
+
+        ``{"status": "FAILED", "details": …}`` lets the action fail.
+        """
         self._echo.canned[action_url_prefix] = details
+        self.engine.answered.add(action_url_prefix)
+
+    def respond(self, web_input_id: str, choice: str) -> None:
+        """Answers a question of a run, as whoever may, with the option of that value or label.
+
+        Raises ValueError when there is no such question, or no such option.
+        """
+        web_input = self.engine.web_inputs.get(web_input_id)
+        if web_input is None:
+            raise ValueError(f"There is no web input {web_input_id}.")
+        options = web_input.options
+        chosen = [o for o in options if choice in (str(o.value), o.label)]
+        if not chosen:
+            offered = ", ".join(repr(str(o.value)) for o in options)
+            raise ValueError(f"{choice!r} is not one of the options: {offered}.")
+        self.engine.web_inputs.answer(web_input, chosen[0])
+
+    def question(self, web_input_id: str) -> Mapping[str, Any]:
+        """A question of a run: its context, and its options with ``value`` and ``label``.
+
+        Raises ValueError when there is no such question.
+        """
+        web_input = self.engine.web_inputs.get(web_input_id)
+        if web_input is None:
+            raise ValueError(f"There is no web input {web_input_id}.")
+        options = [{"value": o.value, "label": o.label} for o in web_input.options]
+        return {"context": web_input.document([])["context"], "options": options}
 
     def add_registered_api(
         self,

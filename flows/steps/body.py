@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from flows.steps.decision import Decided, DecidedOption
 from flows.steps.moments import Moment
 from flows.steps.references import (
     MAKING,
@@ -57,6 +58,7 @@ __all__ = [
 
 MAX_MODELS = 1_000
 MAX_URIS = 1_000
+MAX_OPTIONS = 1_000
 MAX_PRINCIPALS = 1_000
 MAX_NESTING = 8
 """Datasets inside datasets."""
@@ -284,7 +286,11 @@ class Step(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         Moment | None, Meta(description="When it ended; by default the result's.")
     ] = None
     run_as: Annotated[
-        Text | None, Meta(description="Whose rights it was run with: User, Flow or a role.")
+        Text | None,
+        Meta(
+            description="Whose rights it was run with: User (the default of an Action), Flow or a "
+            "role."
+        ),
     ] = None
     comment: Annotated[
         str | None,
@@ -294,6 +300,42 @@ class Step(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         str | None,
         Meta(description="Digest of the flow's definition, as sha256:<hexadecimal>."),
     ] = None
+
+
+class OptionEntry(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """One of what could be chosen."""
+
+    id: Annotated[
+        str | None, Meta(description="The URN or short id of a record; null where it is none.")
+    ] = None
+    name: Annotated[Name | None, Meta(description="What people call it.")] = None
+    score: Annotated[
+        float | None, Meta(description="The number by which the options were compared.")
+    ] = None
+    why: Annotated[Text | None, Meta(description="What speaks for it, or against it.")] = None
+
+    def __post_init__(self) -> None:
+        if self.id is None and self.name is None:
+            raise Refused("Say which option this is: give its id or its name.")
+
+
+class Decision(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What a step decided: nothing follows from an option that was not taken."""
+
+    options: Annotated[
+        Annotated[list[OptionEntry], Meta(max_length=MAX_OPTIONS)],
+        Meta(description="What could be chosen."),
+    ]
+    chosen: Annotated[
+        str | Annotated[list[str], Meta(max_length=MAX_OPTIONS)] | None,
+        Meta(description="The ids or names of the options that were taken; null for none."),
+    ] = None
+    question: Annotated[Text | None, Meta(description="What there was to decide.")] = None
+    why: Annotated[Text | None, Meta(description="The reason.")] = None
+    decider: Annotated[
+        Text | None, Meta(description="The person, program or model that decided.")
+    ] = None
+    policy: Annotated[Text | None, Meta(description="The rule it went by.")] = None
 
 
 class Body(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -341,6 +383,19 @@ class Body(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         Meta(description="Hardware, software and code versions that the step ran with."),
     ] = None
 
+    decision: Annotated[Decision | None, Meta(description="What the step decided.")] = None
+
+    @property
+    def decided(self) -> Decided | None:
+        """What the step decided, as the body says."""
+        said = self.decision
+        if said is None:
+            return None
+        options = (DecidedOption(one.id, one.name, one.score, one.why) for one in said.options)
+        chosen = (said.chosen,) if isinstance(said.chosen, str) else tuple(said.chosen or ())
+        about = (said.question, said.policy, said.decider, said.why)
+        return Decided(*about, options=tuple(options), chosen=chosen)
+
     @property
     def says_what(self) -> bool:
         """Whether the body itself lists inputs, outputs or models, be it none."""
@@ -360,6 +415,8 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {
     "step": Step,
     "models": ModelEntry,
     "uris": UriDocument,
+    "decision": Decision,
+    "options": OptionEntry,
 }
 """The struct read under each field, for the list of fields in a refusal."""
 

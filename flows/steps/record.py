@@ -11,6 +11,7 @@ from flows.steps.adapters.base import FOLDER, Action, Derived, Thing, ToldFiles
 from flows.steps.bare_paths import BarePaths
 from flows.steps.body import Body, ModelEntry, Run
 from flows.steps.collections import Collections, collections_of_settings, read_collections
+from flows.steps.decision import Decided
 from flows.steps.lookup import Head, Lookup, Made
 from flows.steps.models import Models
 from flows.steps.moments import Moment
@@ -18,8 +19,10 @@ from flows.steps.outcome import Outcome, outcome_of
 from flows.steps.receipt import Receipt
 from flows.steps.run_files import PATHS, named_paths
 from flows.steps.things import Things, located
+from provenance_store.decisions import Option
 from provenance_store.errors import TooLarge
 from provenance_store.handles import StepHandle
+from provenance_store.ids import looks_like_id
 from provenance_store.kinds import Role
 from provenance_store.recorder import Recorder
 from provenance_store.redaction import redact
@@ -29,6 +32,8 @@ __all__ = ["audience_of", "derived_of", "is_moved", "record_step", "told_of"]
 
 ENDS = frozenset({"SUCCEEDED", "FAILED", "ENDED"})
 """The statuses of a run that is over."""
+BY_DEFAULT = "User"
+"""Whose rights an action is run with when its state does not say."""
 UNRECORDED = "unrecorded_inputs"
 """The tag of a step: how many of its references were to steps whose recording had failed."""
 
@@ -242,7 +247,7 @@ class _Recording:
             type=step.type or "Action",
             action_url=step.action_url or None,
             action_id=self.outcome.action_id,
-            run_as=step.run_as or None,
+            run_as=step.run_as or (BY_DEFAULT if step.type in (None, "Action") else None),
             definition_digest=step.definition_digest or None,
             ordinal=ordinal,
             started_at=self.outcome.started_at,
@@ -250,7 +255,30 @@ class _Recording:
         if models.deployed:
             deployed = [head.id for head in models.deployed]
             self.recorder.used(handle, deployed, Role.DEPLOYED)
+        if (decision := self.body.decided or derived.decision) is not None:
+            self._decide(handle, decision)
         return handle
+
+    def _decide(self, step: StepHandle, decision: Decided) -> None:
+        """What the step decided. Options that the caller may not see stay as they are named."""
+        names = {one.name for one in decision.options if one.id is None}
+        ids = {one.id for one in decision.options} | {*decision.chosen} - names
+        known = self.lookup.resolve_all(filter(looks_like_id, filter(None, ids)))
+        self.things.allowance.links(len(known), "decision")
+        options = [
+            Option(known.get(one.id or ""), one.name or one.id, one.score, one.why)
+            for one in decision.options
+        ]
+        chosen = [Option(known.get(one), one) for one in decision.chosen]
+        self.recorder.decided(
+            step,
+            options,
+            chosen,
+            why=decision.why,
+            question=decision.question,
+            decider=decision.decider,
+            policy=decision.policy,
+        )
 
     def _tags(self, derived: Derived) -> dict[str, TagValue]:
         tags: dict[str, TagValue] = dict(derived.tags)

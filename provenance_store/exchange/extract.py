@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from provenance_store import documents
 from provenance_store.documents import Details
 from provenance_store.errors import InvalidInput, NotFound
-from provenance_store.kinds import Kind, Mark, Role
+from provenance_store.kinds import Kind, Mark, Role, TagType
 from provenance_store.reading.view import Row, View
 from provenance_store.sql import around, exchange, read
 from provenance_store.times import format_time
@@ -171,7 +171,9 @@ class _Gathering:
             {
                 "id": self._view.urn(tag.id),
                 "name": tag.name,
-                "value": documents.shown_tag(tag.type, tag.text),
+                "value": None
+                if tag.type == TagType.REMOVED
+                else documents.shown_tag(tag.type, tag.text),
                 "at": format_time(tag.set_at),
             }
             for settings in history.values()

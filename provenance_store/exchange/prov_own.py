@@ -35,6 +35,7 @@ from provenance_store.validation.policy import Gate, Policy
 from provenance_store.validation.rows import (
     metric_rows,
     payload_document,
+    removed_tag_row,
     score_rows,
     tag_row,
     uri_row,
@@ -181,6 +182,8 @@ class Own:
         try:
             tag_id = self._numbers.of(urn_in(about["id"]))
             at = parse_time(about["at"], now=0)
+            if about["value"] is None:
+                return removed_tag_row(_strict(), record_id, tag_id, about["name"], at)
             return tag_row(_strict(), record_id, tag_id, about["name"], about["value"], at)
         except (KeyError, TypeError, AttributeError):
             raise InvalidInput("braid:tag_setting has id, name, value and at.") from None

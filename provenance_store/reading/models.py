@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from itertools import zip_longest
+from typing import Any
 
 from provenance_store import documents
 from provenance_store.errors import Ambiguous, InvalidInput, NotFound
@@ -11,22 +13,16 @@ from provenance_store.filters import ModelSearch
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind
 from provenance_store.reading.view import Row, View, grouped, page
+from provenance_store.sql import aliases, pages, read
 from provenance_store.sql import models as search
-from provenance_store.sql import pages, read
+from provenance_store.times import format_time
 
-__all__ = ["Head", "find_models", "line_named", "line_of", "list_models", "show_line"]
+__all__ = ["aliases_of", "find_models", "line_named", "line_of", "list_models", "show_line"]
 
 CHOICES = 50
-
-
-class Head(NamedTuple):
-    """A model version that none revises."""
-
-    id: int
-    line_id: int
-    version: int
-    name: str
-    run_id: str | None
+MEASURED, LISTED = 1000, 30
+"""Of so many of the newest versions the names of scores and metrics are looked for; so many are
+listed."""
 
 
 def list_models(
@@ -43,11 +39,17 @@ def find_models(
 ) -> dict[str, Any]:
     """A page of lines that have versions as wanted, each with the best (or newest) of these."""
     rows = view.all(search.best_of_lines(wanted, view.viewer, after, limit + 1))
+    if not rows and wanted.best and after is None:
+        _check_measure(view, wanted.best)
     about = view.outlines([row.id for row in rows[:limit]])
     items = []
     for row, line in zip(rows, _standing(view, rows[:limit]), strict=False):
         value = float(row.rank_value) if wanted.best else None
-        match = documents.record_outline(row, about, view.urn) | {"value": value}
+        diverged = value is not None and abs(value) == search.WORST
+        match = documents.record_outline(row, about, view.urn) | {
+            "value": None if diverged else value,
+            "diverged": diverged,
+        }
         items.append(
             _named(view, row.line_id, row.line_id not in about.unseen)
             | {
@@ -59,6 +61,19 @@ def find_models(
             | {"matches": row.matches, "match": match}
         )
     return page("models", items, rows, limit, lambda row: (row.id, row.rank_value))
+
+
+def _check_measure(view: View, name: str) -> None:
+    """Raise InvalidInput for a score or metric that no version has, as far as was looked."""
+    names = [row.name for row in view.all(search.measures(view.viewer, MEASURED))]
+    if name in names or not names:
+        return
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    listed = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
+    raise InvalidInput(
+        f"No model has a score or metric {name[:80]!r}. There are: {listed}{hint}", path="best"
+    )
 
 
 def _named(view: View, line_id: int, seen: bool) -> dict[str, Any]:
@@ -111,9 +126,30 @@ def show_line(
     ]
     named = rows[0] if rows else view.first(pages.versions(line_id, view.viewer, None, 1))
     line = documents.RESTRICTED if line_id in view.hidden([line_id]) else view.urn(line_id)
-    return {"id": line, "name": named.name if named else None} | page(
-        "versions", items, rows, limit, lambda row: (row.depth, row.id)
+    return (
+        {"id": line, "name": named.name if named else None}
+        | page("versions", items, rows, limit, lambda row: (row.depth, row.id))
+        | {"aliases": aliases_of(view, line_id)}
     )
+
+
+def aliases_of(view: View, line_id: int) -> list[dict[str, Any]]:
+    """Which version of a line had which alias, by alias, oldest first; as far as it is seen."""
+    said = view.all(aliases.history(line_id))
+    known = view.by_id({row.version_id for row in said if row.version_id is not None})
+    items = []
+    for row, following in zip_longest(said, said[1:]):
+        ended = following is not None and following.name == row.name
+        if row.version_id in known:
+            items.append(
+                {
+                    "alias": row.name,
+                    "version": documents.brief(known[row.version_id], view.urn),
+                    "since": format_time(row.at),
+                    "until": format_time(following.at) if ended else None,
+                }
+            )
+    return items
 
 
 def line_of(view: View, record_id: int, reference: str) -> int:

@@ -12,12 +12,16 @@ from provenance_store.kinds import Role
 from provenance_store.reading.validity import Invalidation, validity_of
 from provenance_store.reading.view import MENTIONED, Row, View, page
 from provenance_store.sql import later, read
+from provenance_store.sql.decisions import decisions_about
 from provenance_store.times import format_time
 
 HINTS = 10
 """Of other records at the same places at most so many are named."""
 
 __all__ = ["late_links", "list_records", "show_record"]
+
+MOST_DECISIONS = 10
+"""So many decisions about a record are shown with it, the newest."""
 
 
 def list_records(
@@ -52,14 +56,18 @@ def show_record(view: View, record_id: int) -> dict[str, Any]:
 def _known_later(view: View, record_id: int) -> dict[str, Any]:
     """What became known of a record later, where there is any of it.
 
-    `late_links`: links that were added when it was closed; `same_as`: other records that are one
-    thing with it; `same_uri`: others at one of its places, of which nothing tells whether they are.
+    `decisions`: those that it was an option of; `late_links`: links that were added when it was
+    closed; `same_as`: other records that are one thing with it; `same_uri`: others at one of its
+    places, of which nothing tells whether they are.
     """
     rows = view.all(later.same_things([record_id]).limit(MENTIONED))
     there = view.all(later.at_same_uris(record_id, view.viewer, HINTS))
     one = {row.other_id for row in rows}
     known = view.by_id({*one, *(row.id for row in there)})
+    decisions = view.all(decisions_about(record_id, view.viewer, MOST_DECISIONS))
+    urn = view.urn(record_id)
     told = {
+        "decisions": [documents.decision_about(each, urn, view.urn) for each in decisions],
         "late_links": late_links(view, record_id),
         "same_as": [
             view.brief(known[row.other_id], 0) | {"digest": row.digest}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from provenance_store import documents
@@ -13,6 +13,7 @@ from provenance_store.filters import RunFilter
 from provenance_store.kinds import Kind, Role
 from provenance_store.reading.view import MENTIONED, Row, View, grouped, page
 from provenance_store.sql import pages, read
+from provenance_store.times import format_time
 
 __all__ = ["list_runs", "show_run"]
 
@@ -21,6 +22,9 @@ PAYLOAD_BUDGET = 4 << 20
 SHORTEST_BEGINNING = 4
 """A run may be named by so many first characters of its id, or more."""
 CHOICES = 10
+GOING_ON = ("ACTIVE", "INACTIVE")
+"""The statuses of a run that has not ended."""
+FAILED = "FAILED"
 SHOWN = ("parameters", "error")
 """The documents of a step that a run shows; its result is shown with the record."""
 
@@ -66,7 +70,20 @@ def _documents(view: View, rows: Sequence[Row]) -> list[dict[str, Any]]:
     audiences = sorted({row.audience for row in rows if row.audience is not None})
     said = view.all(pages.who_recorded(audiences)) if audiences else ()
     owners = {row.digest: row.owner for row in said}
-    return [documents.run_document(row, tags[row.run_id], owners.get(row.audience)) for row in rows]
+    heard = _last_heard(view, [row for row in rows if row.status in GOING_ON])
+    return [
+        documents.run_document(row, tags[row.run_id], owners.get(row.audience))
+        | {"last_heard_at": format_time(heard.get(row.run_id))}
+        for row in rows
+    ]
+
+
+def _last_heard(view: View, rows: Sequence[Row]) -> Mapping[str, int]:
+    """When anything was last recorded of runs that go on, as far as is known here."""
+    heard: dict[str, int] = {row.run_id: row.heard_at for row in rows}
+    for last in view.all(pages.last_records(list(heard))) if heard else ():
+        heard[last.run_id] = max(heard[last.run_id], last.at)
+    return heard
 
 
 def _tags(view: View, run_ids: Sequence[str]) -> Mapping[str, list[str]]:
@@ -84,31 +101,41 @@ def _steps(view: View, steps: Sequence[Row]) -> list[dict[str, Any]]:
     others |= {link.from_id for links in made.values() for link in links[:MENTIONED]}
     known = view.by_id(others)
     about = view.outlines([*ids, *known])
-    about.payload, left_out = _payloads(view, ids)
+    failed = {step.id for step in steps if step.status == FAILED}
+    about.payload, left_out = _payloads(view, ids, failed)
     return [
         _step(view, step, used[step.id], made[step.id], known, about, left_out[step.id])
         for step in steps
     ]
 
 
-def _payloads(view: View, ids: Sequence[int]) -> tuple[dict[int, list[Row]], dict[int, list[str]]]:
-    """The parameters and errors of steps, as many of the first as there is room for; and the
-    names of the other documents that are kept with them."""
+def _payloads(
+    view: View, ids: Sequence[int], failed: Collection[int]
+) -> tuple[dict[int, list[Row]], dict[int, list[str]]]:
+    """The parameters and errors of steps, as many of the first as there is room for, and of a
+    failed one without an error the result; and the names of the other documents that are kept
+    with them."""
     place = {record_id: number for number, record_id in enumerate(ids)}
     left_out: dict[int, list[str]] = defaultdict(list)
     shown: set[int] = set()
     room = PAYLOAD_BUDGET
     rows = view.chunked(pages.payload_sizes, ids)
     sizes = grouped(rows, lambda row: row.record_id)
+    telling: set[int] = set()
     for record_id in sorted(sizes, key=place.__getitem__):
-        wanted = [row for row in sizes[record_id] if row.name in SHOWN]
-        left_out[record_id] = [row.name for row in sizes[record_id] if row.name not in SHOWN]
+        names = {row.name for row in sizes[record_id]}
+        is_told_by_result = record_id in failed and "error" not in names
+        here = (*SHOWN, "result") if is_told_by_result else SHOWN
+        wanted = [row for row in sizes[record_id] if row.name in here]
+        left_out[record_id] = [row.name for row in sizes[record_id] if row.name not in here]
         room -= sum(row.size for row in wanted)
         if room >= 0:
             shown.add(record_id)
+            telling |= {record_id} if is_told_by_result else set()
         else:
             left_out[record_id] += [row.name for row in wanted]
-    found = view.chunked(lambda chunk: pages.payloads(chunk, SHOWN), sorted(shown))
+    found = [*view.chunked(lambda chunk: pages.payloads(chunk, SHOWN), sorted(shown))]
+    found += view.chunked(lambda chunk: pages.payloads(chunk, ("result",)), sorted(telling))
     return grouped(found, lambda row: row.record_id), left_out
 
 

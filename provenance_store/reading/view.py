@@ -14,7 +14,7 @@ from provenance_store import documents, filters
 from provenance_store.documents import Details
 from provenance_store.kinds import Role
 from provenance_store.reading.validity import Invalidation, validity_of
-from provenance_store.sql import pages, read, walks
+from provenance_store.sql import aliases, pages, read, walks
 from provenance_store.sql.chunks import chunks
 from provenance_store.viewer import Viewer
 
@@ -34,6 +34,8 @@ class View:
     connection: sa.Connection
     viewer: Viewer
     urn: Callable[[int], str]
+    as_of: int | None = None
+    """The time at which aliases of models are looked at; None is now."""
 
     def all(self, query: sa.Select[Any]) -> Sequence[Row]:
         """The rows of a query."""
@@ -69,7 +71,11 @@ class View:
         marks = (row for chunk in chunks(ids) for row in self.all(read.marks(chunk)))
         by_record = grouped(marks, lambda row: row.record_id)
         return Details(
-            **tables, mark=by_record, invalid=validity_of(self, ids), unseen=self._unseen(ids)
+            **tables,
+            mark=by_record,
+            alias=self._aliases(ids),
+            invalid=validity_of(self, ids),
+            unseen=self._unseen(ids),
         )
 
     def outlines(self, ids: Sequence[int]) -> Details:
@@ -86,9 +92,14 @@ class View:
                 table: grouped(self.chunked(query, ids), lambda row: row.record_id)
                 for table, query in queries.items()
             },
+            alias=self._aliases(ids),
             invalid=validity_of(self, ids),
             unseen=self._unseen(ids),
         )
+
+    def _aliases(self, ids: Sequence[int]) -> dict[int, list[Row]]:
+        rows = self.chunked(lambda chunk: aliases.of_versions(chunk, self.as_of), ids)
+        return grouped(rows, lambda row: row.version_id)
 
     def hidden(self, ids: Iterable[int]) -> frozenset[int]:
         """Those of these that are no records which the viewer may see."""

@@ -189,6 +189,7 @@ _BELONGS = (
     ("payload", "record_id"),
     ("mark", "record_id"),
     ("mark", "cause_id"),
+    ("parameter", "record_id"),
     ("taint", "record_id"),
     ("taint", "root_id"),
     ("action", "step_id"),

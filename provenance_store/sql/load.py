@@ -53,6 +53,7 @@ def loading(engine: sa.Engine, statements: Statements) -> Iterator[Load]:
             yield Load(connection, statements)
         if process == forks.process:
             follow_all(connection)
+            statements.parameters.catch_up(connection)
             connection.commit()
     finally:
         if process == forks.process:

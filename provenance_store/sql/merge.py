@@ -215,6 +215,10 @@ class Other:
         stream_rows(self.connection, TABLE[name], counted())
         return count
 
+    def numbers(self) -> set[int]:
+        """Our numbers of the other store's origins."""
+        return {no + (shift >> SEQUENCE_BITS) for no, shift in self._shift.items()}
+
     def run_ids(self) -> list[str]:
         """The runs that the other store speaks of."""
         table = self._tables["run_event"]

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from provenance_store.filters import ModelSearch
+from provenance_store.filters import ModelSearch, TagCondition
 from provenance_store.kinds import Kind, Role, Series
+from provenance_store.sql import aliases
 from provenance_store.sql.invalidate import is_invalid
-from provenance_store.sql.read import can_see, record_columns, record_conditions
+from provenance_store.sql.read import (
+    can_see,
+    compared,
+    record_columns,
+    record_conditions,
+    tag_holds,
+)
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
-__all__ = ["ONWARD_FROM_DATA", "ONWARD_FROM_MODELS", "best_of_lines", "environment"]
+__all__ = [
+    "ONWARD_FROM_DATA",
+    "ONWARD_FROM_MODELS",
+    "WORST",
+    "best_of_lines",
+    "environment",
+    "measures",
+]
 
-_record, _version, _link, _metric = (
-    TABLE[name] for name in ("record", "version", "link", "metric")
+WORST = sys.float_info.max
+"""Ranks in place of a number that is not finite: behind all others."""
+_record, _version, _link, _metric, _tag, _parameter = (
+    TABLE[name] for name in ("record", "version", "link", "metric", "tag", "parameter")
 )
 
 ONWARD_FROM_DATA = (Role.TRAINED_ON, Role.HAS_MEMBER, Role.USED, Role.GENERATED_BY)
@@ -31,44 +48,86 @@ to make, and what was trained on that, does not."""
 
 def _trained_on(record_id: int) -> sa.Select[Any]:
     """The ids of model versions that were trained on a record, by one recursive query."""
-    exposed = (
-        sa.select(_record.c.id, _record.c.kind)
-        .where(_record.c.id == record_id)
-        .cte(f"exposed_{record_id}", recursive=True)
+    root = sa.select(_record.c.id, _record.c.kind).where(_record.c.id == record_id)
+    exposed = _exposed(root, f"exposed_{record_id}", ())
+    return sa.select(exposed.c.id).where(
+        exposed.c.kind == Kind.MODEL.value, exposed.c.id != record_id
     )
+
+
+def _told_of(wanted: TagCondition, viewer: Viewer, number: int) -> sa.Select[Any]:
+    """The ids of model versions that have a tag, or were made by or of what has it: data they were
+    trained on and what that came from, facts that they depend on, steps."""
+    tagged = sa.select(_tag.c.record_id).where(tag_holds(wanted, viewer))
+    root = sa.select(_record.c.id, _record.c.kind).where(
+        _record.c.id.in_(tagged), _record.c.kind != Kind.MODEL.value
+    )
+    exposed = _exposed(root, f"told_{number}", (Role.DERIVED_FROM,))
+    models = sa.select(exposed.c.id).where(exposed.c.kind == Kind.MODEL.value)
+    return tagged.union(models)  # type: ignore[return-value]
+
+
+def _exposed(root: sa.Select[Any], name: str, to_models: Sequence[Role]) -> sa.CTE:
+    """What has to do with these records by training; `to_models` are further roles by which
+    something leads to a model."""
+    exposed = root.cte(name, recursive=True)
     later = _record.alias()
     was, becomes = exposed.c.kind == Kind.MODEL.value, later.c.kind == Kind.MODEL.value
     leads_on = sa.or_(
-        sa.and_(~was, _link.c.role.in_(ONWARD_FROM_DATA)),
+        sa.and_(~was, _link.c.role.in_((*ONWARD_FROM_DATA, *to_models))),
         sa.and_(~was, ~becomes, _link.c.role == Role.DERIVED_FROM),
         sa.and_(was, becomes, _link.c.role.in_(ONWARD_FROM_MODELS)),
     )
-    exposed = exposed.union(
+    return exposed.union(
         sa.select(later.c.id, later.c.kind)
         .select_from(exposed)
         .join(_link, _link.c.to_id == exposed.c.id)
         .join(later, later.c.id == _link.c.from_id)
         .where(leads_on)
     )
-    return sa.select(exposed.c.id).where(
-        exposed.c.kind == Kind.MODEL.value, exposed.c.id != record_id
-    )
 
 
-def _value(name: str) -> sa.ScalarSelect[Any]:
-    """How well a version does: its score of this name, else the last value of the metric."""
-    of_version = (
-        _metric.c.record_id == _record.c.id,
-        _metric.c.name == name,
-        _metric.c.value.is_not(None),
-    )
+def _where(wanted: TagCondition) -> sa.Select[Any]:
+    """The ids of versions with such a parameter: named by its path, or by the end of it."""
+    name = wanted.name.rpartition(".")[2]
+    is_it = [_parameter.c.name == name, compared(wanted, _parameter)]
+    if name != wanted.name:
+        is_it.append(_parameter.c.path == wanted.name)
+    return sa.select(_parameter.c.record_id).where(*is_it)
+
+
+def _value(name: str, *, upwards: bool) -> sa.ScalarSelect[Any]:
+    """How well a version does: its score of this name, else the last value of the metric.
+
+    The last value is the last: where it is not finite the version diverged, and is the worst.
+    """
+    worst = sa.literal(WORST if upwards else -WORST)
     scores_first = _metric.c.series == Series.SCORE.value
     return (
-        sa.select(_metric.c.value)
-        .where(*of_version)
-        .order_by(scores_first.desc(), _metric.c.step.desc())
+        sa.select(sa.func.coalesce(_metric.c.value, worst))
+        .where(_metric.c.record_id == _record.c.id, _metric.c.name == name)
+        .order_by(scores_first.desc(), _metric.c.series.desc(), _metric.c.step.desc())
         .limit(1)
         .scalar_subquery()
+    )
+
+
+def measures(viewer: Viewer, limit: int) -> sa.Select[Any]:
+    """Names of the scores and metrics of the newest versions that a viewer may see."""
+    newest = (
+        sa.select(_record.c.id)
+        .where(_record.c.kind == Kind.MODEL.value, can_see(viewer))
+        .order_by(_record.c.created_at.desc())
+        .limit(limit)
+    )
+    return (
+        sa.select(_metric.c.name)
+        .where(
+            _metric.c.record_id.in_(newest),
+            ~sa.and_(_metric.c.series == Series.STEP.value, _metric.c.name == "epoch"),
+        )
+        .distinct()
+        .order_by(_metric.c.name)
     )
 
 
@@ -76,11 +135,14 @@ def best_of_lines(
     wanted: ModelSearch, viewer: Viewer, after: tuple[int, float] | None, limit: int
 ) -> sa.Select[Any]:
     """Of each line that has versions as wanted the best, else the newest: whole records with
-    `value` and `matches`, the number of such versions; best, else newest, first.
+    `value` and `matches`, the number of such versions; best, else newest, first. What diverged has
+    the value WORST, positive or negative, and is last.
 
     `after` is (id, value or time of making) of the last one before.
     """
-    rank = (_value(wanted.best) if wanted.best else _record.c.created_at).label("rank_value")
+    upwards = bool(wanted.best) and not wanted.highest
+    value = _value(wanted.best, upwards=upwards) if wanted.best else _record.c.created_at
+    rank = value.label("rank_value")
     found = (
         sa.select(_record.c.id, _version.c.line_id, rank)
         .join(_version, _version.c.id == _record.c.id)
@@ -88,11 +150,14 @@ def best_of_lines(
             can_see(viewer),
             *record_conditions(wanted.record, viewer),
             *(_record.c.id.in_(_trained_on(record_id)) for record_id in wanted.trained_on),
+            *(_record.c.id.in_(_told_of(t, viewer, n)) for n, t in enumerate(wanted.tags)),
+            *(_record.c.id.in_(_where(condition)) for condition in wanted.where),
+            *((_record.c.created_at < wanted.as_of,) if wanted.as_of is not None else ()),
+            *((aliases.has(_record.c.id, wanted.alias, wanted.as_of),) if wanted.alias else ()),
             *((~is_invalid(),) if wanted.valid else ()),
         )
         .subquery()
     )
-    upwards = bool(wanted.best) and not wanted.highest
     order = [
         (column.asc() if upwards else column.desc()) for column in (found.c.rank_value, found.c.id)
     ]
@@ -115,8 +180,8 @@ def best_of_lines(
     )
     key = sa.tuple_(ranked.c.rank_value, ranked.c.id)
     if after is not None:
-        value = after[1] if wanted.best else int(after[1])
-        here = sa.tuple_(sa.literal(value), sa.literal(after[0]))
+        place = after[1] if wanted.best else int(after[1])
+        here = sa.tuple_(sa.literal(place), sa.literal(after[0]))
         query = query.where(key > here if upwards else key < here)
     ends = (ranked.c.rank_value, ranked.c.id)
     return query.order_by(*(end.asc() if upwards else end.desc() for end in ends)).limit(limit)

@@ -14,6 +14,7 @@ from provenance_store.viewer import Viewer
 
 __all__ = [
     "kin",
+    "last_records",
     "payload_sizes",
     "payloads",
     "revised",
@@ -37,6 +38,13 @@ def run_steps(
         here = sa.tuple_(began, _record.c.id)
         query = query.where(here > sa.tuple_(*map(sa.literal, after)))
     return query.limit(limit)
+
+
+def last_records(run_ids: Sequence[str]) -> sa.Select[Any]:
+    """(run_id, at) of these runs: when the last record of each was made."""
+    at = sa.func.max(_record.c.created_at).label("at")
+    query = sa.select(_record.c.run_id, at).where(_record.c.run_id.in_(run_ids))
+    return query.group_by(_record.c.run_id)
 
 
 def versions(

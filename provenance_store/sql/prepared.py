@@ -34,6 +34,7 @@ _record, _uri, _version = TABLE["record"], TABLE["uri"], TABLE["version"]
 _run, _event, _member = TABLE["run"], TABLE["run_event"], TABLE["audience_member"]
 _audience, _tag, _mark = TABLE["audience"], TABLE["tag"], TABLE["mark"]
 _link, _payload = TABLE["link"], TABLE["payload"]
+_alias = TABLE["alias"]
 
 Query = sa.Select[Any]
 Condition = sa.ColumnElement[bool]
@@ -85,6 +86,12 @@ class Prepared:
         nearest to the viewer first (`Access.standing`), of these the newest."""
         return self._rows(raw, viewer, _heads, name=name)
 
+    def nearest_heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
+        """(id, line_id, version, name, run_id) of those of `heads` that are nearest: the others
+        are left out where some are the viewer's own, else where it manages some."""
+        rows = self.heads(raw, viewer, name)
+        return [row[:-1] for row in rows if row[-1] == rows[0][-1]]
+
     def version(self, raw: Any, viewer: Viewer, record_id: int) -> Any | None:
         """(id, line_id, version, name, run_id) of a model version; None for anything else."""
         rows = self._rows(raw, viewer, _one_version, id=record_id)
@@ -109,9 +116,10 @@ class Prepared:
         return self._rows(raw, EVERYTHING, _run_members, run_id=run_id)
 
     def latest(self, raw: Any, table: str, key: tuple[Any, ...]) -> int | None:
-        """When something was last said of a tag (record_id, name), or in marks (record_id,)."""
-        names = ("record_id", "name") if table == "tag" else ("record_id",)
-        build = {"tag": _latest_tag, "mark": _latest_mark}[table]
+        """When something was last said of a tag or an alias (record_id, name), or in marks
+        (record_id,); an alias is of the first version of its line."""
+        names = ("record_id",) if table == "mark" else ("record_id", "name")
+        build = {"tag": _latest_tag, "mark": _latest_mark, "alias": _latest_alias}[table]
         rows = self._rows(raw, EVERYTHING, build, **dict(zip(names, key, strict=True)))
         return rows[0][0] if rows else None
 
@@ -348,6 +356,11 @@ def _run_itself(_: Access) -> Query:
 def _latest_tag(_: Access) -> Query:
     of_record = _tag.c.record_id == sa.bindparam("record_id", type_=sa.BigInteger())
     return sa.select(sa.func.max(_tag.c.set_at)).where(of_record, _tag.c.name == _text("name"))
+
+
+def _latest_alias(_: Access) -> Query:
+    of_line = _alias.c.line_id == sa.bindparam("record_id", type_=sa.BigInteger())
+    return sa.select(sa.func.max(_alias.c.at)).where(of_line, _alias.c.name == _text("name"))
 
 
 def _latest_mark(_: Access) -> Query:

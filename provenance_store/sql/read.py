@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from provenance_store.errors import InvalidInput
 from provenance_store.filters import RecordFilter, RunFilter, TagCondition
-from provenance_store.kinds import Kind, Level, Role
+from provenance_store.kinds import Kind, Level, Role, TagType
 from provenance_store.sql.order import is_newer, uuid_of
 from provenance_store.sql.tables import TABLE
 from provenance_store.validation.uris import normal_uri
@@ -18,6 +18,7 @@ from provenance_store.viewer import Viewer
 __all__ = [
     "can_see",
     "can_see_run",
+    "compared",
     "dependencies",
     "details",
     "heads",
@@ -194,22 +195,24 @@ def tag_holds(wanted: TagCondition, viewer: Viewer) -> Condition:
         seen, its = _record.alias(), _tag.c.record_id
         is_seen = sa.exists().where(seen.c.id == its, can_see(viewer, seen))
         is_current = sa.case((is_seen, is_current), else_=sa.false())
-    return sa.and_(_tag.c.name == wanted.name, _compared(wanted), is_current)
+    has_value = _tag.c.type != TagType.REMOVED.value
+    return sa.and_(_tag.c.name == wanted.name, has_value, compared(wanted, _tag), is_current)
 
 
-def _compared(wanted: TagCondition) -> Condition:
+def compared(wanted: TagCondition, table: sa.FromClause) -> Condition:
+    """The condition on the `text` and `number` of a row to be as wanted."""
     if not wanted.operator:
         return sa.true()
     if wanted.number is not None:
-        by_number: Condition = wanted.compare(_tag.c.number, wanted.number)
+        by_number: Condition = wanted.compare(table.c.number, wanted.number)
         # Tags such as version=1.10 are text: they equal a text, and differ from another one.
         if wanted.operator == "=":
-            return sa.or_(by_number, _tag.c.text == wanted.text)
+            return sa.or_(by_number, table.c.text == wanted.text)
         if wanted.operator == "!=":
-            differs = sa.or_(_tag.c.number.is_(None), by_number)
-            return sa.and_(differs, _tag.c.text != wanted.text)
+            differs = sa.or_(table.c.number.is_(None), by_number)
+            return sa.and_(differs, table.c.text != wanted.text)
         return by_number
-    result: Condition = wanted.compare(_tag.c.text, wanted.text)
+    result: Condition = wanted.compare(table.c.text, wanted.text)
     return result
 
 
@@ -344,12 +347,13 @@ def versions(line_id: int, viewer: Viewer) -> Query:
 
 def heads(viewer: Viewer, line_ids: Sequence[int]) -> Query:
     """Versions of these lines that none revises which the viewer may see."""
-    child, revision = _version.alias(), _record.alias()
+    child, revision, of_lines = _version.alias(), _record.alias(), _version.alias()
     return (
         sa.select(*_RECORD)
         .select_from(_FROM)
         .where(
-            _version.c.line_id.in_(line_ids),
+            # Named by id: for the line alone SQLite would look at every record.
+            _record.c.id.in_(sa.select(of_lines.c.id).where(of_lines.c.line_id.in_(line_ids))),
             ~sa.exists().where(
                 child.c.parent_id == _version.c.id,
                 revision.c.id == child.c.id,

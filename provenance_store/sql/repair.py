@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from provenance_store.errors import InvalidInput
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, make_id, short_id
 from provenance_store.rows import OriginRow, TagRow
+from provenance_store.sql.parameters import index_all
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.wrong import is_unreadable
 from provenance_store.times import micros
@@ -57,6 +58,8 @@ class Mended(NamedTuple):
 def repair_all(connection: sa.Connection) -> list[Mended]:
     """Mend everything that is known how to, inside the caller's transaction; again does nothing."""
     times = list(_times(connection))  # first: tags are compared by theirs
+    if sa.inspect(connection).has_table("parameter"):  # an older store gets it by its migration
+        index_all(connection)
     return [*_tags(connection), *times]
 
 

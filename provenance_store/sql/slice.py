@@ -24,7 +24,7 @@ from provenance_store.sql.tables import METADATA, POSTGRESQL_INDEXES, TABLE, Id
 
 __all__ = ["COPIED", "Selection", "Target", "taking"]
 
-COPIED = (*(name for name in TABLES if name != "action"), "taint", "run")
+COPIED = (*(name for name in TABLES if name != "action"), "parameter", "taint", "run")
 """Tables of which a slice takes rows; actions belong to the server that answered them."""
 FETCH = 10_000
 

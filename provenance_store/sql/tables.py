@@ -30,6 +30,7 @@ __all__ = [
     "KEYS",
     "LOCAL",
     "METADATA",
+    "OF_DECISIONS",
     "POSTGRESQL_INDEXES",
     "SCHEMA_VERSION",
     "TABLE",
@@ -152,6 +153,10 @@ link = Table(
     sqlite_with_rowid=False,
 )
 
+OF_DECISIONS = link.c.role > literal_column("8")
+"""The links of decisions to their options, which are few among very many."""
+Index("ix_link_option", link.c.to_id, sqlite_where=OF_DECISIONS)
+
 late_link = Table(
     "late_link",
     METADATA,
@@ -269,6 +274,21 @@ payload = Table(
     _required("document", Text),
 )
 
+parameter = Table(
+    "parameter",
+    METADATA,
+    _key("record_id"),
+    _key("path", Text),
+    _required("name", Text),
+    _required("text", Text),
+    Column("number", Double),
+    Index(None, "name", "number"),
+    sqlite_with_rowid=False,
+)
+"""What model versions are searched by: see `sql.parameters`, which makes it of documents.
+
+`path` leads to the value in its document (``optimizer.lr``), `name` is the end of it."""
+
 mark = Table(
     "mark",
     METADATA,
@@ -372,6 +392,7 @@ _ON_POSTGRESQL: dict[str, dict[str, object]] = {
     "ix_uri_uri_norm": {"using": "hash"},
     "ix_run_flow_id": {"using": "hash"},
     "ix_run_tag_tag": {"using": "hash"},
+    "ix_link_option": {"where": OF_DECISIONS},
     "ix_link_from_id": {"include": ["to_id", "role"]},
     "ix_uri_digest": {"where": uri.c.digest.is_not(None)},
 }

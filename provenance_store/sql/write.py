@@ -18,6 +18,7 @@ from provenance_store.sql.belonging import belongings
 from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import Insert, by_position, driver, ignoring, savepoint
 from provenance_store.sql.invalidate import Follow
+from provenance_store.sql.parameters import Parameters
 from provenance_store.sql.tables import KEYS, LOCAL, TABLE
 from provenance_store.validation.batches import additions, check_kinds
 from provenance_store.validation.checked import checked
@@ -56,6 +57,7 @@ class Statements:
         self._links = Insert(TABLE["link"], dialect, passing=True)
         self._run = Insert(TABLE["run"], dialect, passing=True)
         self._follow = Follow(dialect)
+        self.parameters = Parameters(dialect)
         run = TABLE["run"]
         known = sa.select(run.c.audience).where(
             run.c.run_id == sa.bindparam("run_id", type_=sa.Text)
@@ -126,6 +128,8 @@ class Statements:
     def _keep_up(self, connection: sa.Connection, batch: Batch) -> None:
         """Bring what is kept with the rows, for quick answers, up to date with a batch."""
         self._follow.after(connection, batch)
+        if batch.payload or batch.version:
+            self.parameters.after(connection, batch)
 
     def insert_all(self, connection: sa.Connection, batch: Batch) -> None:
         """Insert new rows, and bring the runs that they speak of up to date."""
@@ -443,6 +447,7 @@ ID_COLUMNS: dict[str, frozenset[str]] = {
         for name, places in ID_PLACES.items()
     },
     "taint": frozenset({"record_id", "root_id"}),
+    "parameter": frozenset({"record_id"}),
     "run": frozenset(),
     "store_info": frozenset(),
 }

@@ -18,6 +18,7 @@ from provenance_store.statement.came_about import (
     model_item,
 )
 from provenance_store.statement.claimed import what_is_claimed, what_is_not_supported
+from provenance_store.statement.decided import decision_item, decisions_in
 from provenance_store.statement.prose import Item, Line, Section, as_markdown, as_text
 from provenance_store.statement.story import LISTED, Story
 from provenance_store.statement.wording import label
@@ -38,6 +39,7 @@ def _sections(story: Story) -> Iterator[Section]:
     yield what_is_claimed(story)
     yield what_is_not_supported(story)
     yield from _told("Models", predicate["models"], partial(model_item, story))
+    yield from _told("Decisions", decisions_in(story), partial(decision_item, story))
     yield how_it_came_about(story)
     yield from _told("Datasets", story.graph.of_kind("dataset"), partial(dataset_item, story))
     yield from _told("Static facts", predicate["facts"], fact)

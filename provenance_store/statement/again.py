@@ -22,6 +22,7 @@ from provenance_store.sql import around, evidence, read
 from provenance_store.statement.evidence import (
     LINKS_A_RECORD,
     MAX_RECORDS,
+    RESTS_ON,
     added_since,
     gather_these,
     unconnected,
@@ -142,6 +143,7 @@ class _Looking:
             direction="up",
             depth=None,
             limit=limit,
+            roles=RESTS_ON,
             most_links=most,
             without=added_since(self.view, self.as_of),
         )

@@ -23,6 +23,7 @@ from provenance_store.times import format_time
 __all__ = [
     "LINKS_A_RECORD",
     "MAX_RECORDS",
+    "RESTS_ON",
     "added_since",
     "gather",
     "gather_these",
@@ -37,6 +38,9 @@ LINKS_A_RECORD = 20
 """On the way to them at most so many links for each of that limit are followed."""
 MAX_UNCONNECTED = 1_000
 """At most so many steps are listed that have nothing to do with the record."""
+RESTS_ON = tuple(role for role in Role if role is not Role.CONSIDERED)
+"""The roles of the links to what a record rests on: not to options that were not taken, which the
+document of a decision names."""
 AT_ONCE = 50
 """Documents kept with records have up to 64 KiB each and are hashed, not held."""
 
@@ -59,6 +63,7 @@ def gather(view: View, start: int, *, as_of: int, limit: int) -> dict[str, Any]:
         direction="up",
         depth=None,
         limit=limit,
+        roles=RESTS_ON,
         most_links=most_links,
         without=added_since(view, as_of),
     )
@@ -165,7 +170,10 @@ class _Gathering:
                 f"These records have {count:,} links, and a statement lists at most "
                 f"{MAX_LINKS:,}; make it over fewer records."
             )
-        links = self.view.links(ids)
+        links = {
+            i: [link for link in some if link.role in RESTS_ON]
+            for i, some in self.view.links(ids).items()
+        }
         ends = {(row.from_id, row.to_id, row.role) for row in late}
         for record_id in {row.from_id for row in late}:
             own = links.get(record_id, ())

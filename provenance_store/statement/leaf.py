@@ -13,16 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from provenance_store.documents import RESTRICTED, shown_number, whole
-from provenance_store.kinds import Kind, Role, Series, TagType
+from provenance_store.kinds import CURVES, Kind, Role, Series, TagType
 from provenance_store.times import format_time
 from provenance_store.values import canonical_json
 
 __all__ = ["QUOTED", "Parts", "document_part", "record_leaf"]
 
 QUOTED = 4096
-"""Hyperparameters, parameters and errors of at most so many bytes are quoted; of the others, and
-of results, a statement has the digest and the size."""
-QUOTED_NAMES = ("hyperparameters", "parameters", "error")
+"""Hyperparameters, parameters, errors and decisions of at most so many bytes are quoted; of others,
+and of results, a statement has the digest and the size."""
+QUOTED_NAMES = ("hyperparameters", "parameters", "error", "decision")
 
 Row = Any
 
@@ -107,7 +107,9 @@ def _tags(rows: Sequence[Row], urn: Callable[[int], str]) -> dict[str, Any]:
         elif known.set_at == row.set_at:
             latest[row.name] = max(known, row, key=lambda tag: _made(urn(tag.id)))
     return {
-        name: {"type": TagType(row.type).label, "value": row.text} for name, row in latest.items()
+        name: {"type": TagType(row.type).label, "value": row.text}
+        for name, row in latest.items()
+        if row.type != TagType.REMOVED
     }
 
 
@@ -130,7 +132,15 @@ def _named(urn: Callable[[int], str], shown: Callable[[int], bool]) -> Callable[
 
 def _model(row: Row, numbers: Sequence[Row], urn: Callable[[int], str]) -> dict[str, Any]:
     scores = {n.name: _text(n) for n in numbers if n.series == Series.SCORE}
-    curve = sorted((whole(n.step), n.name, _text(n)) for n in numbers if n.series == Series.METRIC)
+    by_step = (("step",), ())
+    curve = sorted(
+        (
+            (whole(n.step), n.name, _text(n), *by_step[n.series != Series.STEP])
+            for n in numbers
+            if n.series in CURVES
+        ),
+        key=lambda point: (*point[:2], len(point)),
+    )
     return {
         "line": urn(row.line_id),
         "parent": None if row.parent_id is None else urn(row.parent_id),

@@ -28,8 +28,9 @@ __all__ = [
     "spoken_runs",
 ]
 
-TAKEN = tuple(name for name in TABLES if name not in ("stub", "action"))
-"""The tables that recorders write; the others are the store's and the server's own."""
+TAKEN = tuple(name for name in TABLES if name not in ("stub", "same_as", "action"))
+"""The tables that recorders write; the others are the store's and the server's own: which records
+are one thing it finds by the digests that it holds."""
 MAX_ORIGINS = 1_000
 MAX_RUNS = 100
 MAX_INVALIDATED = 500
@@ -39,7 +40,7 @@ MAX_HISTORY = 1_000
 MAX_MARKS = 100
 """How many marks a batch makes of one record, which lists them all."""
 SPOKEN = {
-    **dict.fromkeys(("outcome", "uri", "file_check", "tag", "payload"), 0),
+    **dict.fromkeys(("outcome", "uri", "file_check", "tag", "metric", "payload"), 0),
     **dict.fromkeys(("late_link", "same_as", "alias"), 0),
     **dict.fromkeys(("mark", "link"), 1),
 }
@@ -231,6 +232,11 @@ def check_kinds(batch: Batch, known: Mapping[int, Kind]) -> None:
                 raise InvalidInput(message, path=f"{name}[{missing}]")
     for place, outcome in enumerate(batch.outcome):
         _require(kinds[outcome[0]], Kind.STEP, f"outcome[{place}]")
+    for place, alias in enumerate(batch.alias):
+        _require(kinds[alias[0]], Kind.MODEL, f"alias[{place}]")
+    if batch.metric and {kinds[i] for i in set(map(itemgetter(0), batch.metric))} != {Kind.MODEL}:
+        for place, point in enumerate(batch.metric):
+            _require(kinds[point[0]], Kind.MODEL, f"metric[{place}]")
     wrong = {
         (role, kind)
         for role, kind in {(role, kinds[from_id]) for _, from_id, role in batch.link}
@@ -395,7 +401,6 @@ def _check_parts(batch: Batch) -> None:
             raise InvalidInput(
                 f"A {kind.label} has a row of its own in the table {name}.", path=f"record[{place}]"
             )
-    _require_made([row.record_id for row in batch.metric], made[Kind.MODEL], "metric", Kind.MODEL)
 
 
 def _require_made(ids: Iterable[int], made: set[int], name: str, kind: Kind) -> None:

@@ -55,6 +55,7 @@ from provenance_store.validation.rows import (
     note_text,
     payload_document,
     principal,
+    removed_tag_row,
     run_event_row,
     run_id_of,
     run_tag_row,
@@ -204,6 +205,8 @@ def _file_check(gate: Gate, row: FileCheckRow) -> FileCheckRow:
 def _tag(gate: Gate, row: TagRow) -> TagRow:
     _one_of(gate, TagType, row.type, "type of tags")
     _not_ahead(gate, row.set_at, "set_at")
+    if row.type == TagType.REMOVED:
+        return removed_tag_row(gate, row.record_id, row.id, row.name, row.set_at)
     value: TagValue | None = tag_value(row.type, row.text)
     clean = tag_row(gate, row.record_id, row.id, row.name, value, row.set_at)
     if (

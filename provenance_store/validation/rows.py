@@ -84,12 +84,14 @@ __all__ = [
     "note_text",
     "payload_document",
     "principal",
+    "removed_tag_row",
     "run_event_row",
     "run_id_of",
     "run_tag_row",
     "same_as_row",
     "score_rows",
     "several",
+    "shown_point",
     "status_of",
     "step_row",
     "tag_row",
@@ -98,6 +100,7 @@ __all__ = [
 ]
 
 UNNAMED = "unnamed"
+_NUMBER_OF_VERSION = re.compile("v[0-9]+")
 _DIGEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}:[0-9A-Fa-f]+")
 _PRINCIPAL = re.compile(
     "urn:globus:(?:auth:identity|groups:id):[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -281,6 +284,12 @@ def tag_row(
     return TagRow(record_id, name, change_id, kind, shown, number, at)
 
 
+def removed_tag_row(gate: Gate, record_id: int, change_id: int, name: object, at: int) -> TagRow:
+    """The row that takes a tag away."""
+    name = text(gate, name, "tag name", MAX_TAG_NAME, path="tags", empty=UNNAMED)
+    return TagRow(record_id, name, change_id, TagType.REMOVED.value, "", None, at)
+
+
 _STRING = TagType.STRING.value
 
 
@@ -419,41 +428,59 @@ def alias_row(
 ) -> AliasRow:
     """A name that a version is given; nothing stands in for it, since people ask by it."""
     named = text(Gate(Policy.REFUSE), name, "alias", MAX_TAG_NAME, path="name", empty=UNNAMED)
+    if _NUMBER_OF_VERSION.fullmatch(named) or named != named.strip():
+        gate.refuse(f"An alias is a name such as champion, not {named!r:.80}.", path="name")
     return AliasRow(line_id, named, alias_id, version_id, at)
 
 
 # ---- numbers of models -------------------------------------------------------------------
 
 
-def metric_rows(gate: Gate, record_id: int, points: Iterable[Any]) -> Iterator[MetricRow]:
-    """Rows of a convergence curve: mappings of names to numbers, with `epoch` or `step`.
+def metric_rows(
+    gate: Gate, record_id: int, points: Iterable[Any], *, first: float = 0
+) -> list[MetricRow]:
+    """Rows of a convergence curve: mappings of names to numbers, with `step` or `epoch`.
 
-    A mapping without either counts from its place in the list. Numbers that are not finite are
-    kept as such: a training that diverged is news too. A value given twice for one epoch keeps
-    the last. What is no number is left out with a note.
+    Where both are there, `step` is the place on the curve, and the epoch one of the values. A
+    mapping without either counts from its place in the list, which begins at `first`. Numbers that
+    are not finite are kept as such: a training that diverged is news too. Of a value given twice
+    for one place the last is kept; that, and what is no number and left out, is noted.
     """
-    rows: dict[tuple[str, float], MetricRow] = {}
+    found: dict[tuple[int, str, float], MetricRow] = {}
+    twice: list[str] = []
     for place, point in enumerate(points):
+        where = f"metrics[{place}]"
         if not is_a(point, Mapping):
-            gate.instead(
-                None,
-                'A point is a mapping such as {"epoch": 1, "loss": 0.5}, not '
-                f"{described(point)}.",
-                path=f"metrics[{place}]",
+            message = (
+                f'A point is a mapping such as {{"epoch": 1, "loss": 0.5}}, not {described(point)}.'
             )
+            gate.instead(None, message, path=where)
             continue
-        values = [(plain(n), v) for n, v in named(gate, point, f"metrics[{place}]").items()]
-        counted = {n: v for n, v in values if type(n) is str and n in _COUNTED and v is not None}
-        given = counted.get("epoch", counted.get("step", place))
-        step = _epoch(gate, given, place)
-        for name, value in values:
-            if type(name) is str and name in _COUNTED:
+        values = {plain(n): v for n, v in named(gate, point, where).items()}
+        counted = [n for n in _COUNTED if values.get(n) is not None]
+        counter = counted[0] if counted else ""
+        at = _place(gate, values[counter], counter, where, first + place) if counter else None
+        series = Series.STEP if counter == "step" else Series.METRIC
+        for name, value in values.items():
+            if type(name) is str and name in _COUNTED and (name == counter or value is None):
                 continue
-            where = f"metrics[{place}]"
-            row = _number_row(gate, record_id, Series.METRIC, name, step, value, where)
-            if row is not None:
-                rows[row.name, step] = row
-    return iter(rows.values())
+            row = _number_row(
+                gate, record_id, series, name, first + place if at is None else at, value, where
+            )
+            if row is None:
+                continue
+            before = found.get(row[1:4])
+            if before is not None and before != row:
+                twice.append(
+                    f"{row.name} at {counter or 'epoch'} {row.step:g} is given as "
+                    f"{shown_point(before)} and as {shown_point(row)}"
+                )
+            found[row[1:4]] = row
+    if twice:
+        more = f", and {len(twice) - MOST_TWICE} more" if len(twice) > MOST_TWICE else ""
+        told = "; ".join(twice[:MOST_TWICE])
+        gate.instead(None, f"{told}{more}: the last is kept.", path="metrics")
+    return list(found.values())
 
 
 def score_rows(gate: Gate, record_id: int, scores: Mapping[Any, Any]) -> Iterator[MetricRow]:
@@ -464,16 +491,24 @@ def score_rows(gate: Gate, record_id: int, scores: Mapping[Any, Any]) -> Iterato
             yield row
 
 
-def _epoch(gate: Gate, given: object, place: int) -> float:
+def shown_point(row: MetricRow) -> str:
+    """The number of a point for a message."""
+    if row.value is not None:
+        return f"{row.value:g}"
+    return "not finite" if row.special is None else Special(row.special).text
+
+
+def _place(gate: Gate, given: object, counter: str, path: str, otherwise: float) -> float:
+    """Where a point is on its curve."""
     value: Any = plain(given)
     if type(value) is int or type(value) is float:
         if type(value) is float and value.is_integer():
             value = int(value)
         if abs(value) <= MAX_INTEGER:
             return value  # type: ignore[no-any-return]
-    message = f"An epoch is a finite number, not {described(value):.80}."
-    gate.instead(None, message, path=f"metrics[{place}].epoch")
-    return place
+    article = "An epoch" if counter == "epoch" else "A step"
+    message = f"{article} is a finite number, not {described(value):.80}."
+    return gate.instead(otherwise, message, path=f"{path}.{counter}")
 
 
 def _number_row(
@@ -498,7 +533,10 @@ def _number_row(
     return MetricRow(record_id, series.value, name, step, None, Special.of(number).value)
 
 
-_COUNTED = ("epoch", "step")
+_COUNTED = ("step", "epoch")
+"""What counts the points of a curve; of two the first."""
+MOST_TWICE = 3
+"""So many values that were given twice are named."""
 SPELLED = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 

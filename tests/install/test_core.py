@@ -12,6 +12,7 @@ from tests.support.processes import ROOT
 
 pytestmark = [pytest.mark.install, pytest.mark.core]
 
+RECORD = "https://braid.example.org/record"
 RECORDS = """
 import braid
 
@@ -67,7 +68,7 @@ def test_the_command_line_records_lists_and_handles_flows_with_the_core(
         ("statement", "1.1"),
         ("store", "check"),
         ("flow", "validate", "flow.json"),
-        ("flow", "instrument", "flow.json", "--provider-url", "https://braid.example.org/record"),
+        ("flow", "instrument", "flow.json", "--offline", "--provider-url", RECORD),
         ("slice", "-o", "part.db"),
         ("merge", "part.db"),
         ("mascot", "-C", "3", "-M", "2", "-N", "1", "-E", "2", "-U", "1"),

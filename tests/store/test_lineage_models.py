@@ -86,7 +86,6 @@ def test_the_best_is_first_by_score_or_else_by_the_last_value_of_the_metric(
     assert found(store, best="val_loss", highest=True) == highest
     assert found(store, best="-val_loss") == highest
     assert found(store, best="val_loss", name="s*") == ["scored v1"]
-    assert found(store, best="no such") == []
 
 
 def test_by_tag_and_page_by_page(store: Store) -> None:

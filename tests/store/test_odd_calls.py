@@ -272,7 +272,7 @@ def test_the_database_server_is_told_when_a_look_is_given_up(
 def test_of_a_call_that_fails_nothing_is_written_where_the_script_goes_on(store: Store) -> None:
     strict = Recorder(store.sink, environment=None, strict=True)
     with store.together():
-        with pytest.raises(InvalidInput):
+        with pytest.raises(NotFound):
             store.model("half", depends_on=["nonsense"])
         with pytest.raises(InvalidInput):
             store.step("half", inputs=[None], tags={"a": 1})  # type: ignore[list-item]

@@ -85,6 +85,33 @@ def test_a_run_shows_parameters_and_errors_as_far_as_there_is_room_and_says_what
     assert store.reader().record(steps[2]["id"])["parameters"] == {"text": "x" * 400}
 
 
+def test_an_action_that_failed_without_an_error_comes_with_its_result(store: Store) -> None:
+    rec = store.recorder(run_id="r")
+    rec.run("r")
+    rec.step("Fails", started_at=1).finish("FAILED", result={"details": {"description": "why"}})
+    rec.step("Works", started_at=2).finish("SUCCEEDED", result={"details": "much"})
+    failed, worked = store.reader().run("r")["steps"]
+    assert failed["result"] == {"details": {"description": "why"}}
+    assert (failed["error"], failed["left_out"]) == (None, [])
+    assert "result" not in worked
+    assert worked["left_out"] == ["result"]
+
+
+def test_a_run_that_goes_on_tells_when_it_was_last_heard_of(store: Store) -> None:
+    """The last of its records counts, be it long after the last word on the run itself."""
+    for run_id, status in (("goes on", "ACTIVE"), ("waits", "INACTIVE"), ("over", "SUCCEEDED")):
+        store.run(run_id, at=1_000_000, start_time=1_000_000, status=status)
+    rec = store.recorder(run_id="goes on", clock=lambda: 5_000_000)
+    rec.step("S", started_at=4_000_000)
+    heard = {run["run_id"]: run["last_heard_at"] for run in store.reader().runs()["runs"]}
+    assert heard == {
+        "goes on": "1970-01-01T00:00:05.000000+00:00",
+        "waits": "1970-01-01T00:00:01.000000+00:00",
+        "over": None,
+    }
+    assert store.reader().run("goes on")["last_heard_at"] == heard["goes on"]
+
+
 def test_a_run_tells_who_recorded_it_beside_whom_it_names_as_its_owner(store: Store) -> None:
     audience = Audience(ADA)
     store.recorder(run_id="r", audience=audience).run("r", run_owner=BOB, audience=audience)

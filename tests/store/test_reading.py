@@ -127,6 +127,7 @@ def test_runs_are_listed_latest_first_with_the_field_names_of_globus(store: Stor
         "recorded_by": None,
         "start_time": "1970-01-01T00:00:04.000000+00:00",
         "completion_time": None,
+        "last_heard_at": None,
         "tags": ["hedm", "n4"],
     }
     rest = read.runs(limit=10, marker=page["marker"])
@@ -336,7 +337,7 @@ BAD_QUESTIONS: list[tuple[str, Callable[[Any], object]]] = [
     ("direction", lambda r: r.lineage("1.1", direction="sideways")),
     ("depth 0", lambda r: r.lineage("1.1", depth=0)),
     ("limit of nodes", lambda r: r.lineage("1.1", limit=0)),
-    ("not an id", lambda r: r.record("scan")),
+    ("not an id", lambda r: r.record("urn:braid:scan")),
     ("id with a number too large", lambda r: r.record("1.99999999999")),
     ("line of a record that is no model", lambda r: r.model("1.1")),
 ]

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from braid.flowfile import JsonFile, definition_argument, read_definition
+from braid.flowfile import JsonFile, definition_argument, offline_option, read_definition
 from braid.options import displays
-from braid.output import Display
+from braid.output import Display, printable
+from braid.settings import OFFLINE
 
 __all__ = ["command"]
 
@@ -25,6 +26,7 @@ __all__ = ["command"]
 @click.option(
     "--run-monitor", "run_monitors", multiple=True, metavar="URN", help="Who may see every run."
 )
+@offline_option
 @displays("text", "json")
 def command(
     *,
@@ -34,6 +36,7 @@ def command(
     input_schema: dict[str, Any] | None,
     keywords: tuple[str, ...],
     run_monitors: tuple[str, ...],
+    offline: bool,
     display: Display,
     **texts: str | None,
 ) -> None:
@@ -41,10 +44,13 @@ def command(
 
     Logs in to Globus with the client that BRAID_LOGIN_CLIENT_ID names. Prints the flow's id. A
     definition that calls new actions makes Globus ask whoever runs the flow for consent once more.
+    The provider that record states call is asked first whether it is one.
     """
     if flow_id is None and not title:
         raise click.UsageError("A new flow needs --title (or give --flow-id to update one).")
     document = read_definition(flow)
+    if not (offline or OFFLINE.get()):
+        _ask(document.definition)
     from braid.login import globus_app
     from flows.definition.deploy import deploy
     from flows.definition.login import flows_client
@@ -63,3 +69,21 @@ def command(
         display.json(made)
     else:
         click.echo(made["id"])
+
+
+def _ask(definition: dict[str, Any]) -> None:
+    """Raise InvalidInput when what the record states call is not the provider that they need."""
+    from flows.definition.introspection import ask_provider, providers_of
+    from provenance_store.errors import InvalidInput
+
+    for url, name in providers_of(definition):
+        asked = ask_provider(url, name)
+        if asked.url != url:
+            raise InvalidInput(
+                f"record states call {url}, and the provider is at {asked.url}; instrument the "
+                "flow again with that address.",
+                path="provider_url",
+            )
+        if asked.doubt:
+            told = f"{url} could not be asked whether it is Braid's /{name}: {asked.doubt}."
+            click.echo(printable(f"note: {told}"), err=True)

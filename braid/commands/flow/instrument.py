@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,16 @@ import click
 from click.core import ParameterSource
 
 from braid.errors import SAID_NO
-from braid.flowfile import definition_argument, read_definition, write_definition, written
+from braid.flowfile import (
+    definition_argument,
+    offline_option,
+    read_definition,
+    write_definition,
+    written,
+)
 from braid.options import map_option
 from braid.output import printable
+from braid.settings import OFFLINE
 
 if TYPE_CHECKING:
     from flows.definition.load import Document
@@ -44,9 +52,10 @@ STEPS_ONLY = (
     "--provider-url",
     metavar="URL",
     help="The action provider, such as https://braid.example.org/record, or .../harvest with "
-    "--mode run. [default: that of BRAID_SERVER]",
+    "--mode run; of a server's address alone the rest is known. [default: that of BRAID_SERVER]",
 )
 @click.option("--provider-scope", metavar="SCOPE", help="Its scope; Globus Flows can look it up.")
+@offline_option
 @click.option(
     "--title",
     help="With --mode step: the flow's title, to be recorded with each run; a harvest asks Globus "
@@ -75,9 +84,10 @@ STEPS_ONLY = (
     help="Record how the run ended when its last state is no action.",
 )
 @click.option(
-    "--record-uncaught",
-    is_flag=True,
-    help="Record failures that no Catch handles too, then fail the run as before.",
+    "--record-uncaught/--no-record-uncaught",
+    default=True,
+    show_default=True,
+    help="Record failures that no Catch handles too, then fail the run with the same error.",
 )
 @click.option(
     "--result",
@@ -121,6 +131,7 @@ def command(
     check: bool,
     provider_url: str | None,
     provider_scope: str | None,
+    offline: bool,
     title: str | None,
     collections: tuple[str, ...],
     conventions: str | None,
@@ -130,34 +141,68 @@ def command(
 
     After each action, on each Catch and at each end; or with --mode run a single state that asks
     for the whole run, where it ends. The flow does what it did before, also when the provider is
-    away. Doing it again changes nothing; `braid flow strip` undoes it.
+    away. Doing it again changes nothing; `braid flow strip` undoes it. The provider is asked
+    whether it is one: a wrong address would never be noticed.
     """
     _check_together(context, mode)
     from flows.definition.instrument import instrument
+    from flows.definition.introspection import completed
 
     document = read_definition(flow)
     if mode == "run":
         choices["conventions"] = conventions
     else:
         choices |= {"collections": collections, "files": _file_rules(conventions, document)}
-    done = instrument(
+    name = "harvest" if mode == "run" else "record"
+    url = completed(provider_url or _default_url(mode), name)
+    instrumented = partial(
+        instrument,
         document.definition,
-        provider_url=provider_url or _default_url(mode),
         provider_scope=provider_scope,
         flow_title=title or document.title,
         options=_options(mode=mode, **choices),
     )
+    done = instrumented(provider_url=url)
+    if not (offline or OFFLINE.get()) and (found := _ask(url, name, provider_scope)) != url:
+        done = instrumented(provider_url=found)
     if check:
         if done.definition != document.definition:
             click.echo("braid: it is not instrumented like this.", err=True)
             context.exit(SAID_NO)
         return
     write_definition(output, done.definition, document)
+    click.echo(_growth(document.definition, done.definition), err=True)
     places: dict[str, list[str]] = {}
     for note in done.notes:
         places.setdefault(note.message, []).append(note.path)
     for message, paths in places.items():
         click.echo(printable(f"note: {', '.join(paths)}: {message}"), err=True)
+
+
+def _ask(url: str, name: str, scope: str | None) -> str:
+    """Where the provider is; raises InvalidInput when it is not there, or has another scope."""
+    from flows.definition.introspection import ask_provider
+    from provenance_store.errors import InvalidInput
+
+    asked = ask_provider(url, name)
+    if asked.doubt:
+        told = f"{asked.url} could not be asked whether it is Braid's /{name}: {asked.doubt}."
+        click.echo(printable(f"note: {told}"), err=True)
+    if scope and asked.scope and scope != asked.scope:
+        raise InvalidInput(f"the provider's scope is {asked.scope}.", path="provider_scope")
+    return asked.url
+
+
+def _growth(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """How much larger a definition became, whatever of ours was in it before."""
+    from flows.definition.options import size_of
+    from flows.definition.strip import strip
+
+    was, is_now = size_of(strip(before)), size_of(after)
+    return (
+        f"The definition grew from {was:,} to {is_now:,} bytes, {is_now / was:.1f} times "
+        "(as JSON without blanks)."
+    )
 
 
 def _check_together(context: click.Context, mode: str) -> None:

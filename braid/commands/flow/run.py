@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,33 +11,17 @@ import click
 
 from braid.errors import SAID_NO
 from braid.flowfile import JsonFile, definition_argument, problem_line, read_definition
-from braid.given import read_given
-from braid.options import collection_option, displays, time_scale_option, writes
+from braid.options import displays, time_scale_option, writes
 from braid.output import Display, Document, json_text, printable
 from braid.reason import reason, refusals
 from braid.source import Source
+from braid.surroundings import answer_option, collection_option, function_option
 from provenance_store.extras import require
 
 if TYPE_CHECKING:
     from braid.trial import Trial
 
 __all__ = ["command"]
-
-
-class FunctionText(click.ParamType[str]):
-    """A Python file with one function, or ``module:function``."""
-
-    name = "FILE.py|MODULE:NAME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not str(value).endswith(".py"):
-            return str(value)
-        try:
-            return read_given(value).decode()
-        except OSError as error:
-            self.fail(f"{value}: {error.strerror}.", param, ctx)
-        except UnicodeDecodeError:
-            self.fail(f"{value} is not text in UTF-8.", param, ctx)
 
 
 @click.command()
@@ -45,13 +31,21 @@ class FunctionText(click.ParamType[str]):
 @click.option("--label", help="The run's label.")
 @click.option("--tag", "tags", multiple=True, help="A tag of the run. May be repeated.")
 @collection_option
+@function_option
+@answer_option
 @click.option(
-    "--function",
-    "functions",
+    "--choose",
+    "choices",
     multiple=True,
-    type=(str, FunctionText()),
-    metavar="ID FILE.py|MODULE:NAME",
-    help="Let Compute call a Python function by this id. May be repeated.",
+    metavar="VALUE",
+    help="Answer the run's web inputs, one after the other, with the option of this value or "
+    "label. May be repeated. [default: asked at a terminal]",
+)
+@click.option(
+    "--save",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Write the run, its definition and its log there, as `braid flow harvest` takes them.",
 )
 @click.option(
     "--provider-url",
@@ -83,6 +77,7 @@ def command(
     label: str | None,
     tags: tuple[str, ...],
     provider_urls: tuple[str, ...],
+    save: Path | None,
     source: Source,
     display: Display,
     **how: Any,
@@ -90,7 +85,8 @@ def command(
     """Run a definition in the local sandbox.
 
     Transfer copies files between folders, Compute calls Python functions here; any other hosted
-    action is answered with what it was sent. Record states write into the store, and /query is
+    action is answered as --answer says, or with what it was sent. Roles that actions run as are
+    people of the sandbox. Record states write into the store, and /query is
     answered from it. Prints the final state; exit 1 unless the run succeeded. A definition in which
     `braid flow validate` finds errors is not run.
     """
@@ -115,18 +111,33 @@ def command(
         tags=tags,
         provider_urls=frozenset(provider_urls),
         watch=watch,
+        ask=_ask if sys.stdin.isatty() else None,
         **how,
     )
     run = try_flow(trial)
+    if save is not None:
+        _save(save, run, document.definition, log)
     _show(run, display)
     refused = refusals(document.definition["States"], trial.served, log)
     for line in refused:
         click.echo(f"braid: {printable(line)}", err=True)
     _tell_what_was_recorded(run["run_id"], source, trial, reached=bool(refused))
     if run["status"] != "SUCCEEDED":
-        told = printable(reason(run, log))
+        told = printable(reason(run, log, document.definition["States"]))
         click.echo(f"braid: the run is {run['status']}: {told}", err=True)
+        if run.get("blocking_web_input_id"):
+            click.echo("braid: --choose VALUE answers what the run asks.", err=True)
         context.exit(SAID_NO)
+
+
+def _save(folder: Path, run: Document, definition: dict[str, Any], log: list[Document]) -> None:
+    """Write what the Flows service would answer of the run, and how to harvest it."""
+    page = {"entries": log, "limit": len(log), "has_next_page": False, "marker": None}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, document in (("run", run), ("definition", definition), ("log", page)):
+        (folder / f"{name}.json").write_text(json_text(document) + "\n", encoding="utf-8")
+    files = " ".join(f"--{name} {folder / f'{name}.json'}" for name in ("log", "definition", "run"))
+    click.echo(printable(f"Saved: braid flow harvest {files}"), err=True)
 
 
 def _is_valid(definition: dict[str, Any]) -> bool:
@@ -160,6 +171,19 @@ def _tell_what_was_recorded(run_id: str, source: Source, trial: Trial, *, reache
             store.run(run_id, label=trial.label, tags=trial.tags)
     where = f" --store {source.shown}" if source.store else ""
     return click.echo(printable(f"Recorded: braid run show {run_id}{where}"), err=True)
+
+
+def _ask(question: Mapping[str, Any]) -> str:
+    """Which option somebody at the terminal chooses, asked on standard error."""
+    context = question["context"]
+    rows = [f"  {row['field']}: {row['value']}" for row in context.get("rows", ())]
+    for line in (context.get("title"), context.get("text"), *rows):
+        if line:
+            click.echo(printable(str(line)), err=True)
+    offered = {str(option["value"]): option["label"] for option in question["options"]}
+    for value, label in offered.items():
+        click.echo(printable(f"  {value}: {label}"), err=True)
+    return str(click.prompt("Choose", type=click.Choice(list(offered)), err=True))
 
 
 def _tell(entry: Document) -> None:

@@ -14,9 +14,10 @@ COMMANDS = {
     "model": "Record a version of a model.",
     "promote": "Make live data static.",
     "step": "Record a step with its inputs, outputs and models.",
+    "decision": "Record a decision: what could be chosen, what was, and why.",
 }
 
 
 @click.command(cls=LazyGroup, package="braid.commands.record", commands_help=COMMANDS)
 def command() -> None:
-    """Record a fact, data, a model version or a step."""
+    """Record a fact, data, a model version, a step or a decision."""

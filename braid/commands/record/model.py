@@ -9,7 +9,7 @@ import click
 
 from braid.options import Described, describes, displays, records
 from braid.output import Display
-from braid.parameters import JsonText, NumberPair
+from braid.parameters import JsonText, NumberPair, Reference
 from braid.recording import Place, recording
 from braid.source import Source
 
@@ -24,13 +24,23 @@ __all__ = ["command"]
 @click.option(
     "--update",
     is_flag=True,
-    help="Make the next version: NAME is a model's name, or the ID of the version that it "
-    "continues.",
+    help="Make the next version: NAME is a model's name, or the version that it continues: its ID, "
+    "NAME@v3 or NAME@ALIAS.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the model of this name as --update does, or begin it where there is none.",
+)
+@click.option(
+    "--log",
+    is_flag=True,
+    help="Append --metrics to the curve of the version that is named, while it trains.",
 )
 @click.option(
     "--trained-on",
     multiple=True,
-    metavar="ID",
+    type=Reference(),
     help="A record that it was trained on; may be repeated.",
 )
 @click.option("--hyperparameters", type=JsonText(), help='A JSON object such as {"lr": 1e-5}.')
@@ -49,6 +59,8 @@ def command(
     *,
     name: str,
     update: bool,
+    resume: bool,
+    log: bool,
     trained_on: tuple[str, ...],
     hyperparameters: Any,
     metrics: Any,
@@ -59,12 +71,16 @@ def command(
 ) -> None:
     """Record a version of a model.
 
-    Without --update it is the first version of a new model. Prints the version's ID, a URN that
-    is valid everywhere. JSON may be in a file: @FILE, or @- for standard input.
+    Without --update or --resume it is the first version of a new model. Prints the version's ID, a
+    URN that is valid everywhere. JSON may be in a file: @FILE, or @- for standard input. Points of
+    --metrics are at their "step" where they have one, else at their "epoch".
 
     \b
     braid record model net --trained-on ID --file net.pt --score f1=0.93
+    braid record model net@v1 --log --metrics '[{"step": 500, "loss": 0.3}]'
     """
+    if update + resume + log > 1:
+        raise click.UsageError("Give one of --update, --resume and --log.")
     about: dict[str, Any] = {
         "hyperparameters": _of_type(dict, hyperparameters, "--hyperparameters", "an object"),
         "metrics": _of_type(list, metrics, "--metrics", "a list") or (),
@@ -74,49 +90,54 @@ def command(
         source, run_id=described.run_id, environment="auto", strict=described.strict
     ) as place:
         recorder = place.recorder
+        if log:
+            return _log(place, name, about["metrics"], display)
         make = partial(recorder.model, name, trained_on=trained_on, **about)
-        if update:
+        if update or (resume and _is_there(place, name)):
             make = partial(recorder.update, _version(place, name), trained_on, **about)
         place.show(display, place.make(described, make))
+
+
+def _log(place: Place, reference: str, metrics: Any, display: Display) -> None:
+    """Append to the curve of a version."""
+    if not metrics:
+        raise click.UsageError("--log appends what --metrics has.")
+    recorder = place.recorder
+    version = recorder.id_of(reference)
+    recorder.log(version, metrics)
+    urn = recorder.sink.urn(version)
+    place.tell(display, urn, kind="model", name=reference)
+
+
+def _is_there(place: Place, name: str) -> bool:
+    """Whether there is anything of this name to go on with."""
+    if place.history is None:
+        raise click.UsageError("--resume asks what is there; not with --spool.")
+    return bool(place.history.named(name)["records"])
 
 
 def _version(place: Place, reference: str) -> ModelVersion:
     """The version that a name or an id stands for; a name must have one newest version."""
     from provenance_store.errors import Ambiguous, NotFound
     from provenance_store.handles import ModelVersion
-    from provenance_store.ids import looks_like_id
     from provenance_store.kinds import Kind
 
     history, recorder = place.history, place.recorder
     if history is None:
         raise click.UsageError("--update asks which version is the newest; not with --spool.")
-    if not looks_like_id(reference):
-        heads = _heads(place, reference)
-        if not heads:
-            raise NotFound(f"There is no model {reference!r}; leave out --update to begin it.")
-        if len(heads) > 1:
-            raise Ambiguous(f"{reference!r} has {len(heads)} newest versions.", choices=heads)
-        reference = heads[0]
-    found = history.record(reference)
-    if found["kind"] != Kind.MODEL.label:
-        raise click.UsageError(f"{reference} is not a model but a {found['kind']}.")
-    ids = recorder.id_of(found["id"]), recorder.id_of(found["line"])
-    return ModelVersion(ids[0], Kind.MODEL, found["name"], recorder, ids[1], found["version"])
-
-
-def _heads(place: Place, name: str) -> list[str]:
-    """The ids of the newest versions, on all branches, of the models of a name."""
-    if place.store is not None:
-        return [place.store.sink.urn(head.id) for head in place.store.reader().heads(name)]
-    if place.delivery is None:
-        return []
-    client = place.delivery.ask()
-    page = client.model(name)
-    heads = [each["id"] for each in page["versions"] if each["head"]]
-    while page["has_next_page"]:
-        page = client.model(name, marker=page["marker"])
-        heads += [each["id"] for each in page["versions"] if each["head"]]
-    return heads
+    named = history.named(reference)["records"]
+    found = [each for each in named if each["kind"] == Kind.MODEL.label]
+    if named and not found:
+        raise click.UsageError(f"{reference} is not a model but a {named[0]['kind']}.")
+    if not found:
+        raise NotFound(f"There is no model {reference!r}; leave out --update to begin it.")
+    if len(found) > 1:
+        raise Ambiguous(
+            f"{reference!r} has {len(found)} newest versions.",
+            choices=[each["id"] for each in found],
+        )
+    ids = recorder.id_of(found[0]["id"]), recorder.id_of(found[0]["line"])
+    return ModelVersion(ids[0], Kind.MODEL, found[0]["name"], recorder, ids[1], found[0]["version"])
 
 
 def _of_type(kind: type, value: Any, option: str, wanted: str) -> Any:

@@ -6,6 +6,7 @@ import click
 
 from braid.options import displays, records
 from braid.output import Display
+from braid.parameters import Reference
 from braid.recording import recording
 from braid.source import Source
 from provenance_store.errors import Conflict
@@ -14,7 +15,7 @@ __all__ = ["command"]
 
 
 @click.command()
-@click.argument("reference", metavar="ID")
+@click.argument("reference", metavar="ID", type=Reference())
 @click.option("--note", default="", help="Why it is complete.")
 @records
 @displays("text", "json")

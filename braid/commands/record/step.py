@@ -18,7 +18,7 @@ from braid.options import (
     tag_option,
 )
 from braid.output import Display
-from braid.parameters import JsonText
+from braid.parameters import JsonText, Reference
 from braid.recording import look_at, recording
 from braid.source import Source
 
@@ -37,7 +37,7 @@ FILE = click.Path(exists=True, path_type=Path)
     "--input",
     "inputs",
     multiple=True,
-    metavar="ID",
+    type=Reference(),
     help="A record that it used; may be repeated.",
 )
 @model_option
@@ -131,4 +131,4 @@ def _make_outputs(step: StepHandle, outputs: tuple[str, ...], files: Sequence[Lo
         name, _, uri = output.partition("=")
         step.output(name, uris=[uri] if uri else [])
     for file in files:
-        step.output(file.name, uris=[file.place], tags=file.tags)
+        step.output(file.name, files=[file])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from braid.options import displays, reads
-from braid.output import Display, Document, Field, short_time
+from braid.output import Display, Document, Field, run_status, short_time
 from braid.reason import what_went_wrong
 from braid.source import Source
 from braid.validity import marked, marked_fields
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from braid.client import QueryClient
     from provenance_store.reader import Reader
 
-__all__ = ["command"]
+__all__ = ["command", "show", "whole_run"]
 
 STEPS_ON_A_PAGE = 1000
 MOST_OF_ERROR = 400
@@ -47,7 +47,7 @@ RUN_FIELDS = [
     Field("Flow", "flow_title"),
     Field("Flow ID", "flow_id"),
     Field("Label", "label"),
-    Field("Status", "status"),
+    Field("Status", run_status),
     Field("Owner", "run_owner"),
     Field("Recorded by", "recorded_by"),
     Field("Started", short_time("start_time")),
@@ -68,13 +68,19 @@ STEP_FIELDS = [
 
 def _failure(step: Document) -> str:
     """What went wrong in a step, as far as a line or two tell it."""
-    text = what_went_wrong(step["error"])
+    text = what_went_wrong(step["error"] or {"Cause": step.get("result")})
     if len(text) > MOST_OF_ERROR:
         text = f"{text[: MOST_OF_ERROR - 3]}..."
     return f"{step['short_id']}  {step['name']} failed: {text}"
 
 
-def _whole(history: Reader | QueryClient, run_id: str) -> Document:
+def _has_failed(step: Document) -> bool:
+    """Whether anything tells why a step failed: its error, or the result of an action that failed
+    without raising one (``ExceptionOnActionFailure: false``)."""
+    return step["error"] is not None or (step["status"] == "FAILED" and bool(step.get("result")))
+
+
+def whole_run(history: Reader | QueryClient, run_id: str) -> Document:
     """The run with the steps of all pages."""
     run = history.run(run_id, limit=STEPS_ON_A_PAGE)
     page = run
@@ -95,12 +101,17 @@ def command(*, run_id: str, source: Source, display: Display) -> None:
     wrong in a step is told below the table, in full with --format json. CSV is the table of steps.
     """
     with source.read() as history:
-        run = _whole(history, run_id)
+        run = whole_run(history, run_id)
+    show(run, display)
+
+
+def show(run: Document, display: Display) -> None:
+    """Show a run, and its steps in order."""
     if display.format == "text":
         display.details(run, fields=RUN_FIELDS)
         click.echo()
     fields = marked_fields(STEP_FIELDS, run["steps"], display)
     display.table(run, rows="steps", fields=fields, empty="No steps were recorded.")
-    failures = [_failure(step) for step in run["steps"] if step["error"] is not None]
+    failures = [_failure(step) for step in run["steps"] if _has_failed(step)]
     if failures and display.format == "text":
         display.lines(["", *failures])

@@ -11,13 +11,14 @@ import click
 from braid.given import LARGEST_KEY, read_given
 from braid.options import reads
 from braid.output import Document, json_text, printable
+from braid.parameters import Reference
 from braid.source import Source
 
 __all__ = ["command"]
 
 
 @click.command()
-@click.argument("id_", metavar="ID")
+@click.argument("id_", metavar="ID", type=Reference())
 @click.option(
     "--format",
     "format_",

@@ -12,9 +12,11 @@ from flows.sandbox.providers.base import Action, ActionFailed, ActionRefused, Pr
 from flows.sandbox.providers.collections import Collection, Collections
 
 __all__ = [
+    "CollectionInfoProvider",
     "DeleteProvider",
     "ListProvider",
     "MakeDirectoryProvider",
+    "StatProvider",
     "file_entry",
     "folder_entries",
     "make_directory",
@@ -118,6 +120,46 @@ class ListProvider(_CollectionProvider):
             "absolute_path": shown,
             "length": len(entries),
             "total": len(entries),
+        }
+
+
+class StatProvider(_CollectionProvider):
+    """Tells what is at a path; that nothing is there is an answer too, and no failure."""
+
+    name = "stat"
+    title = "Transfer: stat a file or directory"
+
+    def perform(self, action: Action) -> Any:
+        """The entry of a file or folder, or the code ``NotFound``."""
+        path = str(action.body.get("path") or "/~/")
+        collection = self._collection(action)
+        found = collection.locate(path)
+        if not found.exists():
+            text = f"There is no {path!r} in the collection."
+            return {"code": "NotFound", "message": text, "path": path}
+        name = "/" if found == collection.root else found.name
+        return file_entry(found, name)
+
+
+class CollectionInfoProvider(_CollectionProvider):
+    """Tells of a collection what the Transfer service tells."""
+
+    name = "collection_info"
+    title = "Transfer: collection info"
+
+    def perform(self, action: Action) -> Any:
+        """The collection, as one that is hosted with Globus Connect Server."""
+        collection = self._collection(action)
+        return {
+            "DATA_TYPE": "endpoint",
+            "id": collection.id,
+            "display_name": collection.name,
+            "canonical_name": collection.id,
+            "entity_type": "GCSv5_mapped_collection",
+            "owner_id": action.creator.id,
+            "owner_string": action.creator.username,
+            "non_functional": False,
+            "default_directory": "/~/",
         }
 
 

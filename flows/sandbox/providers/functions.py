@@ -40,7 +40,7 @@ class Function:
     module: str | None = None
 
 
-def _describe(function: Callable[..., Any] | str) -> Function:
+def _describe(function: Callable[..., Any] | str, name: str | None) -> Function:
     """Raises ValueError when there is no function to be found."""
     if not isinstance(function, str):
         source = textwrap.dedent(inspect.getsource(function))
@@ -52,7 +52,11 @@ def _describe(function: Callable[..., Any] | str) -> Function:
     names = [n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
     if not names:
         raise ValueError("The source text defines no function.")
-    return Function(names[-1], source=source)
+    if name is not None and name not in names:
+        raise ValueError(
+            f"The source text defines no function {name!r}; it has {', '.join(names)}."
+        )
+    return Function(name or names[-1], source=source)
 
 
 class Functions:
@@ -65,9 +69,11 @@ class Functions:
         self._lock = threading.Lock()
         self._stopped = False
 
-    def register(self, function: Callable[..., Any] | str, function_id: str) -> str:
+    def register(
+        self, function: Callable[..., Any] | str, function_id: str, name: str | None = None
+    ) -> str:
         """Registers a function under an id. Raises ValueError when it cannot be sent."""
-        self._functions[function_id] = _describe(function)
+        self._functions[function_id] = _describe(function, name)
         return function_id
 
     def get(self, function_id: str) -> Function | None:

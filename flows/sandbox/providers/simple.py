@@ -148,6 +148,8 @@ class EchoProvider(Provider):
         url = action.named_url or ""
         for prefix, details in self.canned.items():
             if url.startswith(prefix):
+                if details.keys() == {"status", "details"} and details["status"] == "FAILED":
+                    raise ActionFailed(details["details"])
                 return dict(details)
         plausible = [details for part, details in _PLAUSIBLE if part in url]
         known: dict[str, Any] = plausible[0] if plausible else {}

@@ -84,7 +84,7 @@ def _copy_item(
     if not origin.exists():
         raise _failed("FILE_NOT_FOUND", f"There is no {item['source_path']!r} in the source.")
     if origin.is_dir():
-        if not item.get("recursive"):
+        if item.get("recursive") is False:  # what is not said, Transfer finds out
             raise _failed("IS_A_DIRECTORY", f"{item['source_path']!r} needs recursive.")
         if target == origin or origin in target.parents:
             raise _failed("INTO_ITSELF", "A folder cannot be copied into itself.")

@@ -17,6 +17,7 @@ from flows.steps.adapters.compute import ComputeAdapter
 from flows.steps.adapters.datacite import DataciteAdapter
 from flows.steps.adapters.delete import DeleteAdapter, ListAdapter, MakeDirectoryAdapter
 from flows.steps.adapters.generic import GenericAdapter
+from flows.steps.adapters.query import QueryAdapter
 from flows.steps.adapters.search_ingest import SearchIngestAdapter
 from flows.steps.adapters.transfer import TransferAdapter
 
@@ -30,6 +31,7 @@ ADAPTERS: tuple[Adapter, ...] = (
     DeleteAdapter(),
     MakeDirectoryAdapter(),
     ListAdapter(),
+    QueryAdapter(),
 )
 """In the order in which they are asked."""
 GENERIC = GenericAdapter()
@@ -57,6 +59,7 @@ def derive(action: Action) -> Derived:
         derived.models,
         tidied_tags(derived.tags),
         derived.paths,
+        derived.decision,
     )
 
 

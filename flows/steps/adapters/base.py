@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
 from flows.definition.copying import NOT_RECORDED
+from flows.steps.decision import Decided
 from provenance_store.redaction import REDACTED
 from provenance_store.validation.limits import MAX_INTEGER, MAX_NAME, MAX_TAG_NAME, MAX_URI
 from provenance_store.validation.uris import normal_uri
@@ -108,7 +109,8 @@ class BarePath(NamedTuple):
 class Derived:
     """What a step used and made; `models` are names of models that it used, `tags` its own.
 
-    `paths` may be files of the run; only what is known of the run can tell.
+    `paths` may be files of the run; only what is known of the run can tell. `decision` is what it
+    decided, where it did.
     """
 
     inputs: tuple[Thing, ...] = ()
@@ -116,6 +118,7 @@ class Derived:
     models: tuple[str, ...] = ()
     tags: Mapping[str, TagValue] = field(default_factory=dict)
     paths: tuple[BarePath, ...] = ()
+    decision: Decided | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
-"""Links that become known later, records that are one thing, and aliases of model versions."""
+"""Links that become known later, records that are one thing, aliases and parameters of versions."""
 
 import sqlalchemy as sa
 from alembic import op
+
+from provenance_store.sql.parameters import index_all
 
 revision = "0003"
 down_revision = "0002"
@@ -42,8 +44,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("line_id", "name", "id", name="pk_alias"),
         sqlite_with_rowid=False,
     )
+    option = sa.text("role > 8")
+    op.create_index(
+        "ix_link_option", "link", ["to_id"], sqlite_where=option, postgresql_where=option
+    )
     op.create_index("ix_alias_name", "alias", ["name"])
     op.create_index("ix_alias_version_id", "alias", ["version_id"])
+    op.create_table(
+        "parameter",
+        _key("record_id"),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("number", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("record_id", "path", name="pk_parameter"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_parameter_name_number", "parameter", ["name", "number"])
+    index_all(op.get_bind())
 
 
 def _key(name: str) -> sa.Column[int]:

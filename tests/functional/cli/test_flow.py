@@ -90,7 +90,8 @@ def test_one_state_at_the_end_is_enough_for_the_whole_run(
     done = braid("flow", "instrument", flow, "-o", "with.json", *wanted)
     assert done.code == 0, done.err
     states = json.loads((tmp_path / "with.json").read_text())["States"]
-    assert set(states) == {"Move", "Fit", "Braid harvest", "Braid end"}
+    failing = {"Braid harvest after a failure", "Braid fail"}
+    assert set(states) == {"Move", "Fit", "Braid harvest", "Braid end"} | failing
     answer = braid("flow", "run", "with.json", *RUN, "--label", "mine", "--format", "json")
     assert answer.code == 0, answer.err
     assert "Recorded: braid run show" in answer.err
@@ -152,7 +153,7 @@ def test_the_title_in_the_file_is_recorded(braid: Braid, flow: Path) -> None:
     flow.write_text(json.dumps({"title": "Peaks", "definition": FLOW, "input_schema": {}}))
     made = braid("flow", "instrument", flow, "--provider-url", URL)
     states = json.loads(made.out)["definition"]["States"]
-    assert states["Braid record Fit"]["Parameters"]["run"]["flow_title"] == "Peaks"
+    assert states["Braid Fit"]["Parameters"]["run"]["flow_title"] == "Peaks"
 
 
 def test_without_record_states_nothing_is_recorded(
@@ -202,7 +203,8 @@ def test_a_run_that_fails_is_a_no(braid: Braid, flow: Path, tmp_path: Path) -> N
 def test_nothing_is_said_to_be_recorded_when_no_record_state_was_reached(
     braid: Braid, flow: Path
 ) -> None:
-    braid("flow", "instrument", flow, "-o", "with.json", "--provider-url", URL)
+    quiet = ("--no-record-uncaught", "--provider-url", URL)
+    braid("flow", "instrument", flow, "-o", "with.json", *quiet)
     answer = braid("flow", "run", "with.json", "--input", "input.json")
     assert answer.code == 1
     assert "Recorded:" not in answer.err
@@ -210,8 +212,69 @@ def test_nothing_is_said_to_be_recorded_when_no_record_state_was_reached(
     assert "in Move, " in answer.err.splitlines()[-1]
 
 
-def test_steps_to_which_the_same_note_applies_share_a_line(braid: Braid, flow: Path) -> None:
+def test_a_run_that_failed_is_in_the_history_with_the_step_that_failed(
+    braid: Braid, flow: Path
+) -> None:
+    braid("flow", "instrument", flow, "-o", "with.json", "--provider-url", URL)
+    answer = braid("flow", "run", "with.json", "--input", "input.json")
+    assert answer.code == 1
+    assert "Recorded: braid run show" in answer.err
+    assert "the run is FAILED: in Move, " in answer.err.splitlines()[-1]
+    (run,) = json.loads(braid("runs", "--status", "FAILED", "--format", "json").out)["runs"]
+    assert run["run_owner"]
+    assert run["flow_id"]
+    shown = json.loads(braid("run", "show", run["run_id"], "--format", "json").out)
+    (step,) = shown["steps"]
+    assert (step["name"], step["status"], step["type"]) == ("Move", "FAILED", "Action")
+    assert step["action_url"] == FLOW["States"]["Move"]["ActionUrl"]
+    assert step["error"]["Error"] == "ActionFailedException"
+
+
+def test_a_harvest_adds_to_a_recorded_failure_what_its_state_did_not_send(
+    braid: Braid, flow: Path
+) -> None:
+    braid("flow", "instrument", flow, "-o", "with.json", "--provider-url", URL)
+    answer = braid("flow", "run", "with.json", "--input", "input.json", "--save", "saved")
+    (line,) = [each for each in answer.err.splitlines() if each.startswith("Saved: braid ")]
+    run_id = json.loads(Path("saved/run.json").read_text())["run_id"]
+    (before,) = json.loads(braid("run", "show", run_id, "--format", "json").out)["steps"]
+    assert before["parameters"] is None
+    harvested = braid(*line.removeprefix("Saved: braid ").split())
+    assert harvested.code == 0, harvested.err
+    (after,) = json.loads(braid("run", "show", run_id, "--format", "json").out)["steps"]
+    assert after["id"] == before["id"]
+    assert (after["name"], after["error"]) == ("Move", before["error"])
+    assert after["parameters"]["source_endpoint"]
+
+
+def test_the_document_that_a_definition_is_in_is_kept(
+    braid: Braid, flow: Path, tmp_path: Path
+) -> None:
+    document = {"id": "3f0e5a52-0000-4000-8000-000000000001", "title": "Peaks", "definition": FLOW}
+    document |= {"input_schema": {"type": "object"}, "keywords": ["ni"]}
+    Path("whole.json").write_text(json.dumps(document))
+    braid("flow", "instrument", "whole.json", "-o", "with.json", "--provider-url", URL)
+    made = json.loads(Path("with.json").read_text())
+    assert {**made, "definition": FLOW} == document
+    assert list(made) == list(document)
+    assert json.loads(braid("flow", "strip", "with.json").out) == document
+
+
+def test_how_much_a_definition_grew_is_told(braid: Braid, flow: Path) -> None:
     done = braid("flow", "instrument", flow, "-o", "with.json", "--provider-url", URL)
+    (grown,) = [line for line in done.err.splitlines() if "grew" in line]
+    was, is_now = (
+        len(json.dumps(each, separators=(",", ":")))
+        for each in (FLOW, json.loads(Path("with.json").read_text()))
+    )
+    assert f"from {was:,} to {is_now:,} bytes, {is_now / was:.1f} times" in grown
+    again = braid("flow", "instrument", "with.json", "--provider-url", URL)
+    assert grown in again.err
+
+
+def test_steps_to_which_the_same_note_applies_share_a_line(braid: Braid, flow: Path) -> None:
+    quiet = ("--no-record-uncaught", "--provider-url", URL)
+    done = braid("flow", "instrument", flow, "-o", "with.json", *quiet)
     (note,) = [line for line in done.err.splitlines() if "--record-uncaught" in line]
     assert "$.States.Move, $.States.Fit:" in note
 

@@ -12,6 +12,8 @@ import pytest
 
 from braid.commands.run import show
 from provenance_store import open_store
+from provenance_store.ids import now
+from provenance_store.times import format_time
 from tests.support.command_line import Braid
 
 
@@ -114,6 +116,31 @@ def test_a_run_shows_its_steps(braid: Braid, names: dict[str, str]) -> None:
     assert step["parameters"] == {"epochs": 2}
 
 
+def test_a_run_tells_why_an_action_failed_that_raised_nothing(
+    braid: Braid, names: dict[str, str]
+) -> None:
+    result = {"status": "FAILED", "details": {"code": "GONE", "description": "It is gone."}}
+    with open_store("sqlite:///braid.db") as store:
+        recorder = store.recorder(run_id="run-9")
+        recorder.run("run-9")
+        recorder.finish(recorder.step("Delete"), "FAILED", result=result)
+    assert braid("run", "show", "run-9").out.splitlines()[-1].endswith("Delete failed: It is gone.")
+
+
+def test_a_run_that_went_silent_is_listed_so(braid: Braid, names: dict[str, str]) -> None:
+    then = now() - 3 * 86_400_000_000
+    with open_store("sqlite:///braid.db") as store:
+        store.run("run-8", at=then, start_time=then, status="ACTIVE")
+        store.run("run-9", status="ACTIVE")
+    said = "ACTIVE, last heard of 3 days ago"
+    assert said in braid("run", "show", "run-8").out
+    assert braid("runs").out.count("last heard of") == 1
+    rows = csv.DictReader(braid("runs", "--format", "csv").out.splitlines())
+    listed = {row["run_id"]: row for row in rows}
+    assert listed["run-8"]["status"] == listed["run-9"]["status"] == "ACTIVE"
+    assert listed["run-8"]["last_heard_at"] == format_time(then)
+
+
 def test_a_run_tells_what_went_wrong_in_its_steps(braid: Braid, names: dict[str, str]) -> None:
     error = {"Error": "ActionFailedException", "Cause": "The endpoint is offline. " * 40}
     with open_store("sqlite:///braid.db") as store:
@@ -188,7 +215,7 @@ def test_live_data_is_promoted_once(braid: Braid, names: dict[str, str]) -> None
         assert (refused.code, refused.out) == (1, "")
         assert "is static already" in refused.err
     assert braid("record", "promote", "9.9").code == 1
-    assert braid("record", "promote", "scan-18").code == 2
+    assert braid("record", "promote", "scan-18").code == 1
 
 
 def test_a_run_shows_how_each_model_took_part(braid: Braid, names: dict[str, str]) -> None:

@@ -119,7 +119,7 @@ def test_one_version_tells_what_made_it_and_what_came_of_it(braid: Braid, names:
     assert lines["Facts"].startswith("train.py [")
     assert lines["Hyperparameters"] == "rate=0.01"
     assert lines["Scores"] == "accuracy=0.92"
-    assert lines["Curve of val_loss"].endswith("0.5 to 0.01961 in 50 epochs")
+    assert lines["Curve of val_loss"].endswith("0.5 to 0.01961, epoch 0 to epoch 49")
     assert lines["Produced"].startswith("peaks.csv [")
     assert "Python" in lines["Environment"]
     document = as_json(braid, "models", names["v2"])
@@ -153,7 +153,10 @@ def test_the_best_start_for_fine_tuning_is_found(braid: Braid, names: Names) -> 
     assert "other" not in out
     highest = as_json(braid, "models", "--best", "accuracy", "--highest")["models"]
     assert [model["match"]["id"] for model in highest] == [names["v2"]]
-    assert braid("models", "--best", "nothing").err.startswith("No models; --invalid-too ")
+    refused = braid("models", "--best", "nothing")
+    assert (refused.code, "There are: accuracy, val_loss." in refused.err) == (2, True)
+    none = braid("models", "--best", "val_loss", "--tag", "no=such")
+    assert none.err.startswith("No models; --invalid-too ")
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_calls_that_are_wrong_record_nothing(
     assert braid("record", "fact", "a", "--server", server, "--store", "b.db").code == 2
     assert braid("record", "fact", "a", "--server", "http://braid.example.org").code == 2
     assert braid("record", "model", "net", "--update", "--server", server).code == 1
-    assert braid("record", "data", "a", "--depends-on", "1.1", "--server", server).code == 2
+    assert braid("record", "data", "a", "--depends-on", "1.1", "--server", server).code == 1
     monkeypatch.delenv("BRAID_LOGIN_CLIENT_ID")
     unset = braid("record", "fact", "a", "--server", server)
     assert unset.code == 2

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import socket
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import globus_sdk
 import pytest
 import requests
 from globus_sdk import AccessTokenAuthorizer, BaseClient
@@ -22,6 +25,7 @@ from globus_sdk import AccessTokenAuthorizer, BaseClient
 from flows.sandbox import Sandbox
 from tests.support.command_line import Braid
 from tests.support.processes import Serving, serving
+from tests.unit.definition.builders import action, flow
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +143,8 @@ def test_a_server_says_no_in_one_line(braid: Braid, server: Serving, logged_in: 
         assert (answer.code, answer.out) == (1, ""), args
         assert answer.err.startswith("braid: There is no"), args
         assert answer.err.count("\n") == 1, args
-    assert braid("lineage", "nonsense", "--server", server.url).code == 2
+    assert braid("lineage", "nonsense", "--server", server.url).code == 1
+    assert braid("lineage", "urn:braid:nonsense", "--server", server.url).code == 2
 
 
 def test_without_a_login_the_command_says_what_to_set(braid: Braid, server: Serving) -> None:
@@ -206,6 +211,46 @@ def test_no_upgrade_needs_a_store_that_is_there(
     answer = braid("serve", "--no-upgrade", "--port", 0)
     assert answer.code == 1
     assert "There is no store" in answer.err
+
+
+def test_the_sandbox_calls_functions_and_gives_answers(
+    braid: Braid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fit.py").write_text(
+        "def fit(n):\n    return n + 1\n\ndef other():\n    return 0\n"
+    )
+    (tmp_path / "answer.json").write_text('{"submission_id": 17}')
+    url, function = "https://ingest.example.org/", "9e8f7a6b-0000-4000-8000-000000000001"
+    task = {"endpoint": "e", "function": function, "kwargs": {"n": 4}}
+    definition = flow(
+        Fit=action(ActionUrl="https://compute.actions.globus.org", Parameters=task, Next="Send"),
+        Send=action(ActionUrl=url, Parameters={}, ResultPath="$.Sent"),
+    )
+    (tmp_path / "flow.json").write_text(json.dumps(definition))
+    options = ("--function", function, "fit.py:fit", "--answer", url, "answer.json")
+    with serving("sandbox", "--port", "0", *options, environ={}, folder=tmp_path) as started:
+        assert started.process.stdout is not None
+        for line in iter(started.process.stdout.readline, ""):
+            name, _, value = line.removeprefix("export ").strip().partition("=")
+            monkeypatch.setenv(name, value.strip("'"))
+            if name == "BRAID_LOGIN_CLIENT_SECRET":
+                break
+        made = braid("flow", "deploy", "flow.json", "--title", "Fit")
+        assert made.code == 0, made.err
+        app = globus_sdk.ClientApp(
+            "test",
+            client_id=os.environ["BRAID_LOGIN_CLIENT_ID"],
+            client_secret=os.environ["BRAID_LOGIN_CLIENT_SECRET"],
+            config=globus_sdk.GlobusAppConfig(token_storage="memory"),
+        )
+        flow_id = made.out.strip()
+        run = globus_sdk.SpecificFlowClient(flow_id, app=app).run_flow({"input": {}})
+        reader = globus_sdk.FlowsClient(app=app)
+        while (ended := reader.get_run(run["run_id"]))["status"] == "ACTIVE":
+            time.sleep(0.05)
+        output = ended["details"]["output"]
+        assert output["Done"]["details"]["result"] == [5]
+        assert output["Sent"]["details"] == {"submission_id": 17}
 
 
 def test_the_sandbox_says_how_to_reach_it_and_stops_on_ctrl_c(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ WRONG = [
     ("statement verify", 2, "Missing argument 'FILE'"),
     ("statement make", 2, "Missing argument 'ID'"),
     ("statement verfy list.json", 2, "did you mean 'verify'"),
-    ("statement nonsense", 2, "is not an id"),
+    ("statement nonsense", 1, "There is no record nonsense"),
     ("statement 9.9", 1, "There is no record 9.9"),
     ("statement urn:braid:00000000-0000-0000-0000-000000000000:1", 1, "There is no record"),
     ("statement 1.1 --format xml", 2, "--format"),

@@ -189,7 +189,7 @@ def test_photon_correlation(harvested: Harvest, runs: Runs) -> None:
         [cluster(f"/encoders/{n}.json")] for n in range(3)
     ]
     assert second["tags"] == {"sample": "silica", "facility": "beamline 8"}
-    assert [point["epoch"] for point in second["metrics"]] == [50, 100, 150, 200]
+    assert [point["step"] for point in second["metrics"]] == [50, 100, 150, 200]
     assert all({"loss", "kl"} <= point.keys() for point in second["metrics"])
     assert [uris(data) for data in linked(store, second, "trained_on")] == [
         [cluster("/scans/2.g2.csv")]

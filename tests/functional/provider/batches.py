@@ -69,7 +69,7 @@ def everything(run_id: str | None = "job-1") -> tuple[Job, Batch]:
             recorder.run(run_id, label="Ni, 300 K", tags=["nickel"])
         fact = recorder.fact("calibration")
         scan = recorder.data("scan", uris=["file:///scan.h5"], tags={"sample": "Ni", "hot": True})
-        recorder.dataset("scans", [scan], tags={"temperature_K": 300.5, "count": 1})
+        scans = recorder.dataset("scans", [scan], tags={"temperature_K": 300.5, "count": 1})
         step = recorder.step("train", inputs=[scan, fact], parameters={"epochs": 3})
         model = recorder.model("net", trained_on=[scan], hyperparameters={"rate": 0.1})
         better = model.update([scan], metrics=[{"epoch": 1, "loss": 0.5}], scores={"mae": 0.1})
@@ -77,6 +77,8 @@ def everything(run_id: str | None = "job-1") -> tuple[Job, Batch]:
         recorder.finish(step, result={"ok": True})
         recorder.promote(scan, "checked")
         recorder.found_file(scan, "file:///scan.h5", size=7, digest="sha256:ab")
+        recorder.alias(better, "champion")
+        recorder.link_later(step, [scans], rule="found in its log")
     return job, job.batch()
 
 

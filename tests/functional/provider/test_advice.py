@@ -245,6 +245,7 @@ def test_a_receipt_is_valid_until_what_it_rests_on_is_invalidated(
         "found": True,
         "valid": True,
         "count": 2,
+        "of": [*receipt["outputs"], receipt["models"][0]["id"]],
         "missing": 0,
         "invalid_count": 0,
         "invalid": [],

@@ -289,7 +289,7 @@ BAD: list[Bad] = [
     Bad("a boolean that is none", tag(4, "yes", 1.0), 422, "type"),
     Bad("a tag of another age", put("tag", set_at=DOOM), 422, "time"),
     Bad("a tag of nothing", put("tag", record_id=1 << 32 | 900), 422, "not here"),
-    Bad("a series of no kind", put("metric", series=3), 422, "series"),
+    Bad("a series of no kind", put("metric", series=9), 422, "series"),
     Bad("a metric of no name", put("metric", name=""), 422, "empty"),
     Bad(
         "a score of an epoch",

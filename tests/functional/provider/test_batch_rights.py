@@ -14,7 +14,7 @@ from hpc.spool_files import SpoolWriter
 from provenance_store import Batch, encode_batch
 from provenance_store.kinds import Mark, Role
 from provenance_store.recorder import Recorder
-from provenance_store.rows import ActionRow, LinkRow, OutcomeRow, RunTagRow, VersionRow
+from provenance_store.rows import ActionRow, AliasRow, LinkRow, OutcomeRow, RunTagRow, VersionRow
 from provenance_store.values import Audience
 from tests.functional.provider.batches import Job, everything, grown, post, record_of
 from tests.functional.provider.house import House, Person, a_body, at_once
@@ -51,6 +51,8 @@ def attack(hers: Hers, what: str) -> Batch:
     job = Job()
     recorder = job.recorder
     live, step = job.knows(hers.live.urn), job.knows(hers.step.urn)
+    model = job.knows(hers.model.urn)
+    named: list[AliasRow] = []
     mine = recorder.data("mine")
     run: dict[str, Any] = {
         "a tag": lambda: recorder.tag(live, {"sample": "Cu"}),
@@ -63,13 +65,17 @@ def attack(hers: Hers, what: str) -> Batch:
         "an end": lambda: recorder.finish(step),
         "a document": lambda: recorder.payload(step, "result", {"x": 1}),
         "an output": lambda: recorder.generated(step, [mine]),
+        "points": lambda: recorder.log(model, {"epoch": 9, "loss": 0}),
+        "an alias": lambda: named.append(AliasRow(model, "champion", job.sink.new_id(), model, 1)),
     }
     run[what]()
-    return job.mentioning(job.batch())
+    batch = job.batch()
+    batch.alias += named
+    return job.mentioning(batch)
 
 
 TOUCHES = ["a tag", "a mark", "a promotion", "a URI", "a dependency", "an input", "an end"]
-TOUCHES += ["a document", "an output", "a digest"]
+TOUCHES += ["a document", "an output", "a digest", "points", "an alias"]
 
 
 @pytest.mark.parametrize("what", TOUCHES)
@@ -365,3 +371,14 @@ def test_a_refused_batch_claims_no_origin(house: House, ada: Person, bob: Person
     assert post(house, bob, batch).status_code == 422
     job.recorder.data("hers")
     assert post(house, ada, job.batch()).status_code == 200
+
+
+def test_an_alias_is_of_a_version_of_its_own_model(house: House, ada: Person) -> None:
+    job = Job()
+    one, other = job.recorder.model("one"), job.recorder.model("other")
+    batch = job.batch()
+    batch.alias.append(AliasRow(one.id, "champion", job.sink.new_id(), other.id, 1))
+    refused(house, ada, batch, 422, "a version of its own model")
+    batch.alias[0] = AliasRow(one.id, "champion", job.sink.new_id(), one.id, 1)
+    assert post(house, ada, batch).status_code == 200
+    assert house.store.reader().record("one@champion")["id"] == one.urn

@@ -115,11 +115,26 @@ def test_transfer_does_not_leave_its_folders(
         "transfer",
         source_endpoint=folders["one"],
         destination_endpoint=folders["two"],
-        DATA=[{"source_path": source, "destination_path": destination}],
+        DATA=[{"source_path": source, "destination_path": destination, "recursive": False}],
     )
     assert status["status"] == "FAILED"
     assert status["details"]["code"]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_is_at_a_path_is_told_and_that_nothing_is(do: Do, folders: dict[str, str]) -> None:
+    file = do("stat", endpoint_id=folders["one"], path="/sub/b.txt")["details"]
+    assert (file["type"], file["name"]) == ("file", "b.txt")
+    assert file["size"] > 0
+    for path, name in (("/sub/", "sub"), ("/sub", "sub"), ("/", "/"), ("/~/", "/")):
+        folder = do("stat", endpoint_id=folders["one"], path=path)["details"]
+        assert (folder["type"], folder["name"]) == ("dir", name)
+    missing = do("stat", endpoint_id=folders["one"], path="/no")
+    assert (missing["status"], missing["details"]["code"]) == ("SUCCEEDED", "NotFound")
+    assert "type" not in missing["details"]
+    assert do("stat", endpoint_id="unknown", path="/")["status"] == "FAILED"
+    info = do("collection_info", endpoint_id=folders["one"])["details"]
+    assert (info["id"], info["display_name"]) == (folders["one"], "one")
 
 
 def test_folders_are_listed_made_and_deleted(

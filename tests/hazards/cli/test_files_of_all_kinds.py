@@ -102,7 +102,7 @@ def test_files_of_records_that_became_something_else_are_not_read(
     assert (answer.code, file["state"], file["found"]) == (1, "changed", "is a FIFO (named pipe)")
     answer = braid("digest", bare, "--format", "json")
     states = [file["state"] for file in json.loads(answer.out)["files"]]
-    assert (answer.code, sorted(states)) == (0, ["directory", "not a file"])
+    assert (answer.code, sorted(states)) == (0, ["not a file", "not a file"])
     assert not fifo()
 
 
@@ -133,15 +133,37 @@ def test_an_empty_file_has_the_digest_of_nothing(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_made_is_recorded_as_one(braid: Braid, tmp_path: Path) -> None:
-    ran = braid("exec", "--output", "out.zarr", "--", "mkdir", "out.zarr")
-    assert ran.code == 0
-    assert ran.err == "braid: out.zarr is a directory: recorded without size and digest.\n"
-    assert data("out.zarr")["uris"][0]["uri"] == (tmp_path / "out.zarr").as_uri()
-    ran = braid("record", "data", "folder", "--file", "out.zarr")
-    assert (ran.code, "is a directory" in ran.err) == (0, True)
+    made = "mkdir out.zarr && echo chunk > out.zarr/0"
+    ran = braid("exec", "--output", "out.zarr", "--", "sh", "-c", made)
+    assert (ran.code, ran.err) == (0, "")
+    (place,) = data("out.zarr")["uris"]
+    assert (place["uri"], place["size"]) == ((tmp_path / "out.zarr").as_uri(), 6)
+    assert place["digest"].startswith("tree-sha256:")
+    assert data("out.zarr")["tags"] == {"file_count": 1}
     ran = braid("record", "data", "folder", "--file", "out.zarr", "--strict")
-    assert (ran.code, ran.out) == (2, "")
-    assert data("folder")["tags"] == {"no_digest": "is a directory"}
+    assert (ran.code, ran.err) == (0, "")
+    assert data("folder")["uris"] == [place]
+    ran = braid("exec", "--input", "out.zarr", "--", "true")
+    assert (ran.code, ran.err) == (0, "")
+    with open_store(URL) as store:
+        assert len(store.reader().records(digest=place["digest"])["records"]) == 2
+    answer = braid("verify", "folder", "--format", "json")
+    assert [file["state"] for file in json.loads(answer.out)["files"]] == ["ok"]
+    (tmp_path / "out.zarr" / "1").touch()
+    answer = braid("verify", "folder", "--format", "json")
+    assert [file["state"] for file in json.loads(answer.out)["files"]] == ["changed"]
+    assert "0  6 bytes" in braid("show", "folder").out
+
+
+def test_a_directory_is_digested_later(braid: Braid, tmp_path: Path) -> None:
+    Path("out.zarr").mkdir()
+    Path("out.zarr/0").write_text("chunk")
+    with open_store(URL) as store:
+        store.data("out", uris=[(tmp_path / "out.zarr").as_uri()])
+    answer = braid("digest", "out.zarr", "--format", "json")
+    (file,) = json.loads(answer.out)["files"]
+    assert (answer.code, file["state"], file["size"]) == (0, "recorded", 5)
+    assert data("out")["uris"][0]["digest"] == file["digest"]
 
 
 def test_an_output_that_was_not_made_is_noted_with_the_step(braid: Braid) -> None:

@@ -20,7 +20,7 @@ TEXTS = [
     for table in METADATA.sorted_tables
     for column in table.columns
     if isinstance(column.type, sa.Text)
-    and table.name not in ("action", "run", "stub", "store_info")
+    and table.name not in ("action", "parameter", "run", "stub", "store_info")
     and column.name not in LOCAL.get(table.name, ())
 ]
 
@@ -39,7 +39,14 @@ def file(tmp_path: Path) -> Path:
         with recorder.step("Scan", parameters={"energy": 61}) as step:
             scan = step.output("scan", uris=["file:///€.h5"], tags={"sample": "größer"})
         recorder.found_file(scan, "file:///€.h5", size=1, digest="sha256:ab")
-        recorder.model("net", trained_on=[scan], metrics=[{"epoch": 1, "loss": 0.5}])
+        about = {"metrics": [{"epoch": 1, "loss": 0.5}], "hyperparameters": {"optimizer": "adam"}}
+        recorder.alias(recorder.model("net", trained_on=[scan], **about), "champion")
+        recorder.link_later(
+            step, [recorder.data("dark", uris=["file:///€.h5"])], rule="found later"
+        )
+        store.data("scan", uris=[{"uri": "file:///x.h5", "digest": "sha256:ab", "size": 1}])
+        store.data("scan", uris=[{"uri": "file:///x.h5", "digest": "sha256:ab", "size": 1}])
+        assert store.link_same() == 1
         store.invalidate(scan.urn, cause="bad")
     return file
 

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from braid.output import ROWS, Display, Field, in_words, json_text, printable, short_time
+from braid.output import (
+    ROWS,
+    Display,
+    Field,
+    in_words,
+    json_text,
+    printable,
+    run_status,
+    short_time,
+)
 from provenance_store.batch import TABLES
 
 DOCUMENT = {
@@ -61,6 +71,24 @@ def test_a_terminal_folds_neither_ids_nor_times(
     assert "2026-11-22 07:26:46" in line
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (30, "ACTIVE"),
+        (3_700, "ACTIVE, last heard of 1 hour ago"),
+        (3 * 86_400 + 50_000, "ACTIVE, last heard of 3 days ago"),
+    ],
+)
+def test_a_run_that_went_silent_is_shown_so(seconds: int, said: str) -> None:
+    heard = datetime.now(UTC) - timedelta(seconds=seconds)
+    assert run_status({"status": "ACTIVE", "last_heard_at": heard.isoformat()}) == said
+
+
+def test_a_run_that_is_over_has_its_status_alone() -> None:
+    assert run_status({"status": "FAILED", "last_heard_at": None}) == "FAILED"
+    assert run_status({"status": None, "last_heard_at": None}) == ""
+
+
 def test_json_is_the_document_itself(capsys: pytest.CaptureFixture[str]) -> None:
     Display("json").table(DOCUMENT, rows="runs", fields=FIELDS)
     out, err = capsys.readouterr()
@@ -99,7 +127,7 @@ def test_csv_holds_no_formulas(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_rows_of_every_table_have_a_word() -> None:
-    assert set(ROWS) == {*TABLES, "run", "taint"} - {"action"}
+    assert set(ROWS) == {*TABLES, "parameter", "run", "taint"} - {"action"}
     assert in_words({"tag": 1200, "record": 2, "link": 0}) == "2 records, 1,200 tags"
 
 

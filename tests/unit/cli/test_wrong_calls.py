@@ -108,7 +108,8 @@ WRONG: list[tuple[str, int, str]] = [
 
 WRONG_IN_A_STORE: list[tuple[str, int, str]] = [
     ("run show 7", 1, "There is no run 7"),
-    ("lineage nonsense", 2, "is not an id"),
+    ("lineage nonsense", 1, "There is no record nonsense"),
+    ("lineage urn:braid:x", 2, "is not an id"),
     ("lineage 9.9", 1, "There is no record 9.9"),
     ("lineage urn:braid:00000000-0000-0000-0000-000000000000:1", 1, "There is no record"),
     ("models nobody", 1, "There is no model 'nobody'"),
@@ -116,7 +117,7 @@ WRONG_IN_A_STORE: list[tuple[str, int, str]] = [
     ("records --tag a>b", 2, "compares with a number"),
     ("records --marker nonsense", 2, "marker"),
     ("record data d --depends-on 9.9", 1, "There is no record 9.9"),
-    ("record data d --depends-on x", 2, "is not an id"),
+    ("record data d --depends-on x", 1, "There is no record x"),
     ("record model m --update", 1, "There is no model 'm'"),
     ("record model 1.1 --update", 2, "is not a model but a fact"),
     ("record step s --input 9.9", 1, "There is no record 9.9"),

@@ -16,7 +16,8 @@ from flows.definition import Options, WholeState, instrument, load_document
 from flows.definition.marker import marker_of
 from flows.sandbox import Sandbox
 from flows.sandbox.runner import RunOutcome, run_definition
-from flows.steps.body import parse_body
+from flows.steps.body import parse_body, read_body
+from flows.steps.outcome import outcome_of
 from provenance_store.errors import InvalidInput
 from tests.unit.definition.builders import URL, action, done, flow
 from tests.unit.definition.strategies import FAILING, flows
@@ -74,7 +75,7 @@ def records(outcome: RunOutcome) -> list[dict[str, Any]]:
         receipt["details"]["echo"]
         for entry in outcome.log
         if entry["code"] == "ActionCompleted"
-        and entry["details"]["state_name"].startswith("Braid record")
+        and entry["details"]["state_name"].startswith("Braid ")
         for receipt in entry["details"]["output"]["_braid"].values()
         if receipt.get("state_name") == entry["details"]["state_name"]
     ]
@@ -111,7 +112,7 @@ def test_a_random_flow_behaves_as_before(
     sandbox: Sandbox, provider: str, definition: dict[str, Any]
 ) -> None:
     original = playable(definition, sandbox, provider)
-    chosen = Options(on_whole_state=WholeState.ACCEPT, record_uncaught=False)
+    chosen = Options(on_whole_state=WholeState.ACCEPT)
     woven = instrument(original, provider_url=provider, options=chosen).definition
     before = story(run(without_run_ids(original), sandbox), original)
     outcome = run(without_run_ids(woven), sandbox)
@@ -177,7 +178,7 @@ def test_a_loop_is_recorded_once_for_each_visit(sandbox: Sandbox) -> None:
         {"n": 2, "last": 1},
         {"n": 3, "last": 2},
     ]
-    assert len({record["step"]["action_id"] for record in visits}) == 3
+    assert len({record["result"]["action_id"] for record in visits}) == 3
     assert [record["run"]["status"] for record in records(outcome)] == ["ACTIVE"] * 3 + [
         "SUCCEEDED"
     ]
@@ -192,7 +193,7 @@ def test_a_caught_failure_is_recorded_with_the_inputs_of_the_step(sandbox: Sandb
     original = playable(flow(S=step, Repair=done()), sandbox)
     outcome = run(instrument(original, provider_url=URL).definition, sandbox)
     caught, end = records(outcome)
-    assert caught["step"]["status"] == "FAILED"
+    assert outcome_of(read_body(caught)).status == "FAILED"
     assert caught["error"]["Error"] == "ActionFailedException"
     assert caught["parameters"] == {"details": INPUT["a"]}
     assert (end["step"]["name"], end["run"]["status"]) == ("Repair", "SUCCEEDED")
@@ -223,20 +224,25 @@ def test_the_end_of_a_failing_run_is_recorded(sandbox: Sandbox) -> None:
     assert record["error"] == {"Error": "text", "Cause": "why"}
 
 
-def test_an_uncaught_failure_is_recorded_on_request_and_fails_the_run_all_the_same(
-    sandbox: Sandbox,
+@pytest.mark.parametrize("provider", [DOWN, URL])
+def test_a_failure_that_nothing_catches_is_recorded_and_fails_the_run_all_the_same(
+    sandbox: Sandbox, provider: str
 ) -> None:
-    original = playable(flow(S=failing(Parameters={"details.$": "$.a"})), sandbox)
-    chosen = Options(record_uncaught=True)
-    outcome = run(instrument(original, provider_url=URL, options=chosen).definition, sandbox)
-    (record,) = records(outcome)
-    assert record["error"]["Error"] == "ActionFailedException"
-    assert record["parameters"] == {"details": INPUT["a"]}
+    first = action(ActionUrl="https://echo.example.org/", Parameters={}, Next="S")
+    step = failing(Parameters={"details.$": "$.a"})
+    original = playable(flow(First=first, S=step), sandbox)
+    outcome = run(instrument(original, provider_url=provider).definition, sandbox)
     plain = run(original, sandbox)
     assert outcome.status == plain.status == "FAILED"
     for key in ("error", "cause"):
         found = comparable(outcome.run["details"]["details"][key])
         assert found == comparable(plain.run["details"]["details"][key])
+    if provider == URL:
+        _, record = records(outcome)
+        assert record["step"] == {"name": "S", "action_url": sandbox.provider_url("failing")}
+        assert record["run"]["status"] == "FAILED"
+        assert record["error"]["Error"] == "ActionFailedException"
+        assert outcome_of(read_body(record)).status == "FAILED"
 
 
 def test_receipts_stay_small_and_in_one_key(sandbox: Sandbox) -> None:

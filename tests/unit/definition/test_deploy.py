@@ -55,7 +55,7 @@ def test_record_states_tell_the_title_that_a_flow_is_deployed_with() -> None:
             made = deploy(client, woven, title="Copy")
             titled = instrument(DEFINITION, provider_url=URL, flow_title="Copy").definition
             assert made["definition"] == titled
-            assert woven["States"]["Braid record A"]["Parameters"]["run"]["flow_title"] == "Draft"
+            assert woven["States"]["Braid A"]["Parameters"]["run"]["flow_title"] == "Draft"
             assert strip(made["definition"]) == DEFINITION
             assert deploy(client, DEFINITION, title="Copy")["definition"] == DEFINITION
         finally:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flows.definition import (
     MissingResultPath,
+    Mode,
     Options,
     ResultDetail,
     Severity,
@@ -20,19 +23,26 @@ from flows.definition import (
     strip,
     validate,
 )
+from flows.definition.nulls import without_nulls
+from flows.definition.options import size_of
 from provenance_store.errors import InvalidInput
+from tests.support.corpus import CORPUS
 from tests.unit.definition.builders import URL, action, done, flow
 
 Definition = dict[str, Any]
+FIRST = Path(__file__).parents[2] / "fixtures" / "first-comments" / "instrumented.json"
+"""A definition, and what the version that marked states with sentences made of it."""
 
 
 def woven(definition: Definition, **options: Any) -> Definition:
-    chosen = Options(**options)
+    """The states around steps whose own failures are left alone unless a test is about them."""
+    chosen = Options(**{"record_uncaught": False, **options})
     return instrument(definition, provider_url=URL, options=chosen).definition["States"]
 
 
 def notes(definition: Definition, **options: Any) -> dict[str, str]:
-    found = instrument(definition, provider_url=URL, options=Options(**options)).notes
+    chosen = Options(**{"record_uncaught": False, **options})
+    found = instrument(definition, provider_url=URL, options=chosen).notes
     return {note.path: note.message for note in found}
 
 
@@ -41,16 +51,16 @@ def notes(definition: Definition, **options: Any) -> dict[str, str]:
 
 def test_a_record_stands_between_a_step_and_what_followed_it() -> None:
     states = woven(flow(A=action(Next="B"), B=done()))
-    assert states["A"]["Next"] == "Braid record A"
-    assert states["Braid record A"]["Next"] == "B"
+    assert states["A"]["Next"] == "Braid A"
+    assert states["Braid A"]["Next"] == "B"
     assert "End" not in states["A"]
 
 
 def test_a_last_step_hands_its_end_to_the_record() -> None:
     states = woven(flow(A=action()))
-    assert states["A"]["Next"] == "Braid record A"
+    assert states["A"]["Next"] == "Braid A"
     assert "End" not in states["A"]
-    assert states["Braid record A"]["End"] is True
+    assert states["Braid A"]["End"] is True
     assert states["Braid end"] == {
         "Type": "Pass",
         "Comment": states["Braid end"]["Comment"],
@@ -70,11 +80,11 @@ def test_a_caught_failure_is_recorded_on_the_edge_to_its_handler() -> None:
     second = {"ErrorEquals": ["States.ALL"], "ResultPath": "$.e", "Next": "Z"}
     states = woven(flow(A=action(Catch=[first, second], Next="Z"), Z=done()))
     names = [entry["Next"] for entry in states["A"]["Catch"]]
-    assert names == ["Braid record failure of A", "Braid record failure of A 2"]
+    assert names == ["Braid failure of A", "Braid failure of A 2"]
     for name, path in zip(names, ("$.late", "$.e"), strict=True):
         assert states[name]["Next"] == "Z"
         assert states[name]["Parameters"]["error.$"] == path
-        assert states[name]["Parameters"]["step"]["status"] == "FAILED"
+        assert states[name]["Parameters"]["run"].get("status") == "ACTIVE"
     assert [entry["ErrorEquals"] for entry in states["A"]["Catch"]] == [
         ["ActionTimeout"],
         ["States.ALL"],
@@ -84,7 +94,7 @@ def test_a_caught_failure_is_recorded_on_the_edge_to_its_handler() -> None:
 def test_a_step_that_is_its_own_handler_is_tried_again_after_the_record() -> None:
     again = {"ErrorEquals": ["ActionTimeout"], "ResultPath": "$.e", "Next": "A"}
     states = woven(flow(A=action(Catch=[again])))
-    assert states["Braid record failure of A"]["Next"] == "A"
+    assert states["Braid failure of A"]["Next"] == "A"
 
 
 # 2, 3: places and safety
@@ -98,31 +108,26 @@ def test_every_record_goes_on_to_the_same_state_whatever_happens() -> None:
     assert len(records) == 4
     for record in records:
         following = record.get("Next", "Braid end")
-        assert record["ExceptionOnActionFailure"] is False
         assert record["WaitTime"] == 60
-        caught = {error for entry in record["Catch"] for error in entry["ErrorEquals"]}
-        assert caught >= {"ActionUnableToRun", "ActionTimeout", "ActionFailedException"}
-        assert caught >= {"States.Runtime", "States.ALL"}
-        for entry in record["Catch"]:
-            assert entry["Next"] == following
-            assert entry["ResultPath"] == record["ResultPath"]
+        assert record["Catch"] == [
+            {"ErrorEquals": ["States.ALL"], "ResultPath": record["ResultPath"], "Next": following}
+        ]
         assert record["ResultPath"].startswith("$._braid.")
 
 
 def test_places_and_names_that_an_author_uses_are_left_to_them() -> None:
     mine = {"Type": "Pass", "InputPath": "$.a", "ResultPath": "$._braid.A", "Next": "Braid end"}
-    definition = flow(
-        A=action(Next="Braid record A"), **{"Braid record A": mine, "Braid end": done()}
-    )
+    definition = flow(A=action(Next="Braid A"), **{"Braid A": mine, "Braid end": done()})
     states = woven(definition)
-    assert states["A"]["Next"] == "Braid record A 2"
-    assert states["Braid record A 2"]["ResultPath"] == "$._braid.A_2"
+    assert states["A"]["Next"] == "Braid A 2"
+    assert states["Braid A 2"]["ResultPath"] == "$._braid.A_2"
     assert strip(instrument(definition, provider_url=URL).definition) == definition
 
 
 def test_state_names_become_places_that_paths_can_spell() -> None:
     definition = flow(**{"Bild é (1)": action(Next="_private"), "_private": action()})
-    places = [s["ResultPath"] for s in woven(definition).values() if s.get("ActionUrl") == URL]
+    records = [s for s in woven(definition).values() if s.get("ActionUrl") == URL]
+    places = [state["ResultPath"] for state in records]
     assert places == ["$._braid.Bild_1", "$._braid.private"]
 
 
@@ -178,7 +183,7 @@ def test_who_reads_the_whole_state_would_see_the_receipts() -> None:
 
 def test_the_first_step_may_take_the_whole_input() -> None:
     states = woven(flow(A=action(InputPath="$", Parameters=None)))
-    assert states["Braid record A"]["Parameters"]["parameters"] == "[not recorded]"
+    assert states["Braid A"]["Parameters"]["parameters"] == "[not recorded]"
 
 
 # 5: inputs and secrets
@@ -191,10 +196,10 @@ def test_only_what_the_step_overwrites_is_kept_aside() -> None:
     )
     definition = flow(Start={"Type": "Pass", "Next": "A"}, A=step)
     states = woven(definition)
-    assert states["Start"]["Next"] == states["Braid record A"]["Next"] == "Braid capture A"
-    assert states["Braid capture A"] == {
+    assert states["Start"]["Next"] == states["Braid A"]["Next"] == "Braid before A"
+    assert states["Braid before A"] == {
         "Type": "ExpressionEval",
-        "Comment": states["Braid capture A"]["Comment"],
+        "Comment": states["Braid before A"]["Comment"],
         "Parameters": {
             "v0.=": "getattr('Done.size', None)",
             "v1.=": "getattr('Done.n', None)",
@@ -202,7 +207,7 @@ def test_only_what_the_step_overwrites_is_kept_aside() -> None:
         "ResultPath": "$._braid.A",
         "Next": "A",
     }
-    assert states["Braid record A"]["Parameters"]["parameters"] == {
+    assert states["Braid A"]["Parameters"]["parameters"] == {
         "old.$": "$._braid.A.v0",
         "other.$": "$.x",
         "sum.=": "`$._braid.A.v1` + x.n",
@@ -214,17 +219,17 @@ def test_what_a_catch_overwrites_is_kept_aside_too() -> None:
     catch = {"ErrorEquals": ["States.ALL"], "ResultPath": "$.input", "Next": "Z"}
     step = action(Parameters={"a.$": "$.input.x"}, Catch=[catch], Next="Z")
     states = woven(flow(A=step, Z=done()))
-    for name in ("Braid record A", "Braid record failure of A"):
+    for name in ("Braid A", "Braid failure of A"):
         assert states[name]["Parameters"]["parameters"] == {"a.$": "$._braid.A.v0"}
 
 
 def test_an_input_path_is_recorded_as_the_value_at_that_path() -> None:
     plain = woven(flow(A=action(Parameters=None, InputPath="$.x")))
-    assert plain["Braid record A"]["Parameters"]["parameters.$"] == "$.x"
+    assert plain["Braid A"]["Parameters"]["parameters.$"] == "$.x"
     step = action(Parameters=None, InputPath="$.Done.items[0]")
     kept = woven(flow(A=step))
-    assert kept["Braid capture A"]["Parameters"] == {"v0.=": "getattr('Done.items[0]', None)"}
-    assert kept["Braid record A"]["Parameters"]["parameters.$"] == "$._braid.A.v0"
+    assert kept["Braid before A"]["Parameters"] == {"v0.=": "getattr('Done.items[0]', None)"}
+    assert kept["Braid A"]["Parameters"]["parameters.$"] == "$._braid.A.v0"
 
 
 def test_what_cannot_be_captured_is_left_out_and_said() -> None:
@@ -239,7 +244,7 @@ def test_what_cannot_be_captured_is_left_out_and_said() -> None:
         Next="Z",
     )
     definition = flow(A=step, Z=done())
-    recorded = woven(definition)["Braid record A"]["Parameters"]["parameters"]
+    recorded = woven(definition)["Braid A"]["Parameters"]["parameters"]
     assert recorded == dict.fromkeys("abc", "[not recorded]")
     found = instrument(definition, provider_url=URL).notes
     assert [n.message.split(":")[0] for n in found if "leaves out" in n.message] == [
@@ -269,7 +274,7 @@ SECRET = {
 
 
 def test_nothing_private_is_copied() -> None:
-    record = woven(flow(A=action(Parameters=SECRET)))["Braid record A"]
+    record = woven(flow(A=action(Parameters=SECRET)))["Braid A"]
     hidden = "[redacted]"
     assert record["Parameters"]["parameters"] == {
         **dict.fromkeys(("declared", "later", "send_credentials", "auth_header"), hidden),
@@ -287,8 +292,8 @@ def test_a_private_result_is_not_sent() -> None:
     catch = {"ErrorEquals": ["States.ALL"], "ResultPath": "$._private_e", "Next": "Z"}
     definition = flow(A=action(ResultPath="$._private_r", Catch=[catch], Next="Z"), Z=done())
     states = woven(definition)
-    assert "result.$" not in states["Braid record A"]["Parameters"]
-    assert "error.$" not in states["Braid record failure of A"]["Parameters"]
+    assert "result.$" not in states["Braid A"]["Parameters"]
+    assert "error.$" not in states["Braid failure of A"]["Parameters"]
 
 
 # 6-8, 10-12: constants, context, identity, rights
@@ -296,7 +301,7 @@ def test_a_private_result_is_not_sent() -> None:
 
 def test_a_record_says_which_step_of_which_run_it_is() -> None:
     definition = flow(A=action(RunAs="curator", Comment="Copies"))
-    parameters = woven(definition)["Braid record A"]["Parameters"]
+    parameters = woven(definition)["Braid A"]["Parameters"]
     assert parameters["run"] == {
         "run_id.$": "$._context.run_id",
         "flow_id.$": "$._context.flow_id",
@@ -306,43 +311,63 @@ def test_a_record_says_which_step_of_which_run_it_is() -> None:
     }
     assert parameters["step"] == {
         "name": "A",
-        "type": "Action",
         "action_url": "https://transfer.actions.globus.org/transfer/",
         "run_as": "curator",
         "comment": "Copies",
-        "action_id.$": "$.Done.action_id",
         "definition_digest": definition_digest(definition),
     }
     assert parameters["result.$"] == "$.Done"
 
 
+def test_what_is_the_same_in_all_of_a_run_is_said_where_it_begins() -> None:
+    either = {
+        "Type": "Choice",
+        "Choices": [{"Variable": "$.x", "IsPresent": True, "Next": "A"}],
+        "Default": "B",
+    }
+    definition = flow(
+        Either=either, A=action(Next="B"), B=action(Next="C"), C=action(Next="D"), D=action()
+    )
+    said = {name: woven(definition)[f"Braid {name}"]["Parameters"] for name in "ABCD"}
+    whole = {"run_id.$", "flow_id.$", "run_owner.$", "username.$", "status"}
+    assert set(said["A"]["run"]) == set(said["B"]["run"]) == whole
+    assert said["A"]["run"]["status"] == said["B"]["run"]["status"] == "ACTIVE"
+    assert said["C"]["run"] == {"run_id.$": "$._context.run_id"}
+    assert set(said["D"]["run"]) == {"run_id.$", "flow_id.$", "status"}
+    told = [name for name in "ABCD" if "definition_digest" in said[name]["step"]]
+    assert told == ["A", "B"]
+
+
 def test_a_handler_need_not_answer_like_an_action() -> None:
     uuid = "0a1b2c3d-0a1b-4c3d-8e9f-0a1b2c3d4e5f"
     step = action(ActionUrl=None, Handler={"Type": "RegisteredAPI", "Id": uuid})
-    parameters = woven(flow(A=step))["Braid record A"]["Parameters"]
+    parameters = woven(flow(A=step))["Braid A"]["Parameters"]
     assert parameters["step"]["action_url"] == uuid
     assert "action_id.$" not in parameters["step"]
+    sent = woven(flow(A=step), result=ResultDetail.STATUS)["Braid A"]["Parameters"]
+    assert "action_id.$" not in sent["step"]
 
 
 def test_only_the_status_of_a_result_is_sent_on_request() -> None:
-    parameters = woven(flow(A=action()), result=ResultDetail.STATUS)["Braid record A"]["Parameters"]
+    parameters = woven(flow(A=action()), result=ResultDetail.STATUS)["Braid A"]["Parameters"]
     assert "result.$" not in parameters
     assert parameters["step"]["status.$"] == "$.Done.status"
+    assert parameters["step"]["action_id.$"] == "$.Done.action_id"
 
 
 def test_records_run_as_the_user_unless_told_otherwise() -> None:
     definition = flow(A=action())
-    assert woven(definition)["Braid record A"]["RunAs"] == "User"
-    assert woven(definition, run_as="Flow")["Braid record A"]["RunAs"] == "Flow"
+    assert "RunAs" not in woven(definition)["Braid A"]
+    assert woven(definition, run_as="Flow")["Braid A"]["RunAs"] == "Flow"
     assert "consent" in notes(definition)["$"]
     assert "own word" in notes(definition, run_as="Flow")["$"]
 
 
 def test_the_scope_of_the_provider_is_named_when_it_is_known() -> None:
     found = instrument(flow(A=action()), provider_url=URL, provider_scope="https://scope")
-    record = found.definition["States"]["Braid record A"]
+    record = found.definition["States"]["Braid A"]
     assert record["ActionScope"] == "https://scope"
-    assert "ActionScope" not in woven(flow(A=action()))["Braid record A"]
+    assert "ActionScope" not in woven(flow(A=action()))["Braid A"]
 
 
 def test_the_digest_is_of_the_original_however_it_is_laid_out() -> None:
@@ -366,10 +391,10 @@ def test_a_failing_end_is_recorded_before_it_on_every_way_to_it() -> None:
     catch = {"ErrorEquals": ["States.ALL"], "ResultPath": "$.e", "Next": "F"}
     states = woven(flow(A=action(Catch=[catch], Next="F"), F=fail))
     assert states["F"] == fail
-    record = states["Braid record F"]
+    record = states["Braid F"]
     assert record["Next"] == "F"
-    assert states["Braid record A"]["Next"] == "Braid record F"
-    assert states["Braid record failure of A"]["Next"] == "Braid record F"
+    assert states["Braid A"]["Next"] == "Braid F"
+    assert states["Braid failure of A"]["Next"] == "Braid F"
     assert record["Parameters"]["run"]["status"] == "FAILED"
     error = record["Parameters"]["error"]
     assert error == {"Error.=": "getattr('e.Error', None)", "Cause": "so"}
@@ -385,7 +410,7 @@ def test_a_failing_end_is_recorded_before_it_on_every_way_to_it() -> None:
 )
 def test_the_last_step_of_a_run_is_recorded_whatever_it_is(end: Definition) -> None:
     definition = flow(A=action(Next="B"), B=end)
-    parameters = woven(definition)["Braid record B"]["Parameters"]
+    parameters = woven(definition)["Braid B"]["Parameters"]
     assert parameters["run"]["status"] == "SUCCEEDED"
     assert parameters["step"]["type"] == end["Type"]
     assert woven(definition, record_end=False)["B"] == end
@@ -411,7 +436,7 @@ def test_web_inputs_are_recorded_as_what_a_person_answered() -> None:
         "ResultPath": "$.Answer",
         "End": True,
     }
-    parameters = woven(flow(A=step))["Braid record A"]["Parameters"]
+    parameters = woven(flow(A=step))["Braid A"]["Parameters"]
     assert parameters["step"]["type"] == "AwaitWebInput"
     assert parameters["result.$"] == "$.Answer"
 
@@ -420,30 +445,134 @@ def test_web_inputs_are_recorded_as_what_a_person_answered() -> None:
 
 
 def test_a_failure_that_ends_the_run_is_said_not_to_be_recorded() -> None:
-    said = notes(flow(A=action()))["$.States.A"]
+    said = notes(flow(A=action()), record_uncaught=False)["$.States.A"]
     assert said.startswith("ActionFailedException, ActionTimeout, ActionUnableToRun here would end")
+    assert said.endswith("--record-uncaught records it.")
     quiet = notes(flow(A=action(ExceptionOnActionFailure=False)))["$.States.A"]
     assert quiet.startswith("ActionTimeout, ActionUnableToRun here")
     catch = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.e", "Next": "Z"}]
     assert "$.States.A" not in notes(flow(A=action(Catch=catch, Next="Z"), Z=done()))
 
 
-def test_an_uncaught_failure_is_recorded_on_request_and_taken_out_again() -> None:
-    definition = flow(A=action(Catch=[]), B=action())
-    definition["States"]["A"] = action(Catch=[], Next="B")
-    states = woven(definition, record_uncaught=True)
-    (added,) = states["B"]["Catch"]
-    assert added["ErrorEquals"] == ["States.ALL"]
-    record = states[added["Next"]]
+def test_a_failure_that_nothing_catches_is_recorded_and_taken_out_again() -> None:
+    definition = flow(A=action(Catch=[], Next="B"), B=action())
+    whole = instrument(definition, provider_url=URL)
+    states = whole.definition["States"]
+    for name in "AB":
+        (added,) = states[name]["Catch"]
+        assert (added["ErrorEquals"], added["ResultPath"]) == (["States.ALL"], "$._braid.error")
+        step = states[added["Next"]]
+        assert (step["Type"], step["Result"]["name"]) == ("Pass", name)
+        assert (step["ResultPath"], step["Next"]) == ("$._braid.failed", "Braid failure")
+    record = states["Braid failure"]
     assert record["Parameters"]["run"]["status"] == "FAILED"
-    assert states[record["Next"]] == {
+    assert record["Parameters"]["step.$"] == "$._braid.failed"
+    assert record["Parameters"]["error.$"] == "$._braid.error"
+    assert record["Next"] == record["Catch"][0]["Next"] == "Braid fail"
+    assert states["Braid fail"] == {
         "Type": "Fail",
-        "Comment": states[record["Next"]]["Comment"],
-        "ErrorPath": "$._braid.B_error.Error",
-        "CausePath": "$._braid.B_error.Cause",
+        "Comment": states["Braid fail"]["Comment"],
+        "ErrorPath": "$._braid.error.Error",
+        "CausePath": "$._braid.error.Cause",
     }
-    whole = instrument(definition, provider_url=URL, options=Options(record_uncaught=True))
+    assert any("'Braid fail' with the same Error and Cause" in n.message for n in whole.notes)
     assert json.dumps(strip(whole.definition)) == json.dumps(definition)
+
+
+def test_a_failure_where_its_error_could_not_be_kept_is_left_to_end_the_run() -> None:
+    definition = flow(
+        A={"Type": "Pass", "InputPath": "$.list", "Next": "B"},
+        B=action(ResultPath=None, Next="C"),
+        C=action(),
+    )
+    chosen = {"on_missing_result_path": MissingResultPath.SET, "record_uncaught": True}
+    states = woven(definition, **chosen)
+    assert "Catch" not in states["B"]
+    assert "may be no object" in notes(definition, **chosen)["$.States.B"]
+    by_run = instrument(
+        definition, provider_url="https://b.example.org/harvest", options=Options(mode=Mode.RUN)
+    )
+    assert "Catch" not in by_run.definition["States"]["B"]
+
+
+def test_what_the_first_form_of_comments_marks_is_taken_out_and_renewed() -> None:
+    known = json.loads(FIRST.read_text())
+    original, by_step, by_run = known["original"], known["step"], known["run"]
+    setting = Options(on_missing_result_path=MissingResultPath.SET)
+    for woven_before in (by_step, by_run):
+        assert json.dumps(strip(woven_before)) == json.dumps(original)
+        renewed = instrument(woven_before, provider_url=URL, options=setting).definition
+        assert renewed == instrument(original, provider_url=URL, options=setting).definition
+
+
+NULLS: dict[str, Definition] = {
+    "Comment": flow(A=action(Comment=None) | {"Comment": None}),
+    "Parameters": flow(A={"Type": "Pass", "Parameters": None, "Next": "B"}, B=action()),
+    "Next and End": flow(A=action(Next="B") | {"End": None}, B={"Next": None} | action()),
+    "Catch": flow(A={"Catch": None} | action()),
+    "ResultPath": flow(A=action() | {"ResultPath": None}),
+    "of a Catch": flow(
+        A=action(
+            Catch=[{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Z"}], Next="Z"
+        ),
+        Z=done(),
+    ),
+    "of all": {"Comment": None} | flow(A=action()),
+}
+"""What older clients wrote for what was not set."""
+
+
+@pytest.mark.parametrize("name", NULLS)
+@pytest.mark.parametrize("mode", Mode)
+def test_keys_that_are_null_are_as_good_as_absent_and_come_back(name: str, mode: Mode) -> None:
+    definition = NULLS[name]
+    plain = without_nulls(definition)
+    chosen = Options(mode=mode, on_missing_result_path=MissingResultPath.SET)
+    url = URL if mode is Mode.STEP else URL.replace("record", "harvest")
+    made = instrument(definition, provider_url=url, options=chosen)
+    assert not [p for p in validate(made.definition) if p.severity is Severity.ERROR]
+    assert json.dumps(strip(made.definition)) == json.dumps(definition)
+    again = instrument(made.definition, provider_url=url, options=chosen).definition
+    assert json.dumps(again) == json.dumps(made.definition)
+    as_plain = instrument(plain, provider_url=url, options=chosen).definition
+    digests = {definition_digest(plain): definition_digest(definition)}
+    assert without_marks(made.definition) == without_marks(as_plain, digests)
+
+
+def without_marks(definition: Definition, digests: Mapping[str, str] | None = None) -> Definition:
+    """The definition without nulls and comments, and with another digest where it tells one."""
+    text = json.dumps(without_nulls(definition))
+    for old, new in (digests or {}).items():
+        text = text.replace(old, new)
+    found: Definition = json.loads(text)
+    for state in found["States"].values():
+        state.pop("Comment", None)
+    return found
+
+
+def test_a_comment_that_only_looks_like_a_mark_is_an_authors() -> None:
+    comments = ("Braid #17 is hot", "Braid #after lunch", "Braid #", "Recorded by Braid", "braid")
+    for comment in comments:
+        definition = flow(A=done(Comment=comment))
+        assert strip(definition) == definition
+
+
+def test_definitions_of_others_grow_little(shared_flows: Path) -> None:
+    """In bytes of JSON without blanks: of those that need no filling in, taken together."""
+    chosen = Options(
+        on_missing_result_path=MissingResultPath.SET,
+        on_whole_state=WholeState.ACCEPT,
+        record_uncaught=False,
+    )
+    before = after = 0
+    for name in sorted(CORPUS):
+        definition = CORPUS[name].definition(shared_flows)
+        if not [p for p in validate(definition) if p.severity is Severity.ERROR]:
+            before += size_of(definition)
+            woven = instrument(definition, provider_url=URL, options=chosen)
+            after += size_of(woven.definition)
+    assert before > 20_000
+    assert after < 2.75 * before
 
 
 # refusals, and the rest of the house
@@ -478,8 +607,8 @@ def test_the_definition_that_was_given_is_not_touched() -> None:
 def test_what_an_author_adds_to_an_instrumented_flow_survives_stripping() -> None:
     definition = instrument(flow(A=action()), provider_url=URL).definition
     states = copy.deepcopy(definition["States"])
-    states["Braid record A"].pop("End")
-    states["Braid record A"]["Next"] = "Mine"
+    states["Braid A"].pop("End")
+    states["Braid A"]["Next"] = "Mine"
     states["Mine"] = done()
     assert strip({**definition, "States": states}) == flow(
         A=action(End=None, Next="Mine"), Mine=done()
@@ -489,7 +618,7 @@ def test_what_an_author_adds_to_an_instrumented_flow_survives_stripping() -> Non
 def test_an_edge_that_cannot_be_restored_is_refused() -> None:
     definition = instrument(flow(A=action(Next="B"), B=done()), provider_url=URL).definition
     with pytest.raises(InvalidInput, match="which ends the run"):
-        strip({**definition, "StartAt": "Braid record B"})
+        strip({**definition, "StartAt": "Braid B"})
 
 
 def test_a_record_state_written_by_hand_is_valid_and_left_alone() -> None:
@@ -511,7 +640,8 @@ def test_a_step_that_its_author_records_is_not_recorded_again(url: str) -> None:
     states = woven(definition)
     assert states["Record"] == record
     assert states["Train"] == definition["States"]["Train"]
-    assert list(states) == ["Train", "Record", "Z", "Braid record Z", "Braid end"]
+    assert list(states) == ["Train", "Record", "Z", "Braid Z", "Braid end"]
+    assert states["Braid Z"]["Parameters"]["run"].keys() >= {"run_owner.$", "flow_id.$"}
     said = [note.message for note in instrument(definition, provider_url=URL).notes]
     assert any("its author records it in 'Record'" in message for message in said)
     assert strip(instrument(definition, provider_url=URL).definition) == definition
@@ -531,7 +661,7 @@ def test_only_a_state_that_surely_records_the_step_is_taken_for_its_record(
     record: Definition,
 ) -> None:
     states = woven(flow(Train=action(ResultPath="$.R", Next="Record"), Record=record, Z=done()))
-    assert states["Braid record Train"]["Next"] == "Record"
+    assert states["Braid Train"]["Next"] == "Record"
 
 
 def test_failures_of_a_step_that_its_author_records_are_recorded() -> None:
@@ -541,11 +671,11 @@ def test_failures_of_a_step_that_its_author_records_are_recorded() -> None:
     )
     definition = flow(Train=train, Record=by_hand("Train"), Z=done())
     states = woven(definition)
-    failure = states["Braid record failure of Train"]
+    failure = states["Braid failure of Train"]
     # Only what the Catch overwrites has to be kept aside; the step's result is not there then.
-    assert states["Braid capture Train"]["Parameters"] == {"v0.=": "getattr('input', None)"}
+    assert states["Braid before Train"]["Parameters"] == {"v0.=": "getattr('input', None)"}
     assert failure["Parameters"]["parameters"] == {"a.$": "$._braid.Train_2.v0", "b.$": "$.R"}
-    assert "Braid record Train" not in states
+    assert "Braid Train" not in states
     assert strip(instrument(definition, provider_url=URL).definition) == definition
 
 
@@ -560,7 +690,7 @@ def test_a_step_that_its_author_records_needs_no_result_path() -> None:
 def test_the_whole_state_may_be_read_behind_a_record_by_hand_alone() -> None:
     read = action(InputPath="$", Parameters=None, ResultPath="$.All", Next="Record All")
     definition = flow(All=read, **{"Record All": by_hand("All")}, Z=done())
-    assert "Braid record All" not in woven(definition)
+    assert "Braid All" not in woven(definition)
 
 
 def test_an_author_refers_to_the_receipt_of_any_step_by_its_slug() -> None:
@@ -573,13 +703,13 @@ def test_an_author_refers_to_the_receipt_of_any_step_by_its_slug() -> None:
         {**flow(Collect=collect), "StartAt": "Collect data"}
         | {"States": {"Collect data": collect, "Train": train, "Record": record, "Z": done()}}
     )
-    assert states["Braid record Collect data"]["ResultPath"] == "$._braid.Collect_data"
+    assert states["Braid Collect data"]["ResultPath"] == "$._braid.Collect_data"
 
 
 def test_an_error_that_replaced_the_state_is_read_without_naming_the_whole_of_it() -> None:
     catch = [{"ErrorEquals": ["States.ALL"], "Next": "Z"}]
     states = woven(flow(A=action(Catch=catch, Next="Z"), Z=done()))
-    assert states["Braid record failure of A"]["Parameters"]["error"] == {
+    assert states["Braid failure of A"]["Parameters"]["error"] == {
         "Error.=": "getattr('Error', None)",
         "Cause.=": "getattr('Cause', None)",
     }

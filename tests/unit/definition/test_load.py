@@ -17,8 +17,9 @@ def test_a_bare_definition_and_a_flow_document_are_read(tmp_path: Path) -> None:
     bare, whole = tmp_path / "bare.json", tmp_path / "whole.json"
     bare.write_text(json.dumps(definition), encoding="utf-8-sig")
     whole.write_text(json.dumps({"title": "T", "definition": definition, "input_schema": schema}))
-    assert load_document(bare) == (definition, None, None)
-    assert load_document(whole) == (definition, schema, "T")
+    assert load_document(bare) == (definition, None, None, None)
+    document = {"title": "T", "definition": definition, "input_schema": schema}
+    assert load_document(whole) == (definition, schema, "T", document)
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,8 @@ def test_each_step_is_recorded_once_on_its_way_out(
     woven = instrument(definition, provider_url=URL, options=chosen).definition["States"]
     actions = {n: s for n, s in definition["States"].items() if s["Type"] == "Action"}
     own = {n: s for n, s in actions.items() if s["ActionUrl"].rstrip("/") == URL}
-    marks = [mark.state for mark in injected(woven).values() if mark.kind is Kind.AFTER]
+    after = [name for name, mark in injected(woven).items() if mark.kind is Kind.AFTER]
+    marks = [woven[name]["Parameters"]["step"]["name"] for name in after]
     recorded = [*(record["Parameters"]["step"]["name"] for record in own.values()), *marks]
     assert len(set(recorded)) == len(recorded)
     assert set(recorded) >= set(actions) - set(own)

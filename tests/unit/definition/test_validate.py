@@ -41,6 +41,7 @@ def web(kind: str, **keys: Any) -> dict[str, Any]:
 
 P = "$.States.S.Parameters"
 C = "$.States.S.Choices[0]"
+ABSENT = "it is null, which is read as if the key were absent"
 BAD: list[tuple[Any, str, str]] = [
     ([], "$", "a flow definition is an object"),
     ({}, "$", "StartAt is missing"),
@@ -49,7 +50,10 @@ BAD: list[tuple[Any, str, str]] = [
     ({**flow(S=done()), "StartAt": 1}, "$.StartAt", "it is not a string"),
     ({"StartAt": "S", "States": []}, "$.States", "States is not an object"),
     ({"StartAt": "S", "States": {}}, "$.States", "there are no states"),
-    ({**flow(S=done()), "Comment": None}, "$.Comment", "it is not a string"),
+    ({**flow(S=done()), "Comment": 3}, "$.Comment", "it is not a string"),
+    ({**flow(S=done()), "StartAt": None}, "$", "StartAt is missing"),
+    (flow(S=done(Loop=None)), "$.States.S.Loop", "'Loop' is no key of Pass states"),
+    (flow(S={**action(), "Parameters": None}), "$.States.S", "Parameters or InputPath is missing"),
     ({**flow(S=done()), "Version": "1.0"}, "$.Version", "'Version' is no key of a flow definition"),
     (flow(S=done(), T=done()), "$.States.T", "no state leads here"),
     (flow(**{"S" * 129: done()}), f"$.States.{'S' * 129}", "the state's name has 129 characters"),
@@ -63,7 +67,7 @@ BAD: list[tuple[Any, str, str]] = [
     (flow(S=done(End=False)), "$.States.S.End", "End is not true"),
     (flow(S={"Type": "Pass", "Next": "T"}), "$.States.S.Next", "there is no state 'T'"),
     (flow(S={"Type": "Pass", "Next": 3}), "$.States.S.Next", "it is not a string"),
-    (flow(S=done(Comment=None)), "$.States.S.Comment", "it is not a string"),
+    (flow(S=done(Comment=3)), "$.States.S.Comment", "it is not a string"),
     (
         flow(S=done(OutputPath="$.x")),
         "$.States.S.OutputPath",
@@ -335,6 +339,32 @@ DOUBTFUL: list[tuple[Any, str, str]] = [
         "$ is the whole state, which not every service accepts",
     ),
     (flow(S={"Type": "Fail", "Cause": "c"}), "$.States.S", "the failure has no Error"),
+    ({**flow(S=done()), "Comment": None}, "$.Comment", ABSENT),
+    (flow(S=done(Comment=None)), "$.States.S.Comment", ABSENT),
+    (flow(S=done(Parameters=None, Next=None)), "$.States.S.Next", ABSENT),
+    (
+        flow(
+            S=action(Catch=[{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Z"}]),
+            Z=done(),
+        ),
+        "$.States.S.Catch[0].ResultPath",
+        ABSENT,
+    ),
+    (
+        flow(S=action(Parameters={"source_endpoint": "$.source.id"})),
+        "$.States.S.Parameters.source_endpoint",
+        "the text '$.source.id' is sent as it stands",
+    ),
+    (
+        flow(S=action(Parameters={"DATA": [{"destination_path": "$['my place'].path"}]})),
+        "$.States.S.Parameters.DATA[0].destination_path",
+        "the text \"$['my place'].path\" is sent as it stands",
+    ),
+    (
+        flow(S=action(Parameters={"paths": ["$.a"]})),
+        "$.States.S.Parameters.paths[0]",
+        "the text '$.a' is sent as it stands",
+    ),
     (
         flow(
             S={"Type": "Choice", "Choices": [{"Variable": "$.v", "IsNull": True, "Next": "Z"}]},

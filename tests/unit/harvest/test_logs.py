@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flows.definition import Mode, Options, instrument
-from flows.harvest import Harvested, RunLog, harvest
+from flows.harvest import Harvested, RunLog, harvest, is_harvested
 from flows.harvest.files import load_log
 from provenance_store import Store, open_store
 from provenance_store.errors import BraidError, InvalidInput
@@ -332,6 +332,164 @@ def test_a_step_that_the_flow_is_about_to_record_waits(memory: Store) -> None:
     last = told(memory, log, definition)
     assert (last.added, last.waiting) == (1, 0)
     assert [step["name"] for step in steps(memory)] == ["Move"]
+
+
+def test_a_failure_that_the_flow_is_about_to_record_waits(memory: Store) -> None:
+    definition = instrument(
+        flow(Move=moves("Move", End=True)), provider_url="https://braid.example.org/record"
+    ).definition
+    kept = definition["States"]["Move"]["Catch"][0]["Next"]
+    record = definition["States"][kept]["Next"]
+    log = Writer().begins("Move", given={})
+    log.say("ActionFailed", state_name="Move", error="ActionFailedException", cause="'gone'")
+    log.begins(kept, "Pass", given={}).ends(kept, "Pass", _braid={"failed": {"name": "Move"}})
+    body = {"run": {"run_id": "run-1"}, "step": {"name": "Move"}, "error": {"Error": "x"}}
+    log.begins(record, given=body)
+    first = told(memory, log, definition)
+    assert (first.steps, first.added, first.waiting) == (1, 0, 1)
+    log.say("ActionFailed", state_name=record, state_type="Action", error="ActionUnableToRun")
+    assert told(memory, log, definition).added == 1
+    (step,) = steps(memory)
+    assert (step["name"], step["status"]) == ("Move", "FAILED")
+
+
+# logs that are not whole, and clocks
+
+
+def three_moves() -> tuple[Writer, dict[str, Any]]:
+    definition = flow(
+        One=moves("One", Next="Between"),
+        Between={"Type": "Pass", "Next": "Two"},
+        Two=moves("Two", Next="Three"),
+        Three=moves("Three", End=True),
+    )
+    log = Writer().moves("One", "first").begins("Between", "Pass").ends("Between", "Pass")
+    log.moves("Two", "second").moves("Three", "third")
+    return log.say("FlowSucceeded", output=log.state), definition
+
+
+PARTS: dict[str, tuple[slice, bool, int, str]] = {
+    "its beginning": (slice(4, None), False, 2, "the log does not tell how the run began"),
+    "its beginning, but for an end": (slice(2, None), False, 3, "how the run began"),
+    "its end": (slice(0, 7), True, 3, "has further pages, which are missing"),
+    "the middle": (slice(0, 0), False, 3, "entries of the log are missing between One and Two"),
+}
+"""What is there, whether pages are said to follow, how many steps are sure, and what is said."""
+
+
+@pytest.mark.parametrize("order", ["oldest first", "newest first"])
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_of_a_log_says_what_is_missing_and_the_whole_log_adds_it(
+    part: str, order: str, memory: Store
+) -> None:
+    log, definition = three_moves()
+    there, more, sure, said = PARTS[part]
+    entries = log.entries[there] or [*log.entries[:3], *log.entries[5:]]
+    page = {"entries": entries[:: 1 if order == "oldest first" else -1], "has_next_page": more}
+    run = {"run_id": "run-1", "status": "SUCCEEDED"}
+    given = RunLog(page, definition, run)
+    first = harvest(memory, given)
+    assert any(said in note for note in first.notes), first.notes
+    assert (first.added, first.added + first.waiting) == (sure, first.steps)
+    assert not is_harvested(memory, "run-1")
+    assert harvest(memory, given).known == sure
+    whole = harvest(memory, RunLog(log.entries, definition, run))
+    assert (whole.steps, whole.known, whole.added, whole.notes) == (4, sure, 4 - sure, [])
+    assert is_harvested(memory, "run-1")
+    found = steps(memory)
+    assert sorted(step["name"] for step in found) == ["Between", "One", "Three", "Two"]
+    assert all(step["status"] == "SUCCEEDED" for step in found)
+    started = memory.reader().run("run-1")["start_time"]
+    assert started == "2026-11-01T12:00:00.000000+00:00"
+
+
+def test_a_run_whose_log_has_further_pages_is_not_told_to_have_gone_on_for_ever(
+    memory: Store,
+) -> None:
+    """What the run object says of its end is sure, whatever of the log is there."""
+    log, definition = three_moves()
+    page = {"entries": log.entries[:3], "has_next_page": True}
+    harvest(memory, RunLog(page, definition, {"run_id": "run-1", "status": "FAILED"}))
+    assert memory.reader().run("run-1")["status"] == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("page", "more"),
+    [
+        ({"has_next_page": True, "marker": "m"}, True),
+        ({"has_next_page": False, "marker": None}, False),
+        ({"pagination_token": "t"}, True),
+        ({"pagination_token": None}, False),
+        ({"marker": "m", "limit": 3}, True),
+        ({}, False),
+    ],
+)
+def test_a_page_tells_whether_another_one_follows(
+    page: dict[str, Any], more: bool, memory: Store
+) -> None:
+    log, definition = three_moves()
+    given = {"entries": log.entries[:7], **page}
+    done = harvest(memory, RunLog(given, definition, None, "run-1"))
+    assert any("further pages" in note for note in done.notes) is more
+
+
+def test_a_log_without_an_entry_is_not_the_whole_of_a_run(memory: Store) -> None:
+    log, definition = three_moves()
+    run = {"run_id": "run-1", "status": "SUCCEEDED"}
+    done = harvest(memory, RunLog([], definition, run))
+    assert (done.steps, done.notes) == (0, [])
+    assert not is_harvested(memory, "run-1")
+    assert harvest(memory, RunLog(log.entries, definition, run)).added == 4
+
+
+def test_pages_in_any_order_are_one_log(memory: Store) -> None:
+    log, definition = three_moves()
+    entries = log.entries
+    pages = [
+        {"entries": entries[6:], "has_next_page": False},
+        {"entries": entries[:3], "has_next_page": True},
+        {"entries": entries[3:6], "has_next_page": True},
+    ]
+    done = harvest(memory, RunLog(pages, definition, None, "run-1"))
+    assert (done.added, done.notes) == (4, [])
+
+
+def test_a_definition_that_has_none_of_the_states_is_refused(memory: Store) -> None:
+    log, _ = three_moves()
+    with pytest.raises(
+        InvalidInput, match=r"none of the run's states \(One, Between, Two, Three\)"
+    ):
+        told(memory, log, flow(Another=moves("Another", End=True)))
+    assert memory.reader().runs()["runs"] == []
+
+
+def test_states_that_the_definition_does_not_have_are_told(memory: Store) -> None:
+    log, definition = three_moves()
+    del definition["States"]["Three"]
+    (note,) = told(memory, log, definition).notes
+    assert note.startswith("the definition does not have Three")
+
+
+@pytest.mark.parametrize("order", ["oldest first", "newest first"])
+@pytest.mark.parametrize("back", [range(10), range(2, 4), range(9, 10), range(1)])
+def test_entries_are_in_their_order_whatever_the_clock_says(
+    order: str, back: range, memory: Store
+) -> None:
+    log, definition = three_moves()
+    assert len(log.entries) == 10
+    for place in back:
+        log.entries[place]["time"] = f"2026-11-01T11:59:{59 - place:02d}.000000+00:00"
+    entries = log.entries if order == "oldest first" else log.entries[::-1]
+    done = told(memory, entries, definition)
+    assert (done.added, done.notes) == (4, [])
+    found = {step["name"]: step for step in steps(memory)}
+    assert set(found) == {"One", "Between", "Two", "Three"}
+    assert [found[name]["action_id"] for name in ("One", "Two", "Three")] == [
+        "first",
+        "second",
+        "third",
+    ]
+    assert memory.reader().run("run-1")["status"] == "SUCCEEDED"
 
 
 def test_a_later_file_is_not_what_an_earlier_run_used(memory: Store) -> None:

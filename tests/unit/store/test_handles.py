@@ -17,7 +17,7 @@ from provenance_store.recorder import Recorder
     [
         (About, Recorder.data, {"live"}),
         (VersionAbout, Recorder.update, set()),
-        (VersionAbout, Recorder.model, {"trained_on"}),
+        (VersionAbout, Recorder.model, {"trained_on", "resume"}),
         (End, Recorder.finish, set()),
     ],
 )

@@ -1,0 +1,80 @@
+"""`braid alias`"""
+
+from __future__ import annotations
+
+import click
+
+from braid.options import displays, records
+from braid.output import Display, Document, Field, short_time
+from braid.parameters import Reference
+from braid.recording import Place, recording
+from braid.source import Source
+
+__all__ = ["command"]
+
+FIELDS = [
+    Field("Alias", "alias"),
+    Field("Version", "version.version"),
+    Field("ID", "version.short_id"),
+    Field("Since", short_time("since")),
+    Field("Until", short_time("until")),
+    Field("URN", "version.id", wide=True),
+]
+
+
+@click.command()
+@click.argument("reference", metavar="MODEL", type=Reference())
+@click.argument("names", metavar="[ALIAS]...", nargs=-1)
+@click.option("--remove", is_flag=True, help="Take the aliases away from the model instead.")
+@records
+@displays("text", "json", "csv")
+def command(
+    *,
+    reference: str,
+    names: tuple[str, ...],
+    remove: bool,
+    source: Source,
+    display: Display,
+) -> None:
+    """Give a model version a name such as champion.
+
+    MODEL is a version: its id, NAME@v3, NAME@ALIAS, or NAME for the newest one. Within its model
+    one version has an alias at a time: the one that had it before has it no more, and the history
+    keeps when it did. Everywhere else NAME@ALIAS names the version then. Prints its URN. Without
+    an ALIAS the aliases of the model are listed, with their history.
+
+    \b
+    braid alias braggnn@v3 champion deployed@edge
+    braid models --alias champion --as-of 2026-03-01
+    """
+    if remove and not names:
+        raise click.UsageError("Name the aliases that --remove takes away.")
+    with recording(source, strict=True, create=False) as place:
+        if not names:
+            found = {"aliases": _known(place, reference)["aliases"]}
+            return display.table(found, rows="aliases", fields=FIELDS, empty="No aliases.")
+        recorder = place.recorder
+        version = recorder.id_of(reference)
+        if remove:
+            _check_there(_known(place, recorder.sink.urn(version)), names)
+            recorder.unalias(version, *names)
+        else:
+            recorder.alias(version, *names)
+        place.tell(display, recorder.sink.urn(version))
+
+
+def _known(place: Place, reference: str) -> Document:
+    """The model, with all its aliases."""
+    if place.history is None:
+        raise click.UsageError("Aliases are asked of a store or a server, not of a spool.")
+    return place.history.model(reference, limit=1)
+
+
+def _check_there(model: Document, names: tuple[str, ...]) -> None:
+    from provenance_store.errors import NotFound
+
+    there = {each["alias"] for each in model["aliases"] if each["until"] is None}
+    for name in names:
+        if name not in there:
+            listed = ", ".join(sorted(there)) or "none"
+            raise NotFound(f"{model['name']} has no alias {name!r}; it has {listed}.")

@@ -1,0 +1,188 @@
+"""`braid show`"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+
+from braid.commands.models import environment_in_words
+from braid.commands.run import show as run_show
+from braid.curve import curves
+from braid.options import displays, reads
+from braid.output import Display, Document, inert, short_time
+from braid.parameters import Reference
+from braid.source import Source, is_run, run_named
+from braid.validity import cause, marked
+
+__all__ = ["command"]
+
+WIDTH = 80
+"""Columns into a pipe, and at the least."""
+DOCUMENTS = ("hyperparameters", "parameters", "result", "error")
+MENTIONS = {
+    "made_by": "Made by",
+    "fine_tuned_from": "Fine-tuned from",
+    "trained_on": "Trained on",
+    "facts": "Facts",
+    "inputs": "Other inputs",
+    "revised_by": "Revised by",
+    "used_by": "Used by",
+    "produced": "Produced",
+    "links": "Depends on",
+    "dependents": "Depended on by",
+}
+LINES: Mapping[str, str] = {
+    "short_id": "ID",
+    "id": "URN",
+    "type": "Type",
+    "status": "Status",
+    "owner": "Owner",
+    "run_id": "Run",
+    "action_url": "Action URL",
+    "action_id": "Action ID",
+    "run_as": "Run as",
+    "definition_digest": "Definition",
+    "environment": "Environment",
+    "line": "Model line",
+    "parent": "Revision of",
+    "aliases": "Aliases",
+    "created_at": "Created at",
+    "start_time": "Started",
+    "completion_time": "Completed",
+}
+
+
+@click.command()
+@click.argument("reference", metavar="ID", type=Reference())
+@reads
+@displays("text", "json")
+def command(*, reference: str, source: Source, display: Display) -> None:
+    """Show one record, model version or run: all that is known of it.
+
+    ID is an id (urn:braid:... or 3.17), a URI, a path, a name that one thing alone has, NAME@v3 or
+    NAME@ALIAS for a version of a model, or a run's id. JSON is the document of the query API.
+    """
+    with source.read() as history:
+        if is_run(history, reference):
+            run = run_show.whole_run(history, run_named(history, reference))
+            return run_show.show(run, display)
+        record = history.record(reference)
+        about = history.model_version(record["id"]) if "line" in record else {}
+    if display.format == "json":
+        display.json(about or record)
+    else:
+        display.lines(list(_sheet({**record, **about})))
+
+
+def _sheet(record: Document) -> Iterator[str]:
+    """What is known of a record, within the width of a terminal."""
+    number = f" v{record['version']}" if "version" in record else ""
+    yield from _folded(f"{record['kind']} {record['name']}{number}", "")
+    if why := cause(record):
+        yield from _folded(why, "  ")
+    titles = {key: title for key, title in LINES.items() if record.get(key) not in (None, [], "")}
+    if record.get("environment_document"):
+        titles.pop("environment", None)  # it is shown below
+    width = max(map(len, titles.values())) + 1
+    for key, title in titles.items():
+        value = short_time(key)(record) if key.endswith(("_at", "_time")) else record[key]
+        text = ", ".join(value) if isinstance(value, list) else str(value)
+        yield from _folded(text, f"  {title + ':':<{width}} ", " " * (width + 3))
+    if record.get("live"):
+        yield "  It is live: open to additions until it is promoted."
+    yield from _part("URIs", (_uri(uri) for uri in record["uris"]))
+    for tree in record.get("members") or ():
+        yield from _part(f"Files ({tree['count']:,}, {tree['size']:,} bytes)", _members(tree))
+    yield from _part("Tags", _named(record["tags"]))
+    yield from _part("Scores", _named(record.get("scores") or {}))
+    yield from _part("Curves", (f"{name}: {told}" for name, told in curves(record)))
+    yield from _part("Said later", (_said(mark) for mark in record.get("marks", ())))
+    told = {item["id"] for key in MENTIONS for item in record.get(key) or () if "role" not in item}
+    for key, title in MENTIONS.items():
+        items = record.get(key) or ()
+        yield from _part(
+            title, (_mention(i) for i in items if "role" not in i or i["id"] not in told)
+        )
+    if record.get("truncated"):
+        yield "  There is more than these lists hold; see `braid lineage`."
+    if found := record.get("environment_document"):
+        packages = (found.get("software") or {}).get("packages") or {}
+        yield from _part("Environment", [environment_in_words(record)])
+        listed = ", ".join(f"{name} {version}" for name, version in packages.items())
+        yield from _part("Packages", [listed] if listed else [])
+    for key in DOCUMENTS:
+        if record.get(key) not in (None, {}, []):
+            yield from _part(key.replace("_", " ").capitalize(), _document(record[key]))
+
+
+def _part(title: str, lines: Iterable[str]) -> Iterator[str]:
+    """A list under its title; nothing of an empty one."""
+    listed = list(lines)
+    if listed:
+        yield f"  {title}:"
+        for line in listed:
+            yield from _folded(line, "    ")
+
+
+def _named(values: Mapping[str, Any]) -> Iterator[str]:
+    return (f"{name} = {_text(value)}" for name, value in values.items())
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _uri(uri: Document) -> str:
+    size = None if uri["size"] is None else f"{uri['size']:,} bytes"
+    known = (size, uri["digest"], uri["media_type"])
+    return "  ".join([uri["uri"], *(part for part in known if part)])
+
+
+def _members(tree: Document) -> Iterator[str]:
+    for file in tree["files"]:
+        rest = f"-> {file['target']}" if "target" in file else f"{file['size']:,} bytes"
+        yield f"{file['path']}  {rest}"
+    if tree["truncated"]:
+        yield f"and {tree['count'] - len(tree['files']):,} more"
+
+
+def _said(mark: Document) -> str:
+    note = f": {mark['note']}" if mark["note"] else ""
+    return f"{short_time('at')(mark)}  {mark['mark']}{note}"
+
+
+def _mention(item: Document) -> str:
+    if item.get("restricted"):
+        return "(not yours to see)"
+    role = f"{item['role'].replace('_', ' ')}: " if "role" in item else ""
+    number = f" v{item['version']}" if "version" in item else ""
+    named = f"{item['name']}{number} [{item['kind']} {item['short_id']}]"
+    return f"{role}{marked(named, item)}"
+
+
+def _document(document: Any) -> Iterator[str]:
+    """JSON, indented, a line a value."""
+    return iter(inert(json.dumps(document, indent=2, ensure_ascii=False)).splitlines())
+
+
+def _folded(text: str, first: str, later: str | None = None) -> Sequence[str]:
+    """A line in as many as it takes; ids, URIs and digests stay whole."""
+    if len(first) + len(text) > WIDTH and " " not in text.strip() and later is not None:
+        return [first.rstrip(), f"    {text.strip()}"]
+    columns = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+    inside = len(text) - len(text.lstrip(" "))
+    margin = (later if later is not None else first) + " " * (inside + (2 if later is None else 0))
+    return textwrap.wrap(
+        text.strip(),
+        width=max(columns, WIDTH),
+        initial_indent=first + " " * inside,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [first.rstrip()]

@@ -1,0 +1,36 @@
+"""`braid untag`"""
+
+from __future__ import annotations
+
+import click
+
+from braid.options import displays, records
+from braid.output import Display
+from braid.parameters import Reference
+from braid.recording import recording
+from braid.source import Source
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument("reference", metavar="ID", type=Reference())
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@records
+@displays("text", "json")
+def command(*, reference: str, names: tuple[str, ...], source: Source, display: Display) -> None:
+    """Take tags away from a record.
+
+    It has none of these names then; the history keeps what they were. Prints the record's URN.
+    """
+    from provenance_store.errors import NotFound
+
+    with recording(source, create=False) as place:
+        recorder = place.recorder
+        record = recorder.id_of(reference)
+        known = place.known(recorder.sink.urn(record))
+        for name in names:
+            if known is not None and name not in known["tags"]:
+                raise NotFound(f"{reference} has no tag {name!r}.")
+        recorder.untag(record, *names)
+        place.tell(display, recorder.sink.urn(record))

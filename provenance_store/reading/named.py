@@ -1,0 +1,83 @@
+"""Which record a text names, among those that a viewer may see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from provenance_store.errors import Ambiguous, NotFound
+from provenance_store.reading.view import View
+from provenance_store.redaction import scrub_text
+from provenance_store.references import Parts, has_scheme, parts_of
+from provenance_store.sql import aliases
+from provenance_store.sql import named as sql
+from provenance_store.sql.dialects import driver
+from provenance_store.sql.prepared import Prepared
+
+__all__ = ["candidates", "find", "not_found", "one_of"]
+
+CHOICES = 5
+"""So many records of one name are listed."""
+
+
+def find(view: View, prepared: Prepared, text: str) -> int:
+    """The local id of the record that a URI or a name stands for: ids are not looked for.
+
+    Of several at a URI the newest. Raises NotFound, or Ambiguous with the first choices.
+    """
+    return one_of(view, candidates(view, prepared, text), text)
+
+
+def candidates(view: View, prepared: Prepared, text: str) -> Sequence[int]:
+    """The local ids of what a URI or a name may stand for: one where it is clear."""
+    if has_scheme(text) and (found := _at(view, prepared, text)) is not None:
+        return [found]
+    parts = parts_of(text)
+    if parts is not None and (ids := _versions(view, parts)):
+        return ids
+    if ids := _named(view, prepared, text):
+        return ids
+    found = _at(view, prepared, PurePosixPath(text).as_uri()) if text.startswith("/") else None
+    return [] if found is None else [found]
+
+
+def one_of(view: View, ids: Sequence[int], text: str) -> int:
+    """The one that is meant, see `find`."""
+    if not ids:
+        raise not_found(text)
+    if len(ids) == 1:
+        return ids[0]
+    choices = [view.urn(record_id) for record_id in ids[:CHOICES]]
+    more = ", ..." if len(ids) > CHOICES else ""
+    raise Ambiguous(
+        f"{text[:80]!r} names several records; give the id of one: {', '.join(choices)}{more}",
+        choices=choices,
+    )
+
+
+def not_found(reference: object) -> NotFound:
+    """The error for a reference that names nothing that may be seen."""
+    return NotFound(f"There is no record {str(reference)[:200]} in this store.")
+
+
+def _at(view: View, prepared: Prepared, uri: str) -> int | None:
+    with driver(view.connection) as raw:
+        return prepared.at_uris(raw, view.viewer, [uri], None).get(uri)
+
+
+def _versions(view: View, parts: Parts) -> Sequence[int]:
+    name = scrub_text(parts.name)
+    if parts.alias is not None:
+        query = aliases.named_so(name, parts.alias, view.viewer, CHOICES + 1)
+    else:
+        query = sql.versions(name, parts.version or 0, view.viewer, CHOICES + 1)
+    return [row.id for row in view.all(query)]
+
+
+def _named(view: View, prepared: Prepared, text: str) -> Sequence[int]:
+    """The newest versions of models of this name, and other records that have it."""
+    name = scrub_text(text)
+    with driver(view.connection) as raw:
+        heads = prepared.nearest_heads(raw, view.viewer, name)
+    others = view.all(sql.others(name, view.viewer, CHOICES + 1))
+    return [*(row[0] for row in heads), *(row.id for row in others)]

@@ -1,0 +1,141 @@
+"""How records are named: one reading of what people and programs write.
+
+A reference is a handle, an id, or text: a URN, a short id (``3.17``), a URI, ``NAME@v3`` for a
+version of a model, ``NAME@ALIAS`` for the version that has an alias, or a name that one thing alone
+has; of a model that is its newest version. A `Path` is the file at that path, and a document the
+record that its ``id`` names.
+
+What a text names depends on the store and on who asks: `reading.named` looks it up.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from provenance_store.errors import InvalidInput
+from provenance_store.handles import Record
+from provenance_store.ids import short_id
+from provenance_store.validation.scalars import described, is_a, one_or_many, plain
+
+__all__ = [
+    "Head",
+    "Parts",
+    "Reference",
+    "has_scheme",
+    "is_document",
+    "is_id",
+    "is_name",
+    "local",
+    "parts_of",
+    "several",
+    "spelled",
+]
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_ID = re.compile(r"urn:braid:|[0-9]+\.[0-9]+$", re.IGNORECASE)
+_VERSION = re.compile(r"v([0-9]{1,9})")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A model version as a store finds it, such as one that none revises."""
+
+    id: int
+    line_id: int
+    version: int
+    name: str
+    run_id: str | None
+
+
+Reference = Record | Head | str | int | os.PathLike[str] | Mapping[str, Any]
+"""What names a record, see above; a bare integer is an id of the store."""
+
+
+class Parts(NamedTuple):
+    """A text that names a version of a model: by its number, or by an alias."""
+
+    name: str
+    version: int | None
+    alias: str | None
+
+
+def is_document(given: object) -> bool:
+    """Whether it is a document of one record, such as `Reader.record` answers with."""
+    return type(given) is dict and "id" in given
+
+
+def several(given: object) -> list[Reference]:
+    """The references that are given where several may be: one alone is taken as one."""
+    return list(one_or_many(given, mapping=is_document(given)))
+
+
+def spelled(given: object) -> str:
+    """The text of a reference. Raises InvalidInput for what names nothing."""
+    if is_a(given, Record):
+        handle: Record = given  # type: ignore[assignment]
+        return handle.urn
+    if is_a(given, Head):
+        return short_id(given.id)  # type: ignore[attr-defined]
+    if is_a(given, os.PathLike):
+        return _file(Path(os.fsdecode(given)))  # type: ignore[arg-type]
+    if is_document(given):
+        return spelled(given["id"])  # type: ignore[index]
+    value = plain(given)
+    if type(value) is int and value > 0:
+        return short_id(value)
+    if type(value) is str:
+        return value
+    raise InvalidInput(
+        "A record is named by its handle, its id, its URN, a URI or a name, not by "
+        f"{described(given)}."
+    )
+
+
+def local(text: str) -> str:
+    """A reference as it is typed on this machine: a path, or the name of a file that is here,
+    becomes the URI of that file. A folder needs a slash in its name: models are often called like
+    the folder of their checkpoints."""
+    if is_id(text) or has_scheme(text) or "\x00" in text:
+        return text
+    try:
+        found = os.lstat(text)
+    except (OSError, ValueError):
+        return text
+    is_path = os.sep in text or not stat.S_ISDIR(found.st_mode)
+    return _file(Path(text)) if is_path else text
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is meant as an id, be it one or not."""
+    return _ID.match(text) is not None
+
+
+def has_scheme(text: str) -> bool:
+    """Whether a text begins like a URI."""
+    return _SCHEME.match(text) is not None
+
+
+def is_name(text: str) -> bool:
+    """Whether a text is a bare name: neither an id nor a URI or a path, and of no version."""
+    return not (is_id(text) or has_scheme(text) or text.startswith("/") or parts_of(text))
+
+
+def parts_of(text: str) -> Parts | None:
+    """What ``NAME@v3`` or ``NAME@ALIAS`` says; None for anything else."""
+    name, at, rest = text.partition("@")
+    if not (name and at and rest):
+        return None
+    number = _VERSION.fullmatch(rest)
+    return Parts(name, int(number[1]) if number else None, None if number else rest)
+
+
+def _file(path: Path) -> str:
+    from provenance_store.files import file_uri
+
+    return file_uri(path)

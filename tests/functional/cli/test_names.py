@@ -1,0 +1,212 @@
+"""Records named in every way on the command line; tags, aliases and curves; `braid show`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provenance_store import Store, open_store
+from tests.support.command_line import Braid
+
+
+@pytest.fixture(params=["store", "server"])
+def where(request: pytest.FixtureRequest) -> list[str]:
+    """How the command line says where the history is."""
+    if request.param == "store":
+        return []
+    return ["--server", request.getfixturevalue("server")]
+
+
+@pytest.fixture
+def history(where: list[str], request: pytest.FixtureRequest, braid: Braid) -> Iterator[Store]:
+    """A scan in a file, and two versions of a model that was trained on it."""
+    Path("scan 17.h5").write_bytes(b"scan")
+    for args in (
+        ("data", "scan-17", "--file", "scan 17.h5", "--tag", "energy_keV=71.68"),
+        ("model", "net", "--trained-on", "scan-17", "--hyperparameters", '{"lr": 0.1}'),
+        ("model", "net", "--update", "--trained-on", "scan 17.h5", "--score", "loss=0.2"),
+    ):
+        answer = braid("record", *args, *where)
+        assert (answer.code, answer.err) == (0, "")
+    if where:
+        yield request.getfixturevalue("its_store")
+        return
+    with open_store("sqlite:///braid.db") as opened:
+        yield opened
+
+
+def said(braid: Braid, *args: object) -> str:
+    answer = braid(*args)
+    assert (answer.code, answer.err) == (0, ""), answer.err
+    return answer.out
+
+
+def documented(braid: Braid, *args: object) -> Any:
+    return json.loads(said(braid, *args, "--format", "json"))
+
+
+NAMES = ["net", "net@v1", "net@champion", "urn", "short id"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_commands_take_every_name_of_a_version(
+    braid: Braid, where: list[str], history: Store, name: str
+) -> None:
+    said(braid, "alias", "net@v1", "champion", *where)
+    version = history.reader().record("net@v1")
+    given = {"urn": version["id"], "short id": version["short_id"]}.get(name, name)
+    assert documented(braid, "show", given, *where) == history.reader().model_version(version["id"])
+    assert documented(braid, "lineage", given, *where)["root"] == version["id"]
+    assert version["id"] in said(braid, "statement", given, *where, "--format", "json")
+    found = documented(braid, "invalidate", given, "--cause", "x", "--dry-run", *where)
+    assert found["record"]["id"] == version["id"]
+    assert said(braid, "tag", given, "seen=true", *where).strip() == version["id"]
+    step = said(braid, "record", "step", "Use", "--model", given, *where).strip()
+    assert history.reader().record(step)["links"][0]["id"] == version["id"]
+
+
+@pytest.mark.parametrize("name", ["scan 17.h5", "./scan 17.h5", "uri", "scan-17"])
+def test_a_file_is_named_by_its_path_or_its_uri(
+    braid: Braid, where: list[str], history: Store, name: str
+) -> None:
+    scan = history.reader().record("scan-17")
+    given = scan["uris"][0]["uri"] if name == "uri" else name
+    assert documented(braid, "show", given, *where) == scan
+    found = documented(braid, "models", "--trained-on", given, *where)["models"]
+    assert [model["name"] for model in found] == ["net"]
+
+
+def test_a_name_of_several_records_is_refused_with_the_choices(
+    braid: Braid, where: list[str], history: Store
+) -> None:
+    other = said(braid, "record", "data", "scan-17", *where).strip()
+    refused = braid("show", "scan-17", *where)
+    assert (refused.code, refused.out) == (1, "")
+    assert other in refused.err
+    assert "give the id of one" in refused.err
+
+
+def test_what_names_nothing_is_one_sentence(braid: Braid, where: list[str], history: Store) -> None:
+    for args in (("show", "nothing"), ("tag", "nothing", "a=1"), ("alias", "nothing", "x")):
+        refused = braid(*args, *where)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (1, "", 1)
+        assert "no record nothing" in refused.err
+
+
+# ---- tags and aliases --------------------------------------------------------------------
+
+
+def test_tags_are_set_and_taken_away(braid: Braid, where: list[str], history: Store) -> None:
+    scan = history.reader().record("scan-17")["id"]
+    assert said(braid, "tag", "scan-17", "sample=Ni", "run:str=7", *where).strip() == scan
+    tags = {"energy_keV": 71.68, "sample": "Ni", "run": "7"}
+    assert history.reader().record(scan)["tags"] == tags
+    assert said(braid, "untag", "scan-17", "sample", *where).strip() == scan
+    assert "sample" not in history.reader().record(scan)["tags"]
+    refused = braid("untag", "scan-17", "sample", *where)
+    assert (refused.code, "has no tag 'sample'" in refused.err) == (1, True)
+    assert history.check() == []
+
+
+def test_an_alias_goes_from_version_to_version(
+    braid: Braid, where: list[str], history: Store
+) -> None:
+    said(braid, "alias", "net@v0", "champion", "deployed@edge", *where)
+    said(braid, "alias", "net", "champion", *where)
+    listed = documented(braid, "alias", "net", *where)["aliases"]
+    told = [(a["alias"], a["version"]["version"], a["until"] is None) for a in listed]
+    assert told == [("champion", 0, False), ("champion", 1, True), ("deployed@edge", 0, True)]
+    (model,) = documented(braid, "models", "--alias", "champion", *where)["models"]
+    assert (model["match"]["version"], model["match"]["aliases"]) == (1, ["champion"])
+    assert documented(braid, "models", "--as-of", "2020-01-01", *where)["models"] == []
+    said(braid, "alias", "net", "champion", "--remove", *where)
+    refused = braid("alias", "net", "champion", "--remove", *where)
+    assert refused.code == 1
+    assert "has no alias 'champion'; it has deployed@edge" in refused.err
+    assert braid("alias", "net", "v7", *where).code == 2
+    assert history.check() == []
+
+
+# ---- models ------------------------------------------------------------------------------
+
+
+def test_a_curve_is_logged_while_a_version_trains(
+    braid: Braid, where: list[str], history: Store
+) -> None:
+    for step, loss in ((500, "0.5"), (1000, '"NaN"')):
+        points = f'[{{"epoch": 0.16, "step": {step}, "val": {loss}}}]'
+        said(braid, "record", "model", "net@v1", "--log", "--metrics", points, *where)
+    found = history.reader().record("net@v1")
+    assert found["metrics"] == [
+        {"step": 500, "epoch": 0.16, "val": 0.5},
+        {"step": 1000, "epoch": 0.16, "val": "NaN"},
+    ]
+    assert "0.5 to NaN, step 500 to step 1000  DIVERGED" in said(braid, "models", "net@v1", *where)
+    assert "diverged" in said(braid, "models", "--best", "val", *where)
+
+
+def test_a_script_that_is_run_twice_goes_on(braid: Braid, where: list[str], history: Store) -> None:
+    for number in (0, 1):
+        said(braid, "record", "model", "new", "--resume", *where)
+        assert history.reader().record("new")["version"] == number
+
+
+def test_models_are_found_by_parameters_and_tags_of_their_training(
+    braid: Braid, where: list[str], history: Store
+) -> None:
+    def found(*args: str) -> list[str]:
+        return [m["name"] for m in documented(braid, "models", *args, *where)["models"]]
+
+    assert found("--where", "lr<=0.1") == ["net"]
+    assert found("--where", "lr<0.1") == []
+    assert found("--tag", "energy_keV=71.68", "--trained-on", "scan-17") == ["net"]
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["models", "--best", "los"], "There are: loss; did you mean 'loss'?"),
+        (["runs", "--status", "Failled"], "SUCCEEDED, FAILED"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_those_there_are(
+    braid: Braid, where: list[str], history: Store, args: list[str], told: str
+) -> None:
+    refused = braid(*args, *where)
+    assert (refused.code, refused.out) == (2, "")
+    assert told in refused.err
+
+
+def test_a_status_is_taken_in_any_case(braid: Braid, where: list[str], history: Store) -> None:
+    said(braid, "record", "step", "Fit", "--run", "run-1", *where)
+    history.run("run-1", status="FAILED")
+    (run,) = documented(braid, "runs", "--status", "failed", *where)["runs"]
+    assert run["run_id"] == "run-1"
+
+
+# ---- show --------------------------------------------------------------------------------
+
+
+def test_everything_is_shown_within_eighty_columns(
+    braid: Braid, where: list[str], history: Store
+) -> None:
+    parameters = json.dumps({"words": "several words " * 20, "deep": {"er": [1, 2]}})
+    step = ("record", "step", "Fit", "--input", "scan-17", "--run", "run-1")
+    said(braid, *step, "--parameters", parameters, "--model", "net", *where)
+    for name, shown in (
+        ("scan-17", ("data scan-17", "energy_keV = 71.68", "trained on: net v1 [model")),
+        ("net@v1", ("model net v1", "loss = 0.2", "Trained on:", "scan-17 [data", "Python 3.")),
+        ("Fit", ("step Fit", "used: scan-17 [data", '"deep": {', "Run:")),
+    ):
+        out = said(braid, "show", name, *where)
+        assert all(text in out for text in shown), out
+        long = [line for line in out.splitlines() if len(line) > 80]
+        assert all(" " not in line.strip() for line in long), long
+    assert "Fit" in said(braid, "show", "run-1", *where)
+    assert documented(braid, "show", "run-1", *where) == documented(
+        braid, "run", "show", "run-1", *where
+    )
