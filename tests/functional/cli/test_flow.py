@@ -437,8 +437,8 @@ def test_rules_about_files_go_into_the_record_states(
     assert "only [[file]] rules are put in" in done.err
     assert "no state is named 'Nobody'" in done.err
     states = json.loads((tmp_path / "with.json").read_text())["States"]
-    assert "files" not in states["Braid record Move"]["Parameters"]
-    about = states["Braid record Fit"]["Parameters"]
+    assert "files" not in states["Braid Move"]["Parameters"]
+    about = states["Braid Fit"]["Parameters"]
     assert len(about["files"]) == 1
     assert about["collections"] == ["4b116d3c-1703-4f8f-9f6f-39921e5864df=b:/lab"]
     answer = braid("flow", "run", "with.json", *RUN, "--format", "json")
