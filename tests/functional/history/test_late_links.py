@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flows.definition import Options, WholeState, instrument
 from flows.harvest import RunLog, harvest, read_conventions
 from flows.sandbox.runner import RunOutcome
 from provenance_store.statement.account import account
@@ -30,8 +31,15 @@ def blind(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def given(outcome: RunOutcome, definition: dict[str, Any]) -> RunLog:
-    return RunLog(outcome.log, definition, outcome.run)
+def given(outcome: RunOutcome, definition: dict[str, Any], town: Town, house: House) -> RunLog:
+    """The log of a run, with the definition as it was run."""
+    made = instrument(
+        definition,
+        provider_url=f"{house.url}/record",
+        provider_scope=town.scope,
+        options=Options(on_whole_state=WholeState.ACCEPT),
+    )
+    return RunLog(outcome.log, made.definition, outcome.run)
 
 
 @pytest.mark.parametrize("name", BOTH_ENDS)
@@ -51,7 +59,7 @@ def test_links_that_were_missing_are_added(
     assert [has for _, has in before] == [False] * len(before)
     blind.undo()
 
-    log = given(outcome, stand_in.case.definition(shared_flows))
+    log = given(outcome, stand_in.case.definition(shared_flows), town, house)
     told = harvest(house.store, log, who="carl")
     assert told.notes == []
     assert told.linked > 0
@@ -74,7 +82,9 @@ def test_who_added_a_link_and_why_is_shown_with_the_step(
     stand_in = STAND_INS["ptychodus-3step"]
     outcome = in_step_mode(stand_in.case, town, house, ada, shared_flows, tmp_path)
     blind.undo()
-    harvest(house.store, given(outcome, stand_in.case.definition(shared_flows)), who="carl")
+    harvest(
+        house.store, given(outcome, stand_in.case.definition(shared_flows), town, house), who="carl"
+    )
     reader = house.store.reader()
     steps = {step["name"]: step for step in reader.run(outcome.run["run_id"])["steps"]}
     shown = reader.record(steps["ProcessWithPtychodus"]["id"])
@@ -107,7 +117,7 @@ how = "made"
 uri = {{ collection = "{collection}", path = "/ptychodus/out" }}
 """
     )
-    log = given(outcome, stand_in.case.definition(shared_flows))
+    log = given(outcome, stand_in.case.definition(shared_flows), town, house)
     told = harvest(house.store, log, conventions=read_conventions(rules))
     assert told.notes == []
     reader, run_id = house.store.reader(), outcome.run["run_id"]
@@ -137,7 +147,9 @@ def test_late_links_stand_beside_the_leaves_of_a_statement(
     apart = [step["name"] for step in before["predicate"]["evidence"]["unconnected"]]
     assert apart == ["TransferPtychodusInputData", "ProcessWithPtychodus"]
     blind.undo()
-    harvest(house.store, given(outcome, stand_in.case.definition(shared_flows)), who="carl")
+    harvest(
+        house.store, given(outcome, stand_in.case.definition(shared_flows), town, house), who="carl"
+    )
 
     old = verified(house.store, before)
     assert (old.altered, old.changed) == ((), ())
