@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from provenance_store.errors import InvalidInput
 from provenance_store.handles import Record
 from provenance_store.ids import short_id
-from provenance_store.validation.scalars import described, is_a, one_or_many, plain
+from provenance_store.validation.scalars import described, is_a, one_or_many, plain, type_name
 
 __all__ = [
     "Head",
@@ -83,7 +83,7 @@ def spelled(given: object) -> str:
     if is_a(given, Head):
         return short_id(given.id)  # type: ignore[attr-defined]
     if is_a(given, os.PathLike):
-        return _file(Path(os.fsdecode(given)))  # type: ignore[arg-type]
+        return _file_of(given)
     if is_document(given):
         return spelled(given["id"])  # type: ignore[index]
     value = plain(given)
@@ -95,6 +95,15 @@ def spelled(given: object) -> str:
         "A record is named by its handle, its id, its URN, a URI or a name, not by "
         f"{described(given)}."
     )
+
+
+def _file_of(given: Any) -> str:
+    try:
+        return _file(Path(os.fsdecode(given)))
+    except Exception as error:  # whatever a path of somebody else's class does when it is asked
+        raise InvalidInput(
+            f"A path that names a record cannot be read: {type_name(error)} was raised."
+        ) from None
 
 
 def local(text: str) -> str:

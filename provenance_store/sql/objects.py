@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy.sql import operators
 
 from provenance_store.errors import BadFile
 from provenance_store.measuring import not_opened
@@ -333,7 +334,9 @@ def _as_written() -> dict[tuple[str, str], str]:
             unique = "UNIQUE " if plain.unique else ""
             columns = ", ".join(map(quote, plain.columns))
             text = f"CREATE {unique}INDEX {quote(name)} ON {quote(plain.table)} ({columns}){only}"
-            found["index", name] = text
+        else:
+            text = " ".join(str(sa.schema.CreateIndex(index).compile(dialect=_SQLITE)).split())
+        found["index", name] = text
     return found
 
 
@@ -362,14 +365,18 @@ def _expected_index(index: sa.Index) -> _Index | None:
     columns = tuple(column.name for column in index.columns)
     where = index.dialect_options["sqlite"]["where"]
     only = None if where is None else _not_null(where)
+    if where is not None and only is None:
+        return None
     table = index.table.name if index.table is not None else ""
     return _Index(str(index.name), table, columns, bool(index.unique), only)
 
 
-def _not_null(where: Any) -> str:
-    """The column of a condition ``column IS NOT NULL``."""
+def _not_null(where: Any) -> str | None:
+    """The column of a condition ``column IS NOT NULL``; None for another condition."""
     column = getattr(where, "left", None)
-    return str(column.name) if isinstance(column, sa.Column) else ""
+    if isinstance(column, sa.Column) and where.operator is operators.is_not:
+        return str(column.name)
+    return None
 
 
 @cache

@@ -28,9 +28,8 @@ __all__ = [
     "spoken_runs",
 ]
 
-TAKEN = tuple(name for name in TABLES if name not in ("stub", "same_as", "action"))
-"""The tables that recorders write; the others are the store's and the server's own: which records
-are one thing it finds by the digests that it holds."""
+TAKEN = tuple(name for name in TABLES if name not in ("stub", "action"))
+"""The tables that recorders write; the others are the store's and the server's own."""
 MAX_ORIGINS = 1_000
 MAX_RUNS = 100
 MAX_INVALIDATED = 500

@@ -12,7 +12,7 @@ import pytest
 import hpc
 from hpc.spool_files import SpoolWriter
 from provenance_store import Batch, Store, decode_batch, encode_batch, open_store
-from provenance_store.errors import BraidError, Conflict, InvalidInput, NotFound, Sealed
+from provenance_store.errors import Ambiguous, BraidError, Conflict, InvalidInput, NotFound, Sealed
 from provenance_store.recorder import NOTE_TAG, Recorder
 from provenance_store.rows import LinkRow, RecordRow
 from provenance_store.sink import MemorySink
@@ -76,8 +76,9 @@ def test_no_value_of_any_parameter_stops_the_script(plain: Store, call: str) -> 
             given = {**usual, parameter: value}
             try:
                 getattr(plain, call)(**given)
-            except (InvalidInput, NotFound, Sealed) as error:
-                # What is no record, run or digest of a file: nothing can stand in for it.
+            except (Ambiguous, InvalidInput, NotFound, Sealed) as error:
+                # What is no record, run or digest of a file, or a name that several records have:
+                # nothing can stand in for it.
                 if parameter not in {*REFERENCES, "run_id", "uri", "size", "digest"}:
                     surprising.append(f"{parameter}={type(value).__name__}: {error}")
                 assert "\n" not in error.message

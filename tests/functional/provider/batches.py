@@ -10,7 +10,7 @@ from provenance_store import Batch, encode_batch
 from provenance_store.handles import Record
 from provenance_store.kinds import Role
 from provenance_store.recorder import Recorder
-from provenance_store.rows import LinkRow, OriginRow
+from provenance_store.rows import LinkRow, OriginRow, SameAsRow
 from provenance_store.sink import MemorySink
 from provenance_store.values import Audience
 from tests.functional.provider.house import House, Person
@@ -64,7 +64,7 @@ def everything(run_id: str | None = "job-1") -> tuple[Job, Batch]:
     """A batch with rows in every table that recorders write."""
     job = Job(run_id=run_id)
     recorder = job.recorder
-    with recorder.together():
+    with recorder.together() as batch:
         if run_id:
             recorder.run(run_id, label="Ni, 300 K", tags=["nickel"])
         fact = recorder.fact("calibration")
@@ -79,6 +79,9 @@ def everything(run_id: str | None = "job-1") -> tuple[Job, Batch]:
         recorder.found_file(scan, "file:///scan.h5", size=7, digest="sha256:ab")
         recorder.alias(better, "champion")
         recorder.link_later(step, [scans], rule="found in its log")
+        for one, other in ((scan, scans), (scans, scan)):
+            row = SameAsRow(one.id, other.id, recorder.sink.new_id(), 1, "sha256:ab")
+            batch.same_as.append(row)
     return job, job.batch()
 
 

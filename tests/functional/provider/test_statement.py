@@ -111,7 +111,7 @@ def test_without_a_token_or_a_record_there_is_none(
 ) -> None:
     assert both_houses.get(f"/api/v1/records/{urn}/statement").status_code == 401
     assert both_houses.get("/api/v1/records/9.9/statement", ada).status_code == 404
-    assert both_houses.get("/api/v1/records/x/statement", ada).status_code == 422
+    assert both_houses.get("/api/v1/records/x/statement", ada).status_code == 404
 
 
 def test_tags_are_those_of_the_time(both_houses: House, urn: str, ada: Person) -> None:
