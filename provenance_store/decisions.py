@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from provenance_store.references import Reference, is_document, several
+from provenance_store.handles import Record
+from provenance_store.references import Reference, is_document, is_id, several
 from provenance_store.validation.policy import Gate
 from provenance_store.validation.scalars import described, is_a, plain
 
@@ -110,6 +111,8 @@ def _written(
     record_id = recorder.id_of(option.record)
     if name is None and is_a(option.record, Mapping):
         name = option.record.get("name")  # type: ignore[union-attr]
-    if name is None:
-        name = getattr(option.record, "name", None)
+    if name is None and is_a(option.record, Record):
+        name = option.record.name  # type: ignore[union-attr]
+    elif name is None and type(option.record) is str and not is_id(option.record):
+        name = option.record
     return record_id, document | {"id": recorder.sink.urn(record_id), "name": name}

@@ -103,6 +103,11 @@ def _sheet(record: Document) -> Iterator[str]:
     yield from _part("Scores", _named(record.get("scores") or {}))
     yield from _part("Curves", (f"{name}: {told}" for name, told in curves(record)))
     yield from _part("Said later", (_said(mark) for mark in record.get("marks", ())))
+    if isinstance(decided := record.get("decision"), Mapping):
+        told_in = [link for link in record["links"] if not link.get("restricted")]
+        names = {link["id"]: _named_in(link) for link in told_in}
+        yield from _part("Decided", _decision(decided, names))
+    yield from _part("Decisions", map(_decided, record.get("decisions", ())))
     told = {item["id"] for key in MENTIONS for item in record.get(key) or () if "role" not in item}
     for key, title in MENTIONS.items():
         items = record.get(key) or ()
@@ -157,13 +162,43 @@ def _said(mark: Document) -> str:
     return f"{short_time('at')(mark)}  {mark['mark']}{note}"
 
 
+def _decision(decision: Document, names: Mapping[str, str]) -> Iterator[str]:
+    """What a decision was about, its options, and why; `names` are those of records by id."""
+    if decision.get("question"):
+        yield str(decision["question"])
+    options, chosen = decision.get("options"), decision.get("chosen") or ()
+    for option in options if isinstance(options, list) else ():
+        if isinstance(option, Mapping):
+            taken = (option.get("id") or option.get("name")) in chosen
+            named = names.get(str(option.get("id"))) or option.get("name") or option.get("id")
+            yield f"{'chose' if taken else 'not'} {named}{_reasons(option)}"
+    for words, key in (("since", "why"), ("by", "decider"), ("rule:", "policy")):
+        if decision.get(key):
+            yield f"{words} {_text(decision[key])}"
+
+
+def _decided(decision: Document) -> str:
+    """A decision that a record was an option of."""
+    verb = "chosen" if decision["chosen"] else "not chosen"
+    named = f"{decision['name']} [{decision['short_id']}]"
+    return f"{short_time('at')(decision)}  {verb} by {named}{_reasons(decision)}"
+
+
+def _reasons(of: Document) -> str:
+    score = f", score {_text(of['score'])}" if of.get("score") is not None else ""
+    return score + (f": {_text(of['why'])}" if of.get("why") else "")
+
+
 def _mention(item: Document) -> str:
     if item.get("restricted"):
         return "(not yours to see)"
     role = f"{item['role'].replace('_', ' ')}: " if "role" in item else ""
+    return f"{role}{marked(_named_in(item), item)}"
+
+
+def _named_in(item: Document) -> str:
     number = f" v{item['version']}" if "version" in item else ""
-    named = f"{item['name']}{number} [{item['kind']} {item['short_id']}]"
-    return f"{role}{marked(named, item)}"
+    return f"{item['name']}{number} [{item['kind']} {item['short_id']}]"
 
 
 def _document(document: Any) -> Iterator[str]:

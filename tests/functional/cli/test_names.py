@@ -131,6 +131,27 @@ def test_an_alias_goes_from_version_to_version(
     assert history.check() == []
 
 
+def test_a_decision_is_recorded_and_shown_with_its_options(
+    braid: Braid, where: list[str], history: Store
+) -> None:
+    named = ("--option", "net@v0", "--option", "net@v1", "--chosen", "net@v1")
+    scores = ("--score", "net@v0=0.5", "--score", "net@v1=2e-1")
+    said(braid, "record", "decision", "Deploy", *named, *scores, "--why", "lower loss", *where)
+    shown = documented(braid, "show", "Deploy", *where)
+    options = [(one["name"], one["score"]) for one in shown["decision"]["options"]]
+    assert options == [("net@v0", 0.5), ("net@v1", 0.2)]
+    text = said(braid, "show", "Deploy", *where)
+    for line in ("chose net v1 [model", "not net v0 [model", "score 0.2", "since lower loss"):
+        assert line in text
+    of_version = said(braid, "show", "net@v0", *where)
+    assert "not chosen by Deploy [" in of_version
+    wrong = ("--option", "net@v0", "--score", "net@v1=1")
+    refused = braid("record", "decision", "Deploy", *wrong, *where)
+    assert (refused.code, "--score names net@v1, which is no option" in refused.err) == (2, True)
+    assert braid("record", "decision", "Deploy", "--option", "nothing", *where).code == 1
+    assert history.check() == []
+
+
 # ---- models ------------------------------------------------------------------------------
 
 
