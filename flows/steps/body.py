@@ -20,6 +20,7 @@ from flows.steps.references import (
     MAKING,
     IdReference,
     Item,
+    PathReference,
     Reference,
     UriReference,
     read_receipt,
@@ -472,6 +473,11 @@ def _read_item(value: Any) -> Item:
 def read_reference(value: Any) -> Reference:
     """What a reference names, from its JSON; raises Refused for everything else."""
     item = _read_item(value)
+    if isinstance(item, PathReference):
+        raise Refused(
+            "A path can be an input or an output of a step, where the files of its run tell what "
+            "it is; give its URI or id here."
+        )
     if isinstance(item, Reference):
         return item
     raise Refused("Only what is recorded already can stand here: give its id or uri.")
@@ -482,9 +488,12 @@ def _read_text(text: str) -> Reference:
         return IdReference(text)
     if is_uri(text) and not text.lower().startswith("urn:braid:"):
         return _read_uri(text)
+    if text.startswith(("/", "~/")):
+        return PathReference(text)
     raise Refused(
         f"{text[:80]!r} is neither an id nor a URI: give a URN (urn:braid:...), a short id "
-        '(3.17), a URI with its scheme (file:///...), or define it with {"name": ...}.'
+        "(3.17), a URI with its scheme (file:///...), a whole path (/...), or define it with "
+        '{"name": ...}.'
     )
 
 

@@ -7,7 +7,16 @@ from functools import partial
 from typing import Any
 
 from flows.steps import adapters
-from flows.steps.adapters.base import FOLDER, Action, Derived, Thing, ToldFiles
+from flows.steps.adapters.base import (
+    FOLDER,
+    Action,
+    BarePath,
+    Derived,
+    Thing,
+    ToldFiles,
+    mapping,
+    text,
+)
 from flows.steps.bare_paths import BarePaths
 from flows.steps.body import Body, ModelEntry, Run
 from flows.steps.collections import Collections, collections_of_settings, read_collections
@@ -17,6 +26,7 @@ from flows.steps.models import Models
 from flows.steps.moments import Moment
 from flows.steps.outcome import Outcome, outcome_of
 from flows.steps.receipt import Receipt
+from flows.steps.references import PathReference
 from flows.steps.run_files import PATHS, named_paths
 from flows.steps.things import Things, located
 from provenance_store.decisions import Option
@@ -201,13 +211,25 @@ class _Recording:
     def _paths(self, derived: Derived) -> BarePaths | None:
         """Who finds the files of the run, for a step that can have to do with any."""
         run_id = self.recorder.run_id
-        if run_id is None or not (derived.paths or any(map(is_moved, derived.inputs))):
+        given = (*derived.paths, *self._written())
+        if run_id is None or not (given or any(map(is_moved, derived.inputs))):
             return None
         succeeded = self.outcome.succeeded
         files = self.lookup.run_files(run_id)
-        return BarePaths(
-            self.things, files, derived.paths, self._collections(), succeeded=succeeded
-        )
+        return BarePaths(self.things, files, given, self._collections(), succeeded=succeeded)
+
+    def _written(self) -> list[BarePath]:
+        """The paths that the body itself lists as inputs and outputs."""
+        found = [
+            (item.path, returned)
+            for items, returned in ((self.body.inputs, False), (self.body.outputs, True))
+            for item in items or ()
+            if isinstance(item, PathReference)
+        ]
+        if not found:
+            return []
+        endpoint = text(mapping(self.body.parameters), "endpoint", "endpoint_id") or ""
+        return [BarePath(path, endpoint, returned) for path, returned in found]
 
     def _told_outputs(self, told: ToldFiles, known: set[int]) -> list[int]:
         """The files that rules tell of, but for those that the step's own documents told of."""
@@ -219,9 +241,11 @@ class _Recording:
         return {**self.collections, **said} if said else self.collections
 
     def _inputs(self, derived: Derived) -> list[int]:
+        paths = self.paths
         if self.body.inputs is not None:
-            return self.things.used(self.body.inputs, "inputs")
-        if (paths := self.paths) is None:
+            ids = self.things.used(self.body.inputs, "inputs")
+            return ids if paths is None else [*dict.fromkeys((*ids, *paths.used()))]
+        if paths is None:
             return [self.things.derived_input(thing) for thing in derived.inputs]
         inputs = []
         for thing in derived.inputs:
@@ -295,17 +319,18 @@ class _Recording:
     def _outputs(self, derived: Derived, inputs: list[int]) -> list[int]:
         name = self.body.step.name
         if self.body.outputs is not None:
-            return [
+            made = [
                 record_id
                 for place, item in enumerate(self.body.outputs)
                 for record_id in self.things.made(
                     item, f"outputs[{place}]", f"{name} output {place + 1}"
                 )
             ]
-        made = [
-            self.things.derived(thing, dict.fromkeys(inputs[i] for i in thing.derived_from))
-            for thing in derived.outputs
-        ]
+        else:
+            made = [
+                self.things.derived(thing, dict.fromkeys(inputs[i] for i in thing.derived_from))
+                for thing in derived.outputs
+            ]
         if self.paths is None:
             return made
         models = self.models.places

@@ -13,6 +13,7 @@ __all__ = [
     "MAKING",
     "IdReference",
     "Item",
+    "PathReference",
     "ReceiptReference",
     "Reference",
     "Unrecorded",
@@ -49,6 +50,13 @@ class UriReference(Reference):
     """By the URI of its bytes; what is not known yet is recorded when used."""
 
     uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class PathReference(Reference):
+    """By a path without a scheme: the file of the run that it is, as far as that can be told."""
+
+    path: str
 
 
 @dataclass(frozen=True, slots=True)

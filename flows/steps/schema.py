@@ -32,7 +32,8 @@ REFERENCES: list[dict[str, Any]] = [
     {
         "type": "string",
         "minLength": 1,
-        "description": "A URN (urn:braid:...), a short id (3.17) or a URI with its scheme.",
+        "description": "A URN (urn:braid:...), a short id (3.17), a URI with its scheme, or, as an "
+        "input or output, the path of a file of the run.",
     },
     {
         "type": "object",

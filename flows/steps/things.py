@@ -12,6 +12,7 @@ from flows.steps.lookup import Lookup, Made
 from flows.steps.references import (
     IdReference,
     Item,
+    PathReference,
     ReceiptReference,
     Reference,
     UriReference,
@@ -109,6 +110,12 @@ class Things:
             return [self.resolve(reference.id, path)]
         if isinstance(reference, UriReference):
             return [self.at(reference.uri, path)]
+        if isinstance(reference, PathReference):
+            raise InvalidInput(
+                f"The path {reference.path[:200]!r} can be an input or an output of a step, where "
+                "the files of its run tell what it is; give its URI or id here.",
+                path=path,
+            )
         if isinstance(reference, ReceiptReference):
             self.allowance.receipt(reference.step, path)
             found = self._of_receipt(reference, path, models)
@@ -163,6 +170,8 @@ class Things:
             where = f"{path}[{place}]"
             if isinstance(item, Defined):
                 ids[self._defined_input(item.definition, where)] = None
+            elif isinstance(item, PathReference) and path == "inputs":
+                continue  # found among the files of the run, together with the other paths
             elif isinstance(item, Reference):
                 ids.update(dict.fromkeys(self.referred(item, where)))
         return list(ids)
@@ -203,6 +212,8 @@ class Things:
         defined with it: they are outputs too."""
         if isinstance(item, Defined):
             return self._defined_output(item.definition, path)
+        if isinstance(item, PathReference):
+            return []  # what is left at paths is made for all of them together
         if isinstance(item, UriReference):
             made = self._make(path, self.recorder.data, name_of_uri(item.uri), uris=[item.uri])
             self._by_uri[normal_uri(item.uri)] = made

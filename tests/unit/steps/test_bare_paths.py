@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -151,6 +152,34 @@ def test_what_a_function_returns_below_a_moved_folder_is_recorded_at_once(room: 
     assert data_of(whole) == {raw.outputs[0], made}
     out = move(room, "cluster:/work/", "lab:/done", recursive=True)
     assert {made, fit.step, raw.inputs[0]} <= above(room, *out.outputs)
+
+
+def test_paths_may_be_written_by_hand_as_inputs_and_outputs(room: Room) -> None:
+    raw = move(room, "lab:/raw", "cluster:/work", recursive=True)
+    fit = room.record("Fit", inputs=["/work/1.h5"], outputs=["/work/out/peaks.csv"])
+    assert set(fit.inputs) == set(raw.outputs)
+    rows = {row.uri: row.record_id for row in room.last.uri}
+    made = rows["globus://cluster/work/out/peaks.csv"]
+    assert made in fit.outputs
+    out = move(room, "cluster:/work/out/peaks.csv", "lab:/peaks.csv")
+    assert {made, fit.step, raw.inputs[0]} <= above(room, *out.outputs)
+
+
+def test_a_path_written_by_hand_that_nothing_is_known_of_is_kept_with_the_step(room: Room) -> None:
+    fit = room.record("Fit", inputs=["/nowhere/1.h5"], outputs=["~/out.csv"])
+    assert (fit.inputs, fit.outputs) == ((), ())
+    (paths,) = [row.document for row in room.last.payload if row.name == "paths"]
+    assert [place["path"] for place in json.loads(paths)] == ["/nowhere/1.h5", "~/out.csv"]
+    copied = move(room, "cluster:~/out.csv", "lab:/out.csv")
+    assert fit.step in above(room, *copied.outputs)
+
+
+def test_a_path_is_refused_where_only_what_is_recorded_can_stand(room: Room) -> None:
+    for field, kind in (("depends_on", "data"), ("members", "dataset")):
+        thing = {"name": "peaks", "kind": kind, field: ["/work/1.h5"]}
+        with pytest.raises(InvalidInput, match="give its URI or id here") as refused:
+            room.record("Fit", outputs=[thing])
+        assert refused.value.path == f"outputs[0].{field}[0]"
 
 
 def test_a_file_that_is_only_handed_on_does_not_derive_from_who_read_it(room: Room) -> None:
