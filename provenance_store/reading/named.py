@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from provenance_store import redaction
 from provenance_store.errors import Ambiguous, NotFound
 from provenance_store.reading.view import View
-from provenance_store.redaction import scrub_text
 from provenance_store.references import Parts, has_scheme, parts_of
 from provenance_store.sql import aliases
 from provenance_store.sql import named as sql
@@ -66,7 +66,7 @@ def _at(view: View, prepared: Prepared, uri: str) -> int | None:
 
 
 def _versions(view: View, parts: Parts) -> Sequence[int]:
-    name = scrub_text(parts.name)
+    name = redaction.scrub_text(parts.name)
     if parts.alias is not None:
         query = aliases.named_so(name, parts.alias, view.viewer, CHOICES + 1)
     else:
@@ -76,7 +76,7 @@ def _versions(view: View, parts: Parts) -> Sequence[int]:
 
 def _named(view: View, prepared: Prepared, text: str) -> Sequence[int]:
     """The newest versions of models of this name, and other records that have it."""
-    name = scrub_text(text)
+    name = redaction.scrub_text(text)
     with driver(view.connection) as raw:
         heads = prepared.nearest_heads(raw, view.viewer, name)
     others = view.all(sql.others(name, view.viewer, CHOICES + 1))
