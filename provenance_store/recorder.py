@@ -445,12 +445,10 @@ class Recorder:
             gate = self._gate()
             choice = read_choice(self, gate, options, chosen)
             about = {"question": question, "why": why, "decider": decider, "policy": policy}
-            if self._may_be(gate, step, step_id, Kind.STEP, "decides"):
-                self._link(batch, gate, step_id, choice.chosen_ids, Role.CHOSEN)
-                self._link(batch, gate, step_id, choice.considered_ids, Role.CONSIDERED)
             document = about | {"options": choice.options, "chosen": choice.chosen}
             self._payload(batch, gate, step_id, DOCUMENT, document)
-            self._note(batch, gate, step_id)
+            links = {Role.CHOSEN: choice.chosen_ids, Role.CONSIDERED: choice.considered_ids}
+            self._add(gate, step, links)
 
     def used(self, step: RecordLike, records: Records, role: Role = Role.USED) -> None:
         """Link further inputs to a step that has not finished yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flows.harvest.visits import MISSING, Visit
+from flows.harvest.visits import Visit
 from flows.language.errors import LanguageError
 from flows.language.paths import CONTEXT_KEY, plain_steps, resolve
 from flows.steps.body import Decision, OptionEntry
@@ -41,7 +41,7 @@ def branches(state: Mapping[str, Any], taken: str | None) -> Decision | None:
 def looked_at(visit: Visit, state: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
     """What the rules of a Choice compared, by the paths in the rules, as it was then; None where
     the log does not tell."""
-    if not isinstance(visit.before, dict) or visit.before is MISSING:
+    if not isinstance(visit.before, dict):  # a log may not tell
         return None
     view = {**visit.before, CONTEXT_KEY: context}
     found: dict[str, Any] = {}

@@ -213,3 +213,11 @@ def test_a_statement_says_why_this_and_not_that(store: Store) -> None:
     later = store.reader().statement(report.urn)
     assert later["predicate"]["evidence"]["invalidated"] == {}
     assert verified(store, statement).holds
+
+
+def test_an_option_that_follows_from_the_decision_is_left_out_with_a_note(store: Store) -> None:
+    with store.step("Choose") as step:
+        made = step.output("made by it")
+        store.decided(step, [made], made)
+    assert "would derive from itself" in store.reader().record(step.urn)["tags"]["braid_note"]
+    assert store.check() == []
