@@ -135,8 +135,9 @@ class Reader:
 
     def run_members(self, run_id: str) -> dict[str, Level] | None:
         """Who may see or manage a run, whoever asks; None when nobody is known to."""
-        with self._session.look() as raw:
-            rows = self._prepared.run_members(raw, run_id)
+        rows = self._session.look_up(
+            ("run_members", run_id), lambda raw: self._prepared.run_members(raw, run_id)
+        )
         return {principal: Level(level) for principal, level in rows} or None
 
     def records(
@@ -347,11 +348,11 @@ class Reader:
         """
         from provenance_store.redaction import scrub_text
 
-        with self._session.look() as raw:
-            heads = [
-                Head(*row)
-                for row in self._prepared.nearest_heads(raw, self._viewer, scrub_text(name))
-            ]
+        rows = self._session.look_up(
+            ("heads", self._viewer, name),
+            lambda raw: self._prepared.nearest_heads(raw, self._viewer, scrub_text(name)),
+        )
+        heads = [Head(*row) for row in rows]
         return sorted(heads, key=lambda head: head.run_id != run_id) if run_id else heads
 
     def version(self, record_id: int) -> Head | None:

@@ -37,7 +37,7 @@ from provenance_store.rows import (
 )
 from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.sink import Sink, VersionOf, login
-from provenance_store.together import Together
+from provenance_store.together import Inside, Together, inside
 from provenance_store.validation import rows
 from provenance_store.validation.batches import DEPENDENT
 from provenance_store.validation.limits import YEARS
@@ -84,6 +84,8 @@ Files = FileLike | Iterable[FileLike]
 """Files and directories of this machine; one alone is taken as one. See `files.look`."""
 TimeLike = datetime | int | str
 """A time: a datetime with a time zone, microseconds since 1970 UTC, or RFC 3339 text."""
+_NONE: tuple[()] = ()
+"""What the arguments are by default that take several: Python makes one empty tuple only."""
 DEFAULTS = ("run_id", "audience", "clock", "_environment", "strict", "_policy")
 """The attributes of a Recorder that go with it to another process."""
 
@@ -650,9 +652,10 @@ class Recorder:
         when this was so, default now. Raises InvalidInput for a run id over 64 characters.
         """
         gate = self._gate()
-        run = rows.run_id_of(self._gate(), run_id) or ""
+        known = run_id is self.run_id  # which went through the gate already, as the audience did
+        run = run_id if known else rows.run_id_of(self._gate(), run_id) or ""
         when = rows.moment_said(gate, at, "at")
-        audience = rows.audience_of(gate, audience)
+        audience = audience if audience is self.audience else rows.audience_of(gate, audience)
         said = (flow_id, flow_title, label, status, run_owner)
         times = (start_time, completion_time)
         with self._batch() as batch:
@@ -677,7 +680,8 @@ class Recorder:
         """
         return Together(self.sink, self._local)
 
-    _batch = together
+    def _batch(self) -> Together | Inside:
+        return inside(self._local) or Together(self.sink, self._local)
 
     def id_of(self, record: RecordLike, number: int | None = None) -> int:
         """The id of a record as this recorder's sink numbers origins.
@@ -841,6 +845,8 @@ class Recorder:
 
     def _look(self, gate: Gate, file: FileLike | None, files: Files) -> list[LocalFile]:
         """What is there of these files. One without a digest is noted, with why it has none."""
+        if file is None and files is _NONE:
+            return []
         given = [*([] if file is None else [file]), *rows.several(gate, files, "files")]
         if not given:
             return []
@@ -898,7 +904,7 @@ class Recorder:
 
     def _link(self, batch: Batch, gate: Gate, record_id: int, records: Records, role: Role) -> None:
         """Link a record that is being made: nothing depends on it yet but, by mistake, itself."""
-        if not (given := _several(gate, records, "records")):
+        if records is _NONE or not (given := _several(gate, records, "records")):
             return
         ids = dict.fromkeys(self._ids(given))
         if record_id in ids:
@@ -1012,6 +1018,8 @@ class Recorder:
 
 def _several(gate: Gate, given: Any, what: str) -> list[Any]:
     """Records that are given: a document of one is one record, another mapping that of its keys."""
+    if type(given) is list or type(given) is tuple:  # nearly always
+        return [*given]
     return rows.several(gate, given, what, mapping=is_document(given))
 
 

@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from provenance_store.kinds import Kind, Level
-from provenance_store.sql.dialects import by_position
+from provenance_store.sql.dialects import Compiled
 from provenance_store.sql.tables import TABLE
 from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import EVERYTHING, Viewer
@@ -38,15 +38,14 @@ _alias = TABLE["alias"]
 
 Query = sa.Select[Any]
 Condition = sa.ColumnElement[bool]
-_Compiled = tuple[str, tuple[str, ...], dict[str, Any]]
 
 
 class Prepared:
     """Queries as text, run on the driver's own connection (`Session.look`); rows are tuples."""
 
     def __init__(self, dialect: sa.Dialect) -> None:
-        self._dialect = by_position(dialect)
-        self._cached: dict[tuple[Callable[[Access], Query], bool], _Compiled] = {}
+        self._dialect = dialect
+        self._cached: dict[tuple[Callable[[Access], Query], bool], Compiled] = {}
 
     def see(self, raw: Any, viewer: Viewer, record_id: int) -> bool:
         """Whether a record is there and seen."""
@@ -131,18 +130,12 @@ class Prepared:
         **values: Any,
     ) -> Sequence[Any]:
         key = (build, viewer.everything)
-        if (compiled := self._cached.get(key)) is None:
-            compiled = self._cached[key] = self._compile(build, viewer.everything)
-        text, order, constants = compiled
-        given = {**constants, **values, "principals": listed(self._dialect, viewer)}
-        rows: Sequence[Any] = raw.execute(text, [*map(given.__getitem__, order)]).fetchall()
+        if (query := self._cached.get(key)) is None:
+            built = build(Access(self._dialect, viewer.everything))
+            query = self._cached[key] = Compiled(built, self._dialect)
+        values["principals"] = listed(self._dialect, viewer)
+        rows: Sequence[Any] = raw.execute(query.text, query.values(**values)).fetchall()
         return rows
-
-    def _compile(self, build: Callable[[Access], Query], everything: bool) -> _Compiled:
-        compiled: Any = build(Access(self._dialect, everything)).compile(
-            dialect=self._dialect, compile_kwargs={"render_postcompile": True}
-        )
-        return str(compiled), tuple(compiled.positiontup), compiled.params
 
 
 def listed(dialect: sa.Dialect, viewer: Viewer) -> Any:

@@ -16,7 +16,7 @@ from provenance_store.rows import ROWS, LinkRow, OriginRow
 from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.sql.belonging import belongings
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.dialects import Insert, by_position, driver, ignoring, savepoint
+from provenance_store.sql.dialects import Compiled, Insert, driver, ignoring, savepoint
 from provenance_store.sql.invalidate import Follow
 from provenance_store.sql.parameters import Parameters
 from provenance_store.sql.tables import KEYS, LOCAL, TABLE
@@ -58,16 +58,15 @@ class Statements:
         self._run = Insert(TABLE["run"], dialect, passing=True)
         self._follow = Follow(dialect)
         self.parameters = Parameters(dialect)
-        run = TABLE["run"]
+        run, record = TABLE["run"], TABLE["record"]
         known = sa.select(run.c.audience).where(
             run.c.run_id == sa.bindparam("run_id", type_=sa.Text)
         )
-        self._of_run = str(known.compile(dialect=by_position(dialect)))
-        record = TABLE["record"]
         kind = sa.select(record.c.kind).where(
             record.c.id == sa.bindparam("id", type_=sa.BigInteger)
         )
-        self._of_record = str(kind.compile(dialect=by_position(dialect)))
+        self._of_run, self._of_record = Compiled(known, dialect), Compiled(kind, dialect)
+        self._project, self._tell = Compiled(_PROJECT, dialect), Compiled(_TELL_RECORDS, dialect)
         self._known: set[str] = set()
 
     def write(self, connection: sa.Connection, batch: Batch, *, tried: bool = False) -> None:
@@ -122,7 +121,7 @@ class Statements:
         if len(ids) > FEW:
             return {i: each.kind for i, each in belongings(connection, ids).items()}
         with driver(connection) as raw:
-            found = [(i, raw.execute(self._of_record, (i,)).fetchone()) for i in ids]
+            found = [(i, raw.execute(self._of_record.text, (i,)).fetchone()) for i in ids]
         return {i: Kind(row[0]) for i, row in found if row is not None}
 
     def _keep_up(self, connection: sa.Connection, batch: Batch) -> None:
@@ -171,7 +170,7 @@ class Statements:
 
     def _run_known(self, connection: sa.Connection, run_id: str) -> Any | None:
         with driver(connection) as raw:
-            return raw.execute(self._of_run, (run_id,)).fetchone()
+            return raw.execute(self._of_run.text, (run_id,)).fetchone()
 
     def committed(self, batch: Batch) -> None:
         """Told when a batch is durable: what it named by content need not be written again."""
@@ -203,10 +202,11 @@ class Statements:
             if before is None:
                 blank = (run_id, *(None,) * 5, 0, None, None, 0)
                 self._run.rows(connection, [blank])
-            connection.execute(_PROJECT, {"the_run": run_id})
-            if before is None or before[0] is None:
-                # The first audience of a run stays, so this happens once for each.
-                connection.execute(_TELL_RECORDS, {"the_run": run_id})
+            with driver(connection) as raw:
+                raw.execute(self._project.text, self._project.values(the_run=run_id))
+                if before is None or before[0] is None:
+                    # The first audience of a run stays, so this happens once for each.
+                    raw.execute(self._tell.text, self._tell.values(the_run=run_id))
 
 
 def _latest(column: str, *, first: bool = False) -> sa.ScalarSelect[Any]:
