@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -362,6 +362,11 @@ class Reader:
                 for i in wanted
                 if i in rows
             ]
+
+    def made_with(self, record_id: int, used: Collection[int]) -> bool:
+        """Whether a step that used one of these records made this one, whoever asks."""
+        with self._view() as view:
+            return view.first(made.made_with(record_id, used)) is not None
 
     def made_by(self, step_id: int, *, limit: int) -> list[tuple[int, Kind]]:
         """Ids and kinds of at most `limit` visible records that a step made, by id."""

@@ -196,7 +196,7 @@ class _Recording:
         self.things.allowance.links(len(outputs) + len(made), "outputs")
         self.recorder.generated(step, [*outputs, *(head.id for head in made)])
         self._finish(step)
-        self._note(step, outputs, [head.id for head in made])
+        self._note(step, inputs, outputs, [head.id for head in made])
         return self._receipt(step, inputs, outputs, made)
 
     def _receipt(
@@ -221,7 +221,14 @@ class _Recording:
             return None
         succeeded = self.outcome.succeeded
         files = self.lookup.run_files(run_id)
-        return BarePaths(self.things, files, given, self._collections(), succeeded=succeeded)
+        return BarePaths(
+            self.things,
+            files,
+            given,
+            self._collections(),
+            succeeded=succeeded,
+            functions=derived.functions,
+        )
 
     def _written(self) -> list[BarePath]:
         """The paths that the body itself lists as inputs and outputs."""
@@ -353,10 +360,12 @@ class _Recording:
             self.recorder.payload(step, PATHS, paths, decoded=True)
             self._named = paths
 
-    def _note(self, step: StepHandle, outputs: list[int], versions: list[int]) -> None:
+    def _note(
+        self, step: StepHandle, inputs: list[int], outputs: list[int], versions: list[int]
+    ) -> None:
         self.things.note()
         if self.lookup.remembers_files and (run_id := self.recorder.run_id) is not None:
             at = self.recorder.clock()
             files = self.things.files(at, {*outputs, *versions})
             self.lookup.note_files(run_id, files, named_paths(step.id, at, self._named))
-        self.lookup.note_made(step.id, Made(tuple(outputs), tuple(versions)))
+        self.lookup.note_made(step.id, Made(tuple(outputs), tuple(versions)), inputs)
