@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from braid.graph import as_tree
 from provenance_store import Record, Store, open_store
+from provenance_store.reading.lineage import Direction
 
 DIGEST = "sha256:" + "5" * 64
 OTHER = "sha256:" + "6" * 64
@@ -43,6 +47,28 @@ def test_equal_digests_at_one_place_are_one_thing(store: Store) -> None:
     down = reader.lineage(one.urn, direction="down")
     assert {made.urn, other.urn} <= {node["id"] for node in down["nodes"]}
     assert "same_as" in {link["role"] for link in down["links"]}
+
+
+@pytest.mark.parametrize("direction", ["up", "down", "both"])
+def test_a_tree_goes_through_all_records_of_one_thing(store: Store, direction: Direction) -> None:
+    (one, made), (two, other) = (team(store, n, SPELLINGS[i]) for i, n in enumerate("ab"))
+    store.link_same()
+    for start, there in ((one, two), (two, one)):
+        lines = tree_of(store, start, direction)
+        said = [line for line in lines if "same as: " in line]
+        assert said
+        assert all(f"data {there.short_id}" in line for line in said)
+        if direction == "down":
+            results = {name for name in (made.name, other.name) if name in "\n".join(lines)}
+            assert results == {made.name, other.name}
+
+
+def tree_of(store: Store, record: Record, direction: Direction) -> list[str]:
+    text = StringIO()
+    Console(file=text, width=200).print(
+        as_tree(store.reader().lineage(record.urn, direction=direction))
+    )
+    return text.getvalue().splitlines()
 
 
 def test_invalidity_goes_through_all_records_of_one_thing(store: Store) -> None:
