@@ -80,7 +80,8 @@ class ModelSearch:
 
     `tags` may be those of what the version was trained on too, `where` are conditions on parameters
     and hyperparameters. With `as_of`, microseconds UTC, only what was made before counts, and
-    aliases as they were then.
+    aliases as they were then. With `line_id` it is of that model; with `versions` all are wanted
+    that fit, and not one of each model.
     """
 
     record: RecordFilter = RecordFilter()
@@ -92,6 +93,8 @@ class ModelSearch:
     best: str = ""
     highest: bool = False
     valid: bool = False
+    line_id: int | None = None
+    versions: bool = False
 
 
 @dataclass(frozen=True, slots=True)

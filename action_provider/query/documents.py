@@ -261,12 +261,17 @@ class Match(Record, kw_only=True):
     It has `diverged` where that was not finite: it has no value then, and is last.
     """
 
+    compared: Annotated[
+        dict[str, Any],
+        Meta(description="The values of parameters that `where` compared, by name."),
+    ]
     value: float | None
     diverged: bool
 
 
 class LineBrief(Mention, kw_only=True):
-    """A line of model versions; in a search with the best or newest of those looked for."""
+    """A line of model versions; in a search with the best or newest of those looked for, or with
+    each of them, an item for each."""
 
     versions: int
     branches: int

@@ -151,6 +151,14 @@ class ModelsParameters(Page, kw_only=True):
     ] = None
     highest: Annotated[bool, Meta(description="With best: the highest first.")] = False
     valid: Annotated[bool, Meta(description="Only versions that are not invalid.")] = False
+    model: Annotated[
+        Text | None,
+        Meta(description="Only versions of this model: its name, or any of its versions."),
+    ] = None
+    versions: Annotated[
+        bool,
+        Meta(description="An item for each version that fits, and not one for each model."),
+    ] = False
 
 
 class ModelParameters(Page, kw_only=True):

@@ -22,6 +22,7 @@ __all__ = [
     "dependencies",
     "details",
     "heads",
+    "is_current_tag",
     "line_sizes",
     "lines",
     "marks",
@@ -183,13 +184,18 @@ def _like(column: sa.ColumnElement[Any], text: str) -> Condition:
     return column.like(escaped, escape="!")
 
 
-def tag_holds(wanted: TagCondition, viewer: Viewer) -> Condition:
-    """The condition on `tag` of what the viewer may see for its current value to be as wanted."""
+def is_current_tag() -> Condition:
+    """The condition on `tag` to be the last word on its name."""
     later = _tag.alias()
     newer = is_newer(later, _tag, "set_at")
-    is_current: Condition = ~sa.exists().where(
+    return ~sa.exists().where(
         later.c.record_id == _tag.c.record_id, later.c.name == _tag.c.name, newer
     )
+
+
+def tag_holds(wanted: TagCondition, viewer: Viewer) -> Condition:
+    """The condition on `tag` of what the viewer may see for its current value to be as wanted."""
+    is_current = is_current_tag()
     if not viewer.everything:
         # First whether it is seen: histories of others, however long, cost nobody time.
         seen, its = _record.alias(), _tag.c.record_id
