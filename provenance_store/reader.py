@@ -17,7 +17,6 @@ from provenance_store.reading.run_steps import RunPlace, RunStep, run_steps
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
 from provenance_store.references import Head, Reference, is_id, is_name, several, spelled
-from provenance_store.rows import RunEventRow
 from provenance_store.sql import harvest, inspect, made, walks
 from provenance_store.sql.dialects import driver
 from provenance_store.store_sink import StoreSink
@@ -121,17 +120,6 @@ class Reader:
         with self._view() as view:
             rows = [(uri, view.first(harvest.at_uri(uri, view.viewer, at, run_id))) for uri in uris]
         return {uri: row.id for uri, row in rows if row is not None}
-
-    def says(self, event: RunEventRow) -> bool:
-        """Whether the store says of a run already all that this event would say."""
-        known = self._sink.run_known(event.run_id)
-        if known is None:
-            return False
-        start = event.start_time
-        if start is not None and start >= known[5]:  # the earliest start counts
-            event = event._replace(start_time=None)
-        said = event[3:]
-        return all(new is None or new == old for new, old in zip(said, known[:-1], strict=True))
 
     def run_members(self, run_id: str) -> dict[str, Level] | None:
         """Who may see or manage a run, whoever asks; None when nobody is known to."""

@@ -33,6 +33,7 @@ from provenance_store.rows import (
     OutcomeRow,
     PayloadRow,
     RecordRow,
+    RunEventRow,
     VersionRow,
 )
 from provenance_store.settings import MAX_PAYLOAD_BYTES
@@ -91,6 +92,7 @@ DEFAULTS = ("run_id", "audience", "clock", "_environment", "strict", "_policy")
 
 
 Named = TypeVar("Named", Role, Mark)
+_START = RunEventRow._fields.index("start_time") - 3
 FIRST_ID, LAST_ID = make_id(1, 1), make_id(MAX_ORIGIN_NO, MAX_SEQUENCE)
 
 
@@ -645,27 +647,45 @@ class Recorder:
         completion_time: TimeLike | None = None,
         audience: Audience | None = None,
         tags: str | Iterable[str] = (),
+        only_news: bool = False,
     ) -> None:
         """Record what is known of a flow run; None says nothing, the latest word counts.
 
         Of `start_time` the earliest counts, or the first `at` where nothing was said. `at` is
-        when this was so, default now. Raises InvalidInput for a run id over 64 characters.
+        when this was so, default now. With `only_news` what the store says already is not said
+        again. Raises InvalidInput for a run id over 64 characters.
         """
+        said = (flow_id, flow_title, label, status, run_owner)
+        times = (start_time, completion_time)
+        if only_news and not tags:
+            digest = None if audience is None else audience.rows()[0].digest
+            if self._is_known(run_id, (*said, *times, digest)):
+                return
         gate = self._gate()
         known = run_id is self.run_id  # which went through the gate already, as the audience did
         run = run_id if known else rows.run_id_of(self._gate(), run_id) or ""
         when = rows.moment_said(gate, at, "at")
         audience = audience if audience is self.audience else rows.audience_of(gate, audience)
-        said = (flow_id, flow_title, label, status, run_owner)
-        times = (start_time, completion_time)
         with self._batch() as batch:
             digest = self._audience(batch, audience)
             when = self._now("run", run) if when is None else when
-            event = (self.sink.new_id(), run, when)
-            batch.run_event.append(rows.run_event_row(gate, *event, said, times, digest))
+            row = rows.run_event_row(gate, self.sink.new_id(), run, when, said, times, digest)
+            if not (only_news and self._is_known(run, row[3:])):
+                batch.run_event.append(row)
             names = rows.several(gate, tags, "tags")
             batch.run_tag.extend(rows.run_tag_row(gate, run, name) for name in names)
         self._warn(gate)
+
+    def _is_known(self, run_id: str, said: tuple[Any, ...]) -> bool:
+        """Whether all that is said of a run, in the order of an event's fields, stands in the
+        store, as far as can be seen here. Of the times when it began the earliest counts."""
+        known = self.sink.run_known(run_id)
+        if known is None:
+            return False
+        start, first = said[_START], known[_START]
+        if type(start) is int and first is not None and start >= first:
+            said = (*said[:_START], None, *said[_START + 1 :])
+        return all(new is None or new == old for new, old in zip(said, known, strict=True))
 
     def flush(self) -> None:
         """Return when everything recorded so far is durable."""

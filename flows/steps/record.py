@@ -78,6 +78,7 @@ def record_step(
     also_models: Sequence[ModelEntry] = (),
     collections: Collections | None = None,
     files: ToldFiles = ToldFiles(),  # noqa: B008 - it is frozen
+    only_news: bool = False,
 ) -> Receipt:
     """Record one step of a flow run, in one batch; each call is a visit of its own.
 
@@ -87,18 +88,21 @@ def record_step(
     `label` is the run's, unless the body gives it one: Globus Flows labels actions like their run.
     `also_used` are records, `informed_by` earlier steps, and `also_models` models that are known to
     take part besides what the body tells. `collections` are those of Compute endpoints, by default
-    what the settings say; `files` are what conventions tell besides those of the body.
+    what the settings say; `files` are what conventions tell besides those of the body. With
+    `only_news` what the store says of the run already is not said again.
     Raises InvalidInput with the path of what cannot be recorded; nothing is written then.
     """
     with recorder.together():
         known = collections_of_settings() if collections is None else collections
         step = _Recording(recorder, lookup, body, known)
-        located("run", lambda: _record_run(recorder, body.run, label, step.outcome))
+        located("run", lambda: _record_run(recorder, body.run, label, step.outcome, only_news))
         step.things.steps.extend(informed_by)
         return step.record(ordinal, also_used, also_models, files)
 
 
-def _record_run(recorder: Recorder, run: Run, label: str | None, step: Outcome) -> None:
+def _record_run(
+    recorder: Recorder, run: Run, label: str | None, step: Outcome, only_news: bool
+) -> None:
     """A run that is said to have ended, not when, has ended now; one that is not said when it
     began had begun when this step did, and the store keeps the earliest that it is told."""
     now = recorder.clock()
@@ -117,6 +121,7 @@ def _record_run(recorder: Recorder, run: Run, label: str | None, step: Outcome) 
         completion_time=None if ended is None else int(ended),
         audience=recorder.audience,
         tags=run.tags or (),
+        only_news=only_news,
     )
 
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from provenance_store.kinds import Kind, Level
 from provenance_store.sql.dialects import Compiled
 from provenance_store.sql.tables import TABLE
+from provenance_store.sql.uris import each_way, lies_at, norm_of
 from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import EVERYTHING, Viewer
 
@@ -71,9 +72,9 @@ class Prepared:
         return found
 
     def run_files(self, raw: Any, run_id: str, name: str, until: int) -> Sequence[Any]:
-        """(id, created_at, uri_norm, its tag of a folder, first role of its links, document) of the
-        last records of a run until a time, and of some of the first where they are very many: a row
-        for each URI, and the document of that name."""
+        """(id, created_at, normal form of a URI, its tag of a folder, first role of its links,
+        document) of the last records of a run until a time, and of some of the first where they
+        are very many: a row for each URI, and the document of that name."""
         given = {"run_id": run_id, "name": name, "until": until}
         rows = self._rows(raw, EVERYTHING, _last_of_run, **given)
         if len({row[0] for row in rows}) < RECENT:
@@ -217,25 +218,29 @@ def _see(access: Access) -> Query:
 
 def _known_uris(access: Access) -> Query:
     each = access.each("uris").c.value
-    return sa.select(each).where(sa.exists().where(_uri.c.uri_norm == each))
+    return sa.select(each).where(sa.exists().where(lies_at(_uri, each)))
 
 
 def _at_uri(access: Access) -> Query:
     of_run = sa.func.coalesce(_record.c.run_id, "") == _text("run_id")
     about = (_record.c.id, _record.c.created_at, sa.case((of_run, 1), else_=0).label("of_run"))
 
-    def recent(condition: Condition) -> sa.Subquery:
+    def recent(place: Condition, condition: Condition) -> sa.Subquery:
         return (
             sa.select(*about, access.standing().label("standing"))
             .join(_uri, _uri.c.record_id == _record.c.id)
-            .where(_uri.c.uri_norm == _text("uri"), condition)
+            .where(place, condition)
             .order_by(_uri.c.record_id.desc())
             .limit(RECENT)
             .subquery()
         )
 
     # Neither what may not be seen nor what others show may use up the limit.
-    found = [sa.select(recent(condition)) for condition in (access.seen(), access.owned())]
+    found = [
+        sa.select(recent(place, condition))
+        for place in each_way(_uri, _text("uri"))
+        for condition in (access.seen(), access.owned())
+    ]
     every = sa.union_all(*found).subquery()
     best = (every.c.of_run, every.c.standing, every.c.created_at, every.c.id)
     return sa.select(every.c.id).order_by(*(column.desc() for column in best)).limit(1)
@@ -273,11 +278,11 @@ def _of_run(order: sa.ColumnElement[Any], limit: int) -> Query:
         .scalar_subquery()
     )
     # What is asked of each row is most of the time that this takes.
-    has_place = _uri.c.uri_norm.is_not(None)
+    has_place = _uri.c.uri.is_not(None)
     about = (
         some.c.id,
         some.c.created_at,
-        _uri.c.uri_norm,
+        norm_of(_uri),
         sa.case((has_place, folder)),
         sa.case((has_place, role)),
     )

@@ -152,7 +152,7 @@ class Statements:
         Of records it asks for the audiences of their runs, which must be up to date.
         """
         if name == "uri":
-            return [(*row, normal_uri(row[1])) for row in rows]
+            return [(*row, None if (n := normal_uri(row[1])) == row[1] else n) for row in rows]
         if name == "record":
             runs = self._audiences(connection, {row[5] for row in rows if row[5] is not None})
             return [(*row, runs.get(row[5])) for row in rows]
