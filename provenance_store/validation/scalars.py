@@ -109,8 +109,8 @@ def _plain(value: Any) -> Any:
 
 
 def _as_written(number: Any, given: Any) -> Any:
-    """A number, or nested lists, of NumPy, torch or JAX as it is written: of a float of less than double precision
-    the shortest decimal that is the same in its own type.
+    """A number, or nested lists, of NumPy, torch or JAX as it is written: of a float of less than
+    double precision the shortest decimal that is the same in its own type.
 
     So ``np.float32(1e-3)`` is 0.001, as in the script, and not 0.0010000000474974513; converted
     back it has the same bits.

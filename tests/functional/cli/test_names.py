@@ -187,16 +187,37 @@ def test_models_are_found_by_parameters_and_tags_of_their_training(
     assert found("--tag", "energy_keV=71.68", "--trained-on", "scan-17") == ["net"]
 
 
+def test_a_search_lists_every_version_that_fits(
+    braid: Braid, where: list[str], history: Store
+) -> None:
+    for rate in (0.05, 0.01):
+        given = ("--hyperparameters", json.dumps({"lr": rate}))
+        said(braid, "record", "model", "net", "--update", *given, *where)
+    for search in (("--versions",), ("net",), ("net@v1",)):
+        out = said(braid, "models", *search, "--where", "lr<0.1", *where).splitlines()
+        assert [line.split()[1:4] for line in out] == [
+            ["Name", "Version", "lr"],
+            ["net", "3", "0.01"],
+            ["net", "2", "0.05"],
+        ]
+    refused = braid("models", "net", "--name", "net", *where)
+    assert (refused.code, "Give MODEL or --name, not both." in refused.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [
         (["models", "--best", "los"], "There are: loss; did you mean 'loss'?"),
+        (["models", "--where", "rate<1"], "No version has a hyperparameter or parameter 'rate'"),
+        (["models", "--tag", "energy>1"], "did you mean 'energy_keV'?"),
+        (["models", "--alias", "champ"], "There are: champion; did you mean 'champion'?"),
         (["runs", "--status", "Failled"], "SUCCEEDED, FAILED"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_those_there_are(
     braid: Braid, where: list[str], history: Store, args: list[str], told: str
 ) -> None:
+    said(braid, "alias", "net@v1", "champion", *where)
     refused = braid(*args, *where)
     assert (refused.code, refused.out) == (2, "")
     assert told in refused.err
