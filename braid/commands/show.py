@@ -95,7 +95,8 @@ def _sheet(record: Document) -> Iterator[str]:
         text = ", ".join(value) if isinstance(value, list) else str(value)
         yield from _folded(text, f"  {title + ':':<{width}} ", " " * (width + 3))
     if record.get("live"):
-        yield "  It is live: open to additions until it is promoted."
+        until = "the step that makes it ends" if "version" in record else "it is promoted"
+        yield f"  It is live: open to additions until {until}."
     yield from _part("URIs", (_uri(uri) for uri in record["uris"]))
     for tree in record.get("members") or ():
         yield from _part(f"Files ({tree['count']:,}, {tree['size']:,} bytes)", _members(tree))

@@ -106,6 +106,12 @@ def _unfinished(_: Graph, step: Leaf) -> bool:
     return step["step"]["status"] in STEP_GOES_ON
 
 
+def _in_the_making(graph: Graph) -> Iterable[str]:
+    going_on = [step for step in graph.of_kind("step") if step["step"]["status"] in STEP_GOES_ON]
+    made = (urn for step in going_on for urn in graph.made_by(step))
+    return [urn for urn in made if graph.records[urn]["kind"] == "model"]
+
+
 @_chosen("step")
 def _late(_: Graph, step: Leaf) -> bool:
     ended = step["step"]["completed_at"] or step["step"]["started_at"]
@@ -267,6 +273,13 @@ RULES: tuple[Rule, ...] = (
         "{n} records are live data that were never closed: they may have grown since they were "
         "used.",
         lambda graph: graph.found["open"],
+    ),
+    Rule(
+        "versions_open",
+        Level.UNPROVEN,
+        "One model version is of a step that has no recorded end: it may still be completed.",
+        "{n} model versions are of steps that have no recorded end: they may still be completed.",
+        _in_the_making,
     ),
     Rule(
         "no_digest",
