@@ -265,7 +265,8 @@ def check_open(connection: sa.Connection, batch: Batch) -> None:
     """Refuse links and URIs that would be added to a record that is closed.
 
     A record may be added to in the batch that makes it, while it is live, a step until its outcome
-    is known, and a model version until that of a step that makes it is. A link of which the batch says who adds it, and why, may come late.
+    is known, and a model version until that of a step that makes it is. A link of which the batch
+    says who adds it, and why, may come late.
     """
     made = {row[0] for row in batch.record}
     late = {(row[2], row[0], row[3]) for row in batch.late_link}

@@ -45,7 +45,7 @@ def test_a_version_takes_its_weights_and_scores_when_it_is_trained(
 def test_a_version_is_closed_when_its_step_has_ended(store: Store) -> None:
     with store.step("Train") as step:
         version = step.updated(store.model("net"), uris="file:///w")
-    with pytest.raises(Sealed, match="once the step that makes it has ended.*`update`"):
+    with pytest.raises(Sealed, match=r"once the step that makes it has ended.*`update`"):
         version.add(uris="file:///later", scores={"accuracy": 1})
     version.add(uris="file:///w")  # what is there already may be said again
     found = store.reader().record(version)
