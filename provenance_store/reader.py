@@ -140,13 +140,16 @@ class Reader:
         owner: str | None = None,
         since: int | None = None,
         until: int | None = None,
+        status: str | None = None,
         limit: int = 25,
         marker: str | None = None,
     ) -> dict[str, Any]:
         """Records, newest first, without curves and documents: `record` has them.
 
         `name` and `uri` may hold ``*``; each of `tags` is a condition such as ``sample=Ni`` or
-        ``temperature_K>290``, and all must hold.
+        ``temperature_K>290``, and all must hold. `status` is that of steps: FAILED, SUCCEEDED,
+        ACTIVE for those that have no end, or any other that a step has. `since` and `until` are
+        then about when a step ended, or began if it has not.
         """
         wanted = RecordFilter(
             kind=None if kind is None else filters.parse_kind(kind),
@@ -158,6 +161,7 @@ class Reader:
             owner=owner,
             since=since,
             until=until,
+            status=None if status is None else filters.parse_step_status(status),
         )
         after = filters.read_marker(marker, int)
         with self._view() as view:

@@ -348,6 +348,10 @@ class Node(Mention, kw_only=True):
     distance: int
     stub: bool | msgspec.UnsetType = msgspec.UNSET
     versions: Versions | msgspec.UnsetType = msgspec.UNSET
+    status: Annotated[
+        str | msgspec.UnsetType,
+        Meta(description="Of a step that did not succeed, or has not ended: ACTIVE."),
+    ] = msgspec.UNSET
 
 
 class Link(msgspec.Struct, rename={"from_id": "from", "to_id": "to"}):

@@ -106,6 +106,14 @@ class RecordsParameters(Period, kw_only=True):
         ),
     ] = ()
     run_id: Annotated[Text | None, Meta(description="The run that it was made in.")] = None
+    status: Annotated[
+        Text | None,
+        Meta(
+            description="How a step ended: FAILED, SUCCEEDED, ACTIVE for one without an end, or "
+            "another status that a step has. since and until are then about when it ended, or "
+            "began if it has not."
+        ),
+    ] = None
     owner: Annotated[Text | None, Meta(description="Its owner's identity URN.")] = None
 
 

@@ -11,7 +11,7 @@ from provenance_store.errors import InvalidInput
 from provenance_store.filters import RecordFilter, RunFilter, TagCondition
 from provenance_store.kinds import Kind, Level, Role, TagType
 from provenance_store.sql.order import is_newer, uuid_of
-from provenance_store.sql.tables import TABLE
+from provenance_store.sql.tables import DID_NOT_SUCCEED, TABLE
 from provenance_store.sql.uris import lies_at
 from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import Viewer
@@ -38,6 +38,7 @@ __all__ = [
     "run_tags",
     "runs",
     "versions",
+    "with_status",
 ]
 
 Query = sa.Select[Any]
@@ -151,7 +152,32 @@ def record_conditions(wanted: RecordFilter, viewer: Viewer) -> list[Condition]:
         conditions.append(_record.c.run_id == wanted.run_id)
     if wanted.owner is not None:
         conditions.append(_audience.c.owner == wanted.owner)
-    return conditions + _between(_record.c.created_at, wanted.since, wanted.until)
+    if wanted.status is None:
+        return conditions + _between(_record.c.created_at, wanted.since, wanted.until)
+    ended = sa.func.coalesce(_outcome.c.completed_at, _record.c.created_at)
+    return [*conditions, _has_status(wanted.status), *_between(ended, wanted.since, wanted.until)]
+
+
+def _has_status(status: str) -> Condition:
+    """The condition of being a step with this status.
+
+    The newest step that succeeded is not far in the order of time; one that did not may be
+    anywhere, and those few are found first.
+    """
+    if status == "SUCCEEDED":
+        return _outcome.c.status == status
+    if status == "ACTIVE":
+        step, end = _step.alias(), _outcome.alias()
+        no_end = sa.select(step.c.id).outerjoin(end, end.c.id == step.c.id)
+        return _record.c.id.in_(no_end.where(sa.or_(end.c.id.is_(None), end.c.status == status)))
+    so = sa.select(_outcome.c.id).where(_outcome.c.status == status, DID_NOT_SUCCEED)
+    return _record.c.id.in_(so.correlate(None))
+
+
+def with_status(status: str, viewer: Viewer) -> Query:
+    """A step with this status that the viewer may see."""
+    has = (can_see(viewer), _has_status(status))
+    return sa.select(_record.c.id).select_from(_FROM).where(*has).limit(1)
 
 
 def _between(

@@ -223,6 +223,23 @@ def test_a_value_that_cannot_be_is_refused_with_those_there_are(
     assert told in refused.err
 
 
+def test_what_failed_is_found_in_flows_and_scripts(
+    braid: Braid, where: list[str], history: Store
+) -> None:
+    assert braid("exec", "--name", "broken", *where, "--", "false").code == 1
+    assert braid("exec", "--name", "fine", *where, "--", "true").code == 0
+    said(braid, "record", "step", "Fit", "--run", "run-1", "--status", "FAILED", *where)
+    out = said(braid, "records", "--status", "failed", "--since", "1d", *where).splitlines()
+    assert [line.split()[1:4] for line in out] == [
+        ["Kind", "Name", "Status"],
+        ["step", "Fit", "FAILED"],
+        ["step", "broken", "FAILED"],
+    ]
+    assert "run-1" in out[1]
+    assert "Status" not in said(braid, "records", "--kind", "data", *where)
+    assert "SUCCEEDED" in said(braid, "records", "--kind", "step", "--format", "csv", *where)
+
+
 def test_a_status_is_taken_in_any_case(braid: Braid, where: list[str], history: Store) -> None:
     said(braid, "record", "step", "Fit", "--run", "run-1", *where)
     history.run("run-1", status="FAILED")
