@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from provenance_store import open_store
@@ -68,3 +72,29 @@ def test_of_a_training_that_is_cut_off_everything_so_far_is_there(
         version = store.reader().record("braggnn@v1")
         assert (len(version["metrics"]), version["uris"]) == (3, [])
         assert version["hyperparameters"] == {"lr": 1e-3}
+
+
+def test_a_script_is_recorded_from_start_to_end(braid: Braid, tmp_path: Path) -> None:
+    code = example("record-from-python.md", "A script that trains on a file")
+    (tmp_path / "train.py").write_text(code)
+    x = np.linspace(-1, 1, 20)
+    np.save("scan-17.npy", [x, 2 + 3 * x])
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for number in (1, 2):
+        ran = subprocess.run(
+            [sys.executable, "train.py"], capture_output=True, text=True, env=environ, check=False
+        )
+        assert (ran.returncode, ran.stderr) == (0, "")
+        with open_store("sqlite:///braid.db") as store:
+            version = store.reader().record(ran.stdout.strip())
+            assert (version["name"], version["version"]) == ("line-fit", number)
+            assert len(version["metrics"]) == 50
+            assert 0 < version["scores"]["rmse"] < 0.5
+            (step,) = store.reader().model_version(version["id"])["made_by"]
+            inputs = store.reader().record(step["id"])["links"]
+            assert {link["name"] for link in inputs} == {"scan-17", "train.py", "line-fit"}
+            assert store.check() == []
+        for name in ("line-fit", "fitted-17.npy", "./scan-17.npy"):
+            answer = braid("verify", name)
+            assert (answer.code, "ok" in answer.out) == (0, True), answer
+    assert "line-fit" in braid("lineage", "./scan-17.npy", "--down").out
