@@ -118,13 +118,15 @@ def _sheet(record: Document) -> Iterator[str]:
     if record.get("truncated"):
         yield "  There is more than these lists hold; see `braid lineage`."
     if found := record.get("environment_document"):
-        packages = (found.get("software") or {}).get("packages") or {}
-        yield from _part("Environment", [environment_in_words(record)])
-        listed = ", ".join(f"{name} {version}" for name, version in packages.items())
-        yield from _part("Packages", [listed] if listed else [])
+        packages = (found.get("software") or {}).get("packages")
+        more = " (--format json lists them)" if packages else ""
+        environment = [f"{environment_in_words(record)}{more}"]
+    else:
+        environment = []
     for key in DOCUMENTS:
         if record.get(key) not in (None, {}, []):
             yield from _part(key.replace("_", " ").capitalize(), _document(record[key]))
+    yield from _part("Environment", environment)
 
 
 def _part(title: str, lines: Iterable[str]) -> Iterator[str]:

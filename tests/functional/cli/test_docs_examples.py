@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -98,3 +99,25 @@ def test_a_script_is_recorded_from_start_to_end(braid: Braid, tmp_path: Path) ->
             answer = braid("verify", name)
             assert (answer.code, "ok" in answer.out) == (0, True), answer
     assert "line-fit" in braid("lineage", "./scan-17.npy", "--down").out
+
+
+def test_the_small_flow_runs_and_its_result_leads_to_the_scan(braid: Braid, tmp_path: Path) -> None:
+    page, after = "add-provenance-to-a-flow.md", "## A small flow to copy"
+    (tmp_path / "find-peaks.json").write_text(example(page, after, "json"))
+    (tmp_path / "find_peaks.py").write_text(example(page, after))
+    lines = example(page, after, "bash").replace("\\\n", " ").splitlines()
+    said = []
+    for line in lines:
+        if not line.startswith("braid "):
+            subprocess.run(line, shell=True, check=True)
+            continue
+        answer = braid(*shlex.split(line)[1:])
+        assert answer.code == 0, answer
+        said.append(answer)
+    _, ran, lineage, statement = said
+    assert Path("beamline/peaks-17.csv").read_text().splitlines()[0] == "9"
+    assert ran.err.splitlines()[-1].startswith("Recorded: braid run show ")
+    for name in ("peaks-17.csv", "Find peaks", "scan-17.csv"):
+        assert name in lineage.out
+        assert name in statement.out
+    assert "instrumented" in braid("runs").out

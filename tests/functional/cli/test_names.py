@@ -265,6 +265,10 @@ def test_everything_is_shown_within_eighty_columns(
         assert all(text in out for text in shown), out
         long = [line for line in out.splitlines() if len(line) > 80]
         assert all(" " not in line.strip() for line in long), long
+    out = said(braid, "show", "net@v0", *where)
+    assert out.index("Hyperparameters:") < out.index("Environment:")
+    assert "packages (--format json lists them)" in " ".join(out.split())
+    assert "SQLAlchemy" not in out
     assert "Fit" in said(braid, "show", "run-1", *where)
     assert documented(braid, "show", "run-1", *where) == documented(
         braid, "run", "show", "run-1", *where
