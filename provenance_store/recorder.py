@@ -65,6 +65,10 @@ NOTE_TAG = "braid_note"
 """The tag that says what was not recorded as it was given, and why."""
 CHOICES = 5
 """So many versions are listed where one of them is meant."""
+ONLY_AT_THE_BEGINNING = (
+    "%s is there already, as v%s: depends_on and tags are of its beginning, or of the version that "
+    "update() makes."
+)
 NOT_AS_GIVEN = "Not recorded as given: %s"
 """What is logged of a note, which quotes what was given."""
 RecordLike = Reference
@@ -222,13 +226,17 @@ class Recorder:
         `depends_on` may name another line's version: a model fine-tuned from a model. With
         `resume` it goes on with the model that is there already, and only begins one where there
         is none: `name` is then its name, or names one of its versions (`references`). The newest
-        version is returned as it is, or, where anything else is given, what `update` makes of it.
-        So a script that is run twice makes one line.
+        version is returned as it is, or, where something is given that makes a version (training
+        data, files, hyperparameters, metrics, scores), what `update` makes of it. So a script that
+        is run twice makes one line, and one that fails before it trains leaves no version.
+        `depends_on` and `tags` are then of that version; alone they are of the beginning, and tell
+        nothing of a model that is there.
         """
         if resume and (newest := self._newest(name)) is not None:
-            told = (uris, file, files, tags, hyperparameters, metrics, scores)
-            about = (depends_on, trained_on, *told)
-            if not any(given is not None and given != () for given in about):
+            makes = (trained_on, uris, file, files, hyperparameters, metrics, scores)
+            if not any(given is not None and given != () for given in makes):
+                if tags is not None or depends_on != ():
+                    log.info(ONLY_AT_THE_BEGINNING, newest.name, newest.version)
                 return newest
             return self.update(
                 newest,

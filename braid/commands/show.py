@@ -119,7 +119,7 @@ def _sheet(record: Document) -> Iterator[str]:
         yield "  There is more than these lists hold; see `braid lineage`."
     if found := record.get("environment_document"):
         packages = (found.get("software") or {}).get("packages")
-        more = " (--format json lists them)" if packages else ""
+        more = " (--format json lists the packages)" if packages else ""
         environment = [f"{environment_in_words(record)}{more}"]
     else:
         environment = []

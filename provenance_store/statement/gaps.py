@@ -135,8 +135,10 @@ def _no_digest(_: Graph, record: Leaf) -> bool:
 
 
 @_chosen("fact", "data", "model")
-def _no_place(_: Graph, record: Leaf) -> bool:
-    return not record["uris"] and not (record["kind"] == "fact" and record["tags"])
+def _no_place(graph: Graph, record: Leaf) -> bool:
+    if record["kind"] == "fact" and record["tags"]:
+        return False
+    return not record["uris"] and not _is_blank(graph, record)
 
 
 @_chosen("step", "model")
@@ -150,8 +152,23 @@ def _no_step(graph: Graph, record: Leaf) -> bool:
 
 
 @_chosen("data", "dataset", "model")
-def _begins(_: Graph, record: Leaf) -> bool:
-    return not record["links"] and not record["hidden_links"]
+def _begins(graph: Graph, record: Leaf) -> bool:
+    return not (record["links"] or record["hidden_links"] or _is_blank(graph, record))
+
+
+def _is_blank(graph: Graph, record: Leaf) -> bool:
+    """Whether it is only the name of a model that was trained later: the version before the first
+    one, which no step used but those that made the next."""
+    model = record.get("model")
+    if model is None or model["parent"] is not None or record["uris"] or record["hidden_links"]:
+        return False
+    if model["scores"] or model["curve"]["values"]:
+        return False
+    made_of = {link["role"] for link in record["links"]} - {"derived_from"}
+    revisions = graph.revisions_of(record)
+    users = [graph.records[urn] for urn in graph.used_by(record)]
+    only_trained = all(revisions.intersection(graph.made_by(step)) for step in users)
+    return bool(revisions) and not made_of and only_trained
 
 
 @_chosen("fact", "data", "dataset", "model", "step")

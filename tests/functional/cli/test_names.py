@@ -267,7 +267,7 @@ def test_everything_is_shown_within_eighty_columns(
         assert all(" " not in line.strip() for line in long), long
     out = said(braid, "show", "net@v0", *where)
     assert out.index("Hyperparameters:") < out.index("Environment:")
-    assert "packages (--format json lists them)" in " ".join(out.split())
+    assert "(--format json lists the packages)" in " ".join(out.split())
     assert "SQLAlchemy" not in out
     assert "Fit" in said(braid, "show", "run-1", *where)
     assert documented(braid, "show", "run-1", *where) == documented(

@@ -114,7 +114,7 @@ def test_a_state_written_by_hand_is_valid_and_its_body_too(
     ends = {target: {"Type": "Pass", "End": True} for target in _targets(state)}
     definition = {"StartAt": name, "States": {name: state, **ends}}
     assert [p for p in validate(definition) if p.severity is Severity.ERROR] == []
-    if "ActionUrl" in state:
+    if ".globus.org/" not in state.get("ActionUrl", ".globus.org/"):
         read = READERS[state["ActionUrl"].rpartition("/")[2]]
         read(_filled(state["Parameters"]))
 
