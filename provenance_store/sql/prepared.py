@@ -20,7 +20,7 @@ from provenance_store.sql.uris import each_way, lies_at, norm_of
 from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import EVERYTHING, Viewer
 
-__all__ = ["Access", "Prepared", "listed"]
+__all__ = ["Access", "Prepared", "as_one", "listed"]
 
 RECENT = 1000
 """Of the visible records at one URI, and of the viewer's own, how many of the last are looked at
@@ -65,7 +65,7 @@ class Prepared:
             spelled.setdefault(normal_uri(uri), []).append(uri)
         found: dict[str, int] = {}
         for (norm,) in self._rows(
-            raw, EVERYTHING, _known_uris, uris=_as_one(self._dialect.name, list(spelled))
+            raw, EVERYTHING, _known_uris, uris=as_one(self._dialect.name, list(spelled))
         ):
             if rows := self._rows(raw, viewer, _at_uri, uri=norm, run_id=run_id or ""):
                 found.update(dict.fromkeys(spelled[norm], rows[0][0]))
@@ -146,10 +146,10 @@ def listed(dialect: sa.Dialect, viewer: Viewer) -> Any:
 
 @lru_cache(maxsize=1024)
 def _principals(dialect: str, principals: frozenset[str]) -> Any:
-    return _as_one(dialect, sorted(principals))
+    return as_one(dialect, sorted(principals))
 
 
-def _as_one(dialect: str, values: list[str]) -> Any:
+def as_one(dialect: str, values: list[str]) -> Any:
     """Several values as one parameter, as `Access.each` takes it apart."""
     return values if dialect == "postgresql" else msgspec.json.encode(values).decode()
 

@@ -20,6 +20,7 @@ from provenance_store.sql.dialects import Compiled, Insert, driver, ignoring, sa
 from provenance_store.sql.invalidate import Follow
 from provenance_store.sql.made import in_the_making
 from provenance_store.sql.parameters import Parameters
+from provenance_store.sql.prepared import Access, as_one
 from provenance_store.sql.tables import KEYS, LOCAL, TABLE
 from provenance_store.validation.batches import additions, check_kinds
 from provenance_store.validation.checked import checked
@@ -67,6 +68,9 @@ class Statements:
             record.c.id == sa.bindparam("id", type_=sa.BigInteger)
         )
         self._of_run, self._of_record = Compiled(known, dialect), Compiled(kind, dialect)
+        each = Access(dialect, True).each("run_ids").c.value
+        audiences = sa.select(run.c.run_id, run.c.audience).where(run.c.run_id.in_(sa.select(each)))
+        self._of_runs = Compiled(audiences, dialect)
         self._project, self._tell = Compiled(_PROJECT, dialect), Compiled(_TELL_RECORDS, dialect)
         self._known: set[str] = set()
 
@@ -163,11 +167,12 @@ class Statements:
 
     def _audiences(self, connection: sa.Connection, run_ids: set[str]) -> dict[str, str]:
         """The audiences of those of these runs that have one."""
-        found: dict[str, str] = {}
-        for run_id in run_ids:
-            if (row := self._run_known(connection, run_id)) is not None and row[0] is not None:
-                found[run_id] = row[0]
-        return found
+        if not run_ids:
+            return {}
+        given = self._of_runs.values(run_ids=as_one(connection.dialect.name, sorted(run_ids)))
+        with driver(connection) as raw:
+            rows = raw.execute(self._of_runs.text, given).fetchall()
+        return {run_id: audience for run_id, audience in rows if audience is not None}
 
     def _run_known(self, connection: sa.Connection, run_id: str) -> Any | None:
         with driver(connection) as raw:
