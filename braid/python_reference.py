@@ -156,7 +156,7 @@ def _section(section: Section) -> Iterator[str]:
     if section.text:
         yield f"{_folded(section.text)}\n"
     for name, call in section.calls:
-        yield f"### {name}\n\n```python\n{_call(name, call)}\n```\n"
+        yield f"### {name}\n\n```\n{_call(name, call)}\n```\n"
         yield f"{_described(call)}\n"
 
 
