@@ -19,6 +19,7 @@ __all__ = [
     "as_dot",
     "as_mermaid",
     "as_tree",
+    "bad_end",
     "label",
     "role_label",
     "version",
@@ -134,7 +135,8 @@ def as_dot(lineage: Document) -> Iterator[str]:
     yield "  rankdir=BT;"
     for node in lineage["nodes"]:
         shape = SHAPES.get(node["kind"], "ellipse")
-        marked = ", color=red, penwidth=2" if "invalidated" in node else ""
+        marked = ', color="#b85c00", penwidth=2' if bad_end(node) else ""
+        marked = ", color=red, penwidth=2" if "invalidated" in node else marked
         yield f"  {_quoted(node['id'])} [label={_quoted(label(node))}, shape={shape}{marked}];"
     for link in lineage["links"]:
         ends = f"{_quoted(link['from'])} -> {_quoted(link['to'])}"
@@ -159,6 +161,10 @@ def as_mermaid(lineage: Document) -> Iterator[str]:
     if invalid:
         yield "  classDef invalid stroke:#c00,stroke-width:3px"
         yield f"  class {','.join(invalid)} invalid"
+    bad = [names[node["id"]] for node in lineage["nodes"] if bad_end(node)]
+    if bad := [name for name in bad if name not in invalid]:
+        yield "  classDef bad stroke:#b85c00,stroke-width:3px"
+        yield f"  class {','.join(bad)} bad"
 
 
 def _nodes(lineage: Document) -> dict[str, Document]:
@@ -189,7 +195,8 @@ def label(node: Document) -> str:
         about = f"{node['name'] or '(no name)'}  [{node['kind']}, left out of this slice]"
     else:
         about = f"{node['name']}{version(node)}  [{node['kind']} {node['short_id']}]"
-    return printable(f"{about}{_invalid(node)}")
+    ended = bad_end(node)
+    return printable(f"{about}{f'  {ended}' if ended else ''}{_invalid(node)}")
 
 
 def version(node: Document) -> str:
@@ -198,6 +205,12 @@ def version(node: Document) -> str:
         first, last, count = (node["versions"][name] for name in ("first", "last", "count"))
         return f" v{first}" if first == last else f" v{first}-v{last} ({count} versions)"
     return f" v{node['version']}" if "version" in node else ""
+
+
+def bad_end(node: Document) -> str:
+    """How a step ended that did not succeed, such as FAILED; "not ended" of one that goes on."""
+    status = node.get("status")
+    return "not ended" if status == "ACTIVE" else str(status or "")
 
 
 def _invalid(node: Document) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from xml.sax.saxutils import escape
 
-from braid.graph import label, role_label, version
+from braid.graph import bad_end, label, role_label, version
 from braid.layout import Layout, Point, arrange
 from braid.output import Document, printable
 from provenance_store.errors import InvalidInput
@@ -48,7 +48,7 @@ EDGES = {
 """Inside and border of a node by kind."""
 
 KIND_WORDS = {"restricted": "not yours to see"}
-INVALID = "#c00000"
+INVALID, BAD_END = "#c00000", "#b85c00"
 STROKES = {
     "used": "#2f5fa8",
     "deployed": "#2f5fa8",
@@ -61,9 +61,10 @@ STROKES = {
     "chosen": "#2f5fa8",
     "considered": "#999999",
     "influenced_by": "#999999",
+    "same_as": "#555555",
 }
 """Colours of links by role."""
-DASHED = {"deployed", "informed_by", "considered", "influenced_by"}
+DASHED = {"deployed", "informed_by", "considered", "influenced_by", "same_as"}
 
 
 def as_svg(lineage: Document) -> Iterator[str]:
@@ -167,15 +168,15 @@ class _Canvas:
     def node(self, node: Document, place: int, *, is_root: bool) -> Iterator[str]:
         """A shape with two lines of text, the whole label as its tooltip."""
         x, y = self._xy(self._layout.places[place])
-        invalid = "invalidated" in node
+        mark = _mark(node)
         first, second = _lines(node)
         yield f"<g><title>{_text(label(node))}</title>"
-        yield _shape(node["kind"], x, y, self._widths[place], invalid=invalid, bold=is_root)
+        yield _shape(node["kind"], x, y, self._widths[place], mark=mark, bold=is_root)
         weight = ' font-weight="bold"' if is_root else ""
         yield (
             f'<text x="{x:.1f}" y="{y - 3:.1f}" text-anchor="middle"{weight}>{_text(first)}</text>'
         )
-        colour = INVALID if invalid else "#555555"
+        colour = mark or "#555555"
         yield (
             f'<text x="{x:.1f}" y="{y + 11:.1f}" text-anchor="middle" font-size="10" '
             f'fill="{colour}">{_text(second)}</text></g>'
@@ -196,7 +197,9 @@ class _Legend:
             if any(node["kind"] == kind for node in nodes):
                 self._add(24, KIND_WORDS.get(kind, kind), _shape(kind, 10, -4, 20, height=12))
         if any("invalidated" in node for node in nodes):
-            self._add(24, "invalid", _shape("data", 10, -4, 20, height=12, invalid=True))
+            self._add(24, "invalid", _shape("data", 10, -4, 20, height=12, mark=INVALID))
+        if any(_mark(node) == BAD_END for node in nodes):
+            self._add(24, "did not succeed", _shape("step", 10, -4, 20, height=12, mark=BAD_END))
         self._x, self._y = MARGIN, self._y + LEGEND_ROW
         for role in STROKES:
             if any(link["role"] == role for link in links):
@@ -244,13 +247,14 @@ def _shape(
     width: float,
     *,
     height: float = HEIGHT,
-    invalid: bool = False,
+    mark: str = "",
     bold: bool = False,
 ) -> str:
-    """The outline of a node of this kind about its middle."""
+    """The outline of a node of this kind about its middle; `mark` is the colour of its border where
+    something is said against it."""
     left, top, right, bottom = x - width / 2, y - height / 2, x + width / 2, y + height / 2
-    border = INVALID if invalid else EDGES[kind]
-    style = f'fill="{FILLS[kind]}" stroke="{border}" stroke-width="{2.5 if invalid or bold else 1}"'
+    border = mark or EDGES[kind]
+    style = f'fill="{FILLS[kind]}" stroke="{border}" stroke-width="{2.5 if mark or bold else 1}"'
     if kind == "restricted":
         style += ' stroke-dasharray="4 3"'
     cut = height / 4
@@ -282,7 +286,13 @@ def _lines(node: Document) -> tuple[str, str]:
     name = printable(str(node["name"] or "(no name)"))
     first = _cut(name, LONGEST) + version(node)
     second = f"{node['kind']} {'left out' if node.get('stub') else node['short_id']}"
-    return first, f"INVALID {second}" if "invalidated" in node else second
+    said = "INVALID" if "invalidated" in node else bad_end(node)
+    return first, f"{said} {second}" if said else second
+
+
+def _mark(node: Document) -> str:
+    """The colour of what is said against a node; empty where nothing is."""
+    return INVALID if "invalidated" in node else BAD_END if bad_end(node) else ""
 
 
 def _cut(text: str, longest: int) -> str:

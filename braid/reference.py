@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from braid.commands import command
+from braid.python_reference import python_page
 from provenance_store.settings import Setting
 
 __all__ = ["cli_page", "settings_page", "write"]
@@ -41,7 +42,7 @@ counts as unset. The `GLOBUS_SDK_*` variables of globus-sdk are honoured too.
 def write(folder: Path) -> list[Path]:
     """Write every page into the folder; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages = {"cli.md": cli_page(), "settings.md": settings_page()}
+    pages = {"cli.md": cli_page(), "settings.md": settings_page(), "python.md": python_page()}
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in pages]

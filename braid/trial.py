@@ -53,6 +53,7 @@ class Trial:
     input_schema: Mapping[str, Any]
     input: Mapping[str, Any]
     store_url: str
+    title: str = "Trial"
     label: str | None = None
     tags: Sequence[str] = ()
     provider_urls: frozenset[str] = frozenset()
@@ -155,7 +156,7 @@ def _run(
     base_url = sandbox.environ()["GLOBUS_SDK_SERVICE_URL_FLOWS"]
     token = sandbox.token_for(identity, str(FlowsClient.scopes.all))
     flows = FlowsClient(base_url=base_url, authorizer=AccessTokenAuthorizer(token))
-    made = flows.create_flow("Trial", dict(definition), dict(trial.input_schema))
+    made = flows.create_flow(trial.title, dict(definition), dict(trial.input_schema))
     flow = SpecificFlowClient(made["id"])
     flow.base_url = base_url
     token = sandbox.token_for(identity, str(flow.scopes.user))

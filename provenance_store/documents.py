@@ -68,6 +68,8 @@ class Details:
     mark: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     alias: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     invalid: Mapping[int, Invalidation] = field(default_factory=dict)
+    open: Set[int] = frozenset()
+    """Model versions that a step makes which has not ended."""
     unseen: Set[int] = frozenset()
     """First versions and parents of model versions that the viewer may not see."""
 
@@ -122,7 +124,7 @@ class Details:
     def is_live(self, record: Row) -> bool:
         """Whether the record still takes additions."""
         said = {m.mark for m in self.mark.get(record.id, ())}
-        return bool(record.live) and Mark.PROMOTED not in said
+        return bool(record.live or record.id in self.open) and Mark.PROMOTED not in said
 
     def marks(self, record_id: int) -> list[dict[str, Any]]:
         """What was said of the record later, oldest first."""

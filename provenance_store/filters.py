@@ -26,6 +26,7 @@ __all__ = [
     "parse_kind",
     "parse_role",
     "parse_status",
+    "parse_step_status",
     "parse_tag",
     "read_marker",
     "write_marker",
@@ -61,7 +62,11 @@ class TagCondition:
 
 @dataclass(frozen=True, slots=True)
 class RecordFilter:
-    """Conditions on records that must all hold; ``*`` in name and uri stands for anything."""
+    """Conditions on records that must all hold; ``*`` in name and uri stands for anything.
+
+    With `status`, of steps, `since` and `until` are about when a step ended, or began where it has
+    not ended.
+    """
 
     kind: Kind | None = None
     name: str | None = None
@@ -72,6 +77,7 @@ class RecordFilter:
     owner: str | None = None
     since: int | None = None
     until: int | None = None
+    status: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,8 @@ class ModelSearch:
 
     `tags` may be those of what the version was trained on too, `where` are conditions on parameters
     and hyperparameters. With `as_of`, microseconds UTC, only what was made before counts, and
-    aliases as they were then.
+    aliases as they were then. With `line_id` it is of that model; with `versions` all are wanted
+    that fit, and not one of each model.
     """
 
     record: RecordFilter = RecordFilter()
@@ -92,6 +99,8 @@ class ModelSearch:
     best: str = ""
     highest: bool = False
     valid: bool = False
+    line_id: int | None = None
+    versions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +146,11 @@ def parse_status(text: str) -> str:
             f"{text[:40]!r} is not a status of runs; they are {', '.join(RUN_STATUSES)}{hint}"
         )
     return text.upper()
+
+
+def parse_step_status(text: str) -> str:
+    """The status of steps that is meant: one of those of runs in any case, or as it is."""
+    return text.upper() if text.upper() in RUN_STATUSES else text
 
 
 def parse_kind(text: str) -> Kind:

@@ -97,9 +97,16 @@ class Record:
         self.recorder.untag(self, *names)
         return self
 
-    def add(self, *, depends_on: Records = (), uris: Uris = ()) -> Self:
+    def add(
+        self,
+        *,
+        depends_on: Records = (),
+        uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
+    ) -> Self:
         """Add to live data; raises Sealed once it is static."""
-        self.recorder.add(self, depends_on=depends_on, uris=uris)
+        self.recorder.add(self, depends_on=depends_on, uris=uris, file=file, files=files)
         return self
 
     def promote(self, note: str = "") -> Self:
@@ -130,15 +137,34 @@ class ModelVersion(Record):
         about = (type(self), int(self.kind), self.name, self.urn)
         return arrived, (*about, line, self.version)
 
+    def add(
+        self,
+        *,
+        depends_on: Records = (),
+        uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
+        scores: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Complete it, such as with the weights that were written and the scores: until the step
+        that makes it ends. Raises Sealed later, and for a version that no step makes."""
+        self.recorder.add(
+            self, depends_on=depends_on, uris=uris, file=file, files=files, scores=scores
+        )
+        return self
+
     def alias(self, *names: str) -> Self:
         """Give it further names, such as ``champion``, which other versions then have no more."""
         self.recorder.alias(self, *names)
         return self
 
-    def log(self, points: Points = (), **point: Any) -> Self:
-        """Append to its curve while it trains: ``version.log(epoch=3, loss=0.2)``, or points as
-        `Recorder.log` takes them."""
-        self.recorder.log(self, [*one_or_many(points, mapping=True), *([point] if point else [])])
+    def log(
+        self, points: Points = (), *, scores: Mapping[str, Any] | None = None, **point: Any
+    ) -> Self:
+        """Append to its curve while it trains: ``version.log(epoch=3, loss=0.2)``, or points and
+        scores as `Recorder.log` takes them."""
+        given = [*one_or_many(points, mapping=True), *([point] if point else [])]
+        self.recorder.log(self, given, scores=scores)
         return self
 
     def update(

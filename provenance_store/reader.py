@@ -140,13 +140,16 @@ class Reader:
         owner: str | None = None,
         since: int | None = None,
         until: int | None = None,
+        status: str | None = None,
         limit: int = 25,
         marker: str | None = None,
     ) -> dict[str, Any]:
         """Records, newest first, without curves and documents: `record` has them.
 
         `name` and `uri` may hold ``*``; each of `tags` is a condition such as ``sample=Ni`` or
-        ``temperature_K>290``, and all must hold.
+        ``temperature_K>290``, and all must hold. `status` is that of steps: FAILED, SUCCEEDED,
+        ACTIVE for those that have no end, or any other that a step has. `since` and `until` are
+        then about when a step ended, or began if it has not.
         """
         wanted = RecordFilter(
             kind=None if kind is None else filters.parse_kind(kind),
@@ -158,6 +161,7 @@ class Reader:
             owner=owner,
             since=since,
             until=until,
+            status=None if status is None else filters.parse_step_status(status),
         )
         after = filters.read_marker(marker, int)
         with self._view() as view:
@@ -252,25 +256,30 @@ class Reader:
         best: str | None = None,
         highest: bool = False,
         valid: bool = False,
+        model: Reference | None = None,
+        versions: bool = False,
         limit: int = 25,
         marker: str | None = None,
     ) -> dict[str, Any]:
         """Lines of model versions, newest first, each with its latest version.
 
         With any of what follows only lines that have versions as wanted, and with each the best or
-        newest of these as ``match``, how many there are as ``matches``. `trained_on` are ids or
+        newest of these as ``match``, how many there are as ``matches``; with `versions` each
+        version that fits is an item of its own. `model` is a name, or names any version of a model:
+        only versions of that one are looked at. `trained_on` are ids or
         URIs of records, all of which the version must have been trained on: directly, through
         datasets, through steps that read the record and what they made, or as a later version of,
         or made from, a model that was. `tags` are conditions on tags of the version, or of what it
         was trained on and what that came from, facts that it depends on and steps that made it.
         `where` are conditions on its hyperparameters, or on parameters of the step that made it,
-        such as ``lr<0.01``; a path (``optimizer.lr``) or its end will do. `alias` wants the version
+        such as ``lr<0.01``; a path (``optimizer.lr``) or its end will do, and the match's
+        ``compared`` has the values by name. `alias` wants the version
         that has this alias. With `as_of`, microseconds UTC, only what was made before counts, and
         aliases as they were then. `best` names a validation score, or else a metric, whose last
         value counts: the lowest is first, with `highest` (or a ``-`` before the name) the highest;
         the value is the match's ``value``, and versions without one are left out. Where it is not
         finite the match has ``diverged``, and is last. Invalid versions are marked, and left out
-        with `valid`.
+        with `valid`. Raises InvalidInput for a score, parameter, tag or alias that nothing has.
         """
         size = filters.check_limit(limit)
         references = several(trained_on)
@@ -278,7 +287,8 @@ class Reader:
         parameters = tuple(
             filters.parse_tag(text, "a condition on a parameter") for text in one_or_many(where)
         )
-        if not (references or conditions or parameters or alias or best or valid or as_of):
+        asked = (references, conditions, parameters, alias, best, valid, as_of, model, versions)
+        if not any(asked):
             after = filters.read_marker(marker, int)
             with self._view() as view:
                 return models.list_models(view, name, after, size)
@@ -292,6 +302,8 @@ class Reader:
             (best or "").removeprefix("-"),
             highest or (best or "").startswith("-"),
             valid,
+            None if model is None else self._line(model),
+            versions,
         )
         place = filters.read_marker(marker, float)
         with self._view(as_of) as view:
@@ -306,14 +318,18 @@ class Reader:
         Raises NotFound, or Ambiguous with the choices when several lines have the name.
         """
         after = filters.read_marker(marker, int)
+        line_id = self._line(reference)
+        with self._view() as view:
+            return models.show_line(view, line_id, after, filters.check_limit(limit))
+
+    def _line(self, reference: Reference) -> int:
+        """The line of a model: by its name, or by any of its versions."""
         text = spelled(reference)
         record_id = None if is_name(text) else self.resolve(text)
         with self._view() as view:
             if record_id is None:
-                line_id = models.line_named(view, text)
-            else:
-                line_id = models.line_of(view, record_id, text)
-            return models.show_line(view, line_id, after, filters.check_limit(limit))
+                return models.line_named(view, text)
+            return models.line_of(view, record_id, text)
 
     def model_version(self, reference: Reference) -> dict[str, Any]:
         """One model version: data, facts, steps and environment that made it, its curve and scores,

@@ -22,7 +22,7 @@ from provenance_store.errors import NotFound, TooLarge
 from provenance_store.files import LocalFile
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, make_id, now
-from provenance_store.kinds import Kind, Mark, Role
+from provenance_store.kinds import Kind, Mark, Role, Series
 from provenance_store.references import Head, Reference, is_document, is_name, spelled
 from provenance_store.rows import (
     AudienceRow,
@@ -65,6 +65,10 @@ NOTE_TAG = "braid_note"
 """The tag that says what was not recorded as it was given, and why."""
 CHOICES = 5
 """So many versions are listed where one of them is meant."""
+ONLY_AT_THE_BEGINNING = (
+    "%s is there already, as v%s: depends_on and tags are of its beginning, or of the version that "
+    "update() makes."
+)
 NOT_AS_GIVEN = "Not recorded as given: %s"
 """What is logged of a note, which quotes what was given."""
 RecordLike = Reference
@@ -222,13 +226,17 @@ class Recorder:
         `depends_on` may name another line's version: a model fine-tuned from a model. With
         `resume` it goes on with the model that is there already, and only begins one where there
         is none: `name` is then its name, or names one of its versions (`references`). The newest
-        version is returned as it is, or, where anything else is given, what `update` makes of it.
-        So a script that is run twice makes one line.
+        version is returned as it is, or, where something is given that makes a version (training
+        data, files, hyperparameters, metrics, scores), what `update` makes of it. So a script that
+        is run twice makes one line, and one that fails before it trains leaves no version.
+        `depends_on` and `tags` are then of that version; alone they are of the beginning, and tell
+        nothing of a model that is there.
         """
         if resume and (newest := self._newest(name)) is not None:
-            told = (uris, file, files, tags, hyperparameters, metrics, scores)
-            about = (depends_on, trained_on, *told)
-            if not any(given is not None and given != () for given in about):
+            makes = (trained_on, uris, file, files, hyperparameters, metrics, scores)
+            if not any(given is not None and given != () for given in makes):
+                if tags is not None or depends_on != ():
+                    log.info(ONLY_AT_THE_BEGINNING, newest.name, newest.version)
                 return newest
             return self.update(
                 newest,
@@ -305,19 +313,29 @@ class Recorder:
             self._note(batch, gate, made.id)
             return ModelVersion(made.id, Kind.MODEL, made.name, self, line, depth)
 
-    def log(self, version: RecordLike, points: Points) -> None:
-        """Append points to the curve of a model version, as `update` takes them, while it trains.
+    def log(
+        self,
+        version: RecordLike,
+        points: Points = (),
+        *,
+        scores: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append points to the curve of a model version, as `update` takes them, while it trains;
+        or validation scores, once it is done.
 
         They are durable within about a second (`Sink.write_soon`), so that of a training that is
         killed the curve so far is there; `flush` waits for the last ones. A point that the curve
-        has already at that place stays as it is, and a note says so.
+        has already at that place, and a score that the version has, stays as it is, and a note
+        says so.
         """
         version_id = self.id_of(version)
         gate = self._gate()
         given = rows.several(gate, points, "metrics", mapping=True)
+        named = rows.named(gate, scores, "scores")
         if not self._may_be(gate, version, version_id, Kind.MODEL, "has a curve"):
-            given = []
+            given, named = [], {}
         new = rows.metric_rows(gate, version_id, given)
+        new += rows.score_rows(gate, version_id, named)
         with Together(self.sink, self._local, soon=True) as batch:
             batch.metric.extend(self._not_logged(gate, batch, list(new)))
             self._note(batch, gate, version_id)
@@ -559,13 +577,23 @@ class Recorder:
         depends_on: Records = (),
         members: Records = (),
         uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
+        scores: Mapping[str, Any] | None = None,
     ) -> None:
-        """Add to live data or a live dataset; raises Sealed once it is static.
+        """Add to live data, a live dataset, or a model version that a step makes: raises Sealed
+        once the data is static, or the step has ended.
 
-        A link by which the record would derive from itself is left out, with a note.
+        So a version that was recorded before it was trained gets its weights and its scores. A link
+        by which the record would derive from itself is left out, with a note.
         """
         links = {Role.DERIVED_FROM: depends_on, Role.HAS_MEMBER: members}
-        self._add(self._gate(), record, links, uris)
+        gate = self._gate()
+        seen = self._look(gate, file, files)
+        with self.together():
+            if scores:
+                self.log(record, scores=scores)
+            self._add(gate, record, links, uris, seen)
 
     def found_file(
         self,
@@ -792,8 +820,9 @@ class Recorder:
                 kept.append(row)
                 last[row[:3]] = max(row, last.get(row[:3], row), key=lambda point: point.step)
             elif known[4:] != row[4:]:
+                place = "" if row.series == Series.SCORE else f" at {row.step:g}"
                 message = (
-                    f"{row.name} at {row.step:g} was logged as {rows.shown_point(known)} before "
+                    f"{row.name}{place} was logged as {rows.shown_point(known)} before "
                     f"and stays so; {rows.shown_point(row)} is left out."
                 )
                 gate.instead(None, message, path="metrics")
@@ -904,11 +933,18 @@ class Recorder:
             batch.uri.extend({place.uri: place for place in places}.values())
 
     def _add(
-        self, gate: Gate, record: RecordLike, links: Mapping[Role, Records], uris: Uris = ()
+        self,
+        gate: Gate,
+        record: RecordLike,
+        links: Mapping[Role, Records],
+        uris: Uris = (),
+        seen: Sequence[LocalFile] = (),
     ) -> None:
         record_id = self.id_of(record)
         with self._batch() as batch:
             self._uris(batch, gate, record_id, uris)
+            if seen:
+                self._files(batch, gate, record_id, seen)
             for role, records in links.items():
                 ids = self._ids(_several(gate, records, "records"))
                 if not ids or not self._can_have(gate, record, record_id, role):

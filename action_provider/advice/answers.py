@@ -66,7 +66,7 @@ def _models(question: ModelsQuestion, reader: Reader) -> Document:
             limit=question.limit,
         )
     except InvalidInput as error:
-        if error.path != "best":
+        if error.path not in ("best", "where", "tag", "alias"):
             raise
         # A run does not fail since no model has such a score yet; who looks at it is told.
         return _listed("models", [], more=False, first="best") | {"note": error.message[:1024]}

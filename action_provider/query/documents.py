@@ -261,12 +261,17 @@ class Match(Record, kw_only=True):
     It has `diverged` where that was not finite: it has no value then, and is last.
     """
 
+    compared: Annotated[
+        dict[str, Any],
+        Meta(description="The values of parameters that `where` compared, by name."),
+    ]
     value: float | None
     diverged: bool
 
 
 class LineBrief(Mention, kw_only=True):
-    """A line of model versions; in a search with the best or newest of those looked for."""
+    """A line of model versions; in a search with the best or newest of those looked for, or with
+    each of them, an item for each."""
 
     versions: int
     branches: int
@@ -343,6 +348,10 @@ class Node(Mention, kw_only=True):
     distance: int
     stub: bool | msgspec.UnsetType = msgspec.UNSET
     versions: Versions | msgspec.UnsetType = msgspec.UNSET
+    status: Annotated[
+        str | msgspec.UnsetType,
+        Meta(description="Of a step that did not succeed, or has not ended: ACTIVE."),
+    ] = msgspec.UNSET
 
 
 class Link(msgspec.Struct, rename={"from_id": "from", "to_id": "to"}):

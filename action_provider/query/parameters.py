@@ -106,6 +106,14 @@ class RecordsParameters(Period, kw_only=True):
         ),
     ] = ()
     run_id: Annotated[Text | None, Meta(description="The run that it was made in.")] = None
+    status: Annotated[
+        Text | None,
+        Meta(
+            description="How a step ended: FAILED, SUCCEEDED, ACTIVE for one without an end, or "
+            "another status that a step has. since and until are then about when it ended, or "
+            "began if it has not."
+        ),
+    ] = None
     owner: Annotated[Text | None, Meta(description="Its owner's identity URN.")] = None
 
 
@@ -151,6 +159,14 @@ class ModelsParameters(Page, kw_only=True):
     ] = None
     highest: Annotated[bool, Meta(description="With best: the highest first.")] = False
     valid: Annotated[bool, Meta(description="Only versions that are not invalid.")] = False
+    model: Annotated[
+        Text | None,
+        Meta(description="Only versions of this model: its name, or any of its versions."),
+    ] = None
+    versions: Annotated[
+        bool,
+        Meta(description="An item for each version that fits, and not one for each model."),
+    ] = False
 
 
 class ModelParameters(Page, kw_only=True):

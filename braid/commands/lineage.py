@@ -23,6 +23,7 @@ NODES = [
     Field("Version", lambda node: _numbers(node)),
     Field("Distance", "distance"),
     Field("Invalid", "invalidated.cause"),
+    Field("Status", "status"),
 ]
 
 STEPS, MODELS = (("step",), "steps"), (("model",), "model versions")

@@ -43,6 +43,20 @@ MATCHES = [
     Field("Tags", "match.tags"),
     Field("URN", "match.id", wide=True),
 ]
+MATCHING_VERSIONS = [
+    Field("ID", "match.short_id"),
+    Field("Name", "name"),
+    Field("Version", "match.version"),
+    Field("Value", MATCHES[3].value),
+    Field("Created at", lambda model: short_time("created_at")(model["match"])),
+    Field("Aliases", "match.aliases"),
+    Field("Scores", "match.scores"),
+    Field("Hyperparameters", "match.hyperparameters"),
+    Field("Tags", "match.tags"),
+    Field("URN", "match.id", wide=True),
+]
+COMPARED_AT = 3
+"""What conditions on parameters were compared with is shown from this column on."""
 VERSIONS = [
     Field("ID", "short_id"),
     Field("Version", "version"),
@@ -64,14 +78,21 @@ Examples:
   braid models --trained-on globus://c/scan-17.h5 --tag technique=hedm --best val_loss
                                      the best start for fine-tuning
   braid models --best accuracy --highest
-  braid models --where 'lr<0.01' --where optimizer.name=adam
+  braid models --where 'lr<0.01' --where optimizer.name=adam --versions
+                                     every version that fits, with its lr and optimizer
+  braid models braggnn --where 'lr<0.01'
+                                     those of one model
   braid models --alias champion --as-of 2026-03-01
 """
 
 
 @click.command(epilog=EXAMPLES)
 @click.argument("model", required=False, type=Reference())
-@click.option("--versions", is_flag=True, help="With an id: list the versions of its model.")
+@click.option(
+    "--versions",
+    is_flag=True,
+    help="List versions, and not models: all that fit, or with an id those of its model.",
+)
 @click.option("--name", metavar="NAME", help="Only models of this name; * is anything.")
 @click.option(
     "--trained-on",
@@ -98,7 +119,11 @@ Examples:
     help="Only versions with this hyperparameter, or made by a step with this parameter: lr<0.01, "
     "optimizer.name=adam. May be repeated.",
 )
-@click.option("--alias", metavar="ALIAS", help="Only versions with this alias, such as champion.")
+@click.option(
+    "--alias",
+    metavar="ALIAS",
+    help="Only versions with this alias, such as champion; invalid ones too.",
+)
 @click.option(
     "--as-of",
     type=Time(),
@@ -140,8 +165,9 @@ def command(
 
     MODEL is a name, or one version: its id (urn:braid:... or 3.17), NAME@v3 or NAME@ALIAS, the URI
     or path of its weights. A search shows of each model that has such versions the best one, or
-    without --best the newest, and passes over invalid versions unless --invalid-too is given. With
-    --best, versions whose value is not finite have diverged, and are last.
+    without --best the newest; with --versions all of them, and with MODEL those of that model. It
+    passes over invalid versions unless --invalid-too is given. With --best, versions whose value is
+    not finite have diverged, and are last.
     """
     from provenance_store.references import is_name
 
@@ -154,14 +180,20 @@ def command(
         "as_of": as_of,
         "best": best,
     }
-    _check(model, versions, filters | {"valid": valid is not None}, highest)
+    searching = valid is not None or any(filters.values())
+    if model is not None and name is not None:
+        raise click.UsageError("Give MODEL or --name, not both.")
+    if highest and not best:
+        raise click.UsageError("--highest goes with --best METRIC.")
     only_valid = valid or (valid is None and any((trained_on, tags, where, best)))
     with source.read() as history:
-        if model is None:
-            filters |= {"highest": highest, "valid": only_valid}
+        if model is None or searching:
+            each = versions or model is not None
+            filters |= {"highest": highest, "valid": only_valid, "model": model, "versions": each}
             found = history.models(**filters, limit=limit, marker=marker)
             more = "; --invalid-too searches invalid versions too" if only_valid else ""
-            _list(found, display, empty=f"No models{more}.")
+            empty = f"No {'versions' if each else 'models'}{more}."
+            _list(found, display, compared=where, each=each, empty=empty)
         elif not is_name(model) and not versions:
             _version(history.model_version(model), display)
         else:
@@ -174,21 +206,29 @@ def _number(model: Document) -> object:
     return model["match"]["value"]
 
 
-def _check(model: str | None, versions: bool, filters: Mapping[str, object], highest: bool) -> None:
-    if model is not None and any(filters.values()):
-        raise click.UsageError("Give MODEL, or options to search by; not both.")
-    if versions and model is None:
-        raise click.UsageError("--versions goes with the id of a version.")
-    if highest and not filters["best"]:
-        raise click.UsageError("--highest goes with --best METRIC.")
-
-
-def _list(found: Document, display: Display, *, empty: str) -> None:
+def _list(
+    found: Document, display: Display, *, compared: Sequence[str], each: bool, empty: str
+) -> None:
     searched = any("match" in model for model in found["models"])
     shown = "match" if searched else "latest"
     documents = [model[shown] for model in found["models"]]
-    fields = _fields(MATCHES if searched else LINES, documents, display, of=shown)
+    columns = (MATCHING_VERSIONS if each else MATCHES) if searched else LINES
+    asked = [*_compared(compared)] if searched else []
+    columns = [*columns[:COMPARED_AT], *asked, *columns[COMPARED_AT:]]
+    fields = _fields(columns, documents, display, of=shown)
     display.table(found, rows="models", fields=fields, empty=empty)
+
+
+def _compared(conditions: Sequence[str]) -> Iterator[Field]:
+    """A column for each parameter that was compared."""
+    from provenance_store.filters import parse_tag
+
+    for name in dict.fromkeys(parse_tag(condition).name for condition in conditions):
+        yield Field(name, _value_of(name))
+
+
+def _value_of(name: str) -> Callable[[Document], object]:
+    return lambda model: model["match"]["compared"].get(name)
 
 
 def _fields(

@@ -23,12 +23,15 @@ FIELDS = [
     Field("Kind", "kind"),
     Field("Name", "name"),
     Field("Version", "version"),
+    Field("Status", "status"),
     Field("Created at", short_time("created_at")),
     Field("Run ID", "run_id"),
     Field("Tags", "tags"),
     Field("URIs", _uris),
     Field("URN", "id", wide=True),
 ]
+OF_SOME = ("Version", "Status")
+"""Columns that text has only where any record has such a thing."""
 KINDS = ("fact", "data", "model", "dataset", "step")
 
 
@@ -43,6 +46,11 @@ KINDS = ("fact", "data", "model", "dataset", "step")
     multiple=True,
     help="Records with this tag: sample, sample=Ni, temperature_K>290. All given must hold.",
 )
+@click.option(
+    "--status",
+    help="Steps that ended so: FAILED, SUCCEEDED, or ACTIVE for those without an end. --since and "
+    "--until are then about when they ended, or began.",
+)
 @click.option("--run", "run_id", metavar="RUN_ID", help="Records of this run.")
 @click.option("--owner", metavar="URN", help="Records of this identity.")
 @click.option("--since", type=Time(), help="Made at or after: 2026-11-01, or 7d for days ago.")
@@ -51,9 +59,22 @@ KINDS = ("fact", "data", "model", "dataset", "step")
 @reads
 @displays("text", "json", "csv")
 def command(*, run_id: str | None, source: Source, display: Display, **filters: Any) -> None:
-    """List records, newest first."""
+    """List records, newest first.
+
+    \b
+    braid records --kind data --tag sample=Ni
+    braid records --status FAILED --since 1d      steps of flows and scripts that failed
+    """
     with source.read() as history:
         run = run_named(history, run_id) if run_id else None
         found = history.records(run_id=run, **filters)
-    fields = marked_fields(FIELDS, found["records"], display)
+    fields = FIELDS
+    if display.format != "csv":
+        empty = [
+            each.title
+            for each in fields
+            if each.title in OF_SOME and not any(map(each.of, found["records"]))
+        ]
+        fields = [each for each in fields if each.title not in empty]
+    fields = marked_fields(fields, found["records"], display)
     display.table(found, rows="records", fields=fields, empty="No records.")

@@ -95,7 +95,8 @@ def _sheet(record: Document) -> Iterator[str]:
         text = ", ".join(value) if isinstance(value, list) else str(value)
         yield from _folded(text, f"  {title + ':':<{width}} ", " " * (width + 3))
     if record.get("live"):
-        yield "  It is live: open to additions until it is promoted."
+        until = "the step that makes it ends" if "version" in record else "it is promoted"
+        yield f"  It is live: open to additions until {until}."
     yield from _part("URIs", (_uri(uri) for uri in record["uris"]))
     for tree in record.get("members") or ():
         yield from _part(f"Files ({tree['count']:,}, {tree['size']:,} bytes)", _members(tree))
@@ -117,13 +118,15 @@ def _sheet(record: Document) -> Iterator[str]:
     if record.get("truncated"):
         yield "  There is more than these lists hold; see `braid lineage`."
     if found := record.get("environment_document"):
-        packages = (found.get("software") or {}).get("packages") or {}
-        yield from _part("Environment", [environment_in_words(record)])
-        listed = ", ".join(f"{name} {version}" for name, version in packages.items())
-        yield from _part("Packages", [listed] if listed else [])
+        packages = (found.get("software") or {}).get("packages")
+        more = " (--format json lists the packages)" if packages else ""
+        environment = [f"{environment_in_words(record)}{more}"]
+    else:
+        environment = []
     for key in DOCUMENTS:
         if record.get(key) not in (None, {}, []):
             yield from _part(key.replace("_", " ").capitalize(), _document(record[key]))
+    yield from _part("Environment", environment)
 
 
 def _part(title: str, lines: Iterable[str]) -> Iterator[str]:

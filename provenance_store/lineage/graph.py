@@ -37,7 +37,8 @@ class Node(NamedTuple):
 
     `kind` is None for one that the viewer may not see: its id is then only a negative number, and
     it has no name. `version` is the number of a model version. A stub is one that a slice left
-    out: its name may be None. `invalidated` is as in documents, None for what is valid.
+    out: its name may be None. `invalidated` is as in documents, None for what is valid. `status` is
+    that of a step which did not succeed, or has not ended ("ACTIVE"); None for all else.
     """
 
     id: int
@@ -49,6 +50,7 @@ class Node(NamedTuple):
     invalidated: dict[str, Any] | None = None
     stub: bool = False
     versions: Versions | None = None
+    status: str | None = None
 
     @property
     def urn(self) -> str:
@@ -69,6 +71,8 @@ class Node(NamedTuple):
         if self.versions is not None:
             first, last, number = self.versions
             about["versions"] = {"first": first, "last": last, "count": number}
+        if self.status is not None:
+            about["status"] = self.status
         if self.invalidated is not None:
             about["invalidated"] = self.invalidated
         about["distance"] = self.distance

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress
-from operator import is_
+from operator import eq, is_
 from typing import Literal, TypeVar
 
 from provenance_store.documents import validity
@@ -291,9 +291,11 @@ def _as_seen(view: View, found: Walk) -> tuple[Sequence[Node], Links]:
         view.urn,
     )
     invalid = validity_of(view, walks.tainted(view.connection, known))
-    if len(known) == len(ids) and not stubs and not invalid:
+    steps = [*compress(seen, map(partial(eq, Kind.STEP.value), kinds))]
+    bad = walks.unsuccessful(view.connection, steps)
+    if len(known) == len(ids) and not stubs and not invalid and not bad:
         return nodes, found.columns
-    return _remarked(view, nodes, found.columns, frozenset(stubs), invalid)
+    return _remarked(view, nodes, found.columns, frozenset(stubs), invalid, bad)
 
 
 def _in_order(ids: Sequence[int], known: Sequence[int], values: Sequence[T]) -> Sequence[T | None]:
@@ -316,17 +318,20 @@ def _remarked(
     links: Links,
     stubs: Set[int],
     invalid: Mapping[int, Invalidation],
+    bad: Mapping[int, str],
 ) -> tuple[list[Node], Links]:
-    """Stubs and invalid nodes marked as such, and nothing left of what may not be seen."""
+    """Stubs, invalid nodes and steps that did not succeed marked as such, and nothing left of what
+    may not be seen."""
     marked = []
     hidden: dict[int, int] = {}
     for place, node in enumerate(nodes):
         if node.kind is None:
             hidden[node.id] = -place
             marked.append(node._replace(id=-place))
-        elif node.id in stubs or node.id in invalid:
+        elif node.id in stubs or node.id in invalid or node.id in bad:
             about = validity(invalid.get(node.id), view.urn).get("invalidated")
-            marked.append(node._replace(stub=node.id in stubs, invalidated=about))
+            status = bad.get(node.id)
+            marked.append(node._replace(stub=node.id in stubs, invalidated=about, status=status))
         else:
             marked.append(node)
     if not hidden:

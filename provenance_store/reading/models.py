@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
 from provenance_store import documents
 from provenance_store.errors import Ambiguous, InvalidInput, NotFound
-from provenance_store.filters import ModelSearch
+from provenance_store.filters import ModelSearch, TagCondition
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind
 from provenance_store.reading.view import Row, View, grouped, page
 from provenance_store.sql import aliases, pages, read
 from provenance_store.sql import models as search
+from provenance_store.sql.parameters import HYPERPARAMETERS
 from provenance_store.times import format_time
 
 __all__ = ["aliases_of", "find_models", "line_named", "line_of", "list_models", "show_line"]
 
 CHOICES = 50
-MEASURED, LISTED = 1000, 30
-"""Of so many of the newest versions the names of scores and metrics are looked for; so many are
-listed."""
+LOOKED_AT, LISTED = 1000, 30
+"""Of so many of the newest versions, or records, the names of what they have are looked for; so
+many are listed."""
 
 
 def list_models(
@@ -37,16 +39,22 @@ def list_models(
 def find_models(
     view: View, wanted: ModelSearch, after: tuple[int, float] | None, limit: int
 ) -> dict[str, Any]:
-    """A page of lines that have versions as wanted, each with the best (or newest) of these."""
+    """A page of lines that have versions as wanted, each with the best (or newest) of these; with
+    `versions` a line as often as it has such versions."""
     rows = view.all(search.best_of_lines(wanted, view.viewer, after, limit + 1))
-    if not rows and wanted.best and after is None:
-        _check_measure(view, wanted.best)
-    about = view.outlines([row.id for row in rows[:limit]])
+    if not rows and after is None:
+        _check_names(view, wanted)
+    ids = [row.id for row in rows[:limit]]
+    about = view.outlines(ids)
+    about.payload = _hyperparameters(view, ids)
+    found = _compared(view, wanted.where, ids)
     items = []
     for row, line in zip(rows, _standing(view, rows[:limit]), strict=False):
         value = float(row.rank_value) if wanted.best else None
         diverged = value is not None and abs(value) == search.WORST
         match = documents.record_outline(row, about, view.urn) | {
+            "hyperparameters": about.payloads(row.id).get(HYPERPARAMETERS, {}),
+            "compared": found.get(row.id, {}),
             "value": None if diverged else value,
             "diverged": diverged,
         }
@@ -63,17 +71,61 @@ def find_models(
     return page("models", items, rows, limit, lambda row: (row.id, row.rank_value))
 
 
-def _check_measure(view: View, name: str) -> None:
-    """Raise InvalidInput for a score or metric that no version has, as far as was looked."""
-    names = [row.name for row in view.all(search.measures(view.viewer, MEASURED))]
-    if name in names or not names:
+def _hyperparameters(view: View, ids: Sequence[int]) -> dict[int, list[Row]]:
+    documented = view.chunked(lambda chunk: pages.payloads(chunk, [HYPERPARAMETERS]), ids)
+    return grouped(documented, lambda row: row.record_id)
+
+
+def _compared(
+    view: View, conditions: Sequence[TagCondition], ids: Sequence[int]
+) -> dict[int, dict[str, Any]]:
+    """The values that conditions on parameters were compared with, by version and name; of several
+    of one name that fit, the first."""
+    found: dict[int, dict[str, Any]] = {}
+    for wanted in conditions:
+        for row in view.chunked(partial(search.values_compared, wanted), ids):
+            value = row.text if row.number is None else documents.read_document(row.text)
+            found.setdefault(row.record_id, {}).setdefault(wanted.name, value)
+    return found
+
+
+def _check_names(view: View, wanted: ModelSearch) -> None:
+    """Raise InvalidInput for a name that was asked for and that nothing has which is seen."""
+    viewer = view.viewer
+    if wanted.best:
+        names = _names(view, search.measures(viewer, LOOKED_AT))
+        if wanted.best not in names:
+            _refuse("No model has a score or metric", wanted.best, names, "best")
+    for condition in wanted.where:
+        if view.first(search.has_parameter(condition, viewer)) is None:
+            names = _names(view, search.parameters(viewer, LOOKED_AT))
+            _refuse("No version has a hyperparameter or parameter", condition.name, names, "where")
+    for condition in wanted.tags:
+        if view.first(search.has_tag(condition, viewer)) is None:
+            _refuse("No record has a tag", condition.name, _tag_names(view), "tag")
+    if wanted.alias:
+        names = _names(view, search.aliases_given(viewer, wanted.as_of))
+        if wanted.alias not in names:
+            then = "No version has the alias" if wanted.as_of is None else "No version had an alias"
+            _refuse(then, wanted.alias, names, "alias")
+
+
+def _names(view: View, query: Any) -> list[str]:
+    return [row.name for row in view.all(query)]
+
+
+def _tag_names(view: View) -> list[str]:
+    return _names(view, search.tag_names(view.viewer, LOOKED_AT))
+
+
+def _refuse(what: str, name: str, names: Sequence[str], path: str) -> None:
+    """Say which names there are, where there are any."""
+    if not names:
         return
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     listed = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
-    raise InvalidInput(
-        f"No model has a score or metric {name[:80]!r}. There are: {listed}{hint}", path="best"
-    )
+    raise InvalidInput(f"{what} {name[:80]!r}. There are: {listed}{hint}", path=path)
 
 
 def _named(view: View, line_id: int, seen: bool) -> dict[str, Any]:
@@ -117,8 +169,7 @@ def show_line(
     rows = view.all(pages.versions(line_id, view.viewer, after, limit + 1))
     ids = [row.id for row in rows[:limit]]
     about = view.outlines(ids)
-    documented = view.chunked(lambda chunk: pages.payloads(chunk, ["hyperparameters"]), ids)
-    about.payload = grouped(documented, lambda row: row.record_id)
+    about.payload = _hyperparameters(view, ids)
     revised = {row.parent_id for row in view.all(pages.revised(ids, view.viewer))}
     items = [
         documents.version_document(row, about, view.urn, head=row.id not in revised)

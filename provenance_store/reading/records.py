@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from provenance_store import documents
-from provenance_store.errors import NotFound
+from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.filters import RecordFilter
-from provenance_store.kinds import Role
+from provenance_store.kinds import RUN_STATUSES, Role
 from provenance_store.reading.validity import Invalidation, validity_of
 from provenance_store.reading.view import MENTIONED, Row, View, page
 from provenance_store.sql import later, read
@@ -29,9 +30,21 @@ def list_records(
 ) -> dict[str, Any]:
     """A page of records, newest first, without their curves and documents."""
     rows = view.all(read.records(wanted, view.viewer, after, limit + 1))
+    if not rows and after is None and wanted.status is not None:
+        _check_status(view, wanted.status)
     about = view.outlines([row.id for row in rows[:limit]])
     items = [documents.record_outline(row, about, view.urn) for row in rows[:limit]]
     return page("records", items, rows, limit, lambda row: (row.created_at, row.id))
+
+
+def _check_status(view: View, status: str) -> None:
+    """Raise InvalidInput for a status that no step ever has, and none is known to have."""
+    if status in RUN_STATUSES or view.first(read.with_status(status, view.viewer)) is not None:
+        return
+    near = difflib.get_close_matches(status.upper(), RUN_STATUSES, n=1)
+    hint = f"; did you mean {near[0]}?" if near else "."
+    message = f"No step has the status {status[:40]!r}. Steps are ACTIVE, SUCCEEDED or FAILED{hint}"
+    raise InvalidInput(message, path="status")
 
 
 def show_record(view: View, record_id: int) -> dict[str, Any]:

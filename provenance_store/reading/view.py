@@ -14,7 +14,7 @@ from provenance_store import documents, filters
 from provenance_store.documents import Details
 from provenance_store.kinds import Role
 from provenance_store.reading.validity import Invalidation, validity_of
-from provenance_store.sql import aliases, pages, read, walks
+from provenance_store.sql import aliases, made, pages, read, walks
 from provenance_store.sql.chunks import chunks
 from provenance_store.viewer import Viewer
 
@@ -75,6 +75,7 @@ class View:
             mark=by_record,
             alias=self._aliases(ids),
             invalid=validity_of(self, ids),
+            open=self._open(ids),
             unseen=self._unseen(ids),
         )
 
@@ -94,12 +95,16 @@ class View:
             },
             alias=self._aliases(ids),
             invalid=validity_of(self, ids),
+            open=self._open(ids),
             unseen=self._unseen(ids),
         )
 
     def _aliases(self, ids: Sequence[int]) -> dict[int, list[Row]]:
         rows = self.chunked(lambda chunk: aliases.of_versions(chunk, self.as_of), ids)
         return grouped(rows, lambda row: row.version_id)
+
+    def _open(self, ids: Sequence[int]) -> frozenset[int]:
+        return frozenset(row.id for row in self.chunked(made.open_versions, ids))
 
     def hidden(self, ids: Iterable[int]) -> frozenset[int]:
         """Those of these that are no records which the viewer may see."""

@@ -12,12 +12,12 @@ from provenance_store.sql.read import can_see, named
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
-__all__ = ["has", "history", "named_so", "of_versions"]
+__all__ = ["counts", "has", "history", "named_so", "of_versions"]
 
 _alias, _record = TABLE["alias"], TABLE["record"]
 
 
-def _counts(as_of: int | None) -> sa.ColumnElement[bool]:
+def counts(as_of: int | None) -> sa.ColumnElement[bool]:
     """The condition on `alias` of being the last word on its name, now or at a time."""
     later = _alias.alias()
     newer = [
@@ -32,7 +32,7 @@ def _counts(as_of: int | None) -> sa.ColumnElement[bool]:
 
 def has(version_id: sa.ColumnElement[int], name: str, as_of: int | None) -> sa.ColumnElement[bool]:
     """The condition that a version has an alias, or had it at a time."""
-    found = sa.select(_alias.c.version_id).where(_alias.c.name == name, _counts(as_of))
+    found = sa.select(_alias.c.version_id).where(_alias.c.name == name, counts(as_of))
     return version_id.in_(found)
 
 
@@ -40,7 +40,7 @@ def of_versions(ids: Sequence[int], as_of: int | None) -> sa.Select[Any]:
     """(version_id, name) of the aliases of these versions, by name."""
     return (
         sa.select(_alias.c.version_id, _alias.c.name)
-        .where(_alias.c.version_id.in_(ids), _counts(as_of))
+        .where(_alias.c.version_id.in_(ids), counts(as_of))
         .order_by(_alias.c.name)
     )
 
@@ -59,7 +59,7 @@ def named_so(name: str, alias: str, viewer: Viewer, limit: int) -> sa.Select[Any
     return (
         sa.select(_record.c.id)
         .join(_alias, _alias.c.version_id == _record.c.id)
-        .where(_alias.c.name == alias, named(name), _counts(None), can_see(viewer))
+        .where(_alias.c.name == alias, named(name), counts(None), can_see(viewer))
         .order_by(_record.c.id.desc())
         .limit(limit)
     )

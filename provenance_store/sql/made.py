@@ -1,8 +1,8 @@
-"""Queries for what steps made."""
+"""What a step made, or still makes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,9 +12,26 @@ from provenance_store.sql.read import can_see
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
-__all__ = ["made_by", "made_with"]
+__all__ = ["in_the_making", "made_by", "made_with", "open_versions"]
 
 _record, _link = TABLE["record"], TABLE["link"]
+_version, _step, _outcome = TABLE["version"], TABLE["step"], TABLE["outcome"]
+
+
+def in_the_making() -> sa.ColumnElement[bool]:
+    """The condition on `record` of being a model version that a step makes which has not ended."""
+    return sa.exists().where(
+        _version.c.id == _record.c.id,
+        _link.c.from_id == _record.c.id,
+        _link.c.role == Role.GENERATED_BY.value,
+        _step.c.id == _link.c.to_id,
+        ~sa.exists().where(_outcome.c.id == _step.c.id),
+    )
+
+
+def open_versions(ids: Sequence[int]) -> sa.Select[Any]:
+    """The ids of those of these records that are `in_the_making`."""
+    return sa.select(_record.c.id).where(_record.c.id.in_(ids), in_the_making())
 
 
 def made_by(step_id: int, viewer: Viewer, limit: int) -> sa.Select[Any]:

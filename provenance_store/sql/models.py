@@ -9,12 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from provenance_store.filters import ModelSearch, TagCondition
-from provenance_store.kinds import Kind, Role, Series
+from provenance_store.kinds import Kind, Role, Series, TagType
 from provenance_store.sql import aliases
 from provenance_store.sql.invalidate import is_invalid
 from provenance_store.sql.read import (
     can_see,
     compared,
+    is_current_tag,
     record_columns,
     record_conditions,
     tag_holds,
@@ -26,15 +27,21 @@ __all__ = [
     "ONWARD_FROM_DATA",
     "ONWARD_FROM_MODELS",
     "WORST",
+    "aliases_given",
     "best_of_lines",
     "environment",
+    "has_parameter",
+    "has_tag",
     "measures",
+    "parameters",
+    "tag_names",
+    "values_compared",
 ]
 
 WORST = sys.float_info.max
 """Ranks in place of a number that is not finite: behind all others."""
-_record, _version, _link, _metric, _tag, _parameter = (
-    TABLE[name] for name in ("record", "version", "link", "metric", "tag", "parameter")
+_record, _version, _link, _metric, _tag, _parameter, _alias = (
+    TABLE[name] for name in ("record", "version", "link", "metric", "tag", "parameter", "alias")
 )
 
 ONWARD_FROM_DATA = (Role.TRAINED_ON, Role.HAS_MEMBER, Role.USED, Role.GENERATED_BY)
@@ -88,12 +95,24 @@ def _exposed(root: sa.Select[Any], name: str, to_models: Sequence[Role]) -> sa.C
 
 
 def _where(wanted: TagCondition) -> sa.Select[Any]:
-    """The ids of versions with such a parameter: named by its path, or by the end of it."""
+    """The ids of versions with such a parameter."""
+    return sa.select(_parameter.c.record_id).where(_called(wanted), compared(wanted, _parameter))
+
+
+def _called(wanted: TagCondition) -> sa.ColumnElement[bool]:
+    """The condition on `parameter` to be named so: by its path, or by the end of it."""
     name = wanted.name.rpartition(".")[2]
-    is_it = [_parameter.c.name == name, compared(wanted, _parameter)]
-    if name != wanted.name:
-        is_it.append(_parameter.c.path == wanted.name)
-    return sa.select(_parameter.c.record_id).where(*is_it)
+    is_it = _parameter.c.name == name
+    return is_it if name == wanted.name else sa.and_(is_it, _parameter.c.path == wanted.name)
+
+
+def values_compared(wanted: TagCondition, ids: Sequence[int]) -> sa.Select[Any]:
+    """(record_id, text, number) of the parameters of these versions that are as wanted."""
+    return (
+        sa.select(_parameter.c.record_id, _parameter.c.text, _parameter.c.number)
+        .where(_parameter.c.record_id.in_(ids), _called(wanted), compared(wanted, _parameter))
+        .order_by(_parameter.c.record_id, _parameter.c.path)
+    )
 
 
 def _value(name: str, *, upwards: bool) -> sa.ScalarSelect[Any]:
@@ -112,14 +131,64 @@ def _value(name: str, *, upwards: bool) -> sa.ScalarSelect[Any]:
     )
 
 
-def measures(viewer: Viewer, limit: int) -> sa.Select[Any]:
-    """Names of the scores and metrics of the newest versions that a viewer may see."""
-    newest = (
+def _newest(viewer: Viewer, limit: int, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Ids of the newest records that a viewer may see."""
+    return (
         sa.select(_record.c.id)
-        .where(_record.c.kind == Kind.MODEL.value, can_see(viewer))
+        .where(can_see(viewer), *conditions)
         .order_by(_record.c.created_at.desc())
         .limit(limit)
     )
+
+
+_IS_MODEL = _record.c.kind == Kind.MODEL.value
+
+
+def has_parameter(wanted: TagCondition, viewer: Viewer) -> sa.Select[Any]:
+    """A version that has a parameter of this name, whatever its value."""
+    query = sa.select(_parameter.c.record_id).where(_called(wanted))
+    return _one_seen(query, _parameter, viewer)
+
+
+def has_tag(wanted: TagCondition, viewer: Viewer) -> sa.Select[Any]:
+    """A record that has a tag of this name, whatever its value."""
+    holds = tag_holds(TagCondition(wanted.name), viewer)
+    return _one_seen(sa.select(_tag.c.record_id).where(holds), _tag, viewer)
+
+
+def _one_seen(query: sa.Select[Any], table: sa.Table, viewer: Viewer) -> sa.Select[Any]:
+    if not viewer.everything:
+        query = query.join(_record, _record.c.id == table.c.record_id).where(can_see(viewer))
+    return query.limit(1)
+
+
+def parameters(viewer: Viewer, limit: int) -> sa.Select[Any]:
+    """Paths of the parameters of the newest versions that a viewer may see."""
+    newest = _newest(viewer, limit, _IS_MODEL)
+    query = sa.select(_parameter.c.path.label("name"))
+    return query.where(_parameter.c.record_id.in_(newest)).distinct().order_by("name")
+
+
+def tag_names(viewer: Viewer, limit: int) -> sa.Select[Any]:
+    """Names of the tags of the newest records that a viewer may see."""
+    had = (_tag.c.record_id.in_(_newest(viewer, limit)), _tag.c.type != TagType.REMOVED.value)
+    return sa.select(_tag.c.name).where(*had, is_current_tag()).distinct().order_by(_tag.c.name)
+
+
+def aliases_given(viewer: Viewer, as_of: int | None) -> sa.Select[Any]:
+    """The aliases that versions have, or had at a time, as far as a viewer may see them."""
+    return (
+        sa.select(_alias.c.name)
+        .join(_record, _record.c.id == _alias.c.version_id)
+        .where(aliases.counts(as_of), can_see(viewer))
+        .distinct()
+        .order_by(_alias.c.name)
+    )
+
+
+def measures(viewer: Viewer, limit: int) -> sa.Select[Any]:
+    """Names of the scores and metrics of the newest versions that a viewer may see."""
+    newest = _newest(viewer, limit, _IS_MODEL)
     return (
         sa.select(_metric.c.name)
         .where(
@@ -134,9 +203,9 @@ def measures(viewer: Viewer, limit: int) -> sa.Select[Any]:
 def best_of_lines(
     wanted: ModelSearch, viewer: Viewer, after: tuple[int, float] | None, limit: int
 ) -> sa.Select[Any]:
-    """Of each line that has versions as wanted the best, else the newest: whole records with
-    `value` and `matches`, the number of such versions; best, else newest, first. What diverged has
-    the value WORST, positive or negative, and is last.
+    """Of each line that has versions as wanted the best, else the newest, or all of them: whole
+    records with `rank_value` and `matches`, the number of such versions; best, else newest, first.
+    What diverged has the value WORST, positive or negative, and is last.
 
     `after` is (id, value or time of making) of the last one before.
     """
@@ -155,6 +224,7 @@ def best_of_lines(
             *((_record.c.created_at < wanted.as_of,) if wanted.as_of is not None else ()),
             *((aliases.has(_record.c.id, wanted.alias, wanted.as_of),) if wanted.alias else ()),
             *((~is_invalid(),) if wanted.valid else ()),
+            *((_version.c.line_id == wanted.line_id,) if wanted.line_id is not None else ()),
         )
         .subquery()
     )
@@ -176,7 +246,7 @@ def best_of_lines(
     query = (
         sa.select(*columns, ranked.c.rank_value, ranked.c.matches)
         .select_from(tables.join(ranked, ranked.c.id == _record.c.id))
-        .where(ranked.c.place == 1)
+        .where(sa.true() if wanted.versions else ranked.c.place == 1)
     )
     key = sa.tuple_(ranked.c.rank_value, ranked.c.id)
     if after is not None:

@@ -11,7 +11,7 @@ from provenance_store.errors import InvalidInput
 from provenance_store.filters import RecordFilter, RunFilter, TagCondition
 from provenance_store.kinds import Kind, Level, Role, TagType
 from provenance_store.sql.order import is_newer, uuid_of
-from provenance_store.sql.tables import TABLE
+from provenance_store.sql.tables import DID_NOT_SUCCEED, TABLE
 from provenance_store.sql.uris import lies_at
 from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import Viewer
@@ -23,6 +23,7 @@ __all__ = [
     "dependencies",
     "details",
     "heads",
+    "is_current_tag",
     "line_sizes",
     "lines",
     "marks",
@@ -37,6 +38,7 @@ __all__ = [
     "run_tags",
     "runs",
     "versions",
+    "with_status",
 ]
 
 Query = sa.Select[Any]
@@ -150,7 +152,32 @@ def record_conditions(wanted: RecordFilter, viewer: Viewer) -> list[Condition]:
         conditions.append(_record.c.run_id == wanted.run_id)
     if wanted.owner is not None:
         conditions.append(_audience.c.owner == wanted.owner)
-    return conditions + _between(_record.c.created_at, wanted.since, wanted.until)
+    if wanted.status is None:
+        return conditions + _between(_record.c.created_at, wanted.since, wanted.until)
+    ended = sa.func.coalesce(_outcome.c.completed_at, _record.c.created_at)
+    return [*conditions, _has_status(wanted.status), *_between(ended, wanted.since, wanted.until)]
+
+
+def _has_status(status: str) -> Condition:
+    """The condition of being a step with this status.
+
+    The newest step that succeeded is not far in the order of time; one that did not may be
+    anywhere, and those few are found first.
+    """
+    if status == "SUCCEEDED":
+        return _outcome.c.status == status
+    if status == "ACTIVE":
+        step, end = _step.alias(), _outcome.alias()
+        no_end = sa.select(step.c.id).outerjoin(end, end.c.id == step.c.id)
+        return _record.c.id.in_(no_end.where(sa.or_(end.c.id.is_(None), end.c.status == status)))
+    so = sa.select(_outcome.c.id).where(_outcome.c.status == status, DID_NOT_SUCCEED)
+    return _record.c.id.in_(so.correlate(None))
+
+
+def with_status(status: str, viewer: Viewer) -> Query:
+    """A step with this status that the viewer may see."""
+    has = (can_see(viewer), _has_status(status))
+    return sa.select(_record.c.id).select_from(_FROM).where(*has).limit(1)
 
 
 def _between(
@@ -184,13 +211,18 @@ def _like(column: sa.ColumnElement[Any], text: str) -> Condition:
     return column.like(escaped, escape="!")
 
 
-def tag_holds(wanted: TagCondition, viewer: Viewer) -> Condition:
-    """The condition on `tag` of what the viewer may see for its current value to be as wanted."""
+def is_current_tag() -> Condition:
+    """The condition on `tag` to be the last word on its name."""
     later = _tag.alias()
     newer = is_newer(later, _tag, "set_at")
-    is_current: Condition = ~sa.exists().where(
+    return ~sa.exists().where(
         later.c.record_id == _tag.c.record_id, later.c.name == _tag.c.name, newer
     )
+
+
+def tag_holds(wanted: TagCondition, viewer: Viewer) -> Condition:
+    """The condition on `tag` of what the viewer may see for its current value to be as wanted."""
+    is_current = is_current_tag()
     if not viewer.everything:
         # First whether it is seen: histories of others, however long, cost nobody time.
         seen, its = _record.alias(), _tag.c.record_id

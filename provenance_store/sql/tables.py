@@ -128,6 +128,10 @@ outcome = Table(
     "outcome", METADATA, _key("id"), _required("status", Text), Column("completed_at", Id)
 )
 
+DID_NOT_SUCCEED = outcome.c.status != literal_column("'SUCCEEDED'")
+"""The ends of steps that are asked for, which are few among very many."""
+Index("ix_outcome_status", outcome.c.status, sqlite_where=DID_NOT_SUCCEED)
+
 version = Table(
     "version",
     METADATA,
@@ -396,6 +400,7 @@ _ON_POSTGRESQL: dict[str, dict[str, object]] = {
     "ix_run_flow_id": {"using": "hash"},
     "ix_run_tag_tag": {"using": "hash"},
     "ix_link_option": {"where": OF_DECISIONS},
+    "ix_outcome_status": {"where": DID_NOT_SUCCEED},
     "ix_link_from_id": {"include": ["to_id", "role"]},
     "ix_uri_digest": {"where": uri.c.digest.is_not(None)},
 }

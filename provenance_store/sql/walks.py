@@ -18,13 +18,13 @@ from provenance_store.kinds import Role
 from provenance_store.lineage.columns import Links, Numbers
 from provenance_store.sql.dialects import by_position, driver
 from provenance_store.sql.prepared import Access, listed
-from provenance_store.sql.tables import TABLE
+from provenance_store.sql.tables import DID_NOT_SUCCEED, TABLE
 from provenance_store.viewer import EVERYTHING, Viewer
 
-__all__ = ["links_of", "links_within", "records", "stubs", "tainted", "versions"]
+__all__ = ["links_of", "links_within", "records", "stubs", "tainted", "unsuccessful", "versions"]
 
 _record, _link, _version = TABLE["record"], TABLE["link"], TABLE["version"]
-_stub, _taint = TABLE["stub"], TABLE["taint"]
+_stub, _taint, _step, _outcome = (TABLE[name] for name in ("stub", "taint", "step", "outcome"))
 
 Query = sa.Select[Any]
 _Condition = sa.ColumnElement[bool]
@@ -76,6 +76,13 @@ def stubs(
     """(ids, kinds, names) of those that a slice left out, in any order."""
     found, kinds, names = _ask(connection, _stubs, ids)
     return found, kinds, names
+
+
+def unsuccessful(connection: sa.Connection, ids: Sequence[int]) -> dict[int, str]:
+    """The statuses of those of these steps that did not succeed, or have not ended: ACTIVE."""
+    if not ids:
+        return {}
+    return dict(zip(*_ask(connection, _unsuccessful, ids), strict=True))
 
 
 def tainted(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
@@ -280,6 +287,17 @@ def _versions(dialect: Dialect) -> Query:
 
 def _stubs(dialect: Dialect) -> Query:
     return _about(dialect, _stub.c.id, _stub.c.kind, _stub.c.name)
+
+
+def _unsuccessful(dialect: Dialect) -> Query:
+    given = dialect.given().subquery()
+    rows = (
+        sa.select(_step.c.id, sa.func.coalesce(_outcome.c.status, "ACTIVE").label("status"))
+        .join(given, given.c.id == _step.c.id)
+        .outerjoin(_outcome, _outcome.c.id == _step.c.id)
+        .where(sa.or_(_outcome.c.id.is_(None), DID_NOT_SUCCEED))
+    )
+    return dialect.gathered(rows.subquery(), "id", "status")
 
 
 def _tainted(dialect: Dialect) -> Query:

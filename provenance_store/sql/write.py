@@ -18,6 +18,7 @@ from provenance_store.sql.belonging import belongings
 from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import Compiled, Insert, driver, ignoring, savepoint
 from provenance_store.sql.invalidate import Follow
+from provenance_store.sql.made import in_the_making
 from provenance_store.sql.parameters import Parameters
 from provenance_store.sql.prepared import Access, as_one
 from provenance_store.sql.tables import KEYS, LOCAL, TABLE
@@ -268,8 +269,9 @@ def tell_records(connection: sa.Connection, run_ids: Sequence[str]) -> None:
 def check_open(connection: sa.Connection, batch: Batch) -> None:
     """Refuse links and URIs that would be added to a record that is closed.
 
-    A record may be added to in the batch that makes it, while it is live, and, for a step,
-    until its outcome is known. A link of which the batch says who adds it, and why, may come late.
+    A record may be added to in the batch that makes it, while it is live, a step until its outcome
+    is known, and a model version until that of a step that makes it is. A link of which the batch
+    says who adds it, and why, may come late.
     """
     made = {row[0] for row in batch.record}
     late = {(row[2], row[0], row[3]) for row in batch.late_link}
@@ -279,8 +281,7 @@ def check_open(connection: sa.Connection, batch: Batch) -> None:
         found = _closed(connection, chunk)
         if new := [i for i in found if not _already_there(connection, batch, i, late)]:
             raise Sealed(
-                f"{short_id(new[0])} takes no additions: it is static; record something new "
-                "that derives from it.",
+                f"{short_id(new[0])} takes no additions: {_why_closed(connection, new[0])}.",
                 record=short_id(new[0]),
                 field="link",
             )
@@ -308,13 +309,26 @@ def _closed(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
     step = TABLE["step"]
     is_step = sa.exists().where(step.c.id == record.c.id)
     is_open = sa.or_(
-        sa.and_(record.c.live == 1, sa.not_(promoted)), sa.and_(is_step, sa.not_(ended))
+        sa.and_(sa.or_(record.c.live == 1, in_the_making()), sa.not_(promoted)),
+        sa.and_(is_step, sa.not_(ended)),
     )
     query = sa.select(record.c.id, is_open).where(record.c.id.in_(ids))
     state = {row[0]: bool(row[1]) for row in connection.execute(query)}
     if unknown := [i for i in ids if i not in state]:
         raise InvalidInput(f"{short_id(unknown[0])} is not a record of this store.")
     return [i for i in ids if not state[i]]
+
+
+def _why_closed(connection: sa.Connection, record_id: int) -> str:
+    """Why a record takes no additions, and what can be recorded instead."""
+    version = TABLE["version"]
+    query = sa.select(version.c.id).where(version.c.id == record_id)
+    if connection.execute(query).first() is None:
+        return "it is static; record something new that derives from it"
+    return (
+        "a model version is complete once the step that makes it has ended, or at once where no "
+        "step does; record the next one with `update`"
+    )
 
 
 def _already_there(

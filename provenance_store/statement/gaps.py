@@ -106,6 +106,12 @@ def _unfinished(_: Graph, step: Leaf) -> bool:
     return step["step"]["status"] in STEP_GOES_ON
 
 
+def _in_the_making(graph: Graph) -> Iterable[str]:
+    going_on = [step for step in graph.of_kind("step") if step["step"]["status"] in STEP_GOES_ON]
+    made = (urn for step in going_on for urn in graph.made_by(step))
+    return [urn for urn in made if graph.records[urn]["kind"] == "model"]
+
+
 @_chosen("step")
 def _late(_: Graph, step: Leaf) -> bool:
     ended = step["step"]["completed_at"] or step["step"]["started_at"]
@@ -129,8 +135,10 @@ def _no_digest(_: Graph, record: Leaf) -> bool:
 
 
 @_chosen("fact", "data", "model")
-def _no_place(_: Graph, record: Leaf) -> bool:
-    return not record["uris"] and not (record["kind"] == "fact" and record["tags"])
+def _no_place(graph: Graph, record: Leaf) -> bool:
+    if record["kind"] == "fact" and record["tags"]:
+        return False
+    return not record["uris"] and not _is_blank(graph, record)
 
 
 @_chosen("step", "model")
@@ -144,8 +152,23 @@ def _no_step(graph: Graph, record: Leaf) -> bool:
 
 
 @_chosen("data", "dataset", "model")
-def _begins(_: Graph, record: Leaf) -> bool:
-    return not record["links"] and not record["hidden_links"]
+def _begins(graph: Graph, record: Leaf) -> bool:
+    return not (record["links"] or record["hidden_links"] or _is_blank(graph, record))
+
+
+def _is_blank(graph: Graph, record: Leaf) -> bool:
+    """Whether it is only the name of a model that was trained later: the version before the first
+    one, which no step used but those that made the next."""
+    model = record.get("model")
+    if model is None or model["parent"] is not None or record["uris"] or record["hidden_links"]:
+        return False
+    if model["scores"] or model["curve"]["values"]:
+        return False
+    made_of = {link["role"] for link in record["links"]} - {"derived_from"}
+    revisions = graph.revisions_of(record)
+    users = [graph.records[urn] for urn in graph.used_by(record)]
+    only_trained = all(revisions.intersection(graph.made_by(step)) for step in users)
+    return bool(revisions) and not made_of and only_trained
 
 
 @_chosen("fact", "data", "dataset", "model", "step")
@@ -267,6 +290,13 @@ RULES: tuple[Rule, ...] = (
         "{n} records are live data that were never closed: they may have grown since they were "
         "used.",
         lambda graph: graph.found["open"],
+    ),
+    Rule(
+        "versions_open",
+        Level.UNPROVEN,
+        "One model version is of a step that has no recorded end: it may still be completed.",
+        "{n} model versions are of steps that have no recorded end: they may still be completed.",
+        _in_the_making,
     ),
     Rule(
         "no_digest",

@@ -22,12 +22,15 @@ class Graph:
         self.records = with_late_links(found["records"], found.get("late_links", ()))
         self._made: dict[str, list[str]] = defaultdict(list)
         self._used_by: dict[str, list[str]] = defaultdict(list)
+        self._revisions: dict[str, set[str]] = defaultdict(set)
         for record in self.records.values():
             for link in record["links"]:
                 if link["role"] == "generated_by":
                     self._made[link["to"]].append(record["id"])
                 elif link["role"] in ("used", "deployed"):
                     self._used_by[link["to"]].append(record["id"])
+                elif link["role"] == "revision_of":
+                    self._revisions[link["to"]].add(record["id"])
 
     @property
     def root(self) -> Leaf:
@@ -51,6 +54,10 @@ class Graph:
     def used_by(self, record: Leaf) -> list[str]:
         """URNs of the steps that used a record."""
         return self._used_by[record["id"]]
+
+    def revisions_of(self, record: Leaf) -> set[str]:
+        """URNs of the next versions of a model version, as far as they are among the evidence."""
+        return self._revisions[record["id"]]
 
     def nearest_first(self) -> list[str]:
         """All URNs by their distance from the root, those out of reach last."""

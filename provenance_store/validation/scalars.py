@@ -10,6 +10,7 @@ import hashlib
 import math
 import operator
 import os
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -98,13 +99,58 @@ def _plain(value: Any) -> Any:
     if type(value).__name__ in ("datetime64", "timedelta64"):
         return str(value)
     if isinstance(value, Fraction | Real):
-        return float(value)
+        return _as_written(float(value), value)
     if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
         item = value.item()
-        return item if type(item) is type(value) else plain(item)
+        return item if type(item) is type(value) else _as_written(plain(item), value)
     if hasattr(type(value), "__index__"):
         return operator.index(value)
     return value
+
+
+def _as_written(number: Any, given: Any) -> Any:
+    """A number, or nested lists, of NumPy, torch or JAX as it is written: of a float of less than
+    double precision the shortest decimal that is the same in its own type.
+
+    So ``np.float32(1e-3)`` is 0.001, as in the script, and not 0.0010000000474974513; converted
+    back it has the same bits.
+    """
+    as_short = _SHORT.get(str(getattr(given, "dtype", "")).rpartition(".")[2])
+    return number if as_short is None else _shortest(number, as_short)
+
+
+def _shortest(number: Any, as_short: Callable[[float], float]) -> Any:
+    if type(number) is list:
+        return [_shortest(each, as_short) for each in number]
+    if type(number) is not float or not math.isfinite(number):
+        return number
+    for digits in range(1, 10):
+        decimal = float(f"{number:.{digits}g}")
+        try:
+            if as_short(decimal) == number:
+                return decimal
+        except (OverflowError, struct.error):  # it was rounded up beyond the largest number
+            continue
+    return number
+
+
+def _as_float16(number: float) -> float:
+    return float(struct.unpack("<e", struct.pack("<e", number))[0])
+
+
+def _as_float32(number: float) -> float:
+    return float(struct.unpack("<f", struct.pack("<f", number))[0])
+
+
+def _as_bfloat16(number: float) -> float:
+    """The upper half of a float32, rounded to the nearest, of two to the even one."""
+    (bits,) = struct.unpack("<I", struct.pack("<f", number))
+    upper = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000
+    return float(struct.unpack("<f", struct.pack("<I", upper))[0])
+
+
+_SHORT = {"float16": _as_float16, "float32": _as_float32, "bfloat16": _as_bfloat16}
+"""What a number is in the types of floats that are shorter than Python's."""
 
 
 def _decimal(value: Decimal) -> Any:
@@ -252,7 +298,7 @@ class _Documents:
 
     def _array(self, value: Any, depth: int) -> Any:
         if math.prod(value.shape) <= LARGEST_ARRAY:
-            return self.plain(value.tolist(), depth - 1)
+            return self.plain(_as_written(value.tolist(), value), depth - 1)
         self._lost.append(f"an array of shape {tuple(value.shape)}")
         return {"_array": {"shape": list(value.shape), "dtype": str(getattr(value, "dtype", ""))}}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -13,13 +14,17 @@ import pytest
 import hpc
 from provenance_store import Store, open_store
 from provenance_store.errors import InvalidInput
+from provenance_store.recorder import Recorder
 from tests.functional.provider.house import House, Person
 from tests.support.mpi import ROOT, run_mpi
+
+TRAINED = "sha256:" + hashlib.sha256(b"trained").hexdigest()
 
 TRAINING = """
 import sys, time
 {opened}
-version = recorder.model("net").update()
+step = recorder.step("Train")
+version = step.updated(recorder.model("net"))
 for epoch in range(2):
     version.log(epoch=epoch, loss=1.0 / (epoch + 1))
     time.sleep(1.01)
@@ -68,11 +73,27 @@ import hpc
 comm = MPI.COMM_WORLD
 with hpc.aggregated(sys.argv[1], comm=comm, aggregators=1) as recorder:
     if recorder is not None and comm.rank == 1:
-        version = recorder.model("net").update()
+        version = recorder.step("Train").updated(recorder.model("net"))
         for epoch in range(3):
             version.log(epoch=epoch, loss=0.5)
             time.sleep(1.01)
         os.kill(os.getpid(), signal.SIGKILL)
+"""
+COMPLETED = """
+import sys
+from pathlib import Path
+from mpi4py import MPI
+import hpc
+
+comm = MPI.COMM_WORLD
+with hpc.aggregated(sys.argv[1], comm=comm, aggregators=1) as recorder:
+    if recorder is not None and comm.rank == 1:
+        with recorder.step("Train") as step:
+            version = step.updated(recorder.model("net"))
+            recorder.flush()
+            version.log(epoch=0, loss=0.5)
+            Path("weights.bin").write_bytes(b"trained")
+            version.add(file="weights.bin", scores={"accuracy": 0.9})
 """
 
 
@@ -85,6 +106,48 @@ def test_of_a_rank_that_is_killed_the_aggregator_has_the_curve(
             hpc.load_spool(store, tmp_path / "braid-spool", unfinished=True)
         assert epochs(store) == [0, 1, 2]
         assert store.check() == []
+
+
+def completed(recorder: Recorder, folder: Path) -> None:
+    """A training whose version is durable before it is completed."""
+    with recorder.step("Train") as step:
+        version = step.updated(recorder.model("net"))
+        recorder.flush()
+        version.log(epoch=0, loss=0.5)
+        (folder / "weights.bin").write_bytes(b"trained")
+        version.add(file=folder / "weights.bin", scores={"accuracy": 0.9})
+
+
+def check_completed(store: Store) -> None:
+    found = store.reader().record("net@v1")
+    assert [(uri["size"], uri["digest"]) for uri in found["uris"]] == [(7, TRAINED)]
+    assert (found["scores"], found["metrics"]) == ({"accuracy": 0.9}, [{"epoch": 0, "loss": 0.5}])
+    assert store.check() == []
+
+
+def test_a_version_that_was_completed_comes_through_a_spool(store: Store, tmp_path: Path) -> None:
+    with hpc.spool(tmp_path / "spool") as recorder:
+        completed(recorder, tmp_path)
+    for _ in range(2):
+        assert hpc.load_spool(store, tmp_path / "spool").bad == []
+        check_completed(store)
+
+
+def test_a_version_that_was_completed_comes_through_a_server(
+    house: House, ada: Person, tmp_path: Path
+) -> None:
+    with hpc.remote(house.url, ada.token, spool=tmp_path / "spool") as recorder:
+        completed(recorder, tmp_path)
+    assert not (tmp_path / "spool").exists()
+    check_completed(house.store)
+
+
+def test_a_version_that_was_completed_comes_through_an_aggregator(
+    store_url: str, tmp_path: Path
+) -> None:
+    run_mpi(COMPLETED, tmp_path, arguments=[store_url])
+    with open_store(store_url, create=False) as store:
+        check_completed(store)
 
 
 def test_a_remote_recorder_knows_names(house: House, ada: Person, tmp_path: Path) -> None:

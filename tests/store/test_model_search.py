@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from provenance_store import open_store
@@ -44,7 +46,6 @@ def trained(store: Store) -> Store:
         ("optimizer.name=adam", {"adam v0"}),
         ("optimizer.beta>0.5", {"adam v0"}),
         ("kwargs.lr=0.5", {"stepped v1"}),
-        ("optimizer.lr<1", set()),
         ("nesterov=true", {"sgd v0"}),
         ("nesterov", {"sgd v0"}),
         ("batch=32", {"stepped v1"}),
@@ -65,6 +66,72 @@ def test_all_conditions_must_hold(trained: Store) -> None:
 def test_a_condition_that_is_none_is_refused(store: Store, where: str) -> None:
     with pytest.raises(InvalidInput):
         store.reader().models(where=[where])
+
+
+def test_all_versions_that_fit_are_listed_with_what_was_compared(store: Store) -> None:
+    net = store.model("net", hyperparameters={"lr": 0.5, "optimizer": {"name": "adam"}})
+    for rate in (0.1, 0.05, 0.01):
+        net = net.update(hyperparameters={"lr": rate, "optimizer": {"name": "sgd"}})
+    store.model("other", hyperparameters={"lr": 0.05})
+    wanted: dict[str, Any] = {"where": ["lr<0.2", "optimizer.name=sgd"], "versions": True}
+    page = store.reader().models(**wanted, limit=2)
+    rest = store.reader().models(**wanted, limit=2, marker=page["marker"])
+    matches = [item["match"] for item in (*page["models"], *rest["models"])]
+    assert [match["version"] for match in matches] == [3, 2, 1]
+    assert matches[0]["compared"] == {"lr": 0.01, "optimizer.name": "sgd"}
+    assert matches[0]["hyperparameters"] == {"lr": 0.01, "optimizer": {"name": "sgd"}}
+    assert not rest["has_next_page"]
+    for reference in ("net", "net@v1", net):
+        assert names(store, where="lr<0.2", model=reference, versions=True) == [
+            "net v3",
+            "net v2",
+            "net v1",
+        ]
+    assert names(store, model="net") == ["net v3"]
+    with pytest.raises(NotFound):
+        names(store, model="nobody's")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"where": "learning_rate<1"}, "where: No version has a hyperparameter or parameter "),
+        ({"where": "optimizer.lr<1"}, "There are: kwargs.batch, kwargs.lr, lr, momentum"),
+        ({"where": "optimiser.name=adam"}, "did you mean 'optimizer.name'?"),
+        ({"tags": "sampel=Ni"}, "tag: No record has a tag 'sampel'. There are: sample; did you"),
+        ({"alias": "prod"}, "alias: No version has the alias 'prod'. There are: champion."),
+        ({"alias": "champion", "as_of": 1}, None),
+        ({"best": "los"}, "best: No model has a score or metric 'los'. There are: loss; did you"),
+    ],
+)
+def test_a_name_that_nothing_has_is_said(
+    trained: Store, wanted: dict[str, Any], said: str | None
+) -> None:
+    trained.model("named", trained_on=trained.data("x", tags={"sample": "Cu"})).alias("champion")
+    trained.model("scored", scores={"loss": 1})
+    if said is None:
+        assert names(trained, **wanted) == []
+        return
+    with pytest.raises(InvalidInput, match=re.escape(said)):
+        names(trained, **wanted)
+
+
+def test_a_name_that_may_not_be_seen_is_not_said(store: Store) -> None:
+    store.recorder(audience=Audience(ADA)).model("hers", hyperparameters={"secret_knob": 1})
+    store.recorder(audience=Audience(BOB)).model("his", hyperparameters={"lr": 1})
+    reader = store.reader(Viewer(frozenset({BOB})))
+    with pytest.raises(InvalidInput, match=r"There are: lr\."):
+        reader.models(where="secret_knob=1")
+
+
+def test_numbers_of_single_precision_are_found_as_they_were_written(store: Store) -> None:
+    numbers = {"lr": np.float32(1e-3), "decay": np.float16(0.1), "betas": np.array([0.9], "f4")}
+    made = store.model("net", hyperparameters=numbers, scores={"loss": np.float32(0.1)})
+    assert names(store, where=["lr=0.001", "decay=0.1"]) == ["net v0"]
+    found = store.reader().record(made)
+    assert found["hyperparameters"] == {"lr": 0.001, "decay": 0.1, "betas": [0.9]}
+    assert found["scores"] == {"loss": 0.1}
+    assert np.float32(found["hyperparameters"]["lr"]) == np.float32(1e-3)
 
 
 def test_what_was_loaded_merged_and_sliced_is_found_too(trained: Store, tmp_path: Path) -> None:

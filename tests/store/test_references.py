@@ -126,6 +126,19 @@ def test_what_is_said_when_a_model_goes_on_makes_its_next_version(store: Store) 
     assert store.reader().record(again)["hyperparameters"] == {"lr": 2}
 
 
+def test_a_script_that_fails_before_it_trains_leaves_no_version(store: Store) -> None:
+    for _ in range(3):
+        code = store.fact("train.py")
+        about: dict[str, Any] = {"depends_on": [code], "tags": {"project": "x"}}
+        begun = store.model("sgd", resume=True, **about)
+        assert begun.version == 0
+    assert len(store.reader().model("sgd")["versions"]) == 1
+    trained = store.model("sgd", resume=True, trained_on=store.data("scan"), **about)
+    found = store.reader().record(trained)
+    assert (found["version"], found["tags"]) == (1, {"project": "x"})
+    assert "train.py" in {link["name"] for link in found["links"]}
+
+
 @pytest.mark.parametrize(("how", "name"), SPELLED[:8], ids=[how for how, _ in SPELLED[:8]])
 def test_a_model_goes_on_from_the_version_that_is_named(
     store: Store, version: ModelVersion, how: str, name: Callable[[Store, ModelVersion], Any]

@@ -43,8 +43,9 @@ class Tensor:
 
     shape = ()
 
-    def __init__(self, value: float) -> None:
+    def __init__(self, value: float, dtype: str = "torch.float64") -> None:
         self._value = value
+        self.dtype = dtype
 
     def item(self) -> float:
         return self._value
@@ -130,6 +131,11 @@ def contains(*texts: str) -> Callable[[Any], bool]:
     return lambda found: all(text in str(found) for text in texts)
 
 
+def same_in(kind: type[np.floating[Any]]) -> Callable[[Any], bool]:
+    """A test: a number that is the largest one of a type of floats."""
+    return lambda found: bool(kind(found) == np.finfo(kind).max)
+
+
 def _tags() -> Iterator[Case]:
     f = "tag"
     yield Case("text", f, "Ni", json=True)
@@ -152,7 +158,12 @@ def _tags() -> Iterator[Case]:
     yield Case("smallest float", f, 5e-324, json=True)
     for kind in (np.float16, np.float32, np.float64, np.longdouble):
         yield Case(f"float of NumPy, {kind.__name__}", f, kind(293.5), 293.5)
+    for kind in (np.float16, np.float32):
+        yield Case(f"fraction of NumPy, {kind.__name__}", f, kind(1e-3), 0.001)
+        yield Case(f"largest of NumPy, {kind.__name__}", f, np.finfo(kind).max, same_in(kind))
     yield Case("array without dimensions", f, np.array(293.5), 293.5)
+    yield Case("short array without dimensions", f, np.array(0.1, "f4"), 0.1)
+    yield Case("short tensor", f, Tensor(0.10009765625, "torch.bfloat16"), 0.1)
     yield Case("tensor", f, Tensor(293.5), 293.5)
     yield Case("decimal", f, Decimal("293.5"), 293.5)
     yield Case("whole decimal", f, Decimal("293"), 293)
@@ -299,7 +310,9 @@ def _numbers() -> Iterator[Case]:
     yield Case("integer", f, 3, 3.0, json=True)
     for kind in (np.float32, np.float64, np.int64):
         yield Case(f"of NumPy, {kind.__name__}", f, kind(3), 3.0)
+    yield Case("fraction of single precision", f, np.float32(0.1), 0.1)
     yield Case("tensor", f, Tensor(0.25), 0.25)
+    yield Case("short tensor", f, Tensor(0.10000000149011612, "torch.float32"), 0.1)
     yield Case("decimal", f, Decimal("0.25"), 0.25)
     yield Case("not a number", f, math.nan, "NaN")
     yield Case("infinity", f, math.inf, "Infinity")
@@ -334,6 +347,8 @@ def _documents() -> Iterator[Case]:
     yield Case("infinity", f, {"x": [math.inf]}, {"x": ["Infinity"]})
     yield Case("NumPy", f, {"x": np.float64(2.5)}, {"x": 2.5})
     yield Case("array", f, {"x": np.arange(3)}, {"x": [0, 1, 2]})
+    short = np.array([[0.1, np.nan]], "f4")
+    yield Case("array of single precision", f, {"x": short}, {"x": [[0.1, "NaN"]]})
     yield Case("long integer", f, {"x": 1 << 70}, {"x": str(1 << 70)})
     yield Case("path", f, {"x": PurePosixPath("/a")}, {"x": "/a"})
     yield Case("key that is no text", f, {1: 2}, {"1": 2})

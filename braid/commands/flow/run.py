@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+LONGEST_TITLE = 128
+"""Characters that the title of a flow may have."""
+
 
 @click.command()
 @definition_argument
@@ -107,6 +110,7 @@ def command(
         input_schema=input_schema or document.input_schema or {},
         input=given or {},
         store_url=source.url,
+        title=(document.title or flow.stem or "Trial")[:LONGEST_TITLE],
         label=label,
         tags=tags,
         provider_urls=frozenset(provider_urls),
@@ -154,7 +158,8 @@ def _is_valid(definition: dict[str, Any]) -> bool:
 def _tell_what_was_recorded(run_id: str, source: Source, trial: Trial, *, reached: bool) -> None:
     """How to see it; or, on standard error too, that there is nothing to see.
 
-    The run's label and tags are added to what was recorded: an action is not told a run's tags.
+    The run's label and tags, and the flow's title where no state sent it, are added to what was
+    recorded: an action is not told of them.
     """
     from provenance_store.errors import NotFound
 
@@ -163,12 +168,13 @@ def _tell_what_was_recorded(run_id: str, source: Source, trial: Trial, *, reache
         return click.echo(f"Nothing was recorded: {told}.", err=True)
     with source.open(create=True) as store:
         try:
-            store.reader().run(run_id)
+            known = store.reader().run(run_id)
         except NotFound:
             why = "." if reached else ": no record state was reached."
             return click.echo(f"Nothing was recorded{why}", err=True)
-        if trial.label or trial.tags:
-            store.run(run_id, label=trial.label, tags=trial.tags)
+        title = None if known["flow_title"] else trial.title
+        if trial.label or trial.tags or title:
+            store.run(run_id, flow_title=title, label=trial.label, tags=trial.tags)
     where = f" --store {source.shown}" if source.store else ""
     return click.echo(printable(f"Recorded: braid run show {run_id}{where}"), err=True)
 

@@ -42,6 +42,10 @@ def upgrade() -> None:
         postgresql_where=_DIFFERS,
         postgresql_using="hash",
     )
+    rare = sa.text("status != 'SUCCEEDED'")
+    op.create_index(
+        "ix_outcome_status", "outcome", ["status"], sqlite_where=rare, postgresql_where=rare
+    )
     info = sa.table("store_info", sa.column("name"), sa.column("value"))
     op.execute(
         info.update().where(info.c.name.in_(("min_reader", "min_writer"))).values(value="0004")

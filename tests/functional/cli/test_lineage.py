@@ -155,15 +155,14 @@ def test_the_best_start_for_fine_tuning_is_found(braid: Braid, names: Names) -> 
     assert [model["match"]["id"] for model in highest] == [names["v2"]]
     refused = braid("models", "--best", "nothing")
     assert (refused.code, "There are: accuracy, val_loss." in refused.err) == (2, True)
-    none = braid("models", "--best", "val_loss", "--tag", "no=such")
+    none = braid("models", "--best", "val_loss", "--tag", "technique=no such")
     assert none.err.startswith("No models; --invalid-too ")
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        ("models", "braggnn", "--best", "loss"),
-        ("models", "--versions"),
+        ("models", "braggnn", "--name", "bragg*"),
         ("models", "--highest"),
         ("lineage", "1.1", "--role", "eats"),
         ("lineage", "1.1", "--kind", "thing"),

@@ -187,19 +187,57 @@ def test_models_are_found_by_parameters_and_tags_of_their_training(
     assert found("--tag", "energy_keV=71.68", "--trained-on", "scan-17") == ["net"]
 
 
+def test_a_search_lists_every_version_that_fits(
+    braid: Braid, where: list[str], history: Store
+) -> None:
+    for rate in (0.05, 0.01):
+        given = ("--hyperparameters", json.dumps({"lr": rate}))
+        said(braid, "record", "model", "net", "--update", *given, *where)
+    for search in (("--versions",), ("net",), ("net@v1",)):
+        out = said(braid, "models", *search, "--where", "lr<0.1", *where).splitlines()
+        assert [line.split()[1:4] for line in out] == [
+            ["Name", "Version", "lr"],
+            ["net", "3", "0.01"],
+            ["net", "2", "0.05"],
+        ]
+    refused = braid("models", "net", "--name", "net", *where)
+    assert (refused.code, "Give MODEL or --name, not both." in refused.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [
         (["models", "--best", "los"], "There are: loss; did you mean 'loss'?"),
+        (["models", "--where", "rate<1"], "No version has a hyperparameter or parameter 'rate'"),
+        (["models", "--tag", "energy>1"], "did you mean 'energy_keV'?"),
+        (["models", "--alias", "champ"], "There are: champion; did you mean 'champion'?"),
         (["runs", "--status", "Failled"], "SUCCEEDED, FAILED"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_those_there_are(
     braid: Braid, where: list[str], history: Store, args: list[str], told: str
 ) -> None:
+    said(braid, "alias", "net@v1", "champion", *where)
     refused = braid(*args, *where)
     assert (refused.code, refused.out) == (2, "")
     assert told in refused.err
+
+
+def test_what_failed_is_found_in_flows_and_scripts(
+    braid: Braid, where: list[str], history: Store
+) -> None:
+    assert braid("exec", "--name", "broken", *where, "--", "false").code == 1
+    assert braid("exec", "--name", "fine", *where, "--", "true").code == 0
+    said(braid, "record", "step", "Fit", "--run", "run-1", "--status", "FAILED", *where)
+    out = said(braid, "records", "--status", "failed", "--since", "1d", *where).splitlines()
+    assert [line.split()[1:4] for line in out] == [
+        ["Kind", "Name", "Status"],
+        ["step", "Fit", "FAILED"],
+        ["step", "broken", "FAILED"],
+    ]
+    assert "run-1" in out[1]
+    assert "Status" not in said(braid, "records", "--kind", "data", *where)
+    assert "SUCCEEDED" in said(braid, "records", "--kind", "step", "--format", "csv", *where)
 
 
 def test_a_status_is_taken_in_any_case(braid: Braid, where: list[str], history: Store) -> None:
@@ -227,6 +265,10 @@ def test_everything_is_shown_within_eighty_columns(
         assert all(text in out for text in shown), out
         long = [line for line in out.splitlines() if len(line) > 80]
         assert all(" " not in line.strip() for line in long), long
+    out = said(braid, "show", "net@v0", *where)
+    assert out.index("Hyperparameters:") < out.index("Environment:")
+    assert "(--format json lists the packages)" in " ".join(out.split())
+    assert "SQLAlchemy" not in out
     assert "Fit" in said(braid, "show", "run-1", *where)
     assert documented(braid, "show", "run-1", *where) == documented(
         braid, "run", "show", "run-1", *where

@@ -92,6 +92,14 @@ def test_every_node_is_drawn_with_its_whole_name_as_tooltip() -> None:
     assert len([p for p in root.iter(f"{SVG}path") if "marker-end" in p.attrib]) == 2 + 1
 
 
+def test_steps_that_did_not_succeed_are_told_apart_in_the_legend() -> None:
+    failed, open_ = node(1, "step", status="FAILED"), node(2, "step", status="ACTIVE")
+    root = drawn(lineage([node(0), failed, open_], [(0, 1), (0, 2)]))
+    texts = [text.text or "" for text in root.iter(f"{SVG}text")]
+    assert {"FAILED step 1.1", "not ended step 1.2", "did not succeed"} <= set(texts)
+    assert "invalid" not in texts
+
+
 def test_what_is_invalid_or_not_to_be_seen_is_told_apart_in_the_legend() -> None:
     hidden = {"id": "restricted:1", "kind": "restricted", "name": None, "restricted": True}
     bad = node(2, invalidated={"cause": "beam dump"})

@@ -1,0 +1,123 @@
+"""The examples of the documentation, taken from it and run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from provenance_store import open_store
+from tests.support.command_line import Braid
+from tests.support.processes import ROOT
+
+
+def example(page: str, after: str, language: str = "python") -> str:
+    """The first block of a language behind a heading, or some other words, of a page."""
+    text = (ROOT / "docs" / page).read_text()
+    assert text.count(after) == 1, after
+    found = re.search(f"```{language}\n(.*?)```", text.partition(after)[2], re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+class Killed(BaseException):
+    """Stands for the end of a process in the midst of its training."""
+
+
+def test_a_version_is_logged_and_completed(braid: Braid, tmp_path: Path) -> None:
+    code = example("record-from-hpc.md", "## Models that train")
+    weights = tmp_path / "checkpoints"
+    losses: list[float] = []
+
+    def train_one_epoch() -> float:
+        losses.append(1 / (len(losses) + 1))
+        weights.write_bytes(b"%d" % len(losses))
+        return losses[-1]
+
+    with open_store("sqlite:///braid.db") as store:
+        given: dict[str, Any] = {"store": store, "scan": store.data("scan")}
+        for _ in range(2):
+            exec(code, given | {"train_one_epoch": train_one_epoch})
+        for number in (1, 2):
+            version = store.reader().record(f"braggnn@v{number}")
+            assert version["scores"] == {"accuracy": 0.93}
+            assert len(version["metrics"]) == 100
+        assert store.check() == []
+    answer = braid("verify", "braggnn@champion")
+    assert (answer.code, "ok" in answer.out) == (0, True), answer
+
+
+def test_of_a_training_that_is_cut_off_everything_so_far_is_there(
+    braid: Braid, tmp_path: Path
+) -> None:
+    code = example("record-from-hpc.md", "## Models that train")
+
+    def train_one_epoch() -> float:
+        if len(losses) == 3:
+            raise Killed
+        losses.append(0.5)
+        return 0.5
+
+    losses: list[float] = []
+    with open_store("sqlite:///braid.db") as store:
+        given = {"store": store, "scan": store.data("scan"), "train_one_epoch": train_one_epoch}
+        with pytest.raises(Killed):
+            exec(code, given)
+        version = store.reader().record("braggnn@v1")
+        assert (len(version["metrics"]), version["uris"]) == (3, [])
+        assert version["hyperparameters"] == {"lr": 1e-3}
+
+
+def test_a_script_is_recorded_from_start_to_end(braid: Braid, tmp_path: Path) -> None:
+    code = example("record-from-python.md", "A script that trains on a file")
+    (tmp_path / "train.py").write_text(code)
+    x = np.linspace(-1, 1, 20)
+    np.save("scan-17.npy", [x, 2 + 3 * x])
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for number in (1, 2):
+        ran = subprocess.run(
+            [sys.executable, "train.py"], capture_output=True, text=True, env=environ, check=False
+        )
+        assert (ran.returncode, ran.stderr) == (0, "")
+        with open_store("sqlite:///braid.db") as store:
+            version = store.reader().record(ran.stdout.strip())
+            assert (version["name"], version["version"]) == ("line-fit", number)
+            assert len(version["metrics"]) == 50
+            assert 0 < version["scores"]["rmse"] < 0.5
+            (step,) = store.reader().model_version(version["id"])["made_by"]
+            inputs = store.reader().record(step["id"])["links"]
+            assert {link["name"] for link in inputs} == {"scan-17", "train.py", "line-fit"}
+            assert store.check() == []
+        for name in ("line-fit", "fitted-17.npy", "./scan-17.npy"):
+            answer = braid("verify", name)
+            assert (answer.code, "ok" in answer.out) == (0, True), answer
+    assert "line-fit" in braid("lineage", "./scan-17.npy", "--down").out
+
+
+def test_the_small_flow_runs_and_its_result_leads_to_the_scan(braid: Braid, tmp_path: Path) -> None:
+    page, after = "add-provenance-to-a-flow.md", "## A small flow to copy"
+    (tmp_path / "find-peaks.json").write_text(example(page, after, "json"))
+    (tmp_path / "find_peaks.py").write_text(example(page, after))
+    lines = example(page, after, "bash").replace("\\\n", " ").splitlines()
+    said = []
+    for line in lines:
+        if not line.startswith("braid "):
+            subprocess.run(line, shell=True, check=True)
+            continue
+        answer = braid(*shlex.split(line)[1:])
+        assert answer.code == 0, answer
+        said.append(answer)
+    _, ran, lineage, statement = said
+    assert Path("beamline/peaks-17.csv").read_text().splitlines()[0] == "9"
+    assert ran.err.splitlines()[-1].startswith("Recorded: braid run show ")
+    for name in ("peaks-17.csv", "Find peaks", "scan-17.csv"):
+        assert name in lineage.out
+        assert name in statement.out
+    assert "instrumented" in braid("runs").out
