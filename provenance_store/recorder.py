@@ -34,6 +34,7 @@ from provenance_store.rows import (
     PayloadRow,
     RecordRow,
     RunEventRow,
+    UriRow,
     VersionRow,
 )
 from provenance_store.settings import MAX_PAYLOAD_BYTES
@@ -931,6 +932,20 @@ class Recorder:
             for uri in rows.several(gate, uris, "URIs", mapping=True)
         ]:
             batch.uri.extend({place.uri: place for place in places}.values())
+            if self.audience is None:  # else others could make records one with somebody's
+                self._say_same(batch, gate, record_id, places)
+
+    def _say_same(self, batch: Batch, gate: Gate, record_id: int, places: Iterable[UriRow]) -> None:
+        """Say that a record is one thing with the first that has the same bytes at a place."""
+        for place in places:
+            if place.digest is None or place.size == 0:
+                continue
+            other = self.sink.first_with(place.uri, place.digest)
+            if other is not None and other != record_id:
+                at, new_id = self._at(), self.sink.new_id
+                for ends in ((other, record_id), (record_id, other)):
+                    row = rows.same_as_row(gate, *ends, new_id(), at, place.digest)
+                    batch.same_as.append(row)
 
     def _add(
         self,

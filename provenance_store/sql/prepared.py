@@ -71,6 +71,11 @@ class Prepared:
                 found.update(dict.fromkeys(spelled[norm], rows[0][0]))
         return found
 
+    def first_with(self, raw: Any, norm: str, digest: str) -> int | None:
+        """The first record with these bytes at a place; an empty file is not known by its bytes."""
+        rows = self._rows(raw, EVERYTHING, _first_with, uri=norm, digest=digest)
+        return rows[0][0] if rows else None
+
     def run_files(self, raw: Any, run_id: str, name: str, until: int) -> Sequence[Any]:
         """(id, created_at, normal form of a URI, its tag of a folder, first role of its links,
         document) of the last records of a run until a time, and of some of the first where they
@@ -244,6 +249,14 @@ def _at_uri(access: Access) -> Query:
     every = sa.union_all(*found).subquery()
     best = (every.c.of_run, every.c.standing, every.c.created_at, every.c.id)
     return sa.select(every.c.id).order_by(*(column.desc() for column in best)).limit(1)
+
+
+def _first_with(_: Access) -> Query:
+    return sa.select(sa.func.min(_uri.c.record_id)).where(
+        _uri.c.digest == _text("digest"),
+        lies_at(_uri, _text("uri")),
+        sa.func.coalesce(_uri.c.size, 1) > 0,
+    )
 
 
 def _last_of_run(_: Access) -> Query:

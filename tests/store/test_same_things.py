@@ -11,6 +11,9 @@ from rich.console import Console
 from braid.graph import as_tree
 from provenance_store import Record, Store, open_store
 from provenance_store.reading.lineage import Direction
+from provenance_store.values import Audience
+
+URN = "ae341a98-d274-11e5-b888-dbae3a8ba545"
 
 DIGEST = "sha256:" + "5" * 64
 OTHER = "sha256:" + "6" * 64
@@ -21,9 +24,10 @@ def at(uri: str, digest: str | None = DIGEST, size: int = 5) -> dict[str, object
 
 
 def team(store: Store, name: str, uri: str, **about: object) -> tuple[Record, Record]:
-    """A scan, and what somebody made of it."""
-    scan = store.data(f"scan of {name}", uris=[{**at(uri), **about}])
-    step = store.step(f"step of {name}", inputs=[scan])
+    """A scan, and what somebody made of it: others than who opens the store say nothing of it."""
+    recorder = store.recorder(audience=Audience("urn:globus:auth:identity:" + URN))
+    scan = recorder.data(f"scan of {name}", uris=[{**at(uri), **about}])
+    step = recorder.step(f"step of {name}", inputs=[scan])
     made = step.output(f"result of {name}")
     step.finish()
     return scan, made
@@ -47,6 +51,27 @@ def test_equal_digests_at_one_place_are_one_thing(store: Store) -> None:
     down = reader.lineage(one.urn, direction="down")
     assert {made.urn, other.urn} <= {node["id"] for node in down["nodes"]}
     assert "same_as" in {link["role"] for link in down["links"]}
+
+
+def test_a_script_that_is_run_twice_reads_one_file(store: Store, tmp_path: Path) -> None:
+    """Whoever opens the store itself need not say it; what others record is not made one."""
+    raw = tmp_path / "raw.npy"
+    raw.write_bytes(b"measured")
+    first, second = (store.data("raw", file=raw) for _ in range(2))
+    models = [store.model(f"m{n}", trained_on=[each]) for n, each in enumerate((first, second))]
+    raw.write_bytes(b"measured again")
+    third = store.data("raw", file=raw)
+    reader = store.reader()
+    assert [same["id"] for same in reader.record(second.urn)["same_as"]] == [first.urn]
+    down = {node["id"] for node in reader.lineage(first.urn, direction="down")["nodes"]}
+    assert {model.urn for model in models} <= down
+    assert third.urn not in down
+    store.invalidate(second.urn, cause="the shutter was closed")
+    assert "invalidated" in reader.record(models[0].urn)
+    assert store.link_same() == 0
+    stranger = store.recorder(audience=Audience("urn:globus:auth:identity:" + URN))
+    claimed = stranger.data("claimed", uris=reader.record(first.urn)["uris"][:1])
+    assert "same_as" not in reader.record(claimed.urn)
 
 
 @pytest.mark.parametrize("direction", ["up", "down", "both"])
