@@ -82,7 +82,7 @@ def _exposed(root: sa.Select[Any], name: str, to_models: Sequence[Role], same: b
     )
     if same:
         # Each record twice: once its links are followed, and once what it is one thing with.
-        both = (sa.select(sa.literal_column(way).label("way")) for way in "01")
+        both = [sa.select(sa.literal_column(way, sa.Integer).label("way")) for way in "01"]
         ways = sa.union_all(*both).subquery(f"ways_of_{name}")
         over_links = sa.and_(ways.c.way == 0, _link.c.to_id == exposed.c.id)
         over_same = sa.and_(ways.c.way == 1, _same.c.record_id == exposed.c.id, said_both_ways())
