@@ -104,7 +104,7 @@ class Raw:
 
 def _at(record_id: int, uri: str) -> tuple[Any, ...]:
     """A row of `uri`; these URIs are their own normal form."""
-    return (record_id, uri, None, None, None, uri)
+    return (record_id, uri, None, None, None, None)
 
 
 def raw(url: str, size: Size) -> float:

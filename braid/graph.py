@@ -12,7 +12,17 @@ from braid.output import Document, printable
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-__all__ = ["INVERSE", "ROLES", "as_dot", "as_mermaid", "as_tree", "label", "role_label", "version"]
+__all__ = [
+    "INVERSE",
+    "ROLES",
+    "SAME",
+    "as_dot",
+    "as_mermaid",
+    "as_tree",
+    "label",
+    "role_label",
+    "version",
+]
 
 SHAPES = {
     "fact": "note",
@@ -53,6 +63,7 @@ ROLES = (
 )
 """The roles that are recorded; a test holds that they are all."""
 
+SAME = "same_as"
 MAX_LEVELS = 50
 """How deep a tree is drawn."""
 
@@ -68,10 +79,12 @@ INVERSE = {
     "chosen": "chosen by",
     "considered": "considered by",
     "influenced_by": "influenced",
+    "same_as": "same as",
 }
 """What a role reads like from the other end; a test holds that every role is here.
 
-The last one is none that is recorded: it stands for a way through nodes that are not shown.
+The last two are none that is recorded of a link: a way through nodes that are not shown, and two
+records that are one thing, which reads alike from both ends.
 """
 
 
@@ -101,6 +114,8 @@ def _grow(root: Tree, lineage: Document, up: bool) -> None:
     while waiting:  # in the order in which the tree is read
         branch, role, node_id, level = waiting.pop()
         again = node_id in seen and bool(children[node_id])
+        if again and role == INVERSE[SAME]:
+            continue  # the other end of what was just shown
         if level:
             line = f"{role}: {label(nodes[node_id])}{' (see above)' if again else ''}"
             branch = branch.add(Text(line))
@@ -156,6 +171,8 @@ def _children(lineage: Document, up: bool) -> defaultdict[str, list[tuple[str, s
     for link in lineage["links"]:
         role = link["role"] if up else INVERSE[link["role"]]
         children[link[here]].append((role.replace("_", " "), link[there]))
+        if link["role"] == SAME:
+            children[link[there]].append((role.replace("_", " "), link[here]))
     return children
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from provenance_store import forks
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput
+from provenance_store.kinds import Role
 from provenance_store.sink import SinkBeside, closing_in
 from provenance_store.sql.load import Load
 from provenance_store.store_sink import StoreSink
@@ -106,6 +107,7 @@ class BulkSink(SinkBeside):
 
     def _write_held(self) -> None:
         self._load.batch(self._rows)
+        self._load.has_parameters |= Role.GENERATED_BY.value in self._links
         self._load.links(chain.from_iterable(self._sorted()))
         self._rows = Batch()
         self._links.clear()
@@ -119,6 +121,7 @@ class BulkSink(SinkBeside):
                 (to_id, from_id, role)
                 for role, by_target in roles
                 if to_id in by_target
-                for from_id in by_target[to_id]
+                for from_id in dict.fromkeys(by_target[to_id])
             ]
-            yield sorted(set(rows))
+            rows.sort()  # most are in their order, which a set would lose
+            yield rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -17,7 +17,6 @@ from provenance_store.reading.run_steps import RunPlace, RunStep, run_steps
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
 from provenance_store.references import Head, Reference, is_id, is_name, several, spelled
-from provenance_store.rows import RunEventRow
 from provenance_store.sql import harvest, inspect, made, walks
 from provenance_store.sql.dialects import driver
 from provenance_store.store_sink import StoreSink
@@ -122,21 +121,11 @@ class Reader:
             rows = [(uri, view.first(harvest.at_uri(uri, view.viewer, at, run_id))) for uri in uris]
         return {uri: row.id for uri, row in rows if row is not None}
 
-    def says(self, event: RunEventRow) -> bool:
-        """Whether the store says of a run already all that this event would say."""
-        known = self._sink.run_known(event.run_id)
-        if known is None:
-            return False
-        start = event.start_time
-        if start is not None and start >= known[5]:  # the earliest start counts
-            event = event._replace(start_time=None)
-        said = event[3:]
-        return all(new is None or new == old for new, old in zip(said, known[:-1], strict=True))
-
     def run_members(self, run_id: str) -> dict[str, Level] | None:
         """Who may see or manage a run, whoever asks; None when nobody is known to."""
-        with self._session.look() as raw:
-            rows = self._prepared.run_members(raw, run_id)
+        rows = self._session.look_up(
+            ("run_members", run_id), lambda raw: self._prepared.run_members(raw, run_id)
+        )
         return {principal: Level(level) for principal, level in rows} or None
 
     def records(
@@ -347,11 +336,11 @@ class Reader:
         """
         from provenance_store.redaction import scrub_text
 
-        with self._session.look() as raw:
-            heads = [
-                Head(*row)
-                for row in self._prepared.nearest_heads(raw, self._viewer, scrub_text(name))
-            ]
+        rows = self._session.look_up(
+            ("heads", self._viewer, name),
+            lambda raw: self._prepared.nearest_heads(raw, self._viewer, scrub_text(name)),
+        )
+        heads = [Head(*row) for row in rows]
         return sorted(heads, key=lambda head: head.run_id != run_id) if run_id else heads
 
     def version(self, record_id: int) -> Head | None:
@@ -373,6 +362,11 @@ class Reader:
                 for i in wanted
                 if i in rows
             ]
+
+    def made_with(self, record_id: int, used: Collection[int]) -> bool:
+        """Whether a step that used one of these records made this one, whoever asks."""
+        with self._view() as view:
+            return view.first(made.made_with(record_id, used)) is not None
 
     def made_by(self, step_id: int, *, limit: int) -> list[tuple[int, Kind]]:
         """Ids and kinds of at most `limit` visible records that a step made, by id."""

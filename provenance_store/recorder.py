@@ -33,11 +33,12 @@ from provenance_store.rows import (
     OutcomeRow,
     PayloadRow,
     RecordRow,
+    RunEventRow,
     VersionRow,
 )
 from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.sink import Sink, VersionOf, login
-from provenance_store.together import Together
+from provenance_store.together import Inside, Together, inside
 from provenance_store.validation import rows
 from provenance_store.validation.batches import DEPENDENT
 from provenance_store.validation.limits import YEARS
@@ -84,11 +85,14 @@ Files = FileLike | Iterable[FileLike]
 """Files and directories of this machine; one alone is taken as one. See `files.look`."""
 TimeLike = datetime | int | str
 """A time: a datetime with a time zone, microseconds since 1970 UTC, or RFC 3339 text."""
+_NONE: tuple[()] = ()
+"""What the arguments are by default that take several: Python makes one empty tuple only."""
 DEFAULTS = ("run_id", "audience", "clock", "_environment", "strict", "_policy")
 """The attributes of a Recorder that go with it to another process."""
 
 
 Named = TypeVar("Named", Role, Mark)
+_START = RunEventRow._fields.index("start_time") - 3
 FIRST_ID, LAST_ID = make_id(1, 1), make_id(MAX_ORIGIN_NO, MAX_SEQUENCE)
 
 
@@ -643,26 +647,45 @@ class Recorder:
         completion_time: TimeLike | None = None,
         audience: Audience | None = None,
         tags: str | Iterable[str] = (),
+        only_news: bool = False,
     ) -> None:
         """Record what is known of a flow run; None says nothing, the latest word counts.
 
         Of `start_time` the earliest counts, or the first `at` where nothing was said. `at` is
-        when this was so, default now. Raises InvalidInput for a run id over 64 characters.
+        when this was so, default now. With `only_news` what the store says already is not said
+        again. Raises InvalidInput for a run id over 64 characters.
         """
-        gate = self._gate()
-        run = rows.run_id_of(self._gate(), run_id) or ""
-        when = rows.moment_said(gate, at, "at")
-        audience = rows.audience_of(gate, audience)
         said = (flow_id, flow_title, label, status, run_owner)
         times = (start_time, completion_time)
+        if only_news and not tags:
+            digest = None if audience is None else audience.rows()[0].digest
+            if self._is_known(run_id, (*said, *times, digest)):
+                return
+        gate = self._gate()
+        known = run_id is self.run_id  # which went through the gate already, as the audience did
+        run = run_id if known else rows.run_id_of(self._gate(), run_id) or ""
+        when = rows.moment_said(gate, at, "at")
+        audience = audience if audience is self.audience else rows.audience_of(gate, audience)
         with self._batch() as batch:
             digest = self._audience(batch, audience)
             when = self._now("run", run) if when is None else when
-            event = (self.sink.new_id(), run, when)
-            batch.run_event.append(rows.run_event_row(gate, *event, said, times, digest))
+            row = rows.run_event_row(gate, self.sink.new_id(), run, when, said, times, digest)
+            if not (only_news and self._is_known(run, row[3:])):
+                batch.run_event.append(row)
             names = rows.several(gate, tags, "tags")
             batch.run_tag.extend(rows.run_tag_row(gate, run, name) for name in names)
         self._warn(gate)
+
+    def _is_known(self, run_id: str, said: tuple[Any, ...]) -> bool:
+        """Whether all that is said of a run, in the order of an event's fields, stands in the
+        store, as far as can be seen here. Of the times when it began the earliest counts."""
+        known = self.sink.run_known(run_id)
+        if known is None:
+            return False
+        start, first = said[_START], known[_START]
+        if type(start) is int and first is not None and start >= first:
+            said = (*said[:_START], None, *said[_START + 1 :])
+        return all(new is None or new == old for new, old in zip(said, known, strict=True))
 
     def flush(self) -> None:
         """Return when everything recorded so far is durable."""
@@ -677,7 +700,8 @@ class Recorder:
         """
         return Together(self.sink, self._local)
 
-    _batch = together
+    def _batch(self) -> Together | Inside:
+        return inside(self._local) or Together(self.sink, self._local)
 
     def id_of(self, record: RecordLike, number: int | None = None) -> int:
         """The id of a record as this recorder's sink numbers origins.
@@ -841,6 +865,8 @@ class Recorder:
 
     def _look(self, gate: Gate, file: FileLike | None, files: Files) -> list[LocalFile]:
         """What is there of these files. One without a digest is noted, with why it has none."""
+        if file is None and files is _NONE:
+            return []
         given = [*([] if file is None else [file]), *rows.several(gate, files, "files")]
         if not given:
             return []
@@ -898,7 +924,7 @@ class Recorder:
 
     def _link(self, batch: Batch, gate: Gate, record_id: int, records: Records, role: Role) -> None:
         """Link a record that is being made: nothing depends on it yet but, by mistake, itself."""
-        if not (given := _several(gate, records, "records")):
+        if records is _NONE or not (given := _several(gate, records, "records")):
             return
         ids = dict.fromkeys(self._ids(given))
         if record_id in ids:
@@ -1012,6 +1038,8 @@ class Recorder:
 
 def _several(gate: Gate, given: Any, what: str) -> list[Any]:
     """Records that are given: a document of one is one record, another mapping that of its keys."""
+    if type(given) is list or type(given) is tuple:  # nearly always
+        return [*given]
     return rows.several(gate, given, what, mapping=is_document(given))
 
 

@@ -171,6 +171,11 @@ class Sink(ABC, forks.Forkable):
         """
         return at
 
+    def run_known(self, run_id: str) -> Sequence[Any] | None:
+        """What is said of a run, in the order of an event's fields from ``flow_id`` on; None where
+        nothing is, or that is not known here."""
+        return None
+
     def closing(
         self, batch: Batch, ids: Sequence[int], record_id: int, *, made_by: bool
     ) -> frozenset[int]:
@@ -245,6 +250,9 @@ class SinkBeside(Sink):
 
     def later(self, table: str, key: tuple[Any, ...], at: int) -> int:
         return self._behind.later(table, key, at)
+
+    def run_known(self, run_id: str) -> Sequence[Any] | None:
+        return self._behind.run_known(run_id)
 
     def closing(
         self, batch: Batch, ids: Sequence[int], record_id: int, *, made_by: bool

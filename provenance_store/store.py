@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -22,6 +23,7 @@ from provenance_store.references import Reference, several
 from provenance_store.sink import Sink
 from provenance_store.sql import later
 from provenance_store.sql.dialects import driver
+from provenance_store.sql.prepared import Prepared
 from provenance_store.store_sink import GuardedSink, HeldSink, Refused, StoreSink
 from provenance_store.validation.batches import check_sound
 from provenance_store.validation.policy import Gate, Policy
@@ -115,15 +117,7 @@ class Store(Recorder):
         return self.sink.session.one_look(self.sink.writer if alone else None)
 
     def _alone(self, principals: frozenset[str], run_id: str) -> Guard:
-        def guard(connection: sa.Connection) -> None:
-            with driver(connection) as raw:
-                if self.sink.prepared.is_others(raw, principals, run_id):
-                    raise NotAllowed(
-                        f"Run {run_id} was recorded by somebody else; who records it can name "
-                        "you in manage_by."
-                    )
-
-        return guard
+        return _Alone(self.sink.prepared, principals, run_id)
 
     def reader(self, viewer: Viewer = EVERYTHING) -> Reader:
         """Read what a viewer may see."""
@@ -459,3 +453,21 @@ class Store(Recorder):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """A Guard: refuses what is recorded of a run of which somebody whose things these principals
+    do not manage has recorded anything. Equal ones need be asked once."""
+
+    prepared: Prepared
+    principals: frozenset[str]
+    run_id: str
+
+    def __call__(self, connection: sa.Connection) -> None:
+        with driver(connection) as raw:
+            if self.prepared.is_others(raw, self.principals, self.run_id):
+                raise NotAllowed(
+                    f"Run {self.run_id} was recorded by somebody else; who records it can name "
+                    "you in manage_by."
+                )

@@ -193,14 +193,18 @@ class StoreSink(Sink):
 
     def later(self, table: str, key: tuple[Any, ...], at: int) -> int:
         if table == "run":
-            run = self.run_known(key[0])
+            run = self._run(key[0])
             known = None if run is None else run[-1]
         else:
             with self.session.look() as raw:
                 known = self.prepared.latest(raw, table, key)
         return at if known is None or known < at else known + 1
 
-    def run_known(self, run_id: str) -> Any | None:
+    def run_known(self, run_id: str) -> Sequence[Any] | None:
+        run = self._run(run_id)
+        return None if run is None else run[:-1]
+
+    def _run(self, run_id: str) -> Any | None:
         """`Prepared.run`, asked once in each `Session.one_look`."""
         return self.session.look_up(("run", run_id), lambda raw: self.prepared.run(raw, run_id))
 

@@ -8,7 +8,28 @@ from provenance_store import forks
 from provenance_store.batch import TABLES, Batch
 from provenance_store.sink import Sink
 
-__all__ = ["Together"]
+__all__ = ["Inside", "Together", "inside"]
+
+
+class Inside:
+    """A block inside a `Together` whose sink takes all or nothing: there is nothing to undo."""
+
+    __slots__ = ("_batch",)
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+
+    def __enter__(self) -> Batch:
+        return self._batch
+
+    def __exit__(self, *_: object) -> None:
+        """The block around it writes."""
+
+
+def inside(local: threading.local) -> Inside | None:
+    """What stands for a further block of this thread, where one is open that needs no more."""
+    found: Inside | None = getattr(local, "inside", None)
+    return found if found is None or local.process == forks.process else None
 
 
 class Together:
@@ -27,6 +48,7 @@ class Together:
         if batch is None:
             batch = self._local.batch = self._sink.new_batch()
             self._local.process = forks.process
+            self._local.inside = Inside(batch) if self._sink.all_or_nothing else None
         elif self._local.process != forks.process:
             self._leave_to_parent(batch)
         if not (self._outermost or self._sink.all_or_nothing):
@@ -36,6 +58,7 @@ class Together:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._outermost:
             batch, self._local.batch = self._local.batch, None
+            self._local.inside = None
             if self._local.process != forks.process:
                 self._leave_to_parent(batch)
             if kind is None and (batch.record or len(batch)):

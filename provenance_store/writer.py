@@ -320,8 +320,8 @@ class Writer:
             first, *others = (job.batch for job in group)
             whole = Batch.merged((first, *others)) if others else first
             self.statements.write_new(connection, whole)
-            for job in group:
-                job.guard(connection)
+            for guard in dict.fromkeys(job.guard for job in group):
+                guard(connection)
         except IntegrityError:
             return False
         except Exception as error:

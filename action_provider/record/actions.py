@@ -20,7 +20,7 @@ from action_provider.actions.envelope import (
 from action_provider.actions.kept import MICROSECONDS, KeptActions, status_of
 from action_provider.actions.status import encode
 from action_provider.auth import Caller
-from action_provider.record.callers import CallersLookup, ManagedRuns, forget_repetition
+from action_provider.record.callers import CallersLookup, ManagedRuns
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from flows.steps.body import Body, read_body
@@ -187,9 +187,8 @@ class Actions(KeptActions):
         action_id = ordered_uuid(now)
         with recorder.together() as batch:
             receipt = record_step(
-                recorder, CallersLookup(store, caller), body, label=envelope.label
+                recorder, CallersLookup(store, caller), body, label=envelope.label, only_news=True
             )
-            forget_repetition(store, batch)
             details = receipt.document()
             status = status_of(
                 action_id, caller, envelope, details, said="Recorded", now=now, seconds=seconds

@@ -8,13 +8,12 @@ from weakref import ref
 from action_provider.auth import Caller
 from action_provider.caches import LockedCache
 from flows.steps.lookup import StoreLookup
-from provenance_store.batch import Batch
 from provenance_store.errors import NotAllowed
 from provenance_store.kinds import Level
 from provenance_store.reader import Reader
 from provenance_store.store import Store
 
-__all__ = ["CallersLookup", "ManagedRuns", "forget_repetition"]
+__all__ = ["CallersLookup", "ManagedRuns"]
 
 
 class CallersLookup(StoreLookup):
@@ -75,9 +74,3 @@ class ManagedRuns:
         if managers & caller.identities:
             known[key] = True
         return None
-
-
-def forget_repetition(store: Store, batch: Batch) -> None:
-    """Take out of the batch of one step what the store says of its run already."""
-    reader = store.reader()
-    batch.run_event = [row for row in batch.run_event if not reader.says(row)]

@@ -5,6 +5,11 @@ A path that equals, or lies under, a path that the run moved, made or named is t
 it is assumed, and the step and what is recorded on that ground have the tag `ASSUMED`. A path that
 nothing is known of is not guessed to be a file. It is kept in the step's document `PATHS`, so that
 a later step which moves or reads it derives from the function that named it.
+
+What an earlier run left at a path is read by a later one only where that does not write there
+itself: flows work in the same folders run after run, and their files replace each other. So a file
+of another run is no input of a step that returns its path, or whose function left it there before,
+and what functions of this run leave derives from nothing of another one.
 """
 
 from __future__ import annotations
@@ -86,10 +91,13 @@ class BarePaths:
         *,
         succeeded: bool,
         known: Container[str] = (),
+        functions: Iterable[str] = (),
     ) -> None:
-        """`known` are the URIs, in their normal form, of what the step is known to have used."""
+        """`known` are the URIs, in their normal form, of what the step is known to have used,
+        `functions` those of the functions that it calls."""
         self._things = things
         self._known = known
+        self._functions = [*functions]
         self._files = files
         self._succeeded = succeeded
         self._places = [*_places(paths, collections)]
@@ -158,7 +166,7 @@ class BarePaths:
     def _elsewhere(self, number: int, place: _Place) -> list[int]:
         """What is known at a path that no file of this run has."""
         known = None if place.collection is None else self._things.known(place.uri)
-        if known is not None:
+        if known is not None and not self._writes(place, known):
             self._found[number] = (known, False)
             return [known]
         named = self._files.naming(place.key, place.where, inside=False)
@@ -173,6 +181,13 @@ class BarePaths:
         made = self._returned_by(named, place.uri)
         self._found[number] = (made, False)
         return [made]
+
+    def _writes(self, place: _Place, known: int) -> bool:
+        """Whether the step writes at a place anew where another run left something."""
+        if any(other.given.returned and other.uri == place.uri for other in self._places):
+            return True
+        functions = [i for uri in self._functions if (i := self._things.known(uri)) is not None]
+        return bool(functions) and self._things.lookup.made_with(known, functions)
 
     def _is_new(self, uri: str) -> bool:
         return normal_uri(uri) not in self._known
@@ -267,7 +282,9 @@ class BarePaths:
             named = self._files.naming(key, where, inside=whole, after=since)
         if not sources and named is None:
             return None
-        return Evidence(named, (*([] if known is None else [known]), *dict.fromkeys(sources)))
+        # What another run left there is replaced by what this one leaves.
+        before = [] if own is None else [own.record_id]
+        return Evidence(named, (*before, *dict.fromkeys(sources)))
 
     def state(self, thing: Thing, found: Evidence) -> int:
         """A record of what the run left at a place, as far as can be told."""
@@ -281,6 +298,7 @@ class BarePaths:
         made = self._things.derived(thing, found.depends_on)
         self._things.recorder.generated(step, [made])
         self._things.generated.add(made)
+        self._things.lookup.note_maker(made, step.id)
         return made
 
 

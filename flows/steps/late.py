@@ -74,6 +74,7 @@ class LateLinks:
             collections,
             succeeded=outcome.succeeded,
             known=self._known,
+            functions=derived.functions,
         )
         things.prepare((), (*derived.inputs, *told.used, *told.made), paths.uris)
         with recorder.together():

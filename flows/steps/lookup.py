@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
@@ -53,6 +53,10 @@ class Lookup(ABC):
     def made_by(self, step_id: int) -> Made:
         """What a step made: as far as the links of one step go, and one more if there are more."""
 
+    @abstractmethod
+    def made_with(self, record_id: int, used: Collection[int]) -> bool:
+        """Whether a step that used one of these made the record."""
+
     def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
         """The ids of those URNs and short ids that name something; all at once where it can."""
         found = {}
@@ -84,8 +88,11 @@ class Lookup(ABC):
     def note_version(self, head: Head, *, parent: int | None) -> None:  # noqa: B027
         """Told of each model version that is made."""
 
-    def note_made(self, step_id: int, made: Made) -> None:  # noqa: B027
-        """Told of what each step made."""
+    def note_made(self, step_id: int, made: Made, used: Collection[int]) -> None:  # noqa: B027
+        """Told of what each step made, and used."""
+
+    def note_maker(self, record_id: int, step_id: int) -> None:  # noqa: B027
+        """Told of each record that turns out to be made by an earlier step."""
 
 
 class StoreLookup(Lookup):
@@ -105,6 +112,9 @@ class StoreLookup(Lookup):
 
     def version(self, record_id: int) -> Head | None:
         return self._reader.version(record_id)
+
+    def made_with(self, record_id: int, used: Collection[int]) -> bool:
+        return self._reader.made_with(record_id, used)
 
     def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
         return self._reader.resolve_all(references)
@@ -159,6 +169,8 @@ class MemoryLookup(Lookup):
         self._versions: dict[int, Head] = {}
         self._parents: set[int] = set()
         self._made: dict[int, Made] = {}
+        self._used: dict[int, frozenset[int]] = {}
+        self._makers: dict[int, int] = {}
         self._files: dict[str, tuple[list[RunFile], list[NamedPath]]] = {}
 
     def resolve(self, reference: str) -> int:
@@ -206,6 +218,11 @@ class MemoryLookup(Lookup):
             return made
         return self._behind.made_by(step_id) if self._behind else Made((), ())
 
+    def made_with(self, record_id: int, used: Collection[int]) -> bool:
+        if (step_id := self._makers.get(record_id)) is not None:
+            return not self._used.get(step_id, frozenset()).isdisjoint(used)
+        return self._behind is not None and self._behind.made_with(record_id, used)
+
     remembers_files = True
 
     def run_files(self, run_id: str) -> RunFiles:
@@ -232,8 +249,12 @@ class MemoryLookup(Lookup):
         if parent is not None:
             self._parents.add(parent)
 
-    def note_made(self, step_id: int, made: Made) -> None:
-        self._made[step_id] = made
+    def note_made(self, step_id: int, made: Made, used: Collection[int]) -> None:
+        self._made[step_id], self._used[step_id] = made, frozenset(used)
+        self._makers.update(dict.fromkeys(made.outputs, step_id))
+
+    def note_maker(self, record_id: int, step_id: int) -> None:
+        self._makers[record_id] = step_id
 
 
 def _ends(told: Sequence[T]) -> Sequence[T]:

@@ -79,6 +79,7 @@ def record_step(
     also_models: Sequence[ModelEntry] = (),
     collections: Collections | None = None,
     files: ToldFiles = ToldFiles(),  # noqa: B008 - it is frozen
+    only_news: bool = False,
 ) -> Receipt:
     """Record one step of a flow run, in one batch; each call is a visit of its own.
 
@@ -88,19 +89,22 @@ def record_step(
     `label` is the run's, unless the body gives it one: Globus Flows labels actions like their run.
     `also_used` are records, `informed_by` earlier steps, and `also_models` models that are known to
     take part besides what the body tells. `collections` are those of Compute endpoints, by default
-    what the settings say; `files` are what conventions tell besides those of the body.
+    what the settings say; `files` are what conventions tell besides those of the body. With
+    `only_news` what the store says of the run already is not said again.
     Raises InvalidInput with the path of what cannot be recorded; nothing is written then.
     """
     body = as_decided(body)
     with recorder.together():
         known = collections_of_settings() if collections is None else collections
         step = _Recording(recorder, lookup, body, known)
-        located("run", lambda: _record_run(recorder, body.run, label, step.outcome))
+        located("run", lambda: _record_run(recorder, body.run, label, step.outcome, only_news))
         step.things.steps.extend(informed_by)
         return step.record(ordinal, also_used, also_models, files)
 
 
-def _record_run(recorder: Recorder, run: Run, label: str | None, step: Outcome) -> None:
+def _record_run(
+    recorder: Recorder, run: Run, label: str | None, step: Outcome, only_news: bool
+) -> None:
     """A run that is said to have ended, not when, has ended now; one that is not said when it
     began had begun when this step did, and the store keeps the earliest that it is told."""
     now = recorder.clock()
@@ -119,6 +123,7 @@ def _record_run(recorder: Recorder, run: Run, label: str | None, step: Outcome) 
         completion_time=None if ended is None else int(ended),
         audience=recorder.audience,
         tags=run.tags or (),
+        only_news=only_news,
     )
 
 
@@ -193,7 +198,7 @@ class _Recording:
         self.things.allowance.links(len(outputs) + len(made), "outputs")
         self.recorder.generated(step, [*outputs, *(head.id for head in made)])
         self._finish(step)
-        self._note(step, outputs, [head.id for head in made])
+        self._note(step, inputs, outputs, [head.id for head in made])
         return self._receipt(step, inputs, outputs, made)
 
     def _receipt(
@@ -218,7 +223,14 @@ class _Recording:
             return None
         succeeded = self.outcome.succeeded
         files = self.lookup.run_files(run_id)
-        return BarePaths(self.things, files, given, self._collections(), succeeded=succeeded)
+        return BarePaths(
+            self.things,
+            files,
+            given,
+            self._collections(),
+            succeeded=succeeded,
+            functions=derived.functions,
+        )
 
     def _written(self) -> list[BarePath]:
         """The paths that the body itself lists as inputs and outputs."""
@@ -350,10 +362,12 @@ class _Recording:
             self.recorder.payload(step, PATHS, paths, decoded=True)
             self._named = paths
 
-    def _note(self, step: StepHandle, outputs: list[int], versions: list[int]) -> None:
+    def _note(
+        self, step: StepHandle, inputs: list[int], outputs: list[int], versions: list[int]
+    ) -> None:
         self.things.note()
         if self.lookup.remembers_files and (run_id := self.recorder.run_id) is not None:
             at = self.recorder.clock()
             files = self.things.files(at, {*outputs, *versions})
             self.lookup.note_files(run_id, files, named_paths(step.id, at, self._named))
-        self.lookup.note_made(step.id, Made(tuple(outputs), tuple(versions)))
+        self.lookup.note_made(step.id, Made(tuple(outputs), tuple(versions)), inputs)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from provenance_store.sql.patient import PatientConnection
 
 __all__ = [
+    "Compiled",
     "Insert",
     "advisory_lock",
     "begin_write",
@@ -521,6 +522,23 @@ def by_position(dialect: sa.Dialect) -> sa.Dialect:
     kind: Any = type(dialect)
     made: sa.Dialect = kind(paramstyle="format" if dialect.name == "postgresql" else "qmark")
     return made
+
+
+class Compiled:
+    """A statement as text for the driver's own connection (`driver`): `SQLAlchemy` spends more on
+    executing a short one than the database does."""
+
+    def __init__(self, statement: sa.Executable, dialect: sa.Dialect, **options: bool) -> None:
+        compiled: Any = statement.compile(  # type: ignore[attr-defined]
+            dialect=by_position(dialect), compile_kwargs={"render_postcompile": True, **options}
+        )
+        self.text = str(compiled)
+        self._order: tuple[str, ...] = tuple(compiled.positiontup)
+        self._constants: dict[str, Any] = compiled.params
+
+    def values(self, **given: Any) -> list[Any]:
+        """The values of its parameters in their order."""
+        return [*map({**self._constants, **given}.__getitem__, self._order)]
 
 
 def ignoring(table: sa.Table, dialect: sa.Dialect) -> sa.Insert:

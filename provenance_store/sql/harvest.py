@@ -10,6 +10,7 @@ from provenance_store.kinds import Kind, Mark
 from provenance_store.sql.prepared import RECENT
 from provenance_store.sql.read import can_see
 from provenance_store.sql.tables import TABLE
+from provenance_store.sql.uris import each_way
 from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import Viewer
 
@@ -61,14 +62,18 @@ def event(event_id: int) -> sa.Select[Any]:
 def at_uri(uri: str, viewer: Viewer, at: int, run_id: str | None) -> sa.Select[Any]:
     """(id) of the newest record at a URI as of a time, one of the run before others; else of one
     that was recorded later and depends on nothing."""
-    recent = (
-        sa.select(_uri.c.record_id)
-        .join(_record, _record.c.id == _uri.c.record_id)
-        .where(_uri.c.uri_norm == normal_uri(uri), can_see(viewer))
-        .order_by(_uri.c.record_id.desc())
-        .limit(RECENT)
-        .subquery()
-    )
+    found = [
+        sa.select(
+            sa.select(_uri.c.record_id)
+            .join(_record, _record.c.id == _uri.c.record_id)
+            .where(place, can_see(viewer))
+            .order_by(_uri.c.record_id.desc())
+            .limit(RECENT)
+            .subquery()
+        )
+        for place in each_way(_uri, normal_uri(uri))
+    ]
+    recent = sa.union_all(*found).subquery()
     in_time = _record.c.created_at <= at
     depends = sa.exists().where(_link.c.from_id == _record.c.id)
     of_run = sa.func.coalesce(_record.c.run_id, "") == (run_id or "")

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from provenance_store.sql.read import can_see
 from provenance_store.sql.tables import TABLE
+from provenance_store.sql.uris import lies_at, norm_of
 from provenance_store.viewer import Viewer
 
 __all__ = [
@@ -97,7 +98,7 @@ def at_same_uris(record_id: int, viewer: Viewer, limit: int) -> sa.Select[Any]:
     return (
         sa.select(_record.c.id, other.c.uri)
         .select_from(_uri)
-        .join(other, other.c.uri_norm == _uri.c.uri_norm)
+        .join(other, lies_at(other, norm_of(_uri)))
         .join(_record, _record.c.id == other.c.record_id)
         .where(_uri.c.record_id == record_id, other.c.record_id != record_id, can_see(viewer))
         .order_by(other.c.record_id.desc())
@@ -109,15 +110,15 @@ def new_same() -> sa.Select[Any]:
     """(record_id, other_id, digest) of records with the same bytes at the same place, the first of
     them with each other one, that are not known to be one thing. Empty files say nothing."""
     recorded = sa.select(
-        _uri.c.record_id, _uri.c.uri_norm, sa.func.lower(_uri.c.digest).label("digest")
+        _uri.c.record_id, norm_of(_uri).label("place"), sa.func.lower(_uri.c.digest).label("digest")
     ).where(_uri.c.digest.is_not(None), sa.func.coalesce(_uri.c.size, 1) > 0)
     found = (
-        sa.select(_check.c.record_id, _uri.c.uri_norm, sa.func.lower(_check.c.digest))
+        sa.select(_check.c.record_id, norm_of(_uri), sa.func.lower(_check.c.digest))
         .join(_uri, sa.and_(_uri.c.record_id == _check.c.record_id, _uri.c.uri == _check.c.uri))
         .where(_uri.c.digest.is_(None), _check.c.size > 0)
     )
     known = recorded.union(found).cte("known")
-    place = (known.c.uri_norm, known.c.digest)
+    place = (known.c.place, known.c.digest)
     groups = (
         sa.select(*place, sa.func.min(known.c.record_id).label("first"))
         .group_by(*place)
@@ -132,7 +133,7 @@ def new_same() -> sa.Select[Any]:
         .distinct()
         .join(
             known,
-            sa.and_(known.c.uri_norm == groups.c.uri_norm, known.c.digest == groups.c.digest),
+            sa.and_(known.c.place == groups.c.place, known.c.digest == groups.c.digest),
         )
         .where(known.c.record_id != groups.c.first, ~told)
     )

@@ -12,6 +12,7 @@ from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIn
 from provenance_store import forks
 from provenance_store.batch import Batch
 from provenance_store.errors import Conflict
+from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.sql.dialects import begin_write, stream_rows
 from provenance_store.sql.invalidate import follow_all
 from provenance_store.sql.tables import TABLE
@@ -26,14 +27,26 @@ class Load:
     def __init__(self, connection: sa.Connection, statements: Statements) -> None:
         self._connection = connection
         self._statements = statements
+        self._origins: set[int] = set()
+        self.has_parameters = False
+        """Whether there are documents, or steps that made something: versions are searched by
+        both."""
 
     def batch(self, batch: Batch) -> None:
         """Insert the rows of a batch that has no links."""
         self._statements.insert_all(self._connection, batch)
+        self.has_parameters |= bool(batch.payload)
+        self._origins.update({row[0] >> SEQUENCE_BITS for row in batch.version})
 
     def links(self, rows: Iterable[tuple[int, int, int]]) -> None:
         """Insert links that come in the order of their primary key."""
         stream_rows(self._connection, TABLE["link"], rows)
+
+    def keep_up(self) -> None:
+        """Bring what is kept with the rows, for quick answers, up to date at the end."""
+        follow_all(self._connection)
+        if self.has_parameters and self._origins:
+            self._statements.parameters.catch_up(self._connection, origins=self._origins)
 
 
 @contextmanager
@@ -50,10 +63,9 @@ def loading(engine: sa.Engine, statements: Statements) -> Iterator[Load]:
     try:
         begin_write(connection)
         with indexed_later(connection):
-            yield Load(connection, statements)
+            yield (load := Load(connection, statements))
         if process == forks.process:
-            follow_all(connection)
-            statements.parameters.catch_up(connection)
+            load.keep_up()
             connection.commit()
     finally:
         if process == forks.process:
@@ -94,9 +106,11 @@ _Ddl = sa.schema.ExecutableDDLElement
 def _made_later(dialect: sa.Dialect) -> list[tuple[_Ddl, _Ddl]]:
     """How to make, and how to drop, what need not be kept up to date during a load.
 
-    On SQLite the links live in their primary key, so that one stays.
+    On SQLite the links live in their primary key, so that one stays; so does everywhere the index
+    of options of decisions, which hardly any link is, and which is made by reading them all.
     """
-    indexes: list[tuple[_Ddl, _Ddl]] = [(CreateIndex(i), DropIndex(i)) for i in _link.indexes]
+    some = [index for index in _link.indexes if index.name != "ix_link_option"]
+    indexes: list[tuple[_Ddl, _Ddl]] = [(CreateIndex(i), DropIndex(i)) for i in some]
     if dialect.name == "postgresql":
         key = _link.primary_key
         indexes.append(

@@ -279,7 +279,8 @@ def _scrubbed(text: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 
 def _local(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     if column.name == "uri_norm":
-        return _norm(_scrubbed(column.table.c.uri)).label(column.name)
+        uri = _scrubbed(column.table.c.uri)
+        return sa.func.nullif(_norm(uri), uri).label(column.name)
     return sa.cast(sa.null(), column.type).label(column.name)
 
 

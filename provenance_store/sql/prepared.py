@@ -14,12 +14,13 @@ import msgspec
 import sqlalchemy as sa
 
 from provenance_store.kinds import Kind, Level
-from provenance_store.sql.dialects import by_position
+from provenance_store.sql.dialects import Compiled
 from provenance_store.sql.tables import TABLE
+from provenance_store.sql.uris import each_way, lies_at, norm_of
 from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import EVERYTHING, Viewer
 
-__all__ = ["Access", "Prepared", "listed"]
+__all__ = ["Access", "Prepared", "as_one", "listed"]
 
 RECENT = 1000
 """Of the visible records at one URI, and of the viewer's own, how many of the last are looked at
@@ -38,15 +39,14 @@ _alias = TABLE["alias"]
 
 Query = sa.Select[Any]
 Condition = sa.ColumnElement[bool]
-_Compiled = tuple[str, tuple[str, ...], dict[str, Any]]
 
 
 class Prepared:
     """Queries as text, run on the driver's own connection (`Session.look`); rows are tuples."""
 
     def __init__(self, dialect: sa.Dialect) -> None:
-        self._dialect = by_position(dialect)
-        self._cached: dict[tuple[Callable[[Access], Query], bool], _Compiled] = {}
+        self._dialect = dialect
+        self._cached: dict[tuple[Callable[[Access], Query], bool], Compiled] = {}
 
     def see(self, raw: Any, viewer: Viewer, record_id: int) -> bool:
         """Whether a record is there and seen."""
@@ -65,16 +65,16 @@ class Prepared:
             spelled.setdefault(normal_uri(uri), []).append(uri)
         found: dict[str, int] = {}
         for (norm,) in self._rows(
-            raw, EVERYTHING, _known_uris, uris=_as_one(self._dialect.name, list(spelled))
+            raw, EVERYTHING, _known_uris, uris=as_one(self._dialect.name, list(spelled))
         ):
             if rows := self._rows(raw, viewer, _at_uri, uri=norm, run_id=run_id or ""):
                 found.update(dict.fromkeys(spelled[norm], rows[0][0]))
         return found
 
     def run_files(self, raw: Any, run_id: str, name: str, until: int) -> Sequence[Any]:
-        """(id, created_at, uri_norm, its tag of a folder, first role of its links, document) of the
-        last records of a run until a time, and of some of the first where they are very many: a row
-        for each URI, and the document of that name."""
+        """(id, created_at, normal form of a URI, its tag of a folder, first role of its links,
+        document) of the last records of a run until a time, and of some of the first where they
+        are very many: a row for each URI, and the document of that name."""
         given = {"run_id": run_id, "name": name, "until": until}
         rows = self._rows(raw, EVERYTHING, _last_of_run, **given)
         if len({row[0] for row in rows}) < RECENT:
@@ -131,18 +131,12 @@ class Prepared:
         **values: Any,
     ) -> Sequence[Any]:
         key = (build, viewer.everything)
-        if (compiled := self._cached.get(key)) is None:
-            compiled = self._cached[key] = self._compile(build, viewer.everything)
-        text, order, constants = compiled
-        given = {**constants, **values, "principals": listed(self._dialect, viewer)}
-        rows: Sequence[Any] = raw.execute(text, [*map(given.__getitem__, order)]).fetchall()
+        if (query := self._cached.get(key)) is None:
+            built = build(Access(self._dialect, viewer.everything))
+            query = self._cached[key] = Compiled(built, self._dialect)
+        values["principals"] = listed(self._dialect, viewer)
+        rows: Sequence[Any] = raw.execute(query.text, query.values(**values)).fetchall()
         return rows
-
-    def _compile(self, build: Callable[[Access], Query], everything: bool) -> _Compiled:
-        compiled: Any = build(Access(self._dialect, everything)).compile(
-            dialect=self._dialect, compile_kwargs={"render_postcompile": True}
-        )
-        return str(compiled), tuple(compiled.positiontup), compiled.params
 
 
 def listed(dialect: sa.Dialect, viewer: Viewer) -> Any:
@@ -152,10 +146,10 @@ def listed(dialect: sa.Dialect, viewer: Viewer) -> Any:
 
 @lru_cache(maxsize=1024)
 def _principals(dialect: str, principals: frozenset[str]) -> Any:
-    return _as_one(dialect, sorted(principals))
+    return as_one(dialect, sorted(principals))
 
 
-def _as_one(dialect: str, values: list[str]) -> Any:
+def as_one(dialect: str, values: list[str]) -> Any:
     """Several values as one parameter, as `Access.each` takes it apart."""
     return values if dialect == "postgresql" else msgspec.json.encode(values).decode()
 
@@ -224,25 +218,29 @@ def _see(access: Access) -> Query:
 
 def _known_uris(access: Access) -> Query:
     each = access.each("uris").c.value
-    return sa.select(each).where(sa.exists().where(_uri.c.uri_norm == each))
+    return sa.select(each).where(sa.exists().where(lies_at(_uri, each)))
 
 
 def _at_uri(access: Access) -> Query:
     of_run = sa.func.coalesce(_record.c.run_id, "") == _text("run_id")
     about = (_record.c.id, _record.c.created_at, sa.case((of_run, 1), else_=0).label("of_run"))
 
-    def recent(condition: Condition) -> sa.Subquery:
+    def recent(place: Condition, condition: Condition) -> sa.Subquery:
         return (
             sa.select(*about, access.standing().label("standing"))
             .join(_uri, _uri.c.record_id == _record.c.id)
-            .where(_uri.c.uri_norm == _text("uri"), condition)
+            .where(place, condition)
             .order_by(_uri.c.record_id.desc())
             .limit(RECENT)
             .subquery()
         )
 
     # Neither what may not be seen nor what others show may use up the limit.
-    found = [sa.select(recent(condition)) for condition in (access.seen(), access.owned())]
+    found = [
+        sa.select(recent(place, condition))
+        for place in each_way(_uri, _text("uri"))
+        for condition in (access.seen(), access.owned())
+    ]
     every = sa.union_all(*found).subquery()
     best = (every.c.of_run, every.c.standing, every.c.created_at, every.c.id)
     return sa.select(every.c.id).order_by(*(column.desc() for column in best)).limit(1)
@@ -280,11 +278,11 @@ def _of_run(order: sa.ColumnElement[Any], limit: int) -> Query:
         .scalar_subquery()
     )
     # What is asked of each row is most of the time that this takes.
-    has_place = _uri.c.uri_norm.is_not(None)
+    has_place = _uri.c.uri.is_not(None)
     about = (
         some.c.id,
         some.c.created_at,
-        _uri.c.uri_norm,
+        norm_of(_uri),
         sa.case((has_place, folder)),
         sa.case((has_place, role)),
     )

@@ -12,6 +12,7 @@ from provenance_store.filters import RecordFilter, RunFilter, TagCondition
 from provenance_store.kinds import Kind, Level, Role, TagType
 from provenance_store.sql.order import is_newer, uuid_of
 from provenance_store.sql.tables import TABLE
+from provenance_store.sql.uris import lies_at
 from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import Viewer
 
@@ -162,7 +163,7 @@ def _between(
 def _at(uri: str) -> Condition:
     """Any spelling of a URI; with ``*`` one that looks so, as given or in its normal form."""
     if "*" not in uri:
-        return _uri.c.uri_norm == normal_uri(uri)
+        return lies_at(_uri, normal_uri(uri))
     return sa.or_(_like(_uri.c.uri, uri), _like(_uri.c.uri_norm, uri))
 
 

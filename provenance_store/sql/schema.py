@@ -19,9 +19,9 @@ __all__ = [
     "upgrade",
 ]
 
-MIN_READER = "0002"
+MIN_READER = "0004"
 """The oldest schema whose Braid can read a store of this one."""
-MIN_WRITER = "0002"
+MIN_WRITER = "0004"
 """The oldest schema whose Braid can write to a store of this one: it fills in every column that
 must not be empty."""
 

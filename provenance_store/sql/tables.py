@@ -38,7 +38,7 @@ __all__ = [
     "fit_postgresql",
 ]
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 """The newest Alembic revision; a new store is created as if migrated to it."""
 
 METADATA = MetaData(
@@ -205,7 +205,7 @@ uri = Table(
     Column("size", Id),
     Column("digest", Text),
     Column("media_type", Text),
-    _required("uri_norm", Text),
+    Column("uri_norm", Text),
     sqlite_with_rowid=False,
 )
 # PostgreSQL's B-trees hold no values over 2,700 bytes, and a URI may be longer: there the key is
@@ -219,7 +219,8 @@ Index(
     func.hashtextextended(uri.c.uri, literal_column("0")),
     unique=True,
 ).ddl_if(dialect="postgresql")
-Index("ix_uri_uri_norm", uri.c.uri_norm)
+Index("ix_uri_uri", uri.c.uri)
+Index("ix_uri_uri_norm", uri.c.uri_norm, sqlite_where=uri.c.uri_norm.is_not(None))
 Index(
     "ix_uri_digest",
     uri.c.digest,
@@ -383,13 +384,15 @@ LOCAL: dict[str, tuple[str, ...]] = {
 are made anew when rows come from another store.
 
 `vouched`: the server that this store belongs to has seen a token of `who`. `run_audience`: the
-audience of the record's run. `uri_norm`: the normal form of the URI, by which it is found."""
+audience of the record's run. `uri_norm`: the normal form of the URI where it is another text
+(`sql.uris`)."""
 
 _ON_POSTGRESQL: dict[str, dict[str, object]] = {
     # Its B-trees hold no values over 2,700 bytes, its hash indexes do.
     "ix_record_name": {"using": "hash"},
     "ix_step_action_id": {"using": "hash"},
-    "ix_uri_uri_norm": {"using": "hash"},
+    "ix_uri_uri": {"using": "hash"},
+    "ix_uri_uri_norm": {"using": "hash", "where": uri.c.uri_norm.is_not(None)},
     "ix_run_flow_id": {"using": "hash"},
     "ix_run_tag_tag": {"using": "hash"},
     "ix_link_option": {"where": OF_DECISIONS},

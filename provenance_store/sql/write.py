@@ -16,9 +16,10 @@ from provenance_store.rows import ROWS, LinkRow, OriginRow
 from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.sql.belonging import belongings
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.dialects import Insert, by_position, driver, ignoring, savepoint
+from provenance_store.sql.dialects import Compiled, Insert, driver, ignoring, savepoint
 from provenance_store.sql.invalidate import Follow
 from provenance_store.sql.parameters import Parameters
+from provenance_store.sql.prepared import Access, as_one
 from provenance_store.sql.tables import KEYS, LOCAL, TABLE
 from provenance_store.validation.batches import additions, check_kinds
 from provenance_store.validation.checked import checked
@@ -58,16 +59,18 @@ class Statements:
         self._run = Insert(TABLE["run"], dialect, passing=True)
         self._follow = Follow(dialect)
         self.parameters = Parameters(dialect)
-        run = TABLE["run"]
+        run, record = TABLE["run"], TABLE["record"]
         known = sa.select(run.c.audience).where(
             run.c.run_id == sa.bindparam("run_id", type_=sa.Text)
         )
-        self._of_run = str(known.compile(dialect=by_position(dialect)))
-        record = TABLE["record"]
         kind = sa.select(record.c.kind).where(
             record.c.id == sa.bindparam("id", type_=sa.BigInteger)
         )
-        self._of_record = str(kind.compile(dialect=by_position(dialect)))
+        self._of_run, self._of_record = Compiled(known, dialect), Compiled(kind, dialect)
+        each = Access(dialect, True).each("run_ids").c.value
+        audiences = sa.select(run.c.run_id, run.c.audience).where(run.c.run_id.in_(sa.select(each)))
+        self._of_runs = Compiled(audiences, dialect)
+        self._project, self._tell = Compiled(_PROJECT, dialect), Compiled(_TELL_RECORDS, dialect)
         self._known: set[str] = set()
 
     def write(self, connection: sa.Connection, batch: Batch, *, tried: bool = False) -> None:
@@ -122,7 +125,7 @@ class Statements:
         if len(ids) > FEW:
             return {i: each.kind for i, each in belongings(connection, ids).items()}
         with driver(connection) as raw:
-            found = [(i, raw.execute(self._of_record, (i,)).fetchone()) for i in ids]
+            found = [(i, raw.execute(self._of_record.text, (i,)).fetchone()) for i in ids]
         return {i: Kind(row[0]) for i, row in found if row is not None}
 
     def _keep_up(self, connection: sa.Connection, batch: Batch) -> None:
@@ -153,7 +156,7 @@ class Statements:
         Of records it asks for the audiences of their runs, which must be up to date.
         """
         if name == "uri":
-            return [(*row, normal_uri(row[1])) for row in rows]
+            return [(*row, None if (n := normal_uri(row[1])) == row[1] else n) for row in rows]
         if name == "record":
             runs = self._audiences(connection, {row[5] for row in rows if row[5] is not None})
             return [(*row, runs.get(row[5])) for row in rows]
@@ -163,15 +166,16 @@ class Statements:
 
     def _audiences(self, connection: sa.Connection, run_ids: set[str]) -> dict[str, str]:
         """The audiences of those of these runs that have one."""
-        found: dict[str, str] = {}
-        for run_id in run_ids:
-            if (row := self._run_known(connection, run_id)) is not None and row[0] is not None:
-                found[run_id] = row[0]
-        return found
+        if not run_ids:
+            return {}
+        given = self._of_runs.values(run_ids=as_one(connection.dialect.name, sorted(run_ids)))
+        with driver(connection) as raw:
+            rows = raw.execute(self._of_runs.text, given).fetchall()
+        return {run_id: audience for run_id, audience in rows if audience is not None}
 
     def _run_known(self, connection: sa.Connection, run_id: str) -> Any | None:
         with driver(connection) as raw:
-            return raw.execute(self._of_run, (run_id,)).fetchone()
+            return raw.execute(self._of_run.text, (run_id,)).fetchone()
 
     def committed(self, batch: Batch) -> None:
         """Told when a batch is durable: what it named by content need not be written again."""
@@ -203,10 +207,11 @@ class Statements:
             if before is None:
                 blank = (run_id, *(None,) * 5, 0, None, None, 0)
                 self._run.rows(connection, [blank])
-            connection.execute(_PROJECT, {"the_run": run_id})
-            if before is None or before[0] is None:
-                # The first audience of a run stays, so this happens once for each.
-                connection.execute(_TELL_RECORDS, {"the_run": run_id})
+            with driver(connection) as raw:
+                raw.execute(self._project.text, self._project.values(the_run=run_id))
+                if before is None or before[0] is None:
+                    # The first audience of a run stays, so this happens once for each.
+                    raw.execute(self._tell.text, self._tell.values(the_run=run_id))
 
 
 def _latest(column: str, *, first: bool = False) -> sa.ScalarSelect[Any]:

@@ -236,15 +236,14 @@ def audience_of(gate: Gate, given: object) -> Audience | None:
     nobody is said."""
     if given is None:
         return None
-    message = f"An audience is an Audience, not {described(given)}."
     if is_a(given, Audience):
         audience: Audience = given  # type: ignore[assignment]
         try:
             audience.rows()
         except InvalidInput as error:
-            message = error.message
-        else:
-            return audience
+            return gate.instead(None, error.message, path="audience")
+        return audience
+    message = f"An audience is an Audience, not {described(given)}."
     return gate.instead(None, message, path="audience")
 
 
@@ -350,7 +349,7 @@ def uri_row(gate: Gate, record_id: int, given: object) -> UriRow:
 
 
 def _uri(gate: Gate, given: object) -> Uri:
-    if isinstance(given, Uri):
+    if type(given) is Uri:
         return given
     if isinstance(given, str | bytes):
         return Uri(given)  # type: ignore[arg-type]

@@ -22,7 +22,8 @@ from urllib.parse import quote, unquote_to_bytes
 __all__ = ["normal_uri"]
 
 _NORMAL = re.compile(
-    r"(?:globus://|file://(?!localhost/))[0-9a-z.-]*(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9_.~-]+)+"
+    r"(?!file://localhost/|urn:|doi:)[a-z][a-z0-9+.-]{0,31}://[0-9a-z.-]*"
+    r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9_.~-]+)+"
 )
 """Most URIs: nothing in them can be spelled in another way."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")

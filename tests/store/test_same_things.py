@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from rich.console import Console
 
+from braid.graph import as_tree
 from provenance_store import Record, Store, open_store
+from provenance_store.reading.lineage import Direction
 from provenance_store.sql.tables import TABLE
 from provenance_store.statement.account import account
 from provenance_store.statement.document import evidence_of, state
@@ -81,6 +85,28 @@ def test_a_deep_lineage_goes_through_one_thing_wherever_it_is(store: Store) -> N
     assert (len(cut["nodes"]), cut["truncated"]) == (500, True)
     near = reader.lineage(last[-1].urn, depth=300)
     assert max(node["distance"] for node in near["nodes"]) == 300
+
+
+@pytest.mark.parametrize("direction", ["up", "down", "both"])
+def test_a_tree_goes_through_all_records_of_one_thing(store: Store, direction: Direction) -> None:
+    (one, made), (two, other) = (team(store, n, SPELLINGS[i]) for i, n in enumerate("ab"))
+    store.link_same()
+    for start, there in ((one, two), (two, one)):
+        lines = tree_of(store, start, direction)
+        said = [line for line in lines if "same as: " in line]
+        assert said
+        assert all(f"data {there.short_id}" in line for line in said)
+        if direction == "down":
+            results = {name for name in (made.name, other.name) if name in "\n".join(lines)}
+            assert results == {made.name, other.name}
+
+
+def tree_of(store: Store, record: Record, direction: Direction) -> list[str]:
+    text = StringIO()
+    Console(file=text, width=200).print(
+        as_tree(store.reader().lineage(record.urn, direction=direction))
+    )
+    return text.getvalue().splitlines()
 
 
 def test_invalidity_goes_through_all_records_of_one_thing(store: Store) -> None:

@@ -120,6 +120,11 @@ class Derived:
     paths: tuple[BarePath, ...] = ()
     decision: Decided | None = None
 
+    @property
+    def functions(self) -> list[str]:
+        """The URIs of the functions, or other facts, by which it did so."""
+        return [thing.place for thing in self.inputs if thing.kind == "fact" and thing.uris]
+
 
 @dataclass(frozen=True, slots=True)
 class ToldFiles:

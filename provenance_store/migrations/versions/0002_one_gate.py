@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from provenance_store.migrations.rewriting import replace_table
 from provenance_store.sql.functions import URI_NORM, add_functions
 from provenance_store.sql.repair import repair_all
 from provenance_store.validation.uris import normal_uri
@@ -57,13 +58,9 @@ def _tell_records() -> None:
     op.execute(record.update().where(known).values(run_audience=audience.scalar_subquery()))
 
 
-def _columns(*names: str) -> list[sa.ColumnClause[Any]]:
-    return [sa.column(name) for name in names]
-
-
 def _rewrite_on_sqlite() -> None:
     """SQLite changes no key in place: each table is written anew under another name."""
-    _replace(
+    replace_table(
         "uri",
         [
             sa.Column("record_id", _ID, autoincrement=False, nullable=False),
@@ -78,7 +75,7 @@ def _rewrite_on_sqlite() -> None:
     )
     op.create_index("ix_uri_digest", "uri", ["digest"], sqlite_where=sa.text("digest IS NOT NULL"))
     op.create_index("ix_uri_uri_norm", "uri", ["uri_norm"])
-    _replace(
+    replace_table(
         "metric",
         [
             sa.Column("record_id", _ID, autoincrement=False, nullable=False),
@@ -91,7 +88,7 @@ def _rewrite_on_sqlite() -> None:
         ],
         {"special": sa.null()},
     )
-    _replace(
+    replace_table(
         "mark",
         [
             sa.Column("id", _ID, nullable=False),
@@ -104,7 +101,7 @@ def _rewrite_on_sqlite() -> None:
         ],
         {},
     )
-    _replace("run", _run_columns(), {"heard_at": _heard()})
+    replace_table("run", _run_columns(), {"heard_at": _heard()}, with_rowid=True)
     op.create_index("ix_run_flow_id", "run", ["flow_id"])
     op.create_index("ix_run_start_time_run_id", "run", ["start_time", "run_id"])
 
@@ -126,24 +123,6 @@ def _heard() -> sa.ColumnElement[int]:
     event = sa.table("run_event", sa.column("run_id"), sa.column("at"))
     said = sa.select(sa.func.max(event.c.at)).where(event.c.run_id == sa.text("run.run_id"))
     return sa.func.coalesce(said.scalar_subquery(), 0)
-
-
-def _replace(
-    name: str, items: list[sa.schema.SchemaItem], new: dict[str, sa.ColumnElement[Any]]
-) -> None:
-    """Write a table anew, with `new` columns filled by these expressions."""
-    old = f"{name}_0001"
-    inspector = sa.inspect(op.get_bind())
-    for index in inspector.get_indexes(name):
-        op.drop_index(str(index["name"]), name)
-    op.rename_table(name, old)
-    rowid = {} if name == "run" else {"sqlite_with_rowid": False}
-    op.create_table(name, *items, **rowid)
-    names = [item.name for item in items if isinstance(item, sa.Column)]
-    source = sa.table(old, *_columns(*names)).alias(name)
-    query = sa.select(*(new.get(n, source.c[n]).label(n) for n in names)).select_from(source)
-    op.execute(sa.table(name, *_columns(*names)).insert().from_select(names, query))
-    op.drop_table(old)
 
 
 def _change_on_postgresql(connection: sa.Connection) -> None:

@@ -106,6 +106,24 @@ def test_the_one_state_of_the_run_mode_tells_it_too(
     holds(house.store, stand_in, outcome.run["run_id"])
 
 
+@pytest.mark.parametrize("name", BOTH_ENDS)
+def test_a_run_in_the_folders_of_the_one_before_rests_on_nothing_that_this_one_did(
+    name: str, town: Town, house: House, ada: Person, shared_flows: Path, tmp_path: Path
+) -> None:
+    stand_in = STAND_INS[name]
+    reader = house.store.reader()
+    runs = []
+    for folder in (tmp_path / "first", tmp_path / "second"):
+        folder.mkdir()
+        outcome = in_step_mode(stand_in.case, town, house, ada, shared_flows, folder)
+        runs.append(outcome.run["run_id"])
+    final = newest(reader, stand_in.final or "", runs[1])
+    above = {node["id"] for node in reader.lineage(final["id"])["nodes"]}
+    steps = [{step["id"] for step in reader.run(run, limit=100)["steps"]} for run in runs]
+    assert not above & steps[0]
+    assert above & steps[1]
+
+
 def compute_steps(store: Store, run_id: str) -> list[tuple[str, bool]]:
     """The Compute steps of a run, and whether data is known to have gone in."""
     reader = store.reader()

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from braid.graph import INVERSE, MAX_LEVELS, MERMAID, ROLES, SHAPES, as_dot, as_mermaid, as_tree
+from braid.graph import (
+    INVERSE,
+    MAX_LEVELS,
+    MERMAID,
+    ROLES,
+    SAME,
+    SHAPES,
+    as_dot,
+    as_mermaid,
+    as_tree,
+)
 from braid.output import Display
 from braid.picture import EDGES, FILLS, STROKES
 from provenance_store.kinds import Kind, Role
@@ -33,7 +43,7 @@ DIAMOND: dict[str, Any] = {
 
 def test_every_role_reads_from_the_other_end_too_and_every_kind_has_a_shape() -> None:
     assert tuple(role.label for role in Role) == ROLES
-    assert set(INVERSE) == {*ROLES, INFLUENCED_BY}
+    assert set(INVERSE) == {*ROLES, INFLUENCED_BY, SAME}
     kinds = {kind.label for kind in Kind} | {"restricted"}
     assert set(SHAPES) == set(MERMAID) == set(FILLS) == set(EDGES) == kinds
     assert set(STROKES) == set(INVERSE)

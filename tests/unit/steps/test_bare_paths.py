@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -19,7 +20,14 @@ LS = "https://actions.globus.org/transfer/ls"
 LAB, CLUSTER, E = "lab", "cluster", "e1"
 
 
-def move(room: Room, source: str, target: str, name: str = "Move", **item: Any) -> Receipt:
+def move(
+    room: Room,
+    source: str,
+    target: str,
+    name: str = "Move",
+    run_id: str | None = None,
+    **item: Any,
+) -> Receipt:
     ends = [end.partition(":") for end in (source, target)]
     paths = {"source_path": ends[0][2], "destination_path": ends[1][2], **item}
     parameters = {
@@ -27,18 +35,30 @@ def move(room: Room, source: str, target: str, name: str = "Move", **item: Any) 
         "destination_endpoint": ends[1][0],
         "DATA": [paths],
     }
-    step = {"action_url": TRANSFER}
     return room.record(
-        name, step=step, parameters=parameters, result={"status": "SUCCEEDED", "details": {}}
+        name,
+        run_id=run_id,
+        step={"action_url": TRANSFER},
+        parameters=parameters,
+        result={"status": "SUCCEEDED", "details": {}},
     )
 
 
 def call(
-    room: Room, result: Any = None, name: str = "Fit", status: str = "SUCCEEDED", **arguments: Any
+    room: Room,
+    result: Any = None,
+    name: str = "Fit",
+    status: str = "SUCCEEDED",
+    run_id: str | None = None,
+    function: str = "f",
+    collections: Sequence[str] = (),
+    **arguments: Any,
 ) -> Receipt:
-    task = {"function_id": "f", "kwargs": arguments}
+    task = {"function_id": function, "kwargs": arguments}
     return room.record(
         name,
+        run_id=run_id,
+        collections=[*collections],
         step={"action_url": COMPUTE},
         parameters={"endpoint_id": E, "tasks": [task]},
         result={"status": status, "details": {"result": [result]}},
@@ -338,3 +358,52 @@ def test_what_is_no_rule_is_refused(room: Room, rule: dict[str, Any], path: str)
     with pytest.raises(InvalidInput) as refused:
         room.record(files=[rule])
     assert (refused.value.path or "").startswith(path)
+
+
+# ---- one run after the other in the same folders -----------------------------------------
+
+ON_CLUSTER = (f"{E}={CLUSTER}",)
+RETURNED = {"path": "/out/peaks.csv", "paths": ["/out/peaks.csv"], "nothing": None}
+
+
+def beam_line(
+    room: Room, run_id: str, raw: str, result: Any, collections: Sequence[str]
+) -> tuple[int, int]:
+    """A run that takes a file through fixed places: the ids of that file and of the last one."""
+    first = move(room, f"lab:{raw}", "cluster:/in/scan.csv", "Bring", run_id)
+    call(
+        room,
+        result,
+        run_id=run_id,
+        collections=collections,
+        scan="/in/scan.csv",
+        table="/calibration.h5",
+        out="/out/peaks.csv",
+    )
+    last = move(room, "cluster:/out/peaks.csv", "archive:/results/peaks.csv", "Home", run_id)
+    return first.inputs[0], last.outputs[0]
+
+
+@pytest.mark.parametrize("collections", [(), ON_CLUSTER])
+@pytest.mark.parametrize("result", RETURNED.values(), ids=RETURNED)
+def test_runs_in_the_same_folders_do_not_derive_from_each_other(
+    room: Room, result: Any, collections: Sequence[str]
+) -> None:
+    raws, lasts = zip(
+        *(beam_line(room, f"run-{n}", f"/raw/{n}.csv", result, collections) for n in range(4)),
+        strict=True,
+    )
+    for n, last in enumerate(lasts):
+        assert above(room, last) & {*raws, *lasts} == {raws[n]}
+
+
+def test_what_a_person_or_another_function_left_at_a_path_is_read_by_every_run(room: Room) -> None:
+    (table,) = move(room, "lab:/c.h5", "cluster:/calibration.h5", run_id="made-once").outputs
+    dark = call(
+        room, "/dark.h5", run_id="dark", function="darks", collections=ON_CLUSTER, out="/dark.h5"
+    )
+    for n in range(3):
+        _, last = beam_line(room, f"run-{n}", f"/raw/{n}.csv", "/out/peaks.csv", ON_CLUSTER)
+        assert table in above(room, last)
+    reads = call(room, run_id="after", collections=ON_CLUSTER, scan="/dark.h5")
+    assert data_of(reads) == {dark.outputs[-1]}
