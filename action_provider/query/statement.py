@@ -61,6 +61,7 @@ class StatementClaim(msgspec.Struct, kw_only=True):
     version: int | msgspec.UnsetType = msgspec.UNSET
     made_by: Urns
     derived_from: Urns
+    same_as: Urns | msgspec.UnsetType = msgspec.UNSET
 
 
 class StatementCounts(msgspec.Struct):
@@ -147,6 +148,7 @@ class StatementEvidence(msgspec.Struct, kw_only=True):
     tree: StatementTree
     leaves: list[StatementLeaf]
     late_links: list[dict[str, str]]
+    same_things: list[dict[str, str]]
     unconnected: list[dict[str, str]]
 
 

@@ -146,7 +146,8 @@ def _check_result_paths(definition: Mapping[str, Any], options: Options, provide
 def _check_whole_state(
     definition: Mapping[str, Any], options: Options, provider_url: str
 ) -> list[Note]:
-    after, states = after_recorded(definition, provider_url), definition["States"]
+    after = after_recorded(definition, provider_url, choices=options.record_choices)
+    states = definition["States"]
     found = dict.fromkeys(
         read.path
         for read in reads(definition)

@@ -34,6 +34,8 @@ class Kind(Enum):
     """Records a failure on the edge of a Catch."""
     BEFORE_FAIL = "before-fail"
     """Records that the run is about to fail; stands before a Fail state."""
+    CHOICE = "choice"
+    """Records which way a Choice is about to go; stands before it."""
     CAPTURE = "capture"
     """Keeps aside, before a step, what the step will overwrite of its own inputs."""
     END = "end"

@@ -65,6 +65,8 @@ class Options:
     record_uncaught: bool = True
     """Add a Catch that records a failure which would end the run, then fails it again with the
     same error and cause."""
+    record_choices: bool = False
+    """Record in front of each Choice which way it goes, at the cost of an action for each visit."""
     result: ResultDetail = ResultDetail.WHOLE
     run_as: str = "User"
     """Who the record states run as: ``Flow`` spares users a consent, but then the person who

@@ -9,9 +9,12 @@ from typing import Any
 from flows.definition.expressions import ExpressionSyntaxError, parse_expression
 from flows.definition.paths import PathSyntaxError, join, parse_path
 from flows.definition.problems import Problems
+from flows.definition.rules import COMPARISONS
 from flows.definition.secrets import PRIVATE_PARAMETERS, plain_key
 from flows.definition.value_rules import check_context, check_path, check_text
 
+_OF_RULES = frozenset({"Variable", *(f"{name}Path" for name in COMPARISONS)})
+"""Of the rules of a Choice, which a record of it repeats: a path in them is what they say."""
 _PATH = re.compile(r"\$[.\[]")
 
 __all__ = ["check_parameters", "check_static_result"]
@@ -50,7 +53,7 @@ def _check_entry(problems: Problems, path: str, key: str, item: Any) -> None:
             problems.warn(path, "$ is the whole state, which not every service accepts", advice)
     elif key.endswith(".="):
         _check_expression(problems, path, item)
-    else:
+    elif key not in _OF_RULES:
         _check_value(problems, path, item)
 
 

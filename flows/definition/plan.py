@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flows.definition.choice_record import MOST_RULES, ChoiceRecord, record_of_choice
 from flows.definition.copying import Capture, Copier
 from flows.definition.graph import edges_of
 from flows.definition.names import Names, slug_of
@@ -18,6 +19,7 @@ from flows.definition.options import MissingResultPath, Note, Options
 from flows.definition.paths import join
 from flows.definition.record_state import RECEIPTS, State
 from flows.definition.survey import (
+    choice_by_hand,
     is_recorded,
     may_not_be_object,
     reads,
@@ -48,6 +50,8 @@ class Plan:
     is_first: bool = False
     """Whether a run may get here before anything of it was recorded."""
     capture: Capture | None = None
+    choice: ChoiceRecord | None = None
+    """What the state in front of a Choice says of it."""
     input: dict[str, Any] = field(default_factory=dict)
     set_result_path: str = ""
 
@@ -92,7 +96,18 @@ class Planner:
 
     def plans(self) -> dict[str, Plan]:
         """The plan of every state; afterwards ``notes`` holds what the author should know."""
-        return {name: self._plan(name, state) for name, state in self._states.items()}
+        plans = {name: self._plan(name, state) for name, state in self._states.items()}
+        choices = [name for name, state in self._states.items() if state["Type"] == "Choice"]
+        if choices and not self._options.record_choices:
+            self.notes.append(
+                Note(
+                    "$",
+                    f"which way its Choice states go ({len(choices)} of them) is not recorded. "
+                    "--record-choices records it, with one more action for each visit; a harvest "
+                    "of the run adds it too.",
+                )
+            )
+        return plans
 
     def _reached_unrecorded(self, start: str) -> set[str]:
         """The states that a run can get to before anything of it was recorded."""
@@ -106,11 +121,28 @@ class Planner:
         return found
 
     def _has_record_behind(self, name: str) -> bool:
+        """Whether a run that leaves a state has been recorded, unless the provider was away."""
         state = self._states[name]
+        if self._records_choice(name):
+            return not record_of_choice(state).may_fail
         by_hand = recorded_by_hand(self._states, name, self._provider_url)
         is_set = self._options.on_missing_result_path is MissingResultPath.SET
         is_step = is_recorded(state, self._provider_url)
         return is_step and not by_hand and (bool(result_place(state)) or is_set)
+
+    def _records_choice(self, name: str) -> bool:
+        return self._options.record_choices and not self._why_no_choice(name, self._states[name])
+
+    def _why_no_choice(self, name: str, state: State) -> str:
+        """Why nothing can be recorded in front of a state as of a Choice; empty if it can."""
+        if state["Type"] != "Choice":
+            return "it is no Choice"
+        if name in self._no_object[0]:
+            return "the run's state may be no object here"
+        if by_hand := choice_by_hand(self._states, name, self._provider_url):
+            return f"its author records it in {by_hand!r}"
+        too_many = len(state["Choices"]) > MOST_RULES
+        return f"it has more than {MOST_RULES:,} rules" if too_many else ""
 
     def _plan(self, name: str, state: State) -> Plan:
         plan = Plan(name, self._slugs.unique(slug_of(name), mark="_"), is_first=name in self._first)
@@ -119,6 +151,8 @@ class Planner:
             self._plan_step(plan, state)
         elif state["Type"] == "Fail":
             self._plan_fail(plan)
+        elif state["Type"] == "Choice":
+            self._plan_choice(plan, state)
         elif state.get("End") and self._options.record_end:
             self._plan_end(plan)
         return plan
@@ -223,6 +257,20 @@ class Planner:
             self._note(plan, "is not recorded: the run's state may be no object here.")
         else:
             plan.entry = self.names.unique(f"Braid {plan.name}")
+
+    def _plan_choice(self, plan: Plan, state: State) -> None:
+        if not self._options.record_choices:
+            return
+        if why := self._why_no_choice(plan.name, state):
+            self._note(plan, f"is not recorded in front of it: {why}.")
+            return
+        plan.entry = self.names.unique(f"Braid {plan.name}")
+        plan.choice = record_of_choice(state)
+        for path, reason in plan.choice.left_out.items():
+            self._note(plan, f"its record leaves out {path}: {reason}.")
+        if plan.choice.may_fail:
+            paths = ", ".join(plan.choice.may_fail)
+            self._note(plan, f"a visit is recorded only if there is something at {paths}.")
 
     def _plan_end(self, plan: Plan) -> None:
         if plan.name in self._no_object[1]:

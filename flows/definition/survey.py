@@ -22,6 +22,7 @@ __all__ = [
     "after_recorded",
     "calls",
     "can_catch",
+    "choice_by_hand",
     "has_records",
     "is_identity",
     "is_recorded",
@@ -134,11 +135,20 @@ def is_recorded(state: Mapping[str, Any], provider_url: str) -> bool:
 def recorded_by_hand(states: Mapping[str, Any], name: str, provider_url: str) -> str:
     """The state right behind a step in which its author records it; empty if there is none."""
     following = str(states[name].get("Next", ""))
-    record = states.get(following, {})
-    parameters = record.get("Parameters")
+    return following if _records(states.get(following, {}), name, provider_url) else ""
+
+
+def choice_by_hand(states: Mapping[str, Any], name: str, provider_url: str) -> str:
+    """A state by which an author records a Choice, wherever it stands; empty if there is none."""
+    found = (other for other, state in states.items() if _records(state, name, provider_url))
+    return next(found, "")
+
+
+def _records(state: Mapping[str, Any], name: str, provider_url: str) -> bool:
+    parameters = state.get("Parameters")
     step = parameters.get("step") if isinstance(parameters, dict) else None
-    is_record = record.get("Type") == "Action" and calls(record, provider_url)
-    return following if is_record and isinstance(step, dict) and step.get("name") == name else ""
+    is_record = state.get("Type") == "Action" and calls(state, provider_url)
+    return is_record and isinstance(step, dict) and step.get("name") == name
 
 
 def has_records(states: Mapping[str, Any], name: str, provider_url: str) -> bool:
@@ -161,11 +171,16 @@ def calls(state: Mapping[str, Any], provider_url: str) -> bool:
     return str(state.get("ActionUrl", "")).rstrip("/") == provider_url.rstrip("/")
 
 
-def after_recorded(definition: Mapping[str, Any], provider_url: str) -> set[str]:
-    """The states that a run can get to after a recorded step: receipts are in the state there."""
+def after_recorded(
+    definition: Mapping[str, Any], provider_url: str, *, choices: bool = False
+) -> set[str]:
+    """The states that a run can get to after a recorded step: receipts are in the state there. With
+    `choices` these are recorded too, in front of them."""
     states = definition["States"]
     starts = [name for name in states if has_records(states, name, provider_url)]
     targets = {edge.target for name in starts for edge in edges_of(name, states[name])}
+    if choices:
+        targets |= {name for name, state in states.items() if state["Type"] == "Choice"}
     reached = (reachable({"StartAt": target, "States": states}) for target in targets)
     return set().union(*reached)
 

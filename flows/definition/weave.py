@@ -2,9 +2,10 @@
 
 Around a step S the woven flow reads ``[capture] -> S -> record -> what followed S``, and on each
 edge of a Catch ``S -> record of the failure -> the handler``. In front of a Fail stands a record
-too. A failure that nothing catches leads ``S -> which step it was -> record of it -> Fail``, the
-last two of which all steps share. Every edge that led to S leads to the capture instead, if there
-is one; nothing else changes.
+too, and in front of a Choice if that is asked for. A failure that nothing catches leads
+``S -> which step it was -> record of it -> Fail``, the last two of which all steps share. Every
+edge that led to S leads to the capture or record in front of it instead, if there is one; nothing
+else changes.
 """
 
 from __future__ import annotations
@@ -89,6 +90,8 @@ class Weaver:
                 place=plan.place,
                 step=plan.name,
             )
+        elif plan.choice:
+            states[plan.entry] = self._before_choice(plan, state, plan.choice.body)
         elif plan.entry:
             states[plan.entry] = self._before_fail(plan, state)
         states[plan.name] = self._rewired(plan, self._written["States"][plan.name])
@@ -215,6 +218,17 @@ class Weaver:
             step={**_step(plan.name, state), **({} if error else {"status": "FAILED"})},
             status="FAILED",
             extra={"error": error} if error else {},
+            place=plan.place,
+            following=plan.name,
+            is_first=plan.is_first,
+        )
+
+    def _before_choice(self, plan: Plan, state: State, body: Mapping[str, Any]) -> State:
+        return self._make.record(
+            Marker(Kind.CHOICE, plan.name, {}),
+            step=_step(plan.name, state),
+            status=_status(plan, None),
+            extra=body,
             place=plan.place,
             following=plan.name,
             is_first=plan.is_first,

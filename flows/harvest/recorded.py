@@ -108,7 +108,8 @@ def _records(state: Any, name: str) -> bool:
 def receipts_of(visits: Sequence[Visit], states: Mapping[str, Any]) -> dict[int, str]:
     """The URNs of recorded steps, by the places of the visits that they record.
 
-    A record state records the last visit of the state that it names; of a Fail, the next.
+    A record state records the last visit of the state that it names; of a Fail, and of a Choice
+    that it was put in front of, the next.
     """
     found: dict[int, str] = {}
     for place, visit in enumerate(visits):
@@ -116,7 +117,9 @@ def receipts_of(visits: Sequence[Visit], states: Mapping[str, Any]) -> dict[int,
         if urn is None or name is None:
             continue
         kind = states.get(name, {}).get("Type") if isinstance(states.get(name), dict) else None
-        around = range(place + 1, len(visits)) if kind == "Fail" else range(place - 1, -1, -1)
+        mark = marker_of(states.get(visit.name))
+        is_ahead = kind == "Fail" or (mark is not None and mark.kind is Kind.CHOICE)
+        around = range(place + 1, len(visits)) if is_ahead else range(place - 1, -1, -1)
         of = next((at for at in around if visits[at].name == name), None)
         if of is not None:
             found.setdefault(of, urn)

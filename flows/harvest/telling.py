@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.definition.marker import marker_of
-from flows.harvest.choices import branches, looked_at
+from flows.harvest.choices import looked_at
 from flows.harvest.facts import RunFacts
 from flows.harvest.log import MAX_NAME
 from flows.harvest.values import error_of, parameters_of, result_of
 from flows.harvest.visits import MISSING, History, Visit
 from flows.steps.adapters.base import clean
 from flows.steps.body import Body, Run, Step
+from flows.steps.choices import decision_of
 from flows.steps.moments import Moment
 from flows.steps.outcome import Outcome, outcome_of
 from flows.steps.values import StepStatus, Tags
@@ -73,7 +74,7 @@ class Teller:
             result=self.result(visit),
             error=error,
             tags=None if went is None else Tags(next=clean(went, MAX_NAME)),
-            decision=branches(state, went) if visit.type == "Choice" else None,
+            decision=decision_of(state, went) if visit.type == "Choice" else None,
         )
         return _with_times(body, visit, outcome_of(body))
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 
 from flows.harvest.conventions import Conventions
 from flows.harvest.facts import FINAL
 from flows.harvest.harvesting import harvest, is_harvested
 from flows.harvest.report import Harvested
 from flows.harvest.service import FlowsLogs
+from flows.steps.collections import Collections
 from flows.steps.moments import moment_or_none
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.store import Store
@@ -44,7 +46,8 @@ class Round:
 
 
 class Watch:
-    """The runs of some flows, or of somebody, since a time; in microseconds UTC."""
+    """The runs of some flows, or of somebody, since a time; in microseconds UTC. `conventions` and
+    `collections` are as of `harvest`."""
 
     def __init__(
         self,
@@ -55,13 +58,16 @@ class Watch:
         mine: bool = False,
         since: int | None = None,
         conventions: Conventions | None = None,
+        collections: Collections | None = None,
     ) -> None:
         self._store = store
         self._logs = logs
         self._flow_ids = flow_ids
         self._mine = mine
         self._since = since
-        self._conventions = conventions or Conventions()
+        self._told = partial(
+            harvest, conventions=conventions or Conventions(), collections=collections
+        )
 
     def round(self, at: int, told: Callable[[Harvested], object] = lambda one: None) -> Round:
         """Harvest what has come, at the time `at`; `told` of each run that was read.
@@ -81,7 +87,7 @@ class Watch:
                 continue
             try:
                 given = self._logs.log_of(run)
-                one = harvest(self._store, given, conventions=self._conventions)
+                one = self._told(self._store, given)
             except (NotFound, InvalidInput) as error:
                 done.refused.append(error.message)
                 continue

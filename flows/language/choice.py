@@ -10,14 +10,23 @@ from __future__ import annotations
 import functools
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from flows.language.errors import LanguageError
 from flows.language.paths import is_present, resolve
 
-__all__ = ["COMPARISONS", "OPERATORS", "TESTS", "choose", "matches", "operator_of"]
+__all__ = [
+    "COMPARISONS",
+    "OPERATORS",
+    "TESTS",
+    "Values",
+    "choose",
+    "choose_by",
+    "matches",
+    "operator_of",
+]
 
 Comparison = Callable[[Any, Any], bool]
 _PLAIN_KEYS = frozenset({"Variable", "Next", "Comment"})
@@ -117,39 +126,70 @@ def operator_of(rule: Any) -> str:
     return str(named[0])
 
 
+class Values(Protocol):
+    """Where rules look things up."""
+
+    def value(self, path: str) -> Any:
+        """What is at a path. Raises LanguageError, PathNotFound where there is nothing."""
+
+    def is_present(self, path: str) -> bool:
+        """Whether there is anything at a path. Raises LanguageError."""
+
+
+class _State(NamedTuple):
+    """The state of a run, as rules look at it."""
+
+    state: Any
+
+    def value(self, path: str) -> Any:
+        return resolve(path, self.state)
+
+    def is_present(self, path: str) -> bool:
+        return is_present(path, self.state)
+
+
 def matches(rule: dict[str, Any], state: Any) -> bool:
     """Whether a rule holds in a state. Raises LanguageError."""
+    return _matches(rule, _State(state))
+
+
+def _matches(rule: dict[str, Any], values: Values) -> bool:
     name = operator_of(rule)
     expected = rule[name]
     if name in ("And", "Or"):
         if not isinstance(expected, list) or not expected:
             raise LanguageError(f"{name} needs a list of rules.")
         quantifier = all if name == "And" else any
-        return quantifier(matches(part, state) for part in expected)
+        return quantifier(_matches(part, values) for part in expected)
     if name == "Not":
-        return not matches(expected, state)
+        return not _matches(expected, values)
     variable = rule.get("Variable")
     if not isinstance(variable, str):
         raise LanguageError(f"{name} needs a Variable.")
     if name == "IsPresent":
-        return is_present(variable, state) is expected
-    return _matches_value(name, resolve(variable, state), expected, state)
+        return values.is_present(variable) is expected
+    return _matches_value(name, values.value(variable), expected, values)
 
 
-def _matches_value(name: str, value: Any, expected: Any, state: Any) -> bool:
+def _matches_value(name: str, value: Any, expected: Any, values: Values) -> bool:
     if name in TESTS:
         return TESTS[name](value) is expected
     if name in COMPARISONS:
         return COMPARISONS[name](value, expected)
     if not isinstance(expected, str):
         raise LanguageError(f"{name} needs a path.")
-    return _WITH_PATH[name](value, resolve(expected, state))
+    return _WITH_PATH[name](value, values.value(expected))
 
 
-def choose(choice: dict[str, Any], state: Any) -> str | None:
+def choose(choice: Mapping[str, Any], state: Any) -> str | None:
     """The Next of the first rule that holds, else Default, else None. Raises LanguageError."""
+    return choose_by(choice, _State(state))
+
+
+def choose_by(choice: Mapping[str, Any], values: Values) -> str | None:
+    """The same, where the values that rules compare come from elsewhere."""
     for rule in choice["Choices"]:
-        if matches(rule, state):
+        if _matches(rule, values):
             return str(rule["Next"])
     default = choice.get("Default")
     return None if default is None else str(default)

@@ -46,6 +46,7 @@ from provenance_store.ids import looks_like_id
 
 __all__ = [
     "Body",
+    "ChoiceRules",
     "Defined",
     "Definition",
     "ModelEntry",
@@ -339,6 +340,18 @@ class Decision(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     policy: Annotated[Text | None, Meta(description="The rule it went by.")] = None
 
 
+class ChoiceRules(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """The rules of a Choice state, as its definition has them."""
+
+    choices: Annotated[
+        Annotated[list[dict[str, Any]], Meta(max_length=MAX_OPTIONS)],
+        Meta(description="The rules, in the order in which they are tried."),
+    ] = msgspec.field(name="Choices")
+    default: Annotated[
+        Name | None, Meta(description="The state that the run goes to when no rule holds.")
+    ] = msgspec.field(name="Default", default=None)
+
+
 class Body(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """One step of a flow run, with what went in and what came out."""
 
@@ -383,8 +396,14 @@ class Body(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         Environment | None,
         Meta(description="Hardware, software and code versions that the step ran with."),
     ] = None
-
     decision: Annotated[Decision | None, Meta(description="What the step decided.")] = None
+    choice: Annotated[
+        ChoiceRules | None,
+        Meta(
+            description="Of a Choice state: its rules. With what they compare as parameters, each "
+            "by its path in the rules, they tell what the step decided, unless `decision` does."
+        ),
+    ] = None
 
     @property
     def decided(self) -> Decided | None:
@@ -417,6 +436,7 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {
     "models": ModelEntry,
     "uris": UriDocument,
     "decision": Decision,
+    "choice": ChoiceRules,
     "options": OptionEntry,
 }
 """The struct read under each field, for the list of fields in a refusal."""

@@ -19,6 +19,7 @@ from flows.steps.adapters.base import (
 )
 from flows.steps.bare_paths import BarePaths
 from flows.steps.body import Body, ModelEntry, Run
+from flows.steps.choices import as_decided
 from flows.steps.collections import Collections, collections_of_settings, read_collections
 from flows.steps.decision import Decided
 from flows.steps.lookup import Head, Lookup, Made
@@ -92,6 +93,7 @@ def record_step(
     `only_news` what the store says of the run already is not said again.
     Raises InvalidInput with the path of what cannot be recorded; nothing is written then.
     """
+    body = as_decided(body)
     with recorder.together():
         known = collections_of_settings() if collections is None else collections
         step = _Recording(recorder, lookup, body, known)

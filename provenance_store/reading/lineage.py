@@ -116,7 +116,7 @@ def walk(
     At most `limit` nodes and `most_links` links; cycles are harmless. With `roles`, over links of
     these only, and not over those that are to be left out. Links are (from_id, to_id, role). What
     the viewer may not see is walked through. With `same` the walk goes on from records that are
-    one thing with those that it has reached.
+    one thing with those that it has reached, which is a link of the role `SAME_AS`.
     """
     _check(direction, depth, limit)
     same = same and view.first(later.any_same()) is not None
@@ -148,28 +148,71 @@ def _one_way(
     without: Set[Numbered],
     same: bool,
 ) -> Walk:
-    def read(ids: Sequence[int], most: int) -> Links:
-        found = _left(_links_of(view, ids, down, roles, most), without)
-        return _with_same(view, found, ids, down, most) if same else found
-
+    read = _Reading(view, down, roles, without, same, limit, most_links)
     on = _Progress(start, down, limit, most_links)
-    level_by_level = UNBOUNDED if same else LEVELS
-    while on.goes_on(min(depth or level_by_level, level_by_level)):
+    while on.goes_on(depth or UNBOUNDED):
         on.step(read)
-    if on.goes_on(depth or UNBOUNDED):
-        far = walks.links_within(
-            view.connection,
-            on.frontier,
-            down=down,
-            roles=roles,
-            nodes=limit + 1,
-            limit=most_links + 1,
+    return Walk(on.nodes, on.links, on.truncated or read.truncated)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Reads the links of one level after another; where it goes deep, of all that lies ahead.
+
+    Records that are one thing are not reached by the query for all that lies ahead: what lies
+    behind them is read level by level again, and ahead when that goes deep too, each time after
+    twice as many levels, for what lies ahead of one may be what lay ahead of others.
+    """
+
+    view: View
+    down: bool
+    roles: Sequence[Role]
+    without: Set[Numbered]
+    same: bool
+    limit: int
+    most_links: int
+    truncated: bool = False
+    _levels: int = 0
+    _deep: int = LEVELS
+    _known: dict[int, list[Numbered]] = field(default_factory=dict)
+    _ahead: set[int] = field(default_factory=set)
+    """The nodes whose links are known."""
+
+    def __call__(self, ids: Sequence[int], most: int) -> Links:
+        new = [i for i in ids if i not in self._ahead] if self._ahead else ids
+        if new and self._levels == self._deep:
+            self._read_ahead(new)
+            new = ()
+        found = self._one_level(new, most) if new else None
+        if found is not None and len(new) == len(ids):
+            return found
+        links = [link for i in ids for link in self._known.get(i, ())]
+        return Links.of([*links, *zip(*(found or ()), strict=True)])
+
+    def _one_level(self, ids: Sequence[int], most: int) -> Links:
+        self._levels += 1
+        found = _links_of(self.view, ids, self.down, self.roles, most)
+        if self.same:
+            found = _with_same(self.view, found, ids, self.down, most)
+        return _left(found, self.without)
+
+    def _read_ahead(self, ids: Sequence[int]) -> None:
+        self._levels, self._deep = 0, 2 * self._deep
+        found = walks.links_within(
+            self.view.connection,
+            ids,
+            down=self.down,
+            roles=self.roles,
+            nodes=self.limit + 1,
+            limit=self.most_links + 1,
         )
-        known = _by_node(_left(far, without), down)
-        while on.goes_on(depth or UNBOUNDED):
-            on.step(lambda ids, _: Links.of(link for i in ids for link in known.get(i, ())))
-        on.truncated |= len(far.role) > most_links
-    return Walk(on.nodes, on.links, on.truncated)
+        self.truncated |= len(found.role) > self.most_links
+        reached = {*ids, *(found.from_id if self.down else found.to_id)} - self._ahead
+        if self.same:
+            found = _with_same(self.view, found, sorted(reached), self.down, UNBOUNDED)
+        known = _by_node(_left(found, self.without), self.down)
+        self._known |= {i: links for i, links in known.items() if i in reached}
+        self._ahead |= reached
 
 
 @dataclass(slots=True)

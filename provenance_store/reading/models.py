@@ -14,7 +14,7 @@ from provenance_store.filters import ModelSearch, TagCondition
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind
 from provenance_store.reading.view import Row, View, grouped, page
-from provenance_store.sql import aliases, pages, read
+from provenance_store.sql import aliases, later, pages, read
 from provenance_store.sql import models as search
 from provenance_store.sql.parameters import HYPERPARAMETERS
 from provenance_store.times import format_time
@@ -41,7 +41,9 @@ def find_models(
 ) -> dict[str, Any]:
     """A page of lines that have versions as wanted, each with the best (or newest) of these; with
     `versions` a line as often as it has such versions."""
-    rows = view.all(search.best_of_lines(wanted, view.viewer, after, limit + 1))
+    by_data = bool(wanted.trained_on or wanted.tags)
+    same = by_data and view.first(later.any_same()) is not None
+    rows = view.all(search.best_of_lines(wanted, view.viewer, after, limit + 1, same=same))
     if not rows and after is None:
         _check_names(view, wanted)
     ids = [row.id for row in rows[:limit]]

@@ -19,6 +19,7 @@ __all__ = [
     "late_links_after",
     "new_same",
     "said_both_ways",
+    "same_after",
     "same_things",
     "steps_of_run",
 ]
@@ -75,6 +76,11 @@ def said_both_ways() -> sa.ColumnElement[bool]:
         .where(back.c.record_id == _same.c.other_id, back.c.other_id == _same.c.record_id)
         .correlate(_same)
     )
+
+
+def same_after(at: int) -> sa.Select[Any]:
+    """(record_id, other_id) of what was said later than at a time, of one or of the other."""
+    return sa.select(_same.c.record_id, _same.c.other_id).where(_same.c.at > at)
 
 
 def same_things(ids: Sequence[int]) -> sa.Select[Any]:

@@ -12,6 +12,7 @@ from provenance_store.filters import ModelSearch, TagCondition
 from provenance_store.kinds import Kind, Role, Series, TagType
 from provenance_store.sql import aliases
 from provenance_store.sql.invalidate import is_invalid
+from provenance_store.sql.later import said_both_ways
 from provenance_store.sql.read import (
     can_see,
     compared,
@@ -40,8 +41,9 @@ __all__ = [
 
 WORST = sys.float_info.max
 """Ranks in place of a number that is not finite: behind all others."""
-_record, _version, _link, _metric, _tag, _parameter, _alias = (
-    TABLE[name] for name in ("record", "version", "link", "metric", "tag", "parameter", "alias")
+_record, _version, _link, _metric, _tag, _parameter, _alias, _same = (
+    TABLE[name]
+    for name in ("record", "version", "link", "metric", "tag", "parameter", "alias", "same_as")
 )
 
 ONWARD_FROM_DATA = (Role.TRAINED_ON, Role.HAS_MEMBER, Role.USED, Role.GENERATED_BY)
@@ -53,30 +55,31 @@ ONWARD_FROM_MODELS = (Role.REVISION_OF, Role.DERIVED_FROM, Role.TRAINED_ON)
 to make, and what was trained on that, does not."""
 
 
-def _trained_on(record_id: int) -> sa.Select[Any]:
+def _trained_on(record_id: int, same: bool) -> sa.Select[Any]:
     """The ids of model versions that were trained on a record, by one recursive query."""
     root = sa.select(_record.c.id, _record.c.kind).where(_record.c.id == record_id)
-    exposed = _exposed(root, f"exposed_{record_id}", ())
+    exposed = _exposed(root, f"exposed_{record_id}", (), same)
     return sa.select(exposed.c.id).where(
         exposed.c.kind == Kind.MODEL.value, exposed.c.id != record_id
     )
 
 
-def _told_of(wanted: TagCondition, viewer: Viewer, number: int) -> sa.Select[Any]:
+def _told_of(wanted: TagCondition, viewer: Viewer, number: int, same: bool) -> sa.Select[Any]:
     """The ids of model versions that have a tag, or were made by or of what has it: data they were
     trained on and what that came from, facts that they depend on, steps."""
     tagged = sa.select(_tag.c.record_id).where(tag_holds(wanted, viewer))
     root = sa.select(_record.c.id, _record.c.kind).where(
         _record.c.id.in_(tagged), _record.c.kind != Kind.MODEL.value
     )
-    exposed = _exposed(root, f"told_{number}", (Role.DERIVED_FROM,))
+    exposed = _exposed(root, f"told_{number}", (Role.DERIVED_FROM,), same)
     models = sa.select(exposed.c.id).where(exposed.c.kind == Kind.MODEL.value)
     return tagged.union(models)  # type: ignore[return-value]
 
 
-def _exposed(root: sa.Select[Any], name: str, to_models: Sequence[Role]) -> sa.CTE:
+def _exposed(root: sa.Select[Any], name: str, to_models: Sequence[Role], same: bool) -> sa.CTE:
     """What has to do with these records by training; `to_models` are further roles by which
-    something leads to a model."""
+    something leads to a model. With `same` also what has to do with records that are one thing with
+    any of these: only where there are such records, for it costs more."""
     exposed = root.cte(name, recursive=True)
     later = _record.alias()
     was, becomes = exposed.c.kind == Kind.MODEL.value, later.c.kind == Kind.MODEL.value
@@ -85,6 +88,21 @@ def _exposed(root: sa.Select[Any], name: str, to_models: Sequence[Role]) -> sa.C
         sa.and_(~was, ~becomes, _link.c.role == Role.DERIVED_FROM),
         sa.and_(was, becomes, _link.c.role.in_(ONWARD_FROM_MODELS)),
     )
+    if same:
+        # Each record twice: once its links are followed, and once what it is one thing with.
+        both = [sa.select(sa.literal_column(way, sa.Integer).label("way")) for way in "01"]
+        ways = sa.union_all(*both).subquery(f"ways_of_{name}")
+        over_links = sa.and_(ways.c.way == 0, _link.c.to_id == exposed.c.id)
+        over_same = sa.and_(ways.c.way == 1, _same.c.record_id == exposed.c.id, said_both_ways())
+        return exposed.union(
+            sa.select(later.c.id, later.c.kind)
+            .select_from(exposed)
+            .join(ways, sa.true())
+            .outerjoin(_link, over_links)
+            .outerjoin(_same, over_same)
+            .join(later, later.c.id == sa.func.coalesce(_link.c.from_id, _same.c.other_id))
+            .where(sa.or_(leads_on, ways.c.way == 1))
+        )
     return exposed.union(
         sa.select(later.c.id, later.c.kind)
         .select_from(exposed)
@@ -201,13 +219,19 @@ def measures(viewer: Viewer, limit: int) -> sa.Select[Any]:
 
 
 def best_of_lines(
-    wanted: ModelSearch, viewer: Viewer, after: tuple[int, float] | None, limit: int
+    wanted: ModelSearch,
+    viewer: Viewer,
+    after: tuple[int, float] | None,
+    limit: int,
+    *,
+    same: bool = False,
 ) -> sa.Select[Any]:
     """Of each line that has versions as wanted the best, else the newest, or all of them: whole
     records with `rank_value` and `matches`, the number of such versions; best, else newest, first.
     What diverged has the value WORST, positive or negative, and is last.
 
-    `after` is (id, value or time of making) of the last one before.
+    `after` is (id, value or time of making) of the last one before. With `same` what versions were
+    trained on goes through records that are one thing.
     """
     upwards = bool(wanted.best) and not wanted.highest
     value = _value(wanted.best, upwards=upwards) if wanted.best else _record.c.created_at
@@ -218,8 +242,8 @@ def best_of_lines(
         .where(
             can_see(viewer),
             *record_conditions(wanted.record, viewer),
-            *(_record.c.id.in_(_trained_on(record_id)) for record_id in wanted.trained_on),
-            *(_record.c.id.in_(_told_of(t, viewer, n)) for n, t in enumerate(wanted.tags)),
+            *(_record.c.id.in_(_trained_on(one, same)) for one in wanted.trained_on),
+            *(_record.c.id.in_(_told_of(t, viewer, n, same)) for n, t in enumerate(wanted.tags)),
             *(_record.c.id.in_(_where(condition)) for condition in wanted.where),
             *((_record.c.created_at < wanted.as_of,) if wanted.as_of is not None else ()),
             *((aliases.has(_record.c.id, wanted.alias, wanted.as_of),) if wanted.alias else ()),

@@ -146,6 +146,7 @@ class _Looking:
             roles=RESTS_ON,
             most_links=most,
             without=added_since(self.view, self.as_of),
+            same="same_things" in self.stated,  # older versions did not go on from these
         )
         return frozenset(found.nodes), found.truncated
 

@@ -50,6 +50,8 @@ def _what_it_is(story: Story, root: Leaf, claim: Mapping[str, Any]) -> str:
     what = f"{label(root)} ({root['kind']})"
     told = f" It derives from {story.names_of(claim['derived_from'])}."
     derives = told if claim["derived_from"] else ""
+    if same := claim.get("same_as"):
+        derives += f" It is one thing with {story.names_of(same)}."
     if not claim["made_by"]:
         made = f"was recorded on {time_of(root['created_at'])}; no step is recorded that made it"
         return f"{what} {made}.{derives}"
@@ -123,6 +125,12 @@ def _gap_lines(story: Story, gap: Mapping[str, Any]) -> Iterator[Line]:
     if gap["what"] == "added_later":
         for link in story.evidence["late_links"][:LISTED]:
             yield Line(_late(story, link))
+    if gap["what"] == "same_things":
+        pairs = {tuple(sorted((k["from"], k["to"]))): k for k in story.evidence["same_things"]}
+        for link in [*pairs.values()][:LISTED]:
+            ends = [_named(story, urn) for urn in (link["from"], link["to"])]
+            since = f"known since {time_of(link['at'])}; both have the digest"
+            yield Line(f"{ends[0]} is one thing with {ends[1]}, {since}", link["digest"])
     if gap["what"] == "invalidated":
         told = story.evidence["invalidated"].values()
         causes = {(why["at"] or "", why["cause"], why["root"]) for why in told}
@@ -131,11 +139,12 @@ def _gap_lines(story: Story, gap: Mapping[str, Any]) -> Iterator[Line]:
             yield Line(f"{since}because: {cause}; beginning with", root)
 
 
+def _named(story: Story, urn: str) -> str:
+    return story.named(urn) if urn in story.graph.records else urn
+
+
 def _late(story: Story, link: Mapping[str, Any]) -> str:
-    ends = [
-        story.named(urn) if urn in story.graph.records else urn
-        for urn in (link["from"], link["to"])
-    ]
+    ends = [_named(story, urn) for urn in (link["from"], link["to"])]
     role = link["role"].replace("_", " ")
     return (
         f"{ends[0]} {role} {ends[1]}: added on {time_of(link['at'])} by {link['by']}; "

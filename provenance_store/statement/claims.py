@@ -8,7 +8,7 @@ from typing import Any
 
 from provenance_store.kinds import Kind
 from provenance_store.statement.gaps import not_supported
-from provenance_store.statement.graph import Graph, Leaf
+from provenance_store.statement.graph import SAME, Graph, Leaf
 
 __all__ = ["derive"]
 
@@ -30,12 +30,7 @@ def derive(found: Mapping[str, Any]) -> dict[str, Any]:
 def beginnings(graph: Graph) -> list[Leaf]:
     """Data, datasets and models of which nothing says what they came from."""
     kinds = ("data", "dataset", "model")
-    return [
-        record
-        for kind in kinds
-        for record in graph.of_kind(kind)
-        if not record["links"] and not record["hidden_links"]
-    ]
+    return [record for kind in kinds for record in graph.of_kind(kind) if graph.begins(record)]
 
 
 def _claim(graph: Graph) -> dict[str, Any]:
@@ -43,9 +38,11 @@ def _claim(graph: Graph) -> dict[str, Any]:
     claim = {name: root[name] for name in ("id", "kind", "name", "created_at")}
     if "model" in root:
         claim["version"] = root["model"]["version"]
+    same = graph.ends(root, SAME)
     return claim | {
         "made_by": graph.ends(root, "generated_by"),
         "derived_from": graph.ends(root, "derived_from", "revision_of", "trained_on"),
+        **({"same_as": same} if same else {}),
     }
 
 

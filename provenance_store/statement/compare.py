@@ -7,6 +7,7 @@ is a difference.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -59,7 +60,12 @@ class _Comparison:
         yield from self._origins()
         yield from self._environments()
         yield from self._left_out()
-        yield from self._late_links()
+        yield from self._said_later(
+            "late_links", "a link to {} was not added so", "a link to {} was added, untold"
+        )
+        yield from self._said_later(
+            "same_things", "it is not one thing with {} by that", "it is one thing with {}, untold"
+        )
         if not absent and not changed:
             yield from self._unconnected()
             yield from self._extent()
@@ -77,18 +83,29 @@ class _Comparison:
 
     # ---- what was added, and what is apart -----------------------------------------------
 
-    def _late_links(self) -> Iterator[Difference]:
-        """A link that came late is one in the store, and all that there were are told of."""
-        known = [link for link in self.today["late_links"] if link["from"] in self.records]
-        for link in self.stated.get("late_links", ()):
-            if link in known or link["from"] not in self.found:
-                continue
-            if not (self.sees_less or self.saw_less):
-                yield Difference(link["from"], f"a link to {link['to']} was not added so")
-        if "late_links" in self.stated and not (self.sees_less or self.saw_less):
-            for link in known:
-                if link not in self.stated["late_links"]:
-                    yield Difference(link["from"], f"a link to {link['to']} was added, untold")
+    def _said_later(self, part: str, wrong: str, untold: str) -> Iterator[Difference]:
+        """What was said of records later is so in the store, and nothing that is so is left out.
+
+        Whoever saw less was not told some of the other ends, and of these everything but that.
+        """
+        if part not in self.stated or self.sees_less:
+            return
+        today = [link for link in self.today[part] if link["from"] in self.records]
+        left = Counter(map(_as_key, today))
+        hidden: dict[Any, list[Any]] = defaultdict(list)
+        for link in today if self.saw_less else ():
+            if link["to"] not in self.records:
+                hidden[_as_key({**link, "to": RESTRICTED})].append(_as_key(link))
+        for link in self.stated[part]:
+            key = _as_key(link)
+            found = next((known for known in (key, *hidden[key]) if left[known]), None)
+            if found is not None:
+                left[found] -= 1
+            elif link["from"] in self.found:
+                yield Difference(link["from"], wrong.format(link["to"]))
+        for link in today:
+            if left[_as_key(link)]:
+                yield Difference(link["from"], untold.format(link["to"]))
 
     def _unconnected(self) -> Iterator[Difference]:
         """Steps of the run that are apart are told of as they are, and no others."""
@@ -350,6 +367,10 @@ class _Comparison:
         missing = Beside("missing")
         stubs = (self.history.beside.get(s["id"], missing) for s in self.stated["stubs"])
         return any(beside.state == "record" for beside in stubs)
+
+
+def _as_key(link: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(sorted(link.items()))
 
 
 def _since(urn: str, why: Mapping[str, Any]) -> Difference:

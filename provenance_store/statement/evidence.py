@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from provenance_store import documents
 from provenance_store.documents import Details, read_document
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import SEQUENCE_BITS
-from provenance_store.kinds import Kind, Role
+from provenance_store.kinds import SAME_AS, Kind, Role
 from provenance_store.reading.lineage import walk
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import Row, View, grouped
@@ -66,6 +66,7 @@ def gather(view: View, start: int, *, as_of: int, limit: int) -> dict[str, Any]:
         roles=RESTS_ON,
         most_links=most_links,
         without=added_since(view, as_of),
+        same=True,
     )
     return _Gathering(view, as_of).document(found.nodes) | {
         "root": view.urn(start),
@@ -76,8 +77,12 @@ def gather(view: View, start: int, *, as_of: int, limit: int) -> dict[str, Any]:
 
 
 def added_since(view: View, as_of: int) -> frozenset[tuple[int, int, int]]:
-    """(from_id, to_id, role) of the links that became known later than at a time."""
-    return frozenset(tuple(row) for row in view.all(later.late_links_after(as_of)))
+    """(from_id, to_id, role) of the links that became known later than at a time, those between
+    records that are one thing in both directions."""
+    links = {tuple(row) for row in view.all(later.late_links_after(as_of))}
+    for one, other in view.all(later.same_after(as_of)):
+        links |= {(one, other, SAME_AS.value), (other, one, SAME_AS.value)}
+    return frozenset(links)
 
 
 def unconnected(view: View, start: int, above: Container[int], as_of: int) -> list[dict[str, Any]]:
@@ -89,7 +94,7 @@ def unconnected(view: View, start: int, above: Container[int], as_of: int) -> li
     left = [row for row in steps if row.id not in above]
     if not left:
         return []
-    below = walk(view, start, direction="down", depth=None, limit=MAX_RECORDS).nodes
+    below = walk(view, start, direction="down", depth=None, limit=MAX_RECORDS, same=True).nodes
     apart = [row for row in left if row.id not in below]
     return [
         {"id": view.urn(row.id), "name": row.name, "status": row.status or "ACTIVE"}
@@ -110,9 +115,11 @@ class _Gathering:
     def document(self, ids: Collection[int]) -> dict[str, Any]:
         rows = self.view.by_id(ids)
         order = sorted(rows, key=self.view.urn)
-        late = self._late(order)
+        late, one_thing = self._late(order), self._one_thing(order)
         parts = self._parts(order, late)
-        shown = self._shown(parts, rows, late)
+        shown = self._shown(
+            parts, rows, [*(x.to_id for x in late), *(x.other_id for x in one_thing)]
+        )
         records = [record_leaf(rows[i], parts, urn=self.view.urn, shown=shown) for i in order]
         return {
             "as_of": format_time(self.as_of),
@@ -130,6 +137,17 @@ class _Gathering:
                 for row in late
                 if row.at <= self.as_of
             ],
+            "same_things": [
+                {
+                    "from": self.view.urn(row.record_id),
+                    "to": self.view.urn(row.other_id)
+                    if shown(row.other_id)
+                    else documents.RESTRICTED,
+                    "digest": row.digest,
+                    "at": format_time(row.at),
+                }
+                for row in one_thing
+            ],
             **self._not_here(ids, rows),
             **self._said_later(order, rows),
             **self._around(records, rows),
@@ -140,14 +158,23 @@ class _Gathering:
         rows = self.view.chunked(later.late_links, ids)
         return sorted(rows, key=lambda row: (row.at, self.view.urn(row.id)))
 
+    def _one_thing(self, ids: Sequence[int]) -> list[Row]:
+        """Which of the records were one thing with others at that time, in the order of URNs."""
+        if self.view.first(later.any_same()) is None:
+            return []
+        since = added_since(self.view, self.as_of)
+        rows = self.view.chunked(later.same_things, ids)
+        then = (x for x in rows if (x.record_id, x.other_id, SAME_AS.value) not in since)
+        return sorted(then, key=lambda x: (self.view.urn(x.record_id), self.view.urn(x.other_id)))
+
     def _shown(
-        self, parts: Parts, rows: Mapping[int, Row], late: Sequence[Row]
+        self, parts: Parts, rows: Mapping[int, Row], others: Iterable[int]
     ) -> Callable[[int], bool]:
         """Which ends of links may be named: all, here or not, for who may see everything."""
         if self.view.viewer.everything:
             return lambda _: True
         ends = {link.to_id for links in parts.links.values() for link in links}
-        ends |= {row.to_id for row in late}
+        ends |= {*others}
         ends |= {i for row in rows.values() for i in (row.line_id, row.parent_id) if i is not None}
         visible = rows.keys() | self.view.by_id(ends - rows.keys()).keys()
         return visible.__contains__

@@ -148,12 +148,15 @@ def _no_environment(_: Graph, record: Leaf) -> bool:
 
 @_chosen("data", "model")
 def _no_step(graph: Graph, record: Leaf) -> bool:
-    return bool(record["links"]) and "generated_by" not in {k["role"] for k in record["links"]}
+    if not graph.own_links(record):
+        return False
+    things = graph.one_thing(record)
+    return not any(link["role"] == "generated_by" for one in things for link in one["links"])
 
 
 @_chosen("data", "dataset", "model")
 def _begins(graph: Graph, record: Leaf) -> bool:
-    return not (record["links"] or record["hidden_links"] or _is_blank(graph, record))
+    return graph.begins(record) and not _is_blank(graph, record)
 
 
 def _is_blank(graph: Graph, record: Leaf) -> bool:
@@ -252,6 +255,13 @@ RULES: tuple[Rule, ...] = (
         "Of one record a link was added after it was closed.",
         "Of {n} records links were added after they were closed.",
         lambda graph: [link["from"] for link in graph.found.get("late_links", ())],
+    ),
+    Rule(
+        "same_things",
+        Level.UNPROVEN,
+        "One record is taken for one thing with another, since their bytes have the same digest.",
+        "{n} records are taken for one thing with others, since their bytes have the same digest.",
+        lambda graph: [link["from"] for link in graph.found.get("same_things", ())],
     ),
     Rule(
         "assumed",

@@ -8,7 +8,10 @@ from typing import Any
 
 from provenance_store.documents import RESTRICTED
 
-__all__ = ["Graph", "Leaf", "with_late_links"]
+__all__ = ["SAME", "Graph", "Leaf", "with_later_links"]
+
+SAME = "same_as"
+"""The role of the link between records that are one thing."""
 
 Leaf = Mapping[str, Any]
 """A record as `statement.leaf` makes it."""
@@ -19,7 +22,8 @@ class Graph:
 
     def __init__(self, found: Mapping[str, Any]) -> None:
         self.found = found
-        self.records = with_late_links(found["records"], found.get("late_links", ()))
+        self._any_same = bool(found.get("same_things"))
+        self.records = with_later_links(found["records"], found)
         self._made: dict[str, list[str]] = defaultdict(list)
         self._used_by: dict[str, list[str]] = defaultdict(list)
         self._revisions: dict[str, set[str]] = defaultdict(set)
@@ -59,6 +63,27 @@ class Graph:
         """URNs of the next versions of a model version, as far as they are among the evidence."""
         return self._revisions[record["id"]]
 
+    def one_thing(self, record: Leaf) -> list[Leaf]:
+        """A record and all others that are one thing with it, as far as they are among the
+        evidence."""
+        if not self._any_same:
+            return [record]
+        urns = [record["id"]]
+        for urn in urns:
+            urns += [other for other in self.ends(self.records[urn], SAME) if other not in urns]
+        return [self.records[urn] for urn in urns]
+
+    def own_links(self, record: Leaf) -> list[Mapping[str, str]]:
+        """What it depends on itself, and not what it is one thing with."""
+        links: list[Mapping[str, str]] = record["links"]
+        return [link for link in links if link["role"] != SAME] if self._any_same else links
+
+    def begins(self, record: Leaf) -> bool:
+        """Whether nothing says what it came from, nor of a record that is one thing with it."""
+        if record["hidden_links"] or self.own_links(record):
+            return False
+        return not any(self.own_links(r) or r["hidden_links"] for r in self.one_thing(record)[1:])
+
     def nearest_first(self) -> list[str]:
         """All URNs by their distance from the root, those out of reach last."""
         order = {self.found["root"]: None}
@@ -74,10 +99,12 @@ class Graph:
         return sorted((self.records[urn] for urn in urns), key=when)
 
 
-def with_late_links(records: Iterable[Leaf], late: Iterable[Mapping[str, Any]]) -> dict[str, Leaf]:
-    """The records by URN, each with the links that were added to it later besides its own."""
+def with_later_links(records: Iterable[Leaf], evidence: Mapping[str, Any]) -> dict[str, Leaf]:
+    """The records by URN, each with the links that were added to it later besides its own, and with
+    those to records that are one thing with it."""
     known = {record["id"]: record for record in records}
-    for link in late:
+    same = ({**link, "role": SAME} for link in evidence.get("same_things", ()))
+    for link in (*evidence.get("late_links", ()), *same):
         if (record := known.get(link["from"])) is None:
             continue
         if link["to"] == RESTRICTED:

@@ -149,6 +149,13 @@ class _Late(_Part, rename={"from_": "from"}):
     rule: str
 
 
+class _Same(_Part, rename={"from_": "from"}):
+    from_: str
+    to: str
+    digest: str
+    at: str
+
+
 class _Unconnected(_Part):
     id: str
     name: str
@@ -173,6 +180,7 @@ class _Evidence(_Part):
     tree: _Tree
     leaves: list[_Leaf]
     late_links: list[_Late] = []
+    same_things: list[_Same] = []
     unconnected: list[_Unconnected] = []
 
 

@@ -8,7 +8,7 @@ only the store knows is compared in `statement.compare`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -27,7 +27,7 @@ from provenance_store.statement.document import (
     subjects,
 )
 from provenance_store.statement.evidence import LINKS_A_RECORD, MAX_RECORDS
-from provenance_store.statement.graph import with_late_links
+from provenance_store.statement.graph import with_later_links
 from provenance_store.statement.merkle import leaf_hash, root_hash
 from provenance_store.statement.shape import check_shape
 from provenance_store.times import format_time, parse_time
@@ -40,6 +40,8 @@ Evidence = Mapping[str, Any]
 MADE_WITH = re.compile(r"braid-provenance( [0-9A-Za-z.+!-]{1,64})?")
 MAX_DEPTH = 200
 """Environments are nested less deeply than this: no store takes others."""
+TOLD_TOGETHER = ("late_links", "same_things", "unconnected")
+"""Older versions told none of these."""
 AHEAD = 24 * 3600 * 1_000_000
 """How far, in microseconds, the clock of whoever made a statement may be ahead of ours."""
 
@@ -206,8 +208,8 @@ def _later(evidence: Evidence) -> Iterator[Difference]:
     """Links that came late are of its records, in order and until its time; steps that are not
     connected with it are none of its records."""
     known = {leaf["id"]: leaf["record"] for leaf in evidence["leaves"]}
-    if ("late_links" in evidence) != ("unconnected" in evidence):  # older versions told neither
-        yield Difference("the evidence", "late_links or unconnected is left out")
+    if len(evidence.keys() & TOLD_TOGETHER) not in (0, len(TOLD_TOGETHER)):
+        yield Difference("the evidence", f"some of {', '.join(TOLD_TOGETHER)} are left out")
     late = evidence.get("late_links", [])
     if [link["at"] for link in late] != sorted(link["at"] for link in late):
         yield Difference("the evidence", "late_links is not in order")
@@ -218,6 +220,7 @@ def _later(evidence: Evidence) -> Iterator[Difference]:
             yield Difference(link["from"], "a late link is one of its own links too")
         if link["at"] > evidence["as_of"]:
             yield Difference(link["from"], "a late link is later than the evidence")
+    yield from _same_things(evidence, known.keys())
     apart = [step["id"] for step in evidence.get("unconnected", [])]
     if apart and evidence["truncated"]:
         yield Difference("the evidence", "what is cut off does not tell what is not connected")
@@ -225,6 +228,23 @@ def _later(evidence: Evidence) -> Iterator[Difference]:
         yield Difference("the evidence", "unconnected has a step twice")
     for urn in known.keys() & set(apart):
         yield Difference(urn, "it is there, and is stated as not connected")
+
+
+def _same_things(evidence: Evidence, known: Set[str]) -> Iterator[Difference]:
+    """What is one thing with another is so the other way round, and was so then."""
+    ends = [(link["from"], link["to"]) for link in evidence.get("same_things", ())]
+    shown = [pair for pair in ends if pair[1] != RESTRICTED]  # of others the order tells nothing
+    if shown != sorted(set(shown)) or [one for one, _ in ends] != sorted(one for one, _ in ends):
+        yield Difference("the evidence", "same_things is not in order, or has something twice")
+    for link in evidence.get("same_things", ()):
+        if link["from"] not in known:
+            yield Difference(link["from"], "it is one thing with others, and no record here")
+        elif link["to"] in known and (link["to"], link["from"]) not in ends:
+            yield Difference(link["to"], f"it is not stated to be one thing with {link['from']}")
+        if link["from"] == link["to"]:
+            yield Difference(link["from"], "it is stated to be one thing with itself")
+        if link["at"] > evidence["as_of"]:
+            yield Difference(link["from"], "it was one thing with others only after the evidence")
 
 
 def _belonging(evidence: Evidence) -> Iterator[Difference]:
@@ -265,9 +285,8 @@ def _seen(evidence: Evidence) -> Iterator[Difference]:
         hidden = origin["process"] is None and not origin["who"] and not origin["host"]
         if hidden == everything:
             yield Difference(f"origin {key}", f"it does not go with scope {evidence['scope']}")
-    late_hidden = {
-        link["from"] for link in evidence.get("late_links", ()) if link["to"] == RESTRICTED
-    }
+    later = (*evidence.get("late_links", ()), *evidence.get("same_things", ()))
+    late_hidden = {link["from"] for link in later if link["to"] == RESTRICTED}
     for leaf in evidence["leaves"]:
         model = leaf["record"].get("model", {})
         hides = (
@@ -294,7 +313,7 @@ def _left_out(evidence: Evidence) -> list[str]:
 def _extent(evidence: Evidence) -> Iterator[Difference]:
     """The records are those that the links lead to from the root, the nearest first, no others."""
     leaves = (leaf["record"] for leaf in evidence["leaves"])
-    records = with_late_links(leaves, evidence.get("late_links", ()))
+    records = with_later_links(leaves, evidence)
     left_out = set(_left_out(evidence))
     told = records.keys() | left_out
     distances = _distances(evidence["root"], records)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from rich.console import Console
 
 from braid.graph import as_tree
 from provenance_store import Record, Store, open_store
 from provenance_store.reading.lineage import Direction
+from provenance_store.sql.tables import TABLE
+from provenance_store.statement.account import account
+from provenance_store.statement.document import evidence_of, state
 from provenance_store.values import Audience
+from tests.support.statements import change, gaps, verified
 
 URN = "ae341a98-d274-11e5-b888-dbae3a8ba545"
 
@@ -72,6 +78,38 @@ def test_a_script_that_is_run_twice_reads_one_file(store: Store, tmp_path: Path)
     stranger = store.recorder(audience=Audience("urn:globus:auth:identity:" + URN))
     claimed = stranger.data("claimed", uris=reader.record(first.urn)["uris"][:1])
     assert "same_as" not in reader.record(claimed.urn)
+
+
+def test_a_deep_lineage_goes_through_one_thing_wherever_it_is(store: Store) -> None:
+    def chain(name: str, begin: Record, uri: str) -> list[Record]:
+        records = [begin]
+        for i in range(200):
+            records.append(store.data(f"{name} {i}", depends_on=[records[-1]]))
+        return [*records, store.data(name, depends_on=[records[-1]], uris=[at(uri)] if uri else [])]
+
+    with store.together():
+        first = chain("first", store.data("beam"), "globus://c/first")
+        copy = store.data("copy of the first", uris=[at("globus://c/first")])
+        second = chain("second", copy, "globus://c/second")
+        last = chain("last", store.data("copy of the second", uris=[at("globus://c/second")]), "")
+    assert store.link_same() == 2
+    reader = store.reader()
+    everything = [*first, *second, *last]
+    up = reader.lineage(last[-1].urn)
+    assert {node["id"] for node in up["nodes"]} == {record.urn for record in everything}
+    assert max(node["distance"] for node in up["nodes"]) == 3 * 201 + 2
+    down = reader.lineage(first[0].urn, direction="down")
+    assert {node["id"] for node in down["nodes"]} == {record.urn for record in everything}
+    assert {(k["from"], k["to"]) for k in up["links"] if k["role"] != "same_as"} == {
+        (k["from"], k["to"]) for k in down["links"] if k["role"] != "same_as"
+    }
+    statement = reader.statement(last[-1].urn)
+    assert len(statement["predicate"]["evidence"]["leaves"]) == len(everything)
+    assert verified(store, statement).holds
+    cut = reader.lineage(last[-1].urn, limit=500)
+    assert (len(cut["nodes"]), cut["truncated"]) == (500, True)
+    near = reader.lineage(last[-1].urn, depth=300)
+    assert max(node["distance"] for node in near["nodes"]) == 300
 
 
 @pytest.mark.parametrize("direction", ["up", "down", "both"])
@@ -150,6 +188,91 @@ def test_a_digest_that_is_found_later_makes_records_one(store: Store) -> None:
     assert [same["id"] for same in store.reader().record(two.urn)["same_as"]] == [one.urn]
 
 
+def of_two_teams(store: Store) -> tuple[Record, Record, Record]:
+    """What the second team made of its copy; the copies of both, the first of which was made."""
+    beam = store.data("beam")
+    step = store.step("expose", inputs=[beam])
+    one = step.output("scan", uris=[at(SPELLINGS[0])])
+    step.finish()
+    two, made = team(store, "b", SPELLINGS[1])
+    return made, one, two
+
+
+def test_a_statement_goes_through_all_records_of_one_thing_and_says_so(store: Store) -> None:
+    made, one, two = of_two_teams(store)
+    before = store.reader().statement(made.urn)
+    assert before["predicate"]["evidence"]["same_things"] == []
+    assert "origin_unknown" in gaps(before)
+    store.link_same()
+    assert verified(store, before).holds  # that they are one thing was said later
+
+    statement = store.reader().statement(made.urn)
+    names = {leaf["record"]["name"] for leaf in statement["predicate"]["evidence"]["leaves"]}
+    assert names == {"result of b", "step of b", "scan of b", "scan", "expose", "beam"}
+    same = statement["predicate"]["evidence"]["same_things"]
+    assert {(link["from"], link["to"], link["digest"]) for link in same} == {
+        (one.urn, two.urn, DIGEST),
+        (two.urn, one.urn, DIGEST),
+    }
+    assert gaps(statement)["same_things"]["records"] == sorted([one.urn, two.urn])
+    begins = statement["predicate"]["begins_with"]
+    assert [urn for urn in begins if urn in (one.urn, two.urn)] == []
+    told = " ".join(account(statement).split())
+    assert "is one thing with scan" in told
+    assert DIGEST in told
+    assert verified(store, statement).holds
+    leaves = [leaf["leaf"] for leaf in statement["predicate"]["evidence"]["leaves"]]
+    assert {leaf["leaf"] for leaf in before["predicate"]["evidence"]["leaves"]} <= set(leaves)
+
+
+def test_a_statement_on_a_copy_tells_what_the_other_record_of_it_came_from(store: Store) -> None:
+    _, one, two = of_two_teams(store)
+    store.link_same()
+    statement = store.reader().statement(two.urn)
+    assert statement["predicate"]["claim"]["same_as"] == [one.urn]
+    assert "It is one thing with scan [2]." in " ".join(account(statement).split())
+    assert "no_step" not in gaps(statement)
+
+
+def test_what_is_bad_in_a_statement_is_so_through_one_thing(store: Store) -> None:
+    made, one, _ = of_two_teams(store)
+    store.link_same()
+    good = store.reader().statement(made.urn)
+    store.invalidate(one.urn, cause="the shutter was closed")
+    statement = store.reader().statement(made.urn)
+    evidence = statement["predicate"]["evidence"]
+    assert evidence["invalidated"][made.urn]["root"] == one.urn
+    assert one.urn in {leaf["id"] for leaf in evidence["leaves"]}
+    assert verified(store, statement).holds
+    assert not verified(store, good).holds
+
+
+@pytest.mark.parametrize("how", ["left out", "another", "one way", "made up", "later"])
+def test_what_is_one_thing_cannot_be_stated_otherwise(store: Store, how: str) -> None:
+    made, _, two = of_two_teams(store)
+    store.link_same()
+    statement = store.reader().statement(made.urn)
+    evidence = statement["predicate"]["evidence"]
+    if how == "left out":
+        del evidence["same_things"]
+    elif how == "another":
+        for link in evidence["same_things"]:
+            link["digest"] = OTHER
+    elif how == "one way":
+        del evidence["same_things"][0]
+    elif how == "made up":
+        ends = {"from": made.urn, "to": two.urn, "digest": DIGEST, "at": evidence["as_of"]}
+        back = {**ends, "from": two.urn, "to": made.urn}
+        links = [*evidence["same_things"], ends, back]
+        evidence["same_things"] = sorted(links, key=lambda link: (link["from"], link["to"]))
+    else:
+        evidence["same_things"][0]["at"] = "2999-01-01T00:00:00.000000+00:00"
+    fitting = state(evidence_of(statement))
+    verdict = verified(store, fitting)
+    assert not verdict.holds
+    assert all(one.sentence() for one in verdict.differences)
+
+
 def test_a_search_finds_all_records_of_one_thing(store: Store) -> None:
     one = store.data("one", uris=[at(SPELLINGS[0]), at("globus://d/copy.h5")])
     two = store.data("two", uris=[at(SPELLINGS[1])])
@@ -157,6 +280,34 @@ def test_a_search_finds_all_records_of_one_thing(store: Store) -> None:
     for uri in ("globus://d/copy.h5", "globus://C/a b.h5"):
         found = {r["id"] for r in store.reader().records(uri=uri)["records"]}
         assert found == {one.urn, two.urn}
+
+
+def test_models_are_found_by_what_is_known_of_another_record_of_their_data(store: Store) -> None:
+    raw = store.fact("sample", tags={"element": "Ni"})
+    other = store.data("scan of another team", depends_on=[raw], uris=[at(SPELLINGS[0])])
+    ours = store.recorder(audience=Audience("urn:globus:auth:identity:" + URN))
+    cut = store.data("cut", depends_on=[ours.data("scan", uris=[at(SPELLINGS[1])])])
+    version = store.model("net").update([cut])
+    again = version.update()
+    stranger = store.model("another net").update([store.data("elsewhere")])
+    reader = store.reader()
+
+    def found(**wanted: Any) -> set[str]:
+        page = reader.models(**wanted)
+        return {one["match"]["id"] for one in page["models"]}
+
+    asked: tuple[dict[str, Any], ...] = (
+        {"tags": ["element=Ni"]},
+        {"trained_on": [other.urn]},
+        {"trained_on": [other.urn], "tags": ["element=Ni"]},
+    )
+    assert [found(**each) for each in asked] == [set(), set(), set()]
+    store.link_same()
+    assert [found(**each) for each in asked] == [{again.urn}] * 3
+    assert stranger.urn not in found(tags=["element=Ni"])
+    only = sa.delete(TABLE["same_as"]).where(TABLE["same_as"].c.record_id == other.id)
+    change(store, only)  # who may add to one record only
+    assert [found(**each) for each in asked] == [set(), set(), set()]
 
 
 def test_what_two_teams_recorded_of_one_file_is_one_thing_after_a_merge(

@@ -76,7 +76,7 @@ def test_a_statement_that_nobody_changed_holds(name: str, tmp_path: Path) -> Non
         assert verdict.holds, verdict.differences
 
 
-@pytest.mark.parametrize("name", ["science", "troubled", "sliced", "hidden"])
+@pytest.mark.parametrize("name", ["science", "troubled", "sliced", "hidden", "one thing"])
 def test_any_change_of_a_statement_is_found(name: str, tmp_path: Path) -> None:
     with stated(name, tmp_path) as (store, statement):
         passed = [str(what) for what, lie in lies(statement) if not found_out(store, lie)]

@@ -103,6 +103,41 @@ def _merged(store: Store, folder: Path) -> Made:
     return team, statement
 
 
+def _one_thing(store: Store, _: Path) -> Made:
+    """The scan of a science was recorded by another team too, which knows where it came from."""
+    science = some_science(store)
+    digest = f"sha256:{len('scan-17.h5'):064x}"
+    place = {"uri": "globus://Collection//scan%2D17.h5", "digest": digest, "size": 10}
+    beam = store.data("beam")
+    step = store.step("Expose", inputs=[beam])
+    step.output("scan of another team", uris=[place])
+    step.finish()
+    assert store.link_same() == 1
+    store.invalidate(beam.urn, cause="the beam was off")
+    return store, store.reader().statement(science.peaks.urn)
+
+
+def _hidden_thing(store: Store, _: Path) -> Made:
+    """What Bob sees: his copy of a file, of which Ada knows where it came from, and that his step
+    used something of hers, which was found later."""
+    place = {"uri": "globus://c/scan", "digest": "sha256:" + "5" * 64, "size": 3}
+    ada = store.recorder(run_id="run-a", audience=Audience(ADA), environment=None)
+    ada.run("run-a", label="Ada's")
+    ada.data("scan", depends_on=[ada.data("beam")], uris=[place])
+    seen, unseen = store.recorder(audience=Audience(ADA, readers=(BOB,))), ada.data("flat field")
+    known = seen.data("dark field")
+    bob = store.recorder(run_id="run-b", audience=Audience(BOB), environment=None)
+    bob.run("run-b", label="Bob's")
+    copy = bob.data("copy", uris=[place])
+    step = bob.step("Fit", inputs=[copy, bob.data("mask")])
+    result = step.output("fit")
+    bob.finish(step)
+    bob.link_later(step, [known, unseen], rule="by hand", by="ada")
+    assert store.link_same() == 1
+    reader = store.reader(Viewer(principals=frozenset({BOB})))
+    return store, reader.statement(result.urn)
+
+
 HISTORIES: Mapping[str, Callable[[Store, Path], Made]] = {
     "science": _science,
     "troubled": _troubled,
@@ -111,4 +146,6 @@ HISTORIES: Mapping[str, Callable[[Store, Path], Made]] = {
     "cut off": _cut_off,
     "missing": _missing,
     "merged": _merged,
+    "one thing": _one_thing,
+    "hidden thing": _hidden_thing,
 }

@@ -32,6 +32,7 @@ STEPS_ONLY = (
     "on_missing_result_path",
     "on_whole_state",
     "record_end",
+    "record_choices",
     "result",
     "collections",
 )
@@ -88,6 +89,12 @@ STEPS_ONLY = (
     default=True,
     show_default=True,
     help="Record failures that no Catch handles too, then fail the run with the same error.",
+)
+@click.option(
+    "--record-choices",
+    is_flag=True,
+    help="Record which way each Choice state goes, as a decision, in a state in front of it: one "
+    "more action for each visit. A harvest of the run adds them without.",
 )
 @click.option(
     "--result",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from braid.errors import describe
-from braid.options import Time, writes
+from braid.options import Time, map_option, writes
 from braid.output import printable
 from braid.source import Source
 
@@ -72,6 +72,7 @@ class Duration(click.ParamType[float]):
     help="Begin with the runs that started at this time.",
 )
 @click.option("--models", type=FILE, metavar="FILE.toml", help="As of `braid flow harvest`.")
+@map_option
 @click.option(
     "--metrics-port",
     type=click.IntRange(1, 65535),
@@ -85,6 +86,7 @@ def command(
     every: float,
     since: int,
     models: Path | None,
+    collections: tuple[str, ...],
     metrics_port: int | None,
     source: Source,
 ) -> None:
@@ -100,6 +102,7 @@ def command(
     from flows.harvest import Conventions, read_conventions
     from flows.harvest.service import FlowsLogs, reading_client
     from flows.harvest.watching import Watch
+    from flows.steps.collections import read_collections
 
     conventions = Conventions() if models is None else read_conventions(models)
     logs = FlowsLogs(reading_client(globus_app(), retries=RETRIES))
@@ -111,6 +114,7 @@ def command(
             mine=mine or not flow_ids,
             since=since,
             conventions=conventions,
+            collections=read_collections(collections),
         )
         _watch(watch, every, _Metrics(metrics_port))
 

@@ -272,6 +272,23 @@ def test_how_much_a_definition_grew_is_told(braid: Braid, flow: Path) -> None:
     assert grown in again.err
 
 
+def test_choices_are_recorded_when_it_is_asked_for_and_else_it_is_said_that_they_are_not(
+    braid: Braid, tmp_path: Path
+) -> None:
+    rule = {"Variable": "$.n", "IsPresent": True, "Next": "End"}
+    which = {"Type": "Choice", "Choices": [rule], "Default": "End"}
+    states = {"Which": which, "End": {"Type": "Pass", "End": True}}
+    Path("choice.json").write_text(json.dumps({"StartAt": "Which", "States": states}))
+    instrument = ("flow", "instrument", "choice.json", "-o", "with.json", "--provider-url", URL)
+    assert "--record-choices records it" in braid(*instrument).err
+    assert "Braid Which" not in json.loads(Path("with.json").read_text())["States"]
+    assert "--record-choices" not in braid(*instrument, "--record-choices").err
+    assert "Braid Which" in json.loads(Path("with.json").read_text())["States"]
+    asked = (*instrument[:-1], URL.replace("record", "harvest"), "--mode", "run")
+    refused = braid(*asked, "--record-choices")
+    assert (refused.code, "belongs to --mode step" in refused.err) == (2, True)
+
+
 def test_steps_to_which_the_same_note_applies_share_a_line(braid: Braid, flow: Path) -> None:
     quiet = ("--no-record-uncaught", "--provider-url", URL)
     done = braid("flow", "instrument", flow, "-o", "with.json", *quiet)

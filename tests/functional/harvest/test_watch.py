@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -76,6 +77,61 @@ def test_a_run_that_goes_on_is_looked_at_however_old_it_is(globus: Sandbox, tmp_
     finally:
         for each in (starter, client):
             each.transport.session.close()
+
+
+def size(path: str) -> str:
+    return f"{path} is large"
+
+
+def test_a_watch_knows_the_collections_of_endpoints_that_it_is_told(
+    globus: Sandbox, me: Identity, tmp_path: Path
+) -> None:
+    (tmp_path / "scan.h5").write_bytes(b"scan")
+    there, lab = (tmp_path / name for name in ("there", "lab"))
+    lab.mkdir()
+    there.mkdir()
+    (there / "scan.h5").write_bytes(b"scan")
+    source, cluster = globus.collection("there", there), globus.collection("lab", lab)
+    endpoint, function = str(uuid4()), globus.register_function(size)
+    moves = {
+        "source_endpoint": source,
+        "destination_endpoint": cluster,
+        "DATA": [{"source_path": "/scan.h5", "destination_path": "/in/scan.h5"}],
+    }
+    task = {"function_id": function, "args": ["/lab/in/scan.h5"], "kwargs": {}}
+    states = {
+        "Move": {
+            "Type": "Action",
+            "ActionUrl": "https://transfer.actions.globus.org/transfer",
+            "Parameters": moves,
+            "ResultPath": "$.Moved",
+            "Next": "Fit",
+        },
+        "Fit": {
+            "Type": "Action",
+            "ActionUrl": "https://compute.actions.globus.org/v3",
+            "Parameters": {"endpoint": endpoint, "tasks": [task]},
+            "ResultPath": "$.Fitted",
+            "End": True,
+        },
+    }
+    run_id = run(globus, me, {"StartAt": "Move", "States": states}).run["run_id"]
+    command = (sys.executable, "-m", "braid", "flow", "watch", "--every", "1h")
+    told = ("--map", f"{endpoint}={cluster}:/lab")
+    used: list[list[str]] = []
+    for more in ((), told):
+        folder = tmp_path / f"with {len(more)}"
+        folder.mkdir()
+        with subprocess.Popen(
+            (*command, *more), cwd=folder, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            assert f"{run_id}  SUCCEEDED" in process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+        with open_store(f"sqlite:///{folder / 'braid.db'}") as store:
+            (fit,) = (step for step in store.reader().run(run_id)["steps"] if step["name"] == "Fit")
+            used.append([one["name"] for one in fit["inputs"] if one["kind"] == "data"])
+    assert used == [[], ["scan.h5"]]
 
 
 def test_the_command_watches_through_failures_until_it_is_stopped(

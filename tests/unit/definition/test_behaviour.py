@@ -112,7 +112,7 @@ def test_a_random_flow_behaves_as_before(
     sandbox: Sandbox, provider: str, definition: dict[str, Any]
 ) -> None:
     original = playable(definition, sandbox, provider)
-    chosen = Options(on_whole_state=WholeState.ACCEPT)
+    chosen = Options(on_whole_state=WholeState.ACCEPT, record_choices=True)
     woven = instrument(original, provider_url=provider, options=chosen).definition
     before = story(run(without_run_ids(original), sandbox), original)
     outcome = run(without_run_ids(woven), sandbox)

@@ -31,6 +31,7 @@ options = st.builds(
     on_whole_state=st.just(WholeState.ACCEPT),
     record_end=st.booleans(),
     record_uncaught=st.booleans(),
+    record_choices=st.booleans(),
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from flows.harvest.choices import branches, looked_at
+from flows.harvest.choices import looked_at
 from flows.harvest.visits import Visit
+from flows.steps.choices import decision_of
 from provenance_store.redaction import REDACTED
 
 
@@ -16,7 +17,7 @@ def choice(*rules: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def told(state: dict[str, Any], taken: str | None = None) -> list[tuple[str | None, str | None]]:
-    decision = branches(state, taken)
+    decision = decision_of(state, taken)
     assert decision is not None
     assert decision.chosen == taken
     return [(option.name, option.why) for option in decision.options]
@@ -56,7 +57,7 @@ def test_a_state_that_several_rules_lead_to_is_one_option() -> None:
     ids=str,
 )
 def test_what_is_no_choice_is_no_decision(state: dict[str, Any]) -> None:
-    assert branches(state, None) is None
+    assert decision_of(state, None) is None
 
 
 def test_rules_nested_without_end_are_told_as_far_as_it_goes() -> None:
