@@ -27,7 +27,9 @@ INPUTS = 1_980
 """With a URI and a link each, they are as many rows as a step may be."""
 PADDING = 3 << 20
 """Bytes of parameters beside them: together they are below the largest body."""
-BATCH_RECORDS = 30_000
+BATCH_RECORDS, TOGETHER = 30_000, 500
+"""Records of a batch, and of them those that are recorded together: more than some thousand rows
+of one piece are refused."""
 Requests = Iterator[bytes]
 
 
@@ -69,10 +71,10 @@ def batches(token: str) -> Requests:
     while True:
         sink = MemorySink()
         recorder = Recorder(sink, environment=None)
-        with recorder.together():
-            for number in range(BATCH_RECORDS):
-                recorder.data("frame", uris=[f"file:///{sink.origin.uuid}/{number}"])
-        sink.batch.origin[:] = [sink.origin]
+        for first in range(0, BATCH_RECORDS, TOGETHER):
+            with recorder.together():
+                for number in range(first, first + TOGETHER):
+                    recorder.data("frame", uris=[f"file:///{sink.origin.uuid}/{number}"])
         yield http("POST", "/api/v1/batches", token, encode_batch(sink.batch), "msgpack")
 
 

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +35,6 @@ from provenance_store.rows import (
     PayloadRow,
     RecordRow,
     RunEventRow,
-    UriRow,
     VersionRow,
 )
 from provenance_store.settings import MAX_PAYLOAD_BYTES
@@ -686,12 +686,15 @@ class Recorder:
         """
         said = (flow_id, flow_title, label, status, run_owner)
         times = (start_time, completion_time)
-        if only_news and not tags:
+        only_news = only_news is True
+        if only_news and tags is _NONE and run_id is self.run_id and audience is self.audience:
             digest = None if audience is None else audience.rows()[0].digest
-            if self._is_known(run_id, (*said, *times, digest)):
+            if self._is_known(run_id, (*said, *times, digest)):  # nearly always: the quick way
                 return
         gate = self._gate()
-        known = run_id is self.run_id  # which went through the gate already, as the audience did
+        known = (
+            run_id is not None and run_id is self.run_id
+        )  # which went through the gate already, as the audience did
         run = run_id if known else rows.run_id_of(self._gate(), run_id) or ""
         when = rows.moment_said(gate, at, "at")
         audience = audience if audience is self.audience else rows.audience_of(gate, audience)
@@ -922,6 +925,7 @@ class Recorder:
         from provenance_store.files import MEMBERS, members_of, tags_of
 
         self._uris(batch, gate, record_id, [file.place for file in seen])
+        self._say_same(batch, gate, record_id)
         self._tags(batch, gate, record_id, tags_of(seen))
         if members := members_of(seen):
             self._payload(batch, gate, record_id, MEMBERS, members, decoded=True)
@@ -932,12 +936,13 @@ class Recorder:
             for uri in rows.several(gate, uris, "URIs", mapping=True)
         ]:
             batch.uri.extend({place.uri: place for place in places}.values())
-            if self.audience is None:  # else others could make records one with somebody's
-                self._say_same(batch, gate, record_id, places)
 
-    def _say_same(self, batch: Batch, gate: Gate, record_id: int, places: Iterable[UriRow]) -> None:
-        """Say that a record is one thing with the first that has the same bytes at a place."""
-        for place in places:
+    def _say_same(self, batch: Batch, gate: Gate, record_id: int) -> None:
+        """Say that a record of files that were read here is one thing with the first that has the
+        same bytes at their place."""
+        if self.audience is not None:  # others could make records one with somebody's
+            return
+        for place in takewhile(lambda row: row.record_id == record_id, reversed(batch.uri)):
             if place.digest is None or place.size == 0:
                 continue
             other = self.sink.first_with(place.uri, place.digest)
