@@ -252,11 +252,16 @@ def _lines(found: list[Harvested]) -> Iterator[str]:
             yield f"{one.run_id}  harvested before"
         else:
             waiting = f", {one.waiting} under way" if one.waiting else ""
-            waiting += f", {one.linked} links added" if one.linked else ""
+            waiting += f", {_counted(one.linked, 'link')} added" if one.linked else ""
             yield (
-                f"{one.run_id}  {one.status}  {one.steps} steps: {one.added} added, "
+                f"{one.run_id}  {one.status}  {_counted(one.steps, 'step')}: {one.added} added, "
                 f"{one.known} known{waiting}"
             )
     if len(found) > 1:
         added, skipped = sum(one.added for one in found), sum(one.skipped for one in found)
-        yield f"{len(found)} runs: {added} steps added, {skipped} runs harvested before"
+        steps, runs = _counted(added, "step"), _counted(skipped, "run")
+        yield f"{len(found)} runs: {steps} added, {runs} harvested before"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -56,9 +56,9 @@ def given(tmp_path: Path) -> None:
 def test_the_answers_of_the_service_are_taken_as_they_are(braid: Braid) -> None:
     files = ("--log", "log.json", "--definition", "flow.json", "--run", "run.json")
     first = braid("flow", "harvest", *files)
-    assert (first.code, first.out) == (0, "run-1  SUCCEEDED  1 steps: 1 added, 0 known\n")
+    assert (first.code, first.out) == (0, "run-1  SUCCEEDED  1 step: 1 added, 0 known\n")
     again = braid("flow", "harvest", *files)
-    assert again.out == "run-1  SUCCEEDED  1 steps: 0 added, 1 known\n"
+    assert again.out == "run-1  SUCCEEDED  1 step: 0 added, 1 known\n"
     shown = json.loads(braid("run", "show", "run-1", "--format", "json").out)
     assert (shown["label"], shown["flow_id"]) == ("Hello", "flow-1")
     (step,) = shown["steps"]

@@ -213,7 +213,7 @@ def test_a_run_that_is_not_kept_any_more_does_not_stop_the_others(
     gone = "5b0e8f6a-1c0d-4b7e-9a57-6d1f3c2e4a90"
     answer = braid("flow", "harvest", gone, run_id)
     assert answer.code == 1
-    assert answer.out.startswith(f"{run_id}  SUCCEEDED  1 steps: 1 added")
+    assert answer.out.startswith(f"{run_id}  SUCCEEDED  1 step: 1 added")
     assert f"Globus knows no run {gone}" in answer.err
 
 
