@@ -52,18 +52,29 @@ LEFT_OUT = {
         *("one_look", "ping", "waiting_since", "write", "write_all", "write_held", "write_parts"),
     },
     Reader: {
-        *("evidence", "evidence_again", "extract", "find_uri", "find_uris", "find_uris_of_then"),
+        *(
+            "called",
+            "document",
+            "has_documents",
+            "evidence",
+            "evidence_again",
+            "extract",
+            "find_uri",
+            "find_uris",
+            "find_uris_of_then",
+        ),
         *(
             "heads",
             "invalid",
             "is_said_of_run",
             "made_by",
-            "made_with",
+            "makers",
             "named",
+            "places",
             "resolve_all",
             "run_files",
         ),
-        *("run_members", "run_steps", "sees", "urn", "version"),
+        *("run_members", "run_steps", "sees", "urn", "used_elsewhere", "version"),
     },
 }
 """What servers, adapters and commands call, and scripts need not."""

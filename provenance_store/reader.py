@@ -13,14 +13,16 @@ from provenance_store.ids import now, short_id
 from provenance_store.kinds import Kind, Level
 from provenance_store.reading import models, records, runs
 from provenance_store.reading.named import candidates, find, not_found
-from provenance_store.reading.run_steps import RunPlace, RunStep, run_steps
+from provenance_store.reading.run_steps import Call, RunPlace, RunStep, run_steps
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
 from provenance_store.references import Head, Reference, is_id, is_name, several, spelled
 from provenance_store.sql import harvest, inspect, made, walks
+from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import driver
 from provenance_store.store_sink import StoreSink
 from provenance_store.validation.scalars import one_or_many
+from provenance_store.values import Uri
 from provenance_store.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from provenance_store.reading.lineage import Direction, OneWay
     from provenance_store.statement.again import Present
 
-__all__ = ["LAST", "Head", "LineageOptions", "Reader", "RunPlace", "RunStep"]
+__all__ = ["LAST", "Call", "Head", "LineageOptions", "Reader", "RunPlace", "RunStep"]
 
 LAST = (1 << 63) - 1
 """A time that nothing is later than."""
@@ -379,10 +381,54 @@ class Reader:
                 if i in rows
             ]
 
-    def made_with(self, record_id: int, used: Collection[int]) -> bool:
-        """Whether a step that used one of these records made this one, whoever asks."""
+    def makers(self, record_id: int, run_id: str, functions: str) -> list[Call]:
+        """The steps that made a record, in brief and compared with those of a run, whoever asks;
+        `functions` is how the URIs of functions begin."""
+        with self._session.look() as raw:
+            return [
+                Call(
+                    step_id,
+                    name,
+                    frozenset(self._prepared.called_by(raw, step_id, functions)),
+                    bool(same_flow),
+                )
+                for step_id, name, same_flow in self._prepared.makers(raw, record_id, run_id)
+            ]
+
+    def places(self, ids: Collection[int]) -> dict[int, list[Uri]]:
+        """Where the bytes of these records are, and what they were when that was recorded,
+        whoever asks."""
+        found: dict[int, list[Uri]] = {}
+        with self._session.look() as raw:
+            for record_id in ids:
+                found[record_id] = [Uri(*row) for row in self._prepared.places(raw, record_id)]
+        return found
+
+    def has_documents(self, run_id: str, name: str) -> bool:
+        """Whether a step of a run has a document of that name, whoever asks."""
+        with self._session.look() as raw:
+            return self._prepared.has_documents(raw, run_id, name)
+
+    def called(self, run_id: str, functions: str, *, until: int = LAST) -> set[int]:
+        """The functions that a run had called by a time, in microseconds UTC, whoever asks;
+        `functions` is how their URIs begin."""
         with self._view() as view:
-            return view.first(made.made_with(record_id, used)) is not None
+            return {row[0] for row in view.all(made.called(run_id, functions, until))}
+
+    def document(self, step_id: int, name: str) -> str | None:
+        """The document of that name that is kept with a step, whoever asks."""
+        with self._view() as view:
+            row = view.first(harvest.document(step_id, name))
+        return None if row is None else row[0]
+
+    def used_elsewhere(self, ids: Collection[int], run_id: str) -> set[int]:
+        """Those of these records that something outside of this run derives from, or used."""
+        with self._view() as view:
+            return {
+                row[0]
+                for chunk in chunks(sorted(ids))
+                for row in view.all(made.used_elsewhere(chunk, run_id))
+            }
 
     def made_by(self, step_id: int, *, limit: int) -> list[tuple[int, Kind]]:
         """Ids and kinds of at most `limit` visible records that a step made, by id."""

@@ -30,6 +30,11 @@ _PRINCIPAL = f"A principal is text of 1 to {MAX_PRINCIPAL} characters."
 TagValue = str | int | float | bool
 
 
+DIFFERS = "differs_from"
+"""The tag of a record with other bytes than the one that was recorded at its place before, which it
+names."""
+
+
 class Uri(msgspec.Struct, frozen=True):
     """Where bytes are: `size` in bytes, `digest` as ``sha256:<hex>``."""
 

@@ -60,7 +60,7 @@ def add_files(
     places of versions that were added to it just now."""
     body = _as_said(job, place)
     files = job.files_of(body)
-    if step.reduced or not may_have_more(body, files):
+    if step.reduced or not may_have_more(body, files, step.documents):
         return
     late = LateLinks(recorder, job.lookup, body, _links_of(job, step, models), job.sink.who)
     # What was known when the step was recorded: not what it recorded itself, or came later.
@@ -108,6 +108,7 @@ def _links_of(job: Job, step: RunStep, models: list[RunFile]) -> Links:
             **{file.uri: file.record_id for file in models},
         },
         loose,
+        frozenset(job.reader.used_elsewhere(loose.values(), job.facts.run_id) if loose else ()),
         step.documents,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from flows.steps.adapters.base import FUNCTIONS
 from flows.steps.lookup import StoreLookup, files_of_run
 from flows.steps.run_files import RunFiles
 from provenance_store.reader import Reader
@@ -38,6 +39,9 @@ class LookupOfThen(StoreLookup):
 
     def run_files(self, run_id: str) -> RunFiles:
         return RunFiles(*files_of_run(self._all, run_id, self.at))
+
+    def called(self, run_id: str) -> set[int]:
+        return self._all.called(run_id, FUNCTIONS, until=self.at)
 
     def find_uris(self, uris: Iterable[str], *, run_id: str | None = None) -> dict[str, int]:
         return self._all.find_uris_of_then(uris, at=self.at, run_id=run_id)

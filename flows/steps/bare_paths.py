@@ -6,21 +6,30 @@ it is assumed, and the step and what is recorded on that ground have the tag `AS
 nothing is known of is not guessed to be a file. It is kept in the step's document `PATHS`, so that
 a later step which moves or reads it derives from the function that named it.
 
-What an earlier run left at a path is read by a later one only where that does not write there
-itself: flows work in the same folders run after run, and their files replace each other. So a file
-of another run is no input of a step that returns its path, or whose function left it there before,
-and what functions of this run leave derives from nothing of another one.
+What another run left at a path is read by this one only where nothing says that this one has
+replaced it: flows work in the same folders run after run. It is replaced
+
+- if this run moved something there, or a function of it returned the path, or was given it under
+  a name that says that it writes there (`out`, `--output`, ``>``);
+- if the same state of the flow, or the same function, left it there before (`Call.is_like`);
+- if a function left it there, and one of this run returns the path, or was given it and is not
+  known to have read just that.
+
+The same holds in one run that comes to a state several times: what that state left at a path before
+is no input of it. What is replaced is derived from in no case.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from flows.steps.adapters.base import FOLDER, RECURSIVE, BarePath, Thing
+from flows.steps.adapters.base import FOLDER, RECURSIVE, BarePath, Derived, Thing
 from flows.steps.collections import Collections
 from flows.steps.run_files import (
+    GLOBUS,
     NamedPath,
     RunFile,
     RunFiles,
@@ -34,6 +43,7 @@ from flows.steps.things import Things
 from flows.steps.uris import name_of_uri
 from provenance_store.handles import StepHandle
 from provenance_store.kinds import Kind
+from provenance_store.reader import Call
 from provenance_store.validation.uris import normal_uri
 from provenance_store.values import TagValue, Uri
 
@@ -70,6 +80,8 @@ class Evidence(NamedTuple):
 
     named: NamedPath | None
     depends_on: tuple[int, ...]
+    note: str | None = None
+    """What is assumed."""
 
 
 class _State(NamedTuple):
@@ -90,14 +102,17 @@ class BarePaths:
         collections: Collections,
         *,
         succeeded: bool,
+        step: str,
+        derived: Derived,
         known: Container[str] = (),
-        functions: Iterable[str] = (),
     ) -> None:
-        """`known` are the URIs, in their normal form, of what the step is known to have used,
-        `functions` those of the functions that it calls."""
+        """`step` is the name of the step, `derived` what its documents tell; `known` are the URIs,
+        in their normal form, of what it is known to have used."""
         self._things = things
         self._known = known
-        self._functions = [*functions]
+        self._step = step
+        self._functions = derived.functions
+        self._told = frozenset(thing.place for thing in derived.outputs)
         self._files = files
         self._succeeded = succeeded
         self._places = [*_places(paths, collections)]
@@ -106,6 +121,8 @@ class BarePaths:
         self._new: dict[str, _State] = {}
         """By its URI what this step leaves."""
         self._used: set[int] = set()
+        self._of_others: dict[str, int] = {}
+        """By their URIs what is read of other runs."""
         self._named_directly = False
         self._on: dict[tuple[str, str], list[str]] = {}
         """What is assumed: (endpoint, collection), and the paths that it follows from."""
@@ -120,6 +137,8 @@ class BarePaths:
     def used(self) -> list[int]:
         """The records that the arguments of the step name."""
         given = {n: place for n, place in enumerate(self._places) if not place.given.returned}
+        again = {n: hit for n, place in given.items() if (hit := self._again(place)) is not None}
+        given = {n: place for n, place in given.items() if n not in again}
         found = {number: self._candidates(place) for number, place in given.items()}
         # A folder around all that there is, such as the mount point of a file system, is given
         # besides the files that are meant.
@@ -135,8 +154,57 @@ class BarePaths:
         for number, place in given.items():
             files = [f for f in found[number] if not brought or _collection(f) in brought]
             ids.update(dict.fromkeys(self._argument(number, place, files)))
+        if self._succeeded:
+            self._replace(again)
         self._used = set(ids)
         return list(ids)
+
+    @cached_property
+    def _call(self) -> Call:
+        """This step, which is not recorded yet."""
+        functions = (self._things.known(uri) for uri in self._functions)
+        return Call(0, self._step, frozenset(i for i in functions if i is not None))
+
+    @property
+    def _run_id(self) -> str:
+        return self._things.recorder.run_id or ""
+
+    def _makers(self, record_id: int) -> list[Call]:
+        return self._things.lookup.makers(record_id, self._run_id)
+
+    def _again(self, place: _Place) -> RunFile | None:
+        """The file at a path that an earlier visit of this state left there."""
+        if not self._files.is_named(place.key, place.where):
+            return None
+        hit = self._files.at(place.key, place.where)
+        if hit is None or hit.folder is not None or not hit.made:
+            return None
+        makers = self._makers(hit.record_id)
+        return hit if any(maker.name == self._step for maker in makers) else None
+
+    def _replace(self, again: Mapping[int, RunFile]) -> None:
+        """Leave something new where the state left something before, and where a path is given
+        both to read and to write."""
+        for number, hit in again.items():
+            if not self._is_returned(self._places[number]):
+                self._new[hit.uri] = _State(assumed=True, folder=False)
+        for number, place in enumerate(self._places):
+            if place.given.written and number not in again and self._is_read(place):
+                there = self._files.at(place.key, place.where)
+                uri = place.uri if there is None else there.uri
+                if (there is not None and there.folder is None) or uri in self._of_others:
+                    self._new.setdefault(uri, _State(assumed=True, folder=False))
+
+    def _is_read(self, place: _Place) -> bool:
+        """Whether the step was given a path without a word that it is to write there."""
+        return any(p.uri == place.uri and _is_read(p.given) for p in self._places)
+
+    def _is_written(self, place: _Place) -> bool:
+        return any(p.uri == place.uri and p.given.written for p in self._places)
+
+    def _is_returned(self, place: _Place) -> bool:
+        returned = (p.uri for p in self._places if p.given.returned)
+        return place.uri in self._told or place.uri in returned
 
     def _candidates(self, place: _Place) -> list[RunFile]:
         """The file at a path, and what was made below it since; else the folder around it."""
@@ -166,28 +234,54 @@ class BarePaths:
     def _elsewhere(self, number: int, place: _Place) -> list[int]:
         """What is known at a path that no file of this run has."""
         known = None if place.collection is None else self._things.known(place.uri)
-        if known is not None and not self._writes(place, known):
+        urn = None if known is None else self._things.urn(known)
+        named = self._files.naming(place.key, place.where, inside=False, but=urn)
+        if known is not None and not self._is_replaced(place, known, named):
             self._found[number] = (known, False)
+            self._of_others[place.uri] = known
             return [known]
-        named = self._files.naming(place.key, place.where, inside=False)
         if named is None and not self._named_directly:
             inside = self._files.returned_below(place.key, place.where)
             return [self._returned_by(each, each.uri) for each in inside if self._is_new(each.uri)]
         if named is None or not self._is_new(place.uri):
             return []
-        if not named.returned:
+        if place.given.written and not self._is_read(place):
+            return []
+        if not (named.returned or named.written):
             self._things.steps.append(named.step_id)
             return []
         made = self._returned_by(named, place.uri)
         self._found[number] = (made, False)
         return [made]
 
-    def _writes(self, place: _Place, known: int) -> bool:
-        """Whether the step writes at a place anew where another run left something."""
-        if any(other.given.returned and other.uri == place.uri for other in self._places):
+    def _is_replaced(self, place: _Place, known: int, named: NamedPath | None) -> bool:
+        """Whether what another run left at a path is not what the step reads there."""
+        if place.given.written and not self._is_read(place):
             return True
-        functions = [i for uri in self._functions if (i := self._things.known(uri)) is not None]
-        return bool(functions) and self._things.lookup.made_with(known, functions)
+        if named is not None and self._replaces(named, known):
+            return True
+        if self._is_left_unnamed(known, place.key):
+            return True
+        makers = self._makers(known)
+        return any(
+            maker.is_like(self._call) or (maker.functions and self._is_returned(place))
+            for maker in makers
+        )
+
+    def _is_left_unnamed(self, known: int, key: str) -> bool:
+        """Whether a function that this run has called too left there what another run left, without
+        naming the path, as far as rules tell: it left something there again."""
+        makers = [maker for maker in self._makers(known) if maker.functions]
+        called = self._things.lookup.called(self._run_id) if makers else set[int]()
+        return any(
+            not maker.functions.isdisjoint(called)
+            and all(path.key != key for path in self._things.lookup.named_by(maker.step_id))
+            for maker in makers
+        )
+
+    def _replaces(self, named: NamedPath, known: int) -> bool:
+        """Whether a function of this run replaced what another run left at a path."""
+        return named.returned or named.written or any(m.functions for m in self._makers(known))
 
     def _is_new(self, uri: str) -> bool:
         return normal_uri(uri) not in self._known
@@ -212,8 +306,11 @@ class BarePaths:
 
     def _returned(self, number: int, place: _Place) -> None:
         hit = self._files.at(place.key, place.where)
+        given = self._of_others.get(place.uri)
         if hit is not None and hit.folder is None and hit.record_id in self._used:
-            self._found[number] = (hit.record_id, False)
+            given = hit.record_id
+        if given is not None and not self._is_written(place):
+            self._found[number] = (given, False)
             return  # a file that it was given, named again
         new = _State(assumed=place.collection is None, folder=False)
         if place.collection is not None:
@@ -233,7 +330,7 @@ class BarePaths:
         kept = []
         for number, place in enumerate(self._places):
             found, assumed = self._found.get(number, (None, False))
-            if found is None and not place.given.path.startswith(("/", "~/")):
+            if found is None and not place.given.path.startswith(("/", "~/", GLOBUS)):
                 continue
             said: dict[str, Any] = {
                 "path": place.given.path,
@@ -241,6 +338,7 @@ class BarePaths:
                 "at": place.uri,
                 "is": None if found is None else self._things.urn(found),
             }
+            said |= {"written": True} if place.given.written else {}
             kept.append({**said, "assumed": True} if assumed else said)
         return kept
 
@@ -261,6 +359,11 @@ class BarePaths:
         found = self.evidence(thing)
         return None if found is None else self.state(thing, found)
 
+    def made_at(self, thing: Thing) -> list[int]:
+        """What a step of the run made at the place of a thing."""
+        own = self._files.of(self._things.known(thing.uris[0].uri))
+        return [own.record_id] if own is not None and own.made else []
+
     def evidence(self, thing: Thing) -> Evidence | None:
         """What of this run is in a file or folder that was not when it was last recorded."""
         split = split_uri(thing.place) if thing.uris else None
@@ -269,6 +372,7 @@ class BarePaths:
         where, key = Where(split[0]), split[1]
         known, whole = self._things.known(thing.uris[0].uri), thing.tags.get(RECURSIVE) is True
         own = self._files.of(known)
+        other = known if own is None else None
         since = (-1, -1) if own is None else own.when
         held, around = self._files.at(key, where), None
         found = [*([] if held is None else [held]), *self._files.below(key, where)]
@@ -277,18 +381,57 @@ class BarePaths:
         if around is not None and around.made:
             found.append(around)
         sources = [f.record_id for f in found if f.when > since and f.record_id != known]
-        named = None
-        if own is None or whole:
-            named = self._files.naming(key, where, inside=whole, after=since)
+        changed = known is not None and self._things.differs(known, thing.uris)
+        urn = None if other is None else self._things.urn(other)
+        named = self._files.naming(key, where, inside=whole, after=since, but=urn)
+        if own is not None and named is not None and not (whole or changed):
+            # Of a file that is there only who left it there before is taken to leave it again.
+            if self._left_before(own, named):
+                return Evidence(named, ())
+            named = None
         if not sources and named is None:
+            if other is None or not self._is_left_unnamed(other, key):
+                return None
+            note = f"Not {self._things.urn(other)}, which a function that this run called left."
+            return Evidence(None, (), note)
+        stands = other is not None and not changed and self._stands(other, named, whole)
+        if stands and not sources and not whole:
             return None
-        # What another run left there is replaced by what this one leaves.
-        before = [] if own is None else [own.record_id]
+        before = [known] if known is not None and (own is not None or (stands and whole)) else []
         return Evidence(named, (*before, *dict.fromkeys(sources)))
+
+    def _left_before(self, own: RunFile, named: NamedPath) -> bool:
+        """Whether a file of the run was left by a function that had named the same path for the
+        same use as another one did later: a state that the run came to again."""
+        if not own.made:
+            return False
+        makers = {maker.step_id for maker in self._makers(own.record_id)}
+        return any(each.step_id in makers and each.is_use_of(named) for each in self._files.named)
+
+    def overwrites(self, thing: Thing) -> bool:
+        """Whether a file whose URI the step's function was given is one that it, or an earlier
+        call, left there, and that is replaced."""
+        known = self._things.known(thing.place) if thing.uris and thing.kind == "data" else None
+        if known is None:
+            return False
+        makers = self._makers(known)
+        if self._files.of(known) is not None:
+            return any(maker.name == self._step for maker in makers)
+        returned = thing.place in self._told
+        return any(maker.is_like(self._call) or (maker.functions and returned) for maker in makers)
+
+    def _stands(self, other: int, named: NamedPath | None, whole: bool) -> bool:
+        """Whether what another run left at a place is there still; in a folder it may be, besides
+        what functions of this run put in, but for what functions left there before."""
+        if named is None or whole:
+            return not self._makers(other)
+        return not self._replaces(named, other)
 
     def state(self, thing: Thing, found: Evidence) -> int:
         """A record of what the run left at a place, as far as can be told."""
         named = found.named
+        if found.note is not None:
+            thing = replace(thing, tags={**thing.tags, ASSUMED: found.note})
         if named is None:
             return self._things.derived(thing, found.depends_on)
         verb = "returned" if named.returned else "was given"
@@ -302,9 +445,16 @@ class BarePaths:
         return made
 
 
+def _is_read(given: BarePath) -> bool:
+    return not (given.returned or given.written)
+
+
 def _places(paths: Iterable[BarePath], collections: Collections) -> Iterator[_Place]:
     """The paths with the collections that are known to have them; none outside of their roots."""
     for path in paths:
+        if (split := split_uri(normal_uri(path.path))) is not None:
+            yield _Place(path, *split)
+            continue
         root, key = collections.get(path.endpoint), path_key(path.path)
         if root is None:
             yield _Place(path, None, key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from flows.steps.adapters.base import Thing, ToldFiles
@@ -23,6 +23,7 @@ __all__ = ["LateLinks", "Links", "may_have_more"]
 
 BY_RULE = "A [[file]] rule of the flow's conventions."
 BY_PATH = "A path that a function of the run named."
+BY_PARAMETERS = "The parameters of the step, without which it was recorded."
 
 
 class Links(NamedTuple):
@@ -36,12 +37,22 @@ class Links(NamedTuple):
     loose: Mapping[str, int]
     """By their URIs, records of the run of which nothing says what they come from, and that were
     recorded with this step or later."""
+    shared: frozenset[int]
+    """Those of these that other runs used too: what this run made there is not them."""
     documents: frozenset[str]
 
+    @property
+    def has_parameters(self) -> bool:
+        """Whether the step was recorded with what tells its inputs."""
+        return "parameters" in self.documents
 
-def may_have_more(body: Body, files: ToldFiles) -> bool:
-    """Whether a step can have files that nobody told of when it was recorded."""
+
+def may_have_more(body: Body, files: ToldFiles, documents: Collection[str]) -> bool:
+    """Whether a step can have files that nobody told of when it was recorded, with these
+    documents."""
     derived = derived_of(body, outcome_of(body))
+    if derived.inputs and "parameters" not in documents:
+        return True
     return bool(files.used or files.made or derived.paths or any(map(is_moved, derived.inputs)))
 
 
@@ -73,14 +84,18 @@ class LateLinks:
             derived.paths,
             collections,
             succeeded=outcome.succeeded,
+            step=body.step.name,
+            derived=derived,
             known=self._known,
-            functions=derived.functions,
         )
+        things.left = paths.source
         things.prepare((), (*derived.inputs, *told.used, *told.made), paths.uris)
         with recorder.together():
+            if not self._links.has_parameters:
+                self._use([*map(things.derived_input, self._new(derived.inputs))], BY_PARAMETERS)
             self._use([things.derived_input(thing) for thing in self._new(told.used)], BY_RULE)
             self._use(paths.used(), BY_PATH)
-            for thing in filter(is_moved, derived.inputs):
+            for thing in filter(is_moved, derived.inputs if self._links.has_parameters else ()):
                 self._moved(thing, paths)
             for things_made, rule in ((told.made, BY_RULE), (paths.left(), BY_PATH)):
                 for thing in things_made:
@@ -109,10 +124,12 @@ class LateLinks:
 
     def _moved(self, thing: Thing, paths: BarePaths) -> None:
         """What functions left at a place that the step took something from."""
-        if (found := paths.evidence(thing)) is None:
-            return
         uri = thing.place
-        there = self._links.loose.get(uri)
+        if (found := paths.evidence(thing)) is None:
+            if self._links.loose.get(uri) in self._links.shared:
+                self._use(paths.made_at(thing), BY_PATH)
+            return
+        there = self._loose(uri)
         if there in self._links.used and there is not None:
             sources = [i for i in found.depends_on if i != there]
             self._link(there, sources, BY_PATH, Role.DERIVED_FROM)
@@ -129,12 +146,16 @@ class LateLinks:
         self._new_made.append(state)
         self._use([state], BY_PATH)
 
+    def _loose(self, uri: str) -> int | None:
+        there = self._links.loose.get(uri)
+        return None if there in self._links.shared else there
+
     def _made(self, thing: Thing, rule: str) -> None:
         uri = thing.place
         if uri in self._links.made:
             return
         step = StepHandle(self._links.step_id, Kind.STEP, "", self._recorder)
-        if (there := self._links.loose.get(uri)) is not None and there not in self._links.used:
+        if (there := self._loose(uri)) is not None and there not in self._links.used:
             self._link(there, [step.id], rule, Role.GENERATED_BY)
             return
         made = self._things.derived(thing, ())

@@ -9,12 +9,14 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from flows.steps.adapters.base import FUNCTIONS
 from flows.steps.limits import MAX_LINKS
 from flows.steps.run_files import PATHS, NamedPath, RunFile, RunFiles, named_paths
 from provenance_store.errors import NotFound
 from provenance_store.kinds import Kind
-from provenance_store.reader import LAST, Head, Reader
+from provenance_store.reader import LAST, Call, Head, Reader
 from provenance_store.validation.uris import normal_uri
+from provenance_store.values import Uri
 
 __all__ = ["Head", "Lookup", "Made", "MemoryLookup", "StoreLookup", "files_of_run"]
 
@@ -54,8 +56,20 @@ class Lookup(ABC):
         """What a step made: as far as the links of one step go, and one more if there are more."""
 
     @abstractmethod
-    def made_with(self, record_id: int, used: Collection[int]) -> bool:
-        """Whether a step that used one of these made the record."""
+    def makers(self, record_id: int, run_id: str) -> list[Call]:
+        """The steps that made a record, compared with those of a run."""
+
+    @abstractmethod
+    def called(self, run_id: str) -> set[int]:
+        """The functions that a run has called so far."""
+
+    @abstractmethod
+    def named_by(self, step_id: int) -> list[NamedPath]:
+        """The paths that a step's functions named."""
+
+    @abstractmethod
+    def places(self, ids: Collection[int]) -> dict[int, list[Uri]]:
+        """Where the bytes of these records are, and what is known of them."""
 
     def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
         """The ids of those URNs and short ids that name something; all at once where it can."""
@@ -74,6 +88,10 @@ class Lookup(ABC):
         """The files of a run, and the paths that its functions named."""
         return RunFiles()
 
+    def names_paths(self, run_id: str) -> bool:
+        """Whether functions of the run named any."""
+        return bool(self.run_files(run_id).named)
+
     remembers_files = False
     """Whether it is to be told of these, for they cannot be found yet."""
 
@@ -85,11 +103,14 @@ class Lookup(ABC):
     def note_uri(self, uri: str, record_id: int, *, run_id: str | None = None) -> None:  # noqa: B027
         """Told of each record that is made; a store finds it by itself once it is written."""
 
+    def note_places(self, record_id: int, uris: Iterable[Uri]) -> None:  # noqa: B027
+        """Told where its bytes are."""
+
     def note_version(self, head: Head, *, parent: int | None) -> None:  # noqa: B027
         """Told of each model version that is made."""
 
-    def note_made(self, step_id: int, made: Made, used: Collection[int]) -> None:  # noqa: B027
-        """Told of what each step made, and used."""
+    def note_made(self, call: Call, made: Made, *, run_id: str | None) -> None:  # noqa: B027
+        """Told of what each step made."""
 
     def note_maker(self, record_id: int, step_id: int) -> None:  # noqa: B027
         """Told of each record that turns out to be made by an earlier step."""
@@ -113,8 +134,18 @@ class StoreLookup(Lookup):
     def version(self, record_id: int) -> Head | None:
         return self._reader.version(record_id)
 
-    def made_with(self, record_id: int, used: Collection[int]) -> bool:
-        return self._reader.made_with(record_id, used)
+    def makers(self, record_id: int, run_id: str) -> list[Call]:
+        return self._reader.makers(record_id, run_id, FUNCTIONS)
+
+    def called(self, run_id: str) -> set[int]:
+        return self._reader.called(run_id, FUNCTIONS)
+
+    def named_by(self, step_id: int) -> list[NamedPath]:
+        document = self._reader.document(step_id, PATHS)
+        return [] if document is None else named_paths(step_id, 0, msgspec.json.decode(document))
+
+    def places(self, ids: Collection[int]) -> dict[int, list[Uri]]:
+        return self._reader.places(ids)
 
     def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
         return self._reader.resolve_all(references)
@@ -124,6 +155,9 @@ class StoreLookup(Lookup):
 
     def run_files(self, run_id: str) -> RunFiles:
         return RunFiles(*files_of_run(self._reader, run_id))
+
+    def names_paths(self, run_id: str) -> bool:
+        return self._reader.has_documents(run_id, PATHS)
 
     def made_by(self, step_id: int) -> Made:
         made = self._reader.made_by(step_id, limit=MAX_LINKS + 1)
@@ -169,8 +203,10 @@ class MemoryLookup(Lookup):
         self._versions: dict[int, Head] = {}
         self._parents: set[int] = set()
         self._made: dict[int, Made] = {}
-        self._used: dict[int, frozenset[int]] = {}
+        self._calls: dict[int, tuple[str | None, Call]] = {}
+        """With the runs that they are of."""
         self._makers: dict[int, int] = {}
+        self._places: dict[int, list[Uri]] = {}
         self._files: dict[str, tuple[list[RunFile], list[NamedPath]]] = {}
 
     def resolve(self, reference: str) -> int:
@@ -218,10 +254,27 @@ class MemoryLookup(Lookup):
             return made
         return self._behind.made_by(step_id) if self._behind else Made((), ())
 
-    def made_with(self, record_id: int, used: Collection[int]) -> bool:
+    def makers(self, record_id: int, run_id: str) -> list[Call]:
         if (step_id := self._makers.get(record_id)) is not None:
-            return not self._used.get(step_id, frozenset()).isdisjoint(used)
-        return self._behind is not None and self._behind.made_with(record_id, used)
+            of_run, call = self._calls[step_id]
+            return [call._replace(same_flow=of_run == run_id)]
+        return self._behind.makers(record_id, run_id) if self._behind else []
+
+    def called(self, run_id: str) -> set[int]:
+        told = (call.functions for of_run, call in self._calls.values() if of_run == run_id)
+        behind = self._behind.called(run_id) if self._behind else set[int]()
+        return behind.union(*told)
+
+    def named_by(self, step_id: int) -> list[NamedPath]:
+        of_run, _ = self._calls.get(step_id, (None, None))
+        if of_run is not None:
+            return [path for path in self._files[of_run][1] if path.step_id == step_id]
+        return self._behind.named_by(step_id) if self._behind else []
+
+    def places(self, ids: Collection[int]) -> dict[int, list[Uri]]:
+        told = {i: self._places[i] for i in ids if i in self._places}
+        asked = [i for i in ids if i not in told]
+        return told | self._behind.places(asked) if self._behind and asked else told
 
     remembers_files = True
 
@@ -249,9 +302,12 @@ class MemoryLookup(Lookup):
         if parent is not None:
             self._parents.add(parent)
 
-    def note_made(self, step_id: int, made: Made, used: Collection[int]) -> None:
-        self._made[step_id], self._used[step_id] = made, frozenset(used)
-        self._makers.update(dict.fromkeys(made.outputs, step_id))
+    def note_places(self, record_id: int, uris: Iterable[Uri]) -> None:
+        self._places[record_id] = [*uris]
+
+    def note_made(self, call: Call, made: Made, *, run_id: str | None) -> None:
+        self._made[call.step_id], self._calls[call.step_id] = made, (run_id, call)
+        self._makers.update(dict.fromkeys((*made.outputs, *made.models), call.step_id))
 
     def note_maker(self, record_id: int, step_id: int) -> None:
         self._makers[record_id] = step_id

@@ -95,8 +95,9 @@ class Models:
     def _read_used(self, entry: ModelEntry, path: str) -> list[Head]:
         if entry.id is not None:
             return self._by_id(entry, path)
-        known = [self.things.known(uri.uri) for uri in self.things.uris_of(entry)]
-        there = [record_id for record_id in known if record_id is not None]
+        uris = self.things.uris_of(entry)
+        known = [self.things.known(uri.uri) for uri in uris]
+        there = [i for i in known if i is not None and not self.things.differs(i, uris)]
         heads = self._kept_there(entry, there) or self._named(entry)
         if len(heads) > 1:
             raise self._several(heads, path)

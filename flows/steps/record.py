@@ -18,7 +18,7 @@ from flows.steps.adapters.base import (
     text,
 )
 from flows.steps.bare_paths import BarePaths
-from flows.steps.body import Body, ModelEntry, Run
+from flows.steps.body import Body, Defined, ModelEntry, Run
 from flows.steps.choices import as_decided
 from flows.steps.collections import Collections, collections_of_settings, read_collections
 from flows.steps.decision import Decided
@@ -27,17 +27,18 @@ from flows.steps.models import Models
 from flows.steps.moments import Moment
 from flows.steps.outcome import Outcome, outcome_of
 from flows.steps.receipt import Receipt
-from flows.steps.references import PathReference
-from flows.steps.run_files import PATHS, named_paths
+from flows.steps.references import PathReference, UriReference
+from flows.steps.run_files import GLOBUS, PATHS, named_paths
 from flows.steps.things import Things, located
 from provenance_store.decisions import Option
 from provenance_store.errors import TooLarge
 from provenance_store.handles import StepHandle
 from provenance_store.ids import looks_like_id
 from provenance_store.kinds import Role
+from provenance_store.reader import Call
 from provenance_store.recorder import Recorder
 from provenance_store.redaction import redact
-from provenance_store.values import Audience, TagValue
+from provenance_store.values import Audience, TagValue, Uri
 
 __all__ = ["audience_of", "derived_of", "is_moved", "record_step", "told_of"]
 
@@ -183,7 +184,9 @@ class _Recording:
     ) -> Receipt:
         told = told_of(self.body, self.outcome, files)
         derived = derived_of(self.body, self.outcome)
-        self.paths = self._paths(derived)
+        self.paths = self._paths(derived, told)
+        if self.paths is not None:
+            self.things.left = self.paths.source
         uris = self.paths.uris if self.paths else ()
         self.things.prepare(self.body.inputs or (), (*derived.inputs, *told.used, *told.made), uris)
         inputs = self._inputs(derived)
@@ -198,7 +201,7 @@ class _Recording:
         self.things.allowance.links(len(outputs) + len(made), "outputs")
         self.recorder.generated(step, [*outputs, *(head.id for head in made)])
         self._finish(step)
-        self._note(step, inputs, outputs, [head.id for head in made])
+        self._note(step, derived, outputs, [head.id for head in made])
         return self._receipt(step, inputs, outputs, made)
 
     def _receipt(
@@ -215,11 +218,14 @@ class _Recording:
             self.recorder.sink.urn,
         )
 
-    def _paths(self, derived: Derived) -> BarePaths | None:
+    def _paths(self, derived: Derived, told: ToldFiles) -> BarePaths | None:
         """Who finds the files of the run, for a step that can have to do with any."""
         run_id = self.recorder.run_id
         given = (*derived.paths, *self._written())
-        if run_id is None or not (given or any(map(is_moved, derived.inputs))):
+        if run_id is None:
+            return None
+        moved = any(map(is_moved, (*derived.inputs, *told.used)))
+        if not (given or moved or (self._names_moved() and self.lookup.names_paths(run_id))):
             return None
         succeeded = self.outcome.succeeded
         files = self.lookup.run_files(run_id)
@@ -229,8 +235,24 @@ class _Recording:
             given,
             self._collections(),
             succeeded=succeeded,
-            functions=derived.functions,
+            step=self.body.step.name,
+            derived=derived,
         )
+
+    def _names_moved(self) -> bool:
+        """Whether the body itself lists inputs on collections."""
+        uris = (
+            uri
+            for item in self.body.inputs or ()
+            for uri in (
+                [Uri(item.uri)]
+                if isinstance(item, UriReference)
+                else self.things.uris_of(item.definition)
+                if isinstance(item, Defined)
+                else ()
+            )
+        )
+        return any(uri.uri.startswith(GLOBUS) for uri in uris)
 
     def _written(self) -> list[BarePath]:
         """The paths that the body itself lists as inputs and outputs."""
@@ -261,10 +283,10 @@ class _Recording:
             return ids if paths is None else [*dict.fromkeys((*ids, *paths.used()))]
         if paths is None:
             return [self.things.derived_input(thing) for thing in derived.inputs]
-        inputs = []
-        for thing in derived.inputs:
-            left = paths.source(thing)
-            inputs.append(self.things.derived_input(thing) if left is None else left)
+        read = derived.inputs
+        if derived.functions:  # what these write to is no input
+            read = tuple(thing for thing in read if not paths.overwrites(thing))
+        inputs = [self.things.derived_input(thing) for thing in read]
         return [*inputs, *(record_id for record_id in paths.used() if record_id not in inputs)]
 
     def _read_models(self, derived: Derived, also: Sequence[ModelEntry]) -> None:
@@ -363,11 +385,16 @@ class _Recording:
             self._named = paths
 
     def _note(
-        self, step: StepHandle, inputs: list[int], outputs: list[int], versions: list[int]
+        self, step: StepHandle, derived: Derived, outputs: list[int], versions: list[int]
     ) -> None:
         self.things.note()
         if self.lookup.remembers_files and (run_id := self.recorder.run_id) is not None:
             at = self.recorder.clock()
             files = self.things.files(at, {*outputs, *versions})
             self.lookup.note_files(run_id, files, named_paths(step.id, at, self._named))
-        self.lookup.note_made(step.id, Made(tuple(outputs), tuple(versions)), inputs)
+        functions = (self.things.known(uri) for uri in derived.functions)
+        known = frozenset(i for i in functions if i is not None)
+        call = Call(step.id, self.body.step.name, known)
+        self.lookup.note_made(
+            call, Made(tuple(outputs), tuple(versions)), run_id=self.recorder.run_id
+        )

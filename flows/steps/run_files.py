@@ -17,6 +17,7 @@ from flows.steps.uris import globus_uri
 from provenance_store.validation.uris import normal_uri
 
 __all__ = [
+    "GLOBUS",
     "PATHS",
     "NamedPath",
     "RunFile",
@@ -29,7 +30,7 @@ __all__ = [
     "split_uri",
 ]
 
-_GLOBUS = "globus://"
+GLOBUS = "globus://"
 _ENDPOINT = "globus-compute://endpoint/"
 _OF_ENDPOINT = "endpoint/"
 PATHS = "paths"
@@ -64,6 +65,10 @@ class NamedPath(NamedTuple):
     """Where it is, as `split_uri` tells it."""
     key: str
     returned: bool
+    written: bool = False
+    """Whether the argument's name says that the function writes there."""
+    of: str | None = None
+    """The URN of the record that it was taken for, if it was."""
 
     @property
     def uri(self) -> str:
@@ -76,6 +81,15 @@ class NamedPath(NamedTuple):
     def when(self) -> tuple[int, int]:
         """Its place in the order of what was recorded."""
         return self.at, self.step_id
+
+    @property
+    def standing(self) -> tuple[bool, bool]:
+        """How surely the function left what is there."""
+        return self.returned, self.written
+
+    def is_use_of(self, other: NamedPath) -> bool:
+        """Whether both are one path that functions named for the same use."""
+        return self[2:6] == other[2:6]
 
 
 T = TypeVar("T", RunFile, NamedPath)
@@ -152,17 +166,28 @@ class RunFiles:
         return [file for file in newest if file.made]
 
     def naming(
-        self, key: str, where: Where, *, inside: bool, after: tuple[int, int] = (-1, -1)
+        self,
+        key: str,
+        where: Where,
+        *,
+        inside: bool,
+        after: tuple[int, int] = (-1, -1),
+        but: str | None = None,
     ) -> NamedPath | None:
         """The last function that named a path or a folder around it, or with `inside` something
-        below it; one that returned it before one that was given it."""
+        below it; one that returned it, or else was given it to write there, before one that was
+        only given it. Not one that took it for the record with the URN `but`."""
         found = [
             *self._named.at(key, where.fits),
             *chain.from_iterable(self._named.around(key, where.fits)),
             *(chain.from_iterable(self._named.below(key, where.fits)) if inside else ()),
         ]
-        later = (named for named in found if named.when > after)
-        return max(later, key=lambda named: (named.returned, *named.when), default=None)
+        later = (n for n in found if n.when > after and (but is None or n.of != but))
+        return max(later, key=lambda named: (*named.standing, *named.when), default=None)
+
+    def is_named(self, key: str, where: Where) -> bool:
+        """Whether a function of the run named a path."""
+        return bool(self._named.at(key, where.fits))
 
     def returned_below(self, key: str, where: Where) -> list[NamedPath]:
         """The last function that returned each path below a folder."""
@@ -180,8 +205,8 @@ def _standing(file: RunFile) -> tuple[bool, int, int]:
 def split_uri(uri: str) -> tuple[str, str] | None:
     """Where a path is, a collection or ``endpoint/<id>``, and the path as `path_key` has it, of a
     URI in its normal form; None for a URI of another kind."""
-    if uri.startswith(_GLOBUS):
-        collection, slash, path = uri[len(_GLOBUS) :].partition("/")
+    if uri.startswith(GLOBUS):
+        collection, slash, path = uri[len(GLOBUS) :].partition("/")
         return collection, slash + path
     if uri.startswith(_ENDPOINT):
         endpoint, slash, path = uri[len(_ENDPOINT) :].partition("/")
@@ -202,7 +227,7 @@ def on_endpoint(endpoint: str, key: str) -> str:
 
 def on_collection(collection: str, key: str) -> str:
     """The URI of a path on a collection."""
-    return f"{_GLOBUS}{collection}{key}"
+    return f"{GLOBUS}{collection}{key}"
 
 
 def named_paths(step_id: int, at: int, document: Any) -> list[NamedPath]:
@@ -212,5 +237,6 @@ def named_paths(step_id: int, at: int, document: Any) -> list[NamedPath]:
         if not isinstance(said, dict) or not isinstance(said.get("at"), str):
             continue
         if (place := split_uri(normal_uri(said["at"]))) is not None:
-            found.append(NamedPath(step_id, at, *place, said.get("where") == "result"))
+            returned, written = said.get("where") == "result", said.get("written") is True
+            found.append(NamedPath(step_id, at, *place, returned, written, said.get("is")))
     return found

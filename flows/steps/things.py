@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from flows.steps.adapters.base import FOLDER, RECURSIVE, Thing
@@ -24,7 +25,7 @@ from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.handles import Record
 from provenance_store.recorder import Recorder
 from provenance_store.validation.uris import normal_uri
-from provenance_store.values import Uri
+from provenance_store.values import DIFFERS, Uri
 
 __all__ = ["Things", "located"]
 
@@ -50,6 +51,9 @@ class Things:
         self._by_uri: dict[str, int] = {}
         self._asked: set[str] = set()
         self._ids: dict[str, int] = {}
+        self.left: Callable[[Thing], int | None] = lambda thing: None
+        """The record of what functions of the run left at the place of a thing, if they did."""
+        self._places: dict[int, list[Uri]] = {}
         self._uris: dict[int, tuple[Definition | ModelEntry, list[Uri]]] = {}
         """With the definition, for the id of one that is gone may become another's."""
 
@@ -57,8 +61,9 @@ class Things:
         self, items: Iterable[Item], things: Iterable[Thing] = (), uris: Iterable[str] = ()
     ) -> None:
         """Ask for everything that these mention at once, before they are looked at singly."""
-        uris, ids = dict.fromkeys(uris), dict[str, None]()
-        uris.update((uri.uri, None) for thing in things for uri in thing.uris)
+        uris, ids, told = dict.fromkeys(uris), dict[str, None](), list[Uri]()
+        for thing in things:
+            told += thing.uris
         for item in _with_members(items):
             if isinstance(item, UriReference):
                 uris[item.uri] = None
@@ -68,11 +73,15 @@ class Things:
                 versions = (*item.made_models, *item.used_models)
                 ids.update(dict.fromkeys((item.step, *item.outputs, *versions)))
             elif isinstance(item, Defined):
-                uris.update((uri.uri, None) for uri in self.uris_of(item.definition))
+                told += self.uris_of(item.definition)
+        uris.update((uri.uri, None) for uri in told)
         if uris:
             found = self.lookup.find_uris(uris, run_id=self.recorder.run_id)
             self._by_uri = {normal_uri(uri): record_id for uri, record_id in found.items()}
             self._asked = set(map(normal_uri, uris))
+            measured = (self._by_uri.get(normal_uri(uri.uri)) for uri in told if _is_measured(uri))
+            if there := {record_id for record_id in measured if record_id is not None}:
+                self._places = self.lookup.places(there)
         if ids:
             self._ids = self.lookup.resolve_all(ids)
 
@@ -152,11 +161,25 @@ class Things:
         if (found := self._by_uri.get(norm)) is None and norm not in self._asked:
             self._asked.add(norm)
             found = self.lookup.find_uri(uri, run_id=self.recorder.run_id)
+            if found is not None:
+                self._by_uri[norm] = found
         return found
+
+    def differs(self, record_id: int, uris: Iterable[Uri]) -> bool:
+        """Whether the size or the digest that is said of a place is another than that with which
+        the record has it."""
+        measured = {normal_uri(uri.uri): uri for uri in uris if _is_measured(uri)}
+        if not measured:
+            return False
+        if record_id not in self._places:
+            self._places |= {record_id: [], **self.lookup.places([record_id])}
+        pairs = ((measured.get(normal_uri(o.uri)), o) for o in self._places[record_id])
+        return any(new is not None and _are_apart(new, old) for new, old in pairs)
 
     def at(self, uri: str, path: str) -> int:
         """The record at a URI, made if there is none."""
-        if (found := self.known(uri)) is None:
+        found = self.left(Thing(name_of_uri(uri), uris=(Uri(uri),)))
+        if found is None and (found := self.known(uri)) is None:
             found = self._make(path, self.recorder.data, name_of_uri(uri), uris=[uri])
         self._by_uri[normal_uri(uri)] = found
         return found
@@ -189,19 +212,34 @@ class Things:
     def _defined_input(self, definition: Definition, path: str) -> int:
         """An input described by the step that uses it, and its members likewise.
 
-        What is known at its URI is what it derives from, so that the lineage goes on.
+        What is known at its URI is what it derives from, so that the lineage goes on, unless that
+        had other bytes.
         """
         uris = self.uris_of(definition)
-        known = (self.known(uri.uri) for uri in uris)
-        sources = [record_id for record_id in known if record_id is not None]
+        left = (self.left(Thing(name_of_uri(uri.uri), uris=(uri,))) for uri in uris)
+        sources = [record_id for record_id in left if record_id is not None]
+        before = None
+        for record_id in () if sources else map(self.known, (uri.uri for uri in uris)):
+            if record_id is not None and self.differs(record_id, uris):
+                before = record_id
+            elif record_id is not None:
+                sources.append(record_id)
         members = self.used(definition.members or (), f"{path}.members")
-        return self.define(definition, path, derived_from=sources, members=members)
+        return self.define(definition, path, derived_from=sources, members=members, before=before)
 
     def derived_input(self, thing: Thing) -> int:
-        """An input that an adapter found: the record at its URI, made if there is none."""
+        """An input that an adapter found: the record at its URI, made if there is none, or if the
+        bytes there are others now."""
+        if (left := self.left(thing)) is not None:
+            return left
+        before = None
         for uri in thing.uris:
-            if (found := self.known(uri.uri)) is not None:
+            found = self.known(uri.uri)
+            if found is not None and not self.differs(found, thing.uris):
                 return found
+            before = before or found
+        if before is not None:
+            thing = replace(thing, tags={**thing.tags, DIFFERS: self.urn(before)})
         return self.derived(thing, ())
 
     # ---- what is made --------------------------------------------------------------------
@@ -241,9 +279,11 @@ class Things:
         *,
         derived_from: Iterable[int] = (),
         members: Iterable[int] = (),
+        before: int | None = None,
     ) -> int:
-        """A new record as defined."""
+        """A new record as defined; `before` is one with other bytes at its place."""
         uris = self.uris_of(definition)
+        differs = {} if before is None else {DIFFERS: self.urn(before)}
         depends = self.references(definition.depends_on, f"{path}.depends_on")
         make: Callable[..., Record] = getattr(self.recorder, str(definition.kind or "data"))
         made = self._make(
@@ -252,7 +292,7 @@ class Things:
             definition.name,
             depends_on=[*derived_from, *depends],
             uris=uris,
-            tags=definition.tags,
+            tags={**differs, **(definition.tags or {})},
             **({"members": list(members)} if definition.kind == "dataset" else {}),
         )
         self.lies_at(made, uris)
@@ -272,8 +312,11 @@ class Things:
 
     def lies_at(self, record_id: int, uris: Iterable[Uri]) -> None:
         """What later steps find at these URIs is that record."""
+        there = [*uris]
         self._created.setdefault(record_id, None)
-        self._by_uri.update((normal_uri(uri.uri), record_id) for uri in uris)
+        self._by_uri.update((normal_uri(uri.uri), record_id) for uri in there)
+        self._places[record_id] = there
+        self.lookup.note_places(record_id, there)
 
     def urn(self, record_id: int) -> str:
         """The permanent name of a record."""
@@ -300,6 +343,18 @@ class Things:
         made = located(path, lambda: make(name, **how)).id
         self._created[made] = None
         return made
+
+
+def _is_measured(uri: Uri) -> bool:
+    return uri.size is not None or uri.digest is not None
+
+
+def _are_apart(one: Uri, other: Uri) -> bool:
+    """Whether what is said of two files cannot be of the same bytes."""
+    if None not in (one.size, other.size) and one.size != other.size:
+        return True
+    mine, others = ((uri.digest or "").lower().partition(":") for uri in (one, other))
+    return bool(mine[2] and others[2]) and mine[0] == others[0] and mine[2] != others[2]
 
 
 def _with_members(items: Iterable[Item]) -> Iterator[Item]:

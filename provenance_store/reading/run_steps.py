@@ -9,7 +9,7 @@ from provenance_store.kinds import Role
 from provenance_store.reading.view import View
 from provenance_store.sql import harvest
 
-__all__ = ["RunPlace", "RunStep", "run_steps"]
+__all__ = ["Call", "RunPlace", "RunStep", "run_steps"]
 
 
 class RunPlace(NamedTuple):
@@ -27,6 +27,22 @@ class RunPlace(NamedTuple):
     def is_made(self) -> bool:
         """Whether a step made it."""
         return self.role == Role.GENERATED_BY
+
+
+class Call(NamedTuple):
+    """A step by what it did: its state's name, and the functions that it called."""
+
+    step_id: int
+    name: str
+    functions: frozenset[int]
+    same_flow: bool = True
+    """Whether its run is one of the flow that was asked for."""
+
+    def is_like(self, other: Call) -> bool:
+        """Whether it did what a step of that flow does: it has the name of its state, or called
+        one of its functions."""
+        same_state = self.same_flow and self.name == other.name
+        return same_state or not self.functions.isdisjoint(other.functions)
 
 
 class RunStep(NamedTuple):

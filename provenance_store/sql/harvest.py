@@ -14,7 +14,7 @@ from provenance_store.sql.uris import each_way
 from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import Viewer
 
-__all__ = ["at_uri", "event", "payload_names", "steps"]
+__all__ = ["at_uri", "document", "event", "payload_names", "steps"]
 
 _record, _step, _outcome = TABLE["record"], TABLE["step"], TABLE["outcome"]
 _mark, _payload, _uri, _link = TABLE["mark"], TABLE["payload"], TABLE["uri"], TABLE["link"]
@@ -50,6 +50,13 @@ def payload_names(run_id: str) -> sa.Select[Any]:
         sa.select(_payload.c.record_id, _payload.c.name)
         .join(_record, _record.c.id == _payload.c.record_id)
         .where(_record.c.run_id == run_id, _record.c.kind == Kind.STEP.value)
+    )
+
+
+def document(step_id: int, name: str) -> sa.Select[Any]:
+    """(document) of that name that is kept with a step."""
+    return sa.select(_payload.c.document).where(
+        _payload.c.record_id == step_id, _payload.c.name == name
     )
 
 

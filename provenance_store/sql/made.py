@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from provenance_store.kinds import Role
+from provenance_store.kinds import CARRIES, Role
 from provenance_store.sql.read import can_see
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
-__all__ = ["in_the_making", "made_by", "made_with", "open_versions"]
+__all__ = ["called", "in_the_making", "made_by", "open_versions", "used_elsewhere"]
 
-_record, _link = TABLE["record"], TABLE["link"]
+_record, _link, _uri = TABLE["record"], TABLE["link"], TABLE["uri"]
 _version, _step, _outcome = TABLE["version"], TABLE["step"], TABLE["outcome"]
 
 
@@ -49,17 +49,32 @@ def made_by(step_id: int, viewer: Viewer, limit: int) -> sa.Select[Any]:
     )
 
 
-def made_with(record_id: int, used: Collection[int]) -> sa.Select[Any]:
-    """A row when a step that used one of these records made this one."""
-    other = _link.alias()
+def called(run_id: str, functions: str, until: int) -> sa.Select[Any]:
+    """The ids of the facts, with URIs that begin with `functions`, that steps of a run used which
+    were recorded until a time."""
     return (
         sa.select(_link.c.to_id)
-        .join(other, other.c.from_id == _link.c.to_id)
+        .distinct()
+        .join(_record, _record.c.id == _link.c.from_id)
+        .join(_uri, _uri.c.record_id == _link.c.to_id)
         .where(
-            _link.c.from_id == record_id,
-            _link.c.role == Role.GENERATED_BY.value,
-            other.c.role == Role.USED.value,
-            other.c.to_id.in_(used),
+            _record.c.run_id == run_id,
+            _record.c.created_at <= until,
+            _link.c.role == Role.USED.value,
+            _uri.c.uri.startswith(functions, autoescape=True),
         )
-        .limit(1)
+    )
+
+
+def used_elsewhere(ids: Sequence[int], run_id: str) -> sa.Select[Any]:
+    """The ids of those of these records that something outside of a run derives from or used."""
+    return (
+        sa.select(_link.c.to_id)
+        .distinct()
+        .join(_record, _record.c.id == _link.c.from_id)
+        .where(
+            _link.c.to_id.in_(ids),
+            _link.c.role.in_([role.value for role in CARRIES]),
+            sa.func.coalesce(_record.c.run_id, "") != run_id,
+        )
     )

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from provenance_store.kinds import Kind, Level
+from provenance_store.kinds import Kind, Level, Role
 from provenance_store.sql.dialects import Compiled
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.uris import each_way, lies_at, norm_of
@@ -75,6 +75,23 @@ class Prepared:
         """The first record with these bytes at a place; an empty file is not known by its bytes."""
         rows = self._rows(raw, EVERYTHING, _first_with, uri=norm, digest=digest)
         return rows[0][0] if rows else None
+
+    def makers(self, raw: Any, record_id: int, run_id: str) -> Sequence[Any]:
+        """(id, name, whether it is of the run's flow) of the steps that made a record."""
+        return self._rows(raw, EVERYTHING, _makers, id=record_id, run_id=run_id)
+
+    def called_by(self, raw: Any, step_id: int, functions: str) -> list[int]:
+        """The things that a step used whose URIs begin with `functions`."""
+        rows = self._rows(raw, EVERYTHING, _called_by, id=step_id, functions=f"{functions}%")
+        return [row[0] for row in rows]
+
+    def places(self, raw: Any, record_id: int) -> Sequence[Any]:
+        """(uri, size, digest) of the places of a record."""
+        return self._rows(raw, EVERYTHING, _places, id=record_id)
+
+    def has_documents(self, raw: Any, run_id: str, name: str) -> bool:
+        """Whether a step of a run has a document of that name."""
+        return bool(self._rows(raw, EVERYTHING, _has_documents, run_id=run_id, name=name))
 
     def run_files(self, raw: Any, run_id: str, name: str, until: int) -> Sequence[Any]:
         """(id, created_at, normal form of a URI, its tag of a folder, first role of its links,
@@ -256,6 +273,52 @@ def _first_with(_: Access) -> Query:
         _uri.c.digest == _text("digest"),
         lies_at(_uri, _text("uri")),
         sa.func.coalesce(_uri.c.size, 1) > 0,
+    )
+
+
+def _makers(_: Access) -> Query:
+    flow = sa.select(_run.c.flow_id).where(_run.c.run_id == _text("run_id")).scalar_subquery()
+    of_run = sa.func.coalesce(_record.c.run_id, "") == _text("run_id")
+    return (
+        sa.select(
+            _record.c.id,
+            _record.c.name,
+            sa.case((sa.or_(of_run, _run.c.flow_id == flow), 1), else_=0),
+        )
+        .join(_link, _link.c.to_id == _record.c.id)
+        .outerjoin(_run, _run.c.run_id == _record.c.run_id)
+        .where(
+            _link.c.from_id == sa.bindparam("id", type_=sa.BigInteger()),
+            _link.c.role == Role.GENERATED_BY.value,
+        )
+    )
+
+
+def _called_by(_: Access) -> Query:
+    return (
+        sa.select(_link.c.to_id)
+        .join(_uri, _uri.c.record_id == _link.c.to_id)
+        .where(
+            _link.c.from_id == sa.bindparam("id", type_=sa.BigInteger()),
+            _link.c.role == Role.USED.value,
+            _uri.c.uri.like(_text("functions")),
+        )
+        .limit(RECENT)
+    )
+
+
+def _places(_: Access) -> Query:
+    of_record = _uri.c.record_id == sa.bindparam("id", type_=sa.BigInteger())
+    return sa.select(_uri.c.uri, _uri.c.size, _uri.c.digest).where(of_record)
+
+
+def _has_documents(_: Access) -> Query:
+    of_step = (_payload.c.record_id == _record.c.id, _payload.c.name == _text("name"))
+    is_step = _record.c.kind == Kind.STEP.value
+    return (
+        sa.select(_record.c.id)
+        .where(_record.c.run_id == _text("run_id"), is_step, sa.exists().where(*of_step))
+        .limit(1)
     )
 
 

@@ -23,6 +23,7 @@ from provenance_store.values import TagValue, Uri
 
 __all__ = [
     "FOLDER",
+    "FUNCTIONS",
     "RECURSIVE",
     "Action",
     "Adapter",
@@ -47,6 +48,8 @@ MAX_TAGS = 64
 MAX_ITEMS = 100_000
 FOLDER = "folder"
 """The tag of a record that is a place to work in, which somebody made or listed."""
+FUNCTIONS = "globus-compute://function/"
+"""How the URIs of functions begin."""
 RECURSIVE = "recursive"
 """The tag of a record that was moved with all that is in it."""
 LEFT_OUT = frozenset({REDACTED, NOT_RECORDED})
@@ -97,12 +100,15 @@ class Thing:
 
 
 class BarePath(NamedTuple):
-    """A path without a scheme that a step was given or returned, and whose machine it is of."""
+    """A path without a scheme that a step was given or returned, and whose machine it is of; or a
+    ``globus://`` URI that it was given to write to."""
 
     path: str
     endpoint: str
     """The id of the Compute endpoint, empty where it is not said."""
     returned: bool
+    written: bool = False
+    """Whether it is an argument whose name says that it is written to, such as ``out``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +128,8 @@ class Derived:
 
     @property
     def functions(self) -> list[str]:
-        """The URIs of the functions, or other facts, by which it did so."""
-        return [thing.place for thing in self.inputs if thing.kind == "fact" and thing.uris]
+        """The URIs of the functions that it called."""
+        return [thing.place for thing in self.inputs if thing.place.startswith(FUNCTIONS)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from flows.steps.adapters.base import (
+    FUNCTIONS,
     Action,
     BarePath,
     Derived,
@@ -25,7 +26,14 @@ from flows.steps.adapters.base import (
     scalar,
     text,
 )
-from flows.steps.adapters.mentioned import bare_paths, described_files, given_uris, things_at
+from flows.steps.adapters.mentioned import (
+    Mention,
+    bare_paths,
+    described_files,
+    given_uris,
+    things_at,
+)
+from flows.steps.run_files import GLOBUS
 from provenance_store.values import TagValue, Uri
 
 __all__ = ["ComputeAdapter", "calls_of", "functions_of", "results_of"]
@@ -56,13 +64,19 @@ class ComputeAdapter:
         if not functions and not results:
             raise NotMine
         found: dict[str, TagValue] = {"endpoint_id": ", ".join(endpoints)} if endpoints else {}
-        given = given_uris(call[name] for call in calls for name in ARGUMENTS if name in call)
+        given = [*given_uris(call[name] for call in calls for name in ARGUMENTS if name in call)]
+        read = (Uri(uri) for uri, written in given if not written)
+        written = (BarePath(uri, "", False, True) for uri, written in given if written)
         made = described_files(value for _, value in results)
         return Derived(
-            (*(_function(function) for function in functions), *things_at(given)),
+            (*(_function(function) for function in functions), *things_at(read)),
             (*(_result(action.name, results, n) for n in range(len(results))), *things_at(made)),
             tags=found,
-            paths=(*_given_paths(calls), *_returned_paths(results, next(iter(endpoints), ""))),
+            paths=(
+                *_given_paths(calls),
+                *filter(lambda path: path.path.startswith(GLOBUS), written),
+                *_returned_paths(results, next(iter(endpoints), "")),
+            ),
         )
 
 
@@ -71,12 +85,12 @@ def _given_paths(calls: list[Mapping[str, Any]]) -> Iterator[BarePath]:
     shared = next(_texts(calls[0], ENDPOINT), "")
     for call in calls:
         endpoint = next(_texts(call, ENDPOINT), shared).lower()
-        for path in bare_paths(call[name] for name in ARGUMENTS if name in call):
-            yield BarePath(path, endpoint, False)
+        for path, written in bare_paths(call[name] for name in ARGUMENTS if name in call):
+            yield BarePath(path, endpoint, False, written)
 
 
 def _returned_paths(results: list[tuple[str | None, Any]], endpoint: str) -> Iterator[BarePath]:
-    for path in bare_paths(value for _, value in results):
+    for path, _ in dict.fromkeys(Mention(m.text) for m in bare_paths(v for _, v in results)):
         yield BarePath(path, endpoint.lower(), True)
 
 
@@ -100,7 +114,7 @@ def _texts(document: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]
 
 
 def _function(function: str) -> Thing:
-    uri = f"globus-compute://function/{quote(function.lower(), safe='')}"
+    uri = f"{FUNCTIONS}{quote(function.lower(), safe='')}"
     return Thing(f"function {function}", "fact", (Uri(uri),))
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from flows.steps.adapters.base import Thing, clean, is_told
 from flows.steps.uris import is_uri, name_of_uri, tidy_uri
 from provenance_store.validation.limits import MAX_INTEGER, MAX_URI
 from provenance_store.values import Uri
 
-__all__ = ["bare_paths", "described_files", "given_uris", "things_at"]
+__all__ = ["Mention", "bare_paths", "described_files", "given_uris", "things_at"]
 
 MAX_DEPTH = 32
 MAX_VALUES = 10_000
@@ -28,8 +28,16 @@ GIVEN = re.compile(rf"{MADE.pattern}|(?:https?|file|s3|gs)://\S+", re.IGNORECASE
 """Arguments that do so."""
 _FROM_ROOT = re.compile(r"~?/[^\x00-\x1f]*[^\x00-\x1f/][^\x00-\x1f]*")
 _RELATIVE = re.compile(r"[^\s/:~][^\s/:]*/[^\s:]+")
-_IN_COMMAND = re.compile(r"""(?:^|[\s='"])(~?/[^\s'"=,;:]+)""")
+_IN_COMMAND = re.compile(
+    r"""(?:(?<!\S)(?P<option>-{1,2}[\w-]+|[\w-]+(?==))[\s=]*|(?P<into>>)\s*)?
+        (?:^|(?<=[\s='">]))['"]?(?P<path>~?/[^\s'"=,;:]+)""",
+    re.VERBOSE,
+)
 """Paths from a root inside a text, such as the line of a command."""
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_WRITTEN = re.compile(r"o|out|output|outputs|out(?:dir|file|path)|save|saved|write")
+"""What the name of an argument or option has in it that is written to. A destination is one of a
+transfer: functions are often given the whole input of a flow."""
 MAX_PATH = 4096
 MAX_PATHS = 1_000
 FIELDS = frozenset({"uri", "size", "digest", "sha256", "media_type"})
@@ -38,11 +46,19 @@ SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 MAX_MEDIA_TYPE = 256
 
 
-def given_uris(documents: Iterable[Any]) -> Iterator[Uri]:
+class Mention(NamedTuple):
+    """A text of an argument or result that names a file."""
+
+    text: str
+    written: bool = False
+    """Whether the name of the argument says that it is written to."""
+
+
+def given_uris(documents: Iterable[Any]) -> Iterator[Mention]:
     """The texts in arguments that are URIs of bytes, one for each."""
-    for value in _values(documents):
+    for name, value in _named_values(documents):
         if is_told(value) and _fits(value, GIVEN):
-            yield Uri(tidy_uri(value))
+            yield Mention(tidy_uri(value), _is_written(name))
 
 
 def described_files(documents: Iterable[Any]) -> Iterator[Uri]:
@@ -55,24 +71,35 @@ def described_files(documents: Iterable[Any]) -> Iterator[Uri]:
             yield Uri(tidy_uri(value))
 
 
-def bare_paths(documents: Iterable[Any]) -> Iterator[str]:
+def bare_paths(documents: Iterable[Any]) -> Iterator[Mention]:
     """Texts that may be paths of files, each once, as they are written; the first `MAX_PATHS`.
 
     What says from where to where something is to be moved is no file of the function.
     """
-    found: dict[str, None] = {}
-    for value in _values(documents, whole=_is_order):
+    found: dict[Mention, None] = {}
+    for name, value in _named_values(documents, whole=_is_order):
         if not is_told(value) or "/" not in value or len(value) > MAX_VALUES:
             continue
         text = value.strip()
         whole = _FROM_ROOT.fullmatch(text) or _RELATIVE.fullmatch(text)
         if whole and len(text) <= MAX_PATH:
-            found[text] = None
+            found[Mention(text, _is_written(name))] = None
         if not whole or " " in text:
-            found.update(dict.fromkeys(_IN_COMMAND.findall(text)))
+            found.update(dict.fromkeys(_in_command(text)))
         if len(found) >= MAX_PATHS:
             break
     return islice(found, MAX_PATHS)
+
+
+def _in_command(line: str) -> Iterator[Mention]:
+    for found in _IN_COMMAND.finditer(line):
+        written = found["into"] is not None or _is_written(found["option"] or "")
+        yield Mention(found["path"], written)
+
+
+def _is_written(name: str) -> bool:
+    """Whether an argument or option of that name is written to."""
+    return any(_WRITTEN.fullmatch(part.lower()) for part in _PARTS.findall(name))
 
 
 def _is_order(value: Any) -> bool:
@@ -114,18 +141,25 @@ def _values(
     documents: Iterable[Any], *, whole: Callable[[Any], bool] = lambda value: False
 ) -> Iterator[Any]:
     """The documents and all that is in them, but nothing inside a value that is a `whole`."""
-    waiting = [(document, 0) for document in reversed(list(documents))]
+    return (value for _, value in _named_values(documents, whole=whole))
+
+
+def _named_values(
+    documents: Iterable[Any], *, whole: Callable[[Any], bool] = lambda value: False
+) -> Iterator[tuple[str, Any]]:
+    """The same, each with the name that it or the nearest list around it has, empty without."""
+    waiting = [("", document, 0) for document in reversed(list(documents))]
     for _ in range(MAX_VALUES):
         if not waiting:
             return
-        value, depth = waiting.pop()
-        yield value
+        name, value, depth = waiting.pop()
+        yield name, value
         if depth < MAX_DEPTH and not whole(value):
-            inner = list(_inside(value))[:MAX_VALUES]
-            waiting += [(item, depth + 1) for item in reversed(inner)]
+            inner = list(_inside(name, value))[:MAX_VALUES]
+            waiting += [(inner_name, item, depth + 1) for inner_name, item in reversed(inner)]
 
 
-def _inside(value: Any) -> Iterable[Any]:
+def _inside(name: str, value: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, list) else ()
+        return ((str(key), item) for key, item in value.items())
+    return ((name, item) for item in value) if isinstance(value, list) else ()

@@ -89,6 +89,7 @@ def _moved_one_file(details: Mapping[str, Any], item: Mapping[str, Any]) -> bool
         and details.get("files") == 1
         and details.get("files_transferred") == 1
         and not details.get("files_skipped")
+        and not details.get("faults")  # what was sent again is counted again
     )
 
 

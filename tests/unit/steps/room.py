@@ -20,11 +20,11 @@ class Room:
     def __init__(self, *, run_id: str = "r1") -> None:
         self.sink = MemorySink()
         self.lookup = MemoryLookup(resolver=self.sink.resolve)
+        self._ticks = itertools.count(1)
         self.recorder = self.recorder_of(run_id)
 
     def recorder_of(self, run_id: str) -> Recorder:
-        ticks = itertools.count(1)
-        return Recorder(self.sink, run_id=run_id, environment=None, clock=lambda: next(ticks))
+        return Recorder(self.sink, run_id=run_id, environment=None, clock=lambda: next(self._ticks))
 
     def record(self, name: str = "Analyse", *, run_id: str | None = None, **body: Any) -> Receipt:
         step = {"name": name, **body.pop("step", {})}

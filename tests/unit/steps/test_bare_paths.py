@@ -65,10 +65,11 @@ def call(
     )
 
 
-def folder(room: Room, path: str, url: str = MKDIR) -> Receipt:
+def folder(room: Room, path: str, url: str = MKDIR, run_id: str | None = None) -> Receipt:
     parameters = {"endpoint_id": CLUSTER, "path": path}
     return room.record(
         "Folder",
+        run_id=run_id,
         step={"action_url": url},
         parameters=parameters,
         result={"status": "SUCCEEDED", "details": {}},
