@@ -11,6 +11,7 @@ from provenance_store.errors import Ambiguous, InvalidInput, NotFound
 from provenance_store.files import LINK_TARGET, LocalFile
 from provenance_store.undecoded import escaped
 from provenance_store.validation.uris import normal_uri
+from provenance_store.values import DIFFERS
 
 if TYPE_CHECKING:
     from braid.recording import Place
@@ -110,7 +111,9 @@ def _input(place: Place, given: str | LocalFile, notes: list[str]) -> Any:
         return _reference(place, "--input", given, notes)
     for known in _known(place, given):
         return known
-    return place.recorder.data(given.name, files=[given])
+    before = next((r["id"] for r in _newest(place, given.uri) if _differs(r, given)), None)
+    tags = None if before is None else {DIFFERS: before}
+    return place.recorder.data(given.name, files=[given], tags=tags)
 
 
 def _model(place: Place, reference: str, notes: list[str]) -> Any:
@@ -137,7 +140,7 @@ def _known(place: Place, file: LocalFile) -> Iterator[str]:
     what its name links to, then of a link to it."""
     digest = file.found.digest
     for record in _newest(place, file.uri):
-        if _holds(record, digest, file.uri):
+        if _holds(record, digest, file.uri) and not _differs(record, file):
             yield record["id"]
     if digest is None:
         return
@@ -151,9 +154,22 @@ def _known(place: Place, file: LocalFile) -> Iterator[str]:
 
 def _holds(record: Mapping[str, Any], digest: str | None, uri: str | None = None) -> bool:
     """Whether a record is of such content, at that URI if one is given."""
+    return any(each.get("digest") == digest for each in _places(record, uri))
+
+
+def _differs(record: Mapping[str, Any], file: LocalFile) -> bool:
+    """Whether a record is of other content at the place of a file."""
+    pairs = [
+        (getattr(file.found, name), each.get(name))
+        for each in _places(record, file.uri)
+        for name in ("size", "digest")
+    ]
+    return any(None not in pair and pair[0] != pair[1] for pair in pairs)
+
+
+def _places(record: Mapping[str, Any], uri: str | None) -> list[Mapping[str, Any]]:
     wanted = None if uri is None else normal_uri(uri)
-    places = [each for each in record["uris"] if wanted in (None, normal_uri(each["uri"]))]
-    return any(each.get("digest") == digest for each in places)
+    return [each for each in record["uris"] if wanted in (None, normal_uri(each["uri"]))]
 
 
 def _newest(place: Place, uri: str) -> list[Any]:
