@@ -11,8 +11,8 @@ from typing import Any
 
 from braid.login import authorizer_for
 from braid.settings import SERVER_SCOPE
+from provenance_store.documents import ambiguous
 from provenance_store.errors import (
-    Ambiguous,
     BraidError,
     Conflict,
     InvalidInput,
@@ -166,10 +166,7 @@ def one_named(found: Mapping[str, Any], reference: str) -> str:
     if not ids:
         raise NotFound(f"There is no record {reference[:200]} on this server.")
     if len(ids) > 1:
-        raise Ambiguous(
-            f"{reference[:80]!r} names several records; give the id of one: {', '.join(ids)}",
-            choices=ids,
-        )
+        raise ambiguous(reference, found["records"])
     return ids[0]
 
 

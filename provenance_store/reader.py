@@ -12,7 +12,7 @@ from provenance_store.filters import ModelSearch, RecordFilter, RunFilter
 from provenance_store.ids import now, short_id
 from provenance_store.kinds import Kind, Level
 from provenance_store.reading import models, records, runs
-from provenance_store.reading.named import candidates, find, not_found
+from provenance_store.reading.named import candidates, find, not_found, told_apart
 from provenance_store.reading.run_steps import RunPlace, RunStep, run_steps
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
@@ -192,7 +192,8 @@ class Reader:
 
     def named(self, reference: Reference) -> dict[str, Any]:
         """What a reference names, in brief: ``records``, the newest first, one where it is clear
-        and none where there is nothing. Of a model version also its ``line``."""
+        and none where there is nothing. Of a model version also its ``line``; of several records
+        also when they were made, where they lie and in which run."""
         text = spelled(reference)
         ids = list(self.resolve_all([text]).values()) if is_id(text) else None
         with self._view() as view:
@@ -201,9 +202,11 @@ class Reader:
             rows = view.by_id(ids)
             found = [rows[i] for i in ids if i in rows]
             hidden = view.hidden(row.line_id for row in found if row.line_id is not None)
+            told = {} if len(ids) < 2 else {one["id"]: one for one in told_apart(view, ids)}
             return {
                 "records": [
                     documents.brief(row, view.urn)
+                    | told.get(view.urn(row.id), {})
                     | (
                         {}
                         if row.line_id is None or row.line_id in hidden

@@ -77,9 +77,13 @@ class Part(Mention, kw_only=True):
 
 
 class Candidate(Mention, kw_only=True):
-    """A record that a reference may stand for; of a version with its line, if that is seen."""
+    """A record that a reference may stand for; of a version with its line, if that is seen. Of
+    several records also what they can be told by."""
 
     line: str | msgspec.UnsetType = msgspec.UNSET
+    created_at: str | msgspec.UnsetType = msgspec.UNSET
+    run_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    uri: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Named(msgspec.Struct, kw_only=True):
