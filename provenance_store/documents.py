@@ -35,6 +35,7 @@ __all__ = [
     "brief",
     "candidate",
     "decision_about",
+    "noted",
     "read_document",
     "record_document",
     "record_outline",
@@ -188,11 +189,13 @@ def brief(record: Row, urn: Urn) -> dict[str, Any]:
 
 def candidate(record: Row, uri: str | None, urn: Urn) -> dict[str, Any]:
     """`brief`, and what one of several records of one name can be told by."""
-    return brief(record, urn) | {
-        "created_at": format_time(record.created_at),
-        "run_id": record.run_id,
-        "uri": uri,
-    }
+    return noted(record, urn) | {"uri": uri}
+
+
+def noted(record: Row, urn: Urn) -> dict[str, Any]:
+    """`brief`, and when it was made and in which run."""
+    made = {"created_at": format_time(record.created_at), "run_id": record.run_id}
+    return brief(record, urn) | made
 
 
 def ambiguous(reference: str, candidates: Sequence[Mapping[str, Any]], most: int = 5) -> Ambiguous:
