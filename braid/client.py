@@ -22,7 +22,7 @@ from provenance_store.errors import (
     TooLarge,
 )
 from provenance_store.extras import extra
-from provenance_store.references import is_id, is_name
+from provenance_store.references import is_id, is_name, local
 from provenance_store.shown import check_server
 from provenance_store.times import format_time
 
@@ -70,7 +70,9 @@ class QueryClient(globus_sdk.BaseClient):
         return self._ask(f"runs/{run_id}", page)
 
     def records(self, *, tags: Sequence[str] = (), **filters: Any) -> dict[str, Any]:
-        """``GET /api/v1/records``: a page of records, newest first."""
+        """``GET /api/v1/records``: a page of records, newest first; `uri` may be a path here."""
+        if uri := filters.get("uri"):
+            filters["uri"] = local(uri)
         return self._ask("records", {"tag": tags, **filters})
 
     def named(self, reference: str) -> dict[str, Any]:

@@ -16,7 +16,15 @@ from provenance_store.reading.named import candidates, find, not_found, told_apa
 from provenance_store.reading.run_steps import RunPlace, RunStep, run_steps
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
-from provenance_store.references import Head, Reference, is_id, is_name, several, spelled
+from provenance_store.references import (
+    Head,
+    Reference,
+    is_id,
+    is_name,
+    several,
+    spelled,
+    spellings_of,
+)
 from provenance_store.sql import harvest, inspect, made, walks
 from provenance_store.sql.dialects import driver
 from provenance_store.store_sink import StoreSink
@@ -155,6 +163,7 @@ class Reader:
             kind=None if kind is None else filters.parse_kind(kind),
             name=name,
             uri=uri,
+            also_at=self._also_at(uri),
             digest=digest,
             tags=tuple(filters.parse_tag(tag) for tag in tags),
             run_id=run_id,
@@ -492,6 +501,12 @@ class Reader:
                 depth=depth,
                 limit=limit,
             )
+
+    def _also_at(self, uri: str | None) -> tuple[str, ...]:
+        """Other spellings of a place that is asked for; of a pattern there are none."""
+        if uri is None or "*" in uri:
+            return ()
+        return tuple(dict.fromkeys(spellings_of(uri, here=self._viewer.everything)))
 
     def _seen(self, view: View, reference: Reference) -> int:
         """`resolve` inside a read that is under way."""

@@ -157,7 +157,7 @@ class Things:
     def at(self, uri: str, path: str) -> int:
         """The record at a URI, made if there is none."""
         if (found := self.known(uri)) is None:
-            found = self._make(path, self.recorder.data, name_of_uri(uri), uris=[uri])
+            found = self._make(path, self.recorder.data, name_of_uri(uri), uris=[Uri(uri)])
         self._by_uri[normal_uri(uri)] = found
         return found
 
@@ -215,7 +215,7 @@ class Things:
         if isinstance(item, PathReference):
             return []  # what is left at paths is made for all of them together
         if isinstance(item, UriReference):
-            made = self._make(path, self.recorder.data, name_of_uri(item.uri), uris=[item.uri])
+            made = self._make(path, self.recorder.data, name_of_uri(item.uri), uris=[Uri(item.uri)])
             self._by_uri[normal_uri(item.uri)] = made
             return [made]
         sources = self.referred(item, path) if isinstance(item, Reference) else []

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import PurePosixPath
 from typing import Any
 
 from provenance_store import documents, redaction
 from provenance_store.errors import NotFound
 from provenance_store.reading.view import View
-from provenance_store.references import Parts, has_scheme, parts_of
+from provenance_store.references import Parts, has_scheme, parts_of, spellings_of
 from provenance_store.sql import aliases, read
 from provenance_store.sql import named as sql
 from provenance_store.sql.dialects import driver
@@ -39,8 +38,11 @@ def candidates(view: View, prepared: Prepared, text: str) -> Sequence[int]:
         return ids
     if ids := _named(view, prepared, text):
         return ids
-    found = _at(view, prepared, PurePosixPath(text).as_uri()) if text.startswith("/") else None
-    return [] if found is None else [found]
+    # Other people's paths are not of this machine, and its files are not theirs to ask about.
+    for place in dict.fromkeys(spellings_of(text, here=view.viewer.everything)):
+        if (found := _at(view, prepared, place)) is not None:
+            return [found]
+    return []
 
 
 def one_of(view: View, ids: Sequence[int], text: str) -> int:

@@ -143,7 +143,9 @@ def record_conditions(wanted: RecordFilter, viewer: Viewer) -> list[Condition]:
     if wanted.name is not None:
         conditions.append(_like(_record.c.name, wanted.name))
     if wanted.uri is not None:
-        with_uri = sa.select(_uri.c.record_id).where(_at(wanted.uri))
+        with_uri = sa.select(_uri.c.record_id).where(
+            sa.or_(_at(wanted.uri), *(lies_at(_uri, normal_uri(uri)) for uri in wanted.also_at))
+        )
         same = sa.select(_same.c.record_id).where(_same.c.other_id.in_(with_uri))
         conditions.append(_record.c.id.in_(with_uri.union(same)))
     if wanted.digest is not None:

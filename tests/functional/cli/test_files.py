@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from provenance_store import open_store
+from provenance_store.values import Uri
 from tests.support.command_line import Braid
 
 
@@ -42,7 +43,9 @@ def urns(braid: Braid, tmp_path: Path) -> dict[str, str]:
                 "without", uris=[(tmp_path / "without.txt").as_uri()], depends_on=[config]
             ),
             "mounted": recorder.data("mounted", uris=["globus://c1/raw/scan%201.h5"]),
-            "plain": recorder.data("plain", uris=[str(tmp_path / "without.txt"), "gone.txt"]),
+            "plain": recorder.data(
+                "plain", uris=[Uri(str(tmp_path / "without.txt")), Uri("gone.txt")]
+            ),
             "elsewhere": recorder.data("elsewhere", uris=["s3://bucket/x", "file://host/etc/x"]),
         }
         return {name: record.urn for name, record in made.items()}
@@ -189,7 +192,7 @@ def test_what_was_found_travels_with_a_merge(braid: Braid, urns: dict[str, str])
 WRONG = [
     ("digest", 2, "Name records by ID, files, or a run"),
     ("verify", 2, "Name records by ID, or a run"),
-    ("digest gone.txt", 2, "There is no file gone.txt, and it is not an ID."),
+    ("digest lost.txt", 2, "There is no file lost.txt, and it is not an ID."),
     ("digest /dev/null", 2, "/dev/null is a device; only files and directories have digests."),
     ("digest 9.9", 1, "There is no record 9.9"),
     ("verify 9.9", 1, "There is no record 9.9"),
