@@ -249,3 +249,6 @@ def test_files_that_are_found_to_be_one_make_their_records_one(
     assert "1 pairs of records were found to be one file." in answer.err
     with open_store("sqlite:///braid.db") as store:
         assert [r["id"] for r in store.reader().record(one.urn)["same_as"]] == [two.urn]
+        about = {"uri": file.as_uri(), "digest": sha256(b"scan"), "size": 4}
+        three = store.data("c", uris=[about])  # what somebody else says that it is
+    assert "1 pairs of records were found to be one file." in braid("digest", three.urn).err
