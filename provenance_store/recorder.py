@@ -1110,10 +1110,9 @@ def _named(kinds: type[Named], given: object) -> Named | None:
 def _here(uri: Any) -> Any:
     """A URI that was given; of text that is a path of this machine without doubt, the path. A `Uri`
     is as it is: those of other machines are given so."""
-    if type(uri) is Uri:
-        return uri
-    if isinstance(uri, str):
-        return uri if (path := path_of(uri)) is None else path
-    if isinstance(uri, Mapping) and isinstance(place := uri.get("uri"), str):
+    given = type(uri)
+    if issubclass(given, str):
+        return uri if (path := path_of(str.__str__(uri))) is None else path
+    if given is dict and type(place := uri.get("uri")) is str:
         return uri if (path := path_of(place)) is None else {**uri, "uri": path}
     return uri
