@@ -190,7 +190,7 @@ def _headers(error: Exception, status: int) -> Iterator[tuple[str, str]]:
 
 
 def _sentence(error: Exception) -> str:
-    if isinstance(error, Ambiguous) and error.choices:
+    if isinstance(error, Ambiguous) and error.choices and not error.told:
         return _clean(f"{error.message} It may be: {', '.join(error.choices)}.")
     if isinstance(error, BraidError):
         return _clean(error.message)

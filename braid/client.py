@@ -11,8 +11,8 @@ from typing import Any
 
 from braid.login import authorizer_for
 from braid.settings import SERVER_SCOPE
+from provenance_store.documents import ambiguous
 from provenance_store.errors import (
-    Ambiguous,
     BraidError,
     Conflict,
     InvalidInput,
@@ -22,7 +22,7 @@ from provenance_store.errors import (
     TooLarge,
 )
 from provenance_store.extras import extra
-from provenance_store.references import is_id, is_name
+from provenance_store.references import is_id, is_name, local
 from provenance_store.shown import check_server
 from provenance_store.times import format_time
 
@@ -70,7 +70,9 @@ class QueryClient(globus_sdk.BaseClient):
         return self._ask(f"runs/{run_id}", page)
 
     def records(self, *, tags: Sequence[str] = (), **filters: Any) -> dict[str, Any]:
-        """``GET /api/v1/records``: a page of records, newest first."""
+        """``GET /api/v1/records``: a page of records, newest first; `uri` may be a path here."""
+        if uri := filters.get("uri"):
+            filters["uri"] = local(uri)
         return self._ask("records", {"tag": tags, **filters})
 
     def named(self, reference: str) -> dict[str, Any]:
@@ -166,10 +168,7 @@ def one_named(found: Mapping[str, Any], reference: str) -> str:
     if not ids:
         raise NotFound(f"There is no record {reference[:200]} on this server.")
     if len(ids) > 1:
-        raise Ambiguous(
-            f"{reference[:80]!r} names several records; give the id of one: {', '.join(ids)}",
-            choices=ids,
-        )
+        raise ambiguous(reference, found["records"])
     return ids[0]
 
 

@@ -44,7 +44,8 @@ GLOBUS_ERROR = "globus_sdk.exc.base.GlobusError"
 
 
 def report(error: BaseException) -> int:
-    """Say what went wrong in one line on standard error; returns the exit code.
+    """Say what went wrong in one line on standard error, and below it what a name may stand for;
+    returns the exit code.
 
     With BRAID_DEBUG set the trace follows. A group called without a command shows its help.
     """
@@ -54,7 +55,12 @@ def report(error: BaseException) -> int:
     from provenance_store.redaction import scrub_text
     from provenance_store.shown import shown
 
-    say(shown(describe(error), LONGEST))
+    if isinstance(error, Ambiguous) and error.told:
+        say(shown(error.asked, LONGEST))
+        for choice in error.told:
+            click.echo(f"  {printable(shown(choice))}", err=True)
+    else:
+        say(shown(describe(error), LONGEST))
     if DEBUG.get():
         for line in scrub_text("".join(traceback.format_exception(error))).splitlines():
             click.echo(printable(line), err=True)
@@ -74,7 +80,7 @@ CONSENTS = ("--yes",)
 
 def describe(error: BaseException) -> str:
     """One sentence: what was wrong, and what to do about it."""
-    if isinstance(error, Ambiguous) and error.choices[:1] and error.choices[0] not in error.message:
+    if isinstance(error, Ambiguous) and error.choices and not error.told:
         return f"{error.message} It may be: {', '.join(error.choices)}."
     if isinstance(error, BraidError):
         return error.message

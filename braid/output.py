@@ -29,6 +29,7 @@ __all__ = [
     "Display",
     "Document",
     "Field",
+    "as_recorded",
     "in_words",
     "inert",
     "json_text",
@@ -261,7 +262,12 @@ def _inner(value: object) -> str:
     """A value beside others: what has parts of its own is told as JSON."""
     if isinstance(value, Mapping | list | tuple):
         return inert(json.dumps(value, ensure_ascii=False))
-    return _text(value)
+    return _text(as_recorded(value))
+
+
+def as_recorded(value: object) -> object:
+    """A value that somebody recorded: truth values are spelled as they are searched and in JSON."""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _csv(found: Iterable[Document], fields: Sequence[Field]) -> None:

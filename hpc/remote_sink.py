@@ -12,7 +12,7 @@ from hpc.apart import DIVISIONS, halves
 from hpc.settings import SPOOL, WAIT_SECONDS
 from hpc.spool_sink import ClosingRecorder, KeepingSink
 from provenance_store import forks
-from provenance_store.errors import Ambiguous, InvalidInput, NotFound, ServiceUnavailable
+from provenance_store.errors import InvalidInput, NotFound, ServiceUnavailable
 from provenance_store.extras import extra
 from provenance_store.references import Head
 from provenance_store.shown import check_server
@@ -94,12 +94,9 @@ class RemoteSink(KeepingSink):
         if not found:
             raise NotFound(f"There is no record {reference[:200]} on the server.")
         if len(found) > 1:
-            choices = [str(record["id"]) for record in found]
-            raise Ambiguous(
-                f"{reference[:80]!r} names several records; give the id of one: "
-                f"{', '.join(choices)}",
-                choices=choices,
-            )
+            from provenance_store.documents import ambiguous
+
+            raise ambiguous(reference, found)
         return self.resolve(str(found[0]["id"]))
 
     def heads(self, name: str) -> list[Head] | None:

@@ -6,12 +6,14 @@ says nothing about why two results differ: such changes are told apart as volati
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
 
+from provenance_store.kinds import Special
 from provenance_store.statement.graph import Leaf
 
 __all__ = ["Change", "changes"]
@@ -85,7 +87,13 @@ def _identity(one: Leaf, other: Leaf) -> Iterator[Change]:
 
 def _numbers(model: Leaf) -> dict[str, Any]:
     scores = model["model"]["scores"]
-    return {name: None if text is None else float(text) for name, text in scores.items()}
+    return {name: None if text is None else _number(text) for name, text in scores.items()}
+
+
+def _number(text: str) -> float | str:
+    """A score; one that is not finite as documents spell it, for NaN is not equal to itself."""
+    number = float(text)
+    return number if math.isfinite(number) else Special.of(number).text
 
 
 def _documents(one: Leaf, other: Leaf) -> Iterator[Change]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from provenance_store.decisions import DOCUMENT
+from provenance_store.errors import Ambiguous
 from provenance_store.files import MEMBERS
 from provenance_store.ids import short_id
 from provenance_store.kinds import CURVES, Kind, Mark, Role, Series, Special, TagType
@@ -30,8 +31,11 @@ __all__ = [
     "HIDDEN",
     "RESTRICTED",
     "Details",
+    "ambiguous",
     "brief",
+    "candidate",
     "decision_about",
+    "noted",
     "read_document",
     "record_document",
     "record_outline",
@@ -51,6 +55,8 @@ RESTRICTED = "restricted"
 """Stands for an id where the viewer may not know it."""
 HIDDEN = "a record that you may not see was invalidated"
 """The cause that is given where the root may not be seen; the time is then null."""
+MOST_OF_URI = 100
+"""Of the place by which a record is told apart so many characters are given, the last ones."""
 
 Row = Any
 Urn = Callable[[int], str]
@@ -179,6 +185,44 @@ def brief(record: Row, urn: Urn) -> dict[str, Any]:
     if record.depth is not None:
         document["version"] = record.depth
     return document
+
+
+def candidate(record: Row, uri: str | None, urn: Urn) -> dict[str, Any]:
+    """`brief`, and what one of several records of one name can be told by."""
+    return noted(record, urn) | {"uri": uri}
+
+
+def noted(record: Row, urn: Urn) -> dict[str, Any]:
+    """`brief`, and when it was made and in which run."""
+    made = {"created_at": format_time(record.created_at), "run_id": record.run_id}
+    return brief(record, urn) | made
+
+
+def ambiguous(reference: str, candidates: Sequence[Mapping[str, Any]], most: int = 5) -> Ambiguous:
+    """The error for a reference that may stand for any of these, the first of them told apart."""
+    first = candidates[:most]
+    told = [_told(each) for each in first]
+    return Ambiguous(
+        f"{reference[:80]!r} names several records; give the id of one:",
+        choices=[str(each["id"]) for each in first],
+        told=[*told, "..."] if len(candidates) > most else told,
+    )
+
+
+def _told(one: Mapping[str, Any]) -> str:
+    """A record in one line: its short id, kind, when it was made, and its place or else its run.
+
+    Of what a server of an earlier version answers, the id.
+    """
+    version = f" v{one['version']}" if "version" in one else ""
+    about = [f"{one['kind']}{version}"]
+    if made := one.get("created_at"):
+        about.append(f"made {made[:19].replace('T', ' ')}")
+    if uri := one.get("uri"):
+        about.append(f"at {uri if len(uri) <= MOST_OF_URI else f'...{uri[3 - MOST_OF_URI :]}'}")
+    elif run_id := one.get("run_id"):
+        about.append(f"in run {run_id}")
+    return f"{one.get('short_id') or one['id']} ({', '.join(about)})"
 
 
 def validity(invalid: Invalidation | None, urn: Urn) -> dict[str, Any]:

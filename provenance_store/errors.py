@@ -76,11 +76,22 @@ class NotFound(BraidError):
 
 
 class Ambiguous(BraidError):
-    """The name fits several records; give an id instead."""
+    """The name fits several records; give an id instead.
 
-    def __init__(self, message: str | None = None, *, choices: Sequence[str] = ()) -> None:
-        super().__init__(message)
+    `told` says of each choice what it can be told by; `asked` is the message without that.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        choices: Sequence[str] = (),
+        told: Sequence[str] = (),
+    ) -> None:
+        super().__init__(f"{message} {'; '.join(told)}." if told else message)
         self.choices = tuple(choices)
+        self.told = tuple(told)
+        self.asked = message or ""
 
 
 class NotAllowed(BraidError):

@@ -63,6 +63,7 @@ class TagCondition:
 @dataclass(frozen=True, slots=True)
 class RecordFilter:
     """Conditions on records that must all hold; ``*`` in name and uri stands for anything.
+    `also_at` are other spellings of `uri`.
 
     With `status`, of steps, `since` and `until` are about when a step ended, or began where it has
     not ended.
@@ -71,6 +72,7 @@ class RecordFilter:
     kind: Kind | None = None
     name: str | None = None
     uri: str | None = None
+    also_at: tuple[str, ...] = ()
     digest: str | None = None
     tags: tuple[TagCondition, ...] = ()
     run_id: str | None = None

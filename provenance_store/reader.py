@@ -12,11 +12,19 @@ from provenance_store.filters import ModelSearch, RecordFilter, RunFilter
 from provenance_store.ids import now, short_id
 from provenance_store.kinds import Kind, Level
 from provenance_store.reading import models, records, runs
-from provenance_store.reading.named import candidates, find, not_found
+from provenance_store.reading.named import candidates, find, not_found, told_apart
 from provenance_store.reading.run_steps import Call, RunPlace, RunStep, run_steps
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import View
-from provenance_store.references import Head, Reference, is_id, is_name, several, spelled
+from provenance_store.references import (
+    Head,
+    Reference,
+    is_id,
+    is_name,
+    several,
+    spelled,
+    spellings_of,
+)
 from provenance_store.sql import harvest, inspect, made, walks
 from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import driver
@@ -157,6 +165,7 @@ class Reader:
             kind=None if kind is None else filters.parse_kind(kind),
             name=name,
             uri=uri,
+            also_at=self._also_at(uri),
             digest=digest,
             tags=tuple(filters.parse_tag(tag) for tag in tags),
             run_id=run_id,
@@ -194,7 +203,8 @@ class Reader:
 
     def named(self, reference: Reference) -> dict[str, Any]:
         """What a reference names, in brief: ``records``, the newest first, one where it is clear
-        and none where there is nothing. Of a model version also its ``line``."""
+        and none where there is nothing. Of a model version also its ``line``; of several records
+        also when they were made, where they lie and in which run."""
         text = spelled(reference)
         ids = list(self.resolve_all([text]).values()) if is_id(text) else None
         with self._view() as view:
@@ -203,9 +213,11 @@ class Reader:
             rows = view.by_id(ids)
             found = [rows[i] for i in ids if i in rows]
             hidden = view.hidden(row.line_id for row in found if row.line_id is not None)
+            told = {} if len(ids) < 2 else {one["id"]: one for one in told_apart(view, ids)}
             return {
                 "records": [
                     documents.brief(row, view.urn)
+                    | told.get(view.urn(row.id), {})
                     | (
                         {}
                         if row.line_id is None or row.line_id in hidden
@@ -535,6 +547,12 @@ class Reader:
                 depth=depth,
                 limit=limit,
             )
+
+    def _also_at(self, uri: str | None) -> tuple[str, ...]:
+        """Other spellings of a place that is asked for; of a pattern there are none."""
+        if uri is None or "*" in uri:
+            return ()
+        return tuple(dict.fromkeys(spellings_of(uri, here=self._viewer.everything)))
 
     def _seen(self, view: View, reference: Reference) -> int:
         """`resolve` inside a read that is under way."""

@@ -24,7 +24,7 @@ from provenance_store.files import LocalFile
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, make_id, now
 from provenance_store.kinds import Kind, Mark, Role, Series
-from provenance_store.references import Head, Reference, is_document, is_name, spelled
+from provenance_store.references import Head, Reference, is_document, is_name, path_of, spelled
 from provenance_store.rows import (
     AudienceRow,
     EnvironmentRow,
@@ -932,7 +932,7 @@ class Recorder:
 
     def _uris(self, batch: Batch, gate: Gate, record_id: int, uris: Uris) -> None:
         if places := [
-            rows.uri_row(gate, record_id, uri)
+            rows.uri_row(gate, record_id, _here(uri))
             for uri in rows.several(gate, uris, "URIs", mapping=True)
         ]:
             batch.uri.extend({place.uri: place for place in places}.values())
@@ -1105,3 +1105,14 @@ def _named(kinds: type[Named], given: object) -> Named | None:
     if type(value) is str:
         return kinds.__members__.get(value.upper())
     return next((member for member in kinds if type(value) is int and member == value), None)
+
+
+def _here(uri: Any) -> Any:
+    """A URI that was given; of text that is a path of this machine without doubt, the path. A `Uri`
+    is as it is: those of other machines are given so."""
+    given = type(uri)
+    if issubclass(given, str):
+        return uri if (path := path_of(str.__str__(uri))) is None else path
+    if given is dict and type(place := uri.get("uri")) is str:
+        return uri if (path := path_of(place)) is None else {**uri, "uri": path}
+    return uri

@@ -13,10 +13,12 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from provenance_store.errors import InvalidInput
 from provenance_store.handles import Record
@@ -33,13 +35,18 @@ __all__ = [
     "is_name",
     "local",
     "parts_of",
+    "path_of",
+    "places_of",
     "several",
     "spelled",
+    "spellings_of",
 ]
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _ID = re.compile(r"urn:braid:|[0-9]+\.[0-9]+$", re.IGNORECASE)
 _VERSION = re.compile(r"v([0-9]{1,9})")
+_FILE = "file:///"
+_PATHS = ("/", "./", "../", "~/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,8 @@ def local(text: str) -> str:
     """A reference as it is typed on this machine: a path, or the name of a file that is here,
     becomes the URI of that file. A folder needs a slash in its name: models are often called like
     the folder of their checkpoints."""
+    if (path := path_of(text)) is not None:
+        return _file(path)
     if is_id(text) or has_scheme(text) or "\x00" in text:
         return text
     try:
@@ -118,6 +127,52 @@ def local(text: str) -> str:
         return text
     is_path = os.sep in text or not stat.S_ISDIR(found.st_mode)
     return _file(Path(text)) if is_path else text
+
+
+def path_of(text: str) -> Path | None:
+    """The path that a text is without doubt: it begins with ``/``, ``./``, ``../`` or ``~/``, be
+    there such a file or not. None for anything else."""
+    if not text.startswith(_PATHS) or "\x00" in text:
+        return None
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # nobody's home
+        return None
+
+
+def places_of(text: str) -> list[str]:
+    """The URIs of the file of this machine that a text names as a path, and that of its folder as
+    it is called where links lead there; none for what is no path, or a relative one of no file."""
+    path = path_of(text)
+    if path is None:
+        if os.sep not in text or has_scheme(text) or "\x00" in text or not os.path.lexists(text):
+            return []
+        path = Path(text)
+    try:
+        return list(dict.fromkeys((_file(path), path.absolute().as_uri())))
+    except (OSError, ValueError):
+        return []
+
+
+def spellings_of(text: str, *, here: bool) -> Iterator[str]:
+    """How a place may be written in a store, where a text names it: as it is, as the URI of a file
+    of this machine, or as the path that it was recorded by before paths became URIs.
+
+    With `here` the text is of somebody on this machine, whose files may be looked at.
+    """
+    yield text
+    if here:
+        places = [local(text), *places_of(text)]
+    else:
+        places = [PurePosixPath(text).as_uri() if text.startswith("/") else text]
+    for place in places:
+        yield place
+        if place.startswith(_FILE):
+            yield (path := unquote(place[len(_FILE) - 1 :]))
+            with suppress(OSError, ValueError):
+                if here and (beside := Path(path).relative_to(Path.cwd())).parts:
+                    yield str(beside)
+                    yield f"./{beside}"
 
 
 def is_id(text: str) -> bool:

@@ -77,9 +77,13 @@ class Part(Mention, kw_only=True):
 
 
 class Candidate(Mention, kw_only=True):
-    """A record that a reference may stand for; of a version with its line, if that is seen."""
+    """A record that a reference may stand for; of a version with its line, if that is seen. Of
+    several records also what they can be told by."""
 
     line: str | msgspec.UnsetType = msgspec.UNSET
+    created_at: str | msgspec.UnsetType = msgspec.UNSET
+    run_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    uri: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Named(msgspec.Struct, kw_only=True):
@@ -162,13 +166,20 @@ class LateLink(msgspec.Struct, kw_only=True):
     rule: str
 
 
-class Same(Mention, kw_only=True):
+class Noted(Mention, kw_only=True):
+    """A mention of a record that says when it was made, and in which run."""
+
+    created_at: Time
+    run_id: str | None
+
+
+class Same(Noted, kw_only=True):
     """A record that is one thing with another, since their bytes are equal."""
 
     digest: str
 
 
-class SamePlace(Mention, kw_only=True):
+class SamePlace(Noted, kw_only=True):
     """A record with a URI of another; whether they are one thing is not known."""
 
     uri: str

@@ -81,7 +81,7 @@ def command(
         records = list(files_of(reader, [*wanted, *(of_run(reader, run_id) if run_id else ())]))
         chosen = [(r, uri) for r, uri in records if _is_meant(r, uri, wanted, run_id)]
         done = list(_recorded(store, chosen, places, algorithm, again=again))
-        same = store.link_same() if any(one["state"] == RECORDED for one in done) else 0
+        same = store.link_same() if done else 0
     done += [_document(NO_RECORD, {"id": None, "name": None}, None, Path(f)) for f in unknown]
     display.table({"files": done}, rows="files", fields=FIELDS, empty="No files are named.")
     if same:

@@ -115,6 +115,8 @@ def _sheet(record: Document) -> Iterator[str]:
         yield from _part(
             title, (_mention(i) for i in items if "role" not in i or i["id"] not in told)
         )
+    yield from _part("The same as", map(_other, record.get("same_as") or ()))
+    yield from _part("At the same place", map(_other, record.get("same_uri") or ()))
     if record.get("truncated"):
         yield "  There is more than these lists hold; see `braid lineage`."
     if found := record.get("environment_document"):
@@ -197,6 +199,13 @@ def _mention(item: Document) -> str:
         return "(not yours to see)"
     role = f"{item['role'].replace('_', ' ')}: " if "role" in item else ""
     return f"{role}{marked(_named_in(item), item)}"
+
+
+def _other(item: Document) -> str:
+    """Another record of one file, or at one place: which, when it was made, and where."""
+    run = f", run {item['run_id']}" if item.get("run_id") else ""
+    by = f": {item['digest']}" if "digest" in item else f": {item['uri']}"
+    return f"{_named_in(item)}, made {short_time('created_at')(item)}{run}{by}"
 
 
 def _named_in(item: Document) -> str:

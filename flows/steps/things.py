@@ -180,7 +180,7 @@ class Things:
         """The record at a URI, made if there is none."""
         found = self.left(Thing(name_of_uri(uri), uris=(Uri(uri),)))
         if found is None and (found := self.known(uri)) is None:
-            found = self._make(path, self.recorder.data, name_of_uri(uri), uris=[uri])
+            found = self._make(path, self.recorder.data, name_of_uri(uri), uris=[Uri(uri)])
         self._by_uri[normal_uri(uri)] = found
         return found
 
@@ -253,7 +253,7 @@ class Things:
         if isinstance(item, PathReference):
             return []  # what is left at paths is made for all of them together
         if isinstance(item, UriReference):
-            made = self._make(path, self.recorder.data, name_of_uri(item.uri), uris=[item.uri])
+            made = self._make(path, self.recorder.data, name_of_uri(item.uri), uris=[Uri(item.uri)])
             self._by_uri[normal_uri(item.uri)] = made
             return [made]
         sources = self.referred(item, path) if isinstance(item, Reference) else []

@@ -9,10 +9,11 @@ from itertools import zip_longest
 from typing import Any
 
 from provenance_store import documents
-from provenance_store.errors import Ambiguous, InvalidInput, NotFound
+from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.filters import ModelSearch, TagCondition
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind
+from provenance_store.reading.named import told_apart
 from provenance_store.reading.view import Row, View, grouped, page
 from provenance_store.sql import aliases, later, pages, read
 from provenance_store.sql import models as search
@@ -221,7 +222,5 @@ def line_named(view: View, name: str) -> int:
     if not rows:
         raise NotFound(f"There is no model {name[:80]!r}.")
     if len(rows) > 1:
-        choices = [view.urn(row.id) for row in rows]
-        message = f"{len(rows)} models are called {name[:80]!r}; give the id of one: "
-        raise Ambiguous(message + ", ".join(choices[:5]) + ".", choices=choices)
+        raise documents.ambiguous(name, told_apart(view, [row.id for row in rows]))
     return int(rows[0].id)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from functools import partial
+from typing import Any
 
-from provenance_store import redaction
-from provenance_store.errors import Ambiguous, NotFound
+from provenance_store import documents, redaction
+from provenance_store.errors import NotFound
 from provenance_store.reading.view import View
-from provenance_store.references import Parts, has_scheme, parts_of
-from provenance_store.sql import aliases
+from provenance_store.references import Parts, has_scheme, parts_of, spellings_of
+from provenance_store.sql import aliases, read
 from provenance_store.sql import named as sql
 from provenance_store.sql.dialects import driver
 from provenance_store.sql.prepared import Prepared
 
-__all__ = ["candidates", "find", "not_found", "one_of"]
+__all__ = ["candidates", "find", "not_found", "one_of", "told_apart"]
 
 CHOICES = 5
 """So many records of one name are listed."""
@@ -37,8 +38,11 @@ def candidates(view: View, prepared: Prepared, text: str) -> Sequence[int]:
         return ids
     if ids := _named(view, prepared, text):
         return ids
-    found = _at(view, prepared, PurePosixPath(text).as_uri()) if text.startswith("/") else None
-    return [] if found is None else [found]
+    # Other people's paths are not of this machine, and its files are not theirs to ask about.
+    for place in dict.fromkeys(spellings_of(text, here=view.viewer.everything)):
+        if (found := _at(view, prepared, place)) is not None:
+            return [found]
+    return []
 
 
 def one_of(view: View, ids: Sequence[int], text: str) -> int:
@@ -47,12 +51,16 @@ def one_of(view: View, ids: Sequence[int], text: str) -> int:
         raise not_found(text)
     if len(ids) == 1:
         return ids[0]
-    choices = [view.urn(record_id) for record_id in ids[:CHOICES]]
-    more = ", ..." if len(ids) > CHOICES else ""
-    raise Ambiguous(
-        f"{text[:80]!r} names several records; give the id of one: {', '.join(choices)}{more}",
-        choices=choices,
-    )
+    raise documents.ambiguous(text, told_apart(view, ids))
+
+
+def told_apart(view: View, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Some records in their order, each with what it can be told by."""
+    rows = view.by_id(ids)
+    places: dict[int, str] = {}
+    for row in view.chunked(partial(read.details, "uri"), ids):
+        places.setdefault(row.record_id, row.uri)
+    return [documents.candidate(rows[i], places.get(i), view.urn) for i in ids if i in rows]
 
 
 def not_found(reference: object) -> NotFound:

@@ -83,12 +83,12 @@ def _known_later(view: View, record_id: int) -> dict[str, Any]:
         "decisions": [documents.decision_about(each, urn, view.urn) for each in decisions],
         "late_links": late_links(view, record_id),
         "same_as": [
-            view.brief(known[row.other_id], 0) | {"digest": row.digest}
+            documents.noted(known[row.other_id], view.urn) | {"digest": row.digest}
             for row in rows
             if row.other_id in known
         ],
         "same_uri": [
-            view.brief(known[row.id], 0) | {"uri": row.uri}
+            documents.noted(known[row.id], view.urn) | {"uri": row.uri}
             for row in there
             if row.id in known and row.id not in one
         ],

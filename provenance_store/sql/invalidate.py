@@ -218,7 +218,8 @@ class Follow:
                         f"More than {most} pairs of an invalid record and one that derives from "
                         "it would come of this; invalidate what they have in common instead."
                     )
-        _through_same(connection)
+        if seeds:  # what became known of nothing invalid leads no further
+            _through_same(connection)
 
     def _any(self, connection: sa.Connection) -> bool:
         with driver(connection) as raw:

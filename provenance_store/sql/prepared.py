@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from provenance_store.kinds import Kind, Level, Role
 from provenance_store.sql.dialects import Compiled
 from provenance_store.sql.tables import TABLE
-from provenance_store.sql.uris import each_way, lies_at, norm_of
+from provenance_store.sql.uris import each_way, hash_of, lies_at, norm_of
 from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import EVERYTHING, Viewer
 
@@ -182,6 +182,7 @@ class Access:
     def __init__(self, dialect: sa.Dialect, everything: bool) -> None:
         self._dialect = dialect
         self._everything = everything
+        self.on_postgresql = dialect.name == "postgresql"
 
     def seen(self, record: sa.FromClause = _record) -> Condition:
         """A record may be seen: its own audience, or that of its run."""
@@ -268,12 +269,24 @@ def _at_uri(access: Access) -> Query:
     return sa.select(every.c.id).order_by(*(column.desc() for column in best)).limit(1)
 
 
-def _first_with(_: Access) -> Query:
-    return sa.select(sa.func.min(_uri.c.record_id)).where(
-        _uri.c.digest == _text("digest"),
-        lies_at(_uri, _text("uri")),
-        sa.func.coalesce(_uri.c.size, 1) > 0,
-    )
+def _first_with(access: Access) -> Query:
+    # Not the least of all: where one file was recorded ten thousand times, the first is enough.
+    plain, other = each_way(_uri, _text("uri"))
+    plain = sa.and_(plain, _uri.c.digest == _text("digest"))
+    # Not by the index of digests, which leads to equal files at all other places.
+    other = sa.and_(other, sa.func.coalesce(_uri.c.digest, "") == _text("digest"))
+    if access.on_postgresql:  # its index has the hash
+        plain = sa.and_(plain, hash_of(_uri.c.uri) == hash_of(_text("uri")))
+    found = [
+        sa.select(_uri.c.record_id)
+        .where(place, sa.func.coalesce(_uri.c.size, 1) > 0)
+        .order_by(_uri.c.record_id)
+        .limit(1)
+        .subquery()
+        for place in (plain, other)
+    ]
+    every = sa.union_all(*(sa.select(each) for each in found)).subquery()
+    return sa.select(sa.func.min(every.c.record_id))
 
 
 def _makers(_: Access) -> Query:

@@ -43,6 +43,8 @@ __all__ = [
 
 Query = sa.Select[Any]
 MOST_STARS, MOST_BEHIND = 8, 128
+_TRUTH = {"yes": "true", "true": "true", "no": "false", "false": "false"}
+"""What truth values are stored as, by the words that people ask for them with."""
 Condition = sa.ColumnElement[bool]
 
 _T = TABLE
@@ -141,7 +143,9 @@ def record_conditions(wanted: RecordFilter, viewer: Viewer) -> list[Condition]:
     if wanted.name is not None:
         conditions.append(_like(_record.c.name, wanted.name))
     if wanted.uri is not None:
-        with_uri = sa.select(_uri.c.record_id).where(_at(wanted.uri))
+        with_uri = sa.select(_uri.c.record_id).where(
+            sa.or_(_at(wanted.uri), *(lies_at(_uri, normal_uri(uri)) for uri in wanted.also_at))
+        )
         same = sa.select(_same.c.record_id).where(_same.c.other_id.in_(with_uri))
         conditions.append(_record.c.id.in_(with_uri.union(same)))
     if wanted.digest is not None:
@@ -246,7 +250,15 @@ def compared(wanted: TagCondition, table: sa.FromClause) -> Condition:
             return sa.and_(differs, table.c.text != wanted.text)
         return by_number
     result: Condition = wanted.compare(table.c.text, wanted.text)
-    return result
+    if (truth := _TRUTH.get(wanted.text.lower())) is None or wanted.text == truth:
+        return result
+    # A truth value may be asked for by another word; a text is equal to itself only.
+    is_truth = wanted.compare(table.c.text, truth)
+    if "type" in table.c:
+        boolean = table.c.type == TagType.BOOLEAN.value
+    else:
+        boolean = sa.and_(table.c.text.in_(("true", "false")), table.c.number.is_not(None))
+    return sa.case((boolean, is_truth), else_=result)
 
 
 def details(table: str, ids: Sequence[int]) -> Query:

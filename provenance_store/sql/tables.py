@@ -215,7 +215,7 @@ uri = Table(
 # PostgreSQL's B-trees hold no values over 2,700 bytes, and a URI may be longer: there the key is
 # a unique index on a hash of it, which is also smaller.
 uri.primary_key.ddl_if(dialect="sqlite")
-POSTGRESQL_INDEXES = frozenset({"ix_uri_record_id_hash"})
+POSTGRESQL_INDEXES = frozenset({"ix_uri_record_id_hash", "ix_uri_digest_hash"})
 """Indexes that SQLite stores do not have."""
 Index(
     "ix_uri_record_id_hash",
@@ -225,11 +225,19 @@ Index(
 ).ddl_if(dialect="postgresql")
 Index("ix_uri_uri", uri.c.uri)
 Index("ix_uri_uri_norm", uri.c.uri_norm, sqlite_where=uri.c.uri_norm.is_not(None))
+# With the place: equal files lie at many places, such as a settings file in the folder of each job.
 Index(
     "ix_uri_digest",
     uri.c.digest,
+    uri.c.uri,
     sqlite_where=uri.c.digest.is_not(None),
-)
+).ddl_if(dialect="sqlite")
+Index(
+    "ix_uri_digest_hash",
+    uri.c.digest,
+    func.hashtextextended(uri.c.uri, literal_column("0")),
+    uri.c.record_id,
+).ddl_if(dialect="postgresql")
 
 file_check = Table(
     "file_check",
@@ -402,7 +410,7 @@ _ON_POSTGRESQL: dict[str, dict[str, object]] = {
     "ix_link_option": {"where": OF_DECISIONS},
     "ix_outcome_status": {"where": DID_NOT_SUCCEED},
     "ix_link_from_id": {"include": ["to_id", "role"]},
-    "ix_uri_digest": {"where": uri.c.digest.is_not(None)},
+    "ix_uri_digest_hash": {"where": uri.c.digest.is_not(None)},
 }
 
 

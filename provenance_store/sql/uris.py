@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-__all__ = ["each_way", "lies_at", "norm_of"]
+__all__ = ["each_way", "hash_of", "lies_at", "norm_of"]
 
 Norm = str | sa.ColumnElement[Any]
 
@@ -18,6 +18,11 @@ Norm = str | sa.ColumnElement[Any]
 def norm_of(uri: sa.FromClause) -> sa.ColumnElement[str]:
     """The normal form of a row's URI."""
     return sa.func.coalesce(uri.c.uri_norm, uri.c.uri)
+
+
+def hash_of(text: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    """PostgreSQL's hash of a text, which stands for a URI in its indexes."""
+    return sa.func.hashtextextended(text, sa.literal_column("0"))
 
 
 def lies_at(uri: sa.FromClause, norm: Norm) -> sa.ColumnElement[bool]:

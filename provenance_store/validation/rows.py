@@ -354,7 +354,9 @@ def _uri(gate: Gate, given: object) -> Uri:
     if isinstance(given, str | bytes):
         return Uri(given)  # type: ignore[arg-type]
     if isinstance(given, os.PathLike):
-        return Uri(Path(os.fsdecode(given)).absolute().as_uri())
+        from provenance_store.files import file_uri
+
+        return Uri(file_uri(Path(os.fsdecode(given))))
     if isinstance(given, Mapping):
         fields = {name: given[name] for name in Uri.__struct_fields__ if name in given}
         if unknown := given.keys() - fields.keys():

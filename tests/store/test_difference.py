@@ -194,3 +194,9 @@ def test_what_differs_inside_a_list_of_documents_is_told_with_its_place(store: S
     with store.step("Analyse", parameters={"tasks": [tasks[0], tasks[2]]}) as other:
         pass
     assert differs(store, one, other) == [("Analyse", "parameters.tasks[1].kwargs.raw", "b", "c")]
+
+
+def test_scores_that_are_not_finite_are_compared_as_what_they_are(store: Store) -> None:
+    kept = {"none": float("nan"), "high": float("inf"), "loss": 0.1}
+    one, other = (store.model("net", scores=kept | more) for more in ({}, {"loss": float("nan")}))
+    assert differs(store, one, other) == [("net v0", "scores.loss", 0.1, "NaN")]

@@ -167,6 +167,31 @@ def test_a_condition_holds_for_numbers_and_for_texts(
     assert names(store.reader().records(tags=[condition])) == found
 
 
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("ok=yes", ["yes", "truth"]),
+        ("ok=True", ["truth"]),
+        ("ok=true", ["true", "truth"]),
+        ("ok=no", ["lie"]),
+        ("ok!=no", ["true", "yes", "truth"]),
+        ("ok!=yes", ["true", "lie"]),
+        ("ok=1", ["truth"]),
+    ],
+)
+def test_truth_values_are_found_by_either_word(
+    store: Store, condition: str, found: list[str]
+) -> None:
+    """Texts are equal to themselves only."""
+    for name, value in {"lie": False, "truth": True, "yes": "yes", "true": "true"}.items():
+        store.data(name, tags={"ok": value})
+    assert names(store.reader().records(tags=[condition])) == found
+    for name, value in {"lie": False, "truth": True, "yes": "yes", "true": "true"}.items():
+        store.model(name, hyperparameters={"ok": value})
+    models = store.reader().models(where=[condition])["models"]
+    assert {model["name"] for model in models} == set(found)
+
+
 def test_runs_are_found_by_tags_of_their_steps(store: Store) -> None:
     for n in range(3):
         store.run(f"run-{n}")

@@ -112,6 +112,17 @@ def test_a_deep_lineage_goes_through_one_thing_wherever_it_is(store: Store) -> N
     assert max(node["distance"] for node in near["nodes"]) == 300
 
 
+def test_the_first_of_one_file_is_found_in_any_spelling_among_equal_files(store: Store) -> None:
+    """One that is empty, at another place, or of other bytes is none of it."""
+    for uri, digest in (("globus://c/a", OTHER), ("globus://d/a b.h5", DIGEST)):
+        store.data("no", uris=[at(uri, digest)])
+    store.data("empty", uris=[at(SPELLINGS[0], size=0)])
+    assert store.sink.first_with(SPELLINGS[0], DIGEST) is None
+    known = [store.data("yes", uris=[at(uri)]).id for uri in reversed(SPELLINGS)]
+    for uri in (*SPELLINGS, "globus://C/a b.h5"):
+        assert store.sink.first_with(uri, DIGEST) == known[0]
+
+
 @pytest.mark.parametrize("direction", ["up", "down", "both"])
 def test_a_tree_goes_through_all_records_of_one_thing(store: Store, direction: Direction) -> None:
     (one, made), (two, other) = (team(store, n, SPELLINGS[i]) for i, n in enumerate("ab"))

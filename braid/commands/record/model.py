@@ -118,7 +118,8 @@ def _is_there(place: Place, name: str) -> bool:
 
 def _version(place: Place, reference: str) -> ModelVersion:
     """The version that a name or an id stands for; a name must have one newest version."""
-    from provenance_store.errors import Ambiguous, NotFound
+    from provenance_store.documents import ambiguous
+    from provenance_store.errors import NotFound
     from provenance_store.handles import ModelVersion
     from provenance_store.kinds import Kind
 
@@ -132,10 +133,7 @@ def _version(place: Place, reference: str) -> ModelVersion:
     if not found:
         raise NotFound(f"There is no model {reference!r}; leave out --update to begin it.")
     if len(found) > 1:
-        raise Ambiguous(
-            f"{reference!r} has {len(found)} newest versions.",
-            choices=[each["id"] for each in found],
-        )
+        raise ambiguous(reference, found)
     ids = recorder.id_of(found[0]["id"]), recorder.id_of(found[0]["line"])
     return ModelVersion(ids[0], Kind.MODEL, found[0]["name"], recorder, ids[1], found[0]["version"])
 

@@ -1,5 +1,7 @@
 """The normal form of a URI is kept only where it is another text: nearly nowhere."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -27,9 +29,13 @@ def upgrade() -> None:
         ]
         replace_table("uri", columns, {"uri_norm": norm})
         given = sa.text("digest IS NOT NULL")
-        op.create_index("ix_uri_digest", "uri", ["digest"], sqlite_where=given)
+        op.create_index("ix_uri_digest", "uri", ["digest", "uri"], sqlite_where=given)
     else:
         op.drop_index("ix_uri_uri_norm", "uri")
+        op.drop_index("ix_uri_digest", "uri")
+        of_place: list[Any] = ["digest", sa.text("hashtextextended(uri, 0)"), "record_id"]
+        known = sa.text("digest IS NOT NULL")
+        op.create_index("ix_uri_digest_hash", "uri", of_place, postgresql_where=known)
         op.alter_column("uri", "uri_norm", nullable=True)
         uri = sa.table("uri", sa.column("uri", sa.Text), sa.column("uri_norm", sa.Text))
         op.execute(uri.update().where(uri.c.uri_norm == uri.c.uri).values(uri_norm=None))

@@ -116,3 +116,21 @@ def test_the_table_shows_where_long_values_differ(braid: Braid) -> None:
     assert line.count("64, 64, 64, 64, 64, ...") == 2
     assert "128" in line
     assert len(line) < 160
+
+
+def test_truth_values_are_spelled_as_they_are_searched(braid: Braid) -> None:
+    for word in ("true", "false"):
+        assert braid("record", "data", f"beam-{word}", "--tag", f"ok:bool={word}").code == 0
+    text = braid("diff", "beam-true", "beam-false").out
+    assert text.splitlines()[-1].split() == [
+        "beam-true",
+        "/",
+        "beam-false",
+        "tags.ok",
+        "true",
+        "false",
+    ]
+    assert "ok=true" in braid("records", "--name", "beam-true").out
+    for condition in ("ok=yes", "ok=true", "ok!=no", "ok!=false"):
+        found = braid("records", "--tag", condition).out
+        assert ("beam-true" in found, "beam-false" in found) == (True, False), condition

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from provenance_store import open_store
+from provenance_store.values import Uri
 from tests.support.command_line import Braid
 
 
@@ -42,7 +43,9 @@ def urns(braid: Braid, tmp_path: Path) -> dict[str, str]:
                 "without", uris=[(tmp_path / "without.txt").as_uri()], depends_on=[config]
             ),
             "mounted": recorder.data("mounted", uris=["globus://c1/raw/scan%201.h5"]),
-            "plain": recorder.data("plain", uris=[str(tmp_path / "without.txt"), "gone.txt"]),
+            "plain": recorder.data(
+                "plain", uris=[Uri(str(tmp_path / "without.txt")), Uri("gone.txt")]
+            ),
             "elsewhere": recorder.data("elsewhere", uris=["s3://bucket/x", "file://host/etc/x"]),
         }
         return {name: record.urn for name, record in made.items()}
@@ -189,7 +192,7 @@ def test_what_was_found_travels_with_a_merge(braid: Braid, urns: dict[str, str])
 WRONG = [
     ("digest", 2, "Name records by ID, files, or a run"),
     ("verify", 2, "Name records by ID, or a run"),
-    ("digest gone.txt", 2, "There is no file gone.txt, and it is not an ID."),
+    ("digest lost.txt", 2, "There is no file lost.txt, and it is not an ID."),
     ("digest /dev/null", 2, "/dev/null is a device; only files and directories have digests."),
     ("digest 9.9", 1, "There is no record 9.9"),
     ("verify 9.9", 1, "There is no record 9.9"),
@@ -246,3 +249,6 @@ def test_files_that_are_found_to_be_one_make_their_records_one(
     assert "1 pairs of records were found to be one file." in answer.err
     with open_store("sqlite:///braid.db") as store:
         assert [r["id"] for r in store.reader().record(one.urn)["same_as"]] == [two.urn]
+        about = {"uri": file.as_uri(), "digest": sha256(b"scan"), "size": 4}
+        three = store.data("c", uris=[about])  # what somebody else says that it is
+    assert "1 pairs of records were found to be one file." in braid("digest", three.urn).err

@@ -86,8 +86,17 @@ def test_a_name_of_several_records_is_refused_with_the_choices(
     other = said(braid, "record", "data", "scan-17", *where).strip()
     refused = braid("show", "scan-17", *where)
     assert (refused.code, refused.out) == (1, "")
-    assert other in refused.err
-    assert "give the id of one" in refused.err
+    first, *choices = refused.err.splitlines()
+    assert first.endswith("'scan-17' names several records; give the id of one:")
+    records = {r["short_id"]: r for r in history.reader().records(name="scan-17")["records"]}
+    assert len(choices) == len(records) == 2
+    for line in choices:
+        one = records[line.split()[0]]
+        made = one["created_at"][:19].replace("T", " ")
+        place = f", at {one['uris'][0]['uri']}" if one["uris"] else ""
+        assert line.strip() == f"{one['short_id']} (data, made {made}{place})"
+        assert documented(braid, "show", one["short_id"], *where)["id"] == one["id"]
+    assert other in {one["id"] for one in records.values()}
 
 
 def test_what_names_nothing_is_one_sentence(braid: Braid, where: list[str], history: Store) -> None:
@@ -273,3 +282,24 @@ def test_everything_is_shown_within_eighty_columns(
     assert documented(braid, "show", "run-1", *where) == documented(
         braid, "run", "show", "run-1", *where
     )
+
+
+def test_show_tells_other_records_of_one_file_and_at_one_place(
+    braid: Braid, where: list[str], history: Store
+) -> None:
+    there = history.reader().record("scan-17")["uris"][0]["uri"]
+    again, other = (
+        said(braid, "record", "data", *args, *where).strip()
+        for args in (("again", "--file", "scan 17.h5"), ("later", "--uri", there, "--run", "run-1"))
+    )
+    history.link_same()
+    first = history.reader().record("scan-17")
+    shown = said(braid, "show", again, *where)
+    made = f"made {first['created_at'][:19].replace('T', ' ')}"
+    _, _, same = shown.partition("  The same as:\n")
+    assert same.startswith(f"    scan-17 [data {first['short_id']}], {made}:")
+    assert first["uris"][0]["digest"] in same
+    _, _, hints = shown.partition("  At the same place:\n")
+    assert f"later [data {history.reader().record(other)['short_id']}]" in hints
+    assert "run run-1" in hints
+    assert there in hints
