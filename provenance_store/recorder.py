@@ -692,9 +692,8 @@ class Recorder:
             if self._is_known(run_id, (*said, *times, digest)):  # nearly always: the quick way
                 return
         gate = self._gate()
-        known = (
-            run_id is not None and run_id is self.run_id
-        )  # which went through the gate already, as the audience did
+        # What the recorder was made with went through the gate then.
+        known = run_id is not None and run_id is self.run_id
         run = run_id if known else rows.run_id_of(self._gate(), run_id) or ""
         when = rows.moment_said(gate, at, "at")
         audience = audience if audience is self.audience else rows.audience_of(gate, audience)

@@ -525,12 +525,12 @@ def by_position(dialect: sa.Dialect) -> sa.Dialect:
 
 
 class Compiled:
-    """A statement as text for the driver's own connection (`driver`): `SQLAlchemy` spends more on
+    """A statement as text for the driver's own connection (`driver`): SQLAlchemy spends more on
     executing a short one than the database does."""
 
-    def __init__(self, statement: sa.Executable, dialect: sa.Dialect, **options: bool) -> None:
+    def __init__(self, statement: sa.Executable, dialect: sa.Dialect) -> None:
         compiled: Any = statement.compile(  # type: ignore[attr-defined]
-            dialect=by_position(dialect), compile_kwargs={"render_postcompile": True, **options}
+            dialect=by_position(dialect), compile_kwargs={"render_postcompile": True}
         )
         self.text = str(compiled)
         self._order: tuple[str, ...] = tuple(compiled.positiontup)

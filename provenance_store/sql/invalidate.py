@@ -18,7 +18,7 @@ from provenance_store.errors import TooLarge
 from provenance_store.kinds import CARRIES, PASSED_BY, Level, Mark
 from provenance_store.sql import later
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.dialects import by_position, changed, driver, ignoring, lock_links
+from provenance_store.sql.dialects import Compiled, changed, driver, ignoring, lock_links
 from provenance_store.sql.read import can_see
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
@@ -184,11 +184,7 @@ class Follow:
     """Keeps `taint` with what is written, inside the writer's transaction."""
 
     def __init__(self, dialect: sa.Dialect) -> None:
-        is_any = sa.select(_taint.c.record_id).limit(1)
-        compiled = is_any.compile(
-            dialect=by_position(dialect), compile_kwargs={"literal_binds": True}
-        )
-        self._is_any = str(compiled)
+        self._is_any = Compiled(sa.select(_taint.c.record_id).limit(1), dialect)
 
     def before(self, connection: sa.Connection, batch: Batch) -> None:
         """Before a batch is inserted: others that write links wait for one that invalidates."""
@@ -223,7 +219,8 @@ class Follow:
 
     def _any(self, connection: sa.Connection) -> bool:
         with driver(connection) as raw:
-            return raw.execute(self._is_any).fetchone() is not None
+            given = self._is_any.values()
+            return raw.execute(self._is_any.text, given).fetchone() is not None
 
     def _reached(self, connection: sa.Connection, batch: Batch) -> Iterator[int]:
         """The records of a batch that depend on a tainted one, which become so too."""

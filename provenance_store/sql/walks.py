@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from provenance_store.kinds import Role
 from provenance_store.lineage.columns import Links, Numbers
-from provenance_store.sql.dialects import by_position, driver
+from provenance_store.sql.dialects import Compiled, driver
 from provenance_store.sql.prepared import Access, listed
 from provenance_store.sql.tables import DID_NOT_SUCCEED, TABLE
 from provenance_store.viewer import EVERYTHING, Viewer
@@ -97,8 +97,7 @@ MANY = 5_000
 """From so many records on PostgreSQL had better plan for their number than for any."""
 
 _Build = Callable[["Dialect"], Query]
-_Statement = tuple[str, tuple[str, ...], dict[str, Any], int]
-_TEXTS: dict[tuple[str, str, tuple[Role, ...], bool], _Statement] = {}
+_COMPILED: dict[tuple[str, str, tuple[Role, ...], bool], tuple[Compiled, int]] = {}
 
 
 def _ask(
@@ -113,12 +112,12 @@ def _ask(
     """The columns that a query gathers, a list each."""
     wanted = tuple(sorted(set(roles)))
     dialect = connection.dialect
-    text, order, constants, numbers = _compiled(dialect, build, wanted, viewer.everything)
-    given: dict[str, Any] = {**constants, **values, "ids": _written(dialect, ids)}
-    given["principals"] = listed(dialect, viewer)
+    query, numbers = _compiled(dialect, build, wanted, viewer.everything)
+    principals = listed(dialect, viewer)
+    given = query.values(**values, ids=_written(dialect, ids), principals=principals)
     how = {"binary": True, "prepare": _how_prepared(build, ids)} if numbers else {}
     with driver(connection) as raw:
-        row = raw.execute(text, [given[name] for name in order], **how).fetchone()
+        row = raw.execute(query.text, given, **how).fetchone()
     if not numbers:
         return [msgspec.json.decode(value) for value in row]
     texts = [msgspec.json.decode(value or "[]") for value in row[1:]]
@@ -152,17 +151,13 @@ def _apart(value: bytes | None, columns: int) -> list[array[int]]:
 
 def _compiled(
     dialect: sa.Dialect, build: _Build, roles: tuple[Role, ...], everything: bool
-) -> _Statement:
-    """The text of a query, its parameters in order, their constants, and how many columns of
-    numbers are in its first value (PostgreSQL)."""
+) -> tuple[Compiled, int]:
+    """A query, and how many columns of numbers are in its first value (PostgreSQL)."""
     key = (dialect.name, build.__name__, roles, everything)
-    if key not in _TEXTS:
-        by_place = by_position(dialect)
-        written = Dialect(by_place, everything, roles)
-        query = build(written)
-        made: Any = query.compile(dialect=by_place, compile_kwargs={"render_postcompile": True})
-        _TEXTS[key] = (str(made), tuple(made.positiontup), made.params, written.numbers)
-    return _TEXTS[key]
+    if key not in _COMPILED:
+        written = Dialect(dialect, everything, roles)
+        _COMPILED[key] = Compiled(build(written), dialect), written.numbers
+    return _COMPILED[key]
 
 
 class Dialect(Access):
