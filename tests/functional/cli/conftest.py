@@ -55,7 +55,7 @@ def logged_in(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> None:
 @pytest.fixture
 def server(environ: dict[str, str], tmp_path: Path, logged_in: None) -> Iterator[str]:
     """The address of a server in this process with an empty store."""
-    settings = environ | {"BRAID_RECORDING": "threads"}
+    settings = environ | {"BRAID_RECORDING": "threads", "BRAID_LANES": "threads"}
     app = create_app(f"sqlite:///{tmp_path / 'server.db'}", environ=settings)
     served = WebServer(app)
     try:

@@ -70,6 +70,34 @@ def test_every_operation_answers_as_declared(
     check()
 
 
+NAMING = [
+    ("get_record", "/api/v1/records/twice"),
+    ("get_lineage", "/api/v1/records/twice/lineage"),
+    ("get_model_version", "/api/v1/records/twice/model"),
+    ("get_statement", "/api/v1/records/twice/statement"),
+    ("get_model", "/api/v1/models/twice"),
+    ("list_models", "/api/v1/models?trained_on=twice"),
+    ("resolve", "/api/v1/resolve?reference=twice"),
+    ("get_run", "/api/v1/runs/twice"),
+]
+
+
+@pytest.mark.parametrize(("name", "path"), NAMING, ids=[name for name, _ in NAMING])
+def test_a_name_of_several_records_or_of_none_is_answered_as_declared(
+    name: str, path: str, served: tuple[Flask, str]
+) -> None:
+    app, token = served
+    client, headers = app.test_client(), {"Authorization": f"Bearer {token}"}
+    (operation,) = (one for one in OPERATIONS if one.name == name)
+    declared = {*operation.answers, *operation.errors}
+    assert client.get(path.replace("twice", "nowhere"), headers=headers).status_code in declared
+    for number in range(2):
+        body = a_body(run_id=f"twice-{number}", outputs=[{"name": "twice"}])
+        envelope = {"request_id": f"{name} {number}", "body": body}
+        assert client.post("/record/run", json=envelope, headers=headers).status_code == 202
+    assert client.get(path, headers=headers).status_code in declared
+
+
 def _paths_of(app: Flask) -> set[tuple[str, str]]:
     return {
         (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
