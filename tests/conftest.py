@@ -28,9 +28,9 @@ MANY_PROCESSORS = 4
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: twice as many as a small machine has processors, for many tests wait."""
+    """`-n auto`: three times as many as a small machine has processors, for many tests wait."""
     count = os.cpu_count() or 1
-    return count if count >= MANY_PROCESSORS else 2 * count
+    return count if count >= MANY_PROCESSORS else 3 * count
 
 
 @pytest.hookimpl(trylast=True)

@@ -19,6 +19,7 @@ from provenance_store.errors import ConfigurationError, StoreUnavailable
 from provenance_store.extras import extra
 from provenance_store.sql.forking import Counted, ForkGate
 from provenance_store.sql.place import Place
+from provenance_store.sql.sharing import shared_engine
 from provenance_store.sql.tables import fit_postgresql
 from provenance_store.sql.waits import WaitedInVain, Waits
 from provenance_store.sql.watch import Watch, watch_of
@@ -34,6 +35,7 @@ __all__ = [
     "by_position",
     "cannot_hold",
     "changed",
+    "compiled",
     "detach",
     "driver",
     "ignoring",
@@ -109,7 +111,7 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
     waits = Waits(busy_ms / 1000)
     if url.get_backend_name() == "postgresql":
         return _postgres_engine(url, waits)
-    engine = sa.create_engine(
+    engine = shared_engine(
         url,
         hide_parameters=True,  # an error that nobody foresaw does not repeat what was to be written
         poolclass=sa.pool.QueuePool,
@@ -162,7 +164,7 @@ def _postgres_engine(url: sa.URL, waits: Waits) -> sa.Engine:
         from provenance_store.sql.patient import PatientConnection, SilentServer, connect_options
 
     fit_postgresql()
-    engine = sa.create_engine(
+    engine = shared_engine(
         url,
         hide_parameters=True,  # an error that nobody foresaw does not repeat what was to be written
         pool_pre_ping=True,
@@ -438,6 +440,11 @@ def driver(connection: sa.Connection) -> Iterator[Any]:
         ) from None
 
 
+_TEXTS: dict[tuple[str, str, bool], dict[int, str]] = {}
+"""The INSERTs that were compiled already, by database, table, whether it passes over rows that are
+there, and number of rows."""
+
+
 class Insert:
     """The INSERT of one table, compiled once for each number of rows that it is used with.
 
@@ -453,7 +460,7 @@ class Insert:
         self._dialect = by_position(dialect)
         self._passing = passing
         self._at_once = ROWS_AT_ONCE if dialect.name == "sqlite" else 1
-        self._texts: dict[int, str] = {}
+        self._texts = _TEXTS.setdefault((dialect.name, table.name, passing), {})
 
     def rows(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert rows: in statements of many, with executemany, or on PostgreSQL with COPY.
@@ -539,6 +546,17 @@ class Compiled:
     def values(self, **given: Any) -> list[Any]:
         """The values of its parameters in their order."""
         return [*map({**self._constants, **given}.__getitem__, self._order)]
+
+
+_ONCE: dict[tuple[str, sa.Executable], Compiled] = {}
+
+
+def compiled(statement: sa.Executable, dialect: sa.Dialect) -> Compiled:
+    """A statement that lives as long as its module, compiled once in the process."""
+    key = (dialect.name, statement)
+    if key not in _ONCE:
+        _ONCE[key] = Compiled(statement, dialect)
+    return _ONCE[key]
 
 
 def ignoring(table: sa.Table, dialect: sa.Dialect) -> sa.Insert:

@@ -18,7 +18,7 @@ from provenance_store.errors import TooLarge
 from provenance_store.kinds import CARRIES, PASSED_BY, Level, Mark
 from provenance_store.sql import later
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.dialects import Compiled, changed, driver, ignoring, lock_links
+from provenance_store.sql.dialects import changed, compiled, driver, ignoring, lock_links
 from provenance_store.sql.read import can_see
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
@@ -180,11 +180,14 @@ def affected(roots: Sequence[int], viewer: Viewer, limit: int) -> sa.Select[Any]
     )
 
 
+_ANY_TAINT = sa.select(_taint.c.record_id).limit(1)
+
+
 class Follow:
     """Keeps `taint` with what is written, inside the writer's transaction."""
 
     def __init__(self, dialect: sa.Dialect) -> None:
-        self._is_any = Compiled(sa.select(_taint.c.record_id).limit(1), dialect)
+        self._is_any = compiled(_ANY_TAINT, dialect)
 
     def before(self, connection: sa.Connection, batch: Batch) -> None:
         """Before a batch is inserted: others that write links wait for one that invalidates."""

@@ -32,6 +32,7 @@ from provenance_store.sql.dialects import (
 )
 from provenance_store.sql.functions import SCRUBBED, URI_NORM, add_functions
 from provenance_store.sql.objects import open_foreign
+from provenance_store.sql.sharing import shared_engine
 from provenance_store.sql.tables import LOCAL, SCHEMA_VERSION, TABLE
 from provenance_store.sql.write import ID_COLUMNS, register_origin, tell_records, told
 from provenance_store.sql.wrong import misshapen, reading_broken_text, wrong_rows
@@ -375,7 +376,9 @@ def _check_rows(file: Path, found: sqlite3.Connection) -> None:
 @contextmanager
 def _reading(file: Path) -> Iterator[sa.Connection]:
     """A file as our own queries read it."""
-    engine = sa.create_engine("sqlite://", creator=lambda: _open(file), poolclass=sa.pool.NullPool)
+    engine = shared_engine(
+        sa.make_url("sqlite://"), creator=lambda: _open(file), poolclass=sa.pool.NullPool
+    )
     with engine.connect() as connection:
         yield connection
 

@@ -41,12 +41,16 @@ Query = sa.Select[Any]
 Condition = sa.ColumnElement[bool]
 
 
+_CACHED: dict[str, dict[tuple[Callable[[Access], Query], bool], Compiled]] = {}
+"""The queries that were compiled already, by database."""
+
+
 class Prepared:
     """Queries as text, run on the driver's own connection (`Session.look`); rows are tuples."""
 
     def __init__(self, dialect: sa.Dialect) -> None:
         self._dialect = dialect
-        self._cached: dict[tuple[Callable[[Access], Query], bool], Compiled] = {}
+        self._cached = _CACHED.setdefault(dialect.name, {})
 
     def see(self, raw: Any, viewer: Viewer, record_id: int) -> bool:
         """Whether a record is there and seen."""

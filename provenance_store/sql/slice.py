@@ -20,6 +20,7 @@ from provenance_store.sql import schema
 from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import changed, detach, ignoring, stream_rows
 from provenance_store.sql.objects import undefended
+from provenance_store.sql.sharing import shared_engine
 from provenance_store.sql.tables import METADATA, POSTGRESQL_INDEXES, TABLE, Id
 
 __all__ = ["COPIED", "Selection", "Target", "taking"]
@@ -307,7 +308,7 @@ def _attached(connection: sa.Connection, file: Path) -> Iterator[Target]:
 @contextmanager
 def _apart(connection: sa.Connection, file: Path) -> Iterator[Target]:
     connection.execution_options(isolation_level="REPEATABLE READ")
-    new = sa.create_engine(sa.URL.create("sqlite", database=str(file)))
+    new = shared_engine(sa.URL.create("sqlite", database=str(file)))
     try:
         with new.connect() as made:
             raw: Any = made.connection.driver_connection

@@ -16,7 +16,7 @@ from provenance_store.rows import ROWS, LinkRow, OriginRow
 from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.sql.belonging import belongings
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.dialects import Compiled, Insert, driver, ignoring, savepoint
+from provenance_store.sql.dialects import Compiled, Insert, compiled, driver, ignoring, savepoint
 from provenance_store.sql.invalidate import Follow
 from provenance_store.sql.made import in_the_making
 from provenance_store.sql.parameters import Parameters
@@ -60,18 +60,14 @@ class Statements:
         self._run = Insert(TABLE["run"], dialect, passing=True)
         self._follow = Follow(dialect)
         self.parameters = Parameters(dialect)
-        run, record = TABLE["run"], TABLE["record"]
-        known = sa.select(run.c.audience).where(
-            run.c.run_id == sa.bindparam("run_id", type_=sa.Text)
-        )
-        kind = sa.select(record.c.kind).where(
-            record.c.id == sa.bindparam("id", type_=sa.BigInteger)
-        )
-        self._of_run, self._of_record = Compiled(known, dialect), Compiled(kind, dialect)
+        self._of_run = compiled(_AUDIENCE_OF_RUN, dialect)
+        self._of_record = compiled(_KIND_OF_RECORD, dialect)
+        run = TABLE["run"]
         each = Access(dialect, True).each("run_ids").c.value
         audiences = sa.select(run.c.run_id, run.c.audience).where(run.c.run_id.in_(sa.select(each)))
         self._of_runs = Compiled(audiences, dialect)
-        self._project, self._tell = Compiled(_PROJECT, dialect), Compiled(_TELL_RECORDS, dialect)
+        self._project = compiled(_PROJECT, dialect)
+        self._tell = compiled(_TELL_RECORDS, dialect)
         self._known: set[str] = set()
 
     def write(self, connection: sa.Connection, batch: Batch, *, tried: bool = False) -> None:
@@ -257,6 +253,12 @@ def _telling(of_runs: sa.ColumnElement[bool]) -> sa.Update:
     )
 
 
+_AUDIENCE_OF_RUN = sa.select(TABLE["run"].c.audience).where(
+    TABLE["run"].c.run_id == sa.bindparam("run_id", type_=sa.Text)
+)
+_KIND_OF_RECORD = sa.select(TABLE["record"].c.kind).where(
+    TABLE["record"].c.id == sa.bindparam("id", type_=sa.BigInteger)
+)
 _TELL_RECORDS = _telling(TABLE["record"].c.run_id == sa.bindparam("the_run"))
 
 

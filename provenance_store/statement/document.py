@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from typing import Any
 
 from provenance_store.statement.claims import derive
 from provenance_store.statement.merkle import leaf_hash, root_hash
+from provenance_store.version import VERSION
 
 __all__ = [
     "DERIVED",
@@ -32,6 +32,7 @@ HASHING = "rfc6962-sha256"
 DERIVED = ("claim", "counts", "chain", "models", "facts", "begins_with", "not_supported")
 """The parts of a predicate that follow from its evidence."""
 
+_SOFTWARE = f"braid-provenance {VERSION}"
 _HEX = re.compile(r"[0-9a-f]+")
 
 
@@ -53,7 +54,7 @@ def state(found: Mapping[str, Any]) -> dict[str, Any]:
         "subject": list(subjects(leaves, evidence["root"])),
         "predicateType": PREDICATE_TYPE,
         "predicate": {
-            "made_with": _software(),
+            "made_with": _SOFTWARE,
             **derive(found),
             "evidence": {**evidence, "tree": tree, "leaves": leaves},
         },
@@ -84,10 +85,3 @@ def _digests(uri: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         algorithm, _, value = (text or "").partition(":")
         if algorithm and _HEX.fullmatch(value):
             yield algorithm, value
-
-
-def _software() -> str:
-    try:
-        return f"braid-provenance {metadata.version('braid-provenance')}"
-    except metadata.PackageNotFoundError:
-        return "braid-provenance"
