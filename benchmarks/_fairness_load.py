@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 
 from _http_load import body
 
-from provenance_store.batch import encode_batch
+from provenance_store.batch import Batch, encode_batch
 from provenance_store.recorder import Recorder
 from provenance_store.sink import MemorySink
 
@@ -75,7 +75,9 @@ def batches(token: str) -> Requests:
             with recorder.together():
                 for number in range(first, first + TOGETHER):
                     recorder.data("frame", uris=[f"file:///{sink.origin.uuid}/{number}"])
-        yield http("POST", "/api/v1/batches", token, encode_batch(sink.batch), "msgpack")
+        batch = Batch.joined(sink.batches)
+        batch.origin.append(sink.origin)
+        yield http("POST", "/api/v1/batches", token, encode_batch(batch), "msgpack")
 
 
 def questions(token: str) -> Requests:
