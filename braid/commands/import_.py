@@ -25,9 +25,7 @@ FIELDS = [
 
 @click.command()
 @writes
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would be imported, and import nothing.")
 @click.option(
     "--reversed",
@@ -39,7 +37,9 @@ FIELDS = [
 def command(
     *, source: Source, display: Display, files: tuple[Path, ...], dry_run: bool, reverse: bool
 ) -> None:
-    """Import PROV-JSON, or a database of Braid-DB.
+    """Import PROV-JSON, an RO-Crate of a run, or a database of Braid-DB.
+
+    A crate is a folder, a zip or its ro-crate-metadata.json.
 
     What was exported from a Braid store comes back under its own identity. Everything else becomes
     new records tagged `imported`; kinds are inferred. Each file is one transaction, and importing

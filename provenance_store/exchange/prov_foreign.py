@@ -28,13 +28,13 @@ from provenance_store.validation.limits import MAX_NAME, MAX_TAG_NAME, MAX_TAG_T
 from provenance_store.validation.policy import Gate
 from provenance_store.validation.rows import payload_document, tag_row, uri_row
 
-__all__ = ["IMPORTED", "Foreign", "infer_kind"]
+__all__ = ["FACT", "IMPORTED", "MODEL", "Foreign", "infer_kind"]
 
 IMPORTED: Final = "imported"
 """The tag of what was imported from elsewhere; its value names the format."""
 
-_MODEL = re.compile(r"model(?!l?ing\b)|neural.?net|classifier|regressor", re.IGNORECASE)
-_FACT = re.compile(
+MODEL = re.compile(r"model(?!l?ing\b)|neural.?net|classifier|regressor", re.IGNORECASE)
+FACT = re.compile(
     r"software|configuration|config\b|settings|script|code\b|plan\b|literature|constant",
     re.IGNORECASE,
 )
@@ -55,9 +55,9 @@ def infer_kind(element: Element, *, has_members: bool) -> Kind:
     types = [re.split(r"[#/:]", str(value))[-1] for value in element.all(f"{PROV}type")]
     if has_members or any(_COLLECTION.search(text) for text in types):
         return Kind.DATASET
-    if any(_MODEL.search(text) for text in types):
+    if any(MODEL.search(text) for text in types):
         return Kind.MODEL
-    return Kind.FACT if any(_FACT.search(text) for text in types) else Kind.DATA
+    return Kind.FACT if any(FACT.search(text) for text in types) else Kind.DATA
 
 
 class Foreign:

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput
@@ -62,13 +62,15 @@ _SPACES = re.compile(
 )
 
 
-def import_prov(store: Store, file: Path, *, dry_run: bool = False) -> Imported:
+def import_prov(store: Store, file: Path, *, value: Any = None, dry_run: bool = False) -> Imported:
     """Import a PROV-JSON file in one transaction; again changes nothing.
+
+    `value` is the JSON in it where that is read already.
 
     Raises InvalidInput with the place of what is wrong, TooLarge beyond the limits, Conflict when
     the store has one of its records as something else. Nothing is then written.
     """
-    found = read_prov(file)
+    found = read_prov(file, value)
     try:
         batch, numbers, notes = _Import(found).batch()
     except InvalidInput as error:

@@ -118,14 +118,14 @@ class Prov:
     notes: list[str] = field(default_factory=list)
 
 
-def read_prov(file: Path) -> Prov:
-    """Read a PROV-JSON file.
+def read_prov(file: Path, value: Any = None) -> Prov:
+    """Read a PROV-JSON file; `value` is the JSON in it where that is read already.
 
     Raises InvalidInput with the place of what is no PROV-JSON, TooLarge beyond the limits,
     ConfigurationError when the library is missing.
     """
     model = prov_model()
-    value = read_json(file)
+    value = read_json(file) if value is None else value
     found = Prov("")
     container = _Check(file, found.notes, model.parse_xsd_datetime).document(value)
     found.digest = digest_of(container)
