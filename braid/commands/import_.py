@@ -37,9 +37,9 @@ FIELDS = [
 def command(
     *, source: Source, display: Display, files: tuple[Path, ...], dry_run: bool, reverse: bool
 ) -> None:
-    """Import PROV-JSON, an RO-Crate of a run, or a database of Braid-DB.
+    """Import W3C PROV, an RO-Crate of a run, or a database of Braid-DB.
 
-    A crate is a folder, a zip or its ro-crate-metadata.json.
+    PROV is JSON, N, XML or JSON-LD; a crate is a folder, a zip or its ro-crate-metadata.json.
 
     What was exported from a Braid store comes back under its own identity. Everything else becomes
     new records tagged `imported`; kinds are inferred. Each file is one transaction, and importing

@@ -207,8 +207,11 @@ def listed(value: Any) -> list[Any]:
 
 
 def is_metadata(value: Any) -> bool:
-    """Whether a JSON value looks like the metadata of a crate."""
-    return isinstance(value, dict) and "@graph" in value and "@context" in value
+    """Whether a JSON value is the metadata of a crate: one of its entities is the file itself."""
+    graph = value.get("@graph") if isinstance(value, dict) else None
+    return isinstance(graph, list) and any(
+        isinstance(e, dict) and str(e.get("@id")).rpartition("/")[2] in METADATA for e in graph
+    )
 
 
 @contextmanager
@@ -266,14 +269,15 @@ def _pieces(file: IO[bytes], size: int) -> Iterator[bytes]:
 
 def _crate(where: Path, value: Any, content: Content) -> Crate:
     """The entities of a metadata file. Raises InvalidInput with the place of what is none."""
-    if not is_metadata(value) or not isinstance(value["@graph"], list):
+    graph = value.get("@graph") if isinstance(value, dict) else None
+    if not isinstance(graph, list):
         raise InvalidInput(
-            "RO-Crate metadata is an object with @context and the list @graph.",
+            "RO-Crate metadata is an object with the list @graph.",
             path=f"{where}: $",
         )
     notes: list[str] = []
     entities: dict[str, dict[str, Any]] = {}
-    for place, entity in enumerate(value["@graph"]):
+    for place, entity in enumerate(graph):
         id_ = entity.get("@id") if isinstance(entity, dict) else None
         if not isinstance(id_, str) or not id_:
             raise InvalidInput(

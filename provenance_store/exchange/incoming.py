@@ -55,13 +55,15 @@ OWN = 1
 class Imported:
     """What came of an import: new records by kind, new links and marks, records known before.
 
-    `notes` say what was left out or guessed, a sentence each.
+    `notes` say what was left out or guessed, a sentence each. `origin` is the UUID of what was
+    imported: that of its new records, the same whenever it is imported.
     """
 
     records: dict[str, int] = field(default_factory=dict)
     links: int = 0
     known: int = 0
     notes: tuple[str, ...] = ()
+    origin: str = ""
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -70,6 +72,7 @@ class Imported:
             "links": self.links,
             "known": self.known,
             "notes": list(self.notes),
+            "origin": self.origin,
         }
 
 
@@ -151,7 +154,9 @@ def take_in(
     if not dry_run and any(getattr(batch, name) for name in TABLES[1:]):
         store.write(batch)
     made = {kind: count for kind, count in counted.items() if count}
-    return Imported(made, len(batch.link), described - len(batch.record), (*notes, *gate.notes))
+    told = (*notes, *gate.notes)
+    known_before = described - len(batch.record)
+    return Imported(made, len(batch.link), known_before, told, numbers.own.uuid)
 
 
 def _check_times(batch: Batch) -> None:
