@@ -67,7 +67,8 @@ def import_crate(store: Store, crate: Crate, *, dry_run: bool = False) -> Import
     Raises InvalidInput when it describes none. Nothing is then written.
     """
     found = _Import(crate)
-    return take_in(store, found.batch(), found.numbers, found.notes(), dry_run=dry_run)
+    batch = found.batch()
+    return take_in(store, batch, found.numbers, found.notes(), file=crate.source, dry_run=dry_run)
 
 
 class _Import:

@@ -180,6 +180,7 @@ class Crate:
     entities: dict[str, dict[str, Any]]
     root: str
     content: Content
+    source: Path
     place: str
     notes: list[str]
 
@@ -227,11 +228,11 @@ def read_crate(source: Path, value: Any = None) -> Iterator[Crate]:
             raise InvalidInput(
                 f"the folder has no {METADATA[0]}; it is not an RO-Crate.", path=f"{source}: $"
             )
-        yield _crate(source / name, read_json(source / name), _Folder(source))
+        yield _crate(source, source / name, read_json(source / name), _Folder(source))
     elif value is not None:
         is_plain = source.name in METADATA
         content = _Folder(source.parent) if is_plain else _Nothing()
-        yield _crate(source, value, content)
+        yield _crate(source, source, value, content)
     else:
         try:
             archive = zipfile.ZipFile(source)
@@ -241,7 +242,7 @@ def read_crate(source: Path, value: Any = None) -> Iterator[Crate]:
             top, name = _inside(source, archive)
             packed = _Zip(source, archive, top)
             where = source / (top + name)
-            yield _crate(where, parse_json(where, packed.read(name)), packed)
+            yield _crate(source, where, parse_json(where, packed.read(name)), packed)
 
 
 def _inside(source: Path, archive: zipfile.ZipFile) -> tuple[str, str]:
@@ -267,7 +268,7 @@ def _pieces(file: IO[bytes], size: int) -> Iterator[bytes]:
         yield piece
 
 
-def _crate(where: Path, value: Any, content: Content) -> Crate:
+def _crate(source: Path, where: Path, value: Any, content: Content) -> Crate:
     """The entities of a metadata file. Raises InvalidInput with the place of what is none."""
     graph = value.get("@graph") if isinstance(value, dict) else None
     if not isinstance(graph, list):
@@ -286,7 +287,7 @@ def _crate(where: Path, value: Any, content: Content) -> Crate:
         known = entities.setdefault(id_, entity)
         if known is not entity and known != entity:
             notes.append(f"{id_[:80]!r} is described twice in the crate; the first counts.")
-    return Crate(entities, _root(where, entities), content, f"{where}: $", notes)
+    return Crate(entities, _root(where, entities), content, source, f"{where}: $", notes)
 
 
 def _root(where: Path, entities: Mapping[str, dict[str, Any]]) -> str:

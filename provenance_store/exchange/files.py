@@ -27,7 +27,7 @@ ZIP = b"PK\x03\x04"
 
 
 def import_file(
-    store: Store, file: Path, *, dry_run: bool = False, reverse: bool = False
+    store: Store, file: Path, *, dry_run: bool = False, reverse: bool | None = None
 ) -> tuple[str, Imported]:
     """Import a file in one transaction; its format, and what came of it.
 

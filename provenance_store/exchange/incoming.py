@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -17,13 +18,15 @@ from provenance_store.batch import TABLES, Batch, mentioned_origins
 from provenance_store.errors import Conflict, InvalidInput
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now, parse_id
 from provenance_store.kinds import Kind
+from provenance_store.redaction import scrub_text
 from provenance_store.rows import LinkRow, OriginRow
 from provenance_store.sink import new_origin
 from provenance_store.sql import exchange, read
 from provenance_store.sql.chunks import chunks
+from provenance_store.sql.imports import Entry, add, ranges
 from provenance_store.times import format_time
-from provenance_store.validation.batches import leave_out_cycles
-from provenance_store.validation.limits import AHEAD, ORDERED_TIMES
+from provenance_store.validation.batches import check_sound, leave_out_cycles
+from provenance_store.validation.limits import AHEAD, MAX_ORIGIN_FIELD, ORDERED_TIMES
 from provenance_store.validation.policy import Gate
 from provenance_store.validation.rows import name_of
 
@@ -83,6 +86,7 @@ class Numbers:
     """
 
     def __init__(self, content: str, software: str) -> None:
+        self.software = software
         own = new_origin(OWN)
         uuid_ = str(uuid.uuid5(_NAMESPACE, content))
         self.own = own._replace(uuid=uuid_, software=f"import of {software}; {own.software}")
@@ -122,10 +126,13 @@ def take_in(
     numbers: Numbers,
     notes: Iterable[str] = (),
     *,
+    file: Path,
     dry_run: bool = False,
     additions: bool = False,
 ) -> Imported:
     """Write what is new of a batch, in one transaction; nothing when all is known.
+
+    What `file` brought is written down with it, so that it can be taken back.
 
     With `dry_run` nothing is written at all. With `additions` known records are live and get the
     links, URIs and tags that they do not have yet.
@@ -146,17 +153,39 @@ def take_in(
     _leave_out(batch, known, runs, additions=additions)
     if additions:
         there = _links_there(store, known, shifts)
+        _refuse_turned(batch, there, numbers)
         batch.link = [row for row in batch.link if row not in there]
     batch.origin = numbers.origins(batch)
     counted = {kind.label: 0 for kind in Kind}
     for row in batch.record:
         counted[Kind(row.kind).label] += 1
     if not dry_run and any(getattr(batch, name) for name in TABLES[1:]):
-        store.write(batch)
+        _write(store, batch, numbers, file)
     made = {kind: count for kind, count in counted.items() if count}
     told = (*notes, *gate.notes)
     known_before = described - len(batch.record)
     return Imported(made, len(batch.link), known_before, told, numbers.own.uuid)
+
+
+def _write(store: Store, batch: Batch, numbers: Numbers, file: Path) -> None:
+    """Write a batch and, in the same transaction, what the import brought."""
+    check_sound(batch)
+    own = store.sink.own_numbers(batch, sound=True)
+    records = {row[0] for row in own.record}  # plain tuples where ids were renumbered
+    number = store.sink.number_of(numbers.own)
+    entry = Entry(
+        numbers.own.uuid,
+        now(),
+        numbers.own.who,
+        scrub_text(file.name)[:MAX_ORIGIN_FIELD],
+        numbers.software,
+        ranges(sorted(records)),
+        ranges([row[0] for row in own.stub]),
+        sorted((row[1], row[0]) for row in own.mark if row[1] not in records),
+        sorted({row[0] for row in own.run_event}),
+        sorted({number, *(i >> SEQUENCE_BITS for i in records)}),
+    )
+    store.sink.write_checked(own, lambda connection: add(connection, entry))
 
 
 def _check_times(batch: Batch) -> None:
@@ -236,6 +265,18 @@ def _links_there(store: Store, known: set[int], shifts: Mapping[int, int]) -> se
             to_id, from_id = (end - back[end >> SEQUENCE_BITS] for end in ends)
             there.add(LinkRow(to_id, from_id, row.role))
     return there
+
+
+def _refuse_turned(batch: Batch, there: set[LinkRow], numbers: Numbers) -> None:
+    """Raise Conflict when the links of known records mostly go the other way."""
+    ends = {(row.to_id, row.from_id) for row in there}
+    same = sum((row.to_id, row.from_id) in ends for row in batch.link)
+    turned = sum((row.from_id, row.to_id) in ends for row in batch.link)
+    if turned > same:
+        raise Conflict(
+            f"{turned} of the {len(ends)} derivations that are here from this file go the other "
+            f"way. Take the import before back first: `braid import --undo {numbers.own.uuid[:8]}`."
+        )
 
 
 def _known_runs(store: Store, batch: Batch) -> set[str]:

@@ -79,7 +79,7 @@ def import_prov(store: Store, file: Path, *, value: Any = None, dry_run: bool = 
         if error.path.startswith("$"):
             raise type(error)(sentence(error), path=f"{file}: {error.path}") from None
         raise
-    return take_in(store, batch, numbers, notes, dry_run=dry_run)
+    return take_in(store, batch, numbers, notes, file=file, dry_run=dry_run)
 
 
 class _Import:
