@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from provenance_store.batch import TABLES, Batch, mentioned_origins
+from provenance_store.batch import ID_PLACES, TABLES, Batch, mentioned_origins
 from provenance_store.errors import Conflict, InvalidInput
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now, parse_id
 from provenance_store.kinds import Kind
@@ -151,6 +151,8 @@ def take_in(
     runs = _known_runs(store, batch)
     described = len(batch.record)
     _leave_out(batch, known, runs, additions=additions)
+    marks = _marks_there(store, batch, shifts)
+    batch.mark = [row for row in batch.mark if row not in marks]
     if additions:
         there = _links_there(store, known, shifts)
         _refuse_turned(batch, there, numbers)
@@ -265,6 +267,21 @@ def _links_there(store: Store, known: set[int], shifts: Mapping[int, int]) -> se
             to_id, from_id = (end - back[end >> SEQUENCE_BITS] for end in ends)
             there.add(LinkRow(to_id, from_id, row.role))
     return there
+
+
+def _marks_there(store: Store, batch: Batch, shifts: Mapping[int, int]) -> set[tuple[Any, ...]]:
+    """The marks of the batch, as it numbers them, that the store has just so."""
+    ours: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for row in batch.mark:
+        values: list[Any] = list(row)
+        places = [place for place in ID_PLACES["mark"] if values[place] is not None]
+        if all(values[place] >> SEQUENCE_BITS in shifts for place in places):
+            for place in places:
+                values[place] += shifts[values[place] >> SEQUENCE_BITS]
+            ours[tuple(values)] = tuple(row)
+    records = sorted({there[1] for there in ours})
+    found = (tuple(row) for row in _rows(store, exchange.marks, records))
+    return {ours[row] for row in found if row in ours}
 
 
 def _refuse_turned(batch: Batch, there: set[LinkRow], numbers: Numbers) -> None:

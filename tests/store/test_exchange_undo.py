@@ -152,6 +152,15 @@ def test_marks_on_records_that_were_known_are_taken_back_alone(
     assert len(list_imports(store)) == 1
 
 
+def test_what_was_here_before_is_no_part_of_an_import(store: Store, tmp_path: Path) -> None:
+    some_science(store)
+    before = store.info()
+    file = tmp_path / "home.json"
+    file.write_text(whole(store))
+    found = import_file(store, file)[1]
+    assert (found.records, list_imports(store), store.info()) == ({}, [], before)
+
+
 def test_an_id_that_is_no_imports_is_refused(store: Store, tmp_path: Path) -> None:
     for id_ in ("", "nothing", "%"):
         with pytest.raises(NotFound, match="braid import --list"):
