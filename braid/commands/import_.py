@@ -15,6 +15,8 @@ from braid.source import Source
 
 __all__ = ["command"]
 
+SHOWN = 20
+"""How many notes on one file are shown people."""
 FIELDS = [
     Field("File", "file"),
     Field("Format", "format"),
@@ -123,5 +125,8 @@ def _undo(source: Source, display: Display, id_: str, *, dry_run: bool) -> None:
 
 
 def _note(notes: Sequence[Any]) -> None:
-    for note in notes:
+    for note in notes[:SHOWN]:
         click.echo(printable(f"Note: {note}"), err=True)
+    if len(notes) > SHOWN:
+        more = f"Note: {len(notes) - SHOWN} more; --format json has them all."
+        click.echo(more, err=True)

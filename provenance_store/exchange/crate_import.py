@@ -55,6 +55,9 @@ ENDED: Final = {"CompletedActionStatus": "SUCCEEDED", "FailedActionStatus": "FAI
 GOING: Final = frozenset({"ActiveActionStatus", "PotentialActionStatus"})
 TEXTS: Final = ("description", "version", "softwareVersion", "url", "encodingFormat")
 """Properties that are tags where they are text."""
+INLINED: Final = frozenset({"ContainerImage", "PropertyValue", "SoftwareApplication"})
+"""What is shown whole where an entity names it, and is no record of its own."""
+LINKS: Final = ("hasMember", "hasPart", "mentions", "object", "result")
 MOST_NAMED: Final = 3
 _SIZE = re.compile(r"\s*([0-9]{1,18})\s*(?:B|bytes?)?\s*", re.IGNORECASE)
 _HEX = re.compile(r"[0-9A-Fa-f]{32,128}")
@@ -291,17 +294,21 @@ class _Import:
         return name if name == id_ else f"{name} ({id_})"
 
     def _said(self, id_: str) -> dict[str, Any]:
-        """An entity, with the values and programs that it names in their place."""
+        """An entity, with the values and containers that it names in their place.
+
+        What links say is left out: a run may have thousands of files.
+        """
         return {
-            key: value if key in ("object", "result", "hasPart") else self._inlined(value)
+            key: self._inlined(value)
             for key, value in self._entities[id_].items()
+            if key not in LINKS
         }
 
     def _inlined(self, value: Any) -> Any:
         if isinstance(value, list):
             return [self._inlined(item) for item in value]
         for id_ in references(value):
-            if id_ not in self._ids and id_ in self._entities:
+            if id_ not in self._ids and INLINED & set(self._crate.typed(id_)):
                 return self._entities[id_]
         return value
 
@@ -368,7 +375,7 @@ class _Import:
             place = self._crate.content.uri(path) or self._archived(path)
         else:
             is_file = bool({"File", "Dataset"} & set(self._crate.typed(id_)))
-            self._outside += is_file and not id_.startswith("#")
+            self._outside += is_file and not id_.startswith("#") and id_ != self._crate.root
             place = next(iter(places), None)
         if place is None:
             return None
