@@ -293,6 +293,13 @@ class _Import:
     def _told(self) -> list[str]:
         kept = "are kept as they were said, and are no links"
         told = [f"{count} {name} relations {kept}." for name, count in self._no_links.items()]
+        both = [e.text for e in self._found.elements.values() if {"entity", "activity"} <= e.kinds]
+        if both:
+            more = f" and {len(both) - 1} more" if len(both) > 1 else ""
+            told.append(
+                "What is said to be both an entity and an activity is a step here: "
+                f"{both[0][:80]}{more}."
+            )
         left_out = self._left_out.items()
         return told + [f"{count} {what} were left out." for what, count in left_out if count]
 

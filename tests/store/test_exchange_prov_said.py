@@ -132,6 +132,7 @@ def test_namespaces_types_languages_roles_plans_delegation_and_bundles_are_kept(
     assert imported.notes == (
         "1 actedOnBehalfOf relations are kept as they were said, and are no links.",
         "1 wasEndedBy relations are kept as they were said, and are no links.",
+        "What is said to be both an entity and an activity is a step here: ex:in.",
     )
     text = whole(store)
     given = {**RICH, "used": {"ex:u": RICH["used"]["_:u"]}}
