@@ -173,21 +173,29 @@ def _write(store: Store, batch: Batch, numbers: Numbers, file: Path) -> None:
     """Write a batch and, in the same transaction, what the import brought."""
     check_sound(batch)
     own = store.sink.own_numbers(batch, sound=True)
-    records = {row[0] for row in own.record}  # plain tuples where ids were renumbered
-    number = store.sink.number_of(numbers.own)
-    entry = Entry(
-        numbers.own.uuid,
-        now(),
-        numbers.own.who,
-        scrub_text(file.name)[:MAX_ORIGIN_FIELD],
-        numbers.software,
-        ranges(sorted(records)),
-        ranges([row[0] for row in own.stub]),
-        sorted((row[1], row[0]) for row in own.mark if row[1] not in records),
-        sorted({row[0] for row in own.run_event}),
-        sorted({number, *(i >> SEQUENCE_BITS for i in records)}),
-    )
-    store.sink.write_checked(own, lambda connection: add(connection, entry))
+    # Plain tuples where ids were renumbered.
+    records = {row[0] for row in own.record}
+    marks = sorted((row[1], row[0]) for row in own.mark if row[1] not in records)
+    runs = sorted({row[0] for row in own.run_event})
+    guard = None
+    if records or own.stub or marks or runs:
+        entry = Entry(
+            numbers.own.uuid,
+            now(),
+            numbers.own.who,
+            scrub_text(file.name)[:MAX_ORIGIN_FIELD],
+            numbers.software,
+            ranges(sorted(records)),
+            ranges([row[0] for row in own.stub]),
+            marks,
+            runs,
+            sorted({store.sink.number_of(numbers.own), *(i >> SEQUENCE_BITS for i in records)}),
+        )
+
+        def guard(connection: sa.Connection) -> None:
+            add(connection, entry)
+
+    store.sink.write_checked(own, guard)
 
 
 def _check_times(batch: Batch) -> None:
