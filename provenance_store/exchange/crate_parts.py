@@ -101,6 +101,8 @@ class Parts:
         files = [self._remote(uri, node, record["name"]) for uri in record["uris"]]
         if len(files) == 1 and record["kind"] != "dataset":
             said = self._crate.get(files[0]).properties()
+            if "identifier" not in said:  # so far it was one of the files of some record
+                said["name"] = about["name"]
             for key, value in about.items():
                 if key in SEVERAL:
                     values = [*_listed(said.get(key)), *_listed(value)]
