@@ -220,11 +220,16 @@ def in_words(rows: Mapping[str, int]) -> str:
     return ", ".join(f"{rows[name]:,} {words}" for name, words in ROWS.items() if rows.get(name))
 
 
+UNKNOWN = "1970-01-01T00:00:00.000000+00:00"
+
+
 def short_time(key: str) -> Callable[[Document], str]:
     """A field's value: the RFC 3339 time under ``key``, to the second, in UTC."""
 
     def value(document: Document) -> str:
-        return str(document.get(key) or "")[:19].replace("T", " ")
+        text = str(document.get(key) or "")
+        # What was imported from a document without times has none.
+        return "unknown" if text == UNKNOWN else text[:19].replace("T", " ")
 
     return value
 

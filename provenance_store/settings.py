@@ -106,7 +106,8 @@ MAX_PAYLOAD_BYTES = Setting(
 MAX_IMPORT_BYTES = Setting(
     "BRAID_MAX_IMPORT_BYTES",
     64 << 20,
-    "Largest PROV-JSON document that is imported, in bytes.",
+    "Largest document that is imported, in bytes, and how many bytes of the files in an RO-Crate "
+    "are read to compare them.",
     bounded_int(1024, 1 << 34),
 )
 

@@ -10,7 +10,9 @@ from provenance_store.errors import InvalidInput
 from provenance_store.validation.limits import YEARS
 from provenance_store.validation.scalars import described, is_a, plain, type_name
 
-__all__ = ["format_time", "micros", "parse_time"]
+__all__ = ["UNKNOWN_TIME", "format_time", "known_time", "micros", "parse_time"]
+
+UNKNOWN_TIME = "unknown"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -87,3 +89,12 @@ def format_time(micros: int | None) -> str | None:
         return (_EPOCH + micros * _MICROSECOND).isoformat(timespec="microseconds")
     except (TypeError, OverflowError):  # a row that no Braid of today writes: shown as it is
         return str(micros)
+
+
+def known_time(micros: int) -> str:
+    """A time that a record was made, for statements.
+
+    An import keeps 0, the beginning of 1970, where a document tells no time at all; that is a time
+    which nobody claims.
+    """
+    return UNKNOWN_TIME if micros == 0 else str(format_time(micros))

@@ -27,7 +27,7 @@ COMMANDS = {
     "alias": "Give a model version a name such as champion.",
     "models": "List models, find the best, show the versions of one, or one version.",
     "export": "Write records, runs or a store as PROV, RO-Crate, DataCite or GMeta.",
-    "import": "Import PROV-JSON, or a database of Braid-DB.",
+    "import": "Import W3C PROV, an RO-Crate of a run, or a database of Braid-DB.",
     "invalidate": "Mark a record, and all that derives from it, as not to be relied on.",
     "slice": "Write a part of the history as a store of its own.",
     "merge": "Merge other stores, SQLite files, into this one.",

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-FORMATS = ("prov-json", "prov-n", "ro-crate", "datacite", "gmeta")
+PROV = ("prov-json", "prov-n", "prov-xml", "prov-jsonld")
+FORMATS = (*PROV, "ro-crate", "datacite", "gmeta")
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ def command(
     \b
     prov-json  W3C PROV as JSON; `braid import` reads it again
     prov-n     W3C PROV as people read it
+    prov-xml, prov-jsonld  W3C PROV for programs that want these
     ro-crate   Provenance Run Crate of one run, Process Run Crate of anything else
     datacite   the document for a DOI of one record or run (DataCite REST API, kernel 4.6)
     gmeta      entries for Globus Search, ready for ingest
@@ -162,14 +164,16 @@ def command(
 
 
 def _text(store: Store, wanted: Wanted, format_: str, about: dict[str, Any]) -> str:
-    if format_ == "prov-json":
-        from provenance_store.exchange.prov_export import to_prov_json
+    if format_ in PROV:
+        from provenance_store.exchange.prov_export import to_prov
+        from provenance_store.exchange.prov_said import is_as_said
 
-        return to_prov_json(wanted.whole(store))
-    if format_ == "prov-n":
-        from provenance_store.exchange.prov_export import to_prov_n
-
-        return to_prov_n(wanted.whole(store))
+        found = wanted.whole(store)
+        if is_as_said(found):
+            click.echo(
+                "Written as the PROV documents say it that these records are from.", err=True
+            )
+        return to_prov(found, format_)
     if wanted.everything:
         raise click.UsageError(f"{format_} describes records or runs; name them.")
     if format_ == "gmeta":

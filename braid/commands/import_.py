@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from braid.filling import filling
 from braid.options import displays, writes
-from braid.output import Display, Field, printable
+from braid.output import Display, Field, printable, short_time
 from braid.source import Source
 
 __all__ = ["command"]
 
+SHOWN = 20
+"""How many notes on one file are shown people."""
 FIELDS = [
     Field("File", "file"),
     Field("Format", "format"),
@@ -20,31 +24,72 @@ FIELDS = [
     Field("by kind", "records"),
     Field("New links", "links"),
     Field("Known before", "known"),
+    Field("Import", "origin"),
 ]
+LISTED = [
+    Field("Import", "id"),
+    Field("At", short_time("at")),
+    Field("Format", "format"),
+    Field("File", "file"),
+    Field("By", "by"),
+    Field("Records", "records"),
+    Field("Runs", "runs"),
+]
+UNDONE = [*LISTED, Field("Rows", "rows")]
 
 
 @click.command()
 @writes
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would be imported, and import nothing.")
 @click.option(
-    "--reversed",
+    "--reversed/--source-first",
     "reverse",
-    is_flag=True,
-    help="Braid-DB only: derivations name the derived record first, as its example workflows do.",
+    default=None,
+    help="Braid-DB only: derivations name the derived record first, as its example workflows do, "
+    "or the source first, as its documentation has it. [default: as the times of records say]",
 )
+@click.option("--list", "listed", is_flag=True, help="List the imports, oldest first.")
+@click.option(
+    "--undo",
+    metavar="IMPORT",
+    help="Take an import back: all that it brought, while nothing else needs it. IMPORT is its id, "
+    "or the beginning of it. Without --yes it only says what would go.",
+)
+@click.option("--yes", is_flag=True, help="Do what --undo says.")
 @displays("text", "json")
 def command(
-    *, source: Source, display: Display, files: tuple[Path, ...], dry_run: bool, reverse: bool
+    *,
+    source: Source,
+    display: Display,
+    files: tuple[Path, ...],
+    dry_run: bool,
+    reverse: bool | None,
+    listed: bool,
+    undo: str | None,
+    yes: bool,
 ) -> None:
-    """Import PROV-JSON, or a database of Braid-DB.
+    """Import W3C PROV, an RO-Crate of a run, or a database of Braid-DB.
+
+    PROV is JSON, N, XML or JSON-LD; a crate is a folder, a zip or its ro-crate-metadata.json.
 
     What was exported from a Braid store comes back under its own identity. Everything else becomes
     new records tagged `imported`; kinds are inferred. Each file is one transaction, and importing
     it twice changes nothing. Other Braid stores are brought in with `braid merge`.
+
+    \b
+    braid import peaks.json run-crate.zip
+    braid import --list
+    braid import --undo 1f0c2d3e --yes
     """
+    if bool(files) + listed + (undo is not None) != 1:
+        raise click.UsageError("Name files, or give --list or --undo.")
+    if yes and (undo is None or dry_run):
+        raise click.UsageError("--yes goes with --undo, and without --dry-run.")
+    if listed:
+        return _list(source, display)
+    if undo is not None:
+        return _undo(source, display, undo, dry_run=not yes)
     from provenance_store.exchange.files import import_file
 
     with filling(source, dry_run=dry_run) as store:
@@ -56,5 +101,32 @@ def command(
         return display.json({"imported": imported})
     for document in imported:
         display.details(document, fields=FIELDS)
-        for note in document["notes"]:
-            click.echo(printable(f"Note: {note}"), err=True)
+        _note(document["notes"])
+
+
+def _list(source: Source, display: Display) -> None:
+    from provenance_store.exchange.undo import list_imports
+
+    with source.open(create=False) as store:
+        found = list_imports(store)
+    display.table({"imports": found}, rows="imports", fields=LISTED, empty="No imports.")
+
+
+def _undo(source: Source, display: Display, id_: str, *, dry_run: bool) -> None:
+    from provenance_store.exchange.undo import undo_import
+
+    with source.open(create=False) as store:
+        document = undo_import(store, id_, dry_run=dry_run).document()
+    if display.format == "json":
+        return display.json({"undone": not dry_run, **document})
+    display.details(document, fields=UNDONE)
+    if dry_run:
+        click.echo("Nothing has changed; add --yes to take this import back.", err=True)
+
+
+def _note(notes: Sequence[Any]) -> None:
+    for note in notes[:SHOWN]:
+        click.echo(printable(f"Note: {note}"), err=True)
+    if len(notes) > SHOWN:
+        more = f"Note: {len(notes) - SHOWN} more; --format json has them all."
+        click.echo(more, err=True)

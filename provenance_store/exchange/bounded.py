@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.settings import MAX_IMPORT_BYTES
 
-__all__ = ["read_json"]
+__all__ = ["parse_json", "read_bounded", "read_json"]
 
 DEEPEST = 64
 
@@ -21,14 +21,24 @@ def read_json(file: Path) -> Any:
     Raises TooLarge beyond BRAID_MAX_IMPORT_BYTES or 64 levels, InvalidInput with the line and the
     column for what is not strictly JSON; FileNotFoundError and the like as they come.
     """
-    limit = MAX_IMPORT_BYTES.get()
     with file.open("rb") as opened:
-        data = opened.read(limit + 1)
+        return parse_json(file, read_bounded(file, opened))
+
+
+def read_bounded(file: Path, opened: IO[bytes]) -> bytes:
+    """All bytes of an opened file. Raises TooLarge beyond BRAID_MAX_IMPORT_BYTES."""
+    limit = MAX_IMPORT_BYTES.get()
+    data = opened.read(limit + 1)
     if len(data) > limit:
         raise TooLarge(
             f"it has more than {limit} bytes; {MAX_IMPORT_BYTES.name} sets the limit.",
             path=f"{file}: $",
         )
+    return data
+
+
+def parse_json(file: Path, data: bytes) -> Any:
+    """The JSON value in the bytes of a file, as `read_json`."""
     try:
         value = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse)
         json.dumps(value, ensure_ascii=False).encode()

@@ -2,6 +2,7 @@
 
 It keeps no kinds: they are inferred by `infer_kind`. Its derivations name the source first and what
 derives from it second; the example workflows that come with it write them the other way round.
+Which of the two a database does is decided by its times before anything is written.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ FACTS: Final = re.compile(
 )
 FACT_FILES: Final = re.compile(r"\.(cfg|conf|ini|toml|ya?ml|phil)$", re.IGNORECASE)
 
+CLEAR: Final = 0.6
+"""The share of derivations whose times have to agree on the direction of all."""
 HIGHEST = 1 << 30
 """Ids of Braid-DB are numbers within an origin here: those of tags after those of records, and
 those of marks after both."""
@@ -91,12 +94,14 @@ def infer_kind(record: Old) -> Kind:
 
 
 def import_braid_db(
-    store: Store, file: Path, *, dry_run: bool = False, reverse: bool = False
+    store: Store, file: Path, *, dry_run: bool = False, reverse: bool | None = None
 ) -> Imported:
     """Import a database of Braid-DB in one transaction; again adds what was added to it since.
 
-    `reverse` reads its derivations as the derived record first. Raises InvalidInput when it is no
-    such database or has a value that is not of its type. Nothing is then written.
+    `reverse` reads its derivations as the derived record first; None as its times say. Raises
+    InvalidInput when it is no such database, has a value that is not of its type, or times that do
+    not say which way its derivations go; Conflict when it was imported the other way before.
+    Nothing is then written.
     """
     with opened(file) as database:
         try:
@@ -104,13 +109,15 @@ def import_braid_db(
             batch = found.batch(store)
         except InvalidInput as error:
             raise type(error)(sentence(error), path=f"{file}: $") from None
-    return take_in(store, batch, found.numbers, found.notes, dry_run=dry_run, additions=True)
+    return take_in(
+        store, batch, found.numbers, found.notes, file=file, dry_run=dry_run, additions=True
+    )
 
 
 class _Import:
     """Makes the batch of one database."""
 
-    def __init__(self, database: BraidDb, *, reverse: bool) -> None:
+    def __init__(self, database: BraidDb, *, reverse: bool | None) -> None:
         self.notes: list[str] = []
         self._database = database
         self._records = {row[0]: _record(row) for row in database.records()}
@@ -140,21 +147,43 @@ class _Import:
             )
         return self._batch
 
-    def _derivations(self, rows: Sequence[tuple[Any, ...]], *, reverse: bool) -> None:
-        older = 0
+    def _derivations(self, rows: Sequence[tuple[Any, ...]], *, reverse: bool | None) -> None:
+        if self._is_reversed(rows, reverse):
+            rows = [(derived, source, at) for source, derived, at in rows]
         for source, derived, _ in rows:
-            if reverse:
-                source, derived = derived, source
-            if self._of(source) is None or (record := self._of(derived)) is None:
-                continue
-            record.sources.add(source)
-            older += derived < source
-        if older * 2 > len(rows):
+            if self._of(source) is not None and (record := self._of(derived)) is not None:
+                record.sources.add(source)
+
+    def _is_reversed(self, rows: Sequence[tuple[Any, ...]], asked: bool | None) -> bool:
+        """Whether derivations name the derived record first: what is older cannot derive from it.
+
+        Of two records of one time the one with the smaller number is older. Models are updated with
+        newer records, so a few may say otherwise.
+        """
+        ends = [(self._records.get(row[0]), self._records.get(row[1])) for row in rows]
+        pairs = [(a, b) for a, b in ends if a is not None and b is not None and a is not b]
+        agree = sum((first.at, first.id) < (second.at, second.id) for first, second in pairs)
+        against = len(pairs) - agree
+        if asked is None:
+            if pairs and max(agree, against) < CLEAR * len(pairs):
+                raise InvalidInput(
+                    f"its derivations do not say which way they go: in {agree} of {len(pairs)} the "
+                    f"first record is older, in {against} the second. Give --source-first if the "
+                    "first is the source, or --reversed if it is what derives from the other."
+                )
+            asked = against > agree
+            if asked:
+                self.notes.append(
+                    f"In {against} of {len(pairs)} derivations the second record is older, so that "
+                    "they are read as the derived record first; --source-first reads them the "
+                    "other way round."
+                )
+        elif (contradicted := agree if asked else against) * 2 > len(pairs):
             self.notes.append(
-                f"{older} of {len(rows)} derivations are of a record that is older than its "
-                f"source; {'without' if reverse else 'with'} --reversed they are read the other "
-                "way round."
+                f"In {contradicted} of {len(pairs)} derivations, read as you say, a record derives "
+                "from one that is newer than itself."
             )
+        return asked
 
     def _of(self, record_id: Any) -> Old | None:
         record = self._records.get(record_id)

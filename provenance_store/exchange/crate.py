@@ -158,8 +158,8 @@ class _Crate(Parts):
         for node, step in self._steps.items():
             tool = self._tool(step)
             parameters = self._parameters(node, step, tool)
-            objects = [{"@id": self._things[i]} for i in used.get(node, ()) if i in self._things]
-            results = [{"@id": self._things[i]} for i in made.get(node, ()) if i in self._things]
+            objects = self._named(used.get(node, ()))
+            results = self._named(made.get(node, ()))
             self._things[node] = self._add(
                 f"#{node}",
                 "CreateAction",
@@ -175,6 +175,11 @@ class _Crate(Parts):
                 **_ending(step["status"], step["payloads"].get("error")),
             )
         return {node: self._things[node] for node in self._steps}
+
+    def _named(self, nodes: Iterable[str]) -> list[dict[str, str]]:
+        """Nodes as the values of a property; records of one file with one digest are one thing."""
+        found = dict.fromkeys(self._things[node] for node in nodes if node in self._things)
+        return [{"@id": id_} for id_ in found]
 
     def _ends(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         used: dict[str, list[str]] = {}
@@ -291,8 +296,8 @@ class _Crate(Parts):
             identifier=run["run_id"],
             description=f"Run {run['run_id']} ended as {run['status'] or 'not known'}.",
             instrument={"@id": workflow},
-            object=[{"@id": self._things[i]} for i in sorted(inputs) if i in self._things],
-            result=[{"@id": self._things[i]} for i in sorted(outputs) if i in self._things],
+            object=self._named(sorted(inputs)),
+            result=self._named(sorted(outputs)),
             **about,
         )
         if run["flow_id"]:

@@ -17,6 +17,14 @@ from provenance_store.kinds import Role
 __all__ = ["Parts", "iso_time"]
 
 TERMS: Final = "https://w3id.org/ro/terms/workflow-run/context"
+STATES: Final = {
+    name: f"http://purl.org/dc/terms/{name}" for name in ("isReplacedBy", "isVersionOf", "replaces")
+}
+"""How the states of one file hang together: terms of Dublin Core, which no context has."""
+DIGESTS: Final = ("md5", "sha1", "sha256", "sha512")
+"""The digests that the terms of workflow runs have a property for."""
+SEVERAL: Final = ("additionalType", "author", "identifier", "keywords")
+"""Of what several records say of one file, each value is kept; else the first one."""
 
 
 class Parts:
@@ -27,9 +35,11 @@ class Parts:
         self._extract = extract
         self._crate = library.ROCrate(version="1.1")
         self._crate.metadata.extra_contexts.append(TERMS)
+        self._crate.metadata.extra_terms.update(STATES)
         self._crate.license = self._license(license)
         self._things: dict[str, str] = {}
         self._names = user_names(extract)
+        self._states = _states(extract)
 
     def _add(self, id_: str, types: str | list[str], **properties: Any) -> str:
         """A contextual entity; properties without a value are left out."""
@@ -88,13 +98,17 @@ class Parts:
     def _thing(self, node: str, record: Mapping[str, Any]) -> str:
         """A file for a record with one URI, a collection of several files, else what it is."""
         about = self._about(node, record)
-        files = [self._remote(uri, record["name"]) for uri in record["uris"]]
+        files = [self._remote(uri, node, record["name"]) for uri in record["uris"]]
         if len(files) == 1 and record["kind"] != "dataset":
-            entity = self._crate.get(files[0])
+            said = self._crate.get(files[0]).properties()
+            if "identifier" not in said:  # so far it was one of the files of some record
+                said["name"] = about["name"]
             for key, value in about.items():
-                if key == "identifier":
-                    value = [*_listed(entity.get(key)), value]
-                entity[key] = value
+                if key in SEVERAL:
+                    values = [*_listed(said.get(key)), *_listed(value)]
+                    said[key] = [v for i, v in enumerate(values) if v not in values[:i]]
+                else:
+                    said.setdefault(key, value)
             return files[0]
         types = "Collection" if files or record["kind"] == "dataset" else "CreativeWork"
         return self._add(f"#{node}", types, **about, hasPart=[{"@id": i} for i in files])
@@ -115,21 +129,26 @@ class Parts:
             about["creativeWorkStatus"] = f"Invalidated: {record['invalidated']['cause']}"
         return {key: value for key, value in about.items() if value is not None}
 
-    def _remote(self, uri: Mapping[str, Any], name: str) -> str:
-        """A file that is elsewhere, as a web-based data entity."""
-        id_ = quote(uri["uri"], safe="!#$%&'()*+,/:;=?@[]~")
-        if ":" not in id_:
-            id_ = f"file:///{id_.lstrip('/')}"
-        if id_ not in self._crate:
-            media_type = uri["media_type"] or mimetypes.guess_type(urlsplit(id_).path)[0]
+    def _remote(self, uri: Mapping[str, Any], node: str, name: str) -> str:
+        """One state of a file that is elsewhere, as a web-based data entity.
+
+        The last state of a URI has the URI as its id, each before it the name of its record and
+        the URI as its ``contentUrl``.
+        """
+        place = _address(uri["uri"])
+        ids = self._states[place]
+        state = _state(uri, node)
+        if ids[state] not in self._crate:
+            media_type = uri["media_type"] or mimetypes.guess_type(urlsplit(place).path)[0]
             about = {"@type": "File", "name": name, "encodingFormat": media_type}
             if uri["size"] is not None:
                 about["contentSize"] = str(uri["size"])
             algorithm, _, digest = (uri["digest"] or "").partition(":")
-            about |= {"sha256": digest} if algorithm == "sha256" else {}
+            about |= {algorithm: digest} if algorithm in DIGESTS else {}
+            about |= _among(place, ids, state)
             about = {key: value for key, value in about.items() if value is not None}
-            self._crate.add(self._library.DataEntity(self._crate, id_, about))
-        return id_
+            self._crate.add(self._library.DataEntity(self._crate, ids[state], about))
+        return ids[state]
 
     def _history(self, about: str) -> None:
         self._file(
@@ -141,6 +160,55 @@ class Parts:
             encodingFormat="application/json",
             about={"@id": about},
         )
+
+
+def _states(extract: Extract) -> dict[str, dict[str, str]]:
+    """The ids of the states that each file is recorded in, by address, the last one last."""
+    named = [
+        (record["created_at"], node, uri)
+        for node, record in extract.records.items()
+        if record["kind"] != "step"
+        for uri in record["uris"]
+    ]
+    found: dict[str, dict[str, str]] = {}
+    for _, node, uri in sorted(named, key=lambda n: n[:2]):
+        states = found.setdefault(_address(uri["uri"]), {})
+        state = _state(uri, node)
+        states[state] = states.pop(state, node)
+    taken: set[str] = set()
+    for place, states in found.items():
+        for state in [*states][:-1]:
+            node, number = states[state], 1
+            while states[state] in taken:
+                number += 1
+                states[state] = f"{node}#{number}"
+            taken.add(states[state])
+        states[[*states][-1]] = place
+    return found
+
+
+def _state(uri: Mapping[str, Any], node: str) -> str:
+    """What tells the states of a file apart: their digest. Without one each record has its own."""
+    return str(uri["digest"] or node)
+
+
+def _among(place: str, ids: Mapping[str, str], state: str) -> dict[str, Any]:
+    """What a state of a file is among the others at its address; nothing where it is alone."""
+    states = [*ids]
+    number = states.index(state)
+    about: dict[str, Any] = {}
+    if number + 1 < len(states):
+        about = {"contentUrl": place, "isVersionOf": {"@id": place}}
+        about["isReplacedBy"] = {"@id": ids[states[number + 1]]}
+    if number:
+        about["replaces"] = {"@id": ids[states[number - 1]]}
+    return about
+
+
+def _address(uri: str) -> str:
+    """A URI as the id of an entity."""
+    text = quote(uri, safe="!#$%&'()*+,/:;=?@[]~")
+    return text if ":" in text else f"file:///{text.lstrip('/')}"
 
 
 def iso_time(text: str | None) -> str | None:

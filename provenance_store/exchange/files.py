@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provenance_store.errors import InvalidInput
+from provenance_store.exchange.bounded import parse_json, read_bounded, read_json
+from provenance_store.exchange.crate_reading import OWN_HISTORY, is_metadata, read_crate
 from provenance_store.exchange.incoming import Imported
+from provenance_store.exchange.names import NAMESPACES
 from provenance_store.exchange.prov_import import import_prov
+from provenance_store.exchange.prov_reading import as_prov_json
 from provenance_store.measuring import not_opened
 
 if TYPE_CHECKING:
@@ -16,17 +22,22 @@ if TYPE_CHECKING:
 __all__ = ["import_file"]
 
 SQLITE = b"SQLite format 3\x00"
+SHOWN = {"jsonld": "PROV-JSONLD", "provn": "PROV-N", "xml": "PROV-XML"}
 ZIP = b"PK\x03\x04"
 
 
 def import_file(
-    store: Store, file: Path, *, dry_run: bool = False, reverse: bool = False
+    store: Store, file: Path, *, dry_run: bool = False, reverse: bool | None = None
 ) -> tuple[str, Imported]:
     """Import a file in one transaction; its format, and what came of it.
 
-    A SQLite file is taken for a database of Braid-DB (`reverse` as for `import_braid_db`), anything
-    else for PROV-JSON. Raises InvalidInput when it is neither.
+    A folder or a zip is taken for an RO-Crate, a SQLite file for a database of Braid-DB (`reverse`
+    as for `import_braid_db`), JSON for the metadata of a crate, PROV-JSON or PROV-JSONLD, other
+    text for PROV-XML or PROV-N. A crate of our own comes in by the history in it.
+    Raises InvalidInput when it is none of these.
     """
+    if file.is_dir():
+        return _crate(store, file, None, dry_run=dry_run)
     if why := not_opened(file.stat()):
         raise InvalidInput(f"this {why.why}, and not a regular file.", path=f"{file}: $")
     with file.open("rb") as opened:
@@ -38,8 +49,45 @@ def import_file(
 
         return "Braid-DB", import_braid_db(store, file, dry_run=dry_run, reverse=reverse)
     if beginning.startswith(ZIP):
-        raise InvalidInput(
-            "the file is a zip; unpack a run crate, and import the provenance.prov.json in it.",
-            path=f"{file}: $",
-        )
-    return "PROV-JSON", import_prov(store, file, dry_run=dry_run)
+        return _crate(store, file, None, dry_run=dry_run)
+    name, value = _read(file, beginning)
+    if name == "RO-Crate":
+        return _crate(store, file, value, dry_run=dry_run)
+    return name, import_prov(store, file, value=value, dry_run=dry_run)
+
+
+def _read(file: Path, beginning: bytes) -> tuple[str, Any]:
+    """What format a file of text is in, by how it begins, and its JSON."""
+    start = beginning.removeprefix(codecs.BOM_UTF8).lstrip()
+    if start.startswith((b"<", b"document", b"//", b"/*")):
+        with file.open("rb") as opened:
+            data = read_bounded(file, opened)
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise InvalidInput("the file is not text in UTF-8.", path=f"{file}: $") from None
+        format_ = "xml" if start.startswith(b"<") else "provn"
+        return SHOWN[format_], as_prov_json(file, text, format_)
+    value = read_json(file)
+    if is_metadata(value):
+        return "RO-Crate", value
+    if isinstance(value, dict) and "@graph" in value:
+        return SHOWN["jsonld"], as_prov_json(file, json.dumps(value), "jsonld")
+    return "PROV-JSON", value
+
+
+def _crate(store: Store, source: Path, value: Any, *, dry_run: bool) -> tuple[str, Imported]:
+    with read_crate(source, value) as crate:
+        if crate.content.size(OWN_HISTORY) is not None and OWN_HISTORY in crate.entities:
+            where = source / OWN_HISTORY
+            history = parse_json(where, crate.content.read(OWN_HISTORY))
+            if isinstance(history, dict) and NAMESPACES["braid"] in _prefixes(history):
+                return "RO-Crate", import_prov(store, where, value=history, dry_run=dry_run)
+        from provenance_store.exchange.crate_import import import_crate
+
+        return "RO-Crate", import_crate(store, crate, dry_run=dry_run)
+
+
+def _prefixes(document: dict[str, Any]) -> list[Any]:
+    prefixes = document.get("prefix")
+    return [*prefixes.values()] if isinstance(prefixes, dict) else []

@@ -9,21 +9,24 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from provenance_store.batch import TABLES, Batch, mentioned_origins
+from provenance_store.batch import ID_PLACES, TABLES, Batch, mentioned_origins
 from provenance_store.errors import Conflict, InvalidInput
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now, parse_id
 from provenance_store.kinds import Kind
+from provenance_store.redaction import scrub_text
 from provenance_store.rows import LinkRow, OriginRow
 from provenance_store.sink import new_origin
 from provenance_store.sql import exchange, read
 from provenance_store.sql.chunks import chunks
+from provenance_store.sql.imports import Entry, add, ranges
 from provenance_store.times import format_time
-from provenance_store.validation.batches import leave_out_cycles
-from provenance_store.validation.limits import AHEAD, ORDERED_TIMES
+from provenance_store.validation.batches import check_sound, leave_out_cycles
+from provenance_store.validation.limits import AHEAD, MAX_ORIGIN_FIELD, ORDERED_TIMES
 from provenance_store.validation.policy import Gate
 from provenance_store.validation.rows import name_of
 
@@ -55,13 +58,15 @@ OWN = 1
 class Imported:
     """What came of an import: new records by kind, new links and marks, records known before.
 
-    `notes` say what was left out or guessed, a sentence each.
+    `notes` say what was left out or guessed, a sentence each. `origin` is the UUID of what was
+    imported: that of its new records, the same whenever it is imported.
     """
 
     records: dict[str, int] = field(default_factory=dict)
     links: int = 0
     known: int = 0
     notes: tuple[str, ...] = ()
+    origin: str = ""
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -70,6 +75,7 @@ class Imported:
             "links": self.links,
             "known": self.known,
             "notes": list(self.notes),
+            "origin": self.origin,
         }
 
 
@@ -80,6 +86,7 @@ class Numbers:
     """
 
     def __init__(self, content: str, software: str) -> None:
+        self.software = software
         own = new_origin(OWN)
         uuid_ = str(uuid.uuid5(_NAMESPACE, content))
         self.own = own._replace(uuid=uuid_, software=f"import of {software}; {own.software}")
@@ -119,10 +126,13 @@ def take_in(
     numbers: Numbers,
     notes: Iterable[str] = (),
     *,
+    file: Path,
     dry_run: bool = False,
     additions: bool = False,
 ) -> Imported:
     """Write what is new of a batch, in one transaction; nothing when all is known.
+
+    What `file` brought is written down with it, so that it can be taken back.
 
     With `dry_run` nothing is written at all. With `additions` known records are live and get the
     links, URIs and tags that they do not have yet.
@@ -141,17 +151,51 @@ def take_in(
     runs = _known_runs(store, batch)
     described = len(batch.record)
     _leave_out(batch, known, runs, additions=additions)
+    marks = _marks_there(store, batch, shifts)
+    batch.mark = [row for row in batch.mark if row not in marks]
     if additions:
         there = _links_there(store, known, shifts)
+        _refuse_turned(batch, there, numbers)
         batch.link = [row for row in batch.link if row not in there]
     batch.origin = numbers.origins(batch)
     counted = {kind.label: 0 for kind in Kind}
     for row in batch.record:
         counted[Kind(row.kind).label] += 1
     if not dry_run and any(getattr(batch, name) for name in TABLES[1:]):
-        store.write(batch)
+        _write(store, batch, numbers, file)
     made = {kind: count for kind, count in counted.items() if count}
-    return Imported(made, len(batch.link), described - len(batch.record), (*notes, *gate.notes))
+    told = (*notes, *gate.notes)
+    known_before = described - len(batch.record)
+    return Imported(made, len(batch.link), known_before, told, numbers.own.uuid)
+
+
+def _write(store: Store, batch: Batch, numbers: Numbers, file: Path) -> None:
+    """Write a batch and, in the same transaction, what the import brought."""
+    check_sound(batch)
+    own = store.sink.own_numbers(batch, sound=True)
+    # Plain tuples where ids were renumbered.
+    records = {row[0] for row in own.record}
+    marks = sorted((row[1], row[0]) for row in own.mark if row[1] not in records)
+    runs = sorted({row[0] for row in own.run_event})
+    guard = None
+    if records or own.stub or marks or runs:
+        entry = Entry(
+            numbers.own.uuid,
+            now(),
+            numbers.own.who,
+            scrub_text(file.name)[:MAX_ORIGIN_FIELD],
+            numbers.software,
+            ranges(sorted(records)),
+            ranges([row[0] for row in own.stub]),
+            marks,
+            runs,
+            sorted({store.sink.number_of(numbers.own), *(i >> SEQUENCE_BITS for i in records)}),
+        )
+
+        def guard(connection: sa.Connection) -> None:
+            add(connection, entry)
+
+    store.sink.write_checked(own, guard)
 
 
 def _check_times(batch: Batch) -> None:
@@ -231,6 +275,33 @@ def _links_there(store: Store, known: set[int], shifts: Mapping[int, int]) -> se
             to_id, from_id = (end - back[end >> SEQUENCE_BITS] for end in ends)
             there.add(LinkRow(to_id, from_id, row.role))
     return there
+
+
+def _marks_there(store: Store, batch: Batch, shifts: Mapping[int, int]) -> set[tuple[Any, ...]]:
+    """The marks of the batch, as it numbers them, that the store has just so."""
+    ours: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for row in batch.mark:
+        values: list[Any] = list(row)
+        places = [place for place in ID_PLACES["mark"] if values[place] is not None]
+        if all(values[place] >> SEQUENCE_BITS in shifts for place in places):
+            for place in places:
+                values[place] += shifts[values[place] >> SEQUENCE_BITS]
+            ours[tuple(values)] = tuple(row)
+    records = sorted({there[1] for there in ours})
+    found = (tuple(row) for row in _rows(store, exchange.marks, records))
+    return {ours[row] for row in found if row in ours}
+
+
+def _refuse_turned(batch: Batch, there: set[LinkRow], numbers: Numbers) -> None:
+    """Raise Conflict when the links of known records mostly go the other way."""
+    ends = {(row.to_id, row.from_id) for row in there}
+    same = sum((row.to_id, row.from_id) in ends for row in batch.link)
+    turned = sum((row.from_id, row.to_id) in ends for row in batch.link)
+    if turned > same:
+        raise Conflict(
+            f"{turned} of the {len(ends)} derivations that are here from this file go the other "
+            f"way. Take the import before back first: `braid import --undo {numbers.own.uuid[:8]}`."
+        )
 
 
 def _known_runs(store: Store, batch: Batch) -> set[str]:

@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 import importlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from provenance_store.errors import MissingExtra
 from provenance_store.extras import extra
 
-__all__ = ["prov_model", "rocrate_library"]
+__all__ = ["prov_model", "provided", "quietly", "rocrate_library"]
 
 
 def prov_model() -> Any:
     """The module ``prov.model``; raises MissingExtra when `prov` is not installed."""
     with extra("exchange", "PROV"):
         return importlib.import_module("prov.model")
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without the warnings of `prov`, which go to those who write documents."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def provided(format: str) -> None:
+    """Raise MissingExtra when `prov` needs a further library for a format, such as lxml for XML."""
+    serializers = importlib.import_module("prov.serializers")
+    try:
+        serializers.get(format)
+    except serializers.DoNotExist:
+        raise MissingExtra(
+            f"PROV as {format.upper()} needs a library that is not installed: "
+            f"pip install 'prov[{format}]'."
+        ) from None
 
 
 def rocrate_library() -> Any:

@@ -16,13 +16,14 @@ from typing import Any, Final
 from provenance_store.documents import RESTRICTED
 from provenance_store.errors import InvalidInput
 from provenance_store.exchange.extract import Extract, Link
-from provenance_store.exchange.libraries import prov_model
+from provenance_store.exchange.libraries import prov_model, provided, quietly
 from provenance_store.exchange.names import NAMESPACES, encoded, origin_prefixes, principal_name
+from provenance_store.exchange.prov_said import is_as_said, said_again
 from provenance_store.ids import Urn, parse_id
 from provenance_store.kinds import Kind, Role
 from provenance_store.values import canonical_json
 
-__all__ = ["RELATIONS", "TYPES", "prov_document", "to_prov_json", "to_prov_n"]
+__all__ = ["RELATIONS", "TYPES", "prov_document", "to_prov", "to_prov_json"]
 
 TYPES: Final = {kind.label: kind.name.capitalize() for kind in Kind}
 """The ``prov:type`` of a kind, in our namespace; a dataset is a ``prov:Collection`` too."""
@@ -44,6 +45,8 @@ RELATIONS: Final[Mapping[Role, tuple[str, bool, bool, str | None]]] = {
 ``prov:type`` prov:Revision."""
 
 
+FORMATS: Final = {"prov-n": "provn", "prov-xml": "xml", "prov-jsonld": "jsonld"}
+"""What `prov` calls the formats beside PROV-JSON."""
 UNKNOWN: Final = ("wasInfluencedBy", False, False, None)
 """What a role is that this version does not know: an influence, which says its number."""
 
@@ -54,14 +57,34 @@ def to_prov_json(extract: Extract) -> str:
     return json.dumps(_in_order(found), indent=1, ensure_ascii=False) + "\n"
 
 
-def to_prov_n(extract: Extract) -> str:
-    """The document as PROV-N."""
-    return f"{prov_document(extract).get_provn()}\n"
+def to_prov(extract: Extract, format: str) -> str:
+    """The document as prov-json, prov-n, prov-xml or prov-jsonld.
+
+    Raises MissingExtra when the format needs a further library, InvalidInput for what it cannot
+    write, such as a tag in PROV-XML whose name XML does not have.
+    """
+    if format == "prov-json":
+        return to_prov_json(extract)
+    name = FORMATS[format]
+    document = prov_document(extract)
+    provided(name)
+    with quietly():
+        try:
+            text: str = document.serialize(format=name)
+        except Exception as error:
+            why = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+            raise InvalidInput(
+                f"This history cannot be written as {format}: {why}. PROV-JSON can write all."
+            ) from None
+    return f"{text.rstrip()}\n"
 
 
 def prov_document(extract: Extract) -> Any:
-    """The `prov.model.ProvDocument` of a part of the history."""
-    return _Writer(extract).document()
+    """The `prov.model.ProvDocument` of a part of the history.
+
+    What came of PROV documents by others alone, and was not added to, is in their own words.
+    """
+    return said_again(extract) if is_as_said(extract) else _Writer(extract).document()
 
 
 class _Writer:
@@ -337,17 +360,16 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _in_order(document: dict[str, Any]) -> dict[str, Any]:
+def _in_order(value: Any, section: str = "") -> Any:
     """The same document with the values of every attribute in order; PROV gives them none."""
-    return {
-        section: content
-        if section == "prefix"
-        else {
-            name: {k: _sorted(v) for k, v in attributes.items()}
-            for name, attributes in content.items()
-        }
-        for section, content in document.items()
-    }
+    if isinstance(value, dict) and section != "prefix":
+        return {key: _in_order(item, key) for key, item in value.items()}
+    return _sorted(value) if not _are_statements(value) else list(map(_in_order, value))
+
+
+def _are_statements(value: Any) -> bool:
+    """Whether these are several statements with one name, and not the values of an attribute."""
+    return isinstance(value, list) and all(isinstance(v, dict) and "$" not in v for v in value)
 
 
 def _sorted(value: Any) -> Any:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput
 from provenance_store.exchange.incoming import Numbers
+from provenance_store.exchange.libraries import prov_model
 from provenance_store.exchange.prov_reading import PROV, Element, Name, Prov, Relation
+from provenance_store.exchange.prov_said import documents_of
 from provenance_store.exchange.values import micros, plain_value, sentence
 from provenance_store.kinds import Kind, Mark
 from provenance_store.redaction import scrub_text
@@ -28,13 +30,13 @@ from provenance_store.validation.limits import MAX_NAME, MAX_TAG_NAME, MAX_TAG_T
 from provenance_store.validation.policy import Gate
 from provenance_store.validation.rows import payload_document, tag_row, uri_row
 
-__all__ = ["IMPORTED", "Foreign", "infer_kind"]
+__all__ = ["FACT", "IMPORTED", "MODEL", "Foreign", "infer_kind"]
 
 IMPORTED: Final = "imported"
 """The tag of what was imported from elsewhere; its value names the format."""
 
-_MODEL = re.compile(r"model(?!l?ing\b)|neural.?net|classifier|regressor", re.IGNORECASE)
-_FACT = re.compile(
+MODEL = re.compile(r"model(?!l?ing\b)|neural.?net|classifier|regressor", re.IGNORECASE)
+FACT = re.compile(
     r"software|configuration|config\b|settings|script|code\b|plan\b|literature|constant",
     re.IGNORECASE,
 )
@@ -55,9 +57,9 @@ def infer_kind(element: Element, *, has_members: bool) -> Kind:
     types = [re.split(r"[#/:]", str(value))[-1] for value in element.all(f"{PROV}type")]
     if has_members or any(_COLLECTION.search(text) for text in types):
         return Kind.DATASET
-    if any(_MODEL.search(text) for text in types):
+    if any(MODEL.search(text) for text in types):
         return Kind.MODEL
-    return Kind.FACT if any(_FACT.search(text) for text in types) else Kind.DATA
+    return Kind.FACT if any(FACT.search(text) for text in types) else Kind.DATA
 
 
 class Foreign:
@@ -72,6 +74,13 @@ class Foreign:
         agents: Mapping[str, Element],
     ) -> None:
         self.notes: list[str] = []
+        self.told: set[str] = set()
+        """The URIs of what the document describes that is kept with some record."""
+        self._said = found.said
+        self._meant: dict[str, set[str]] = {}
+        for element in found.elements.values():
+            for key, label in element.labels.items():
+                self._meant.setdefault(label, set()).add(key)
         self._batch = batch
         self._numbers = numbers
         self._ids = ids
@@ -90,7 +99,8 @@ class Foreign:
             uri: infer_kind(element, has_members=uri in members) for uri, element in foreign.items()
         }
         self._parents = self._revisions(found)
-        self._fallback = min(_times(found), default=0)
+        # When it is not known when something came about; 0 where the document has no times.
+        self.fallback = min(_times(found), default=0)
 
     def revises(self, source: str | None, target: str | None) -> bool:
         """Whether a revision makes a version of a model, and not just something derived."""
@@ -132,16 +142,15 @@ class Foreign:
         times = [micros(value) for name in _GENERATED_AT for value in element.all(name)]
         times += [r.time for r in self._about.get(element.uri, ()) if r.name == "wasGeneratedBy"]
         times.append(element.start)
-        return min((t for t in times if t is not None), default=self._fallback)
+        return min((t for t in times if t is not None), default=self.fallback)
 
     def _locations(self, element: Element) -> list[str]:
         return [str(v) for v in element.all(f"{PROV}location") if _BEGIN.match(str(v))]
 
     def _tags(self, element: Element, record_id: int, at: int) -> None:
         tags: dict[str, Any] = {IMPORTED: "PROV"}
-        kept: dict[str, list[str]] = {}
         for key, values in sorted(element.attributes.items()):
-            name = element.labels[key]
+            name = self._label(element, key)
             shown = [_shown(value) for value in values]
             if len(values) == 1 and _is_elsewhere(name, values[0]):
                 continue
@@ -149,8 +158,6 @@ class Foreign:
             fits = len(name) <= MAX_TAG_NAME and len(str(value)) <= MAX_TAG_TEXT
             if fits:
                 tags[name] = value
-            if len(shown) > 1 or not fits:
-                kept[name] = [str(item) for item in shown]
         for relation in self._about.get(element.uri, ()):
             if relation.name in ("wasAttributedTo", "wasAssociatedWith"):
                 who = self._agent(relation.ends.get("agent"))
@@ -160,9 +167,27 @@ class Foreign:
         for name, value in tags.items():
             row = tag_row(Gate(), record_id, self._numbers.next(), name, value, at)
             self._batch.tag.append(row)
-        if kept:
-            text = payload_document(Gate(), kept, limit=self._limit, decoded=True)
-            self._batch.payload.append(PayloadRow(record_id, "attributes", text))
+        self.keep(record_id, element.uri)
+
+    def _label(self, element: Element, key: str) -> str:
+        """How a document writes the name of an attribute; its URI where that means two things."""
+        label = element.labels[key]
+        return label if self._meant[label] == {key} else key
+
+    def keep(self, record_id: int, *uris: str) -> None:
+        """Keep with a record what the document says of things, and of the agents in that."""
+        said = [statement for uri in uris for statement in self._said.get(uri, ())]
+        people = {uri: None for s in said for uri in _agents_in(s) if uri in self._agents}
+        for uri in people:
+            said += self._said.get(uri, ()) if uri not in uris else ()
+        self.told.update(uris, people)
+        documents = documents_of(prov_model(), said, self._limit)
+        for number, document in enumerate(documents, start=1):
+            gate = Gate()
+            text = payload_document(gate, document, limit=self._limit, decoded=True)
+            self.notes += gate.notes
+            name = "prov" if number == 1 else f"prov_{number}"
+            self._batch.payload.append(PayloadRow(record_id, name, text))
 
     def _agent(self, uri: str | None) -> str | None:
         if uri is None:
@@ -176,7 +201,7 @@ class Foreign:
             if relation.name == "wasInvalidatedBy":
                 by = relation.ends.get("activity")
                 note = f"Invalidated by {by}" if by else "Invalidated, says the imported document"
-                at = self._fallback if relation.time is None else relation.time
+                at = self.fallback if relation.time is None else relation.time
                 row = (record_id, Mark.INVALIDATED.value, at, note[:16384], record_id)
                 self._batch.mark.append(MarkRow(self._numbers.next(), *row))
 
@@ -213,6 +238,14 @@ def _leads(parents: Mapping[str, str], start: str, end: str) -> bool:
     return True
 
 
+def _agents_in(statement: Any) -> Iterator[str]:
+    """The URIs of what a relation is about beside its subject."""
+    if isinstance(statement, prov_model().ProvRelation):
+        for _, value in statement.formal_attributes:
+            if (uri := getattr(value, "uri", None)) is not None:
+                yield uri
+
+
 def _subject(relation: Relation) -> str | None:
     if relation.name in ("wasGeneratedBy", "wasInvalidatedBy", "wasAttributedTo"):
         return relation.ends.get("entity")
@@ -225,8 +258,8 @@ def _times(found: Prov) -> list[int]:
 
 
 def _name(element: Element) -> str:
-    labels = [value for value in element.all(f"{PROV}label") if isinstance(value, str) and value]
-    name = labels[0] if labels else element.text.partition(":")[2] or element.text
+    labels = sorted(name for name in element.names if name[1])
+    name = labels[0][1] if labels else element.text.partition(":")[2] or element.text
     name = scrub_text(name) if "://" in name else name
     return name[:MAX_NAME]
 

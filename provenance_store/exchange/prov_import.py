@@ -11,21 +11,23 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput
 from provenance_store.exchange.incoming import Imported, Numbers, take_in
 from provenance_store.exchange.names import NAMESPACES, principal_of
-from provenance_store.exchange.prov_foreign import Foreign
+from provenance_store.exchange.prov_foreign import IMPORTED, Foreign
 from provenance_store.exchange.prov_own import Own, attribute_of
 from provenance_store.exchange.prov_reading import PROV, Element, Prov, Relation, read_prov
 from provenance_store.exchange.values import json_in, sentence
 from provenance_store.ids import looks_like_id
 from provenance_store.kinds import CARRIES, Kind, Mark, Role
 from provenance_store.redaction import scrub_text
-from provenance_store.rows import LinkRow, MarkRow, StubRow
+from provenance_store.rows import LinkRow, MarkRow, RecordRow, StubRow
 from provenance_store.times import parse_time
+from provenance_store.validation.policy import Gate
+from provenance_store.validation.rows import tag_row
 
 if TYPE_CHECKING:
     from provenance_store.store import Store
@@ -62,20 +64,22 @@ _SPACES = re.compile(
 )
 
 
-def import_prov(store: Store, file: Path, *, dry_run: bool = False) -> Imported:
+def import_prov(store: Store, file: Path, *, value: Any = None, dry_run: bool = False) -> Imported:
     """Import a PROV-JSON file in one transaction; again changes nothing.
+
+    `value` is the JSON in it where that is read already.
 
     Raises InvalidInput with the place of what is wrong, TooLarge beyond the limits, Conflict when
     the store has one of its records as something else. Nothing is then written.
     """
-    found = read_prov(file)
+    found = read_prov(file, value)
     try:
         batch, numbers, notes = _Import(found).batch()
     except InvalidInput as error:
         if error.path.startswith("$"):
             raise type(error)(sentence(error), path=f"{file}: {error.path}") from None
         raise
-    return take_in(store, batch, numbers, notes, dry_run=dry_run)
+    return take_in(store, batch, numbers, notes, file=file, dry_run=dry_run)
 
 
 class _Import:
@@ -86,6 +90,7 @@ class _Import:
         self._numbers = Numbers(f"prov {found.digest}", "PROV-JSON")
         self._batch = Batch()
         self._left_out: Counter[str] = Counter()
+        self._no_links: Counter[str] = Counter()
         self._ids: dict[str, int] = {}
         self._acts: dict[str, bool] = {}
         self._undescribed: set[str] = set()
@@ -110,6 +115,7 @@ class _Import:
         for element in stubs:
             self._stub(element)
             self._undescribed.add(element.uri)
+        self._rest(others)
         self._links(others)
         self._invalid(own)
         return self._batch, self._numbers, [*self._found.notes, *others.notes, *self._told()]
@@ -172,6 +178,23 @@ class _Import:
         name = label[:1024] if isinstance(label, str) else None
         self._batch.stub.append(StubRow(self._ids[element.uri], kind.value, name))
 
+    def _rest(self, others: Foreign) -> None:
+        """Keep with a record of its own what is said of things that are no records here."""
+        rest = [
+            uri
+            for uri, said in self._found.said.items()
+            if said and uri not in others.told and not _is_ours(uri)
+        ]
+        if rest:
+            record_id = self._numbers.next()
+            name = f"PROV document {self._found.digest[7:19]}"
+            row = (record_id, Kind.FACT.value, name, others.fallback, 0, None, None, None)
+            self._batch.record.append(RecordRow(*row))
+            self._batch.tag.append(
+                tag_row(Gate(), record_id, self._numbers.next(), IMPORTED, "PROV", others.fallback)
+            )
+            others.keep(record_id, *rest)
+
     # ---- links ---------------------------------------------------------------------------
 
     def _links(self, others: Foreign) -> None:
@@ -179,7 +202,7 @@ class _Import:
         for relation in self._found.relations:
             if relation.name not in ENDS:
                 if relation.name in ("wasEndedBy", "alternateOf", "actedOnBehalfOf"):
-                    self._left_out[f"{relation.name} relations"] += 1
+                    self._no_links[relation.name] += 1
                 continue
             source, target, role = ENDS[relation.name]
             ends = relation.ends.get(source), relation.ends.get(target)
@@ -268,7 +291,22 @@ class _Import:
         return found
 
     def _told(self) -> list[str]:
-        return [f"{count} {what} were left out." for what, count in self._left_out.items() if count]
+        kept = "are kept as they were said, and are no links"
+        told = [f"{count} {name} relations {kept}." for name, count in self._no_links.items()]
+        both = [e.text for e in self._found.elements.values() if {"entity", "activity"} <= e.kinds]
+        if both:
+            more = f" and {len(both) - 1} more" if len(both) > 1 else ""
+            told.append(
+                "What is said to be both an entity and an activity is a step here: "
+                f"{both[0][:80]}{more}."
+            )
+        left_out = self._left_out.items()
+        return told + [f"{count} {what} were left out." for what, count in left_out if count]
+
+
+def _is_ours(uri: str) -> bool:
+    """Whether this names something of Braid: a record, run, flow, person or placeholder."""
+    return looks_like_id(uri) or bool(_SPACES.match(uri)) or principal_of(uri) is not None
 
 
 def invalidated(batch: Batch) -> set[int]:

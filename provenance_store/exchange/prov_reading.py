@@ -6,25 +6,36 @@ What a document may hold is bounded here; what it means is for `prov_import`.
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from provenance_store.errors import InvalidInput
+from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.exchange.bounded import read_json
-from provenance_store.exchange.libraries import prov_model
+from provenance_store.exchange.libraries import prov_model, provided, quietly
+from provenance_store.exchange.names import NAMESPACES
 from provenance_store.exchange.prov_places import culprit
-from provenance_store.exchange.values import micros
+from provenance_store.exchange.prov_said import content_digest, subject_of
+from provenance_store.exchange.values import micros, odd_time
+from provenance_store.times import format_time
 from provenance_store.values import digest_of
 
-__all__ = ["PROV", "Element", "Prov", "Relation", "read_prov"]
+__all__ = ["PROV", "Element", "Prov", "Relation", "as_prov_json", "read_prov"]
 
 PROV: Final = "http://www.w3.org/ns/prov#"
 ELEMENTS: Final = ("entity", "activity", "agent")
 TIMES: Final = frozenset({"prov:startTime", "prov:endTime", "prov:time"})
+INTEGERS: Final = frozenset(
+    "byte short negativeInteger nonNegativeInteger nonPositiveInteger positiveInteger unsignedByte "
+    "unsignedInt unsignedLong unsignedShort".split()
+)
+"""The types of XML Schema that are integers, and text to `prov`."""
+_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,40}\s*")
+REFERRED: Final = ("prov:usage", "prov:generation")
+"""Attributes that name another statement, which may have a blank name."""
 RELATIONS: Final = (
     "used",
     "wasGeneratedBy",
@@ -49,8 +60,9 @@ class Element:
     """An entity, an activity or an agent; several statements about one are taken together.
 
     `kinds` says which of the three it is. Attributes are by the URI of their names, values plain:
-    text, numbers, booleans, times as datetime, names of other things as `Name`. `start` and `end`
-    are microseconds UTC.
+    text, numbers, booleans, times as datetime, names of other things as `Name`. `names` are the
+    labels, those without a language and in English with a smaller number. `start` and `end` are
+    microseconds UTC, the first and the last that are said.
     """
 
     uri: str
@@ -58,6 +70,7 @@ class Element:
     kinds: set[str] = field(default_factory=set)
     attributes: dict[str, list[Any]] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+    names: list[tuple[int, str]] = field(default_factory=list)
     start: int | None = None
     end: int | None = None
     bundle: str = ""
@@ -108,44 +121,69 @@ class Relation:
 class Prov:
     """A PROV document. `digest` is that of its content, whatever its spelling.
 
-    `texts` are the URIs that relations name, as the document writes them.
+    `texts` are the URIs that relations name, as the document writes them; `said` are the statements
+    as `prov` has them, by the URI of what they are about.
     """
 
     digest: str
     elements: dict[str, Element] = field(default_factory=dict)
     relations: list[Relation] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
+    said: dict[str, list[Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
-def read_prov(file: Path) -> Prov:
-    """Read a PROV-JSON file.
+def read_prov(file: Path, value: Any = None) -> Prov:
+    """Read a PROV-JSON file; `value` is the JSON in it where that is read already.
 
     Raises InvalidInput with the place of what is no PROV-JSON, TooLarge beyond the limits,
     ConfigurationError when the library is missing.
     """
     model = prov_model()
-    value = read_json(file)
+    value = read_json(file) if value is None else value
     found = Prov("")
-    container = _Check(file, found.notes, model.parse_xsd_datetime).document(value)
-    found.digest = digest_of(container)
+    container = _Check(file, found.notes).document(value)
 
     def read(part: Mapping[str, Any]) -> Any:
         return model.ProvDocument.deserialize(content=json.dumps(part), format="json")
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quietly():
         try:
             document = read(container)
         except Exception:
             place, why = culprit(container, read)
             raise InvalidInput(f"this is not PROV: {why}.", path=f"{file}: {place}") from None
+    found.digest = content_digest(document)
     for record in _records(document):
+        found.said.setdefault(subject_of(record) or "", []).append(record)
         if record.is_element():
             _add_element(found, model, record)
         else:
             found.relations.append(_relation(found, model, record))
+    found.said.setdefault("", []).extend(b for b in document.bundles if not b.get_records())
     return found
+
+
+def as_prov_json(file: Path, text: str, format: str) -> Any:
+    """The PROV-JSON of a document in another format that `prov` reads: provn, xml, jsonld.
+
+    Raises InvalidInput when it cannot be read, MissingExtra when `prov` needs a further library.
+    """
+    model = prov_model()
+    if format == "xml" and re.search(r"<!(?:DOCTYPE|ENTITY)", text, re.IGNORECASE):
+        # An entity may name files of this machine, or grow without end.
+        raise InvalidInput("PROV-XML has no DOCTYPE and no entities.", path=f"{file}: $")
+    provided(format)
+    with quietly():
+        try:
+            document = model.ProvDocument.deserialize(content=text, format=format)
+            value = json.loads(document.serialize(format="json"))
+        except RecursionError:
+            raise TooLarge("it is nested too deeply.", path=f"{file}: $") from None
+        except Exception as error:
+            why = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+            raise InvalidInput(f"this is not PROV: {why}.", path=f"{file}: $") from None
+    return value
 
 
 def _records(document: Any) -> Iterator[Any]:
@@ -161,20 +199,24 @@ def _add_element(found: Prov, model: Any, record: Any) -> None:
         bundle = str(record.bundle.identifier) if record.bundle.is_bundle() else ""
         element = found.elements[name.uri] = Element(name.uri, str(name), bundle=bundle)
     element.kinds.add(record.get_type().localpart.lower())
+    # Of several times and labels always the same ones count, whichever the document has first.
     for key, value in record.formal_attributes:
-        moment = micros(value)
+        if (moment := micros(value)) is None:
+            continue
         if key.localpart == "startTime":
-            element.start = moment if element.start is None else element.start
+            element.start = moment if element.start is None else min(moment, element.start)
         else:
-            element.end = moment if element.end is None else element.end
+            element.end = moment if element.end is None else max(moment, element.end)
     for key, value in record.extra_attributes:
         values = element.attributes.setdefault(key.uri, [])
+        if key.uri == f"{PROV}label":
+            language = str(getattr(value, "langtag", None) or "")
+            rank = 1 + (not language.startswith("en")) if language else 0
+            element.names.append((rank, str(_plain(model, value))))
         element.labels[key.uri] = str(key)
         plain = _plain(model, value)
         if not any(type(v) is type(plain) and v == plain for v in values):
             values.append(plain)
-    for values in element.attributes.values():
-        values.sort(key=lambda v: (type(v).__name__, str(v)))
 
 
 def _relation(found: Prov, model: Any, record: Any) -> Relation:
@@ -199,23 +241,29 @@ def _plain(model: Any, value: Any) -> Any:
     if isinstance(value, model.Identifier):
         return Name(value.uri, value.uri)
     if isinstance(value, model.Literal):
-        return str(value.value)
+        text, kind = str(value.value), str(getattr(value.datatype, "localpart", ""))
+        return int(text) if kind in INTEGERS and _INTEGER.fullmatch(text) else text
     return value if isinstance(value, str | int | float | bool | datetime) else str(value)
 
 
 class _Check:
     """Holds a JSON value against the form of PROV-JSON, and takes out what is not of PROV."""
 
-    def __init__(
-        self, file: Path, notes: list[str], read_time: Callable[[str], datetime | None]
-    ) -> None:
+    def __init__(self, file: Path, notes: list[str]) -> None:
         self._file = file
         self._notes = notes
-        self._read_time = read_time
+        self._terms = "braid"
+        self._times_kept = False
+        self._blank: dict[str, str] = {}
 
     def document(self, value: Any, place: str = "$", *, inner: bool = False) -> dict[str, Any]:
         if not isinstance(value, dict):
             self._refuse(place, "a PROV-JSON document is an object")
+        if not inner:
+            self._terms = _free_prefix(value)
+            self._blank = dict.fromkeys(_referred(value), "")
+            mark = digest_of(value)[7:23] if self._blank else ""
+            self._blank = {name: f"{self._terms}:blank-{mark}-{name[2:]}" for name in self._blank}
         known = {"prefix", *ELEMENTS, *RELATIONS}
         found: dict[str, Any] = {}
         for section, content in value.items():
@@ -234,6 +282,8 @@ class _Check:
                 self._notes.append(f"{here} is not a part of PROV-JSON and was left out.")
         if not inner and not found.keys() - {"prefix"} and value.keys() - {"prefix"}:
             self._refuse(place, "it has none of the parts of PROV-JSON, such as entity or used")
+        if not inner and (self._blank or self._times_kept):
+            found["prefix"] = {**found.get("prefix", {}), self._terms: NAMESPACES["braid"]}
         return found
 
     def _prefixes(self, place: str, content: Any) -> dict[str, str]:
@@ -243,16 +293,28 @@ class _Check:
         return dict(content)
 
     def _section(self, place: str, content: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         for name, statements in self._object(place, content).items():
             here = f"{place}[{name[:40]!r}]"
             if not name:
                 self._refuse(place, "an identifier is not empty")
-            for statement in statements if isinstance(statements, list) else [statements]:
-                for key, value in self._object(here, statement).items():
-                    self._attribute(f"{here}[{key[:40]!r}]", value)
-                    if key in TIMES:
-                        self._time(f"{here}[{key!r}]", value)
-        return dict(content)
+            several = statements if isinstance(statements, list) else [statements]
+            taken = [self._statement(here, statement) for statement in several]
+            found[self._blank.get(name, name)] = taken if isinstance(statements, list) else taken[0]
+        return found
+
+    def _statement(self, place: str, statement: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in self._object(place, statement).items():
+            here = f"{place}[{key[:40]!r}]"
+            if key in TIMES and not isinstance(value, list):
+                found |= self._time(here, key, value)
+                continue
+            self._attribute(here, value)
+            found[key] = value
+            if key in REFERRED and isinstance(value, str):
+                found[key] = self._blank.get(value, value)
+        return found
 
     def _attribute(self, place: str, value: Any) -> None:
         for item in value if isinstance(value, list) else [value]:
@@ -264,17 +326,17 @@ class _Check:
             elif not isinstance(item, str | int | float | bool):
                 self._refuse(place, "a value is text, a number, a boolean, or a typed value")
 
-    def _time(self, place: str, value: Any) -> None:
-        """A time that cannot be read would else be left out without a word."""
-        for item in value if isinstance(value, list) else [value]:
-            text = item.get("$") if isinstance(item, dict) else item
-            moment = self._read_time(text) if isinstance(text, str) else None
-            if moment is None:
-                self._refuse(place, "a time is written 2026-11-01T12:00:00Z")
-            try:
-                micros(moment)
-            except InvalidInput as error:
-                self._refuse(place, error.message.rstrip("."))
+    def _time(self, place: str, key: str, value: Any) -> dict[str, Any]:
+        """A time, or the nearest one; what is odd about it is noted, and kept beside it."""
+        text = value.get("$") if isinstance(value, dict) else value
+        at, why = odd_time(text)
+        if not why:
+            return {key: value}
+        shown = json.dumps(text, ensure_ascii=False)[:80]
+        self._notes.append(f"{place}: {shown} {why}.")
+        self._times_kept = True
+        kept = {f"{self._terms}:{key.partition(':')[2]}_as_given": shown.strip('"')}
+        return kept if at is None else {key: format_time(at), **kept}
 
     def _object(self, place: str, value: Any) -> Mapping[str, Any]:
         if not isinstance(value, dict):
@@ -284,3 +346,29 @@ class _Check:
 
     def _refuse(self, place: str, why: str) -> NoReturn:
         raise InvalidInput(f"{why}.", path=f"{self._file}: {place}")
+
+
+def _referred(document: Mapping[str, Any]) -> Iterator[str]:
+    """The blank names by which statements name others."""
+    for section, content in document.items():
+        for statements in content.values() if isinstance(content, dict) else ():
+            if section == "bundle" and isinstance(statements, dict):
+                yield from _referred(statements)
+                continue
+            for statement in statements if isinstance(statements, list) else [statements]:
+                if isinstance(statement, dict):
+                    for key in REFERRED:
+                        value = statement.get(key)
+                        if isinstance(value, str) and value.startswith("_:"):
+                            yield value
+
+
+def _free_prefix(document: Mapping[str, Any]) -> str:
+    """The prefix of our terms in a document of others."""
+    prefixes = document.get("prefix")
+    taken = prefixes if isinstance(prefixes, dict) else {}
+    name, number = "braid", 1
+    while taken.get(name, NAMESPACES["braid"]) != NAMESPACES["braid"]:
+        number += 1
+        name = f"braid{number}"
+    return name

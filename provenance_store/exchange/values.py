@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 from provenance_store.errors import InvalidInput
@@ -12,9 +13,11 @@ from provenance_store.ids import looks_like_id
 from provenance_store.validation.limits import MAX_INTEGER
 from provenance_store.values import TagValue
 
-__all__ = ["json_in", "micros", "plain_value", "sentence", "urn_in"]
+__all__ = ["json_in", "micros", "odd_time", "plain_value", "sentence", "urn_in"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND_60 = re.compile(r"(T[0-9]{2}:[0-9]{2}:)60(?:\.[0-9]+)?(?=$|[Zz+-])")
+_HOUR_24 = re.compile(r"(T)24:00(?=$|[Zz+:-])(?::00(?:\.0+)?)?")
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -30,6 +33,28 @@ def micros(value: Any) -> int | None:
         raise InvalidInput(f"The time {value.isoformat()} is not in the years 1 to 9999 UTC.")
     delta = moment - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def odd_time(value: Any) -> tuple[int | None, str]:
+    """Microseconds UTC of a time as others write it, and what is odd about it, if anything.
+
+    A second 60 is the end of the second before, 24:00 the beginning of the next day. What no
+    calendar has, or lies outside of the years 1 to 9999, is None.
+    """
+    text = value if isinstance(value, str) else ""
+    last = _SECOND_60.sub(r"\g<1>59.999999", text)
+    next_day = _HOUR_24.sub(r"\g<1>00:00", text)
+    try:
+        found = micros(datetime.fromisoformat(last if last != text else next_day))
+        if next_day != text:
+            found = (
+                None if found is None else micros(_EPOCH + timedelta(days=1, microseconds=found))
+            )
+    except (ValueError, OverflowError, InvalidInput):
+        found = None
+    if found is None:
+        return None, "is not a time in the years 1 to 9999; it is left out"
+    return found, "is kept as the microsecond before the next second" if last != text else ""
 
 
 def plain_value(value: Any) -> TagValue:

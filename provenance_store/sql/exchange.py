@@ -11,9 +11,10 @@ from provenance_store.sql import read
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
-__all__ = ["all_ids", "known", "known_runs", "members", "of_run"]
+__all__ = ["all_ids", "known", "known_runs", "marks", "members", "of_run"]
 
 _record, _run, _member = TABLE["record"], TABLE["run"], TABLE["audience_member"]
+_mark = TABLE["mark"]
 
 
 def all_ids(viewer: Viewer, limit: int) -> sa.Select[Any]:
@@ -38,6 +39,11 @@ def known(ids: Sequence[int]) -> sa.Select[Any]:
     """(id, kind, name, created_at) of those of these records that are here, seen or not."""
     columns = (_record.c.id, _record.c.kind, _record.c.name, _record.c.created_at)
     return sa.select(*columns).where(_record.c.id.in_(ids))
+
+
+def marks(record_ids: Sequence[int]) -> sa.Select[Any]:
+    """The rows of `mark` of these records."""
+    return sa.select(*_mark.c).where(_mark.c.record_id.in_(record_ids))
 
 
 def known_runs(run_ids: Sequence[str]) -> sa.Select[Any]:

@@ -11,6 +11,7 @@ from provenance_store.statement.graph import Leaf
 from provenance_store.statement.prose import Item, Line, Section
 from provenance_store.statement.story import LISTED, NAMED, Story
 from provenance_store.statement.wording import (
+    is_unknown,
     kind_word,
     label,
     listed,
@@ -53,7 +54,9 @@ def _what_it_is(story: Story, root: Leaf, claim: Mapping[str, Any]) -> str:
     if same := claim.get("same_as"):
         derives += f" It is one thing with {story.names_of(same)}."
     if not claim["made_by"]:
-        made = f"was recorded on {time_of(root['created_at'])}; no step is recorded that made it"
+        at = root["created_at"]
+        when = time_of(at) if is_unknown(at) else f"on {time_of(at)}"
+        made = f"was recorded {when}; no step is recorded that made it"
         return f"{what} {made}.{derives}"
     step = story.graph.records[claim["made_by"][0]]
     made = f"was made by the step {story.named(step['id'])}, {story.took_place(step)}"
@@ -135,7 +138,7 @@ def _gap_lines(story: Story, gap: Mapping[str, Any]) -> Iterator[Line]:
         told = story.evidence["invalidated"].values()
         causes = {(why["at"] or "", why["cause"], why["root"]) for why in told}
         for at, cause, root in sorted(causes)[:NAMED]:
-            since = f"since {time_of(at)}, " if at else ""
+            since = f"since {time_of(at)}, " if at and not is_unknown(at) else ""
             yield Line(f"{since}because: {cause}; beginning with", root)
 
 

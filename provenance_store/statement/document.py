@@ -25,8 +25,9 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:braid:predicate:statement:v1"
 """The version counts up when a verifier of the one before would misread the next."""
 RECORD_DIGEST = "braidRecordSha256"
-"""The algorithm under which a record has a digest: the leaf of its evidence, so SHA-256 of a zero
-byte and its canonical JSON. A record without a file is a subject by this alone."""
+"""Under this name statements of earlier versions have the digest of their record."""
+DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"})
+"""The digests of subjects: readers such as sigstore refuse a statement that has another one."""
 HASHING = "rfc6962-sha256"
 """How the tree over the evidence is hashed: see `statement.merkle`."""
 DERIVED = ("claim", "counts", "chain", "models", "facts", "begins_with", "not_supported")
@@ -39,7 +40,7 @@ _HEX = re.compile(r"[0-9a-f]+")
 def state(found: Mapping[str, Any]) -> dict[str, Any]:
     """The in-toto Statement over gathered evidence.
 
-    Subjects are the record and each of its files that has a digest.
+    Subjects are the record and each of its files that has a digest of DIGESTS.
     """
     evidence = dict(found)
     records = evidence.pop("records")
@@ -69,12 +70,20 @@ def evidence_of(statement: Mapping[str, Any]) -> dict[str, Any]:
     return evidence | {"records": [leaf["record"] for leaf in leaves]}
 
 
-def subjects(leaves: list[dict[str, Any]], root: str) -> Iterator[dict[str, Any]]:
-    """What the statement is about: the record, then its files."""
+def subjects(
+    leaves: list[dict[str, Any]], root: str, *, before: bool = False
+) -> Iterator[dict[str, Any]]:
+    """What the statement is about: the record, then its files.
+
+    The digest of the record is the leaf of its evidence: SHA-256 of a zero byte and its canonical
+    JSON. With `before` as earlier versions wrote it: under a name of our own, and with every
+    digest that a file has.
+    """
     (about,) = (leaf for leaf in leaves if leaf["id"] == root)
-    yield {"name": root, "digest": {RECORD_DIGEST: about["leaf"]}}
+    yield {"name": root, "digest": {RECORD_DIGEST if before else "sha256": about["leaf"]}}
     for uri in about["record"]["uris"]:
-        if digests := dict(_digests(uri)):
+        digests = {n: value for n, value in _digests(uri) if before or n in DIGESTS}
+        if digests:
             yield {"name": uri["uri"], "digest": digests}
 
 

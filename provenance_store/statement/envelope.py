@@ -1,4 +1,4 @@
-"""Signed statements: DSSE envelopes with ed25519 signatures, through securesystemslib.
+"""Signed statements: DSSE envelopes, through securesystemslib; keys are ed25519 or ECDSA P-256.
 
 The one module that needs the extra ``sign``. The key of an envelope is given by whoever checks
 it; what an envelope says of its key is not believed.
@@ -6,6 +6,7 @@ it; what an envelope says of its key is not believed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["PAYLOAD_TYPE", "is_envelope", "payload_of", "sign", "signed_by"]
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+KINDS = "ed25519 or ECDSA P-256"
 MAKE_A_KEY = "make one with `openssl genpkey -algorithm ed25519 -out key.pem`"
+FROM_CERTIFICATE = "get it with `openssl x509 -in cert.pem -pubkey -noout -out pub.pem`"
 MAKE_PUBLIC = "get it with `openssl pkey -in key.pem -pubout -out pub.pem`"
 
 
 def sign(payload: bytes, private_key: bytes) -> dict[str, Any]:
-    """A DSSE envelope around an in-toto Statement, signed with an ed25519 key in PEM.
+    """A DSSE envelope around an in-toto Statement, signed with a private key in PEM.
 
     Raises BadFile when the key is none, ConfigurationError when signing is not installed.
     """
@@ -54,7 +57,7 @@ def payload_of(document: Mapping[str, Any]) -> bytes:
 def signed_by(document: Mapping[str, Any], public_key: bytes) -> bool:
     """Whether one of the envelope's signatures was made with this key over this very payload.
 
-    `public_key` is an ed25519 key in PEM; raises BadFile when it is none.
+    `public_key` is an ed25519 or ECDSA P-256 key in PEM; raises BadFile when it is none.
     """
     envelope = _envelope(document)
     key = _public(public_key)
@@ -102,6 +105,7 @@ class _Given(msgspec.Struct, rename={"payload_type": "payloadType"}, forbid_unkn
 
 
 def _private(pem: bytes) -> Any:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -112,24 +116,49 @@ def _private(pem: bytes) -> Any:
             "The private key is encrypted; decrypt it with `openssl pkey -in key.pem -out "
             "plain.pem` for as long as it is needed."
         ) from None
-    except ValueError:
-        raise BadFile(f"The file is no private key in PEM; {MAKE_A_KEY}.") from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise BadFile(f"The private key is not an ed25519 key; {MAKE_A_KEY}.")
+    except (ValueError, UnsupportedAlgorithm):
+        found = f"{_held(pem)} and no private key" if _held(pem) else "no private key in PEM"
+        raise BadFile(f"The file is {found}; {MAKE_A_KEY}.") from None
+    if not isinstance(key, Ed25519PrivateKey) and not _is_p256(key):
+        raise BadFile(f"The private key is {_named(key)}, and not {KINDS}; {MAKE_A_KEY}.")
     return key
 
 
 def _public(pem: bytes) -> Any:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
         key = load_pem_public_key(pem)
-    except ValueError:
-        raise BadFile(f"The file is no public key in PEM; {MAKE_PUBLIC}.") from None
-    if not isinstance(key, Ed25519PublicKey):
-        raise BadFile(f"The public key is not an ed25519 key; {MAKE_PUBLIC}.")
+    except (ValueError, UnsupportedAlgorithm):
+        how = FROM_CERTIFICATE if b"BEGIN CERTIFICATE" in pem else MAKE_PUBLIC
+        found = f"{_held(pem)} and no public key" if _held(pem) else "no public key in PEM"
+        raise BadFile(f"The file is {found}; {how}.") from None
+    if not isinstance(key, Ed25519PublicKey) and not _is_p256(key):
+        raise BadFile(f"The public key is {_named(key)}, and not {KINDS}; {MAKE_PUBLIC}.")
     return _library()[1].SSlibKey.from_crypto(key)
+
+
+def _is_p256(key: Any) -> bool:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    kinds = (ec.EllipticCurvePrivateKey, ec.EllipticCurvePublicKey)
+    return isinstance(key, kinds) and isinstance(key.curve, ec.SECP256R1)
+
+
+def _named(key: Any) -> str:
+    """What kind of key one is that cannot be used."""
+    curve = getattr(getattr(key, "curve", None), "name", "")
+    return f"ECDSA {curve}" if curve else type(key).__name__.partition("P")[0].lstrip("_")
+
+
+def _held(pem: bytes) -> str:
+    """What a PEM file holds in place of the key that is wanted."""
+    names = {b"CERTIFICATE": "a certificate", b"PUBLIC KEY": "a public key"}
+    names |= {b"PRIVATE KEY": "a private key"}
+    found = re.search(rb"-----BEGIN (?:[A-Z0-9]+ )*?(CERTIFICATE|PUBLIC KEY|PRIVATE KEY)-----", pem)
+    return names[found[1]] if found else ""
 
 
 def _library() -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from provenance_store.statement.graph import Graph, Leaf
+from provenance_store.times import UNKNOWN_TIME
 
 __all__ = ["LATE", "Level", "not_supported"]
 
@@ -115,7 +116,8 @@ def _in_the_making(graph: Graph) -> Iterable[str]:
 @_chosen("step")
 def _late(_: Graph, step: Leaf) -> bool:
     ended = step["step"]["completed_at"] or step["step"]["started_at"]
-    return bool(ended) and _time(step["created_at"]) - _time(ended) > LATE
+    at = step["created_at"]
+    return bool(ended) and at != UNKNOWN_TIME and _time(at) - _time(ended) > LATE
 
 
 @_chosen("step")

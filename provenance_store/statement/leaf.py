@@ -14,7 +14,7 @@ from typing import Any
 
 from provenance_store.documents import RESTRICTED, shown_number, whole
 from provenance_store.kinds import CURVES, Kind, Role, Series, TagType
-from provenance_store.times import format_time
+from provenance_store.times import format_time, known_time
 from provenance_store.values import canonical_json
 
 __all__ = ["QUOTED", "Parts", "document_part", "record_leaf"]
@@ -57,7 +57,7 @@ def record_leaf(
         "id": urn(row.id),
         "kind": Kind(row.kind).label,
         "name": row.name,
-        "created_at": format_time(row.created_at),
+        "created_at": known_time(row.created_at),
         "opened_live": bool(row.live),
         "owner": row.owner,
         "run_id": row.run_id,

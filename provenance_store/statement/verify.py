@@ -173,14 +173,15 @@ def _derived(statement: Mapping[str, Any]) -> Iterator[Difference]:
     evidence = predicate["evidence"]
     try:
         follows = derive(evidence_of(statement))
-        about = list(subjects(evidence["leaves"], evidence["root"]))
+        root, leaves = evidence["root"], evidence["leaves"]
+        about = [list(subjects(leaves, root, before=before)) for before in (False, True)]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         yield Difference("the evidence", f"it is not complete: {type(error).__name__} {error}")
         return
     for name in DERIVED:
         if not same(predicate.get(name), follows[name]):
             yield Difference("the account", f"{name} does not follow from the evidence")
-    if not same(statement["subject"], about):
+    if not any(same(statement["subject"], one) for one in about):
         yield Difference("the subject", "it does not follow from the evidence")
 
 

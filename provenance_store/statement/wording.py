@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 
 from provenance_store.statement.graph import Leaf
+from provenance_store.times import UNKNOWN_TIME, format_time
 
 __all__ = [
     "capital",
     "duration",
     "environment_of",
+    "is_unknown",
     "kind_word",
     "label",
     "listed",
@@ -61,8 +63,15 @@ def listed(parts: Sequence[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
 
 
+def is_unknown(text: str) -> bool:
+    """Whether a time stands for none that is known: what was imported may have no times."""
+    return text in (UNKNOWN_TIME, format_time(0))
+
+
 def time_of(text: str) -> str:
     """A time of a document, to the second."""
+    if is_unknown(text):
+        return "at an unknown time"
     return f"{text[:10]} {text[11:19]} UTC"
 
 

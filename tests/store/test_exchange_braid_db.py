@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from provenance_store import Store, open_store
-from provenance_store.errors import InvalidInput
+from provenance_store.errors import Conflict, InvalidInput
 from provenance_store.exchange.braid_db import Old, import_braid_db, infer_kind
 from provenance_store.exchange.files import import_file
 from provenance_store.kinds import Kind
@@ -123,20 +123,54 @@ def test_two_stores_give_the_same_records_the_same_names(
     assert store.merge(tmp_path / "second.db").rows == {}
 
 
-def test_databases_written_the_other_way_round_are_noticed_and_can_be_read(
-    store: Store, tmp_path: Path
-) -> None:
-    file = braid_db(
-        tmp_path / "slac.db",
-        records=[(1, "CFG 1", T, None), (2, "scan", T, None), (3, "model-1", T, None)],
+def turned(file: Path, later: str = "2022-11-01 12:00:01") -> Path:
+    """A database that names what derives first, as its example workflows do."""
+    return braid_db(
+        file,
+        records=[(1, "CFG 1", T, None), (2, "scan", T, None), (3, "model-1", later, None)],
         derivations=[(2, 1, T), (3, 2, T)],
     )
-    (note,) = import_braid_db(store, file, dry_run=True).notes
-    assert "2 of 2 derivations" in note
-    assert "--reversed" in note
-    found = import_braid_db(store, file, reverse=True)
-    assert (found.notes, found.records) == ((), {"fact": 1, "data": 1, "model": 1})
+
+
+def test_times_decide_which_way_derivations_go_before_anything_is_written(
+    store: Store, tmp_path: Path
+) -> None:
+    file = turned(tmp_path / "slac.db")
+    found = import_braid_db(store, file)
+    assert "In 2 of 2 derivations the second record is older" in found.notes[0]
+    assert found.records == {"fact": 1, "data": 1, "model": 1}
     assert ends(named(store, "model-1")) == {("trained_on", "scan")}
+    again = import_braid_db(store, file, reverse=True)
+    assert (again.records, again.links, again.notes) == ({}, 0, ())
+    before = store.info()
+    with pytest.raises(
+        Conflict, match=r"2 of the 2 derivations .*`braid import --undo [0-9a-f]{8}"
+    ):
+        import_braid_db(store, file, reverse=False)
+    assert store.info() == before
+    assert store.check() == []
+
+
+def test_times_that_do_not_decide_are_refused_unless_the_direction_is_said(
+    store: Store, tmp_path: Path
+) -> None:
+    records = [(n, f"r{n}", f"2022-11-01 12:00:0{n}", None) for n in range(1, 5)]
+    file = braid_db(tmp_path / "both.db", records=records, derivations=[(1, 2, T), (4, 3, T)])
+    before = store.info()
+    with pytest.raises(InvalidInput, match="in 1 of 2 the first record is older, in 1 the second"):
+        import_braid_db(store, file)
+    assert store.info() == before
+    import_braid_db(store, file, reverse=False)
+    assert ends(named(store, "r2")) == {("derived_from", "r1")}
+    assert ends(named(store, "r3")) == {("trained_on", "r4")}
+
+
+def test_what_is_said_of_the_direction_counts_against_the_times(
+    store: Store, tmp_path: Path
+) -> None:
+    found = import_braid_db(store, turned(tmp_path / "slac.db"), reverse=False)
+    assert "In 2 of 2 derivations, read as you say" in found.notes[0]
+    assert {link["name"] for link in named(store, "CFG 1")["links"]} == {"scan"}
 
 
 def test_an_empty_database_is_no_error(store: Store, tmp_path: Path) -> None:

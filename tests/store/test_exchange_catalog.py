@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import zipfile
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from provenance_store import Audience, Store
+from provenance_store import Audience, Record, Store
 from provenance_store.errors import ConfigurationError, InvalidInput, TooLarge
 from provenance_store.exchange.crate import write_crate
 from provenance_store.exchange.datacite import to_datacite
@@ -172,6 +173,36 @@ def test_the_history_of_a_record_is_a_crate_of_processes(store: Store, tmp_path:
     )
     assert broken_rules(tmp_path / "crate", run=False) == []
     assert "#" + peaks.urn not in graph(tmp_path / "crate")
+
+
+def test_each_state_of_an_overwritten_file_is_an_entity_with_its_own_digest(
+    store: Store, tmp_path: Path
+) -> None:
+    def state(name: str, digest: str | None) -> Record:
+        return store.data(name, uris=[{"uri": "globus://c/w", "size": 2, "digest": digest}])
+
+    first, second = state("w1", "sha256:" + "01" * 32), state("w2", "sha256:" + "02" * 32)
+    again, unknown = state("w1 again", "sha256:" + "01" * 32), state("unread", None)
+    last = state("w3", "md5:" + "03" * 16)
+    both = store.step("Compare", inputs=[first, second, again, unknown, last])
+    write_crate(store.reader().extract([both.urn]), tmp_path / "c", run_id=None, published=WHEN)
+    assert broken_rules(tmp_path / "c", run=False) == []
+    found = graph(tmp_path / "c")
+    files = {e["name"]: e for e in found.values() if e["@type"] == "File" and "dateCreated" in e}
+    assert {name: file.get("sha256", file.get("md5")) for name, file in files.items()} == {
+        "w1": "01" * 32,
+        "w2": "02" * 32,
+        "unread": None,
+        "w3": "03" * 16,
+    }
+    assert files["w1"]["identifier"] == [first.urn, again.urn]
+    order = [files[name]["@id"] for name in ("w2", "w1", "unread", "w3")]
+    assert order == [second.urn, first.urn, unknown.urn, "globus://c/w"]
+    for before, after in itertools.pairwise(order):
+        assert found[before]["isReplacedBy"] == {"@id": after}
+        assert found[after]["replaces"] == {"@id": before}
+        assert found[before]["contentUrl"] == "globus://c/w"
+    assert sorted(e["@id"] for e in found["#" + both.urn]["object"]) == sorted(order)
 
 
 def test_the_check_sees_what_is_broken(store: Store, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_it_is_an_in_toto_statement_on_the_record_and_its_files(
     record, file = statement["subject"]
     assert record["name"] == science.peaks.urn
     leaves = {leaf["id"]: leaf for leaf in statement["predicate"]["evidence"]["leaves"]}
-    assert record["digest"] == {"braidRecordSha256": leaves[science.peaks.urn]["leaf"]}
+    assert record["digest"] == {"sha256": leaves[science.peaks.urn]["leaf"]}
     assert file["name"] == "globus://collection/peaks.csv"
     assert file["digest"] == {"sha256": f"{len('peaks.csv'):064x}"}
 

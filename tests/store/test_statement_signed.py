@@ -9,8 +9,8 @@ import sys
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey
@@ -28,6 +28,14 @@ SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
 PLAIN = serialization.NoEncryption()
 
 
+SEC1 = serialization.PrivateFormat.TraditionalOpenSSL
+PARAMETERS = b"""-----BEGIN EC PARAMETERS-----
+BggqhkjOPQMBBw==
+-----END EC PARAMETERS-----
+"""
+"""What `openssl ecparam -name prime256v1 -genkey` writes before the key."""
+
+
 def key_pair() -> tuple[bytes, bytes]:
     key = Ed25519PrivateKey.generate()
     return key.private_bytes(PEM, PKCS8, PLAIN), key.public_key().public_bytes(PEM, SPKI)
@@ -36,6 +44,49 @@ def key_pair() -> tuple[bytes, bytes]:
 @pytest.fixture
 def keys() -> tuple[bytes, bytes]:
     return key_pair()
+
+
+@pytest.mark.parametrize("form", ["PKCS8", "SEC1", "with parameters"])
+def test_keys_are_ecdsa_p256_too_as_openssl_writes_them(store: Store, form: str) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    private = key.private_bytes(PEM, PKCS8 if form == "PKCS8" else SEC1, PLAIN)
+    public = key.public_key().public_bytes(PEM, SPKI)
+    statement = store.reader().statement(some_science(store).peaks.urn)
+    signed = sign(
+        json.dumps(statement).encode(), (PARAMETERS if form == "with parameters" else b"") + private
+    )
+    assert signature_of(signed, public) == "holds"
+    assert signature_of(signed, key_pair()[1]) == "broken"
+    # What sigstore asks of an envelope: one signature, ECDSA over the bytes before authentication.
+    (signature,) = signed["signatures"]
+    payload, type_ = base64.b64decode(signed["payload"]), signed["payloadType"]
+    encoded = f"DSSEv1 {len(type_)} {type_} {len(payload)} ".encode() + payload
+    key.public_key().verify(base64.b64decode(signature["sig"]), encoded, ec.ECDSA(hashes.SHA256()))
+
+
+def test_subjects_have_standard_digests_alone(store: Store) -> None:
+    """Parsers of sigstore refuse a whole statement for one digest whose name they do not know."""
+    places = [("sha256", "01" * 32), ("md5", "02" * 16), ("tree-sha256", "03" * 32)]
+    places += [("sha512", "04" * 64), ("blake2b", "05" * 64)]
+    uris = [{"uri": f"globus://c/{name}", "digest": f"{name}:{d}"} for name, d in places]
+    record = store.data("x", uris=[*uris, "globus://c/none"])
+    statement = store.reader().statement(record.urn)
+    assert {name for s in statement["subject"] for name in s["digest"]} == {"sha256", "sha512"}
+    assert [s["name"] for s in statement["subject"]] == [
+        record.urn,
+        "globus://c/sha256",
+        "globus://c/sha512",
+    ]
+    assert judge(*opened(statement)).holds
+    before = copy.deepcopy(statement)
+    leaf = before["subject"][0]["digest"].pop("sha256")
+    digests = {f"globus://c/{name}": {name: digest} for name, digest in places}
+    before["subject"] = [{"name": record.urn, "digest": {"braidRecordSha256": leaf}}] + [
+        {"name": uri["uri"], "digest": digests[uri["uri"]]}
+        for uri in before["predicate"]["evidence"]["leaves"][0]["record"]["uris"]
+        if uri["digest"]
+    ]
+    assert judge(*opened(before)).holds
 
 
 @pytest.fixture
@@ -149,24 +200,33 @@ def test_an_envelope_that_is_none_is_refused(signed: Document, part: str, value:
 
 
 def test_keys_that_are_none_are_refused_with_advice(signed: Document) -> None:
-    curve = ec.generate_private_key(ec.SECP256R1())
-    of_another_kind = curve.private_bytes(PEM, PKCS8, PLAIN)
+    curve = ec.generate_private_key(ec.SECP384R1())
+    rsa_key = rsa.generate_private_key(65537, 2048)
     encrypted = Ed25519PrivateKey.generate().private_bytes(
         PEM, PKCS8, serialization.BestAvailableEncryption(b"secret")
     )
     private, public = key_pair()
+    certificate = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     for key, sentence in (
-        (b"", "openssl genpkey"),
+        (b"", "is no private key in PEM; .*openssl genpkey"),
         (b"garbage", "openssl genpkey"),
-        (public, "openssl genpkey"),
-        (of_another_kind, "not an ed25519 key"),
+        (public, "is a public key and no private key"),
+        (certificate, "is a certificate and no private key"),
+        (curve.private_bytes(PEM, PKCS8, PLAIN), "is ECDSA secp384r1, and not ed25519 or ECDSA"),
+        (rsa_key.private_bytes(PEM, PKCS8, PLAIN), "is RSA, and not ed25519 or ECDSA P-256"),
         (encrypted, "is encrypted"),
     ):
         with pytest.raises(InvalidInput, match=sentence):
             sign(b"{}", key)
     statement, envelope = opened(signed)
-    for key in (b"", b"garbage", private, curve.public_key().public_bytes(PEM, SPKI)):
-        with pytest.raises(InvalidInput, match="openssl pkey"):
+    for key, sentence in (
+        (b"", "is no public key in PEM; .*openssl pkey"),
+        (b"garbage", "openssl pkey"),
+        (private, "is a private key and no public key"),
+        (certificate, "openssl x509"),
+        (curve.public_key().public_bytes(PEM, SPKI), "is ECDSA secp384r1"),
+    ):
+        with pytest.raises(InvalidInput, match=sentence):
             judge(statement, envelope, public_key=key)
 
 

@@ -26,7 +26,7 @@ from provenance_store.batch import TABLES
 from provenance_store.exchange.crate import write_crate
 from provenance_store.exchange.datacite import to_datacite
 from provenance_store.exchange.gmeta import ingest_document, to_gmeta
-from provenance_store.exchange.prov_export import to_prov_json, to_prov_n
+from provenance_store.exchange.prov_export import to_prov, to_prov_json
 from provenance_store.kinds import Mark, Role
 from provenance_store.reader import Reader
 from provenance_store.recorder import Recorder
@@ -380,7 +380,7 @@ def _exports(store: Store, urns: list[str], folder: Path) -> dict[str, Callable[
     reader = store.reader()
     made: dict[str, Callable[[], object]] = {
         "prov-json": lambda: to_prov_json(reader.extract([], everything=True)),
-        "prov-n": lambda: to_prov_n(reader.extract([], everything=True)),
+        "prov-n": lambda: to_prov(reader.extract([], everything=True), "prov-n"),
         "ro-crate": lambda: write_crate(
             reader.extract([], everything=True),
             folder / "crate.zip",

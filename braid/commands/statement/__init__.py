@@ -10,6 +10,7 @@ __all__ = ["command"]
 
 COMMANDS = {
     "make": "Tell how a result came to be; what `braid statement ID` does.",
+    "sign": "Sign a statement that was written as JSON.",
     "verify": "Check a statement; exit 1 when it does not hold.",
 }
 
@@ -22,7 +23,7 @@ COMMANDS = {
     subcommand_metavar="ID | COMMAND [ARGS]...",
 )
 def command() -> None:
-    """Make or verify a statement on how a result came to be.
+    """Make, sign or verify a statement on how a result came to be.
 
     `braid statement ID` is short for `braid statement make ID`.
     """

@@ -14,7 +14,9 @@ from braid.output import Document, json_text, printable
 from braid.parameters import Reference
 from braid.source import Source
 
-__all__ = ["command"]
+__all__ = ["KEY", "command", "signed"]
+
+KEY = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
@@ -29,8 +31,8 @@ __all__ = ["command"]
     "--sign",
     "key",
     metavar="KEY",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Sign it with the ed25519 private key in this PEM file.",
+    type=KEY,
+    help="Sign it with the private key in this PEM file: ed25519 or ECDSA P-256.",
 )
 @click.option(
     "-o",
@@ -72,7 +74,7 @@ def command(
         raise click.UsageError("--sign writes JSON; leave --format away.")
     with source.read() as history:
         statement = history.statement(id_, limit=limit)
-    text = _signed(statement, key) if key else _written(statement, format_ or "text")
+    text = signed(statement, key) if key else _written(statement, format_ or "text")
     if file is None:
         click.echo(text, nl=False)
     else:
@@ -80,7 +82,8 @@ def command(
         click.echo(printable(f"Wrote {file}."), err=True)
 
 
-def _signed(statement: Document, key: Path) -> str:
+def signed(statement: Document, key: Path) -> str:
+    """The envelope around a statement, signed with the private key in a PEM file, as JSON."""
     from provenance_store.statement.envelope import sign
 
     payload = json.dumps(statement, ensure_ascii=False, separators=(",", ":")).encode()

@@ -77,16 +77,14 @@ def test_a_run_goes_out_as_a_crate(braid: Braid, peaks: Record, tmp_path: Path) 
     assert "is there already" in refused.err
 
 
-def test_a_zipped_crate_says_what_in_it_can_be_imported(
-    braid: Braid, peaks: Record, tmp_path: Path
-) -> None:
+def test_a_zipped_crate_comes_in_elsewhere(braid: Braid, peaks: Record, tmp_path: Path) -> None:
     assert braid("export", "--run", RUN, "--format", "ro-crate", "-o", "crate.zip").code == 0
-    refused = braid("import", "crate.zip", "--store", "new.db")
-    assert refused.code == 1
-    assert "crate.zip: $: the file is a zip; unpack" in refused.err
-    shutil.unpack_archive(tmp_path / "crate.zip", tmp_path / "crate")
-    taken = braid("import", "crate/provenance.prov.json", "--store", "new.db")
+    taken = braid("import", "crate.zip", "--store", "new.db")
     assert (taken.code, taken.err) == (0, "")
+    assert "RO-Crate" in taken.out
+    shutil.unpack_archive(tmp_path / "crate.zip", tmp_path / "crate")
+    again = braid("import", "crate", "--store", "new.db", "--format", "json")
+    assert json.loads(again.out)["imported"][0]["records"] == {}
 
 
 def test_catalog_documents_go_to_standard_output(braid: Braid, peaks: Record) -> None:
@@ -148,11 +146,31 @@ def test_a_database_of_braid_db_comes_in_with_notes(
         derivations=[(2, 1, when)],
     )
     dry = braid("import", "old.db", "--dry-run")
-    assert (dry.code, "--reversed" in dry.err) == (0, True)
+    assert (dry.code, "--source-first" in dry.err) == (0, True)
     assert store.reader().records()["records"] == []
     answer = braid("import", "old.db", "--reversed")
     assert (answer.code, answer.err) == (0, "")
     assert "fact=1, data=1" in answer.out
+
+
+def test_an_import_is_listed_and_taken_back_by_command(
+    braid: Braid, store: Store, tmp_path: Path
+) -> None:
+    assert (braid("import", "--list").code, braid("import", "--list").err) == (0, "No imports.\n")
+    (tmp_path / "one.json").write_text('{"entity": {"prov:thing": {}}}')
+    made = braid("import", "one.json", "--format", "json")
+    origin = json.loads(made.out)["imported"][0]["origin"]
+    assert origin in braid("import", "--list").out
+    dry = braid("import", "--undo", origin[:8])
+    assert (dry.code, "add --yes" in dry.err, "record=1" in dry.out) == (0, True, True)
+    assert len(store.reader().records()["records"]) == 1
+    done = json.loads(braid("import", "--undo", origin, "--yes", "--format", "json").out)
+    assert (done["undone"], done["rows"]["record"]) == (True, 1)
+    assert store.reader().records()["records"] == []
+    for wrong in ((), ("one.json", "--list"), ("--yes", "one.json"), ("--list", "--undo", "x")):
+        assert braid("import", *wrong).code == 2
+    gone = braid("import", "--undo", origin)
+    assert (gone.code, "There is no import" in gone.err) == (1, True)
 
 
 def test_a_bad_file_is_one_sentence_with_its_place(braid: Braid, tmp_path: Path) -> None:

@@ -77,6 +77,27 @@ def test_a_signed_statement_is_kept_and_verified(
     assert "not compared" in unchecked
 
 
+def test_a_statement_is_signed_later_with_a_key_that_openssl_made(
+    braid: Braid, science: Science, keys: None
+) -> None:
+    for line in (
+        "openssl ecparam -name prime256v1 -genkey -out ec.pem",
+        "openssl pkey -in ec.pem -pubout -out ec-pub.pem",
+    ):
+        subprocess.run(line.split(), check=True, capture_output=True)
+    good(braid("statement", science.peaks.urn, "--format", "json", "-o", "plain.json"))
+    good(braid("statement", "sign", "plain.json", "--key", "ec.pem", "-o", "signed.json"))
+    assert "it holds" in good(braid("statement", "verify", "signed.json", "--key", "ec-pub.pem"))
+    twice = braid("statement", "sign", "signed.json", "--key", "ec.pem")
+    assert (twice.code, twice.out) == (1, "")
+    assert "is signed already" in twice.err
+    text = Path("plain.json").read_text()
+    Path("plain.json").write_text(text.replace('"name": "scan-17"', '"name": "scan-18"'))
+    altered = braid("statement", "sign", "plain.json", "--key", "ec.pem")
+    assert (altered.code, altered.out) == (1, "")
+    assert "does not hold" in altered.err
+
+
 def test_a_statement_that_should_be_signed_and_is_not_fails(
     braid: Braid, science: Science, keys: None
 ) -> None:

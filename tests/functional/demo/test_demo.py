@@ -23,7 +23,12 @@ import pytest
 from flows.definition import instrument, strip, validate
 from flows.examples.bragg import example, functions
 from provenance_store import open_store
+from provenance_store.exchange.crate import write_crate
 from provenance_store.reader import Reader
+from tests.support.crate import broken_rules, graph
+from tests.support.needs import need_module
+
+need_module("rocrate.rocrate")
 
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 110
@@ -150,6 +155,7 @@ def test_the_demo_records_what_really_happened(
         assert_the_deployed_model_gives_the_recorded_result(outcome)
         assert_the_lineage_is_complete(outcome)
         assert_the_report_shows_it(outcome, said)
+        assert_its_crate_is_true_of_the_files(outcome, tmp_path / "crate")
 
 
 def assert_every_visit_of_a_step_is_recorded_once(outcome: Outcome) -> None:
@@ -212,6 +218,25 @@ def assert_the_deployed_model_gives_the_recorded_result(outcome: Outcome) -> Non
     assert model["uris"][0]["digest"] == sha256(outcome.folder / "edge" / "model.npz")
     with np.load(outcome.folder / "edge" / "model.npz") as weights:
         assert weights["w0"].dtype == np.int8
+
+
+def assert_its_crate_is_true_of_the_files(outcome: Outcome, folder: Path) -> None:
+    """What lies at an address has the digest of the entity of that name, and of no earlier one."""
+    run_id = outcome.run["run_id"]
+    extract = outcome.reader.extract(run_ids=[run_id], directions=())
+    write_crate(extract, folder, run_id=run_id, published="2026-11-22")
+    assert broken_rules(folder) == []
+    entities = graph(folder)
+    files = {i: e for i, e in entities.items() if "sha256" in e}
+    now = {i: e for i, e in files.items() if "isReplacedBy" not in e}
+    assert len(now) >= 13
+    for address, entity in now.items():
+        assert f"sha256:{entity['sha256']}" == sha256(outcome.file(address)), address
+    weights = [e for e in files.values() if e.get("contentUrl", e["@id"]).endswith("/model.npz")]
+    before = [e for e in weights if "isReplacedBy" in e]
+    assert before
+    for entity in before:
+        assert entity["sha256"] != entities[entity["contentUrl"]]["sha256"]
 
 
 def assert_the_lineage_is_complete(outcome: Outcome) -> None:

@@ -1,0 +1,168 @@
+"""What each import brought into this store: kept in `store_info`, listed, and taken back.
+
+An entry is of this store alone: it is in no batch, slice or merge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+
+from provenance_store.ids import SEQUENCE_BITS
+from provenance_store.sql.chunks import chunks
+from provenance_store.sql.dialects import changed, lock_links
+from provenance_store.sql.tables import TABLE
+
+__all__ = ["Entry", "add", "dependents", "entries", "ranges", "remove"]
+
+PREFIX: Final = "import:"
+_info = TABLE["store_info"]
+_OF_RECORD: Final = {
+    **dict.fromkeys(("uri", "file_check", "tag", "metric", "payload"), ("record_id",)),
+    **dict.fromkeys(("parameter", "mark"), ("record_id",)),
+    **dict.fromkeys(("step", "outcome", "version", "stub"), ("id",)),
+    "taint": ("record_id", "root_id"),
+    "same_as": ("record_id", "other_id"),
+    "link": ("from_id",),
+    "late_link": ("from_id",),
+    "alias": ("line_id",),
+    "record": ("id",),
+}
+"""The tables with rows of a record, and the columns by which these are its rows."""
+_SAID: Final = {"tag": "record_id", "mark": "record_id", "file_check": "record_id"} | {
+    "late_link": "from_id",
+    "alias": "line_id",
+}
+"""The tables of what is said of a record later, under an id of whoever says it."""
+
+
+class Entry(msgspec.Struct, omit_defaults=True):
+    """What an import brought, by this store's ids; ranges are first and last.
+
+    `marks` are (record, mark) of those on records that were known before. `origins` are the numbers
+    of who may have said something of its records: the import itself, and who made the records.
+    """
+
+    uuid: str
+    at: int
+    by: str
+    file: str
+    format: str
+    records: list[tuple[int, int]] = []
+    stubs: list[tuple[int, int]] = []
+    marks: list[tuple[int, int]] = []
+    runs: list[str] = []
+    origins: list[int] = []
+
+    def count(self) -> int:
+        """How many records it brought."""
+        return sum(last - first + 1 for first, last in self.records)
+
+    def ids(self) -> list[int]:
+        """The ids of its records."""
+        return [i for first, last in self.records for i in range(first, last + 1)]
+
+
+def ranges(ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Ids as first and last of each run of them."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(set(ids)):
+        if found and found[-1][1] == number - 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
+
+
+def _expanded(found: Sequence[tuple[int, int]]) -> list[int]:
+    return [i for first, last in found for i in range(first, last + 1)]
+
+
+def entries(connection: sa.Connection, beginning: str = "") -> list[Entry]:
+    """The imports whose UUID begins so, the oldest first."""
+    name = _info.c.name
+    query = sa.select(_info.c.value).where(name.startswith(PREFIX + beginning, autoescape=True))
+    values = connection.execute(query).scalars()
+    found = [msgspec.json.decode(value, type=Entry) for value in values]
+    return sorted(found, key=lambda entry: (entry.at, entry.uuid))
+
+
+def add(connection: sa.Connection, new: Entry) -> None:
+    """Write down what an import brought, together with what it brought before."""
+    for before in entries(connection, new.uuid):
+        new = msgspec.structs.replace(
+            new,
+            records=ranges([*before.ids(), *new.ids()]),
+            stubs=ranges([*_expanded(before.stubs), *_expanded(new.stubs)]),
+            marks=sorted({*before.marks, *new.marks}),
+            runs=sorted({*before.runs, *new.runs}),
+            origins=sorted({*before.origins, *new.origins}),
+        )
+    name = PREFIX + new.uuid
+    connection.execute(_info.delete().where(_info.c.name == name))
+    value = msgspec.json.encode(new).decode()
+    connection.execute(_info.insert().values(name=name, value=value))
+
+
+def dependents(connection: sa.Connection, entry: Entry) -> Iterator[tuple[int, str]]:
+    """(record, why) for all that is not of an import and needs something that is, or speaks of it.
+
+    Nobody else writes links until the transaction ends.
+    """
+    lock_links(connection)
+    own = set(entry.ids())
+    allowed = set(entry.origins)
+    link, version, mark, record = (TABLE[n] for n in ("link", "version", "mark", "record"))
+    for chunk in chunks(sorted(own)):
+        query = sa.select(link.c.from_id).where(link.c.to_id.in_(chunk)).distinct()
+        for found in connection.execute(query).scalars():
+            if found not in own:
+                yield found, "depends on it"
+        of_line = sa.or_(version.c.line_id.in_(chunk), version.c.parent_id.in_(chunk))
+        for found in connection.execute(sa.select(version.c.id).where(of_line)).scalars():
+            if found not in own:
+                yield found, "is a version of a model in it"
+        causes = sa.select(mark.c.record_id).where(mark.c.cause_id.in_(chunk))
+        for found in connection.execute(causes).scalars():
+            if found not in own:
+                yield found, "has a mark because of it"
+        for name, column in _SAID.items():
+            table = TABLE[name]
+            rows = sa.select(table.c[column], table.c.id).where(table.c[column].in_(chunk))
+            for found, said in connection.execute(rows):
+                if said >> SEQUENCE_BITS not in allowed:
+                    yield found, f"was given a {name.replace('_', ' ')} here"
+    for run_ids in chunks(entry.runs):
+        of_run = sa.select(record.c.id).where(record.c.run_id.in_(run_ids))
+        for found in connection.execute(of_run).scalars():
+            if found not in own:
+                yield found, "belongs to a run of it"
+
+
+def remove(connection: sa.Connection, entry: Entry) -> dict[str, int]:
+    """Delete all rows of an import, and its entry; how many rows by table."""
+    counted: dict[str, int] = {}
+
+    def delete(name: str, where: sa.ColumnElement[bool]) -> None:
+        count = changed(connection, TABLE[name].delete().where(where))
+        counted[name] = counted.get(name, 0) + count
+
+    for chunk in chunks(entry.ids()):
+        for name, columns in _OF_RECORD.items():
+            table = TABLE[name]
+            delete(name, sa.or_(*(table.c[column].in_(chunk) for column in columns)))
+    for chunk in chunks(_expanded(entry.stubs)):
+        delete("stub", TABLE["stub"].c.id.in_(chunk))
+    mark, taint = TABLE["mark"], TABLE["taint"]
+    for record_id, mark_id in entry.marks:
+        delete("mark", sa.and_(mark.c.record_id == record_id, mark.c.id == mark_id))
+        left = sa.exists().where(mark.c.record_id == record_id)
+        delete("taint", sa.and_(taint.c.root_id == record_id, ~left))
+    for run_ids in chunks(entry.runs):
+        for name in ("run_event", "run_tag", "run"):
+            delete(name, TABLE[name].c.run_id.in_(run_ids))
+    connection.execute(_info.delete().where(_info.c.name == PREFIX + entry.uuid))
+    return {name: count for name, count in counted.items() if count}
