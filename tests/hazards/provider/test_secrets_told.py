@@ -93,7 +93,9 @@ def test_a_usual_name_of_a_request_is_kept_as_it_is() -> None:
 def test_the_log_of_a_served_store_names_no_password(
     town: Town, ada: Person, tmp_path: Path
 ) -> None:
-    environ = town.environ(BRAID_LANES="processes", BRAID_RECORDING="process")
+    environ = town.environ(
+        BRAID_LANES="processes", BRAID_RECORDING="process", BRAID_ACCESS_LOG="on"
+    )
     command = ("serve", "--store", str(tmp_path / "s.db"), "--port", "0")
     bearer = {"Authorization": f"Bearer {ada.token}"}
     with serving(*command, environ=environ, folder=tmp_path) as server:
@@ -104,13 +106,15 @@ def test_the_log_of_a_served_store_names_no_password(
                 assert requests.post(url, json=asked, headers=bearer, timeout=60).status_code < 500
         url = f"{server.url}/api/v1/records/{TOKEN}?password={SECRET}"
         assert requests.get(url, headers=bearer, timeout=60).status_code in (404, 422)
-        unknown = {"Authorization": f"Bearer {TOKEN}"}
+        unknown = {"Authorization": f"Bearer {TOKEN}", "X-Request-Id": TOKEN}
         assert requests.get(url, headers=unknown, timeout=60).status_code == 401
         assert server.stop() == 0
         said = "".join(server.lines)
     assert SECRET not in said
     assert TOKEN not in said
+    assert ada.token not in said
     assert "Not recorded as given" not in said
+    assert said.count(" INFO braid.access [") == 2 * len(bodies()) + 2
 
 
 def test_traces_that_libraries_attach_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
