@@ -11,6 +11,7 @@ import requests
 
 from action_provider.logs import SANE
 from flows.sandbox import Sandbox
+from provenance_store.backup import back_up, restore
 from tests.functional.provider.harvests import wait_until
 from tests.functional.provider.house import a_body
 from tests.support.processes import Serving, serving
@@ -48,11 +49,11 @@ def test_each_line_is_json_and_names_the_request_whichever_process_wrote_it(
         refused = run("nobody", headers={"X-Request-Id": "not sane" + "x" * 99})
         made = refused.headers["X-Request-Id"]
         assert (refused.status_code, bool(SANE.fullmatch(made))) == (401, True)
-        store.rename(tmp_path / "elsewhere.db")
+        back_up(f"sqlite:///{store}", tmp_path / "backup.db")
+        restore(f"sqlite:///{store}", tmp_path / "backup.db", force=True)
         away = run("away", headers=named)
         assert away.status_code == 503
         assert away.json()["description"].endswith(f". (Request {MINE})")
-        (tmp_path / "elsewhere.db").rename(store)
         wait_until(lambda: run("back", headers=named).status_code == 202, "recording")
         assert server.stop() == 0
     lines = events(server)
