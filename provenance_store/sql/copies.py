@@ -13,7 +13,16 @@ from provenance_store.errors import BadFile
 from provenance_store.sql.schema import current_version
 from provenance_store.sql.tables import METADATA, TABLE
 
-__all__ = ["copied", "damage", "drop_tables", "held_alone", "others_connected", "row_counts"]
+__all__ = [
+    "copied",
+    "damage",
+    "drop_tables",
+    "first_damage",
+    "held_alone",
+    "others_connected",
+    "rights_missing",
+    "row_counts",
+]
 
 PAGES_AT_ONCE = 2_000
 """Of 4 KiB: between two pieces the progress is told, and Ctrl-C is heard."""
@@ -102,3 +111,26 @@ def drop_tables(connection: sa.Connection, *, keeping: Collection[str]) -> None:
     """Drop our tables but for some: those of a newer schema than the one that was put back."""
     gone = [table for table in METADATA.sorted_tables if table.name not in keeping]
     METADATA.drop_all(connection, tables=gone)
+
+
+def first_damage(connection: sa.Connection) -> str | None:
+    """What SQLite finds first when it looks through all of a file; PostgreSQL is not asked."""
+    if connection.dialect.name != "sqlite":
+        return None
+    found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    return None if found == "ok" else str(found)
+
+
+def rights_missing(connection: sa.Connection) -> str:
+    """What the user of a PostgreSQL database may not do in a store's tables; empty if all."""
+    if connection.dialect.name != "postgresql":
+        return ""
+    missing = [
+        right
+        for right in ("INSERT", "UPDATE", "DELETE")
+        if not all(
+            connection.execute(sa.select(sa.func.has_table_privilege(name, right))).scalar_one()
+            for name in ("record", "step", "action")
+        )
+    ]
+    return " or ".join(missing)
