@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from braid.commands import command as root
 from braid.commands.serve import command as serve
 from braid.diagnosis.machine import settings
 from provenance_store import open_store
@@ -181,7 +183,8 @@ def test_the_containers_fit_each_other_and_what_they_call(
     assert mounted["./nginx.conf"].startswith("/etc/nginx/conf.d/")
     assert mounted["./tls"] in (DEPLOY / "nginx.conf").read_text()
     first, *options = braid["command"]
-    parsed = serve.make_context("serve", list(options)).params
+    parent = click.Context(root, info_name="braid", **root.context_settings)
+    parsed = serve.make_context("serve", list(options), parent=parent).params
     assert (first, nginx["network_mode"]) == ("serve", "service:braid")
     assert f"server 127.0.0.1:{parsed['port']};" in (DEPLOY / "nginx.conf").read_text()
     url = re.sub(r"\$\{[^}]*\}", "hex", braid["environment"]["BRAID_STORE_URL"])
