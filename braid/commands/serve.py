@@ -136,9 +136,10 @@ def _application(url: str, *, places: int) -> Flask:
 
 def _prepare(source: Source, *, upgrade: bool) -> None:
     """Say now what is wrong with the store, rather than at every request."""
-    from provenance_store.opening import upgrade_store
+    from provenance_store.opening import plan_upgrade, upgrade_store
 
-    if upgrade:
+    # A newer store that this version may write to stays: another server is newer already.
+    if upgrade and plan_upgrade(source.url).is_needed:
         upgrade_store(source.url)
     with source.open(create=False):
         pass

@@ -11,6 +11,7 @@ from provenance_store.sql.tables import METADATA, SCHEMA_VERSION, TABLE
 __all__ = [
     "MIN_READER",
     "MIN_WRITER",
+    "SCHEMA_VERSION",
     "create",
     "current_version",
     "require_compatible",
