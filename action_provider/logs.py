@@ -9,9 +9,13 @@ import itertools
 import logging
 import re
 import secrets
+import sys
+import threading
 import time
+import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -39,6 +43,7 @@ tokens are longer."""
 REQUESTS: ContextVar[str] = ContextVar("REQUESTS", default="")
 """Ids of the requests that are worked at, where it is not the application that does."""
 
+_log = logging.getLogger(__name__)
 _access = logging.getLogger("braid.access")
 _made = itertools.count(1)
 _names: list[str] = []
@@ -115,7 +120,17 @@ def begin() -> None:
     for name in INFORMING:
         logging.getLogger(name).setLevel(logging.INFO)
     logging.raiseExceptions = False  # it would repeat what could not be written
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda args: _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
     quiet()
+
+
+def _uncaught(
+    kind: type[BaseException], _: BaseException | None, trace: TracebackType | None
+) -> None:
+    """As for an answer of 500: where it happened, and not the message, which may repeat what was
+    sent."""
+    _log.error("uncaught %s\n%s", kind.__name__, "".join(traceback.format_tb(trace)))
 
 
 def request_id() -> str:

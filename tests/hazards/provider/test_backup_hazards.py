@@ -88,3 +88,26 @@ def test_a_backup_has_all_that_was_answered_before_it_and_is_taken_up_when_it_is
     assert kept <= runs_in(f"sqlite:///{restored.before}")
     # What was answered is in the store that was there, or in the one that is there now.
     assert set(answered) <= runs_in(store_url) | runs_in(f"sqlite:///{restored.before}")
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_dump_put_back_under_a_server_is_taken_up(
+    town: Town, ada: Person, store_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "backup"
+    with serving(store_url, town.environ()) as house:
+        assert house.run(ada, "r1").status_code == 202
+        back_up(store_url, file)
+        later = house.run(ada, "r2", body=a_body(run_id="run-2"))
+        assert later.status_code == 202
+        with pytest.raises(Conflict, match="are connected"):
+            restore(store_url, file)
+        assert house.run(ada, "r2", body=a_body(run_id="run-2")).json() == later.json()
+        restore(store_url, file, force=True)
+
+        def again() -> bool:
+            return house.run(ada, "r3", body=a_body(run_id="run-3")).status_code in (200, 202)
+
+        wait_until(again, "recording into the restored store")
+        house.app.extensions[EXTENSION].close()
+    assert runs_in(store_url) == {"run-1", "run-3"}

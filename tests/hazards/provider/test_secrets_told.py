@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ from action_provider import logs
 from action_provider.actions.envelope import read_envelope
 from provenance_store.sql.tables import TABLE
 from tests.functional.provider.house import House, Person, Town, a_body
-from tests.support.processes import serving
+from tests.support.processes import ROOT, serving
 
 SECRET = "hunter2Correct-Horse"
 TOKEN = "ghp_" + "Ab1Cd2Ef3Gh4Ij5Kl6Mn7Op8Qr9St0Uv1Wx2"
@@ -126,3 +129,24 @@ def test_traces_that_libraries_attach_are_not_logged(caplog: pytest.LogCaptureFi
         logger.error("Failed.", exc_info=True)
     assert "Failed." in caplog.text
     assert SECRET not in caplog.text
+
+
+def test_what_nobody_catches_is_logged_without_its_message(tmp_path: Path) -> None:
+    code = f"""
+import threading
+from action_provider import logs
+logs.begin()
+def fail():
+    raise ValueError({SECRET!r})
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+fail()
+"""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "BRAID_LOG_FORMAT": "json"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True)
+    lines = [json.loads(line)["message"] for line in done.stderr.splitlines()]
+    assert [line.splitlines()[0] for line in lines] == ["uncaught ValueError"] * 2
+    assert all("in fail" in line for line in lines)
+    assert SECRET not in done.stderr
