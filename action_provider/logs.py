@@ -26,7 +26,7 @@ from provenance_store.recorder import NOT_AS_GIVEN
 from provenance_store.redaction import scrub_text
 from provenance_store.shown import shown
 
-__all__ = ["HEADER", "REQUESTS", "TALKATIVE", "begin", "quiet", "request_id", "watch"]
+__all__ = ["REQUESTS", "TALKATIVE", "VARIABLE", "begin", "quiet", "request_id", "watch"]
 
 TALKATIVE = ("globus_action_provider_tools", "globus_sdk", "urllib3")
 """Loggers that repeat pieces of tokens, request bodies or addresses below WARNING."""
@@ -35,7 +35,8 @@ ATTACHING = ("globus_action_provider_tools.authentication", "action_provider")
 INFORMING = ("braid.access", "braid.serve")
 """Loggers of which more than warnings is shown."""
 
-HEADER = "X-Request-Id"
+HEADER, VARIABLE = "X-Request-Id", "HTTP_X_REQUEST_ID"
+"""Of an answer, and as WSGI names it in a request."""
 SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:=+-]{0,63}")
 """Ids that are taken from the header: UUIDs, what nginx and load balancers make. Globus Auth's
 tokens are longer."""
@@ -137,7 +138,7 @@ def request_id() -> str:
     """The id of the request that is being answered: the caller's, where it sent a sane one."""
     known: str | None = g.get("request_id")
     if known is None:
-        given = request.headers.get(HEADER, "")
+        given = request.environ.get(VARIABLE, "")
         if not (SANE.fullmatch(given) and scrub_text(given) == given):
             given = f"{_names[0]}-{next(_made):x}"
         known = g.request_id = given

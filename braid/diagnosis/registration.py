@@ -20,8 +20,8 @@ with extra("globus", "Asking Globus Auth"):
 
 __all__ = ["examine_registration", "token_of_the_login"]
 
-GROUPS = "urn:globus:auth:scope:groups.api.globus.org:view_my_groups_and_memberships"
-RUN_STATUS = "https://auth.globus.org/scopes/eec9b274-0c81-4334-bdc2-54e90e689b9a/run_status"
+GROUPS = str(globus_sdk.GroupsClient.scopes.view_my_groups_and_memberships)
+RUN_STATUS = str(globus_sdk.FlowsClient.scopes.run_status)
 SKEW_WARN, SKEW_FAIL = 10, 120
 """Seconds. The clock decides whether a token has expired."""
 REGISTERED = "docs/register-with-globus-auth.md tells how to register client and scope."

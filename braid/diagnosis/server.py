@@ -16,6 +16,7 @@ from action_provider.settings import AUTH_URL, CLIENT_ID, SCOPE
 from flows.definition.introspection import ask_provider
 from provenance_store.condition import Finding
 from provenance_store.errors import InvalidInput
+from provenance_store.extras import extra
 from provenance_store.shown import shown
 
 __all__ = ["examine_server"]
@@ -246,7 +247,8 @@ def _metrics(url: str) -> Iterator[Finding]:
             "say how its workers are.",
         )
         return
-    from prometheus_client.parser import text_string_to_metric_families
+    with extra("server", "Reading metrics"):
+        from prometheus_client.parser import text_string_to_metric_families
 
     values: dict[str, float] = {}
     faults = requests = 0.0

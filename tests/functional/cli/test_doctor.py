@@ -28,7 +28,8 @@ from sqlalchemy import make_url
 from action_provider.app import EXTENSION, create_app
 from flows.sandbox import Sandbox
 from flows.sandbox.webserver import WebServer
-from provenance_store import open_store
+from provenance_store import condition, open_store
+from provenance_store.extras import EXTRAS
 from provenance_store.opening import engine_at
 from provenance_store.sql import schema
 from tests.support.command_line import Braid
@@ -426,3 +427,38 @@ def test_a_store_that_may_only_be_read_is_said(
     found = doctor("--store", reading.render_as_string(hide_password=False), code=1)
     assert "may not INSERT or UPDATE or DELETE" in found["store rights"]["said"]
     assert "hunter2" not in json.dumps(found)
+
+
+def test_a_disk_or_log_that_is_too_full_is_said(
+    doctor: Doctor, registered: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    monkeypatch.setattr(condition, "LOG_WARN", 1000)
+    with open_store(url) as store:
+        store.data("scan")
+        found = doctor("--store", url, code=0)["store log"]
+        assert (found["status"], "MB, which are not in the file" in found["said"]) == ("warn", True)
+    monkeypatch.setattr(condition, "ROOM_WARN", 1 << 60)
+    found = doctor("--store", url, code=0)["disk room"]
+    assert (found["status"], "braid store reduce" in found["todo"]) == ("warn", True)
+    monkeypatch.setattr(condition, "ROOM_FAIL", 1 << 60)
+    assert doctor("--store", url, code=1)["disk room"]["status"] == "fail"
+
+
+def test_a_store_on_a_network_file_system_is_said(
+    doctor: Doctor, registered: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    open_store(url).close()
+    assert "store disk" not in doctor("--store", url, code=0)
+    kinds = {line.split()[2] for line in Path("/proc/self/mounts").read_text().splitlines()}
+    monkeypatch.setattr(condition, "NETWORK", kinds)
+    assert "PostgreSQL" in doctor("--store", url, code=1)["store disk"]["todo"]
+
+
+def test_an_extra_that_a_server_needs_is_said(
+    doctor: Doctor, registered: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EXTRAS, "server", ("no_such_module",))
+    found = doctor(code=1)["installed"]
+    assert (found["status"], found["todo"]) == ("fail", "pip install 'braid-provenance[server]'")
