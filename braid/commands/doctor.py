@@ -94,7 +94,7 @@ def _all_of(group: str, findings: Iterator[Finding]) -> Iterator[Finding]:
 def _not_looked_at(group: str, error: Exception) -> Finding:
     from provenance_store.condition import Finding
 
-    todo = "Ask as the user that `braid serve` runs as."
+    todo = "Ask as the user that `braid serve` runs as." if isinstance(error, OSError) else ""
     return Finding(group, "skip", f"Not all was looked at: {describe(error)}", todo)
 
 
