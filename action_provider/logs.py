@@ -26,7 +26,7 @@ from provenance_store.recorder import NOT_AS_GIVEN
 from provenance_store.redaction import scrub_text
 from provenance_store.shown import shown
 
-__all__ = ["REQUESTS", "TALKATIVE", "VARIABLE", "begin", "quiet", "request_id", "watch"]
+__all__ = ["REQUESTS", "TALKATIVE", "begin", "quiet", "request_id", "watch"]
 
 TALKATIVE = ("globus_action_provider_tools", "globus_sdk", "urllib3")
 """Loggers that repeat pieces of tokens, request bodies or addresses below WARNING."""
@@ -37,6 +37,8 @@ INFORMING = ("braid.access", "braid.serve")
 
 HEADER, VARIABLE = "X-Request-Id", "HTTP_X_REQUEST_ID"
 """Of an answer, and as WSGI names it in a request."""
+KNOWN = "braid.request_id"
+"""Where a request's environment has the id that was taken or made."""
 SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:=+-]{0,63}")
 """Ids that are taken from the header: UUIDs, what nginx and load balancers make. Globus Auth's
 tokens are longer."""
@@ -136,12 +138,13 @@ def _uncaught(
 
 def request_id() -> str:
     """The id of the request that is being answered: the caller's, where it sent a sane one."""
-    known: str | None = g.get("request_id")
+    environ = request.environ
+    known: str | None = environ.get(KNOWN)
     if known is None:
-        given = request.environ.get(VARIABLE, "")
-        if not (SANE.fullmatch(given) and scrub_text(given) == given):
-            given = f"{_names[0]}-{next(_made):x}"
-        known = g.request_id = given
+        known = environ.get(VARIABLE)
+        if not (known and SANE.fullmatch(known) and scrub_text(known) == known):
+            known = f"{_names[0]}-{next(_made):x}"
+        environ[KNOWN] = known
     return known
 
 
