@@ -122,6 +122,7 @@ def create_app(
     braid = Braid(options, stores, authenticator, metrics, desk, crew, lanes)
     app.extensions[EXTENSION] = braid
     errors.install(app)
+    logs.watch(app, access=options.access_log == "on" and not lane)
     if lanes is not None:
         metrics.watch(app)
         lanes.watch(app)

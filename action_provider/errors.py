@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
-from flask import Flask, Response
+from flask import Flask, Response, has_request_context
 from globus_action_provider_tools.errors import AuthenticationError
 from werkzeug.exceptions import HTTPException
 
+from action_provider.logs import request_id
 from provenance_store.errors import (
     Ambiguous,
     BraidError,
@@ -127,10 +128,14 @@ def answer(error: Exception) -> Response:
     row = _row(error)
     if row is None:
         _log_unexpected(error)
-        return describe(500, UNEXPECTED, "Something went wrong here; the log says where.")
+        return describe(
+            500, UNEXPECTED, f"Something went wrong here; the log says where.{_for_the_log()}"
+        )
+    sentence = _sentence(error)
     if row.status >= 500:
-        log.warning("%s: %s", row.code, _sentence(error))
-    response = describe(row.status, row.code, _sentence(error))
+        log.warning("%s: %s", row.code, sentence)
+        sentence += _for_the_log()
+    response = describe(row.status, row.code, sentence)
     response.headers.extend(_headers(error, row.status))
     return response
 
@@ -158,6 +163,11 @@ def describe(status: int, code: str, description: str) -> Response:
     """An error answer."""
     body = msgspec.json.encode({"code": code, "description": description})
     return Response(body, status, mimetype="application/json")
+
+
+def _for_the_log() -> str:
+    """What the operator finds the request by, after the sentence of an error that is logged."""
+    return f" (Request {request_id()})" if has_request_context() else ""
 
 
 def _of_http(error: HTTPException) -> Response:

@@ -271,6 +271,19 @@ INTROSPECTIONS = Setting(
     "twice as many wait, and more are answered 503. Callers known before are not among them.",
     bounded_int(1, 256),
 )
+LOG_FORMAT = Setting(
+    "BRAID_LOG_FORMAT",
+    "text",
+    "How `braid serve` writes its log to standard error: text, or json, an object on each line.",
+    one_of("text", "json"),
+)
+ACCESS_LOG = Setting(
+    "BRAID_ACCESS_LOG",
+    "off",
+    "on: log a line for each request, with its id, method, path, status, bytes, seconds and the "
+    "caller's identity.",
+    one_of("on", "off"),
+)
 
 SETTINGS: tuple[Setting[Any], ...] = (
     CLIENT_ID,
@@ -309,6 +322,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
     IDENTITY_CONCURRENCY,
     IDENTITY_RATE,
     INTROSPECTIONS,
+    LOG_FORMAT,
+    ACCESS_LOG,
 )
 """What `action_provider` reads from the environment."""
 
@@ -353,6 +368,8 @@ class Options:
     identity_concurrency: int
     identity_rate: int
     introspections: int
+    log_format: str
+    access_log: str
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> Options:

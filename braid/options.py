@@ -33,6 +33,7 @@ __all__ = [
     "reads",
     "records",
     "run_option",
+    "store_option",
     "strict_option",
     "tag_option",
     "time_scale_option",

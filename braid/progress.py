@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["bytes_progress", "rows_progress"]
+__all__ = ["bytes_progress", "parts_progress", "rows_progress", "stage_progress"]
 
 
 @contextmanager
@@ -29,6 +29,21 @@ def bytes_progress(total: int, what: str) -> Iterator[Callable[[int], object]]:
     """A bar on standard error that is told how many bytes were read."""
     with rows_progress(total, f"{what}, {total / 1e6:,.0f} MB") as advance:
         yield advance
+
+
+@contextmanager
+def parts_progress(what: str) -> Iterator[Callable[[int, int], object]]:
+    """A bar on standard error that is told how much is done, of how much."""
+    with rows_progress(100, what) as advance:
+        shown = 0
+
+        def tell(done: int, total: int) -> None:
+            nonlocal shown
+            percent = 100 * done // max(total, 1)
+            advance(percent - shown)
+            shown = percent
+
+        yield tell
 
 
 @contextmanager

@@ -15,13 +15,11 @@ from typing import Any
 import click
 
 from braid.commands import command
+from braid.diagnosis.machine import PACKAGES
 from braid.python_reference import python_page
 from provenance_store.settings import Setting
 
 __all__ = ["cli_page", "settings_page", "write"]
-
-PACKAGES = ("provenance_store", "flows", "hpc", "action_provider", "braid")
-"""Packages whose ``settings`` module declares what they read from the environment."""
 
 CLI_HEAD = """\
 # The command line

@@ -11,6 +11,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
 
 from braid.limits import Limits, allow_descriptors
 from braid.worker import STOPS, Worker
@@ -61,6 +62,7 @@ def serve(
         "keepalive": 30,
         "errorlog": "-",
         "loglevel": "warning",
+        "logger_class": _Log,
         # Nobody in front is believed about who called or how: no header changes the request.
         "forwarder_headers": "",
         "proc_name": "braid",
@@ -72,6 +74,15 @@ def serve(
     }
     allow_descriptors()
     _Gunicorn(make_app, options, limits or Limits()).run()
+
+
+class _Log(Logger):  # type: ignore[misc]
+    """Gunicorn's log, written as that of the application is."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]

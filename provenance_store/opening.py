@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,7 +16,14 @@ from provenance_store.sql.session import Session
 from provenance_store.sql.watch import watch_of
 from provenance_store.store import Store
 
-__all__ = ["engine_at", "open_store", "store_file", "upgrade_store"]
+__all__ = [
+    "UpgradePlan",
+    "engine_at",
+    "open_store",
+    "plan_upgrade",
+    "store_file",
+    "upgrade_store",
+]
 
 
 def open_store(url: str | None = None, *, create: bool = True, strict: bool = False) -> Store:
@@ -52,6 +60,47 @@ def upgrade_store(url: str | None = None) -> None:
             schema.upgrade(engine)
     finally:
         engine.dispose()
+
+
+@dataclass(frozen=True)
+class UpgradePlan:
+    """What an upgrade of a store would do, and who can write to it afterwards: a Braid whose own
+    schema is not older than `min_writer`."""
+
+    found: str | None
+    to: str = schema.SCHEMA_VERSION
+    min_writer: str = schema.MIN_WRITER
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the store is missing or older; a newer one is left as it is."""
+        return self.found is None or self.found < self.to
+
+    @property
+    def others_go_on(self) -> bool:
+        """Whether programs of the version that is there now can write meanwhile and afterwards."""
+        return self.found is not None and self.found >= self.min_writer
+
+
+def plan_upgrade(url: str | None = None) -> UpgradePlan:
+    """What `upgrade_store` would do; changes nothing.
+
+    Raises SchemaMismatch for a store that is too new for this Braid, NotFound for a database that
+    holds something else.
+    """
+    text = url or STORE_URL.get()
+    file = store_file(text)
+    if file is not None and not file.exists():
+        return UpgradePlan(None)
+    engine = engine_at(text, create=False)
+    try:
+        with Session(engine).read() as connection:
+            found = schema.current_version(connection)
+            if found is not None:
+                schema.require_not_newer(connection, found)
+    finally:
+        engine.dispose()
+    return UpgradePlan(found)
 
 
 def store_file(url: str) -> Path | None:

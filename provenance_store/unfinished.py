@@ -17,7 +17,7 @@ from provenance_store.errors import InvalidInput, StoreUnavailable
 from provenance_store.settings import SQLITE_MODE
 from provenance_store.sql.dialects import make_private
 
-__all__ = ["made_whole"]
+__all__ = ["made_whole", "sync", "unfinished_in"]
 
 _PID = r"[1-9][0-9]{0,9}"
 
@@ -32,6 +32,16 @@ def made_whole(file: Path, *, force: bool) -> Iterator[Path]:
     """
     if file.exists() and not force:
         raise _is_there(file)
+    with unfinished_in(file) as unfinished:
+        yield unfinished
+        sync(unfinished)
+        _name(unfinished, file, force=force)
+
+
+@contextmanager
+def unfinished_in(file: Path) -> Iterator[Path]:
+    """An empty file to write to, in the folder of another one; when the block ends it is removed,
+    unless it has got a name. Raises as `made_whole`."""
     folder = file.absolute().parent
     if not folder.is_dir():
         raise InvalidInput(f"The folder {folder} does not exist.")
@@ -42,11 +52,17 @@ def made_whole(file: Path, *, force: bool) -> Iterator[Path]:
         raise StoreUnavailable(f"{file} cannot be made: its folder cannot be written to.")
     try:
         yield unfinished
-        with unfinished.open("rb") as written:
-            os.fsync(written.fileno())
-        _name(unfinished, file, force=force)
     finally:
         _remove(unfinished)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _prefix() -> str:

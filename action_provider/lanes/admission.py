@@ -26,6 +26,7 @@ from action_provider.guard import whole_body
 from action_provider.lanes.messages import Forwarded
 from action_provider.lanes.process import LaneProcess
 from action_provider.lanes.queue import FairLane, Rates
+from action_provider.logs import request_id
 from action_provider.metrics import Metrics
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
@@ -167,6 +168,7 @@ class Lanes:
     def _forwarded(self, process: LaneProcess, asked: Request) -> Response:
         # The process makes no store: an empty one in the place of one that is gone would hide that.
         self._stores.get().glance()
+        request_id()  # from now on in the environment, and so known there
         told = process.answer(Forwarded.of(asked.environ, whole_body(asked)))
         if told.records or told.steps:
             self._metrics.recorded(told.records, told.steps)

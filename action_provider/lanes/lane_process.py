@@ -117,7 +117,7 @@ def _told(response: Response) -> Response:
 
 
 def _run() -> None:
-    logs.quiet()
+    logs.begin()
     app = create_app(sys.stdin.read(), create=False, lane=True)
     main(socket.socket(fileno=int(sys.argv[1])), app, takes_turns="turns" in sys.argv[2:])
     app.extensions[EXTENSION].close()

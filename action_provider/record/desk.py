@@ -15,10 +15,12 @@ import time
 from collections.abc import Mapping
 
 import msgspec
+from flask import has_request_context
 
 from action_provider.auth import Caller
 from action_provider.child import Child
 from action_provider.errors import error_named
+from action_provider.logs import request_id
 from action_provider.record.actions import Answer
 from action_provider.record.messages import Asking, Reply
 from provenance_store.errors import StoreUnavailable
@@ -60,8 +62,9 @@ class Desk(Child):
     def _ask(self, caller: Caller, groups: frozenset[str] | None, data: bytes) -> Reply:
         told = None if groups is None else list(groups)
         identities = list(caller.identities)
+        since, name = time.monotonic(), request_id() if has_request_context() else ""
         asking = _encode(
-            Asking(caller.identity, identities, told, caller.reader_group, data, time.monotonic())
+            Asking(caller.identity, identities, told, caller.reader_group, data, since, name)
         )
         try:
             try:

@@ -128,6 +128,7 @@ def _received(lines: selectors.BaseSelector, line: socket.socket) -> list[Waitin
 
 
 def _record(actions: Actions, waiting: list[Waiting]) -> None:
+    logs.REQUESTS.set(",".join([asking.request_id for _, asking in waiting]))
     try:
         answers = actions.run_all(
             [(_caller(asking), asking.data) for _, asking in waiting],
@@ -135,7 +136,9 @@ def _record(actions: Actions, waiting: list[Waiting]) -> None:
         )
     except Exception as error:
         answers = [error] * len(waiting)
-    for (line, _), answer in zip(waiting, answers, strict=True):
+    for (line, asking), answer in zip(waiting, answers, strict=True):
+        if isinstance(answer, Exception):
+            logs.REQUESTS.set(asking.request_id)
         with contextlib.suppress(OSError):  # the thread that asked is gone
             send(line, _encode(_reply(answer)))
 
@@ -168,7 +171,7 @@ if __name__ == "__main__":
     # this ends after it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    logs.quiet()
+    logs.begin()
     main(
         socket.socket(fileno=int(sys.argv[1])),
         Actions(

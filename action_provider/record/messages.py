@@ -23,6 +23,8 @@ class Asking(msgspec.Struct, array_like=True, frozen=True):
     data: bytes
     since: float
     """When the worker began to wait for the answer, by `time.monotonic`: one clock for both."""
+    request_id: str = ""
+    """For the log."""
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True):

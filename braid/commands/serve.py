@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import partial
 from typing import TYPE_CHECKING
@@ -100,19 +101,29 @@ def command(
     with shared_metrics.folder() as metrics:
         # prometheus_client decides when it is imported whether processes share their counters.
         os.environ[shared_metrics.FOLDER_VARIABLE] = str(metrics)
+        from action_provider import logs
         from action_provider.lanes.admission import threads_for
 
+        logs.begin()
         serve(
             partial(_application, source.url, places=threads),
             listening,
             workers=workers,
             threads=threads_for(threads, options),
             limits=limits,
-            when_ready=lambda: click.echo(
-                f"braid: serving {listening.url} from {source.shown}", err=True
-            ),
+            when_ready=partial(_say_where, f"serving {listening.url} from {source.shown}"),
             when_ended=partial(shared_metrics.fold, metrics),
         )
+
+
+def _say_where(text: str) -> None:
+    """For people and supervisors; in a log of JSON lines as one of these."""
+    from action_provider.settings import LOG_FORMAT
+
+    if LOG_FORMAT.get() == "json":
+        logging.getLogger("braid.serve").info("%s", text)
+    else:
+        click.echo(f"braid: {text}", err=True)
 
 
 def _application(url: str, *, places: int) -> Flask:
@@ -125,9 +136,10 @@ def _application(url: str, *, places: int) -> Flask:
 
 def _prepare(source: Source, *, upgrade: bool) -> None:
     """Say now what is wrong with the store, rather than at every request."""
-    from provenance_store.opening import upgrade_store
+    from provenance_store.opening import plan_upgrade, upgrade_store
 
-    if upgrade:
+    # A newer store that this version may write to stays: another server is newer already.
+    if upgrade and plan_upgrade(source.url).is_needed:
         upgrade_store(source.url)
     with source.open(create=False):
         pass

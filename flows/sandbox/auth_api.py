@@ -18,8 +18,10 @@ from flows.sandbox.consents import ConsentStore
 from flows.sandbox.directory import Client, Directory
 from flows.sandbox.scopes import (
     FLOWS_ALL,
+    FLOWS_RUN_STATUS,
     GROUPS_ALL,
     TRANSFER_ALL,
+    VIEW_MY_GROUPS,
     bare_scopes,
     owner_id,
     scope_id,
@@ -28,7 +30,9 @@ from flows.sandbox.tokens import TokenStore
 
 __all__ = ["DirectoryApi"]
 
-_OF_SERVICES: dict[str, tuple[str, ...]] = {FLOWS_ALL: (), GROUPS_ALL: (), TRANSFER_ALL: ()}
+_OF_SERVICES: dict[str, tuple[str, ...]] = dict.fromkeys(
+    (FLOWS_ALL, FLOWS_RUN_STATUS, GROUPS_ALL, VIEW_MY_GROUPS, TRANSFER_ALL), ()
+)
 """Scopes that nobody has to register."""
 
 

@@ -30,6 +30,7 @@ __all__ = ["explaining", "info", "origin_number", "origin_uuid", "problems"]
 
 DOCUMENTS_AT_ONCE = 16
 _origin, _record, _stub, _tag = (TABLE[name] for name in ("origin", "record", "stub", "tag"))
+_info = TABLE["store_info"]
 _UUID = sa.select(_origin.c.uuid).where(_origin.c.no == sa.bindparam("no"))
 _NUMBER = sa.select(_origin.c.no).where(_origin.c.uuid == sa.bindparam("uuid"))
 
@@ -45,7 +46,7 @@ def origin_number(connection: sa.Connection, uuid: str) -> int | None:
 
 
 def info(connection: sa.Connection) -> dict[str, Any]:
-    """Schema, rows by table, records by kind, and the number of origins."""
+    """Schema, which schemas may use the store, rows by table, records by kind, and origins."""
     tables = {
         name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
         for name, table in TABLE.items()
@@ -53,9 +54,12 @@ def info(connection: sa.Connection) -> dict[str, Any]:
     }
     counted = sa.select(_record.c.kind, sa.func.count()).group_by(_record.c.kind)
     found = {row[0]: row[1] for row in connection.execute(counted)}
+    limits = dict(connection.execute(sa.select(_info.c.name, _info.c.value)).all())
     return {
         "database": connection.dialect.name,
         "schema": current_version(connection),
+        "min_reader": limits.get("min_reader"),
+        "min_writer": limits.get("min_writer"),
         "tables": tables,
         "records": {kind.label: found.get(kind.value, 0) for kind in Kind},
         "origins": tables["origin"],

@@ -11,10 +11,13 @@ from provenance_store.sql.tables import METADATA, SCHEMA_VERSION, TABLE
 __all__ = [
     "MIN_READER",
     "MIN_WRITER",
+    "SCHEMA_VERSION",
     "create",
     "current_version",
     "require_compatible",
     "require_current",
+    "require_known",
+    "require_not_newer",
     "stamp",
     "upgrade",
 ]
@@ -100,13 +103,20 @@ def require_compatible(connection: sa.Connection) -> None:
             f"The store has schema {found} and this Braid needs {SCHEMA_VERSION}; "
             "run `braid store upgrade`."
         )
+    require_not_newer(connection, found)
+
+
+def require_not_newer(connection: sa.Connection, found: str) -> None:
+    """Raise SchemaMismatch when a store of schema `found` is too new for this Braid to write to."""
     if found > SCHEMA_VERSION:
         query = sa.select(_info.c.value).where(_info.c.name == "min_writer")
         needed = connection.execute(query).scalar()
-        _require_known(found, needed or found)
+        require_known(found, needed or found)
 
 
-def _require_known(found: str | None, needed: str | None = None) -> None:
+def require_known(found: str | None, needed: str | None = None) -> None:
+    """Raise SchemaMismatch when a store of schema `found` needs a Braid of a schema (by default
+    the same) that is newer than this one's."""
     needed = needed or found
     if needed is not None and needed > SCHEMA_VERSION:
         raise SchemaMismatch(
@@ -125,7 +135,7 @@ def upgrade(engine: sa.Engine, revision: str = "head") -> None:
     config.set_main_option("script_location", "provenance_store:migrations")
     with engine.connect() as connection:
         found = current_version(connection)
-        _require_known(found)
+        require_known(found)
         connection.rollback()
         begin_write(connection)
         advisory_lock(connection)

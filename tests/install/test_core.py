@@ -67,6 +67,8 @@ def test_the_command_line_records_lists_and_handles_flows_with_the_core(
         ("lineage", "1.1"),
         ("statement", "1.1"),
         ("store", "check"),
+        ("store", "backup", "backup.db"),
+        ("store", "restore", "backup.db"),
         ("flow", "validate", "flow.json"),
         ("flow", "instrument", "flow.json", "--offline", "--provider-url", RECORD),
         ("slice", "-o", "part.db"),
@@ -75,6 +77,9 @@ def test_the_command_line_records_lists_and_handles_flows_with_the_core(
     ):
         ran = core.run("braid", *call, cwd=tmp_path)
         assert ran.returncode == 0, (call, ran.stderr)
+    ran = core.run("braid", "doctor", cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "pip install 'braid-provenance[server,globus]'" in ran.stdout
 
 
 @pytest.mark.parametrize(

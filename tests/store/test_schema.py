@@ -18,6 +18,8 @@ from provenance_store.errors import (
     SchemaMismatch,
     StoreUnavailable,
 )
+from provenance_store.opening import engine_at, plan_upgrade
+from provenance_store.sql import schema
 from provenance_store.sql.dialects import make_engine, read_url
 from provenance_store.sql.tables import SCHEMA_VERSION
 from tests.support.postgres import PostgresServer
@@ -263,3 +265,21 @@ def test_a_store_of_a_newer_schema_that_only_adds_is_written_to(store_url: str) 
     with open_store(store_url) as store:
         store.data("scan")
         assert store.info()["records"]["data"] == 1
+
+
+def test_a_plan_says_what_an_upgrade_does_and_who_may_go_on(empty_url: str) -> None:
+    assert plan_upgrade(empty_url).is_needed
+    engine = engine_at(empty_url, create=True)
+    schema.upgrade(engine, "0002")
+    engine.dispose()
+    plan = plan_upgrade(empty_url)
+    assert (plan.found, plan.to, plan.is_needed) == ("0002", SCHEMA_VERSION, True)
+    assert plan.others_go_on == (schema.MIN_WRITER <= "0002")
+    upgrade_store(empty_url)
+    plan = plan_upgrade(empty_url)
+    assert (plan.is_needed, plan.others_go_on) == (False, True)
+    stamp(empty_url, "9999", min_writer=SCHEMA_VERSION)
+    assert not plan_upgrade(empty_url).is_needed
+    stamp(empty_url, "9999")
+    with pytest.raises(SchemaMismatch, match="newer Braid"):
+        plan_upgrade(empty_url)

@@ -38,7 +38,8 @@ class Serving:
         try:
             while True:
                 line = self._said.get(timeout=seconds)
-                if line.startswith("braid: ") and (found := re.search(r"http://[^\s;]+", line)):
+                said = line.startswith("braid: ") or '"logger":"braid.serve"' in line
+                if said and (found := re.search(r"http://[^\s;]+", line)):
                     return found[0]
         except Empty:
             self.process.kill()

@@ -14,6 +14,8 @@ FIELDS = [
     Field("Store", "store"),
     Field("Database", "database"),
     Field("Schema", "schema"),
+    Field("Read by schema", "min_reader"),
+    Field("Written by schema", "min_writer"),
     Field("Origins", "origins"),
     Field("Records", "records"),
     Field("Rows", "tables"),

@@ -11,9 +11,11 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ import requests
 from globus_sdk import AccessTokenAuthorizer, BaseClient
 
 from flows.sandbox import Sandbox
+from provenance_store import open_store
 from tests.support.command_line import Braid
 from tests.support.processes import Serving, serving
 from tests.unit.definition.builders import action, flow
@@ -200,6 +203,20 @@ def test_serving_ends_orderly_and_keeps_what_it_answered(
         assert server.stop(signal.SIGTERM) == 0
     assert braid("lineage", receipt["step"], "--store", store).code == 0
     with serving("serve", "--port", "0", environ=settings, folder=tmp_path) as server:
+        assert answer_of(f"{server.url}/readyz") == {"status": "ok"}
+
+
+def test_a_server_is_started_again_beside_newer_ones_that_upgraded_the_store(
+    environ: dict[str, str], tmp_path: Path, braid: Braid
+) -> None:
+    file = tmp_path / "data.db"
+    open_store(f"sqlite:///{file}").close()
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9998'")
+    assert "9998, and this Braid" in braid("store", "upgrade", "--dry-run", "--store", file).err
+    with serving(
+        "serve", "--store", str(file), "--port", "0", environ=environ, folder=tmp_path
+    ) as server:
         assert answer_of(f"{server.url}/readyz") == {"status": "ok"}
 
 

@@ -156,7 +156,8 @@ def test_an_unexpected_error_says_nothing_of_itself(house: House, ada: Person) -
     _break(house)
     answer = house.run(ada, "r1")
     assert answer.status_code == 500
+    name = answer.headers["X-Request-Id"]
     assert answer.json() == {
         "code": "InternalServerError",
-        "description": "Something went wrong here; the log says where.",
+        "description": f"Something went wrong here; the log says where. (Request {name})",
     }

@@ -41,7 +41,7 @@ def ask(proxy: Proxy, method: str, path: str, **more: Any) -> requests.Response:
 
 def test_a_step_is_recorded_and_asked_for_through_the_proxy(proxy: Proxy, town: Town) -> None:
     ada = town.person("ada")
-    headers = {"Authorization": f"Bearer {ada.token}"}
+    headers = {"Authorization": f"Bearer {ada.token}", "X-Request-Id": "of-the-caller"}
     body = {"request_id": "by proxy", "body": a_body(run_id="by proxy")}
     recorded = ask(proxy, "POST", "/record/run", json=body, headers=headers)
     assert (recorded.status_code, recorded.json()["status"]) == (202, "SUCCEEDED")
@@ -51,6 +51,8 @@ def test_a_step_is_recorded_and_asked_for_through_the_proxy(proxy: Proxy, town: 
     assert ask(proxy, "GET", "/healthz").json() == {"status": "ok"}
     log = proxy.log.read_text()
     assert '"GET /api/v1/runs" 200' in log
+    assert f" {recorded.headers['X-Request-Id']}\n" in log
+    assert "of-the-caller" not in log
     assert "label" not in log
     assert ada.token not in log
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ from action_provider import logs
 from action_provider.actions.envelope import read_envelope
 from provenance_store.sql.tables import TABLE
 from tests.functional.provider.house import House, Person, Town, a_body
-from tests.support.processes import serving
+from tests.support.processes import ROOT, serving
 
 SECRET = "hunter2Correct-Horse"
 TOKEN = "ghp_" + "Ab1Cd2Ef3Gh4Ij5Kl6Mn7Op8Qr9St0Uv1Wx2"
@@ -93,7 +96,9 @@ def test_a_usual_name_of_a_request_is_kept_as_it_is() -> None:
 def test_the_log_of_a_served_store_names_no_password(
     town: Town, ada: Person, tmp_path: Path
 ) -> None:
-    environ = town.environ(BRAID_LANES="processes", BRAID_RECORDING="process")
+    environ = town.environ(
+        BRAID_LANES="processes", BRAID_RECORDING="process", BRAID_ACCESS_LOG="on"
+    )
     command = ("serve", "--store", str(tmp_path / "s.db"), "--port", "0")
     bearer = {"Authorization": f"Bearer {ada.token}"}
     with serving(*command, environ=environ, folder=tmp_path) as server:
@@ -104,13 +109,15 @@ def test_the_log_of_a_served_store_names_no_password(
                 assert requests.post(url, json=asked, headers=bearer, timeout=60).status_code < 500
         url = f"{server.url}/api/v1/records/{TOKEN}?password={SECRET}"
         assert requests.get(url, headers=bearer, timeout=60).status_code in (404, 422)
-        unknown = {"Authorization": f"Bearer {TOKEN}"}
+        unknown = {"Authorization": f"Bearer {TOKEN}", "X-Request-Id": TOKEN}
         assert requests.get(url, headers=unknown, timeout=60).status_code == 401
         assert server.stop() == 0
         said = "".join(server.lines)
     assert SECRET not in said
     assert TOKEN not in said
+    assert ada.token not in said
     assert "Not recorded as given" not in said
+    assert said.count(" INFO braid.access [") == 2 * len(bodies()) + 2
 
 
 def test_traces_that_libraries_attach_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -122,3 +129,24 @@ def test_traces_that_libraries_attach_are_not_logged(caplog: pytest.LogCaptureFi
         logger.error("Failed.", exc_info=True)
     assert "Failed." in caplog.text
     assert SECRET not in caplog.text
+
+
+def test_what_nobody_catches_is_logged_without_its_message(tmp_path: Path) -> None:
+    code = f"""
+import threading
+from action_provider import logs
+logs.begin()
+def fail():
+    raise ValueError({SECRET!r})
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+fail()
+"""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "BRAID_LOG_FORMAT": "json"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True)
+    lines = [json.loads(line)["message"] for line in done.stderr.splitlines()]
+    assert [line.splitlines()[0] for line in lines] == ["uncaught ValueError"] * 2
+    assert all("in fail" in line for line in lines)
+    assert SECRET not in done.stderr

@@ -1,0 +1,45 @@
+"""`braid store restore`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from braid.options import displays, writes
+from braid.output import Display, Field
+from braid.progress import parts_progress
+from braid.source import Source
+
+__all__ = ["command"]
+
+FIELDS = [
+    Field("Store", "store"),
+    Field("Schema", "schema"),
+    Field("Records", lambda document: f"{document['records']:,}"),
+    Field("Before", "before"),
+]
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@writes
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Also when a program has the store open, or it holds more than the backup.",
+)
+@displays("text", "json")
+def command(*, file: Path, source: Source, force: bool, display: Display) -> None:
+    """Put a backup in the place of the store.
+
+    Stop the server first. What was in the store's place is kept: a SQLite file as FILE.before
+    beside the new one, a PostgreSQL database as a dump beside the backup. A damaged backup is not
+    put back. A backup of an older schema is put back as it is: `braid serve` or `braid store
+    upgrade` upgrades it.
+    """
+    from provenance_store.backup import restore
+
+    with parts_progress("Restoring") as progress:
+        done = restore(source.url, file, force=force, progress=progress)
+    display.details({"store": source.shown, **done.document()}, fields=FIELDS)

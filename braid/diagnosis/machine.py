@@ -1,0 +1,107 @@
+"""What is installed here, what the settings say, and what waits to be loaded."""
+
+from __future__ import annotations
+
+import difflib
+import platform
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from braid import __version__
+from provenance_store.condition import Finding
+from provenance_store.errors import ConfigurationError
+from provenance_store.extras import EXTRAS
+from provenance_store.settings import Setting, inherited
+
+__all__ = ["PACKAGES", "examine_machine", "settings"]
+
+PACKAGES = ("provenance_store", "flows", "hpc", "action_provider", "braid")
+"""Packages whose ``settings`` module declares what they read from the environment."""
+
+
+def settings() -> list[Setting[Any]]:
+    """Every setting that is declared."""
+    return [one for name in PACKAGES for one in import_module(f"{name}.settings").SETTINGS]
+
+
+def examine_machine(store_url: str) -> Iterator[Finding]:
+    """Extras, settings, spool."""
+    yield from _extras(store_url)
+    yield from _settings()
+    yield from _spool()
+
+
+def _extras(store_url: str) -> Iterator[Finding]:
+    lacking = {
+        name: [module for module in modules if find_spec(module) is None]
+        for name, modules in EXTRAS.items()
+        if name != "demo"
+    }
+    here = ", ".join(name for name, modules in lacking.items() if not modules) or "no extra"
+    needed = ["server", "globus", *(["postgres"] if store_url.startswith("postgres") else [])]
+    missing = [name for name in needed if lacking[name]]
+    program = f"Braid {__version__}, Python {platform.python_version()}"
+    if not missing:
+        yield Finding("installed", "ok", f"{program}, with {here}.")
+        return
+    yield Finding(
+        "installed",
+        "fail",
+        f"{program}, without what a server needs: {', '.join(missing)}.",
+        f"pip install 'braid-provenance[{','.join(missing)}]'",
+    )
+
+
+def _settings() -> Iterator[Finding]:
+    known = settings()
+    wrong = []
+    for setting in known:
+        try:
+            setting.get()
+        except ConfigurationError as error:
+            wrong.append(
+                Finding("settings", "fail", error.message, "`braid serve` does not start.")
+            )
+    names = {setting.name for setting in known}
+    for name in sorted(inherited()):
+        if name.startswith("BRAID_") and name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            meant = f"Did you mean {near[0]}?" if near else "docs/reference/settings.md lists all."
+            wrong.append(Finding("settings", "warn", f"{name} is set, and is no setting.", meant))
+    yield from wrong
+    if not wrong:
+        count = sum(1 for name in inherited() if name in names and name.startswith("BRAID_"))
+        yield Finding("settings", "ok", f"{count} settings are set, each to a valid value.")
+
+
+def _spool() -> Iterator[Finding]:
+    from hpc.settings import SPOOL
+
+    folder = Path(SPOOL.get())
+    waiting = {name: len(list((folder / name).glob("*.braid"))) for name in ("new", "tmp", "bad")}
+    if waiting["new"]:
+        yield Finding(
+            "spool",
+            "warn",
+            f"{waiting['new']} files in {folder} are not loaded yet.",
+            f"braid spool load {folder}",
+        )
+    if waiting["tmp"]:
+        yield Finding(
+            "spool",
+            "warn",
+            f"{waiting['tmp']} files in {folder} are being written, or their writer died.",
+            f"When no job writes there any more: braid spool load --unfinished {folder}",
+        )
+    if waiting["bad"]:
+        yield Finding(
+            "spool",
+            "warn",
+            f"{waiting['bad']} files in {folder}/bad were refused or are damaged.",
+            "`braid spool load` said why; correct the cause, move them back to new/, load again.",
+        )
+    if not any(waiting.values()):
+        yield Finding("spool", "ok", f"Nothing waits in {folder}.")

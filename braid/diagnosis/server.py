@@ -1,0 +1,293 @@
+"""Whether a server answers as Globus Flows needs it: address, certificate, description, callers."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Generator, Iterator
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from action_provider.settings import AUTH_URL, CLIENT_ID, SCOPE
+from flows.definition.introspection import ask_provider
+from provenance_store.condition import Finding
+from provenance_store.errors import InvalidInput
+from provenance_store.extras import extra
+from provenance_store.shown import shown
+
+__all__ = ["examine_server"]
+
+SECONDS = 10.0
+LONGEST = 4 << 20
+DAYS_WARN = 21
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+PROXY = "deploy/nginx.conf is a proxy that does."
+
+
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
+
+    @property
+    def sentence(self) -> str:
+        """The description of an error."""
+        try:
+            return shown(str(json.loads(self.body)["description"]), 300)
+        except (ValueError, KeyError, TypeError):
+            return f"it answered {self.status}"
+
+
+def examine_server(url: str | None, *, offline: bool) -> Iterator[Finding]:
+    """What can be said of the server at a URL."""
+    if not url or offline:
+        how = "Leave out --offline." if url else "Give its public address: --server https://..."
+        yield Finding("server", "skip", "No server was asked.", how)
+        return
+    url = url.rstrip("/")
+    parts = urlsplit(url)
+    if parts.path:
+        yield Finding(
+            "address",
+            "warn",
+            f"{shown(url, 200)} has a path; Braid's own paths are taken to follow it.",
+            "Give the address of the server alone, without /record.",
+        )
+    if not (yield from _address(url)):
+        return
+    if not (yield from _description(url)):
+        return
+    yield from _ready(url)
+    yield from _caller(url)
+    yield from _metrics(url)
+
+
+def _address(url: str) -> Generator[Finding, None, bool]:
+    """The scheme, and of TLS the certificate; returns whether to go on."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        found = _certificate(host, parts.port or 443)
+        yield found
+        return found.status != "fail"
+    sandbox = (urlsplit(AUTH_URL.get() or "").hostname or "") in LOOPBACK
+    if parts.scheme == "http" and host in LOOPBACK:
+        if sandbox:
+            yield Finding("address", "ok", f"{url} is for the sandbox on this machine.")
+        else:
+            yield Finding(
+                "address",
+                "warn",
+                f"{url} is an address of this machine only, which Globus Flows cannot call.",
+                f"Put a proxy with a certificate in front, and give its address here. {PROXY}",
+            )
+        return True
+    yield Finding(
+        "address",
+        "fail",
+        f"{shown(url, 200)} is no https:// address: Globus Flows calls no other.",
+        f"Put a proxy with a certificate in front. {PROXY}",
+    )
+    return False
+
+
+def _certificate(host: str, port: int) -> Finding:
+    where = f"{host}:{port}"
+    try:
+        with (
+            socket.create_connection((host, port), SECONDS) as plain,
+            ssl.create_default_context().wrap_socket(plain, server_hostname=host) as secure,
+        ):
+            shown_by = secure.getpeercert() or {}
+    except ssl.SSLCertVerificationError as error:
+        return Finding(
+            "certificate",
+            "fail",
+            f"The certificate of {where} is not taken: {error.verify_message}.",
+            "Renew it, or serve the whole chain (fullchain.pem) of one that is issued for this "
+            "name by a public authority: Globus Flows calls nobody else.",
+        )
+    except ssl.SSLError as error:
+        return Finding(
+            "certificate",
+            "fail",
+            f"{where} does not speak TLS: {shown(str(error.reason or error), 100)}.",
+            f"The port must be that of a proxy with a certificate. {PROXY}",
+        )
+    except OSError as error:
+        return Finding(
+            "address",
+            "fail",
+            f"{where} cannot be reached from here: {shown(str(error), 200)}.",
+            "Is the name in DNS, does the proxy run, does the firewall let port 443 through?",
+        )
+    end = ssl.cert_time_to_seconds(str(shown_by["notAfter"]))
+    days = int((end - time.time()) // 86_400)
+    said = f"The certificate of {where} ends on {time.strftime('%Y-%m-%d', time.gmtime(end))}"
+    if days < DAYS_WARN:
+        return Finding(
+            "certificate",
+            "warn",
+            f"{said}, in {days} days.",
+            "Renew it, and let that be done by itself (certbot); then reload the proxy.",
+        )
+    return Finding("certificate", "ok", f"{said}, in {days} days.")
+
+
+def _description(url: str) -> Generator[Finding, None, bool]:
+    """The provider's word on itself, as Globus Flows asks for it; returns whether to go on."""
+    try:
+        asked = ask_provider(url, "record")
+    except InvalidInput as error:
+        yield Finding(
+            "description",
+            "fail",
+            shown(
+                error.message.removeprefix("provider_url: ")
+                .replace("Give the address that ends so, or --offline to ask nobody.", "")
+                .strip(),
+                400,
+            ),
+            "The proxy must pass /record to Braid, and BRAID_VISIBLE_TO be public: otherwise "
+            "Globus Flows cannot find out the scope, and calls nothing.",
+        )
+        return False
+    if asked.doubt:
+        to_all = "not logged in" in asked.doubt
+        yield Finding(
+            "description",
+            "fail",
+            f"{asked.url} did not describe itself: {asked.doubt}.",
+            "Set BRAID_VISIBLE_TO=public: Globus Flows asks without a token."
+            if to_all
+            else "Is `braid serve` running, and does the proxy reach it? Look into its log.",
+        )
+        return to_all
+    expected = SCOPE.get() or (
+        f"https://auth.globus.org/scopes/{CLIENT_ID.get()}/action_all" if CLIENT_ID.get() else None
+    )
+    if expected and asked.scope != expected:
+        yield Finding(
+            "description",
+            "fail",
+            f"{asked.url} asks for the scope {asked.scope}, the settings here say {expected}.",
+            "Start the server with the settings that are meant, or ask the server that is meant.",
+        )
+        return True
+    yield Finding("description", "ok", f"{asked.url} is Braid, with the scope {asked.scope}.")
+    return True
+
+
+def _ready(url: str) -> Iterator[Finding]:
+    answer = _get(f"{url}/readyz")
+    if answer.status == 200:
+        yield Finding("ready", "ok", "The server is ready: it reads its store.")
+    else:
+        yield Finding(
+            "ready",
+            "fail",
+            f"The server is not ready: {answer.sentence}",
+            "Its log says more; `braid doctor` on its machine looks at the store.",
+        )
+
+
+def _caller(url: str) -> Iterator[Finding]:
+    from braid.diagnosis.registration import token_of_the_login
+
+    scope = _scope_of(url)
+    token = token_of_the_login(scope) if scope else None
+    if token is None:
+        yield Finding(
+            "caller",
+            "skip",
+            "Nobody called with a token.",
+            "Set BRAID_LOGIN_CLIENT_ID and BRAID_LOGIN_CLIENT_SECRET to a service account.",
+        )
+        return
+    answer = _get(f"{url}/record/actions", token)
+    if answer.status == 200:
+        yield Finding("caller", "ok", "The service account of the login may record.")
+    elif answer.status == 403:
+        yield Finding(
+            "caller",
+            "warn",
+            "The service account of the login is a valid caller, and may not record.",
+            "BRAID_RUNNABLE_BY names who may; runs of others are not recorded.",
+        )
+    else:
+        yield Finding(
+            "caller",
+            "fail",
+            f"A valid token for the server's scope was answered {answer.status}: {answer.sentence}",
+            "The client id, secret and scope that the server was started with are not those of its "
+            "registration; see the lines on client and scope, on its machine.",
+        )
+
+
+def _scope_of(url: str) -> str | None:
+    answer = _get(f"{url}/record/")
+    try:
+        found = json.loads(answer.body)["globus_auth_scope"]
+    except (ValueError, KeyError, TypeError):
+        return SCOPE.get()
+    return found if isinstance(found, str) else None
+
+
+def _metrics(url: str) -> Iterator[Finding]:
+    answer = _get(f"{url}/metrics")
+    if answer.status in (401, 403, 404):
+        yield Finding(
+            "workers",
+            "skip",
+            "The metrics are hidden here, as they should be to others.",
+            "At the server's own address, such as --server http://127.0.0.1:8000, they "
+            "say how its workers are.",
+        )
+        return
+    with extra("server", "Reading metrics"):
+        from prometheus_client.parser import text_string_to_metric_families
+
+    values: dict[str, float] = {}
+    faults = requests = 0.0
+    try:
+        for family in text_string_to_metric_families(answer.body.decode()):
+            for sample in family.samples:
+                values[sample.name] = sample.value
+                if sample.name == "braid_requests_total":
+                    requests += sample.value
+                    faults += sample.value if sample.labels["status"].startswith("5") else 0
+        workers = int(values["braid_workers"])
+    except (ValueError, KeyError):
+        yield Finding("workers", "fail", "/metrics is not that of a Braid server.", PROXY)
+        return
+    said = f"{workers} answer; of {requests:,.0f} requests {faults:,.0f} were answered 500 or more."
+    if urlsplit(url).scheme == "https":
+        yield Finding(
+            "workers",
+            "warn",
+            f"{said} Everybody can see that at {url}/metrics.",
+            f"Let the proxy hide /metrics. {PROXY}",
+        )
+    elif faults > max(10, requests / 100):
+        yield Finding("workers", "warn", said, "The log says why, a line for each.")
+    else:
+        yield Finding("workers", "ok", said)
+
+
+def _get(url: str, token: str | None = None) -> _Answer:
+    headers = {"Accept": "application/json", "User-Agent": "braid"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    try:
+        request = urllib.request.Request(url, headers=headers)
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            return _Answer(answer.status, answer.read(LONGEST))
+    except urllib.error.HTTPError as error:
+        with error:
+            return _Answer(error.code, error.read(LONGEST))
+    except (OSError, ValueError) as error:
+        reason = shown(str(getattr(error, "reason", None) or error), 200)
+        return _Answer(0, json.dumps({"description": f"it cannot be reached ({reason})."}).encode())
