@@ -94,6 +94,10 @@ def record_step(
     `only_news` what the store says of the run already is not said again.
     Raises InvalidInput with the path of what cannot be recorded; nothing is written then.
     """
+    if body.choice is not None:
+        # A Choice makes and uses nothing by which it would hang together with what led to it.
+        before = lookup.last_step(body.run.run_id)
+        informed_by = informed_by if before is None else (*informed_by, before)
     body = as_decided(body)
     with recorder.together():
         known = collections_of_settings() if collections is None else collections
