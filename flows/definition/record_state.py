@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flows.definition.marker import Marker
+from flows.definition.marker import OUTCOME, Marker
 
 __all__ = [
     "Provider",
@@ -17,6 +17,7 @@ __all__ = [
     "ended_by",
     "fail_state",
     "failed_state",
+    "guard_state",
     "record_state_example",
     "run_parameters",
 ]
@@ -73,7 +74,7 @@ class RecordStates:
         return call_state(
             self.provider,
             parameters,
-            comment=marker.comment(),
+            comment="" if OUTCOME in extra and not marker.undo else marker.comment(),
             place=place,
             following=following,
             is_end=is_end,
@@ -119,6 +120,15 @@ def failed_state(marker: Marker, *, step: Mapping[str, Any], place: str, followi
         "Result": dict(step),
         "ResultPath": place,
         "Next": following,
+    }
+
+
+def guard_state(*, error: str, fail: str, following: str) -> State:
+    """Leads to the Fail where there is an error that nothing caught, and on where there is none."""
+    return {
+        "Type": "Choice",
+        "Choices": [{"Variable": error, "IsPresent": True, "Next": fail}],
+        "Default": following,
     }
 
 
@@ -176,7 +186,7 @@ def call_state(
     catch = {"ErrorEquals": ["States.ALL"], "ResultPath": place, "Next": following}
     return {
         "Type": "Action",
-        "Comment": comment,
+        **({"Comment": comment} if comment else {}),
         "ActionUrl": provider.url,
         **({"ActionScope": provider.scope} if provider.scope else {}),
         **({} if provider.run_as == "User" else {"RunAs": provider.run_as}),
