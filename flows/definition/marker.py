@@ -24,7 +24,7 @@ COMMENT_START = "Braid #"
 _COMMENT = re.compile(rf"{COMMENT_START}([a-z-]+)(?: (\{{.*\}}))?", re.DOTALL)
 OUTCOME = "outcome.="
 """What only the record of an injected state sends."""
-_ERROR = re.compile(r"\$\._braid\.error(?:_\d+)?")
+_ERROR = re.compile(r"\$\._braid\.error(?:_\d+)?\.Error")
 _GUARD = {"Type", "Choices", "Default"}
 _FIRST_START = "Recorded by Braid"
 _FIRST_TAG = " #braid:"
@@ -50,6 +50,8 @@ class Kind(Enum):
     """Asks that the whole run be harvested."""
     FAILED = "failed"
     """Keeps which step failed with nothing to catch it, for the one state that records it."""
+    START = "start"
+    """Sees to it that a run begins without an error that its input has from another run."""
     GUARD = "guard"
     """Stands behind the record of a step, and leads to the Fail when the step failed."""
     FAIL = "fail"

@@ -96,6 +96,8 @@ class Planner:
         self._no_object = may_not_be_object(definition)
         self._first = self._reached_unrecorded(str(definition["StartAt"]))
         self.failure: Failure | None = None
+        # Who takes the run's whole input would see what a guard needs from the beginning.
+        self._is_seen = any(read.sees_all(RECEIPTS) for read in reads(definition))
         self._guards: dict[str, str] = {}
         """State that follows -> the guard in front of it, which all steps before it share."""
         self.notes: list[Note] = []
@@ -245,7 +247,7 @@ class Planner:
         """Whether the record of a step can be sent after its failure as well: what it reads is then
         read by expressions that never fail. What a handler answers may look like an error."""
         options = self._options
-        if not (plan.after and options.record_either_way) or "Handler" in state:
+        if not (plan.after and options.record_either_way) or "Handler" in state or self._is_seen:
             return False
         if options.result is ResultDetail.STATUS:
             return False

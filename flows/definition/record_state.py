@@ -20,6 +20,7 @@ __all__ = [
     "guard_state",
     "record_state_example",
     "run_parameters",
+    "start_state",
 ]
 
 State = dict[str, Any]
@@ -112,6 +113,17 @@ def end_state(marker: Marker) -> State:
     return {"Type": "Pass", "Comment": marker.comment(), "End": True}
 
 
+def start_state(marker: Marker, *, error: str, following: str) -> State:
+    """The beginning of a run in which nothing failed yet, whatever its input has."""
+    return {
+        "Type": "Pass",
+        "Comment": marker.comment(),
+        "Result": {},
+        "ResultPath": error,
+        "Next": following,
+    }
+
+
 def failed_state(marker: Marker, *, step: Mapping[str, Any], place: str, following: str) -> State:
     """Keeps the constants of the step that failed, for the state that records any failure."""
     return {
@@ -127,7 +139,7 @@ def guard_state(*, error: str, fail: str, following: str) -> State:
     """Leads to the Fail where there is an error that nothing caught, and on where there is none."""
     return {
         "Type": "Choice",
-        "Choices": [{"Variable": error, "IsPresent": True, "Next": fail}],
+        "Choices": [{"Variable": f"{error}.Error", "IsPresent": True, "Next": fail}],
         "Default": following,
     }
 

@@ -66,7 +66,7 @@ def _errors(states: Mapping[str, Any], marks: Mapping[str, Marker]) -> dict[str,
     """Where the error is that a record with a guard behind it may have been led to by."""
     guards = {name for name, mark in marks.items() if mark.kind is Kind.GUARD}
     return {
-        name: states[following]["Choices"][0]["Variable"]
+        name: states[following]["Choices"][0]["Variable"].removesuffix(".Error")
         for name in marks
         if (following := states[name].get("Next")) in guards
     }

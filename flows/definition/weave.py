@@ -33,6 +33,7 @@ from flows.definition.record_state import (
     fail_state,
     failed_state,
     guard_state,
+    start_state,
 )
 from flows.definition.secrets import any_secret
 from flows.definition.survey import may_compute, result_place
@@ -72,13 +73,18 @@ class Weaver:
     def weave(self) -> dict[str, Any]:
         """The instrumented definition, keys in the author's order."""
         states: dict[str, State] = {}
+        start = self._enter(self._definition["StartAt"])
+        if self._failure and any(plan.guard for plan in self._plans.values()):
+            marker, following = Marker(Kind.START, "", {}), start
+            start = self._names.unique("Braid start")
+            states[start] = start_state(marker, error=self._failure.error, following=following)
         for name, state in self._definition["States"].items():
             self._put(states, self._plans[name], state)
         if self._failure:
             self._put_failure(states, self._failure)
         if self._end:
             states[self._end] = end_state(Marker(Kind.END, "", {}))
-        new = {"StartAt": self._enter(self._definition["StartAt"]), "States": states}
+        new = {"StartAt": start, "States": states}
         return {key: new.get(key, value) for key, value in self._written.items()}
 
     def _enter(self, target: str) -> str:
@@ -175,7 +181,8 @@ class Weaver:
         name = error.removeprefix("$.")
         path = result.get("result.$")
         other = "None" if path is None else reading(path.removeprefix("$."))
-        return {**never_failing(dict(given), name), OUTCOME: f"getattr('{name}',{other})"}
+        came_to = f"getattr('{name}',None) or {other}"
+        return {**never_failing(dict(given), name), OUTCOME: came_to}
 
     def _about_files(self, name: str, state: State) -> dict[str, Any]:
         """Rules about the files of a step, and which collections its endpoint may have."""

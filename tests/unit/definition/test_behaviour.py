@@ -301,11 +301,35 @@ def test_a_step_that_fails_at_a_later_visit_is_not_told_by_its_earlier_result(
     assert "result" not in second
 
 
+@pytest.mark.parametrize("provider", [DOWN, URL])
+def test_an_error_that_the_input_has_from_another_run_fails_nothing(
+    sandbox: Sandbox, provider: str
+) -> None:
+    old = {"error": {"Error": "ActionTimeout", "Cause": "of another run"}, "Told": {"mine": 1}}
+    definition = flow(S=action(ActionUrl="https://echo.example.org/", Parameters={}))
+    woven = instrument(definition, provider_url=provider).definition
+    outcome = run(woven, sandbox, {**INPUT, "_braid": old})
+    assert outcome.status == "SUCCEEDED"
+    assert outcome.output["_braid"]["Told"] == {"mine": 1}
+    if provider == URL:
+        (record,) = records(outcome)
+        assert record["result"]["status"] == "SUCCEEDED"
+
+
+def test_who_takes_the_whole_input_gets_that_and_no_more(sandbox: Sandbox) -> None:
+    step = action(ActionUrl="https://echo.example.org/", Parameters=None, InputPath="$")
+    woven = instrument(flow(S=step), provider_url=URL).definition
+    outcome = run(woven, sandbox)
+    sent = outcome.output["Done"]["details"]["echo"]
+    assert {key: value for key, value in sent.items() if key != "_context"} == INPUT
+
+
 def test_receipts_stay_small_and_in_one_key(sandbox: Sandbox) -> None:
     definition = flow(S=action(ActionUrl="https://echo.example.org/", Parameters={}))
     outcome = run(instrument(definition, provider_url=DOWN).definition, sandbox)
     assert set(outcome.output) == {*INPUT, "Done", "_braid"}
-    assert set(outcome.output["_braid"]) == {"S"}
+    assert set(outcome.output["_braid"]) == {"error", "S"}
+    assert outcome.output["_braid"]["error"] == {}
 
 
 @pytest.mark.parametrize("provider", [DOWN, URL])

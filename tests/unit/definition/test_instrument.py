@@ -484,7 +484,7 @@ def test_a_failure_that_nothing_catches_is_recorded_and_taken_out_again(
             assert added["Next"] == states[name]["Next"] == f"Braid {name}"
             assert record["Next"] == record["Catch"][0]["Next"] == guard
             (rule,) = states[guard]["Choices"]
-            assert (rule["Variable"], rule["Next"]) == ("$._braid.error", "Braid fail")
+            assert (rule["Variable"], rule["Next"]) == ("$._braid.error.Error", "Braid fail")
             assert states[guard]["Default"] == following
     assert states["Braid fail"] == {
         "Type": "Fail",
@@ -523,19 +523,14 @@ def test_what_was_made_before_one_state_recorded_either_way_is_taken_out_and_ren
 
 
 def test_a_choice_of_an_author_about_an_error_of_ours_is_theirs() -> None:
-    rule = {"Variable": "$._braid.error", "IsPresent": True, "Next": "Z"}
+    rule = {"Variable": "$._braid.error.Error", "IsPresent": True, "Next": "Z"}
     asks = {"Type": "Choice", "Choices": [rule], "Default": "Z"}
     definition = flow(A=action(Next="Ask"), Ask=asks, Z=done())
     made = instrument(definition, provider_url=URL).definition
     assert json.dumps(strip(made)) == json.dumps(definition)
     assert made["States"]["Ask"]["Choices"][0]["Next"] == "Z"
-    assert set(injected(made["States"])) == {
-        "Braid A",
-        "Braid 1",
-        "Braid Z",
-        "Braid fail",
-        "Braid end",
-    }
+    added = {"start", "A", "1", "Z", "fail", "end"}
+    assert set(injected(made["States"])) == {f"Braid {name}" for name in added}
 
 
 def test_what_the_first_form_of_comments_marks_is_taken_out_and_renewed() -> None:
