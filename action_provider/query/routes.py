@@ -173,7 +173,7 @@ QUESTIONS: tuple[Question, ...] = (
         NoParameters,
         shapes.RecordDetail,
         _record,
-        errors=(404,),
+        errors=(404, 409),
         path_help=RECORD_ID,
     ),
     Question(
@@ -183,7 +183,7 @@ QUESTIONS: tuple[Question, ...] = (
         LineageParameters,
         shapes.Lineage,
         _lineage,
-        errors=(404,),
+        errors=(404, 409),
         path_help=RECORD_ID,
     ),
     Question(
@@ -193,7 +193,7 @@ QUESTIONS: tuple[Question, ...] = (
         NoParameters,
         shapes.ModelVersion,
         _model_version,
-        errors=(404,),
+        errors=(404, 409),
         path_help=RECORD_ID,
     ),
     Question(

@@ -186,7 +186,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/api/v1/records/<string:record_id>/statement",
         "How a record came to be, on what evidence, and what is not supported.",
         {200: Statement},
-        errors=(401, 403, 404, 413, 422, 503),
+        errors=(401, 403, 404, 409, 413, 422, 503),
         parameters=StatementParameters,
         text_media_types=("text/markdown", "text/plain"),
         path_help={"record_id": "A record's URN (urn:braid:…) or its short id (3.17)."},
