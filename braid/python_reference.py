@@ -67,6 +67,7 @@ LEFT_OUT = {
             "heads",
             "invalid",
             "is_said_of_run",
+            "last_step",
             "made_by",
             "makers",
             "named",

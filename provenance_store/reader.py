@@ -117,6 +117,12 @@ class Reader:
         with self._view() as view:
             return run_steps(view, run_id)
 
+    def last_step(self, run_id: str) -> int | None:
+        """The id of the step of a run that was recorded last; None without any."""
+        with self._view() as view:
+            row = view.first(harvest.last_step(run_id, self._viewer))
+        return None if row is None else int(row.id)
+
     def is_said_of_run(self, event_id: int) -> bool:
         """Whether this store has the event of a run with that id, whoever asks."""
         with self._view() as view:

@@ -24,7 +24,7 @@ from flows.definition.secrets import (
 )
 from provenance_store.redaction import REDACTED, is_secret_key
 
-__all__ = ["NOT_RECORDED", "Capture", "Copier"]
+__all__ = ["NOT_RECORDED", "Capture", "Copier", "never_failing", "reading"]
 
 NOT_RECORDED = "[not recorded]"
 """Stands in a record for a value that could not be read any more; see also `REDACTED`."""
@@ -130,7 +130,7 @@ class Copier:
         prefix, used = simple_prefix(path.segments)
         if not prefix:
             raise _NotCopied("the step overwrites it and an expression cannot name it")
-        return self.capture.reading(_never_failing(prefix)) + text[path.ends[used - 1] :]
+        return self.capture.reading(reading(prefix)) + text[path.ends[used - 1] :]
 
     def _expression(self, text: str) -> str:
         try:
@@ -155,7 +155,7 @@ class Copier:
         if not prefix or (reference.path is None and used < len(reference.segments)):
             raise _NotCopied("the step overwrites it and an expression cannot name it")
         rest = reference.path.text[reference.path.ends[used - 1] :] if reference.path else ""
-        return f"`{self.capture.reading(_never_failing(prefix))}{rest}`"
+        return f"`{self.capture.reading(reading(prefix))}{rest}`"
 
     def _is_overwritten(self, segments: tuple[Segment, ...]) -> bool:
         if segments[:1] == ("_context",):
@@ -163,5 +163,38 @@ class Copier:
         return any(overlaps(segments, place) for place in self.overwritten)
 
 
-def _never_failing(dotted: str) -> str:
-    return f"getattr('{dotted}', None)"
+def reading(dotted: str) -> str:
+    """The expression that reads a place, and is None where there is nothing."""
+    return f"getattr('{dotted}',None)"
+
+
+def never_failing(value: Any, error: str) -> Any:
+    """A copy of Parameters that can be evaluated where the step's own could not be.
+
+    `error` names the place of the error that a failed step left. What an expression can name is
+    read without ever failing; all else only if the step was called, as the names of its errors
+    say: ``Action...``. Values are those of the step in every other case.
+    """
+    if isinstance(value, list):
+        return [never_failing(item, error) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return dict(_safe(key, item, error) for key, item in value.items())
+
+
+def _safe(key: str, value: Any, error: str) -> tuple[str, Any]:
+    if key.endswith(".$") and isinstance(value, str):
+        segments = parse_path(value).segments
+        name, used = simple_prefix(segments)
+        if segments[:1] == ("_context",):
+            return key, value
+        text = reading(name) if used == len(segments) > 0 else f"`{value}`"
+    elif key.endswith(".=") and isinstance(value, str):
+        text = value
+    else:
+        return key, never_failing(value, error)
+    references = parse_expression(text).references
+    is_whole = len(references) == 1 and references[0].end - references[0].start == len(text)
+    if not (is_whole and references[0].total):
+        text = f"({text}) if 'Action' in getattr('{error}.Error','Action') else None"
+    return f"{key[:-2]}.=", text

@@ -2,7 +2,9 @@
 
 A record state catches every error, so a wrong address would never be noticed: no run fails, and
 nothing is recorded. An action provider describes itself at its own address, to everybody who may
-see it, so the address is tried once when a definition is instrumented or deployed.
+see it, so the address is tried once when a definition is instrumented or deployed. A server of an
+earlier version refuses a body with a field that it does not know, so what it says that a body may
+have is compared with what the states send.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,7 +21,7 @@ from flows.definition.secrets import plain_key
 from provenance_store.errors import InvalidInput
 from provenance_store.shown import shown
 
-__all__ = ["Asked", "ask_provider", "completed", "providers_of"]
+__all__ = ["Asked", "ask_provider", "completed", "providers_of", "require_known"]
 
 SECONDS = 10.0
 LONGEST = 4 << 20
@@ -29,15 +31,20 @@ TOLD: Mapping[str, frozenset[str]] = {
     "harvest": frozenset({"run_id"}),
 }
 """Provider -> what the schema of its body names, by which it is known under any title."""
+WITH_FIELDS = frozenset({"run", "step", "choice"})
+"""The members of the body of /record that have fields of their own, and may be sent by injected
+states."""
 
 
 class Asked(NamedTuple):
-    """A provider that was asked: where it is, its scope if it tells one, and why it could not be
-    asked, or could not tell what it is."""
+    """A provider that was asked: where it is, its scope if it tells one, why it could not be
+    asked, or could not tell what it is, and which fields its body may have, such as ``result`` and
+    ``step.name``; None where that is not known."""
 
     url: str
     scope: str | None = None
     doubt: str | None = None
+    fields: frozenset[str] | None = None
 
 
 class _NotThis(Exception):
@@ -94,6 +101,62 @@ def providers_of(definition: Mapping[str, Any]) -> list[tuple[str, str]]:
     return list(found)
 
 
+def require_known(definition: Mapping[str, Any], asked: Asked) -> None:
+    """Raise InvalidInput when states of a definition send the provider what it does not know."""
+    if asked.fields is None:
+        return
+    states = definition["States"]
+    sent = {
+        field: name
+        for name, state in states.items()
+        if isinstance(state, dict) and state.get("ActionUrl") == asked.url
+        for field in _fields_of(state.get("Parameters"))
+    }
+    unknown = sorted(sent.keys() - asked.fields)
+    if not unknown:
+        return
+    advice = "update the server"
+    if "choice" in unknown:
+        advice += ", or leave out --record-choices"
+    raise InvalidInput(
+        f"the server at {shown(asked.url)} would refuse what {sent[unknown[0]]!r} sends: it does "
+        f"not know the field {', '.join(unknown)}. It is of an earlier version; {advice}.",
+        path="provider_url",
+    )
+
+
+def _fields_of(parameters: object) -> Iterator[str]:
+    """The fields of a body, and those of the documents in it that have fields of their own."""
+    if not isinstance(parameters, dict):
+        return
+    for key, value in parameters.items():
+        yield (name := plain_key(key))
+        if name in WITH_FIELDS and isinstance(value, dict):
+            yield from (f"{name}.{plain_key(inner)}" for inner in value)
+
+
+def _known_fields(schema: Mapping[str, Any]) -> frozenset[str] | None:
+    """The fields that a schema names; None for one that allows any."""
+    if schema.get("additionalProperties") is not False:
+        return None
+    found = set(schema["properties"])
+    for name in WITH_FIELDS & found:
+        found |= {f"{name}.{inner}" for inner in _inner(schema, schema["properties"][name])}
+    return frozenset(found)
+
+
+def _inner(schema: Mapping[str, Any], member: Any) -> Iterator[str]:
+    """The fields of a member of a body, which may be given by reference and among others."""
+    if not isinstance(member, dict):
+        return
+    yield from member.get("properties") or ()
+    for choice in (*(member.get("anyOf") or ()), *(member.get("allOf") or ())):
+        yield from _inner(schema, choice)
+    reference = member.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/$defs/"):
+        yield from _inner(schema, schema.get("$defs", {}).get(reference[len("#/$defs/") :]))
+
+
 def _asked(url: str, name: str) -> Asked:
     request = urllib.request.Request(
         f"{url.rstrip('/')}/", headers={"Accept": "application/json", "User-Agent": "braid"}
@@ -118,7 +181,8 @@ def _asked(url: str, name: str) -> Asked:
     if not isinstance(members, dict) or not TOLD[name] <= members.keys():
         raise _NotThis(f"is the action provider {shown(str(document.get('title')))!r}")
     scope = document.get("globus_auth_scope")
-    return Asked(url, scope if isinstance(scope, str) else None)
+    fields = _known_fields(schema) if isinstance(schema, dict) else None
+    return Asked(url, scope if isinstance(scope, str) else None, fields=fields)
 
 
 def _read(data: bytes) -> dict[str, Any] | None:

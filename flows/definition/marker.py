@@ -2,9 +2,11 @@
 
 The state's Comment (the only key of a state whose content Globus Flows leaves alone) is
 `COMMENT_START` and the kind of the state, as in ``Braid #after``, and where `strip` needs it what
-was changed elsewhere, as compact JSON. Nothing is inferred from names: a state an author wrote by
-hand is never taken for an injected one, whatever it is called. Comments of the first form, a
-sentence and a longer document, are read too.
+was changed elsewhere, as compact JSON. The two states that most steps get do without one, for
+definitions are limited in size: a record that says how its step came out, either way, in a field
+that only injected states have, and the Choice behind it, which asks for the one error that is kept.
+Nothing is inferred from names: a state an author wrote by hand is never taken for an injected one,
+whatever it is called. Comments of the first form, a sentence and a longer document, are read too.
 """
 
 from __future__ import annotations
@@ -16,10 +18,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-__all__ = ["COMMENT_START", "Kind", "Marker", "injected", "marker_of"]
+__all__ = ["COMMENT_START", "OUTCOME", "Kind", "Marker", "injected", "mark_in", "marker_of"]
 
 COMMENT_START = "Braid #"
 _COMMENT = re.compile(rf"{COMMENT_START}([a-z-]+)(?: (\{{.*\}}))?", re.DOTALL)
+OUTCOME = "outcome.="
+"""What only the record of an injected state sends."""
+_ERROR = re.compile(r"\$\._braid\.error(?:_\d+)?\.Error")
+_GUARD = {"Type", "Choices", "Default"}
 _FIRST_START = "Recorded by Braid"
 _FIRST_TAG = " #braid:"
 _FIRST_VERSION = 1
@@ -44,6 +50,10 @@ class Kind(Enum):
     """Asks that the whole run be harvested."""
     FAILED = "failed"
     """Keeps which step failed with nothing to catch it, for the one state that records it."""
+    START = "start"
+    """Sees to it that a run begins without an error that its input has from another run."""
+    GUARD = "guard"
+    """Stands behind the record of a step, and leads to the Fail when the step failed."""
     FAIL = "fail"
     """Fails the run again after an uncaught failure was recorded."""
 
@@ -75,8 +85,14 @@ class Marker:
 
 
 def marker_of(state: object) -> Marker | None:
-    """The marker of an injected state, or None for a state that an author wrote."""
-    comment = state.get("Comment") if isinstance(state, dict) else None
+    """The marker of an injected state, or None for a state that an author wrote. A Choice of theirs
+    that asks like one of ours `mark_in` tells apart."""
+    if not isinstance(state, dict):
+        return None
+    comment = state.get("Comment")
+    if comment is None:
+        kind = _kind_without_comment(state)
+        return None if kind is None else Marker(kind, "", {})
     if not isinstance(comment, str) or not comment.startswith((COMMENT_START, _FIRST_START)):
         return None
     try:
@@ -86,6 +102,21 @@ def marker_of(state: object) -> Marker | None:
         return _of_first_form(comment)
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _kind_without_comment(state: Mapping[str, Any]) -> Kind | None:
+    parameters = state.get("Parameters")
+    if isinstance(parameters, dict):
+        return Kind.AFTER if OUTCOME in parameters and "step" in parameters else None
+    if not state.keys() <= _GUARD:
+        return None
+    rules = state.get("Choices")
+    rule = rules[0] if isinstance(rules, list) and len(rules) == 1 else None
+    if not isinstance(rule, dict) or rule.keys() != {"Variable", "IsPresent", "Next"}:
+        return None
+    path = rule["Variable"]
+    asks = isinstance(path, str) and isinstance(rule["Next"], str) and _ERROR.fullmatch(path)
+    return Kind.GUARD if asks else None
 
 
 def _of_first_form(comment: str) -> Marker | None:
@@ -99,5 +130,14 @@ def _of_first_form(comment: str) -> Marker | None:
 
 def injected(states: Mapping[str, Any]) -> dict[str, Marker]:
     """The markers of all injected states, by state name."""
-    found = ((name, marker_of(state)) for name, state in states.items())
+    found = ((name, mark_in(states, name)) for name in states)
     return {name: marker for name, marker in found if marker is not None}
+
+
+def mark_in(states: Mapping[str, Any], name: object) -> Marker | None:
+    """The marker of the state of that name; None if an author wrote it, or there is none."""
+    mark = marker_of(states.get(name)) if isinstance(name, str) else None
+    if mark is not None and mark.kind is Kind.GUARD:
+        end = marker_of(states.get(states[str(name)]["Choices"][0]["Next"]))
+        return mark if end is not None and end.kind is Kind.FAIL else None
+    return mark

@@ -67,6 +67,9 @@ class Options:
     same error and cause."""
     record_choices: bool = False
     """Record in front of each Choice which way it goes, at the cost of an action for each visit."""
+    record_either_way: bool = True
+    """Let one state record a step that came out well and one that failed with nothing to catch it;
+    False for providers that do not know the field ``outcome``."""
     result: ResultDetail = ResultDetail.WHOLE
     run_as: str = "User"
     """Who the record states run as: ``Flow`` spares users a consent, but then the person who

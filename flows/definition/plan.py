@@ -15,8 +15,8 @@ from flows.definition.choice_record import MOST_RULES, ChoiceRecord, record_of_c
 from flows.definition.copying import Capture, Copier
 from flows.definition.graph import edges_of
 from flows.definition.names import Names, slug_of
-from flows.definition.options import MissingResultPath, Note, Options
-from flows.definition.paths import join
+from flows.definition.options import MissingResultPath, Note, Options, ResultDetail
+from flows.definition.paths import join, parse_path, simple_prefix
 from flows.definition.record_state import RECEIPTS, State
 from flows.definition.survey import (
     choice_by_hand,
@@ -46,7 +46,11 @@ class Plan:
     caught: dict[int, str] = field(default_factory=dict)
     """Number of the Catch -> the state that records what it caught."""
     uncaught: str = ""
-    """The state to which a failure leads that nothing catches."""
+    """The state to which a failure leads that nothing catches, where its own record cannot tell
+    of it too."""
+    guard: str = ""
+    """The state behind the record, by which the run fails if the step did; empty where the record
+    is of a step that came out well only."""
     is_first: bool = False
     """Whether a run may get here before anything of it was recorded."""
     capture: Capture | None = None
@@ -92,6 +96,10 @@ class Planner:
         self._no_object = may_not_be_object(definition)
         self._first = self._reached_unrecorded(str(definition["StartAt"]))
         self.failure: Failure | None = None
+        # Who takes the run's whole input would see what a guard needs from the beginning.
+        self._is_seen = any(read.sees_all(RECEIPTS) for read in reads(definition))
+        self._guards: dict[str, str] = {}
+        """State that follows -> the guard in front of it, which all steps before it share."""
         self.notes: list[Note] = []
 
     def plans(self) -> dict[str, Plan]:
@@ -222,8 +230,11 @@ class Planner:
             missing -= {"ActionFailedException"}
         errors = ", ".join(sorted(missing))
         if self._options.record_uncaught and plan.name not in self._no_object[0]:
-            plan.uncaught = self.names.unique(f"Braid {plan.name} failed")
             self._lead_failures()
+            if self._tells_either_way(plan, state):
+                plan.guard = self._guard_before(str(state.get("Next", "")))
+            else:
+                plan.uncaught = self.names.unique(f"Braid {plan.name} failed")
         elif errors:
             why = (
                 "the error cannot be kept where the run's state may be no object"
@@ -231,6 +242,22 @@ class Planner:
                 else "--record-uncaught records it"
             )
             self._note(plan, f"{errors} here would end the run without a record; {why}.")
+
+    def _tells_either_way(self, plan: Plan, state: State) -> bool:
+        """Whether the record of a step can be sent after its failure as well: what it reads is then
+        read by expressions that never fail. What a handler answers may look like an error."""
+        options = self._options
+        if not (plan.after and options.record_either_way) or "Handler" in state or self._is_seen:
+            return False
+        if options.result is ResultDetail.STATUS:
+            return False
+        segments = parse_path(plan.set_result_path or state["ResultPath"]).segments
+        return simple_prefix(segments)[1] == len(segments)
+
+    def _guard_before(self, following: str) -> str:
+        if following not in self._guards:
+            self._guards[following] = self.names.unique(f"Braid {len(self._guards) + 1}")
+        return self._guards[following]
 
     def _lead_failures(self) -> None:
         """Name once what all failures lead to, and tell the author."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flows.definition.marker import Marker
+from flows.definition.marker import OUTCOME, Marker
 
 __all__ = [
     "Provider",
@@ -17,8 +17,10 @@ __all__ = [
     "ended_by",
     "fail_state",
     "failed_state",
+    "guard_state",
     "record_state_example",
     "run_parameters",
+    "start_state",
 ]
 
 State = dict[str, Any]
@@ -73,7 +75,7 @@ class RecordStates:
         return call_state(
             self.provider,
             parameters,
-            comment=marker.comment(),
+            comment="" if OUTCOME in extra and not marker.undo else marker.comment(),
             place=place,
             following=following,
             is_end=is_end,
@@ -111,6 +113,17 @@ def end_state(marker: Marker) -> State:
     return {"Type": "Pass", "Comment": marker.comment(), "End": True}
 
 
+def start_state(marker: Marker, *, error: str, following: str) -> State:
+    """The beginning of a run in which nothing failed yet, whatever its input has."""
+    return {
+        "Type": "Pass",
+        "Comment": marker.comment(),
+        "Result": {},
+        "ResultPath": error,
+        "Next": following,
+    }
+
+
 def failed_state(marker: Marker, *, step: Mapping[str, Any], place: str, following: str) -> State:
     """Keeps the constants of the step that failed, for the state that records any failure."""
     return {
@@ -119,6 +132,15 @@ def failed_state(marker: Marker, *, step: Mapping[str, Any], place: str, followi
         "Result": dict(step),
         "ResultPath": place,
         "Next": following,
+    }
+
+
+def guard_state(*, error: str, fail: str, following: str) -> State:
+    """Leads to the Fail where there is an error that nothing caught, and on where there is none."""
+    return {
+        "Type": "Choice",
+        "Choices": [{"Variable": f"{error}.Error", "IsPresent": True, "Next": fail}],
+        "Default": following,
     }
 
 
@@ -176,7 +198,7 @@ def call_state(
     catch = {"ErrorEquals": ["States.ALL"], "ResultPath": place, "Next": following}
     return {
         "Type": "Action",
-        "Comment": comment,
+        **({"Comment": comment} if comment else {}),
         "ActionUrl": provider.url,
         **({"ActionScope": provider.scope} if provider.scope else {}),
         **({} if provider.run_as == "User" else {"RunAs": provider.run_as}),

@@ -33,8 +33,9 @@ def strip(definition: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(states, dict) or not marks:
         return dict(definition)
     leads = {name: _resolve(name, states, marks) for name in marks}
+    errors = _errors(states, marks)
     original = {
-        name: _restore(name, _undo(name, state, marks), leads, marks)
+        name: _restore(name, _undo(name, state, marks), leads, marks, errors)
         for name, state in states.items()
         if name not in marks
     }
@@ -55,17 +56,33 @@ def _resolve(name: Any, states: Mapping[str, Any], marks: Mapping[str, Marker]) 
         seen.add(name)
         if marks[name].kind is Kind.FAIL:
             return _ADDED
-        if states[name].get("Next") is None:
+        name = states[name].get("Default" if marks[name].kind is Kind.GUARD else "Next")
+        if name is None:
             return _END
-        name = states[name]["Next"]
     return name
 
 
-def _restore(name: str, state: Any, leads: Mapping[str, Any], marks: Mapping[str, Marker]) -> Any:
+def _errors(states: Mapping[str, Any], marks: Mapping[str, Marker]) -> dict[str, str]:
+    """Where the error is that a record with a guard behind it may have been led to by."""
+    guards = {name for name, mark in marks.items() if mark.kind is Kind.GUARD}
+    return {
+        name: states[following]["Choices"][0]["Variable"].removesuffix(".Error")
+        for name in marks
+        if (following := states[name].get("Next")) in guards
+    }
+
+
+def _restore(
+    name: str,
+    state: Any,
+    leads: Mapping[str, Any],
+    marks: Mapping[str, Marker],
+    errors: Mapping[str, str],
+) -> Any:
     """The state with its edges as they were; an edge to the end becomes ``End: true`` in place."""
     if not isinstance(state, dict):
         return state
-    state = _without_added_catches(name, state, leads, marks)
+    state = _without_added_catches(name, state, leads, marks, errors)
     following = state.get("Next")
     if isinstance(following, str) and leads.get(following) is _END:
         state = (
@@ -93,12 +110,16 @@ def _target(target: Any, leads: Mapping[str, Any], path: str) -> Any:
 
 
 def _without_added_catches(
-    name: str, state: dict[str, Any], leads: Mapping[str, Any], marks: Mapping[str, Marker]
+    name: str,
+    state: dict[str, Any],
+    leads: Mapping[str, Any],
+    marks: Mapping[str, Marker],
+    errors: Mapping[str, str],
 ) -> dict[str, Any]:
     catches = state.get("Catch")
     if not isinstance(catches, list):
         return state
-    kept = [entry for entry in catches if not _is_added(entry, leads)]
+    kept = [entry for entry in catches if not _is_added(entry, leads, errors)]
     if len(kept) == len(catches):
         return state
     if not kept and any(name in _names(mark, "null") for mark in marks.values()):
@@ -126,9 +147,12 @@ def _names(mark: Marker, key: str) -> list[Any]:
     return names if isinstance(names, list) else []
 
 
-def _is_added(entry: Any, leads: Mapping[str, Any]) -> bool:
+def _is_added(entry: Any, leads: Mapping[str, Any], errors: Mapping[str, str]) -> bool:
     target = entry.get("Next") if isinstance(entry, dict) else None
-    return isinstance(target, str) and leads.get(target) is _ADDED
+    if not isinstance(target, str):
+        return False
+    place = errors.get(target)
+    return leads.get(target) is _ADDED or (place is not None and entry.get("ResultPath") == place)
 
 
 def _undo(name: str, state: Any, marks: Mapping[str, Marker]) -> Any:

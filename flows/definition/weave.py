@@ -2,10 +2,15 @@
 
 Around a step S the woven flow reads ``[capture] -> S -> record -> what followed S``, and on each
 edge of a Catch ``S -> record of the failure -> the handler``. In front of a Fail stands a record
-too, and in front of a Choice if that is asked for. A failure that nothing catches leads
-``S -> which step it was -> record of it -> Fail``, the last two of which all steps share. Every
-edge that led to S leads to the capture or record in front of it instead, if there is one; nothing
-else changes.
+too, and in front of a Choice if that is asked for.
+
+A failure that nothing catches leads to the record of S as well, and a Choice behind that leads on
+to a Fail if there is an error: so what S was called with is sent either way, and stands in the
+definition once. Where that record cannot be sent after a failure, or an author wrote it, the way
+is ``S -> which step it was -> record of it -> Fail``, the last two of which all such steps share.
+
+Every edge that led to S leads to the capture or record in front of it instead, if there is one;
+nothing else changes.
 """
 
 from __future__ import annotations
@@ -13,8 +18,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from flows.definition.copying import never_failing, reading
 from flows.definition.graph import retarget
-from flows.definition.marker import Kind, Marker
+from flows.definition.marker import OUTCOME, Kind, Marker
 from flows.definition.options import Note, Options, ResultDetail
 from flows.definition.paths import parse_path, simple_prefix
 from flows.definition.plan import Failure, Plan, Planner
@@ -26,6 +32,8 @@ from flows.definition.record_state import (
     ended_by,
     fail_state,
     failed_state,
+    guard_state,
+    start_state,
 )
 from flows.definition.secrets import any_secret
 from flows.definition.survey import may_compute, result_place
@@ -65,13 +73,18 @@ class Weaver:
     def weave(self) -> dict[str, Any]:
         """The instrumented definition, keys in the author's order."""
         states: dict[str, State] = {}
+        start = self._enter(self._definition["StartAt"])
+        if self._failure and any(plan.guard for plan in self._plans.values()):
+            marker, following = Marker(Kind.START, "", {}), start
+            start = self._names.unique("Braid start")
+            states[start] = start_state(marker, error=self._failure.error, following=following)
         for name, state in self._definition["States"].items():
             self._put(states, self._plans[name], state)
         if self._failure:
             self._put_failure(states, self._failure)
         if self._end:
             states[self._end] = end_state(Marker(Kind.END, "", {}))
-        new = {"StartAt": self._enter(self._definition["StartAt"]), "States": states}
+        new = {"StartAt": start, "States": states}
         return {key: new.get(key, value) for key, value in self._written.items()}
 
     def _enter(self, target: str) -> str:
@@ -97,6 +110,12 @@ class Weaver:
         states[plan.name] = self._rewired(plan, self._written["States"][plan.name])
         if plan.after:
             states[plan.after] = self._after(plan, state)
+        if plan.guard and self._failure and plan.guard not in states:
+            states[plan.guard] = guard_state(
+                error=self._failure.error,
+                fail=self._failure.fail,
+                following=self._following(state),
+            )
         for number, name in plan.caught.items():
             states[name] = self._caught(plan, state, state["Catch"][number])
         if plan.uncaught and self._failure:
@@ -116,11 +135,11 @@ class Weaver:
             new["Catch"][number] = {**new["Catch"][number], "Next": name}
         if plan.set_result_path:
             new["ResultPath"] = plan.set_result_path
-        if plan.uncaught and self._failure:
+        if self._failure and (plan.uncaught or plan.guard):
             entry = {
                 "ErrorEquals": ["States.ALL"],
                 "ResultPath": self._failure.error,
-                "Next": plan.uncaught,
+                "Next": plan.uncaught or plan.after,
             }
             new["Catch"] = [*(new.get("Catch") or []), entry]
         return new
@@ -133,7 +152,10 @@ class Weaver:
             undo = {"ResultPath": had.get("ResultPath", False)}
         step, extra = _step(plan.name, state), self._result(plan, state)
         if plan.is_step:
-            extra = {**plan.input, **extra, **self._about_files(plan.name, state)}
+            sent = {**plan.input, **extra}
+            if plan.guard and self._failure:
+                sent = self._either_way(plan.input, extra, self._failure.error)
+            extra = {**sent, **self._about_files(plan.name, state)}
             step.update(self._identity(plan, state))
         return self._make.record(
             Marker(Kind.AFTER, plan.name, undo),
@@ -141,10 +163,26 @@ class Weaver:
             status=_status(plan, "SUCCEEDED" if is_end else None),
             extra=extra,
             place=plan.place,
-            following=self._end_state() if is_end else self._enter(state["Next"]),
+            following=plan.guard or self._following(state),
             is_first=plan.is_first,
-            is_end=is_end,
+            is_end=is_end and not plan.guard,
         )
+
+    def _following(self, state: State) -> str:
+        """Where the run goes on behind a step, or the end of the run."""
+        return self._enter(state["Next"]) if "Next" in state else self._end_state()
+
+    @staticmethod
+    def _either_way(
+        given: Mapping[str, Any], result: Mapping[str, Any], error: str
+    ) -> dict[str, Any]:
+        """What a record sends of a step whether it came out well or failed: what it was called
+        with, and its result or the error."""
+        name = error.removeprefix("$.")
+        path = result.get("result.$")
+        other = "None" if path is None else reading(path.removeprefix("$."))
+        came_to = f"getattr('{name}',None) or {other}"
+        return {**never_failing(dict(given), name), OUTCOME: came_to}
 
     def _about_files(self, name: str, state: State) -> dict[str, Any]:
         """Rules about the files of a step, and which collections its endpoint may have."""
@@ -194,11 +232,16 @@ class Weaver:
         )
 
     def _put_failure(self, states: dict[str, State], failure: Failure) -> None:
-        """The states that all failures lead to which nothing catches.
+        """The states that failures lead to which nothing catches.
 
-        One record for all keeps the definition small. It does not have the step's parameters, which
-        a harvest of the run adds.
+        One record for all whose steps' own cannot tell of them. It does not have the step's
+        parameters, which a harvest of the run adds.
         """
+        caught = [name for name, plan in self._plans.items() if plan.uncaught or plan.guard]
+        undo = emptied(self._written["States"], caught)
+        states[failure.fail] = fail_state(Marker(Kind.FAIL, "", undo), error=failure.error)
+        if not any(plan.uncaught for plan in self._plans.values()):
+            return
         states[failure.record] = self._make.failure(
             Marker(Kind.CAUGHT, "", {}),
             step=failure.step,
@@ -206,9 +249,6 @@ class Weaver:
             place=failure.receipt,
             following=failure.fail,
         )
-        caught = [name for name, plan in self._plans.items() if plan.uncaught]
-        undo = emptied(self._written["States"], caught)
-        states[failure.fail] = fail_state(Marker(Kind.FAIL, "", undo), error=failure.error)
 
     def _before_fail(self, plan: Plan, state: State) -> State:
         error = dict(_fail_entry(state, key) for key in ("Error", "Cause"))

@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from flows.definition.marker import Kind, marker_of
+from flows.definition.marker import Kind, mark_in, marker_of
 from flows.harvest.asking import is_asking
 from flows.harvest.values import result_of
 from flows.harvest.visits import MISSING, Visit, catches_of
@@ -38,7 +38,7 @@ def is_ours(visit: Visit, states: Mapping[str, Any]) -> bool:
     """Whether a visit is of a state that records others with Braid, or asks for that, injected or
     by hand."""
     state = states.get(visit.name)
-    known = marker_of(state) is not None or is_asking(state)
+    known = mark_in(states, visit.name) is not None or is_asking(state)
     return known or _is_record(state) or _is_body(visit.given)
 
 
@@ -92,7 +92,7 @@ def records_follow(name: str, states: Mapping[str, Any]) -> bool:
 
 def keeps_failed(name: str, states: Mapping[str, Any]) -> bool:
     """Whether a state keeps which step failed, for the state that records it."""
-    mark = marker_of(states.get(name))
+    mark = mark_in(states, name)
     return mark is not None and mark.kind is Kind.FAILED
 
 
@@ -117,7 +117,7 @@ def receipts_of(visits: Sequence[Visit], states: Mapping[str, Any]) -> dict[int,
         if urn is None or name is None:
             continue
         kind = states.get(name, {}).get("Type") if isinstance(states.get(name), dict) else None
-        mark = marker_of(states.get(visit.name))
+        mark = mark_in(states, visit.name)
         is_ahead = kind == "Fail" or (mark is not None and mark.kind is Kind.CHOICE)
         around = range(place + 1, len(visits)) if is_ahead else range(place - 1, -1, -1)
         of = next((at for at in around if visits[at].name == name), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flows.definition.marker import marker_of
+from flows.definition.marker import mark_in
 from flows.harvest.choices import looked_at
 from flows.harvest.facts import RunFacts
 from flows.harvest.log import MAX_NAME
@@ -126,9 +126,9 @@ class Teller:
             return None
         name: Any = visits[place + 1].name
         passed = set[str]()
-        while marker_of(state := self._states.get(name)) is not None:
+        while mark_in(self._states, name) is not None:
             passed.add(name)
-            name = state.get("Next") if isinstance(state, dict) else None
+            name = self._states[name].get("Next")
             if not isinstance(name, str) or name in passed:
                 return None
         return str(name)

@@ -367,6 +367,14 @@ class Body(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     error: Annotated[
         Any, Meta(description="What a Catch received when the state failed; secrets are redacted.")
     ] = None
+    outcome: Annotated[
+        Any,
+        Meta(
+            description="What `braid flow instrument` sends in place of result and error: the "
+            "result, or the error (its Error and Cause) of a failure that nothing caught, by which "
+            "the run is about to end. Secrets are redacted."
+        ),
+    ] = None
     inputs: Annotated[
         Items | None, Meta(description="What the step used: references or definitions.")
     ] = None

@@ -88,6 +88,10 @@ class Lookup(ABC):
         """The files of a run, and the paths that its functions named."""
         return RunFiles()
 
+    def last_step(self, run_id: str) -> int | None:
+        """The step of a run that was recorded last, where it can be asked for."""
+        return None
+
     def names_paths(self, run_id: str) -> bool:
         """Whether functions of the run named any."""
         return bool(self.run_files(run_id).named)
@@ -155,6 +159,9 @@ class StoreLookup(Lookup):
 
     def run_files(self, run_id: str) -> RunFiles:
         return RunFiles(*files_of_run(self._reader, run_id))
+
+    def last_step(self, run_id: str) -> int | None:
+        return self._reader.last_step(run_id)
 
     def names_paths(self, run_id: str) -> bool:
         return self._reader.has_documents(run_id, PATHS)

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from flows.steps.adapters.base import clean, text
 from flows.steps.body import Body
 from flows.steps.moments import moment_or_none
-from flows.steps.values import StepStatus
+from flows.steps.values import RunStatus, StepStatus
 
-__all__ = ["Outcome", "outcome_of"]
+__all__ = ["Outcome", "as_it_came_out", "outcome_of"]
 
 MAX_ACTION_ID = 1024
 
@@ -34,6 +36,23 @@ class Outcome:
     def ended(self) -> bool:
         """Whether the step has ended, so or so."""
         return self.status != "ACTIVE"
+
+
+OF_ACTIONS = frozenset({"action_id", "status"})
+"""What the result of an action has, and what Globus Flows gives to a Catch has not."""
+
+
+def as_it_came_out(body: Body) -> Body:
+    """A body whose step came out well or failed, with what it came to as its result or its error.
+    A failure that nothing caught ends the run."""
+    came_to = body.outcome
+    if came_to is None:
+        return body
+    if not (isinstance(came_to, dict) and "Error" in came_to and OF_ACTIONS.isdisjoint(came_to)):
+        result = came_to if body.result is None else body.result
+        return msgspec.structs.replace(body, result=result, outcome=None)
+    run = msgspec.structs.replace(body.run, status=RunStatus("FAILED"))
+    return msgspec.structs.replace(body, run=run, result=None, error=came_to, outcome=None)
 
 
 def outcome_of(body: Body) -> Outcome:

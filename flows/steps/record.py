@@ -25,7 +25,7 @@ from flows.steps.decision import Decided
 from flows.steps.lookup import Head, Lookup, Made
 from flows.steps.models import Models
 from flows.steps.moments import Moment
-from flows.steps.outcome import Outcome, outcome_of
+from flows.steps.outcome import Outcome, as_it_came_out, outcome_of
 from flows.steps.receipt import Receipt
 from flows.steps.references import PathReference, UriReference
 from flows.steps.run_files import GLOBUS, PATHS, named_paths
@@ -94,7 +94,11 @@ def record_step(
     `only_news` what the store says of the run already is not said again.
     Raises InvalidInput with the path of what cannot be recorded; nothing is written then.
     """
-    body = as_decided(body)
+    if body.choice is not None:
+        # A Choice makes and uses nothing by which it would hang together with what led to it.
+        before = lookup.last_step(body.run.run_id)
+        informed_by = informed_by if before is None else (*informed_by, before)
+    body = as_decided(as_it_came_out(body))
     with recorder.together():
         known = collections_of_settings() if collections is None else collections
         step = _Recording(recorder, lookup, body, known)

@@ -73,7 +73,7 @@ def command(
 
 def _ask(definition: dict[str, Any]) -> None:
     """Raise InvalidInput when what the record states call is not the provider that they need."""
-    from flows.definition.introspection import ask_provider, providers_of
+    from flows.definition.introspection import ask_provider, providers_of, require_known
     from provenance_store.errors import InvalidInput
 
     for url, name in providers_of(definition):
@@ -84,6 +84,7 @@ def _ask(definition: dict[str, Any]) -> None:
                 "flow again with that address.",
                 path="provider_url",
             )
+        require_known(definition, asked)
         if asked.doubt:
             told = f"{url} could not be asked whether it is Braid's /{name}: {asked.doubt}."
             click.echo(printable(f"note: {told}"), err=True)

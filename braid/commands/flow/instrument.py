@@ -23,6 +23,7 @@ from braid.output import printable
 from braid.settings import OFFLINE
 
 if TYPE_CHECKING:
+    from flows.definition.introspection import Asked
     from flows.definition.load import Document
 
 __all__ = ["command"]
@@ -153,7 +154,7 @@ def command(
     """
     _check_together(context, mode)
     from flows.definition.instrument import instrument
-    from flows.definition.introspection import completed
+    from flows.definition.introspection import completed, require_known
 
     document = read_definition(flow)
     if mode == "run":
@@ -167,11 +168,19 @@ def command(
         document.definition,
         provider_scope=provider_scope,
         flow_title=title or document.title,
-        options=_options(mode=mode, **choices),
     )
-    done = instrumented(provider_url=url)
-    if not (offline or OFFLINE.get()) and (found := _ask(url, name, provider_scope)) != url:
-        done = instrumented(provider_url=found)
+    done = instrumented(provider_url=url, options=_options(mode=mode, **choices))
+    if not (offline or OFFLINE.get()):
+        asked = _ask(url, name, provider_scope)
+        if mode == "step" and not _knows(asked, "outcome"):
+            told = (
+                f"the server at {asked.url} is of an earlier version: failures that nothing "
+                "catches are recorded without what the step was called with."
+            )
+            click.echo(printable(f"note: {told}"), err=True)
+            choices["record_either_way"] = False
+        done = instrumented(provider_url=asked.url, options=_options(mode=mode, **choices))
+        require_known(done.definition, asked)
     if check:
         if done.definition != document.definition:
             click.echo("braid: it is not instrumented like this.", err=True)
@@ -186,8 +195,12 @@ def command(
         click.echo(printable(f"note: {', '.join(paths)}: {message}"), err=True)
 
 
-def _ask(url: str, name: str, scope: str | None) -> str:
-    """Where the provider is; raises InvalidInput when it is not there, or has another scope."""
+def _knows(asked: Asked, field: str) -> bool:
+    return asked.fields is None or field in asked.fields
+
+
+def _ask(url: str, name: str, scope: str | None) -> Asked:
+    """The provider; raises InvalidInput when it is not there, or has another scope."""
     from flows.definition.introspection import ask_provider
     from provenance_store.errors import InvalidInput
 
@@ -197,7 +210,7 @@ def _ask(url: str, name: str, scope: str | None) -> str:
         click.echo(printable(f"note: {told}"), err=True)
     if scope and asked.scope and scope != asked.scope:
         raise InvalidInput(f"the provider's scope is {asked.scope}.", path="provider_scope")
-    return asked.url
+    return asked
 
 
 def _growth(before: dict[str, Any], after: dict[str, Any]) -> str:

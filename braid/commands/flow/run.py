@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,7 @@ LONGEST_TITLE = 128
     show_default=True,
     help="Give up after so many seconds.",
 )
+@click.option("-v", "--verbose", is_flag=True, help="Print the run's whole final state.")
 @writes
 @displays("text", "json")
 @click.pass_context
@@ -81,6 +83,7 @@ def command(
     tags: tuple[str, ...],
     provider_urls: tuple[str, ...],
     save: Path | None,
+    verbose: bool,
     source: Source,
     display: Display,
     **how: Any,
@@ -90,8 +93,9 @@ def command(
     Transfer copies files between folders, Compute calls Python functions here; any other hosted
     action is answered as --answer says, or with what it was sent. Roles that actions run as are
     people of the sandbox. Record states write into the store, and /query is
-    answered from it. Prints the final state; exit 1 unless the run succeeded. A definition in which
-    `braid flow validate` finds errors is not run.
+    answered from it. Prints how the run ended and which states it came to; its final state with -v,
+    the run's whole document with --format json. Exit 1 unless the run succeeded. A definition in
+    which `braid flow validate` finds errors is not run.
     """
     document = read_definition(flow)
     if not _is_valid(document.definition):
@@ -121,7 +125,7 @@ def command(
     run = try_flow(trial)
     if save is not None:
         _save(save, run, document.definition, log)
-    _show(run, display)
+    _show(run, log, document.definition["States"], display, whole=verbose)
     refused = refusals(document.definition["States"], trial.served, log)
     for line in refused:
         click.echo(f"braid: {printable(line)}", err=True)
@@ -197,8 +201,24 @@ def _tell(entry: Document) -> None:
     click.echo(printable(f"{entry['time'][11:19]}  {entry['code']:<24}{state}".rstrip()), err=True)
 
 
-def _show(run: Document, display: Display) -> None:
+def _show(
+    run: Document,
+    log: list[Document],
+    states: Mapping[str, Any],
+    display: Display,
+    *,
+    whole: bool,
+) -> None:
+    """How the run ended, and which of the author's states it came to."""
+    from flows.definition.marker import injected
+
     if display.format == "json":
-        display.json(run)
-    elif run["status"] == "SUCCEEDED":
+        return display.json(run)
+    ours = injected(states)
+    entries = (entry["details"] for entry in log if entry["code"].endswith("Started"))
+    names = [str(each["state_name"]) for each in entries if "state_name" in each]
+    visited = dict(Counter(name for name in names if name not in ours))
+    told = (f"{name} ({count} times)" if count > 1 else name for name, count in visited.items())
+    click.echo(printable(f"{run['status']}: {', '.join(told)}"), err=whole)
+    if whole and run["status"] == "SUCCEEDED":
         click.echo(json_text(run["details"].get("output")))

@@ -161,7 +161,9 @@ def test_without_record_states_nothing_is_recorded(
 ) -> None:
     answer = braid("flow", "run", flow, *RUN)
     assert answer.code == 0, answer.err
-    assert json.loads(answer.out)["Fit"]["status"] == "SUCCEEDED"
+    assert answer.out == "SUCCEEDED: Move, Fit\n"
+    whole = braid("flow", "run", flow, *RUN, "-v")
+    assert json.loads(whole.out)["Fit"]["status"] == "SUCCEEDED"
     assert not (tmp_path / "braid.db").exists()
 
 
@@ -230,15 +232,17 @@ def test_a_run_that_failed_is_in_the_history_with_the_step_that_failed(
     assert step["error"]["Error"] == "ActionFailedException"
 
 
+@pytest.mark.parametrize("result", ["whole", "status"])
 def test_a_harvest_adds_to_a_recorded_failure_what_its_state_did_not_send(
-    braid: Braid, flow: Path
+    braid: Braid, flow: Path, result: str
 ) -> None:
-    braid("flow", "instrument", flow, "-o", "with.json", "--provider-url", URL)
+    wanted = ("--provider-url", URL, "--result", result)
+    braid("flow", "instrument", flow, "-o", "with.json", *wanted)
     answer = braid("flow", "run", "with.json", "--input", "input.json", "--save", "saved")
     (line,) = [each for each in answer.err.splitlines() if each.startswith("Saved: braid ")]
     run_id = json.loads(Path("saved/run.json").read_text())["run_id"]
     (before,) = json.loads(braid("run", "show", run_id, "--format", "json").out)["steps"]
-    assert before["parameters"] is None
+    assert (before["parameters"] is None) == (result == "status")
     harvested = braid(*line.removeprefix("Saved: braid ").split())
     assert harvested.code == 0, harvested.err
     (after,) = json.loads(braid("run", "show", run_id, "--format", "json").out)["steps"]
@@ -404,7 +408,7 @@ def test_the_example_that_asks_goes_on_from_its_own_first_run(braid: Braid) -> N
     line = ("flow", "run", example / "definition.json", "--input", example / "input.json")
     trained = []
     for _ in range(2):
-        answer = braid(*line, "--provider-url", URL)
+        answer = braid(*line, "--provider-url", URL, "-v")
         assert answer.code == 0, answer.err
         output = json.loads(answer.out)
         assert output["Done"]["deployed"] is True
@@ -418,7 +422,7 @@ def test_the_flow_on_the_page_about_asking_runs(braid: Braid, tmp_path: Path) ->
     example = ROOT / "flows" / "examples" / "start"
     given = ("--input", example / "input.json", "--provider-url")
     for known in (False, True):
-        answer = braid("flow", "run", "ask.json", *given, "https://braid.example.org/query")
+        answer = braid("flow", "run", "ask.json", "-v", *given, "https://braid.example.org/query")
         assert answer.code == 0, answer.err
         output = json.loads(answer.out)
         assert (output["Done"]["deployed"], "NoAnswer" in output) == (known, False)

@@ -426,7 +426,7 @@ def test_other_providers_answer_what_a_file_says(braid: Braid, places: dict[str,
     good = given("good.json", {"submission_id": 17})
     bad = given("bad.json", {"status": "FAILED", "details": {"description": "It is full."}})
     url = "https://ingest.example.org/"
-    done = run(braid, SUBMIT, {}, "--answer", url, good)
+    done = run(braid, SUBMIT, {}, "-v", "--answer", url, good)
     assert json.loads(done.out)["sent"]["details"] == {"submission_id": 17}
     failed = run(braid, SUBMIT, {}, "--answer", url, bad)
     assert failed.code == 1
@@ -440,7 +440,7 @@ def test_an_answer_is_given_instead_of_a_provider_of_the_sandbox(
     definition = {"StartAt": "Look", "States": {"Look": stat_of("source", "Done")}}
     definition["States"]["Done"] = {"Type": "Pass", "End": True}
     body = {"source": {"id": "nowhere", "path": "/"}}
-    done = run(braid, definition, body, "--answer", f"{TRANSFER}/stat", answer)
+    done = run(braid, definition, body, "-v", "--answer", f"{TRANSFER}/stat", answer)
     assert json.loads(done.out)["source_stat"]["details"]["name"] == "elsewhere"
 
 

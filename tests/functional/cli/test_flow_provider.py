@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +112,64 @@ def test_a_flow_that_calls_another_address_is_not_deployed(
     braid("flow", "instrument", asking, "-o", "with.json", *of(server))
     made = braid("flow", "deploy", "with.json", "--title", "Peaks")
     assert made.code == 0, made.err
+
+
+@pytest.fixture
+def earlier(server: str) -> Iterator[str]:
+    """The address of a provider that describes itself as a server of an earlier version did."""
+    with urllib.request.urlopen(f"{server}/record/") as answer:
+        described = json.loads(answer.read())
+    for name in ("outcome", "choice"):
+        del described["input_schema"]["properties"][name]
+
+    class Described(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(described).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Described) as serving:
+        thread = threading.Thread(target=serving.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{serving.server_port}/record"
+        serving.shutdown()
+        thread.join()
+
+
+def test_a_server_of_an_earlier_version_is_sent_only_what_it_knows(
+    braid: Braid, asking: Path, server: str, earlier: str
+) -> None:
+    done = braid("flow", "instrument", asking, "-o", "with.json", *of(earlier))
+    assert done.code == 0, done.err
+    assert (
+        "is of an earlier version: failures that nothing catches are recorded without" in done.err
+    )
+    assert "outcome" not in Path("with.json").read_text()
+    now = braid("flow", "instrument", "with.json", "-o", "now.json", *of(server))
+    assert "earlier version" not in now.err
+    assert "outcome" in Path("now.json").read_text()
+    changed = Path("now.json").read_text().replace(f"{server}/record", earlier)
+    Path("now.json").write_text(changed)
+    deployed = braid("flow", "deploy", "now.json", "--title", "Peaks")
+    assert (deployed.code, deployed.out) == (2, "")
+    assert (
+        "would refuse what 'Braid Copy' sends: it does not know the field outcome" in deployed.err
+    )
+
+
+def test_choices_are_not_recorded_at_a_server_that_would_refuse_them(
+    braid: Braid, tmp_path: Path, asking: Path, earlier: str
+) -> None:
+    rule = {"Variable": "$.n", "IsPresent": True, "Next": "Copy"}
+    which = {"Type": "Choice", "Choices": [rule], "Default": "Copy"}
+    asking.write_text(json.dumps(flow(Which=which, Copy=action())))
+    done = braid("flow", "instrument", asking, "--record-choices", *of(earlier))
+    assert (done.code, done.out) == (2, "")
+    assert "does not know the field choice" in done.err
+    assert "update the server, or leave out --record-choices" in done.err
 
 
 def of(url: str) -> tuple[str, str]:

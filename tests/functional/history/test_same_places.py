@@ -301,16 +301,21 @@ def test_a_step_that_failed_keeps_its_inputs_where_it_is_caught(bench: Bench, na
 
 
 @pytest.mark.parametrize("name", ["Fit", "Bring"])
-def test_a_step_that_failed_uncaught_gets_its_inputs_by_a_harvest(bench: Bench, name: str) -> None:
+def test_a_step_that_failed_uncaught_has_its_inputs_at_once(bench: Bench, name: str) -> None:
     flow = definition({**TOLD, "fails": name == "Fit"})
     raw = "/raw/none.csv" if name == "Bring" else "/raw/0.csv"
     made = bench.instrumented(flow)
     outcome = bench.run(made, raw)
     assert outcome.status == "FAILED"
     run_id = outcome.run["run_id"]
-    assert bench.reader.run(run_id)["steps"][-1]["inputs"] == []
-    bench.harvest(outcome, made)
-    step = bench.reader.run(run_id)["steps"][-1]
-    assert (step["name"], step["status"]) == (name, "FAILED")
-    used = [end["name"] for end in step["inputs"] if end["kind"] == "data"]
-    assert used == ["none.csv" if name == "Bring" else "scan.csv"]
+    said = bench.reader.run(run_id)
+    step = said["steps"][-1]
+    assert (step["name"], step["status"], said["status"]) == (name, "FAILED", "FAILED")
+    used = [end for end in step["inputs"] if end["kind"] == "data"]
+    assert [end["name"] for end in used] == ["none.csv" if name == "Bring" else "scan.csv"]
+    below = bench.reader.lineage(used[0]["id"], direction="down")
+    assert step["id"] in {node["id"] for node in below["nodes"]}
+    told = bench.harvest(outcome, made)
+    again = bench.reader.run(run_id)["steps"]
+    assert (len(again), again[-1]) == (len(said["steps"]), step)
+    assert told.added == 0

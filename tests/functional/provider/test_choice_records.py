@@ -120,6 +120,31 @@ def test_a_recorded_choice_is_the_decision_that_a_harvest_tells_and_is_there_onc
     assert before == 3
 
 
+def test_a_recorded_choice_follows_the_step_before_it_as_a_harvested_one(
+    town: Town, house: House, ada: Person, tmp_path: Path
+) -> None:
+    rule = {"Variable": "$.heard.status", "StringEquals": "SUCCEEDED", "Next": "Done"}
+    echo = {"Type": "Action", "ActionUrl": "https://echo.example.org/", "Parameters": {}}
+    definition = {
+        "StartAt": "Hear",
+        "States": {
+            "Hear": {**echo, "ResultPath": "$.heard", "Next": "Which"},
+            "Which": {"Type": "Choice", "Choices": [rule], "Default": "Hear"},
+            "Done": {"Type": "Pass", "End": True},
+        },
+    }
+    woven = recording(definition, f"{house.url}/record", town.scope)
+    outcome = run(town, ada, woven)
+    run_id = outcome.run["run_id"]
+    with harvested_apart(tmp_path, outcome, woven) as apart:
+        for store in (house.store, apart):
+            reader = store.reader()
+            steps = {step["name"]: step["id"] for step in reader.run(run_id)["steps"]}
+            links = reader.record(steps["Which"])["links"]
+            followed = [(link["role"], link["id"]) for link in links]
+            assert followed == [("informed_by", steps["Hear"])]
+
+
 def test_where_a_private_value_decides_the_way_stays_unknown(
     town: Town, house: House, ada: Person
 ) -> None:

@@ -17,7 +17,7 @@ from flows.definition.marker import marker_of
 from flows.sandbox import Sandbox
 from flows.sandbox.runner import RunOutcome, run_definition
 from flows.steps.body import parse_body, read_body
-from flows.steps.outcome import outcome_of
+from flows.steps.outcome import as_it_came_out, outcome_of
 from provenance_store.errors import InvalidInput
 from tests.unit.definition.builders import URL, action, done, flow
 from tests.unit.definition.strategies import FAILING, flows
@@ -70,7 +70,8 @@ def run(definition: dict[str, Any], sandbox: Sandbox, given: Any = INPUT) -> Run
 
 
 def records(outcome: RunOutcome) -> list[dict[str, Any]]:
-    """What the provider, played by the sandbox's echo, was sent, in order; all of it is valid."""
+    """What the provider, played by the sandbox's echo, was sent, in order; all of it is valid. What
+    a step came to is read as the provider reads it."""
     found = [
         receipt["details"]["echo"]
         for entry in outcome.log
@@ -80,7 +81,11 @@ def records(outcome: RunOutcome) -> list[dict[str, Any]]:
         if receipt.get("state_name") == entry["details"]["state_name"]
     ]
     for body in found:
-        parse_body(json.dumps(body))
+        read = as_it_came_out(parse_body(json.dumps(body)))
+        if body.pop("outcome", None) is not None:
+            told = {name: getattr(read, name) for name in ("result", "error")}
+            body |= {name: value for name, value in told.items() if value is not None}
+            body["run"] |= {"status": str(read.run.status)} if read.run.status else {}
     return found
 
 
@@ -241,15 +246,90 @@ def test_a_failure_that_nothing_catches_is_recorded_and_fails_the_run_all_the_sa
         _, record = records(outcome)
         assert record["step"] == {"name": "S", "action_url": sandbox.provider_url("failing")}
         assert record["run"]["status"] == "FAILED"
+        assert record["parameters"] == {"details": INPUT["a"]}
+        assert "result" not in record
         assert record["error"]["Error"] == "ActionFailedException"
         assert outcome_of(read_body(record)).status == "FAILED"
+
+
+PARTS = {
+    "plain.$": "$.a.x",
+    "first.$": "$.b[0]",
+    "some.$": "$.a.y[1:]",
+    "sum.=": "a.x + 1",
+    "with_default.=": "getattr('a.none', 7)",
+    "run.$": "$._context.username",
+    "in": [{"deep.$": "$.c", "constant": "$.c"}, ["text"]],
+}
+GIVEN: dict[str, Any] = {"plain": 1, "first": "first", "some": [2, 3], "sum": 2, "with_default": 7}
+
+
+@pytest.mark.parametrize("given", [INPUT, {}], ids=["called", "input missing"])
+def test_a_failed_step_is_recorded_with_what_it_was_called_with(
+    sandbox: Sandbox, given: dict[str, Any]
+) -> None:
+    original = playable(flow(S=failing(Parameters=PARTS)), sandbox)
+    plain = run(original, sandbox, given)
+    outcome = run(instrument(original, provider_url=URL).definition, sandbox, given)
+    assert outcome.status == plain.status == "FAILED"
+    (record,) = records(outcome)
+    sent = record["parameters"]
+    assert "@" in sent.pop("run")
+    if given:
+        assert record["error"]["Error"] == "ActionFailedException"
+        assert sent == {**GIVEN, "in": [{"deep": INPUT["c"], "constant": "$.c"}, ["text"]]}
+    else:
+        assert record["error"]["Error"] == "States.Runtime"
+        lost = {**dict.fromkeys(GIVEN), "with_default": 7}
+        assert sent == {**lost, "in": [{"deep": None, "constant": "$.c"}, ["text"]]}
+
+
+def test_a_step_that_fails_at_a_later_visit_is_not_told_by_its_earlier_result(
+    sandbox: Sandbox,
+) -> None:
+    never = {"Variable": "$.never", "IsPresent": True, "Next": "More"}
+    definition = flow(
+        S=action(ActionUrl="https://echo.example.org/", Parameters={"n.$": "$.a.x"}, Next="Drop"),
+        Drop={"Type": "Pass", "Result": {}, "ResultPath": "$.a", "Next": "More"},
+        More={"Type": "Choice", "Choices": [never], "Default": "S"},
+    )
+    outcome = run(instrument(definition, provider_url=URL).definition, sandbox)
+    assert outcome.status == "FAILED"
+    first, second = records(outcome)
+    assert first["result"]["details"]["echo"] == {"n": 1}
+    assert (second["error"]["Error"], second["parameters"]) == ("States.Runtime", {"n": None})
+    assert "result" not in second
+
+
+@pytest.mark.parametrize("provider", [DOWN, URL])
+def test_an_error_that_the_input_has_from_another_run_fails_nothing(
+    sandbox: Sandbox, provider: str
+) -> None:
+    old = {"error": {"Error": "ActionTimeout", "Cause": "of another run"}, "Told": {"mine": 1}}
+    definition = flow(S=action(ActionUrl="https://echo.example.org/", Parameters={}))
+    woven = instrument(definition, provider_url=provider).definition
+    outcome = run(woven, sandbox, {**INPUT, "_braid": old})
+    assert outcome.status == "SUCCEEDED"
+    assert outcome.output["_braid"]["Told"] == {"mine": 1}
+    if provider == URL:
+        (record,) = records(outcome)
+        assert record["result"]["status"] == "SUCCEEDED"
+
+
+def test_who_takes_the_whole_input_gets_that_and_no_more(sandbox: Sandbox) -> None:
+    step = action(ActionUrl="https://echo.example.org/", Parameters=None, InputPath="$")
+    woven = instrument(flow(S=step), provider_url=URL).definition
+    outcome = run(woven, sandbox)
+    sent = outcome.output["Done"]["details"]["echo"]
+    assert {key: value for key, value in sent.items() if key != "_context"} == INPUT
 
 
 def test_receipts_stay_small_and_in_one_key(sandbox: Sandbox) -> None:
     definition = flow(S=action(ActionUrl="https://echo.example.org/", Parameters={}))
     outcome = run(instrument(definition, provider_url=DOWN).definition, sandbox)
     assert set(outcome.output) == {*INPUT, "Done", "_braid"}
-    assert set(outcome.output["_braid"]) == {"S"}
+    assert set(outcome.output["_braid"]) == {"error", "S"}
+    assert outcome.output["_braid"]["error"] == {}
 
 
 @pytest.mark.parametrize("provider", [DOWN, URL])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,23 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.definition import (
-    MissingResultPath,
     Options,
-    Severity,
     WholeState,
     instrument,
     record_state_example,
     strip,
     validate,
 )
-from flows.definition.options import size_of
 from flows.language import choose, render
 from flows.language.errors import LanguageError
 from flows.steps.body import Body, read_body
 from flows.steps.choices import as_decided
 from provenance_store.errors import InvalidInput
 from provenance_store.redaction import REDACTED
-from tests.support.corpus import CORPUS
 from tests.unit.definition.builders import URL, State, action, done, flow
 
 CONTEXT = {
@@ -316,27 +311,3 @@ def test_what_a_record_sends_tells_where_the_run_goes(
     assert body.decision is not None
     assert body.decision.chosen == goes
     assert (body.step.status is None) == (goes is not None)
-
-
-def test_definitions_of_others_grow_little_with_their_choices(shared_flows: Path) -> None:
-    """In bytes of JSON without blanks: of those that need no filling in, taken together."""
-    sizes = []
-    for record in (None, False, True):
-        total = 0
-        for name in sorted(CORPUS):
-            definition = CORPUS[name].definition(shared_flows)
-            if [p for p in validate(definition) if p.severity is Severity.ERROR]:
-                continue
-            if record is not None:
-                chosen = Options(
-                    on_missing_result_path=MissingResultPath.SET,
-                    on_whole_state=WholeState.ACCEPT,
-                    record_uncaught=False,
-                    record_choices=record,
-                )
-                definition = instrument(definition, provider_url=URL, options=chosen).definition
-            total += size_of(definition)
-        sizes.append(total)
-    before, without, with_choices = sizes
-    print(f"{before:,} bytes; {without / before:.2f}x, with choices {with_choices / before:.2f}x")
-    assert without < with_choices < 4 * before

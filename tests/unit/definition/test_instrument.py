@@ -23,15 +23,16 @@ from flows.definition import (
     strip,
     validate,
 )
+from flows.definition.marker import injected
 from flows.definition.nulls import without_nulls
-from flows.definition.options import size_of
 from provenance_store.errors import InvalidInput
-from tests.support.corpus import CORPUS
 from tests.unit.definition.builders import URL, action, done, flow
 
 Definition = dict[str, Any]
 FIRST = Path(__file__).parents[2] / "fixtures" / "first-comments" / "instrumented.json"
 """A definition, and what the version that marked states with sentences made of it."""
+BEFORE_OUTCOME = FIRST.parents[1] / "before-outcome" / "instrumented.json"
+"""A definition, and what was made of it when a failure that nothing catches had its own states."""
 
 
 def woven(definition: Definition, **options: Any) -> Definition:
@@ -201,8 +202,8 @@ def test_only_what_the_step_overwrites_is_kept_aside() -> None:
         "Type": "ExpressionEval",
         "Comment": states["Braid before A"]["Comment"],
         "Parameters": {
-            "v0.=": "getattr('Done.size', None)",
-            "v1.=": "getattr('Done.n', None)",
+            "v0.=": "getattr('Done.size',None)",
+            "v1.=": "getattr('Done.n',None)",
         },
         "ResultPath": "$._braid.A",
         "Next": "A",
@@ -228,7 +229,7 @@ def test_an_input_path_is_recorded_as_the_value_at_that_path() -> None:
     assert plain["Braid A"]["Parameters"]["parameters.$"] == "$.x"
     step = action(Parameters=None, InputPath="$.Done.items[0]")
     kept = woven(flow(A=step))
-    assert kept["Braid before A"]["Parameters"] == {"v0.=": "getattr('Done.items[0]', None)"}
+    assert kept["Braid before A"]["Parameters"] == {"v0.=": "getattr('Done.items[0]',None)"}
     assert kept["Braid A"]["Parameters"]["parameters.$"] == "$._braid.A.v0"
 
 
@@ -454,21 +455,37 @@ def test_a_failure_that_ends_the_run_is_said_not_to_be_recorded() -> None:
     assert "$.States.A" not in notes(flow(A=action(Catch=catch, Next="Z"), Z=done()))
 
 
-def test_a_failure_that_nothing_catches_is_recorded_and_taken_out_again() -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"record_either_way": False}, {"result": ResultDetail.STATUS}]
+)
+def test_a_failure_that_nothing_catches_is_recorded_and_taken_out_again(
+    options: dict[str, Any],
+) -> None:
     definition = flow(A=action(Catch=[], Next="B"), B=action())
-    whole = instrument(definition, provider_url=URL)
+    whole = instrument(definition, provider_url=URL, options=Options(**options))
     states = whole.definition["States"]
-    for name in "AB":
-        (added,) = states[name]["Catch"]
-        assert (added["ErrorEquals"], added["ResultPath"]) == (["States.ALL"], "$._braid.error")
-        step = states[added["Next"]]
-        assert (step["Type"], step["Result"]["name"]) == ("Pass", name)
-        assert (step["ResultPath"], step["Next"]) == ("$._braid.failed", "Braid failure")
-    record = states["Braid failure"]
-    assert record["Parameters"]["run"]["status"] == "FAILED"
-    assert record["Parameters"]["step.$"] == "$._braid.failed"
-    assert record["Parameters"]["error.$"] == "$._braid.error"
-    assert record["Next"] == record["Catch"][0]["Next"] == "Braid fail"
+    if options:
+        for name in "AB":
+            (added,) = states[name]["Catch"]
+            assert (added["ErrorEquals"], added["ResultPath"]) == (["States.ALL"], "$._braid.error")
+            step = states[added["Next"]]
+            assert (step["Type"], step["Result"]["name"]) == ("Pass", name)
+            assert (step["ResultPath"], step["Next"]) == ("$._braid.failed", "Braid failure")
+        record = states["Braid failure"]
+        assert record["Parameters"]["run"]["status"] == "FAILED"
+        assert record["Parameters"]["step.$"] == "$._braid.failed"
+        assert record["Parameters"]["error.$"] == "$._braid.error"
+        assert record["Next"] == record["Catch"][0]["Next"] == "Braid fail"
+    else:
+        for name, following, guard in (("A", "B", "Braid 1"), ("B", "Braid end", "Braid 2")):
+            (added,) = states[name]["Catch"]
+            assert (added["ErrorEquals"], added["ResultPath"]) == (["States.ALL"], "$._braid.error")
+            record = states[added["Next"]]
+            assert added["Next"] == states[name]["Next"] == f"Braid {name}"
+            assert record["Next"] == record["Catch"][0]["Next"] == guard
+            (rule,) = states[guard]["Choices"]
+            assert (rule["Variable"], rule["Next"]) == ("$._braid.error.Error", "Braid fail")
+            assert states[guard]["Default"] == following
     assert states["Braid fail"] == {
         "Type": "Fail",
         "Comment": states["Braid fail"]["Comment"],
@@ -493,6 +510,27 @@ def test_a_failure_where_its_error_could_not_be_kept_is_left_to_end_the_run() ->
         definition, provider_url="https://b.example.org/harvest", options=Options(mode=Mode.RUN)
     )
     assert "Catch" not in by_run.definition["States"]["B"]
+
+
+def test_what_was_made_before_one_state_recorded_either_way_is_taken_out_and_renewed() -> None:
+    known = json.loads(BEFORE_OUTCOME.read_text())
+    original, before = known["original"], known["step"]
+    assert json.dumps(strip(before)) == json.dumps(original)
+    setting = Options(on_missing_result_path=MissingResultPath.SET)
+    renewed = instrument(before, provider_url=URL, options=setting).definition
+    assert renewed == instrument(original, provider_url=URL, options=setting).definition
+    assert any("outcome.=" in state.get("Parameters", {}) for state in renewed["States"].values())
+
+
+def test_a_choice_of_an_author_about_an_error_of_ours_is_theirs() -> None:
+    rule = {"Variable": "$._braid.error.Error", "IsPresent": True, "Next": "Z"}
+    asks = {"Type": "Choice", "Choices": [rule], "Default": "Z"}
+    definition = flow(A=action(Next="Ask"), Ask=asks, Z=done())
+    made = instrument(definition, provider_url=URL).definition
+    assert json.dumps(strip(made)) == json.dumps(definition)
+    assert made["States"]["Ask"]["Choices"][0]["Next"] == "Z"
+    added = {"start", "A", "1", "Z", "fail", "end"}
+    assert set(injected(made["States"])) == {f"Braid {name}" for name in added}
 
 
 def test_what_the_first_form_of_comments_marks_is_taken_out_and_renewed() -> None:
@@ -557,24 +595,6 @@ def test_a_comment_that_only_looks_like_a_mark_is_an_authors() -> None:
         assert strip(definition) == definition
 
 
-def test_definitions_of_others_grow_little(shared_flows: Path) -> None:
-    """In bytes of JSON without blanks: of those that need no filling in, taken together."""
-    chosen = Options(
-        on_missing_result_path=MissingResultPath.SET,
-        on_whole_state=WholeState.ACCEPT,
-        record_uncaught=False,
-    )
-    before = after = 0
-    for name in sorted(CORPUS):
-        definition = CORPUS[name].definition(shared_flows)
-        if not [p for p in validate(definition) if p.severity is Severity.ERROR]:
-            before += size_of(definition)
-            woven = instrument(definition, provider_url=URL, options=chosen)
-            after += size_of(woven.definition)
-    assert before > 20_000
-    assert after < 2.75 * before
-
-
 # refusals, and the rest of the house
 
 
@@ -607,8 +627,7 @@ def test_the_definition_that_was_given_is_not_touched() -> None:
 def test_what_an_author_adds_to_an_instrumented_flow_survives_stripping() -> None:
     definition = instrument(flow(A=action()), provider_url=URL).definition
     states = copy.deepcopy(definition["States"])
-    states["Braid A"].pop("End")
-    states["Braid A"]["Next"] = "Mine"
+    states["Braid 1"]["Default"] = "Mine"
     states["Mine"] = done()
     assert strip({**definition, "States": states}) == flow(
         A=action(End=None, Next="Mine"), Mine=done()
@@ -673,7 +692,7 @@ def test_failures_of_a_step_that_its_author_records_are_recorded() -> None:
     states = woven(definition)
     failure = states["Braid failure of Train"]
     # Only what the Catch overwrites has to be kept aside; the step's result is not there then.
-    assert states["Braid before Train"]["Parameters"] == {"v0.=": "getattr('input', None)"}
+    assert states["Braid before Train"]["Parameters"] == {"v0.=": "getattr('input',None)"}
     assert failure["Parameters"]["parameters"] == {"a.$": "$._braid.Train_2.v0", "b.$": "$.R"}
     assert "Braid Train" not in states
     assert strip(instrument(definition, provider_url=URL).definition) == definition

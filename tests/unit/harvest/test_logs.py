@@ -334,15 +334,19 @@ def test_a_step_that_the_flow_is_about_to_record_waits(memory: Store) -> None:
     assert [step["name"] for step in steps(memory)] == ["Move"]
 
 
-def test_a_failure_that_the_flow_is_about_to_record_waits(memory: Store) -> None:
+@pytest.mark.parametrize("either_way", [True, False])
+def test_a_failure_that_the_flow_is_about_to_record_waits(memory: Store, either_way: bool) -> None:
     definition = instrument(
-        flow(Move=moves("Move", End=True)), provider_url="https://braid.example.org/record"
+        flow(Move=moves("Move", End=True)),
+        provider_url="https://braid.example.org/record",
+        options=Options(record_either_way=either_way),
     ).definition
-    kept = definition["States"]["Move"]["Catch"][0]["Next"]
-    record = definition["States"][kept]["Next"]
+    record = kept = definition["States"]["Move"]["Catch"][0]["Next"]
     log = Writer().begins("Move", given={})
     log.say("ActionFailed", state_name="Move", error="ActionFailedException", cause="'gone'")
-    log.begins(kept, "Pass", given={}).ends(kept, "Pass", _braid={"failed": {"name": "Move"}})
+    if not either_way:
+        record = definition["States"][kept]["Next"]
+        log.begins(kept, "Pass", given={}).ends(kept, "Pass", _braid={"failed": {"name": "Move"}})
     body = {"run": {"run_id": "run-1"}, "step": {"name": "Move"}, "error": {"Error": "x"}}
     log.begins(record, given=body)
     first = told(memory, log, definition)
