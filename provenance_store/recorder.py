@@ -11,7 +11,6 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -924,7 +923,6 @@ class Recorder:
         from provenance_store.files import MEMBERS, members_of, tags_of
 
         self._uris(batch, gate, record_id, [file.place for file in seen])
-        self._say_same(batch, gate, record_id)
         self._tags(batch, gate, record_id, tags_of(seen))
         if members := members_of(seen):
             self._payload(batch, gate, record_id, MEMBERS, members, decoded=True)
@@ -935,21 +933,6 @@ class Recorder:
             for uri in rows.several(gate, uris, "URIs", mapping=True)
         ]:
             batch.uri.extend({place.uri: place for place in places}.values())
-
-    def _say_same(self, batch: Batch, gate: Gate, record_id: int) -> None:
-        """Say that a record of files that were read here is one thing with the first that has the
-        same bytes at their place."""
-        if self.audience is not None:  # others could make records one with somebody's
-            return
-        for place in takewhile(lambda row: row.record_id == record_id, reversed(batch.uri)):
-            if place.digest is None or place.size == 0:
-                continue
-            other = self.sink.first_with(place.uri, place.digest)
-            if other is not None and other != record_id:
-                at, new_id = self._at(), self.sink.new_id
-                for ends in ((other, record_id), (record_id, other)):
-                    row = rows.same_as_row(gate, *ends, new_id(), at, place.digest)
-                    batch.same_as.append(row)
 
     def _add(
         self,

@@ -176,10 +176,6 @@ class Sink(ABC, forks.Forkable):
         nothing is, or that is not known here."""
         return None
 
-    def first_with(self, uri: str, digest: str) -> int | None:
-        """The first record with these bytes at a place, where this sink knows and may say so."""
-        return None
-
     def closing(
         self, batch: Batch, ids: Sequence[int], record_id: int, *, made_by: bool
     ) -> frozenset[int]:

@@ -292,7 +292,6 @@ def test_show_tells_other_records_of_one_file_and_at_one_place(
         said(braid, "record", "data", *args, *where).strip()
         for args in (("again", "--file", "scan 17.h5"), ("later", "--uri", there, "--run", "run-1"))
     )
-    history.link_same()
     first = history.reader().record("scan-17")
     shown = said(braid, "show", again, *where)
     made = f"made {first['created_at'][:19].replace('T', ' ')}"
