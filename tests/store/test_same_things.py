@@ -213,6 +213,31 @@ def test_a_tree_goes_through_all_records_of_one_thing(store: Store, direction: D
             assert results == {made.name, other.name}
 
 
+@pytest.mark.parametrize("how", ["up", "depth", "no-same"])
+def test_a_slice_answers_of_one_thing_as_the_store_does(
+    store: Store, tmp_path: Path, how: str
+) -> None:
+    """It holds the other record and what that came from, or where it stops a stub of it."""
+    made, one, two = of_two_teams(store)
+    store.link_same()
+    wanted: dict[str, Any] = {"up": {}, "depth": {"depth": 2}, "no-same": {"rules": ["same"]}}[how]
+    store.slice(tmp_path / "slice.db", [made.urn], **wanted)
+    store.invalidate(one.urn, cause="the shutter was closed")
+    store.slice(tmp_path / "later.db", [made.urn], **wanted)
+    whole = store.reader().lineage(made.urn)
+    with open_store(f"sqlite:///{tmp_path / 'slice.db'}") as part:
+        assert part.check() == []
+        found = part.reader().lineage(made.urn)
+        known, nodes = ({node["id"] for node in each["nodes"]} for each in (whole, found))
+        assert nodes == known if how == "up" else nodes < known
+        assert {one.urn, two.urn} <= nodes
+        same = {(k["from"], k["to"]) for k in found["links"] if k["role"] == "same_as"}
+        assert same == {(two.urn, one.urn), (one.urn, two.urn)}
+        part.merge(tmp_path / "later.db")
+        assert part.check() == []
+        assert part.reader().record(made.urn)["invalidated"]["root"] == one.urn
+
+
 def tree_of(store: Store, record: Record, direction: Direction) -> list[str]:
     text = StringIO()
     Console(file=text, width=200).print(
