@@ -91,6 +91,8 @@ TimeLike = datetime | int | str
 """A time: a datetime with a time zone, microseconds since 1970 UTC, or RFC 3339 text."""
 _NONE: tuple[()] = ()
 """What the arguments are by default that take several: Python makes one empty tuple only."""
+SAID_ONCE = {"payload": (2, "document"), "outcome": (1, "end of a step"), "uri": (2, "URI")}
+"""Tables in which a record says something once: how many columns say what of, and what it is."""
 DEFAULTS = ("run_id", "audience", "clock", "_environment", "strict", "_policy")
 """The attributes of a Recorder that go with it to another process."""
 
@@ -727,8 +729,10 @@ class Recorder:
         """Everything that this thread records inside is one batch: all or nothing, one commit.
 
         If the block raises, nothing of it is written. Blocks may be nested: the outermost writes.
+        Of two documents of one name, two ends of a step or two descriptions of one URI the first
+        stays, with a note, as it does where the second is recorded later.
         """
-        return Together(self.sink, self._local)
+        return Together(self.sink, self._local, settle=self._say_once)
 
     def _batch(self) -> Together | Inside:
         return inside(self._local) or Together(self.sink, self._local)
@@ -850,6 +854,26 @@ class Recorder:
     def _warn(self, gate: Gate) -> None:
         for note in gate.notes:
             log.warning(NOT_AS_GIVEN, redaction.scrub_text(note))
+
+    def _say_once(self, batch: Batch) -> None:
+        """Leave out of a batch what it says again of one record: a store would refuse all of it."""
+        noted: dict[int, Gate] = {}
+        for name, (width, what) in SAID_ONCE.items():
+            table: list[Any] = getattr(batch, name)
+            if len(table) < 2 or len({row[:width] for row in table}) == len(table):
+                continue
+            first: dict[Any, Any] = {}
+            for row in table:
+                if first.setdefault(row[:width], row) != row:
+                    about = f" {row[1]!r:.80}" if width > 1 else ""
+                    message = (
+                        f"The {what}{about} was recorded twice in one block, and differently; what "
+                        "was said first stays."
+                    )
+                    noted.setdefault(row[0], self._gate()).instead(None, message, path=name)
+            table[:] = first.values()
+        for record_id, gate in noted.items():
+            self._note(batch, gate, record_id)
 
     # ---- rows ----------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ __all__ = [
     "SinkBeside",
     "VersionOf",
     "closing_in",
+    "is_this_version",
     "login",
     "new_origin",
     "reached_in",
@@ -44,6 +45,11 @@ def new_origin(no: int, *, who: str | None = None) -> OriginRow:
     who = who or login()
     software = f"{program} (braid-provenance {VERSION})"
     return OriginRow(no, new_uuid(), who, platform.node(), os.getpid(), software, now())
+
+
+def is_this_version(origin: OriginRow) -> bool:
+    """Whether an origin is of a process that ran this very version."""
+    return origin.software.endswith(f"(braid-provenance {VERSION})")
 
 
 def login() -> str:

@@ -180,9 +180,10 @@ def test_a_curve_is_logged_while_a_version_trains(
 
 
 def test_a_script_that_is_run_twice_goes_on(braid: Braid, where: list[str], history: Store) -> None:
-    for number in (0, 1):
-        said(braid, "record", "model", "new", "--resume", *where)
-        assert history.reader().record("new")["version"] == number
+    first = said(braid, "record", "model", "new", "--resume", *where)
+    assert said(braid, "record", "model", "new", "--resume", *where) == first
+    said(braid, "record", "model", "new", "--resume", "--score", "f1=0.5", *where)
+    assert history.reader().record("new")["version"] == 1
 
 
 def test_models_are_found_by_parameters_and_tags_of_their_training(
