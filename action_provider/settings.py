@@ -268,8 +268,16 @@ INTROSPECTIONS = Setting(
     "BRAID_INTROSPECTIONS",
     8,
     "How many tokens that are not known here each worker asks Globus Auth about at the same time; "
-    "twice as many wait, and more are answered 503. Callers known before are not among them.",
+    "twice as many wait, and more are answered 503; addresses take turns. Callers known before are "
+    "not among them.",
     bounded_int(1, 256),
+)
+ADDRESS_HEADER = Setting(
+    "BRAID_ADDRESS_HEADER",
+    None,
+    "Header in which the proxy in front says from which address a request comes, such as "
+    "X-Real-IP. Set it only where nobody reaches the server past a proxy that sets it.",
+    optional_text,
 )
 
 SETTINGS: tuple[Setting[Any], ...] = (
@@ -309,6 +317,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     IDENTITY_CONCURRENCY,
     IDENTITY_RATE,
     INTROSPECTIONS,
+    ADDRESS_HEADER,
 )
 """What `action_provider` reads from the environment."""
 
@@ -353,6 +362,7 @@ class Options:
     identity_concurrency: int
     identity_rate: int
     introspections: int
+    address_header: str | None
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> Options:
