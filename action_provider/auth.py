@@ -195,6 +195,7 @@ class Clients(ClientFactory):  # type: ignore[misc]
             **transport_options(**TRANSPORT),
             places=self._options.introspections,
             remembered=self._options.token_cache_size,
+            header=self._options.address_header,
         )
 
     def make_groups_client(

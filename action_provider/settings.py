@@ -268,7 +268,8 @@ INTROSPECTIONS = Setting(
     "BRAID_INTROSPECTIONS",
     8,
     "How many tokens that are not known here each worker asks Globus Auth about at the same time; "
-    "twice as many wait, and more are answered 503. Callers known before are not among them.",
+    "twice as many wait, and more are answered 503; addresses take turns. Callers known before are "
+    "not among them.",
     bounded_int(1, 256),
 )
 LOG_FORMAT = Setting(
@@ -283,6 +284,13 @@ ACCESS_LOG = Setting(
     "on: log a line for each request, with its id, method, path, status, bytes, seconds and the "
     "caller's identity.",
     one_of("on", "off"),
+)
+ADDRESS_HEADER = Setting(
+    "BRAID_ADDRESS_HEADER",
+    None,
+    "Header in which the proxy in front says from which address a request comes, such as "
+    "X-Real-IP. Set it only where nobody reaches the server past a proxy that sets it.",
+    optional_text,
 )
 
 SETTINGS: tuple[Setting[Any], ...] = (
@@ -324,6 +332,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     INTROSPECTIONS,
     LOG_FORMAT,
     ACCESS_LOG,
+    ADDRESS_HEADER,
 )
 """What `action_provider` reads from the environment."""
 
@@ -370,6 +379,7 @@ class Options:
     introspections: int
     log_format: str
     access_log: str
+    address_header: str | None
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> Options:

@@ -46,9 +46,14 @@ def serve(
     threads: int,
     when_ready: Callable[[], None],
     limits: Limits | None = None,
+    stalled_seconds: int = 60,
     when_ended: Callable[[int], None] = lambda pid: None,
 ) -> None:
     """Serve until stopped; every worker process makes an application of its own.
+
+    A worker that shows no sign of life for `stalled_seconds` is killed and replaced: one that is
+    stopped, or held by something that lets no other thread run. Long requests alone do not stall
+    it, for they run in threads of their own.
 
     `when_ended` is called with the process id of each worker that has ended.
     """
@@ -57,7 +62,7 @@ def serve(
         "worker_class": Worker,
         "workers": workers,
         "threads": threads,
-        "timeout": 120,
+        "timeout": stalled_seconds,
         "graceful_timeout": 30,
         "keepalive": 30,
         "errorlog": "-",

@@ -24,6 +24,7 @@ from hpc.watch import Watch
 from provenance_store.batch import Batch
 from provenance_store.errors import Conflict, InvalidInput, StoreUnavailable
 from provenance_store.rows import OriginRow
+from provenance_store.sink import is_this_version
 from provenance_store.store import Store
 from provenance_store.store_sink import Refused
 
@@ -57,7 +58,8 @@ class Aggregator:
         self._comm = comm
         self._store = store
         self._reopen = reopen
-        self._receiver = Receiver(comm)
+        others = (rank for rank, row in enumerate(members) if not is_this_version(row))
+        self._receiver = Receiver(comm, frozenset(others))
         self._early: list[Arrived] = []
         self._next_early = 0.0
         self._answers: list[tuple[bytes, MPI.Request]] = []

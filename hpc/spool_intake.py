@@ -17,7 +17,7 @@ from provenance_store.store_sink import Refused
 from provenance_store.validation.batches import gated
 from provenance_store.validation.policy import Gate
 
-__all__ = ["Intake", "ServerIntake", "StoreIntake", "Taken"]
+__all__ = ["Intake", "ServerIntake", "StoreIntake", "Taken", "let_in"]
 
 BATCH_BYTES = 1 << 32
 MOST_NOTES = 20
@@ -62,14 +62,10 @@ class StoreIntake(Intake):
         ]
 
     def _read(self, data: bytes) -> Batch | InvalidInput:
-        gate = Gate()
         try:
-            batch = decode_batch(data, limit=BATCH_BYTES)
-            batch = gated(gate, batch, limit=MAX_PAYLOAD_BYTES.get(), leave_out=True)
+            batch = let_in(decode_batch(data, limit=BATCH_BYTES))
         except InvalidInput as error:
             return error
-        for note in gate.notes[:MOST_NOTES]:
-            logger.warning("Not taken as it was: %s", note)
         self._own(batch)
         return batch
 
@@ -121,6 +117,18 @@ class ServerIntake(Intake):
             return error
         except (InvalidInput, Conflict) as error:
             return error
+
+
+def let_in(batch: Batch) -> Batch:
+    """A batch as the gate lets it in; what was changed or left out is logged.
+
+    Raises InvalidInput when nothing of it can be taken.
+    """
+    gate = Gate()
+    batch = gated(gate, batch, limit=MAX_PAYLOAD_BYTES.get(), leave_out=True)
+    for note in gate.notes[:MOST_NOTES]:
+        logger.warning("Not taken as it was: %s", note)
+    return batch
 
 
 def _taken(batch: Batch, refused: list[Refused]) -> Taken:

@@ -58,13 +58,15 @@ class Merged:
     """What a merge added: new origins, and new rows by table (tables without any left out).
 
     `filled` is how many stubs have become records; `tainted` how many (record, invalid root)
-    became known.
+    became known, `same` how many pairs of records turned out to be one thing, be they of one store
+    or of both.
     """
 
     origins: int
     rows: Mapping[str, int] = field(default_factory=dict)
     filled: int = 0
     tainted: int = 0
+    same: int = 0
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -73,6 +75,7 @@ class Merged:
             "rows": dict(self.rows),
             "filled": self.filled,
             "tainted": self.tainted,
+            "same": self.same,
         }
 
 
@@ -123,18 +126,20 @@ class _Merge:
             rows["tag"] += self._set_theirs(dry_run)
         self._progress("what follows")
         filled = fill_stubs(self._connection, self._other.rows("stub"))
+        statements, numbers = self._sink.writer.statements, self._other.numbers()
+        same = 0
+        if rows["uri"] or rows["file_check"]:
+            same = statements.same.catch_up(self._connection, numbers, any_owner=True)
         follow_all(self._connection)
-        index = self._sink.writer.statements.parameters
-        index.catch_up(self._connection, origins=self._other.numbers())
+        statements.parameters.catch_up(self._connection, origins=numbers)
         tainted = taint_size(self._connection) - tainted
         del rows["taint"]
         if rows["run_event"]:
-            self._sink.writer.statements.project(self._connection, self._other.run_ids())
+            statements.project(self._connection, self._other.run_ids())
         if rows["record"]:
             self._other.tell_records()
-        return Merged(
-            origins, {name: count for name, count in rows.items() if count}, filled, tainted
-        )
+        added = {name: count for name, count in rows.items() if count}
+        return Merged(origins, added, filled, tainted, same)
 
     def _refuse_differences(self) -> None:
         found = list(conflicts(self._other))

@@ -11,7 +11,6 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,6 +91,8 @@ TimeLike = datetime | int | str
 """A time: a datetime with a time zone, microseconds since 1970 UTC, or RFC 3339 text."""
 _NONE: tuple[()] = ()
 """What the arguments are by default that take several: Python makes one empty tuple only."""
+SAID_ONCE = {"payload": (2, "document"), "outcome": (1, "end of a step"), "uri": (2, "URI")}
+"""Tables in which a record says something once: how many columns say what of, and what it is."""
 DEFAULTS = ("run_id", "audience", "clock", "_environment", "strict", "_policy")
 """The attributes of a Recorder that go with it to another process."""
 
@@ -728,8 +729,10 @@ class Recorder:
         """Everything that this thread records inside is one batch: all or nothing, one commit.
 
         If the block raises, nothing of it is written. Blocks may be nested: the outermost writes.
+        Of two documents of one name, two ends of a step or two descriptions of one URI the first
+        stays, with a note, as it does where the second is recorded later.
         """
-        return Together(self.sink, self._local)
+        return Together(self.sink, self._local, settle=self._say_once)
 
     def _batch(self) -> Together | Inside:
         return inside(self._local) or Together(self.sink, self._local)
@@ -852,6 +855,26 @@ class Recorder:
         for note in gate.notes:
             log.warning(NOT_AS_GIVEN, redaction.scrub_text(note))
 
+    def _say_once(self, batch: Batch) -> None:
+        """Leave out of a batch what it says again of one record: a store would refuse all of it."""
+        noted: dict[int, Gate] = {}
+        for name, (width, what) in SAID_ONCE.items():
+            table: list[Any] = getattr(batch, name)
+            if len(table) < 2 or len({row[:width] for row in table}) == len(table):
+                continue
+            first: dict[Any, Any] = {}
+            for row in table:
+                if first.setdefault(row[:width], row) != row:
+                    about = f" {row[1]!r:.80}" if width > 1 else ""
+                    message = (
+                        f"The {what}{about} was recorded twice in one block, and differently; what "
+                        "was said first stays."
+                    )
+                    noted.setdefault(row[0], self._gate()).instead(None, message, path=name)
+            table[:] = first.values()
+        for record_id, gate in noted.items():
+            self._note(batch, gate, record_id)
+
     # ---- rows ----------------------------------------------------------------------------
 
     def _time(self, gate: Gate, given: TimeLike | None, what: str) -> int | None:
@@ -924,7 +947,6 @@ class Recorder:
         from provenance_store.files import MEMBERS, members_of, tags_of
 
         self._uris(batch, gate, record_id, [file.place for file in seen])
-        self._say_same(batch, gate, record_id)
         self._tags(batch, gate, record_id, tags_of(seen))
         if members := members_of(seen):
             self._payload(batch, gate, record_id, MEMBERS, members, decoded=True)
@@ -935,21 +957,6 @@ class Recorder:
             for uri in rows.several(gate, uris, "URIs", mapping=True)
         ]:
             batch.uri.extend({place.uri: place for place in places}.values())
-
-    def _say_same(self, batch: Batch, gate: Gate, record_id: int) -> None:
-        """Say that a record of files that were read here is one thing with the first that has the
-        same bytes at their place."""
-        if self.audience is not None:  # others could make records one with somebody's
-            return
-        for place in takewhile(lambda row: row.record_id == record_id, reversed(batch.uri)):
-            if place.digest is None or place.size == 0:
-                continue
-            other = self.sink.first_with(place.uri, place.digest)
-            if other is not None and other != record_id:
-                at, new_id = self._at(), self.sink.new_id
-                for ends in ((other, record_id), (record_id, other)):
-                    row = rows.same_as_row(gate, *ends, new_id(), at, place.digest)
-                    batch.same_as.append(row)
 
     def _add(
         self,

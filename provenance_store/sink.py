@@ -32,6 +32,7 @@ __all__ = [
     "SinkBeside",
     "VersionOf",
     "closing_in",
+    "is_this_version",
     "login",
     "new_origin",
     "reached_in",
@@ -44,6 +45,11 @@ def new_origin(no: int, *, who: str | None = None) -> OriginRow:
     who = who or login()
     software = f"{program} (braid-provenance {VERSION})"
     return OriginRow(no, new_uuid(), who, platform.node(), os.getpid(), software, now())
+
+
+def is_this_version(origin: OriginRow) -> bool:
+    """Whether an origin is of a process that ran this very version."""
+    return origin.software.endswith(f"(braid-provenance {VERSION})")
 
 
 def login() -> str:
@@ -174,10 +180,6 @@ class Sink(ABC, forks.Forkable):
     def run_known(self, run_id: str) -> Sequence[Any] | None:
         """What is said of a run, in the order of an event's fields from ``flow_id`` on; None where
         nothing is, or that is not known here."""
-        return None
-
-    def first_with(self, uri: str, digest: str) -> int | None:
-        """The first record with these bytes at a place, where this sink knows and may say so."""
         return None
 
     def closing(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance_store.errors import InvalidInput, NotFound
-from provenance_store.kinds import Kind, Role
+from provenance_store.kinds import SAME_AS, Kind, Role
 from provenance_store.sql.slice import COPIED, Selection, taking
 from provenance_store.store_sink import StoreSink
 from provenance_store.unfinished import made_whole
@@ -28,11 +28,13 @@ RULES: Mapping[str, frozenset[Role]] = {
     "revisions": frozenset({Role.REVISION_OF}),
     "members": frozenset({Role.HAS_MEMBER}),
     "earlier": frozenset({Role.INFORMED_BY}),
+    "same": frozenset({SAME_AS}),
 }
 """The rules that a slice follows from node to node, by name: from a step to its inputs, from what
 was made to the step that made it, from what was derived to its sources, from a model version to
 what it was trained on and to the version before it, from a dataset to its members, from a step to
-earlier ones that informed it; and down, all of these the other way round."""
+earlier ones that informed it, from a record to others that are one thing with it; and down, all of
+these the other way round."""
 
 LEFT_OUT: Mapping[str, frozenset[str]] = {
     "tags": frozenset({"tag", "run_tag"}),

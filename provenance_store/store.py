@@ -21,9 +21,9 @@ from provenance_store.reader import LineageOptions, Reader
 from provenance_store.recorder import Recorder
 from provenance_store.references import Reference, several
 from provenance_store.sink import Sink
-from provenance_store.sql import later
 from provenance_store.sql.dialects import driver
 from provenance_store.sql.prepared import Prepared
+from provenance_store.sql.same import new_same
 from provenance_store.store_sink import GuardedSink, HeldSink, Refused, StoreSink
 from provenance_store.validation.batches import check_sound
 from provenance_store.validation.policy import Gate, Policy
@@ -254,14 +254,15 @@ class Store(Recorder):
         return merged
 
     def link_same(self) -> int:
-        """Say of records with equal digests at one place that they are one thing; how many pairs
-        are new.
+        """Say of records of different owners too, with equal digests at one place, that they are
+        one thing; how many pairs are new.
 
-        Lineage, search and invalidity then go through all of them. An equal URI alone does not make
-        two records one, nor do equal bytes at two places.
+        Those of one owner, or of nobody, are so as soon as they are written. Lineage, search and
+        invalidity go through all of them. An equal URI alone does not make two records one, nor do
+        equal bytes at two places.
         """
         with self.sink.session.read() as connection:
-            pairs = [(*row,) for row in connection.execute(later.new_same())]
+            pairs = [(*row,) for row in connection.execute(new_same())]
         if not pairs:
             return 0
         at, gate = now(), Gate(Policy.REFUSE)

@@ -50,7 +50,6 @@ from provenance_store.sql.waits import SharedAttempt
 from provenance_store.sql.write import register_origin, renumbered
 from provenance_store.travel import sent
 from provenance_store.validation.batches import check_sound
-from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import EVERYTHING, Viewer
 from provenance_store.writer import Guard, Writer
 
@@ -204,10 +203,6 @@ class StoreSink(Sink):
     def run_known(self, run_id: str) -> Sequence[Any] | None:
         run = self._run(run_id)
         return None if run is None else run[:-1]
-
-    def first_with(self, uri: str, digest: str) -> int | None:
-        with self.session.look() as raw:
-            return self.prepared.first_with(raw, normal_uri(uri), digest)
 
     def _run(self, run_id: str) -> Any | None:
         """`Prepared.run`, asked once in each `Session.one_look`."""

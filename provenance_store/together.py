@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from provenance_store import forks
 from provenance_store.batch import TABLES, Batch
@@ -35,12 +36,20 @@ def inside(local: threading.local) -> Inside | None:
 class Together:
     """The block of `Recorder.together`; a class, for it is entered many times for each step."""
 
-    __slots__ = ("_before", "_local", "_outermost", "_sink", "_soon")
+    __slots__ = ("_before", "_local", "_outermost", "_settle", "_sink", "_soon")
 
-    def __init__(self, sink: Sink, local: threading.local, *, soon: bool = False) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        local: threading.local,
+        *,
+        soon: bool = False,
+        settle: Callable[[Batch], None] | None = None,
+    ) -> None:
         self._sink = sink
         self._local = local
         self._soon = soon
+        self._settle = settle
 
     def __enter__(self) -> Batch:
         batch: Batch | None = getattr(self._local, "batch", None)
@@ -62,6 +71,8 @@ class Together:
             if self._local.process != forks.process:
                 self._leave_to_parent(batch)
             if kind is None and (batch.record or len(batch)):
+                if self._settle is not None:
+                    self._settle(batch)
                 (self._sink.write_soon if self._soon else self._sink.write)(batch)
         elif kind is not None and not self._sink.all_or_nothing:
             # Of a call that raises nothing is written, also where the script goes on.

@@ -70,7 +70,7 @@ def command(
     that name them. A record itself never changes: what is found is kept beside it, with the time.
     A directory has one digest over all files in it. FIFOs and devices are not read. Exit 1 when a
     file is missing, cannot be read, changes while it is read, or no record names it. `braid verify`
-    compares later.
+    compares later. Records of one file with one digest are one thing afterwards, whoever owns them.
     """
     if not things and not run_id:
         raise click.UsageError("Name records by ID, files, or a run with --run.")
@@ -81,11 +81,10 @@ def command(
         records = list(files_of(reader, [*wanted, *(of_run(reader, run_id) if run_id else ())]))
         chosen = [(r, uri) for r, uri in records if _is_meant(r, uri, wanted, run_id)]
         done = list(_recorded(store, chosen, places, algorithm, again=again))
-        same = store.link_same() if done else 0
+        if done:
+            store.link_same()
     done += [_document(NO_RECORD, {"id": None, "name": None}, None, Path(f)) for f in unknown]
     display.table({"files": done}, rows="files", fields=FIELDS, empty="No files are named.")
-    if same:
-        click.echo(f"{same} pairs of records were found to be one file.", err=True)
     wrong = [document for document in done if document["state"] in WRONG]
     context.exit(SAID_NO if wrong else 0)
 

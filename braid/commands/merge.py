@@ -21,6 +21,7 @@ FIELDS = [
     Field("of these", lambda document: in_words(document["rows"])),
     Field("Stubs filled in", lambda document: document["filled"] or None),
     Field("Newly invalid", lambda document: document["tainted"] or None),
+    Field("Pairs that are one file", lambda document: document["same"] or None),
 ]
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 POLICIES = ("latest", "ours", "theirs", "refuse")
@@ -63,9 +64,6 @@ def command(
             | store.merge(file, dry_run=dry_run, tags=tags, progress=progress).document()
             for file in files
         ]
-        same = 0 if dry_run else store.link_same()
-    if same:
-        click.echo(f"{same} pairs of records were found to be one file.", err=True)
     if display.format == "json":
         return display.json({"merged": merged})
     for document in merged:

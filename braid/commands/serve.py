@@ -62,6 +62,14 @@ BUSY_MS = 5_000
     help="How long a request's body may take to arrive, besides a second for each 16 KiB of it.",
 )
 @click.option(
+    "--stalled-seconds",
+    type=click.IntRange(3, 3600),
+    default=60,
+    show_default=True,
+    help="How long a process may show no sign of life before it is killed and replaced. Its start "
+    "counts too, a long request does not.",
+)
+@click.option(
     "--upgrade/--no-upgrade",
     default=True,
     show_default=True,
@@ -77,6 +85,7 @@ def command(
     connections: int,
     head_seconds: float,
     body_seconds: float,
+    stalled_seconds: int,
     upgrade: bool,
 ) -> None:
     """Serve the action provider and the query API.
@@ -111,6 +120,7 @@ def command(
             workers=workers,
             threads=threads_for(threads, options),
             limits=limits,
+            stalled_seconds=stalled_seconds,
             when_ready=partial(_say_where, f"serving {listening.url} from {source.shown}"),
             when_ended=partial(shared_metrics.fold, metrics),
         )

@@ -31,6 +31,7 @@ RULES = {
     "revisions": "from a model version to the one before it",
     "members": "from a dataset to its members",
     "earlier": "from a step to earlier ones that informed it",
+    "same": "from a record to others that are one thing with it",
 }
 """The rules by name, and what they follow upwards; a test holds that they are all."""
 PARTS = {

@@ -88,6 +88,13 @@ class Parts:
             self._things[node] = self._add(
                 f"#{node}", "CreativeWork", name="Not shown", description="Not yours to see."
             )
+        for node, other, *_ in self._extract.same:
+            here, there = self._things.get(node), self._things.get(other)
+            if here and there and here != there:
+                entity = self._crate.get(here)
+                same = _listed(entity.properties().get("sameAs"))
+                if {"@id": there} not in same:
+                    entity["sameAs"] = [*same, {"@id": there}]
         for node, parts in members.items():
             collection = self._crate.get(f"#{node}")
             if collection is not None:

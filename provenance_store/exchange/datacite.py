@@ -97,7 +97,8 @@ def _of_record(extract: Extract, root: str) -> dict[str, Any]:
     related = [
         _related(extract, node, RELATIONS[role]) for node, role in direct_sources(extract, root)
     ]
-    attributes["relatedIdentifiers"] = [r for r in related if r is not None][:LISTED]
+    same = [_related(extract, s.other, "IsIdenticalTo") for s in extract.same if s.record == root]
+    attributes["relatedIdentifiers"] = [r for r in (*same, *related) if r is not None][:LISTED]
     attributes["subjects"] = [
         {"subject": f"{key}: {value}"} for key, value in sorted(record["tags"].items())
     ]

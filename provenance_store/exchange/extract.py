@@ -14,7 +14,7 @@ from provenance_store.documents import Details
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.kinds import Kind, Mark, Role, TagType
 from provenance_store.reading.view import Row, View
-from provenance_store.sql import around, exchange, read
+from provenance_store.sql import around, exchange, later, read
 from provenance_store.times import format_time
 
 __all__ = ["Extract", "Link", "Way", "gather"]
@@ -33,6 +33,18 @@ class Link(NamedTuple):
     role: Role
 
 
+class Same(NamedTuple):
+    """That a record is one thing with another, as it was said of the record: see `Extract`.
+
+    `id` is the permanent name under which it was said, `at` the time as RFC 3339."""
+
+    record: str
+    other: str
+    id: str
+    at: str
+    digest: str
+
+
 @dataclass(slots=True)
 class Extract:
     """A part of the history. Keys of `records`, `stubs` and `hidden` are the nodes' names.
@@ -40,6 +52,7 @@ class Extract:
     `records` are the documents of the query API, each with what only an exchange needs: ``marks``
     (oldest first), ``tag_settings``, ``opened_live``, ``ordinal``, ``payloads``. `stubs` are nodes
     outside of it that records in it depend on, `hidden` those that the viewer may not see.
+    `same` tells of each record that is one thing with another of `records` or `stubs`.
     `readers` are the principals that may see the roots. `truncated` says that there was more than
     `limit` nodes.
     """
@@ -49,6 +62,7 @@ class Extract:
     stubs: dict[str, dict[str, Any]] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
     links: list[Link] = field(default_factory=list)
+    same: list[Same] = field(default_factory=list)
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     environments: dict[str, Any] = field(default_factory=dict)
     readers: list[str] = field(default_factory=list)
@@ -102,10 +116,13 @@ def _reach(view: View, nodes: list[int], *, down: bool, depth: int | None, limit
     seen = set(nodes)
     frontier = list(nodes)
     hops = 0
+    any_same = view.first(later.any_same()) is not None
     while frontier and (depth is None or hops < depth):
         hops += 1
         links = view.links(frontier, down=down)
         ends = {x.from_id if down else x.to_id for found in links.values() for x in found}
+        if any_same:
+            ends.update(row.other_id for row in view.chunked(later.same_things, frontier))
         frontier = sorted(ends - seen)
         if len(seen) + len(frontier) > limit:
             nodes += frontier[: limit - len(seen)]
@@ -133,7 +150,15 @@ class _Gathering:
             name = self._names[record_id] = self._view.urn(record_id)
             self._found.records[name] = self._record(self._rows[record_id], details)
         links = [x for found in self._view.links(visible).values() for x in found]
-        self._name_others({x.to_id for x in links} | set(self._ids))
+        same = [*self._view.chunked(later.same_things, visible)]
+        others = {row.other_id for row in same}
+        self._name_others({x.to_id for x in links} | others | set(self._ids))
+        self._found.same = sorted(
+            Same(name, other, self._view.urn(row.id), str(format_time(row.at)), row.digest)
+            for row in same
+            for name, other in [(self._names[row.record_id], self._names[row.other_id])]
+            if other not in self._found.hidden
+        )
         self._found.links = sorted(
             Link(self._names[x.from_id], self._names[x.to_id], Role(x.role)) for x in links
         )

@@ -2,8 +2,9 @@
 
 Records are entities and steps activities under their own URNs; runs are activities that started
 their steps; owners are agents. What a role becomes is `RELATIONS`; a pair of ends that PROV has no
-relation for is an influence. Everything that `prov_import` needs to make the same records again is
-in attributes of our own.
+relation for is an influence. Records that are one thing are alternates, which in PROV need not be
+exact; that they have the same bytes, ``braid:same_as`` says. Everything that `prov_import` needs to
+make the same records again is in attributes of our own.
 """
 
 from __future__ import annotations
@@ -96,6 +97,10 @@ class _Writer:
         self._document = self._model.ProvDocument()
         self._spaces: dict[str, Any] = {}
         self._activities = self._all_activities()
+        self._same: dict[str, list[str]] = {}
+        for same in extract.same:
+            about = {"id": same.id, "other": same.other, "at": same.at, "digest": same.digest}
+            self._same.setdefault(same.record, []).append(_json(about))
         self._flows: set[str] = set()
         self._principals: set[str] = set()
 
@@ -119,6 +124,8 @@ class _Writer:
             self._node(name, {"prov:type": [self._term("Hidden")]})
         for link in extract.links:
             self._link(link)
+        for one, other in sorted({(min(s[:2]), max(s[:2])) for s in extract.same}):
+            self._document.alternateOf(self._of(one), self._of(other))
         for name in records:
             self._responsible(name)
         self._agents()
@@ -200,6 +207,7 @@ class _Writer:
             "braid:live": [record["opened_live"] or None],
             "braid:mark": [_json(mark) for mark in record["marks"]],
             "braid:tag_setting": [_json(setting) for setting in record["tag_settings"]],
+            "braid:same_as": self._same.get(node, []),
         }
         if record["environment"]:
             attributes["braid:environment"] = [

@@ -18,7 +18,7 @@ from provenance_store.errors import InvalidInput
 from provenance_store.exchange.incoming import Imported, Numbers, take_in
 from provenance_store.exchange.names import NAMESPACES, principal_of
 from provenance_store.exchange.prov_foreign import IMPORTED, Foreign
-from provenance_store.exchange.prov_own import Own, attribute_of
+from provenance_store.exchange.prov_own import SAME, Own, attribute_of
 from provenance_store.exchange.prov_reading import PROV, Element, Prov, Relation, read_prov
 from provenance_store.exchange.values import json_in, sentence
 from provenance_store.ids import looks_like_id
@@ -202,6 +202,8 @@ class _Import:
         for relation in self._found.relations:
             if relation.name not in ENDS:
                 if relation.name in ("wasEndedBy", "alternateOf", "actedOnBehalfOf"):
+                    if relation.name == "alternateOf" and self._is_same(relation):
+                        continue
                     self._no_links[relation.name] += 1
                 continue
             source, target, role = ENDS[relation.name]
@@ -212,6 +214,11 @@ class _Import:
             if row is not None:
                 found[row] = None
         self._batch.link.extend(sorted(found))
+
+    def _is_same(self, relation: Relation) -> bool:
+        """Whether one of the two says itself that they are one thing."""
+        found = map(self._found.elements.get, relation.ends.values())
+        return any(element is not None and element.all(SAME) for element in found)
 
     def _link(
         self,
@@ -310,7 +317,8 @@ def _is_ours(uri: str) -> bool:
 
 
 def invalidated(batch: Batch) -> set[int]:
-    """The records that a batch invalidates, and those that follow them by its links."""
+    """The records that a batch invalidates, and those that follow them by its links, and by what it
+    says is one thing."""
     last: dict[int, tuple[int, int]] = {}
     for mark in batch.mark:
         if mark.mark in (Mark.INVALIDATED, Mark.RESTORED):
@@ -319,6 +327,8 @@ def invalidated(batch: Batch) -> set[int]:
     for link in batch.link:
         if _carries(link):
             down.setdefault(link.to_id, []).append(link.from_id)
+    for same in batch.same_as:
+        down.setdefault(same.record_id, []).append(same.other_id)
     waiting = [i for i, (_, mark) in last.items() if mark == Mark.INVALIDATED]
     found = set(waiting)
     while waiting:

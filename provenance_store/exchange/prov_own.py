@@ -36,6 +36,7 @@ from provenance_store.validation.rows import (
     metric_rows,
     payload_document,
     removed_tag_row,
+    same_as_row,
     score_rows,
     tag_row,
     uri_row,
@@ -43,10 +44,11 @@ from provenance_store.validation.rows import (
 from provenance_store.validation.texts import check_text
 from provenance_store.values import Audience, canonical_json, digest_of
 
-__all__ = ["Own", "attribute_of"]
+__all__ = ["SAME", "Own", "attribute_of"]
 
 BRAID: Final = NAMESPACES["braid"]
 SETTING: Final = f"{BRAID}tag_setting"
+SAME: Final = f"{BRAID}same_as"
 _OF_STEP = ("action_url", "action_id", "run_as", "definition_digest")
 T = TypeVar("T")
 
@@ -108,6 +110,7 @@ class Own:
         self._tags(element, record_id, created)
         self._payloads(element, record_id)
         self._marks(element, record_id)
+        self._same(element, record_id)
         if kind is Kind.STEP:
             self._step(element, record_id)
         if kind is Kind.MODEL and element.all(f"{BRAID}version"):
@@ -218,6 +221,21 @@ class Own:
             )
         except (KeyError, TypeError, AttributeError, StopIteration):
             raise InvalidInput("braid:mark has id, mark, at, note and cause.") from None
+
+    def _same(self, element: Element, record_id: int) -> None:
+        with attribute_of(element, "braid:same_as"):
+            for text in element.all(SAME):
+                about = json_in(text, "braid:same_as")
+                try:
+                    other, said = urn_in(about["other"]), urn_in(about["id"])
+                    at, digest = parse_time(about["at"], now=0), about["digest"]
+                except (KeyError, TypeError, AttributeError):
+                    raise InvalidInput("braid:same_as has id, other, at and digest.") from None
+                if other not in self._found.elements:
+                    raise InvalidInput(f"braid:same_as names {other}, which is not described.")
+                ends = (record_id, self._numbers.of(other))
+                row = same_as_row(_strict(), *ends, self._numbers.of(said), at, digest)
+                self._batch.same_as.append(row)
 
     def _step(self, element: Element, record_id: int) -> None:
         url, action, run_as, digest = (_text(element, name, 8192) for name in _OF_STEP)

@@ -95,7 +95,7 @@ def is_as_said(extract: Extract) -> bool:
 
     Then it goes out in their words. What was said of a record here since would be lost in that.
     """
-    beside = (extract.runs, extract.stubs, extract.hidden, extract.environments)
+    beside = (extract.runs, extract.stubs, extract.hidden, extract.environments, extract.same)
     if not extract.records or extract.truncated or any(beside):
         return False
     return all(map(_is_as_it_came, extract.records, extract.records.values()))

@@ -79,22 +79,26 @@ _PIECE = re.compile(
     re.DOTALL,
 )
 _READS_IT = (
-    r"(?:iinit|kinit|klog|chpasswd|smbpasswd|passwd|cryptsetup|myproxy-logon|sudo[ ]-S"
+    r"(?:rclone[ ]obscure"
+    r"|iinit|kinit|klog|chpasswd|smbpasswd|passwd|cryptsetup|myproxy-logon|sudo[ ]-S"
     r"|(?:[\w:/.=@-]{1,60}[ ]){0,14}?"
     r"-{1,2}[\w-]{0,24}(?:stdin|with-token|passphrase-fd)\b)"
 )
 _PIPED = re.compile(
     r"(?<![\w.-])(?P<give>(?:echo|printf)[ ]+(?:-\w{1,3}[ ]+|'%s(?:\\n)?'[ ]+)?)"
-    r"(?P<secret>\"[^\"\n]{1,256}\"|\\\"[^\"\\\n]{1,256}\\\"|'[^'\n]{1,256}'|[^\s|;&\"'$<>]{1,256})"
+    r"(?P<secret>(?:\"[^\"\n]{1,256}\"|\\\"[^\"\\\n]{1,256}\\\"|'[^'\n]{1,256}'|[^\s|;&\"'$<>]{1,256}){1,4})"
     r"(?=[ ]*\|[ ]*(?:sudo[ ]+(?!-S))?" + _READS_IT + r")"
 )
 _LIST = re.compile(r"[\[(](?=[ \t\n]*[bruf]{0,2}[\"'])")
+_LITERAL = r"(?:\"(?:[^\"\\\n]|\\.)*" + ALL + r"\"|'(?:[^'\\\n]|\\.)*" + ALL + r"')"
 _ITEM = re.compile(
-    r"[ \t\n]*+[bruf]{0,2}(?P<item>\"(?:[^\"\\\n]|\\.)*"
+    r"[ \t\n]*+[bruf]{0,2}(?P<item>"
+    + _LITERAL
+    + r"(?:[ \t\n]*+"
+    + _LITERAL
+    + ")*"
     + ALL
-    + r"\"|'(?:[^'\\\n]|\\.)*"
-    + ALL
-    + r"')[ \t\n]*+(?:,|(?P<end>[\])]))"
+    + r")[ \t\n]*+(?:,|(?P<end>[\])]))"
 )
 MOST_COMMANDS = 20_000
 """What follows more commands than these in one text is redacted unread."""

@@ -40,7 +40,8 @@ _NETRC = re.compile(
     r"(?:account[ \t\r\n]++[^\s]++[ \t\r\n]++)?password[ \t\r\n]++)([^\s]++)"
 )
 _SQL = re.compile(
-    r"\b((?:identified[ \t]++(?:with[ \t]++\w++[ \t]++)?by|password)[ \t]++(?:password[ \t]++)?)"
+    r"(?<![\w-])((?:identified[ \t]++(?:with[ \t]++\w++[ \t]++)?by|password)"
+    r"[ \t]++(?:password[ \t]++)?)"
     r"(?:'((?:[^'\\]|\\.|'')*" + ALL + r")'?|\"([^\"]*)\"?)",
     re.IGNORECASE,
 )

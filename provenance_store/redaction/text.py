@@ -105,7 +105,13 @@ _VALUE = re.compile(
     r"(?!\\*[\"']?\[redacted\])(?:[bfruBFRU]{1,2}(?=[\"']))?"
     r"(?:(?P<quote>\\+[\"']).*?(?:(?P=quote)|\Z)"
     r"|\"\"\".*?(?:\"\"\"|\Z)|'''.*?(?:'''|\Z)"
-    r"|" + _STRINGS + r"(?:(?:[ \t]{0,8}\+[ \t]{0,8}[fr]?)?" + _STRINGS + r")*" + ALL + r""
+    r"|"
+    + _STRINGS
+    + r"(?:[ \t]{0,8}(?:\+[ \t]{0,8})?[fr]?"
+    + _STRINGS
+    + r")*"
+    + ALL
+    + r"(?:(?<=[\"'])[\w@%^~-]++)?"
     r"|(?:" + _UNITS + r"|[^\s,;&\"']|,(?!\s|$)|[;&](?!\s|$|[\w.%-]++=)"
     r"|[\"'](?![\s,;}\])]|$))+" + ALL + r")",
     re.DOTALL,
@@ -147,7 +153,7 @@ _OPTION = re.compile(r"(?<![\w.-])(?P<name>--?[A-Za-z][\w.-]*+)(?:\s++(?:\\\r?\n
 _HEADER = re.compile(
     r"(?:^|(?<=[\"']))([ \t]*+(?:-[ \t]++)?)([A-Za-z_][\w.-]*+)([ \t]*+:(?!//|=)[ \t]*+)"
     r"(?!\[redacted\]|[\"']\[redacted\]|[A-Za-z_][\w.\[\]| ]{0,64}(?:=[ \t]*+[\"']|[ ]=[ ]))"
-    r"(\"[^\"\n]*+\"|'(?:[^'\n]|'')*+'|[^\s\"'][^\n\"']*+)",
+    r"(\"[^\"\n]*+\"(?:[ \t]*+\"[^\"\n]*+\")*+|'(?:[^'\n]|'')*+'|[^\s\"'][^\n\"']*+)",
     re.MULTILINE,
 )
 _BRACKET = re.compile(
@@ -228,6 +234,9 @@ def _has_words_before(text: str, low: str) -> bool:
         or ("/" in text and ("alias set" in low or "rdp /" in low))
         or ("g" in low and ("login" in low or "config" in low))
         or ("v" in low and "setenv" in low)
+        or "obscure " in low
+        or ".psk " in low
+        or ("_" in text and ("add_user" in low or "encrypt_s" in low or "wpa_pass" in low))
         or ("-" in text and _may_have_option(text, low))
     )
 

@@ -201,6 +201,7 @@ _BELONGS = (
 _MAY_BE_STUBS = {
     ("link", "to_id"),
     ("late_link", "to_id"),
+    ("same_as", "record_id"),
     ("same_as", "other_id"),
     ("alias", "line_id"),
     ("alias", "version_id"),

@@ -8,7 +8,7 @@ order, and what derives from the invalid is shown as such wherever, and whenever
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from provenance_store.batch import Batch
 from provenance_store.errors import TooLarge
 from provenance_store.kinds import CARRIES, PASSED_BY, Level, Mark
+from provenance_store.rows import SameAsRow
 from provenance_store.sql import later
 from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import changed, compiled, driver, ignoring, lock_links
@@ -194,21 +195,23 @@ class Follow:
         if batch.mark and _roots(batch):
             lock_links(connection)
 
-    def after(self, connection: sa.Connection, batch: Batch) -> None:
-        """After a batch was inserted: what it says is invalid, and what derives from that."""
+    def after(self, connection: sa.Connection, batch: Batch, same: Sequence[SameAsRow]) -> None:
+        """After a batch was inserted, and what was found to be the `same`: what is invalid by it,
+        and what derives from that."""
+        same = [*batch.same_as, *same]
         roots = _roots(batch) if batch.mark else ()
         if roots:
             connection.execute(_into_taint(connection.dialect), roots)
-        elif not (batch.link or batch.same_as) or not self._any(connection):
+        elif not (batch.link or same) or not self._any(connection):
             return
         seeds = {row["record_id"] for row in roots}
         seeds.update(self._reached(connection, batch))
-        seeds.update(row[1] for row in batch.same_as)
+        seeds.update(row[1] for row in same)
         # What follows one root is not more than the store; what follows many may be its square.
         most = None if len(roots) == 1 and not batch.link else MAX_FOLLOWING
         left = most
-        for chunk in chunks(sorted(seeds)):
-            spread = _spread(_taint.c.record_id.in_(chunk), connection.dialect, limit=left)
+        for some in _each_of(seeds):
+            spread = _spread(some, connection.dialect, limit=left)
             added = changed(connection, spread)
             if left is not None:
                 left -= added
@@ -217,8 +220,7 @@ class Follow:
                         f"More than {most} pairs of an invalid record and one that derives from "
                         "it would come of this; invalidate what they have in common instead."
                     )
-        if seeds:  # what became known of nothing invalid leads no further
-            _through_same(connection)
+        _through_same(connection, seeds)
 
     def _any(self, connection: sa.Connection) -> bool:
         with driver(connection) as raw:
@@ -250,6 +252,16 @@ def _roots(batch: Batch) -> list[dict[str, int]]:
     ]
 
 
+def _below_tainted(seeds: sa.ColumnElement[bool]) -> sa.CTE:
+    """Rows of `taint` that meet a condition, and all that derives from them, with their roots."""
+    down = sa.select(_taint.c.record_id, _taint.c.root_id).where(seeds).cte("down", recursive=True)
+    return down.union(
+        sa.select(_link.c.from_id, down.c.root_id)
+        .join(down, down.c.record_id == _link.c.to_id)
+        .where(_carried)
+    )
+
+
 def follow_all(connection: sa.Connection) -> None:
     """Bring `taint` up to date with all marks and links, after many came in at once."""
     root = sa.func.coalesce(_mark.c.cause_id, _mark.c.record_id)
@@ -259,27 +271,44 @@ def follow_all(connection: sa.Connection) -> None:
         return
     lock_links(connection)
     connection.execute(_spread(_leads_on(), connection.dialect))
-    _through_same(connection)
+    _through_same(connection, None)
 
 
-def _through_same(connection: sa.Connection) -> None:
-    """Taint what is one thing with something tainted, and what derives from that."""
+def _through_same(connection: sa.Connection, seeds: Collection[int] | None) -> None:
+    """Taint what is one thing with something tainted, and what derives from that: with what
+    derives from the `seeds`, which is told already, or with anything."""
+    if seeds is not None and not seeds:
+        return
     if connection.execute(later.any_same()).first() is None:
         return
-    while changed(connection, _from_select(_untold_same(), connection.dialect)):
-        connection.execute(_spread(_leads_on(), connection.dialect))
+    while True:
+        found: set[tuple[int, int]] = set()
+        for tainted in [_taint] if seeds is None else map(_below_tainted, _each_of(seeds)):
+            found.update(map(tuple, connection.execute(_untold_same(tainted))))
+        if not found:
+            return
+        rows = [{"record_id": record_id, "root_id": root_id} for record_id, root_id in found]
+        connection.execute(_into_taint(connection.dialect), rows)
+        seeds = {record_id for record_id, _ in found}
+        for some in _each_of(seeds):
+            connection.execute(_spread(some, connection.dialect))
 
 
-def _untold_same() -> sa.Select[Any]:
+def _each_of(seeds: Collection[int]) -> Iterator[sa.ColumnElement[bool]]:
+    """Conditions on `taint` to be of these records, some at a time."""
+    return (_taint.c.record_id.in_(chunk) for chunk in chunks(sorted(seeds)))
+
+
+def _untold_same(tainted: sa.FromClause) -> sa.Select[Any]:
     """(record_id, root_id) of records that are one thing with a tainted one and are not told so."""
     known = _taint.alias()
     told = sa.exists().where(
-        known.c.record_id == _same.c.other_id, known.c.root_id == _taint.c.root_id
+        known.c.record_id == _same.c.other_id, known.c.root_id == tainted.c.root_id
     )
     return (
-        sa.select(_same.c.other_id, _taint.c.root_id)
+        sa.select(_same.c.other_id, tainted.c.root_id)
         .distinct()
-        .join(_taint, _taint.c.record_id == _same.c.record_id)
+        .join(tainted, tainted.c.record_id == _same.c.record_id)
         .where(~told, later.said_both_ways())
     )
 
@@ -338,12 +367,7 @@ def taint_size(connection: sa.Connection) -> int:
 def _spread(seeds: sa.ColumnElement[bool], dialect: sa.Dialect, *, limit: int | None = None) -> Any:
     """Taint all that derives from rows of `taint` that meet a condition, by one recursive query;
     no more than `limit` that are new."""
-    down = sa.select(_taint.c.record_id, _taint.c.root_id).where(seeds).cte("down", recursive=True)
-    down = down.union(
-        sa.select(_link.c.from_id, down.c.root_id)
-        .join(down, down.c.record_id == _link.c.to_id)
-        .where(_carried)
-    )
+    down = _below_tainted(seeds)
     query = sa.select(down.c.record_id, down.c.root_id).where(sa.true())
     if limit is not None:
         known = _taint.alias()

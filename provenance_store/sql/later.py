@@ -17,7 +17,6 @@ __all__ = [
     "at_same_uris",
     "late_links",
     "late_links_after",
-    "new_same",
     "said_both_ways",
     "same_after",
     "same_things",
@@ -25,7 +24,7 @@ __all__ = [
 ]
 
 _late, _record, _step = TABLE["late_link"], TABLE["record"], TABLE["step"]
-_outcome, _uri, _check = TABLE["outcome"], TABLE["uri"], TABLE["file_check"]
+_outcome, _uri = TABLE["outcome"], TABLE["uri"]
 _same = TABLE["same_as"]
 CALLING_NOBODY = ("Pass", "Choice", "Wait", "Fail", "ExpressionEval")
 """Types of states that only direct a run: they read and make no files."""
@@ -103,37 +102,4 @@ def at_same_uris(record_id: int, viewer: Viewer, limit: int) -> sa.Select[Any]:
         .where(_uri.c.record_id == record_id, other.c.record_id != record_id, can_see(viewer))
         .order_by(other.c.record_id.desc())
         .limit(limit)
-    )
-
-
-def new_same() -> sa.Select[Any]:
-    """(record_id, other_id, digest) of records with the same bytes at the same place, the first of
-    them with each other one, that are not known to be one thing. Empty files say nothing."""
-    recorded = sa.select(
-        _uri.c.record_id, norm_of(_uri).label("place"), sa.func.lower(_uri.c.digest).label("digest")
-    ).where(_uri.c.digest.is_not(None), sa.func.coalesce(_uri.c.size, 1) > 0)
-    found = (
-        sa.select(_check.c.record_id, norm_of(_uri), sa.func.lower(_check.c.digest))
-        .join(_uri, sa.and_(_uri.c.record_id == _check.c.record_id, _uri.c.uri == _check.c.uri))
-        .where(_uri.c.digest.is_(None), _check.c.size > 0)
-    )
-    known = recorded.union(found).cte("known")
-    place = (known.c.place, known.c.digest)
-    groups = (
-        sa.select(*place, sa.func.min(known.c.record_id).label("first"))
-        .group_by(*place)
-        .having(sa.func.count(known.c.record_id.distinct()) > 1)
-        .subquery()
-    )
-    told = sa.exists().where(
-        _same.c.record_id == groups.c.first, _same.c.other_id == known.c.record_id
-    )
-    return (
-        sa.select(groups.c.first, known.c.record_id, known.c.digest)
-        .distinct()
-        .join(
-            known,
-            sa.and_(known.c.place == groups.c.place, known.c.digest == groups.c.digest),
-        )
-        .where(known.c.record_id != groups.c.first, ~told)
     )

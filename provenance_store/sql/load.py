@@ -31,12 +31,14 @@ class Load:
         self.has_parameters = False
         """Whether there are documents, or steps that made something: versions are searched by
         both."""
+        self._has_digests = False
 
     def batch(self, batch: Batch) -> None:
         """Insert the rows of a batch that has no links."""
         self._statements.insert_all(self._connection, batch)
         self.has_parameters |= bool(batch.payload)
-        self._origins.update({row[0] >> SEQUENCE_BITS for row in batch.version})
+        self._has_digests |= any(row[3] is not None for row in batch.uri)
+        self._origins.update({row[0] >> SEQUENCE_BITS for row in batch.record})
 
     def links(self, rows: Iterable[tuple[int, int, int]]) -> None:
         """Insert links that come in the order of their primary key."""
@@ -44,6 +46,8 @@ class Load:
 
     def keep_up(self) -> None:
         """Bring what is kept with the rows, for quick answers, up to date at the end."""
+        if self._has_digests:
+            self._statements.same.catch_up(self._connection, self._origins)
         follow_all(self._connection)
         if self.has_parameters and self._origins:
             self._statements.parameters.catch_up(self._connection, origins=self._origins)

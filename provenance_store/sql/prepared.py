@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from provenance_store.kinds import Kind, Level, Role
 from provenance_store.sql.dialects import Compiled
 from provenance_store.sql.tables import TABLE
-from provenance_store.sql.uris import each_way, hash_of, lies_at, norm_of
+from provenance_store.sql.uris import each_way, lies_at, norm_of
 from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import EVERYTHING, Viewer
 
@@ -74,11 +74,6 @@ class Prepared:
             if rows := self._rows(raw, viewer, _at_uri, uri=norm, run_id=run_id or ""):
                 found.update(dict.fromkeys(spelled[norm], rows[0][0]))
         return found
-
-    def first_with(self, raw: Any, norm: str, digest: str) -> int | None:
-        """The first record with these bytes at a place; an empty file is not known by its bytes."""
-        rows = self._rows(raw, EVERYTHING, _first_with, uri=norm, digest=digest)
-        return rows[0][0] if rows else None
 
     def makers(self, raw: Any, record_id: int, run_id: str) -> Sequence[Any]:
         """(id, name, whether it is of the run's flow) of the steps that made a record."""
@@ -271,26 +266,6 @@ def _at_uri(access: Access) -> Query:
     every = sa.union_all(*found).subquery()
     best = (every.c.of_run, every.c.standing, every.c.created_at, every.c.id)
     return sa.select(every.c.id).order_by(*(column.desc() for column in best)).limit(1)
-
-
-def _first_with(access: Access) -> Query:
-    # Not the least of all: where one file was recorded ten thousand times, the first is enough.
-    plain, other = each_way(_uri, _text("uri"))
-    plain = sa.and_(plain, _uri.c.digest == _text("digest"))
-    # Not by the index of digests, which leads to equal files at all other places.
-    other = sa.and_(other, sa.func.coalesce(_uri.c.digest, "") == _text("digest"))
-    if access.on_postgresql:  # its index has the hash
-        plain = sa.and_(plain, hash_of(_uri.c.uri) == hash_of(_text("uri")))
-    found = [
-        sa.select(_uri.c.record_id)
-        .where(place, sa.func.coalesce(_uri.c.size, 1) > 0)
-        .order_by(_uri.c.record_id)
-        .limit(1)
-        .subquery()
-        for place in (plain, other)
-    ]
-    every = sa.union_all(*(sa.select(each) for each in found)).subquery()
-    return sa.select(sa.func.min(every.c.record_id))
 
 
 def _makers(_: Access) -> Query:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ import sqlalchemy as sa
 
 from provenance_store.batch import TABLES
 from provenance_store.ids import SEQUENCE_BITS
-from provenance_store.kinds import Mark, Role
+from provenance_store.kinds import SAME_AS, Mark, Role
 from provenance_store.sql import schema
 from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import changed, detach, ignoring, stream_rows
+from provenance_store.sql.later import said_both_ways
 from provenance_store.sql.objects import undefended
 from provenance_store.sql.sharing import shared_engine
 from provenance_store.sql.tables import METADATA, POSTGRESQL_INDEXES, TABLE, Id
@@ -53,6 +55,7 @@ _runs = sa.Table(
 _T = TABLE
 _record, _link, _version, _mark = _T["record"], _T["link"], _T["version"], _T["mark"]
 _taint, _stub, _run, _event = _T["taint"], _T["stub"], _T["run"], _T["run_event"]
+_same = _T["same_as"]
 _ids = sa.select(_chosen.c.id)
 _stubs = sa.select(_left_out.c.id)
 _of_validity = _mark.c.mark.in_((Mark.INVALIDATED.value, Mark.RESTORED.value))
@@ -86,23 +89,37 @@ class Selection:
 
     def walk(self, *, down: bool, roles: Collection[Role], depth: int | None) -> None:
         """Add what is reached from the nodes so far, at most `depth` hops away."""
-        if depth is None:
-            return self._add(self._reached(down, roles))
         self._connection.execute(_chosen.update().values(distance=0))
-        for distance in range(depth):
-            before = self._count(_chosen)
-            hop = self._hop(_chosen, down, roles, distance + 1)
-            self._add(hop.where(_chosen.c.distance == distance))
-            if self._count(_chosen) == before:
+        for distance in count() if depth is None else range(depth):
+            if depth is None:
+                self._add(self._reached(down, roles, distance))
+            else:
+                hop = self._hop(_chosen, down, roles, distance + 1)
+                self._add(hop.where(_chosen.c.distance == distance))
+            if SAME_AS in roles:
+                self._add(self._others(distance))
+            further = sa.select(_chosen.c.id).where(_chosen.c.distance > distance).limit(1)
+            if self._connection.execute(further).first() is None:
                 break
 
-    def _reached(self, down: bool, roles: Collection[Role]) -> sa.Select[Any]:
-        found = sa.select(_chosen.c.id).cte("found", recursive=True)
+    def _reached(self, down: bool, roles: Collection[Role], distance: int) -> sa.Select[Any]:
+        """All that is reached from the nodes at a distance, which is as near."""
+        nodes = sa.select(_chosen.c.id).where(_chosen.c.distance == distance)
+        found = nodes.cte("found", recursive=True)
         near, far = _sides(down)
         found = found.union(
             sa.select(far).join(found, found.c.id == near).where(_link.c.role.in_(_values(roles)))
         )
-        return sa.select(found.c.id, sa.literal(0)).where(sa.true())
+        return sa.select(found.c.id, sa.literal(distance)).where(sa.true())
+
+    def _others(self, distance: int) -> sa.Select[Any]:
+        """Records that are one thing with the nodes at a distance, a hop further."""
+        return (
+            sa.select(_same.c.other_id, sa.literal(distance + 1))
+            .distinct()
+            .join(_chosen, _chosen.c.id == _same.c.record_id)
+            .where(_chosen.c.distance == distance, said_both_ways())
+        )
 
     def _hop(
         self, nodes: sa.Table, down: bool, roles: Collection[Role], distance: int
@@ -123,6 +140,7 @@ class Selection:
             _chosen.delete().where(~sa.exists().where(_record.c.id == _chosen.c.id))
         )
         self._mention(sa.select(_link.c.to_id).where(_link.c.from_id.in_(_ids)))
+        self._mention(sa.select(_same.c.other_id).where(_same.c.record_id.in_(_ids)))
         for column in (_version.c.line_id, _version.c.parent_id):
             self._mention(sa.select(column).where(_version.c.id.in_(_ids), column.is_not(None)))
         known = _taint.c.record_id.in_(_ids) | _taint.c.record_id.in_(_stubs)
@@ -183,7 +201,8 @@ class Selection:
         if name == "late_link":
             return _in(table.c.from_id)
         if name == "same_as":
-            return _in(table.c.record_id) & _in(table.c.other_id)
+            of_stubs = table.c.record_id.in_(_stubs) & _in(table.c.other_id)
+            return _in(table.c.record_id) | of_stubs
         if name == "alias":
             return _in(table.c.line_id) & (_in(table.c.version_id) | table.c.version_id.is_(None))
         if name == "mark":

@@ -21,6 +21,7 @@ from provenance_store.sql.invalidate import Follow
 from provenance_store.sql.made import in_the_making
 from provenance_store.sql.parameters import Parameters
 from provenance_store.sql.prepared import Access, as_one
+from provenance_store.sql.same import SameThings
 from provenance_store.sql.tables import KEYS, LOCAL, TABLE
 from provenance_store.validation.batches import additions, check_kinds
 from provenance_store.validation.checked import checked
@@ -60,6 +61,7 @@ class Statements:
         self._run = Insert(TABLE["run"], dialect, passing=True)
         self._follow = Follow(dialect)
         self.parameters = Parameters(dialect)
+        self.same = SameThings(dialect)
         self._of_run = compiled(_AUDIENCE_OF_RUN, dialect)
         self._of_record = compiled(_KIND_OF_RECORD, dialect)
         run = TABLE["run"]
@@ -127,7 +129,7 @@ class Statements:
 
     def _keep_up(self, connection: sa.Connection, batch: Batch) -> None:
         """Bring what is kept with the rows, for quick answers, up to date with a batch."""
-        self._follow.after(connection, batch)
+        self._follow.after(connection, batch, self.same.after(connection, batch))
         if batch.payload or batch.version:
             self.parameters.after(connection, batch)
 

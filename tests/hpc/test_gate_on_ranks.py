@@ -23,7 +23,7 @@ urns = []
 with hpc.aggregated(sys.argv[1], comm=comm, environment=None) as recorder:
     if recorder is not None:
         urns = [record(recorder, case).urn for case in CASES]
-print(json.dumps(urns))
+sys.stdout.write(json.dumps(urns) + "\n")
 """
 
 
@@ -42,3 +42,35 @@ def test_ranks_record_whatever_value_they_have(store_url: str, tmp_path: Path) -
             assert wrong == []
         assert store.check() == []
     assert not (tmp_path / "braid-spool").exists()
+
+
+OLDER = """
+import sys
+from mpi4py import MPI
+import hpc
+from provenance_store import sink
+from provenance_store.rows import TagRow
+
+comm = MPI.COMM_WORLD
+if comm.rank == 1:
+    sink.VERSION = "0.0.9"
+with hpc.aggregated(sys.argv[1], comm=comm, environment=None) as recorder:
+    if recorder is not None:
+        with recorder.together() as batch:
+            record = recorder.data(f"of rank {comm.rank}")
+            new = recorder.sink.new_id()
+            at = 1_700_000_000_000_000
+            row = (record.id, "how", new, 1, "curl -u me:hunter2secret", None, at)
+            batch.tag.append(TagRow(*row))
+"""
+
+
+def test_what_a_rank_of_another_version_sends_goes_through_the_gate_again(
+    store_url: str, tmp_path: Path
+) -> None:
+    ended = run_mpi(OLDER, tmp_path, arguments=[store_url])
+    assert ended.code == 0, ended.err
+    with open_store(store_url, create=False) as store:
+        assert store.reader().record("of rank 1")["tags"] == {"how": "curl -u me:[redacted]"}
+        # One of this version has done so itself.
+        assert "hunter2secret" in store.reader().record("of rank 2")["tags"]["how"]

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from provenance_store import Store, open_store
 from provenance_store.errors import Conflict, InvalidInput, NotFound, TooLarge
+from provenance_store.exchange.crate import write_crate
+from provenance_store.exchange.datacite import to_datacite
 from provenance_store.exchange.files import import_file
 from provenance_store.exchange.prov_export import RELATIONS, to_prov, to_prov_json
 from provenance_store.exchange.prov_import import import_prov
@@ -117,6 +119,41 @@ def test_an_export_imported_elsewhere_is_exported_as_the_same_document(
     assert "root" in theirs["invalidated"]
     assert other.reader().run(RUN)["recorded_by"] == OWNER
     assert other.reader(Viewer(frozenset({OWNER}))).run(RUN)["label"] == "night shift"
+
+
+@pytest.mark.parametrize("depth", [None, 1], ids=["whole", "stub"])
+def test_records_that_are_one_thing_are_alternates_and_are_one_thing_where_it_is_imported(
+    store: Store, other: Store, tmp_path: Path, depth: int | None
+) -> None:
+    place = {"uri": "globus://c/scan.h5", "size": 3, "digest": "sha256:" + "5" * 64}
+    beam = store.data("beam")
+    one = store.data("scan", uris=[place, "globus://c/copy.h5"], depends_on=[beam])
+    two = store.data("copy", uris=[place])
+    made = store.data("made", depends_on=[two])
+    found = store.reader().extract([made.urn], depth=depth)
+    text = to_prov_json(found)
+    document = prov.ProvDocument.deserialize(content=text, format="json")
+    assert len(list(document.get_records(prov.ProvAlternate))) == 1
+    imported = import_prov(other, written(tmp_path, text))
+    assert imported.notes == ()
+    assert other.check() == []
+    if depth is None:
+        assert to_prov_json(other.reader().extract([made.urn])) == text
+        import_prov(other, written(tmp_path, text))
+        assert to_prov_json(other.reader().extract([made.urn])) == text
+        up = {node["id"] for node in other.reader().lineage(made.urn)["nodes"]}
+        assert up == {each.urn for each in (beam, one, two, made)}
+        write_crate(found, tmp_path / "crate", run_id=None, published="2026-01-01")
+        crate = json.loads((tmp_path / "crate" / "ro-crate-metadata.json").read_text())
+        named = {e["name"]: e for e in crate["@graph"] if "identifier" in e}
+        assert named["copy"]["sameAs"] == {"@id": named["scan"]["@id"]}
+        related = json.loads(to_datacite(store.reader().extract([two.urn])))["data"]["attributes"]
+        same = {(r["relationType"], r["relatedIdentifier"]) for r in related["relatedIdentifiers"]}
+        assert same == {("IsIdenticalTo", one.urn)}
+    near = to_prov_json(store.reader().extract([two.urn], depth=1))
+    import_prov(other, written(tmp_path, near))
+    assert other.check() == []
+    assert [o["id"] for o in other.reader().record(two.urn)["same_as"]] == [one.urn]
 
 
 def test_importing_twice_and_where_it_came_from_changes_nothing(

@@ -12,7 +12,7 @@ import pytest
 
 from provenance_store import Audience, Kind, Role, Store, Uri, open_store
 from provenance_store.errors import Conflict, InvalidInput, NotFound, Sealed
-from provenance_store.recorder import Recorder
+from provenance_store.recorder import NOTE_TAG, Recorder
 from provenance_store.sink import MemorySink
 
 
@@ -180,6 +180,30 @@ def test_a_tag_that_changes_keeps_its_history(store: Store) -> None:
     scan.tag(quality="good").tag(quality="best")
     assert store.reader().record(scan.urn)["tags"] == {"quality": "best"}
     assert store.info()["tables"]["tag"] == 3
+
+
+def test_of_what_is_said_twice_of_one_record_together_the_first_stays(store: Store) -> None:
+    with store.together():
+        scan = store.data("scan")
+        step = store.step("Fit", inputs=[scan])
+        for number in (1, 1, 2):
+            store.payload(step, "settings", {"n": number})
+        for size in (5, 6):
+            store.add(step, uris=[{"uri": "file:///log", "size": size}])
+        for status in ("FAILED", "SUCCEEDED"):
+            step.finish(status)
+        other = store.data("other", depends_on=[scan])
+    shown = store.reader().extract([step.urn]).records[step.urn]
+    assert (shown["payloads"]["settings"], shown["status"]) == ({"n": 1}, "FAILED")
+    assert [uri["size"] for uri in shown["uris"]] == [5]
+    assert shown["tags"][NOTE_TAG].count("was said first stays") == 3
+    assert store.reader().record(other.urn)["name"] == "other"
+    strict = store.recorder(strict=True)
+    with pytest.raises(InvalidInput, match="twice in one block"), strict.together():
+        twice = strict.data("twice")
+        for number in (1, 2):
+            strict.payload(twice, "settings", {"n": number})
+    assert store.reader().records(name="twice")["records"] == []
 
 
 def test_everything_together_is_all_or_nothing(store: Store) -> None:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 import sqlalchemy as sa
 from rich.console import Console
 
 from braid.graph import as_tree
-from provenance_store import Record, Store, open_store
+from provenance_store import Record, Recorder, Store, open_store
+from provenance_store.batch import TABLES, Batch
 from provenance_store.reading.lineage import Direction
+from provenance_store.sink import MemorySink
+from provenance_store.sql.same import LOOKED_AT
 from provenance_store.sql.tables import TABLE
 from provenance_store.statement.account import account
 from provenance_store.statement.document import evidence_of, state
 from provenance_store.values import Audience
 from tests.support.statements import change, gaps, verified
-
-URN = "ae341a98-d274-11e5-b888-dbae3a8ba545"
 
 DIGEST = "sha256:" + "5" * 64
 OTHER = "sha256:" + "6" * 64
@@ -30,13 +33,17 @@ def at(uri: str, digest: str | None = DIGEST, size: int = 5) -> dict[str, object
 
 
 def team(store: Store, name: str, uri: str, **about: object) -> tuple[Record, Record]:
-    """A scan, and what somebody made of it: others than who opens the store say nothing of it."""
-    recorder = store.recorder(audience=Audience("urn:globus:auth:identity:" + URN))
+    """A scan, and what a team made of it: what is another's is not made one with it by itself."""
+    recorder = store.recorder(audience=of(name))
     scan = recorder.data(f"scan of {name}", uris=[{**at(uri), **about}])
     step = recorder.step(f"step of {name}", inputs=[scan])
     made = step.output(f"result of {name}")
     step.finish()
     return scan, made
+
+
+def of(team: str) -> Audience:
+    return Audience(f"urn:globus:auth:identity:{uuid5(NAMESPACE_URL, team)}")
 
 
 SPELLINGS = ("globus://C/a%20b.h5", "globus://c//a b.h5")
@@ -75,7 +82,7 @@ def test_a_script_that_is_run_twice_reads_one_file(store: Store, tmp_path: Path)
     store.invalidate(second.urn, cause="the shutter was closed")
     assert "invalidated" in reader.record(models[0].urn)
     assert store.link_same() == 0
-    stranger = store.recorder(audience=Audience("urn:globus:auth:identity:" + URN))
+    stranger = store.recorder(audience=of("stranger"))
     claimed = stranger.data("claimed", uris=reader.record(first.urn)["uris"][:1])
     assert "same_as" not in reader.record(claimed.urn)
 
@@ -92,7 +99,6 @@ def test_a_deep_lineage_goes_through_one_thing_wherever_it_is(store: Store) -> N
         copy = store.data("copy of the first", uris=[at("globus://c/first")])
         second = chain("second", copy, "globus://c/second")
         last = chain("last", store.data("copy of the second", uris=[at("globus://c/second")]), "")
-    assert store.link_same() == 2
     reader = store.reader()
     everything = [*first, *second, *last]
     up = reader.lineage(last[-1].urn)
@@ -112,15 +118,85 @@ def test_a_deep_lineage_goes_through_one_thing_wherever_it_is(store: Store) -> N
     assert max(node["distance"] for node in near["nodes"]) == 300
 
 
-def test_the_first_of_one_file_is_found_in_any_spelling_among_equal_files(store: Store) -> None:
-    """One that is empty, at another place, or of other bytes is none of it."""
+def test_only_what_has_the_same_bytes_at_one_place_is_one_thing_in_any_spelling(
+    store: Store,
+) -> None:
+    """One that is empty, at another place, of other bytes or another's is none of it."""
+    recorder = store.recorder(audience=of("a"))
     for uri, digest in (("globus://c/a", OTHER), ("globus://d/a b.h5", DIGEST)):
-        store.data("no", uris=[at(uri, digest)])
-    store.data("empty", uris=[at(SPELLINGS[0], size=0)])
-    assert store.sink.first_with(SPELLINGS[0], DIGEST) is None
-    known = [store.data("yes", uris=[at(uri)]).id for uri in reversed(SPELLINGS)]
-    for uri in (*SPELLINGS, "globus://C/a b.h5"):
-        assert store.sink.first_with(uri, DIGEST) == known[0]
+        recorder.data("no", uris=[at(uri, digest)])
+    recorder.data("empty", uris=[at(SPELLINGS[0], size=0)])
+    for number in range(3):
+        store.recorder(audience=of(f"b{number}")).data("no", uris=[at(SPELLINGS[0])])
+    known = [recorder.data("yes", uris=[at(uri)]) for uri in (*reversed(SPELLINGS), SPELLINGS[0])]
+    reader = store.reader()
+    for record in known:
+        down = reader.lineage(record.urn, direction="down")
+        assert {node["id"] for node in down["nodes"]} == {each.urn for each in known}
+    assert len(pairs(store)) == 2 * 2
+
+
+def pairs(store: Store) -> set[tuple[int, int]]:
+    same = TABLE["same_as"]
+    with store.sink.session.read() as connection:
+        rows = connection.execute(sa.select(same.c.record_id, same.c.other_id))
+        return {(one, other) for one, other in rows}
+
+
+@pytest.mark.parametrize("way", ["one by one", "together", "bulk", "batch", "batches", "merge"])
+def test_records_of_one_owner_are_one_thing_whichever_way_they_come(
+    store: Store, way: str, tmp_path: Path
+) -> None:
+    if way == "merge":
+        with open_store(f"sqlite:///{tmp_path / 'other.db'}") as other:
+            made = record_copies(other.recorder(audience=of("a")))
+        store.data("copy of another", uris=[at(SPELLINGS[1])])
+        assert store.merge(tmp_path / "other.db", dry_run=True).same == 2
+        assert pairs(store) == set()
+        assert store.merge(tmp_path / "other.db").same == 2
+        assert store.merge(tmp_path / "other.db").same == 0
+        assert store.link_same() == 0
+    elif way in ("batch", "batches"):
+        sink = MemorySink()
+        made = record_copies(Recorder(sink, audience=of("a")))
+        batches = [sink.batch]
+        if way == "batches":
+            batches = [Batch(**{n: getattr(b, n) for n in TABLES}) for b in sink.batches]
+            for batch in batches:
+                batch.origin.append(sink.origin)
+        assert store.write_all(batches * 2) == [None] * 2 * len(batches)
+        assert len(pairs(store)) == 2
+    elif way == "bulk":
+        with store.bulk_load() as recorder:
+            recorder.audience = of("a")
+            made = record_copies(recorder)
+    else:
+        with store.together() if way == "together" else nullcontext():
+            made = record_copies(store.recorder(audience=of("a")))
+    reader = store.reader()
+    urns = [record.urn for record in made]
+    shown = reader.record(urns[0])
+    assert urns[1] in {same["id"] for same in shown["same_as"]} or way == "merge"
+    down = reader.lineage(urns[0], direction="down")
+    assert set(urns) <= {node["id"] for node in down["nodes"]}
+    assert store.check() == []
+    store.invalidate(urns[1], cause="the shutter was closed")
+    assert "invalidated" in reader.record(urns[0])
+
+
+def record_copies(recorder: Recorder) -> list[Record]:
+    return [recorder.data(f"copy {i}", uris=[at(uri)]) for i, uri in enumerate(SPELLINGS)]
+
+
+def test_one_of_the_same_owner_is_found_among_very_many_of_others(store: Store) -> None:
+    with store.bulk_load() as recorder:
+        for number in range(LOOKED_AT + 5):
+            recorder.audience = of(f"b{number % 7}")
+            recorder.data("theirs", uris=[at(SPELLINGS[0])])
+    ours = store.recorder(audience=of("a"))
+    first, second = (ours.data("ours", uris=[at(SPELLINGS[0])]) for _ in range(2))
+    same = store.reader().record(second.urn)["same_as"]
+    assert [other["id"] for other in same] == [first.urn]
 
 
 @pytest.mark.parametrize("direction", ["up", "down", "both"])
@@ -135,6 +211,31 @@ def test_a_tree_goes_through_all_records_of_one_thing(store: Store, direction: D
         if direction == "down":
             results = {name for name in (made.name, other.name) if name in "\n".join(lines)}
             assert results == {made.name, other.name}
+
+
+@pytest.mark.parametrize("how", ["up", "depth", "no-same"])
+def test_a_slice_answers_of_one_thing_as_the_store_does(
+    store: Store, tmp_path: Path, how: str
+) -> None:
+    """It holds the other record and what that came from, or where it stops a stub of it."""
+    made, one, two = of_two_teams(store)
+    store.link_same()
+    wanted: dict[str, Any] = {"up": {}, "depth": {"depth": 2}, "no-same": {"rules": ["same"]}}[how]
+    store.slice(tmp_path / "slice.db", [made.urn], **wanted)
+    store.invalidate(one.urn, cause="the shutter was closed")
+    store.slice(tmp_path / "later.db", [made.urn], **wanted)
+    whole = store.reader().lineage(made.urn)
+    with open_store(f"sqlite:///{tmp_path / 'slice.db'}") as part:
+        assert part.check() == []
+        found = part.reader().lineage(made.urn)
+        known, nodes = ({node["id"] for node in each["nodes"]} for each in (whole, found))
+        assert nodes == known if how == "up" else nodes < known
+        assert {one.urn, two.urn} <= nodes
+        same = {(k["from"], k["to"]) for k in found["links"] if k["role"] == "same_as"}
+        assert same == {(two.urn, one.urn), (one.urn, two.urn)}
+        part.merge(tmp_path / "later.db")
+        assert part.check() == []
+        assert part.reader().record(made.urn)["invalidated"]["root"] == one.urn
 
 
 def tree_of(store: Store, record: Record, direction: Direction) -> list[str]:
@@ -193,10 +294,16 @@ def test_an_equal_uri_alone_is_a_hint_and_equal_bytes_alone_are_none(
 
 def test_a_digest_that_is_found_later_makes_records_one(store: Store) -> None:
     one, _ = team(store, "a", SPELLINGS[0])
+    alike = store.data("alike", uris=[at(SPELLINGS[0])])
     two = store.data("two", uris=[SPELLINGS[1]])
-    store.found_file(two.urn, SPELLINGS[1], size=5, digest=DIGEST)
-    assert store.link_same() == 1
-    assert [same["id"] for same in store.reader().record(two.urn)["same_as"]] == [one.urn]
+    three = store.data("three", uris=[SPELLINGS[0]])
+    for record, uri in ((two, SPELLINGS[1]), (three, SPELLINGS[0])):
+        store.found_file(record.urn, uri, size=5, digest=DIGEST)
+    assert pairs(store) >= {(two.id, alike.id), (three.id, alike.id)}
+    assert one.id not in {end for pair in pairs(store) for end in pair}
+    assert store.link_same() > 0
+    linked = {end for pair in pairs(store) for end in pair}
+    assert linked == {one.id, two.id, three.id, alike.id}
 
 
 def of_two_teams(store: Store) -> tuple[Record, Record, Record]:
@@ -287,7 +394,6 @@ def test_what_is_one_thing_cannot_be_stated_otherwise(store: Store, how: str) ->
 def test_a_search_finds_all_records_of_one_thing(store: Store) -> None:
     one = store.data("one", uris=[at(SPELLINGS[0]), at("globus://d/copy.h5")])
     two = store.data("two", uris=[at(SPELLINGS[1])])
-    store.link_same()
     for uri in ("globus://d/copy.h5", "globus://C/a b.h5"):
         found = {r["id"] for r in store.reader().records(uri=uri)["records"]}
         assert found == {one.urn, two.urn}
@@ -296,7 +402,7 @@ def test_a_search_finds_all_records_of_one_thing(store: Store) -> None:
 def test_models_are_found_by_what_is_known_of_another_record_of_their_data(store: Store) -> None:
     raw = store.fact("sample", tags={"element": "Ni"})
     other = store.data("scan of another team", depends_on=[raw], uris=[at(SPELLINGS[0])])
-    ours = store.recorder(audience=Audience("urn:globus:auth:identity:" + URN))
+    ours = store.recorder(audience=of("a"))
     cut = store.data("cut", depends_on=[ours.data("scan", uris=[at(SPELLINGS[1])])])
     version = store.model("net").update([cut])
     again = version.update()
@@ -330,7 +436,6 @@ def test_what_two_teams_recorded_of_one_file_is_one_thing_after_a_merge(
         urn = made.urn
     one, _ = team(store, "a", SPELLINGS[0])
     store.merge(file)
-    assert store.link_same() == 1
     store.invalidate(one.urn, cause="bad")
     assert "invalidated" in store.reader().record(urn)
     assert store.check() == []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from braid.options import Described, describes, displays, records
-from braid.output import Display
+from braid.output import Display, say
 from braid.parameters import JsonText, NumberPair, Reference
 from braid.recording import Place, recording
 from braid.source import Source
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from provenance_store.handles import ModelVersion
 
 __all__ = ["command"]
+
+NOTHING_NEW = (
+    "{} is there already, as v{}: --tag and --depends-on are of its beginning, or of a version "
+    "that is made; nothing of them is recorded."
+)
 
 
 @click.command()
@@ -30,7 +35,8 @@ __all__ = ["command"]
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on with the model of this name as --update does, or begin it where there is none.",
+    help="Go on with the model of this name as --update does, or begin it where there is none. "
+    "Where nothing is given that makes a version, it is the one that is there.",
 )
 @click.option(
     "--log",
@@ -93,7 +99,14 @@ def command(
         if log:
             return _log(place, name, about["metrics"], display)
         make = partial(recorder.model, name, trained_on=trained_on, **about)
-        if update or (resume and _is_there(place, name)):
+        there = resume and _is_there(place, name)
+        makes = (trained_on, described.uris, described.files, described.made_by, *about.values())
+        if there and not any(makes):
+            version = _version(place, name)
+            if described.tags or described.depends_on:
+                say(NOTHING_NEW.format(version.name, version.version))
+            return place.show(display, version)
+        if update or there:
             make = partial(recorder.update, _version(place, name), trained_on, **about)
         place.show(display, place.make(described, make))
 

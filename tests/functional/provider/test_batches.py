@@ -55,6 +55,21 @@ def test_a_batch_again_by_another_of_ones_identities_changes_nothing(
     assert house.counts() == before
 
 
+def test_nobody_makes_a_record_one_with_another_persons_by_claiming_its_digest(
+    both_houses: House, ada: Person, bob: Person
+) -> None:
+    made = {}
+    for person, name in ((ada, "first"), (ada, "again"), (bob, "claimed")):
+        job = Job()
+        place = {"uri": "globus://c/scan.h5", "digest": "sha256:" + "5" * 64, "size": 3}
+        made[name] = job.recorder.data(name, uris=[place]).urn
+        assert post(both_houses, person, job.batch()).status_code == 200
+    reader = both_houses.store.reader()
+    same = [one["id"] for one in reader.record(made["first"])["same_as"]]
+    assert same == [made["again"]]
+    assert "same_as" not in reader.record(made["claimed"])
+
+
 def test_batches_at_once_are_written_once(both_houses: House, ada: Person) -> None:
     _, batch = everything()
     answers = at_once(*[partial(post, both_houses, ada, batch)] * 4)

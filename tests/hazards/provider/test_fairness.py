@@ -600,6 +600,36 @@ def test_invented_tokens_are_looked_up_a_few_at_a_time_and_keep_nobody_out(
         slow.close()
 
 
+def test_a_flood_of_invented_tokens_from_one_address_keeps_no_newcomer_from_another_out(
+    town: Town, tmp_path: Path
+) -> None:
+    carla = town.person("carla")
+    slow = SlowAuth(town)
+    environ = town.environ(
+        **slow.environ, BRAID_INTROSPECTIONS="2", BRAID_ADDRESS_HEADER="X-Real-IP"
+    )
+    try:
+        with serving(f"sqlite:///{tmp_path}/s.db", environ) as house, ThreadPoolExecutor(8) as pool:
+
+            def ask(token: str, address: str) -> requests.Response:
+                headers = {"Authorization": f"Bearer {token}", "X-Real-IP": address}
+                return house.get("/api/v1/records", headers=headers)
+
+            def refused() -> int:
+                return sum(one.done() and one.result().status_code == 503 for one in asked)
+
+            asked = [pool.submit(ask, f"invented-{n}", f"2001:db8::{n}") for n in range(7)]
+            until(lambda: refused() == 1)
+            newcomer = pool.submit(ask, carla.token, "192.0.2.7")
+            until(lambda: refused() == 2)
+            assert not newcomer.done()
+            slow.open.set()
+            assert newcomer.result(SECONDS).status_code == 200
+            assert {one.result(SECONDS).status_code for one in asked} == {401, 503}
+    finally:
+        slow.close()
+
+
 def iter_done(asked: list[Future[requests.Response]]) -> Iterator[Future[requests.Response]]:
     until(lambda: any(one.done() for one in asked))
     yield from (one for one in asked if one.done())

@@ -100,6 +100,17 @@ def test_a_worker_that_is_killed_and_replaced_takes_no_count_with_it(
         assert len(files) == 3, "those that ended are one"
 
 
+def test_a_worker_that_stands_still_is_replaced_in_the_time_that_is_said(
+    town: Town, tmp_path: Path
+) -> None:
+    with started(town, tmp_path, "--stalled-seconds", "3") as server:
+        wait_until(lambda: value(server, "braid_workers") == 1, "the worker")
+        (stopped,) = children(server.process.pid)
+        os.kill(stopped, signal.SIGSTOP)
+        wait_until(lambda: stopped not in children(server.process.pid), "its end")
+        assert value(server, "braid_workers") == 1
+
+
 def test_harvests_beside_the_workers_are_counted_whoever_is_asked(
     town: Town, tmp_path: Path, store_url: str
 ) -> None:

@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 
 from provenance_store.errors import TooLarge
 from provenance_store.redaction import REDACTED, is_secret_key, redact, scrub_text
+from provenance_store.redaction.commands import document
+
+HIDDEN = "hunter2secret"
 
 SECRET = (
     "token accessToken access_token refresh-token Authorization password dbPassword "
@@ -110,6 +113,15 @@ TEXTS = {
     "  default = [redacted]\n}",
     "SSSSSSSSSSSSSSSS\nSS==\n-----END PRIVATE KEY-----": "[redacted]\n-----END PRIVATE KEY-----",
     "h:15432:db:me:SECRET9\nnext": "h:15432:db:me:[redacted]\nnext",
+    'x --password "SSS""SSS" y': "x --password [redacted] y",
+    'x --password "SSS"SSS y': "x --password [redacted] y",
+    "x --password 'SSS''SSS' y": "x --password [redacted] y",
+    'x --password "SSS" "SSS"': "x --password [redacted]",
+    'password = "SSS" "SSS"': "password = [redacted]",
+    'db_pass: "SSS""SSS"': "db_pass: [redacted]",
+    'echo "SSS""SSS" | kinit': 'echo "[redacted]" | kinit',
+    "['--password', 'SSS' 'SSS']": "['--password', '[redacted]']",
+    "echo SSS12345 | rclone obscure -": "echo [redacted] | rclone obscure -",
     "expect('Password:'); child.sendline('S')": "expect('Password:'); child.sendline('[redacted]')",
 }
 
@@ -118,6 +130,26 @@ TEXTS = {
 def test_secrets_inside_text_are_taken_out(text: str) -> None:
     assert scrub_text(text) == TEXTS[text]
     assert redact({"a": {"b": text}}) == {"a": {"b": TEXTS[text]}}
+
+
+def test_every_program_that_is_known_to_take_a_secret_loses_it() -> None:
+    left = []
+    for entry in document()["program"]:
+        after = [entry["after"]] if "after" in entry else []
+        commands = [
+            *([*after, option, HIDDEN] for option in entry.get("value", ())),
+            *([*after, glued + HIDDEN] for glued in entry.get("glued", ())),
+            *([*after, option, "me", HIDDEN] for option in entry.get("second", ())),
+            *([*after, o, f"me{between}{HIDDEN}"] for o, between in entry.get("pair", {}).items()),
+            *(
+                [*words.split(), *["me"] * (number - 1), HIDDEN]
+                for words, number in entry.get("places", ())
+                if words not in ("use", "alias set")  # behind a share or a URL, which are no words
+            ),
+        ]
+        lines = [" ".join([name, *words]) for name in entry["names"] for words in commands]
+        left += [line for line in lines if HIDDEN in scrub_text(line)]
+    assert left == []
 
 
 @pytest.mark.parametrize("text", TEXTS.values())

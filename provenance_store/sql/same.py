@@ -1,0 +1,244 @@
+"""Records that are one thing: the same bytes at the same place.
+
+Found where rows are written, so that it does not matter by which way they came. Two records of
+different owners are not made one so: else anybody could tie records to those of others, and make
+these invalid with his own, by claiming a digest. A merge, and `Store.link_same`, say it of all:
+whoever does that has the whole store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from provenance_store.batch import Batch
+from provenance_store.ids import SEQUENCE_BITS, now
+from provenance_store.rows import SameAsRow
+from provenance_store.sql.chunks import chunks
+from provenance_store.sql.dialects import Compiled, Insert, driver
+from provenance_store.sql.tables import TABLE
+from provenance_store.sql.uris import each_way, hash_of, norm_of
+
+__all__ = ["SameThings", "new_same"]
+
+LOOKED_AT = 1000
+"""Of the records with the same bytes at one place, how many of the first, and of the last, are
+looked at for one of the same owner."""
+
+_record, _uri, _check = TABLE["record"], TABLE["uri"], TABLE["file_check"]
+_audience, _same = TABLE["audience"], TABLE["same_as"]
+Condition = sa.ColumnElement[bool]
+
+
+class SameThings:
+    """Says of records that are written that they are one thing with others, for one dialect."""
+
+    def __init__(self, dialect: sa.Dialect) -> None:
+        self._dialect = dialect
+        self._insert = Insert(_same, dialect, passing=True)
+        self._of_batch: Compiled | None = None
+
+    def after(self, connection: sa.Connection, batch: Batch) -> list[SameAsRow]:
+        """After a batch was inserted: what its digests say, which is inserted too."""
+        ids = {row[0] for row in batch.uri if row[3] is not None}
+        if batch.file_check:
+            ids.update(row[0] for row in batch.file_check)
+        if not ids:
+            return []
+        if self._of_batch is None:
+            self._of_batch = Compiled(_found(self._is_given, self._dialect), self._dialect)
+        given: Any = sorted(ids)
+        if self._dialect.name == "sqlite":
+            given = str(given)  # which is JSON
+        with driver(connection) as raw:
+            rows = raw.execute(self._of_batch.text, self._of_batch.values(ids=given)).fetchall()
+        return self._say(connection, rows)
+
+    def catch_up(
+        self, connection: sa.Connection, origins: Collection[int], *, any_owner: bool = False
+    ) -> int:
+        """After much was inserted at once: what the digests say of records that these origins made;
+        how many pairs are new."""
+        there = sa.select(sa.func.count()).select_from(_same)
+        before = connection.execute(there).scalar_one()
+        for some in chunks(sorted(origins)):
+            lasts = [(no << SEQUENCE_BITS, (no + 1) << SEQUENCE_BITS) for no in some]
+
+            def is_of_these(record_id: sa.ColumnElement[int], lasts: Any = lasts) -> Condition:
+                ranges = (sa.and_(record_id >= low, record_id < high) for low, high in lasts)
+                return sa.or_(*ranges)
+
+            query = _found(is_of_these, self._dialect, any_owner=any_owner)
+            self._say(connection, connection.execute(query).all())
+        return int(connection.execute(there).scalar_one() - before) // 2
+
+    def _is_given(self, record_id: sa.ColumnElement[int]) -> Condition:
+        if self._dialect.name == "postgresql":
+            return record_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.BigInteger)))
+        each = sa.func.json_each(sa.bindparam("ids")).table_valued("value")
+        return record_id.in_(sa.select(each.c.value))
+
+    def _say(self, connection: sa.Connection, found: Iterable[Any]) -> list[SameAsRow]:
+        at = now()
+        rows = []
+        for record_id, digest, *others in found:
+            if known := [other for other in others if other is not None]:
+                first = min(known)
+                rows.append(SameAsRow(record_id, first, record_id, at, digest))
+                rows.append(SameAsRow(first, record_id, record_id, at, digest))
+        if rows:
+            self._insert.rows(connection, rows)
+        return rows
+
+
+def _found(
+    is_meant: Callable[[sa.ColumnElement[int]], Condition],
+    dialect: sa.Dialect,
+    *,
+    any_owner: bool = False,
+) -> sa.Select[Any]:
+    """(record_id, digest, other, other …) of the records that are meant and have a digest. Each
+    other is of the same bytes at the same place; None where there is none in that spelling.
+
+    With it all of them are connected, since each was when it came: not every pair is told.
+    """
+    of_uri = sa.select(
+        _uri.c.record_id.label("id"),
+        norm_of(_uri).label("place"),
+        _uri.c.digest.label("digest"),
+        *([_owner(_uri).label("owner")] if not any_owner else ()),
+    ).where(
+        is_meant(_uri.c.record_id),
+        _uri.c.digest.is_not(None),
+        _holds_something(_uri.c.size),
+        _is_met_again(_uri),
+    )
+    of_check = (
+        sa.select(
+            _check.c.record_id,
+            norm_of(_uri),
+            _check.c.digest,
+            *([_owner(_check)] if not any_owner else ()),
+        )
+        .join(_uri, sa.and_(_uri.c.record_id == _check.c.record_id, _uri.c.uri == _check.c.uri))
+        .where(
+            is_meant(_check.c.record_id),
+            _uri.c.digest.is_(None),
+            _check.c.size > 0,
+            _is_met_again(_check),
+        )
+    )
+    this = of_uri.union_all(of_check).subquery("this")
+
+    def other(candidates: sa.Select[Any], *conditions: Callable[[sa.Subquery], Condition]) -> Any:
+        """The first of them, of those that come first or else of those that come last: where a
+        file was recorded ten thousand times, by others too, not all of them are looked at."""
+        each = []
+        record_id = next(iter(candidates.selected_columns))
+        for order in (record_id.asc(), record_id.desc()):
+            some = candidates.order_by(order).limit(LOOKED_AT).correlate(this).subquery()
+            wanted = [condition(some) for condition in conditions]
+            if not any_owner:
+                wanted.append(_owner(some) == this.c.owner)
+            query = sa.select(some.c.record_id).where(some.c.record_id != this.c.id, *wanted)
+            each.append(query.limit(1).correlate(this).scalar_subquery())
+        return sa.func.coalesce(*each)
+
+    there, check = _uri.alias(), _check.alias()
+    plain, spelled_otherwise = each_way(there, this.c.place)
+    if dialect.name == "postgresql":  # its index has the hash
+        plain = sa.and_(plain, hash_of(there.c.uri) == hash_of(this.c.place))
+    columns = (there.c.record_id, there.c.size, there.c.digest)
+    return sa.select(
+        this.c.id,
+        this.c.digest,
+        other(
+            sa.select(*columns).where(plain, there.c.digest == this.c.digest),
+            lambda some: _holds_something(some.c.size),
+        ),
+        # Not by the index of digests, which leads to equal files at all other places.
+        other(
+            sa.select(*columns).where(spelled_otherwise),
+            lambda some: sa.and_(some.c.digest == this.c.digest, _holds_something(some.c.size)),
+        ),
+        other(
+            sa.select(check.c.record_id, check.c.uri).where(
+                check.c.digest == this.c.digest, check.c.size > 0
+            ),
+            lambda some: (
+                sa.exists()
+                .where(
+                    there.c.record_id == some.c.record_id,
+                    there.c.uri == some.c.uri,
+                    there.c.digest.is_(None),
+                    norm_of(there) == this.c.place,
+                )
+                .correlate(some, this)
+            ),
+        ),
+    )
+
+
+def _is_met_again(rows: sa.FromClause) -> Condition:
+    """Whether another record has the digest of a row at all: nearly always none has, which is said
+    much sooner than where it lies and whose it is."""
+    return sa.or_(
+        *(
+            sa.exists().where(
+                other.c.digest == rows.c.digest, other.c.record_id != rows.c.record_id
+            )
+            for other in (_uri.alias(), _check.alias())
+        )
+    )
+
+
+def _holds_something(size: sa.ColumnElement[Any]) -> Condition:
+    """An empty file is not known by its bytes."""
+    return sa.func.coalesce(size, 1) > 0
+
+
+def _owner(rows: sa.FromClause) -> sa.ScalarSelect[Any]:
+    """Whose the record of a row is, a text for nobody's too. An audience that is told of, but is
+    not here, is an owner of its own."""
+    audience = sa.func.coalesce(_record.c.audience, _record.c.run_audience)
+    owner = sa.select(_audience.c.owner).where(_audience.c.digest == audience).scalar_subquery()
+    return (
+        sa.select(sa.func.coalesce(owner, audience, ""))
+        .where(_record.c.id == rows.c.record_id)
+        .scalar_subquery()
+    )
+
+
+def new_same() -> sa.Select[Any]:
+    """(record_id, other_id, digest) of records with the same bytes at the same place, the first of
+    them with each other one, that are not known to be one thing. Empty files say nothing."""
+    recorded = sa.select(
+        _uri.c.record_id, norm_of(_uri).label("place"), sa.func.lower(_uri.c.digest).label("digest")
+    ).where(_uri.c.digest.is_not(None), sa.func.coalesce(_uri.c.size, 1) > 0)
+    found = (
+        sa.select(_check.c.record_id, norm_of(_uri), sa.func.lower(_check.c.digest))
+        .join(_uri, sa.and_(_uri.c.record_id == _check.c.record_id, _uri.c.uri == _check.c.uri))
+        .where(_uri.c.digest.is_(None), _check.c.size > 0)
+    )
+    known = recorded.union(found).cte("known")
+    place = (known.c.place, known.c.digest)
+    groups = (
+        sa.select(*place, sa.func.min(known.c.record_id).label("first"))
+        .group_by(*place)
+        .having(sa.func.count(known.c.record_id.distinct()) > 1)
+        .subquery()
+    )
+    told = sa.exists().where(
+        _same.c.record_id == groups.c.first, _same.c.other_id == known.c.record_id
+    )
+    return (
+        sa.select(groups.c.first, known.c.record_id, known.c.digest)
+        .distinct()
+        .join(
+            known,
+            sa.and_(known.c.place == groups.c.place, known.c.digest == groups.c.digest),
+        )
+        .where(known.c.record_id != groups.c.first, ~told)
+    )
