@@ -84,8 +84,9 @@ class _Decorator(Protocol):
     def __call__(self, command: Command, /) -> Command: ...
 
 
-def displays(*formats: str, default: str = "text") -> _Decorator:
-    """Add ``--format``; the command gets ``display``."""
+def displays(*formats: str, default: str = "text", table: bool = False) -> _Decorator:
+    """Add ``--format``; the command gets ``display``. Commands that show tables, which are those
+    with CSV, have ``--columns`` and ``--wide`` too."""
 
     def decorate(command: Any) -> Any:
         @click.option(
@@ -97,12 +98,30 @@ def displays(*formats: str, default: str = "text") -> _Decorator:
             help="How to show the answer.",
         )
         @functools.wraps(command)
-        def wrapper(*args: Any, format_: str, **kwargs: Any) -> None:
-            command(*args, display=Display(format_), **kwargs)
+        def wrapper(
+            *args: Any, format_: str, columns: str = "", wide: bool = False, **kwargs: Any
+        ) -> None:
+            names = tuple(name.strip() for name in columns.split(",") if name.strip())
+            if names and format_ not in ("text", "csv"):
+                raise click.UsageError("--columns goes with --format text and csv.")
+            command(*args, display=Display(format_, names, wide), **kwargs)
 
-        return wrapper
+        return _table_options(wrapper) if table or "csv" in formats else wrapper
 
     return decorate
+
+
+def _table_options(command: Any) -> Any:
+    columns = click.option(
+        "--columns",
+        metavar="NAME,...",
+        default="",
+        help="The columns of the table, in this order, by their names in CSV.",
+    )
+    wide = click.option(
+        "--wide", is_flag=True, help="All columns of the table and every value whole."
+    )
+    return columns(wide(command))
 
 
 def reads(command: Command) -> Command:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from braid.output import Document
+from provenance_store.quantities import counted
 
 if TYPE_CHECKING:
     from braid.client import QueryClient
     from provenance_store.files import Place
     from provenance_store.reader import Reader
 
-__all__ = ["PlaceParam", "files_of", "maps", "of_run"]
+__all__ = ["PlaceParam", "files_of", "maps", "of_run", "same_files"]
 
 Command = TypeVar("Command", bound=Callable[..., None])
 PAGE = 1000
@@ -74,3 +75,9 @@ def of_run(history: Reader | QueryClient, run_id: str) -> Iterator[str]:
         marker = page["marker"]
         if not page["has_next_page"]:
             return
+
+
+def same_files(pairs: int) -> str:
+    """What is said of records that were found to be one thing."""
+    pair = counted(pairs, "pair")
+    return f"{pair} of records {'was' if pairs == 1 else 'were'} found to be one file."

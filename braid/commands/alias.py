@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from braid.options import displays, records
-from braid.output import Display, Document, Field, short_time
+from braid.output import Display, Document, Field, Form
 from braid.parameters import Reference
 from braid.recording import Place, recording
 from braid.source import Source
@@ -14,11 +14,11 @@ __all__ = ["command"]
 
 FIELDS = [
     Field("Alias", "alias"),
-    Field("Version", "version.version"),
-    Field("ID", "version.short_id"),
-    Field("Since", short_time("since")),
-    Field("Until", short_time("until")),
-    Field("URN", "version.id", wide=True),
+    Field("Version", "version.version", Form.WHOLE),
+    Field("ID", "version.short_id", Form.WHOLE),
+    Field("Since", "since", Form.TIME),
+    Field("Until", "until", Form.TIME),
+    Field("URN", "version.id", Form.WHOLE, wide=True),
 ]
 
 

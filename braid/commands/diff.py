@@ -8,7 +8,7 @@ import click
 
 from braid.errors import SAID_NO
 from braid.options import displays, reads
-from braid.output import Display, Document, Field, as_recorded
+from braid.output import Display, Document, Field
 from braid.parameters import Reference
 from braid.source import Source, is_run
 from provenance_store.errors import InvalidInput
@@ -23,8 +23,7 @@ MOST_SHOWN = 60
 """Characters of a value in the table; CSV and JSON have all."""
 MOST_OF_BEGINNING, MOST_IN_FRONT = 20, 12
 """Of a longer one, so many characters of its beginning, and in front of what differs."""
-A = Field("A", lambda row: as_recorded(row["a"]))
-B = Field("B", lambda row: as_recorded(row["b"]))
+A, B = Field("A", "a"), Field("B", "b")
 FIELDS = [Field("Where", "where"), Field("What", "what"), A, B]
 STEPS_ON_A_PAGE = 1000
 

@@ -11,8 +11,8 @@ import click
 
 from braid.errors import SAID_NO
 from braid.options import displays, writes
-from braid.output import Display, Document, Field
-from braid.places import files_of, maps, of_run
+from braid.output import Display, Document, Field, Form
+from braid.places import files_of, maps, of_run, same_files
 from braid.progress import bytes_progress
 from braid.source import Source, run_named
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 FIELDS = [
-    Field("State", "state"),
+    Field("State", "state", Form.WHOLE),
     Field("Record", lambda document: document["name"] or document["path"]),
-    Field("URI", "uri"),
-    Field("Size", "size"),
-    Field("Digest", "digest"),
+    Field("URI", "uri", Form.URIS, rank=1),
+    Field("Size", "size", Form.SIZE),
+    Field("Digest", "digest", rank=2),
     Field("Path", "path", wide=True),
-    Field("URN", "id", wide=True),
+    Field("URN", "id", Form.WHOLE, wide=True),
 ]
 RECORDED, KNOWN, NOT_LOCAL, NO_RECORD = "recorded", "known", "not local", "no record"
 WRONG = ("missing", "unreadable", "changing", NO_RECORD)
@@ -85,7 +85,7 @@ def command(
     done += [_document(NO_RECORD, {"id": None, "name": None}, None, Path(f)) for f in unknown]
     display.table({"files": done}, rows="files", fields=FIELDS, empty="No files are named.")
     if same:
-        click.echo(f"{same} pairs of records were found to be one file.", err=True)
+        click.echo(same_files(same), err=True)
     wrong = [document for document in done if document["state"] in WRONG]
     context.exit(SAID_NO if wrong else 0)
 

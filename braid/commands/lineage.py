@@ -9,7 +9,7 @@ import click
 
 from braid.graph import ROLES, as_dot, as_mermaid, as_tree
 from braid.options import displays, reads
-from braid.output import Display, Document, Field
+from braid.output import Display, Document, Field, Form
 from braid.parameters import Reference
 from braid.picture import as_svg
 from braid.source import Source
@@ -17,13 +17,13 @@ from braid.source import Source
 __all__ = ["command"]
 
 NODES = [
-    Field("ID", "id"),
-    Field("Kind", "kind"),
+    Field("ID", "id", Form.WHOLE, people=lambda node: node.get("short_id") or node["id"]),
+    Field("Kind", "kind", Form.WHOLE),
     Field("Name", "name"),
-    Field("Version", lambda node: _numbers(node)),
-    Field("Distance", "distance"),
-    Field("Invalid", "invalidated.cause"),
-    Field("Status", "status"),
+    Field("Version", lambda node: _numbers(node), Form.WHOLE, sparse=True),
+    Field("Distance", "distance", Form.WHOLE),
+    Field("Invalid", "invalidated.cause", sparse=True),
+    Field("Status", "status", Form.WHOLE, sparse=True),
 ]
 
 STEPS, MODELS = (("step",), "steps"), (("model",), "model versions")
@@ -148,7 +148,7 @@ def _numbers(node: Document) -> str:
 
 
 def _show(found: Document, display: Display) -> None:
-    if display.format == "text":
+    if display.format == "text" and not display.is_table:
         display.tree(as_tree(found))
     elif display.format in DRAWN:
         display.lines(list(DRAWN[display.format](found)))

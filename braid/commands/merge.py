@@ -9,6 +9,7 @@ import click
 from braid.filling import filling
 from braid.options import displays, writes
 from braid.output import Display, Field, in_words
+from braid.places import same_files
 from braid.progress import stage_progress
 from braid.source import Source
 
@@ -65,7 +66,7 @@ def command(
         ]
         same = 0 if dry_run else store.link_same()
     if same:
-        click.echo(f"{same} pairs of records were found to be one file.", err=True)
+        click.echo(same_files(same), err=True)
     if display.format == "json":
         return display.json({"merged": merged})
     for document in merged:

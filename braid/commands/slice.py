@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from braid.options import displays, writes
-from braid.output import Display, Field, in_words
+from braid.output import Display, Field, Form, in_words
 from braid.parameters import Reference
 from braid.progress import stage_progress
 from braid.source import Source, run_named
@@ -18,7 +18,7 @@ __all__ = ["command"]
 
 FIELDS = [
     Field("File", "file"),
-    Field("Bytes", "size"),
+    Field("Size", "size", Form.SIZE),
     Field("Records", "records"),
     Field("Stubs", "stubs"),
     Field("With", lambda document: in_words(document["rows"])),

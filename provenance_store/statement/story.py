@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from provenance_store.quantities import counted
 from provenance_store.statement.document import evidence_of
 from provenance_store.statement.graph import Graph, Leaf
 from provenance_store.statement.prose import Line
@@ -80,5 +81,5 @@ class Story:
         if uri["checks"] and digest is None:
             found = uri["checks"][0]
             size, digest, when = found["size"], found["digest"], f", found {time_of(found['at'])}"
-        told = "of unknown size" if size is None else f"{size:,} bytes"
+        told = "of unknown size" if size is None else counted(size, "byte")
         return Line(f"{told}{when},", digest) if digest else Line(f"{told}, without a digest")

@@ -16,6 +16,7 @@ from braid.errors import describe
 from braid.options import Time, map_option, writes
 from braid.output import printable
 from braid.source import Source
+from provenance_store.quantities import counted
 
 if TYPE_CHECKING:
     from flows.harvest import Harvested
@@ -160,7 +161,7 @@ def _until_stopped() -> Iterator[None]:
 
 def _tell(one: Harvested) -> None:
     if one.added or one.completed:
-        _say(f"{one.run_id}  {one.status}  {one.added} of {one.steps} steps added")
+        _say(f"{one.run_id}  {one.status}  {one.added} of {counted(one.steps, 'step')} added")
     for note in one.notes:
         _say(f"braid: {one.run_id}: {note}", err=True)
 

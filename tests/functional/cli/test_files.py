@@ -54,7 +54,7 @@ def urns(braid: Braid, tmp_path: Path) -> dict[str, str]:
 def files(braid: Braid, *args: object, code: int = 0) -> list[dict[str, Any]]:
     answer = braid(*args, "--format", "json")
     assert answer.code == code
-    assert "files checked" in answer.err if args[0] == "verify" else not answer.err
+    assert " checked; " in answer.err if args[0] == "verify" else not answer.err
     found: list[dict[str, Any]] = json.loads(answer.out)["files"]
     return found
 
@@ -246,9 +246,9 @@ def test_files_that_are_found_to_be_one_make_their_records_one(
     with open_store("sqlite:///braid.db") as store:
         one, two = (store.data(name, uris=[file.as_uri()]) for name in "ab")
     answer = braid("digest", file)
-    assert "1 pairs of records were found to be one file." in answer.err
+    assert "1 pair of records was found to be one file." in answer.err
     with open_store("sqlite:///braid.db") as store:
         assert [r["id"] for r in store.reader().record(one.urn)["same_as"]] == [two.urn]
         about = {"uri": file.as_uri(), "digest": sha256(b"scan"), "size": 4}
         three = store.data("c", uris=[about])  # what somebody else says that it is
-    assert "1 pairs of records were found to be one file." in braid("digest", three.urn).err
+    assert "1 pair of records was found to be one file." in braid("digest", three.urn).err
