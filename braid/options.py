@@ -8,14 +8,16 @@ Each takes its options off the command line and passes the command one object in
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import click
 
-from braid.output import Display
+from braid.output import Display, printable
 from braid.parameters import Pair, Reference
 from braid.source import Source
 
@@ -25,6 +27,7 @@ __all__ = [
     "changes",
     "describes",
     "displays",
+    "format_of",
     "loads",
     "map_option",
     "model_option",
@@ -37,6 +40,7 @@ __all__ = [
     "tag_option",
     "time_scale_option",
     "writes",
+    "writing_to",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -86,32 +90,42 @@ class _Decorator(Protocol):
 
 def displays(*formats: str, default: str = "text", table: bool = False) -> _Decorator:
     """Add ``--format``; the command gets ``display``. Commands that show tables, which are those
-    with CSV, have ``--columns`` and ``--wide`` too."""
+    with CSV, have ``--columns``, ``--wide`` and ``--output`` too."""
+    formats = formats or ("text", "json")
 
     def decorate(command: Any) -> Any:
         @click.option(
             "--format",
             "format_",
-            type=click.Choice(formats or ("text", "json")),
+            type=click.Choice(formats),
             default=default,
             show_default=True,
             help="How to show the answer.",
         )
         @functools.wraps(command)
         def wrapper(
-            *args: Any, format_: str, columns: str = "", wide: bool = False, **kwargs: Any
+            *args: Any,
+            format_: str,
+            columns: str = "",
+            wide: bool = False,
+            output: Path | None = None,
+            **kwargs: Any,
         ) -> None:
+            if output is not None:
+                format_ = format_of(output, formats, format_)
             names = tuple(name.strip() for name in columns.split(",") if name.strip())
             if names and format_ not in ("text", "csv"):
                 raise click.UsageError("--columns goes with --format text and csv.")
-            command(*args, display=Display(format_, names, wide), **kwargs)
+            with writing_to(output):
+                display = Display(format_, names, wide, to_file=output is not None)
+                command(*args, display=display, **kwargs)
 
-        return _table_options(wrapper) if table or "csv" in formats else wrapper
+        return _table_options(wrapper, formats) if table or "csv" in formats else wrapper
 
     return decorate
 
 
-def _table_options(command: Any) -> Any:
+def _table_options(command: Any, formats: Sequence[str]) -> Any:
     columns = click.option(
         "--columns",
         metavar="NAME,...",
@@ -121,7 +135,72 @@ def _table_options(command: Any) -> Any:
     wide = click.option(
         "--wide", is_flag=True, help="All columns of the table and every value whole."
     )
-    return columns(wide(command))
+    output = click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write the answer to this file, in the format that its suffix says: "
+        f"{', '.join(_suffixes(formats))}.",
+    )
+    return output(columns(wide(command)))
+
+
+SUFFIXES = {
+    ".txt": "text",
+    ".csv": "csv",
+    ".json": "json",
+    ".svg": "svg",
+    ".png": "png",
+    ".pdf": "pdf",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".mmd": "mermaid",
+    ".md": "markdown",
+    ".provn": "prov-n",
+    ".zip": "ro-crate",
+}
+"""Which format a file is written in, where ``--format`` does not say it."""
+
+
+def _suffixes(formats: Sequence[str]) -> list[str]:
+    return [suffix for suffix, name in SUFFIXES.items() if name in formats]
+
+
+def format_of(file: Path, formats: Sequence[str], given: str) -> str:
+    """The format in which a file is to be written: as ``--format`` says, else its suffix. Raises
+    UsageError for a suffix of none."""
+    context = click.get_current_context()
+    if context.get_parameter_source("format_") is click.core.ParameterSource.COMMANDLINE:
+        return given
+    found = SUFFIXES.get(file.suffix.lower())
+    if found not in formats:
+        raise click.UsageError(
+            f"{file} does not say its format; end its name with {', '.join(_suffixes(formats))}, "
+            "or give --format."
+        )
+    return str(found)
+
+
+@contextmanager
+def writing_to(file: Path | None) -> Iterator[None]:
+    """Standard output goes into the file, which is written at the end; not if it raises."""
+    if file is None:
+        yield
+        return
+    written = io.BytesIO()
+    text = io.TextIOWrapper(written, encoding="utf-8", newline="\n")
+    ended: click.exceptions.Exit | None = None
+    with redirect_stdout(text):
+        try:
+            yield
+        except click.exceptions.Exit as said:  # an answer, with an exit code of its own
+            ended = said
+        text.flush()
+    file.write_bytes(written.getvalue())
+    click.echo(printable(f"Wrote {file}."), err=True)
+    if ended is not None:
+        raise ended
 
 
 def reads(command: Command) -> Command:

@@ -7,6 +7,7 @@ from others: what could drive a terminal, or show text in another order than it 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -77,12 +78,14 @@ class Display:
     """Writes documents to standard output in the format that was asked for.
 
     ``columns`` are those of a table that were asked for, none for the usual ones; ``wide`` is
-    whether a table has all columns, and every value whole.
+    whether a table has all columns, and every value whole; in a file, which ``to_file`` is for,
+    it need fit no terminal.
     """
 
     format: str = "text"
     columns: tuple[str, ...] = ()
     wide: bool = False
+    to_file: bool = False
 
     @property
     def is_table(self) -> bool:
@@ -104,7 +107,8 @@ class Display:
             return write_csv(found, asked or fields)
         if found:
             shown = asked or [field for field in fields if self._has(field, found)]
-            write_table(found, shown, wide=self.wide, every_column=bool(asked))
+            fit = not (self.wide or self.to_file)
+            write_table(found, shown, wide=self.wide, every_column=bool(asked), fit=fit)
         else:
             click.echo(empty, err=True)
         if document.get("has_next_page"):
@@ -138,6 +142,13 @@ class Display:
         from rich.console import Console
 
         Console(highlight=False, width=TREE_WIDTH).print(tree, soft_wrap=True)
+
+    def data(self, content: bytes) -> None:
+        """Bytes that are no text. Raises UsageError rather than write them on a terminal."""
+        if sys.stdout.isatty():
+            raise click.UsageError(f"A {self.format.upper()} is not text; give -o FILE.")
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
 
     def json(self, document: object) -> None:
         """The document as it is, indented, keys in their own order."""

@@ -60,13 +60,19 @@ def chosen(fields: Sequence[Field], names: Sequence[str]) -> list[Field]:
 
 
 def write_table(
-    found: Sequence[Document], fields: Sequence[Field], *, wide: bool, every_column: bool
+    found: Sequence[Document],
+    fields: Sequence[Field],
+    *,
+    wide: bool,
+    every_column: bool,
+    fit: bool,
 ) -> None:
     """The table on standard output, and on standard error which columns had no room.
 
-    ``wide`` shows every value whole however wide that is; ``every_column`` leaves none out.
+    ``wide`` shows every value whole, ``every_column`` leaves none out. Without ``fit`` it is as
+    wide as it comes, as into a pipe.
     """
-    width = None if wide else _room()
+    width = _room() if fit else None
     if width is None:
         rows = [[field.cell(document, whole=wide) for field in fields] for document in found]
         _plain([printable(field.title) for field in fields], rows)

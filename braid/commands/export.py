@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from braid.flowfile import JsonFile
-from braid.options import writes
+from braid.options import SUFFIXES, writes
 from braid.output import inert, printable
 from braid.parameters import Reference
 from braid.source import Source, is_run, run_named
@@ -69,9 +69,8 @@ class Wanted:
     "--format",
     "format_",
     type=click.Choice(FORMATS),
-    default=FORMATS[0],
-    show_default=True,
-    help="What to write; see above.",
+    help="What to write; see above. [default: prov-json; for -o FILE.provn and FILE.zip prov-n and "
+    "ro-crate]",
 )
 @click.option(
     "-o",
@@ -112,7 +111,7 @@ def command(
     ids: tuple[str, ...],
     runs: tuple[str, ...],
     everything: bool,
-    format_: str,
+    format_: str | None,
     output: Path,
     source: Source,
     up: bool,
@@ -140,6 +139,10 @@ def command(
     braid export --all --store slice.db --format prov-n
     """
     from braid.settings import SERVER
+
+    if format_ is None:
+        by_suffix = SUFFIXES.get(output.suffix.lower())
+        format_ = by_suffix if by_suffix in FORMATS else FORMATS[0]
 
     if server or (source.store is None and SERVER.get()):
         raise click.UsageError("An export is made from a store, not from a server; give --store.")

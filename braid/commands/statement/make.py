@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from braid.given import LARGEST_KEY, read_given
-from braid.options import reads
+from braid.options import SUFFIXES, reads
 from braid.output import Document, json_text, printable
 from braid.parameters import Reference
 from braid.source import Source
@@ -37,7 +37,7 @@ __all__ = ["command"]
     "--output",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write it to this file.",
+    help="Write it to this file; .md is Markdown, .json JSON.",
 )
 @click.option(
     "--limit",
@@ -72,6 +72,8 @@ def command(
         raise click.UsageError("--sign writes JSON; leave --format away.")
     with source.read() as history:
         statement = history.statement(id_, limit=limit)
+    if format_ is None and file is not None and key is None:
+        format_ = SUFFIXES.get(file.suffix.lower())
     text = _signed(statement, key) if key else _written(statement, format_ or "text")
     if file is None:
         click.echo(text, nl=False)
