@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from provenance_store.reader import Reader
     from provenance_store.store import Store
 
-__all__ = ["command"]
+__all__ = ["command", "digest_run"]
 
 FIELDS = [
     Field("State", "state", Form.WHOLE),
@@ -88,6 +88,14 @@ def command(
         click.echo(same_files(same), err=True)
     wrong = [document for document in done if document["state"] in WRONG]
     context.exit(SAID_NO if wrong else 0)
+
+
+def digest_run(store: Store, run_id: str, places: Sequence[Place]) -> int:
+    """Record size and digest of the files of a run that have none yet; returns of how many."""
+    reader = store.reader()
+    files = list(files_of(reader, list(of_run(reader, run_id))))
+    done = list(_recorded(store, files, places, "sha256", again=False))
+    return sum(document["state"] == RECORDED for document in done)
 
 
 def _sorted_out(

@@ -13,6 +13,7 @@ from braid.output import Display, Document, Field, Form
 from braid.parameters import Reference
 from braid.source import Source
 from braid.validity import cause, marked, validity
+from provenance_store.quantities import counted
 
 __all__ = ["command", "environment_in_words"]
 
@@ -273,12 +274,13 @@ def environment_in_words(version: Document) -> str:
     )
     packages = software.get("packages") or {}
     parts = [
+        software.get("service"),
         hardware.get("host"),
         hardware.get("machine"),
         hardware.get("cpu_count") and f"{hardware['cpu_count']} CPUs",
         software.get("python") and f"Python {software['python']}",
         software.get("system"),
-        packages and f"{len(packages)} packages",
+        packages and counted(len(packages), "package"),
         code.get("script"),
         code.get("digest"),
     ]

@@ -164,8 +164,8 @@ class _Comparison:
                 back += 1
         if back:
             self._notes.append(
-                f"Valid again: {counted(back, 'record')} that {'was' if back == 1 else 'were'} "
-                "invalid then."
+                f"{counted(back, 'record')} that {'was' if back == 1 else 'were'} invalid then "
+                f"{'is' if back == 1 else 'are'} valid again."
             )
 
     def _was_invalid(self, urn: str, stated: Mapping[str, Any], now: Any) -> bool:
