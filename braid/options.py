@@ -108,16 +108,16 @@ def displays(*formats: str, default: str = "text", table: bool = False) -> _Deco
             format_: str,
             columns: str = "",
             wide: bool = False,
-            output: Path | None = None,
+            answer_file: Path | None = None,
             **kwargs: Any,
         ) -> None:
-            if output is not None:
-                format_ = format_of(output, formats, format_)
+            if answer_file is not None:
+                format_ = format_of(answer_file, formats, format_)
             names = tuple(name.strip() for name in columns.split(",") if name.strip())
             if names and format_ not in ("text", "csv"):
                 raise click.UsageError("--columns goes with --format text and csv.")
-            with writing_to(output):
-                display = Display(format_, names, wide, to_file=output is not None)
+            with writing_to(answer_file):
+                display = Display(format_, names, wide, to_file=answer_file is not None)
                 command(*args, display=display, **kwargs)
 
         return _table_options(wrapper, formats) if table or "csv" in formats else wrapper
@@ -138,6 +138,7 @@ def _table_options(command: Any, formats: Sequence[str]) -> Any:
     output = click.option(
         "-o",
         "--output",
+        "answer_file",
         metavar="FILE",
         type=click.Path(dir_okay=False, path_type=Path),
         help="Write the answer to this file, in the format that its suffix says: "

@@ -8,7 +8,7 @@ import click
 
 from braid.options import Time, displays, records, run_option, strict_option, tag_option
 from braid.output import Display
-from braid.parameters import NumberPair
+from braid.parameters import NumberPair, Reference
 from braid.recording import recording
 from braid.source import Source
 
@@ -47,7 +47,7 @@ __all__ = ["command"]
     "--input",
     "inputs",
     multiple=True,
-    metavar="ID",
+    type=Reference(),
     help="A record that it looked at besides; may be repeated. The decision rests on it.",
 )
 @tag_option
