@@ -56,15 +56,17 @@ SPOOL_HELP = (
     "IDs of earlier records must then be full URNs (urn:braid:...)."
 )
 LOAD_SERVER_HELP = (
-    "Load through this server instead of into a store. Records that it does not know yet are "
-    "then of who is logged in."
+    "Load through this server instead of into a store. Records that are new there then belong to "
+    "whoever is logged in."
 )
 CHANGE_SERVER_HELP = (
-    "Tell this server instead of a store; you must manage the record. [default: BRAID_SERVER]"
+    "Change it on this server instead of in a store; you must manage the record. "
+    "[default: BRAID_SERVER]"
 )
 RECORD_SERVER_HELP = (
-    "Record through this server instead of into a store; what it does not take goes into files of "
-    "the folder that BRAID_SPOOL names. While it is away, IDs of earlier records must be full URNs "
+    "Record through this server instead of into a store; what it refuses goes into files of "
+    "the folder that BRAID_SPOOL names. While it cannot be reached, IDs of earlier records must "
+    "be full URNs "
     "(urn:braid:...)."
 )
 
@@ -395,7 +397,9 @@ def pages(command: Command) -> Command:
         type=click.IntRange(1, 1000),
         default=25,
         show_default=True,
-        help="At most so many.",
+        help="Show at most this many.",
     )
-    marker = click.option("--marker", help="Go on from the marker that the last answer ended with.")
+    marker = click.option(
+        "--marker", help="Continue from the marker that the last answer ended with."
+    )
     return limit(marker(command))

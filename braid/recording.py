@@ -86,7 +86,7 @@ class Place:
         if step is None:
             return
         if self.store is not None and self.store.reader().record(step)["kind"] != "step":
-            raise InvalidInput(f"{step} is no step; --made-by takes the id of a step.")
+            raise InvalidInput(f"{step} is not a step; --made-by takes a step.")
         self.recorder.generated(step, [made])
 
     def known(self, reference: str) -> Document | None:

@@ -55,7 +55,9 @@ def chosen(fields: Sequence[Field], names: Sequence[str]) -> list[Field]:
     known = {field.name: field for field in fields}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise click.UsageError(f"There is no column {unknown[0]!r}; there are {', '.join(known)}.")
+        raise click.UsageError(
+            f"Unknown column {unknown[0]!r}; the columns are {', '.join(known)}."
+        )
     return [known[name] for name in names]
 
 

@@ -48,7 +48,7 @@ def command(
     braid models --alias champion --as-of 2026-03-01
     """
     if remove and not names:
-        raise click.UsageError("Name the aliases that --remove takes away.")
+        raise click.UsageError("--remove needs the aliases to remove.")
     with recording(source, strict=True, create=False) as place:
         if not names:
             found = {"aliases": _known(place, reference)["aliases"]}
@@ -66,7 +66,7 @@ def command(
 def _known(place: Place, reference: str) -> Document:
     """The model, with all its aliases."""
     if place.history is None:
-        raise click.UsageError("Aliases are asked of a store or a server, not of a spool.")
+        raise click.UsageError("A spool cannot list aliases; give --store or --server.")
     return place.history.model(reference, limit=1)
 
 

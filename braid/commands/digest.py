@@ -73,7 +73,7 @@ def command(
     compares later.
     """
     if not things and not run_id:
-        raise click.UsageError("Name records by ID, files, or a run with --run.")
+        raise click.UsageError("Give records by ID, files, or a run with --run.")
     with source.open(create=False) as store:
         reader = store.reader()
         run_id = run_named(reader, run_id) if run_id else None

@@ -48,7 +48,10 @@ class Wanted:
             limit=self.limit,
         )
         if found.truncated:
-            click.echo("There is more: raise --limit to export all of it.", err=True)
+            click.echo(
+                "Not everything was exported: --limit was reached. Raise it to export more.",
+                err=True,
+            )
         return found
 
     def whole(self, store: Store) -> Extract:
@@ -81,13 +84,13 @@ class Wanted:
 )
 @click.option("--up", is_flag=True, help="With all that it came from. [default, but for runs]")
 @click.option("--down", is_flag=True, help="With all that came of it.")
-@click.option("--depth", type=click.IntRange(1), help="At most so many hops. [default: all]")
+@click.option("--depth", type=click.IntRange(1), help="At most this many hops. [default: all]")
 @click.option(
     "--limit",
     type=click.IntRange(1, 1_000_000),
     default=100_000,
     show_default=True,
-    help="At most so many records.",
+    help="At most this many records.",
 )
 @click.option(
     "--definition",
@@ -145,9 +148,9 @@ def command(
         format_ = by_suffix if by_suffix in FORMATS else FORMATS[0]
 
     if server or (source.store is None and SERVER.get()):
-        raise click.UsageError("An export is made from a store, not from a server; give --store.")
+        raise click.UsageError("braid export reads a store and not a server; give --store.")
     if bool(ids or runs) == everything:
-        raise click.UsageError("Name records or runs, or give --all for the whole store.")
+        raise click.UsageError("Give records or runs, or --all for the whole store.")
     with source.open(create=False) as store, store.explaining():
         reader = store.reader()
         of_runs = [text for text in ids if is_run(reader, text, by_default=True)]
@@ -174,7 +177,7 @@ def _text(store: Store, wanted: Wanted, format_: str, about: dict[str, Any]) -> 
 
         return to_prov_n(wanted.whole(store))
     if wanted.everything:
-        raise click.UsageError(f"{format_} describes records or runs; name them.")
+        raise click.UsageError(f"{format_} describes records or runs; give them instead of --all.")
     if format_ == "gmeta":
         from provenance_store.exchange.gmeta import ingest_document, to_gmeta
 
@@ -186,7 +189,7 @@ def _text(store: Store, wanted: Wanted, format_: str, about: dict[str, Any]) -> 
     from provenance_store.exchange.datacite import to_datacite
 
     if len(wanted.records) + len(wanted.runs) > 1:
-        raise click.UsageError("A DOI is for one record or run; name one.")
+        raise click.UsageError("A DOI describes one record or run; give one only.")
     ((found, run),) = wanted.one_by_one(store)
     return to_datacite(
         found,
@@ -204,9 +207,11 @@ def _crate(store: Store, wanted: Wanted, output: Path, about: dict[str, Any]) ->
     from provenance_store.times import format_time
 
     if str(output) == "-":
-        raise click.UsageError("A crate is a folder or a zip file; give -o FOLDER or -o FILE.zip.")
+        raise click.UsageError(
+            "A crate is written into a folder or a zip file; give -o FOLDER or -o FILE.zip."
+        )
     if len(wanted.runs) > 1 or (wanted.runs and wanted.records):
-        raise click.UsageError("A crate holds one run; name it alone.")
+        raise click.UsageError("A crate holds one run; give that run only.")
     if about["definition"] is not None and not wanted.runs:
         raise click.UsageError("--definition goes with a run.")
     write_crate(

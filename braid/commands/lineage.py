@@ -79,7 +79,7 @@ class Fit(click.ParamType[Shape]):
 )
 @click.option("--down", "direction", flag_value="down", help="What came of it.")
 @click.option("--both", "direction", flag_value="both", help="Both.")
-@click.option("--depth", type=click.IntRange(1), help="At most so many hops. [default: all]")
+@click.option("--depth", type=click.IntRange(1), help="At most this many hops. [default: all]")
 @click.option(
     "--role",
     "roles",
@@ -103,7 +103,7 @@ class Fit(click.ParamType[Shape]):
     type=click.IntRange(1, 1_000_000),
     default=10_000,
     show_default=True,
-    help="Visit at most so many nodes.",
+    help="Visit at most this many nodes.",
 )
 @reads
 @click.option(
@@ -150,7 +150,7 @@ def command(
     if roles and len(found["nodes"]) == 1:
         click.echo(_nothing_linked(found, roles), err=True)
     if found["truncated"]:
-        click.echo("There is more: raise --limit to see it.", err=True)
+        click.echo("Not everything is shown: --limit was reached. Raise it to see more.", err=True)
 
 
 def _nothing_linked(found: Document, roles: Sequence[str]) -> str:

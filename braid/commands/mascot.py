@@ -77,7 +77,7 @@ class Aggregators(click.ParamType[Any]):
 @click.option(
     "--aggregators",
     type=Aggregators(),
-    help="Under mpiexec, so many ranks write for the others, or one on each node. [default: 1]",
+    help="Under mpiexec, this many ranks write for the others, or one on each node. [default: 1]",
 )
 @click.option(
     "--sweep",

@@ -64,7 +64,7 @@ LINES: Mapping[str, str] = {
 @reads
 @displays("text", "json")
 def command(*, reference: str, source: Source, display: Display) -> None:
-    """Show one record, model version or run: all that is known of it.
+    """Show everything known of one record, model version or run.
 
     ID is an id (urn:braid:... or 3.17), a URI, a path, a name that one thing alone has, NAME@v3 or
     NAME@ALIAS for a version of a model, or a run's id. JSON is the document of the query API.

@@ -75,7 +75,7 @@ def _flags(
 @click.option("--flow", "flow_ids", multiple=True, metavar="FLOW_ID", help="All runs of this flow.")
 @click.option("--up", is_flag=True, help="What that came from. [default, unless --down]")
 @click.option("--down", is_flag=True, help="What came of that; with --up, what all came from.")
-@click.option("--depth", type=click.IntRange(0), help="At most so many hops. [default: all]")
+@click.option("--depth", type=click.IntRange(0), help="At most this many hops. [default: all]")
 @_flags(RULES, "no", "rules", "Do not go {}.")
 @_flags(PARTS, "without", "without", "Keep out {}.")
 @click.option("--hide-names", is_flag=True, help="Keep out the names of what becomes a stub.")

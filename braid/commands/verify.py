@@ -55,14 +55,14 @@ def command(
     source: Source,
     display: Display,
 ) -> None:
-    """Say whether files still are what was recorded; exit 1 if not.
+    """Check that files are still as recorded; exit 1 if not.
 
     For each file of the records: ok, changed, missing, "no digest" when none was ever recorded
     (`braid digest` does), or "not local". When none could be checked it exits 1 too. Nothing is
     written.
     """
     if not ids and not run_id:
-        raise click.UsageError("Name records by ID, or a run with --run.")
+        raise click.UsageError("Give records by ID, or a run with --run.")
     with source.read() as history:
         wanted = [*ids, *(of_run(history, run_named(history, run_id)) if run_id else ())]
         found = list(files_of(history, wanted, limit=100_000 if up else 1))

@@ -84,7 +84,7 @@ def _envelope(document: Mapping[str, Any]) -> Envelope:
             }
         )
     except Exception as error:
-        raise BadFile(f"This is no DSSE envelope: {_first_line(error)}.") from None
+        raise BadFile(f"This is not a DSSE envelope: {_first_line(error)}.") from None
     return envelope
 
 
@@ -113,7 +113,7 @@ def _private(pem: bytes) -> Any:
             "plain.pem` for as long as it is needed."
         ) from None
     except ValueError:
-        raise BadFile(f"The file is no private key in PEM; {MAKE_A_KEY}.") from None
+        raise BadFile(f"The file is not a private key in PEM; {MAKE_A_KEY}.") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise BadFile(f"The private key is not an ed25519 key; {MAKE_A_KEY}.")
     return key
@@ -126,7 +126,7 @@ def _public(pem: bytes) -> Any:
     try:
         key = load_pem_public_key(pem)
     except ValueError:
-        raise BadFile(f"The file is no public key in PEM; {MAKE_PUBLIC}.") from None
+        raise BadFile(f"The file is not a public key in PEM; {MAKE_PUBLIC}.") from None
     if not isinstance(key, Ed25519PublicKey):
         raise BadFile(f"The public key is not an ed25519 key; {MAKE_PUBLIC}.")
     return _library()[1].SSlibKey.from_crypto(key)

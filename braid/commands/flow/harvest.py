@@ -81,7 +81,7 @@ def command(
     source: Source,
     display: Display,
 ) -> None:
-    """Record what the logs of runs tell, without touching the flow.
+    """Record runs from their logs, without changing the flow.
 
     Globus keeps a run and its log for 90 days at most. Each state that a run went through becomes
     a step with what it used and made, as a record state would have recorded it. What is recorded

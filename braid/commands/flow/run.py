@@ -65,7 +65,7 @@ LONGEST_TITLE = 128
     type=click.FloatRange(0.1, 86400),
     default=600.0,
     show_default=True,
-    help="Give up after so many seconds.",
+    help="Stop after this many seconds.",
 )
 @writes
 @displays("text", "json")

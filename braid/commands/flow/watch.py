@@ -49,7 +49,7 @@ class Duration(click.ParamType[float]):
         except InvalidInput:
             seconds = -1
         if not 1 <= seconds <= LONGEST:
-            self.fail(f"{value!r} is no length of time: write 30s, 10m or 2h, at most a day.")
+            self.fail(f"{value!r} is not a duration; write 30s, 10m or 2h, at most a day.")
         return seconds
 
 
@@ -91,7 +91,7 @@ def command(
     metrics_port: int | None,
     source: Source,
 ) -> None:
-    """Harvest runs again and again, until it is stopped.
+    """Harvest runs repeatedly, until stopped.
 
     As `braid flow harvest`, at once and then after each pause: runs that are over are read once,
     active ones as far as they have got. All that it must remember is in the store, so it may be

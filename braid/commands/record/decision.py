@@ -89,7 +89,7 @@ def command(
     known = dict(scores)
     if unknown := [option for option in known if option not in (*options, *chosen)]:
         raise click.UsageError(
-            f"--score names {unknown[0]}, which is no option; name it as in --option."
+            f"--score names {unknown[0]}, which is not an option; write it as in --option."
         )
     named = dict.fromkeys((*options, *chosen))
     with recording(source, run_id=run_id, environment="auto", strict=strict) as place:

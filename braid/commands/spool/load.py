@@ -45,7 +45,7 @@ def command(
     source: Source,
     display: Display,
 ) -> None:
-    """Bring what a spool folder holds into a store, or to a server.
+    """Load the files of a spool folder into a store, or through a server.
 
     Loading twice changes nothing. Files that are torn, damaged or refused are set aside in bad/,
     each with a line on standard error; the exit code is then 1.

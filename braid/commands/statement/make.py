@@ -45,7 +45,7 @@ __all__ = ["command"]
     type=click.IntRange(1, 100_000),
     default=10_000,
     show_default=True,
-    help="Over at most so many records, the nearest.",
+    help="Use at most this many records, the nearest.",
 )
 @reads
 def command(
@@ -58,7 +58,7 @@ def command(
     limit: int,
     source: Source,
 ) -> None:
-    """Tell how a result came to be; what `braid statement ID` does.
+    """State how a result came to be; what `braid statement ID` does.
 
     On one page: what it concludes, on what basis, what speaks against it, what is not seen or not
     proven, and who recorded it, when and where. --full tells each step, model version and fact, and

@@ -43,6 +43,8 @@ def notes(step: dict[str, Any]) -> str:
 
 def call(*args: str | bytes, cwd: Path, **more: Any) -> subprocess.CompletedProcess[bytes]:
     """As a shell would call it: arguments are bytes."""
+    # Not what C code set beside os.environ: readline, which pytest imports, sets COLUMNS.
+    more = {"env": dict(os.environ), **more}
     return subprocess.run([*BRAID, *args], cwd=cwd, capture_output=True, timeout=60, **more)
 
 

@@ -192,8 +192,8 @@ def test_what_was_found_travels_with_a_merge(braid: Braid, urns: dict[str, str])
 
 
 WRONG = [
-    ("digest", 2, "Name records by ID, files, or a run"),
-    ("verify", 2, "Name records by ID, or a run"),
+    ("digest", 2, "Give records by ID, files, or a run"),
+    ("verify", 2, "Give records by ID, or a run"),
     ("digest lost.txt", 2, "There is no file lost.txt, and it is not an ID."),
     ("digest /dev/null", 2, "/dev/null is a device; only files and directories have digests."),
     ("digest 9.9", 1, "There is no record 9.9"),

@@ -51,7 +51,7 @@ def test_a_pipe_is_read_to_its_end(pipe: Path) -> None:
 def test_of_what_never_ends_no_more_is_read_than_is_taken(pipe: Path) -> None:
     with writing(pipe, b"x" * 4096, times=1 << 30), pytest.raises(BadFile, match="than 64 KiB"):
         read_given(pipe, most=1 << 16)
-    with pytest.raises(BadFile, match=r"/dev/zero: it holds more than 2 MiB"):
+    with pytest.raises(BadFile, match=r"/dev/zero: it is larger than 2 MiB"):
         read_given("/dev/zero", most=2 << 20)
 
 

@@ -142,7 +142,7 @@ def test_a_column_that_is_none_is_refused_with_those_there_are(braid: Braid) -> 
     braid("record", "fact", "setup", "--store", "braid.db")
     answer = braid("records", "--columns", "id,nmae")
     assert (answer.code, answer.out) == (2, "")
-    assert "There is no column 'nmae'; there are id, kind, name, version," in answer.err
+    assert "Unknown column 'nmae'; the columns are id, kind, name, version," in answer.err
     assert braid("records", "--columns", "kind, name").out.split() == "Kind Name fact setup".split()
     answer = braid("records", "--columns", "name", "--format", "csv")
     assert answer.out == "name\nsetup\n"
