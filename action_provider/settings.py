@@ -21,7 +21,8 @@ def principals(*words: str) -> Callable[[str], tuple[str, ...]]:
         items = tuple(item.strip() for item in text.split(",") if item.strip())
         for item in items:
             if item not in words and not PRINCIPAL.fullmatch(item):
-                raise ValueError(f"an item is none of {', '.join(words)} and no principal URN")
+                listed = ", ".join(words)
+                raise ValueError(f"each item must be one of {listed} or the URN of a principal")
         return tuple(item if item in words else item.lower() for item in items)
 
     return parse
@@ -32,7 +33,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if text.strip() not in words:
-            raise ValueError(f"it is one of {', '.join(words)}")
+            raise ValueError(f"it must be one of {', '.join(words)}")
         return text.strip()
 
     return parse
@@ -42,7 +43,7 @@ def group(text: str) -> str | None:
     """A parser for a Globus group: its UUID or URN; the URN comes back."""
     bare = text.strip().removeprefix("urn:globus:groups:id:")
     if not re.fullmatch(UUID, bare):
-        raise ValueError("the UUID of a Globus group is needed")
+        raise ValueError("it must be the UUID of a Globus group")
     return f"urn:globus:groups:id:{bare.lower()}"
 
 

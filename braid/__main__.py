@@ -22,7 +22,7 @@ def main(args: Sequence[str] | None = None) -> int:
     0 done, 1 said no, 2 called wrong; 130 after Ctrl-C. Errors are one line on standard error.
     """
     if sys.stdout is None:
-        print("braid: standard output is closed; nothing can be shown.", file=sys.stderr)
+        print("braid: standard output is closed; open it to see the answer.", file=sys.stderr)
         return 1
     try:
         return _run(args)

@@ -1,4 +1,4 @@
-"""A store to bring things into, which is made when it is missing, and not for nothing."""
+"""The target of an import: created if it is missing, and removed again if nothing came in."""
 
 from __future__ import annotations
 

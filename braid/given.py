@@ -29,7 +29,7 @@ def read_given(path: Path | str, *, most: int = MOST_BYTES) -> bytes:
 
     data = sys.stdin.buffer.read(most + 1) if str(path) == "-" else _read(Path(path), most + 1)
     if len(data) > most:
-        raise BadFile(f"it holds more than {_size(most)}, and is not read further.", path=str(path))
+        raise BadFile(f"it is larger than {_size(most)}, the most that is read.", path=str(path))
     return data
 
 
@@ -58,7 +58,7 @@ def _wait(handle: int, path: Path) -> None:
     waiting.register(handle, select.POLLIN)
     if not waiting.poll(SILENT_SECONDS * 1000):
         raise BadFile(
-            f"nothing came out of it for {SILENT_SECONDS:g} seconds; it is no longer waited for.",
+            f"it sent nothing for {SILENT_SECONDS:g} seconds, and was given up.",
             path=str(path),
         )
 

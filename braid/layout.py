@@ -2,21 +2,24 @@
 
 The usual steps: links that would close a circle are turned round, nodes get columns by the longest
 way, long links get bends in the columns between, columns are put in an order with few crossings,
-and every node is drawn towards its neighbours as far as its column has room.
+and every node is drawn towards its neighbours as far as its column has room. Long links of one kind
+that begin or end at one node share their bends, so that many of them take the room of one.
 """
 
 from __future__ import annotations
 
 import itertools
 from bisect import bisect_left, insort
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["Layout", "Point", "arrange"]
+__all__ = ["Layout", "Point", "arrange", "columns_of"]
 
 SWEEPS = 12
+BOTH_WAYS = 2
+"""Sweeps that are made of any order, since they also put bends between what they are shared by."""
 ROW, BEND = 58.0, 18.0
 """Room from middle to middle that nodes and bends take in a column."""
 
@@ -36,17 +39,33 @@ class Layout:
     routes: list[list[Point]]
 
 
-def arrange(count: int, links: Sequence[tuple[int, int]]) -> Layout:
+def columns_of(count: int, links: Sequence[tuple[int, int]]) -> list[int]:
+    """The column of each node, as `arrange` has it where columns may be of any length."""
+    return _columns(count, _forward(count, links)[0])
+
+
+def arrange(
+    count: int,
+    links: Sequence[tuple[int, int]],
+    *,
+    kinds: Sequence[Hashable] = (),
+    most: int | None = None,
+) -> Layout:
     """Places for nodes 0 to `count` - 1; a link (a, b) says that a depends on b.
 
-    Routes are in the order of the links and begin at the dependent. A link of a node to itself
-    has no route.
+    `kinds` are those of the links, by default each its own, and `most` is how many nodes a column
+    has at most: what is more than that fills several. Routes are in the order of the links and
+    begin at the dependent. A link of a node to itself has no route.
     """
-    turned = _turned(count, links)
-    forward = [(b, a) if back else (a, b) for (a, b), back in zip(links, turned, strict=True)]
+    forward, turned = _forward(count, links)
     columns = _columns(count, forward)
-    grid = _Grid(columns)
-    chains = [[] if a == b else grid.chain(a, b) for a, b in forward]
+    grid = _Grid(columns if most is None else _divided(columns, most))
+    sorts = list(zip(kinds or range(len(links)), turned, strict=True))
+    hubs = _hubs(forward, sorts)
+    chains = [
+        [] if link[0] == link[1] else grid.chain(*link, (hub, sort))
+        for link, hub, sort in zip(forward, hubs, sorts, strict=True)
+    ]
     order = _ordered(grid)
     y = _lowered(grid, order)
     points = [Point(column, y[node]) for node, column in enumerate(grid.columns)]
@@ -55,6 +74,39 @@ def arrange(count: int, links: Sequence[tuple[int, int]]) -> Layout:
         for chain, back in zip(chains, turned, strict=True)
     ]
     return Layout(points[:count], routes)
+
+
+def _forward(
+    count: int, links: Sequence[tuple[int, int]]
+) -> tuple[list[tuple[int, int]], list[bool]]:
+    """The links without circles, and which of them were turned round for that."""
+    turned = _turned(count, links)
+    forward = [(b, a) if back else (a, b) for (a, b), back in zip(links, turned, strict=True)]
+    return forward, turned
+
+
+def _hubs(links: Sequence[tuple[int, int]], sorts: Sequence[Hashable]) -> Iterator[int]:
+    """For each link which of its ends has more of its sort: it shares its bends with those."""
+    begun = Counter((a, sort) for (a, _), sort in zip(links, sorts, strict=True))
+    ended = Counter((b, sort) for (_, b), sort in zip(links, sorts, strict=True))
+    for (a, b), sort in zip(links, sorts, strict=True):
+        yield a if begun[a, sort] > ended[b, sort] else b
+
+
+def _divided(columns: Sequence[int], most: int) -> list[int]:
+    """The columns with each that is longer than that in several, filled in the order of nodes."""
+    sizes = Counter(columns)
+    parts = {column: -(-size // most) for column, size in sizes.items()}
+    first, begin = 0, {}
+    for column in sorted(sizes):
+        begin[column] = first
+        first += parts[column]
+    placed: Counter[int] = Counter()
+    found = []
+    for column in columns:
+        found.append(begin[column] + placed[column] * parts[column] // sizes[column])
+        placed[column] += 1
+    return found
 
 
 def _turned(count: int, links: Sequence[tuple[int, int]]) -> list[bool]:
@@ -117,21 +169,27 @@ class _Grid:
     nodes: int = field(init=False)
     older: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     newer: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    bends: dict[Hashable, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.nodes = len(self.columns)
 
-    def chain(self, a: int, b: int) -> list[int]:
-        """From the dependent to the other, with a bend in every column between."""
-        chain = [a]
-        for column in range(self.columns[a] - 1, self.columns[b], -1):
-            chain.append(len(self.columns))
-            self.columns.append(column)
-        chain.append(b)
+    def chain(self, a: int, b: int, bundle: Hashable) -> list[int]:
+        """From the dependent to the other, with a bend in every column between; links of one
+        bundle share them."""
+        between = range(self.columns[a] - 1, self.columns[b], -1)
+        chain = [a, *(self._bend((bundle, column), column) for column in between), b]
         for one, other in itertools.pairwise(chain):
-            self.older[one].append(other)
-            self.newer[other].append(one)
+            if other not in self.older[one]:
+                self.older[one].append(other)
+                self.newer[other].append(one)
         return chain
+
+    def _bend(self, key: Hashable, column: int) -> int:
+        if key not in self.bends:
+            self.bends[key] = len(self.columns)
+            self.columns.append(column)
+        return self.bends[key]
 
     def room(self, one: int, other: int) -> float:
         """How far apart two are at the least, one below the other."""
@@ -145,7 +203,7 @@ def _ordered(grid: _Grid) -> list[list[int]]:
         order[grid.columns[node]].append(node)
     best, fewest = [list(column) for column in order], _crossings(grid, order)
     for sweep in range(SWEEPS):
-        if not fewest:
+        if not fewest and sweep >= BOTH_WAYS:
             break
         rightwards = sweep % 2 == 0
         beside = grid.older if rightwards else grid.newer
@@ -153,9 +211,9 @@ def _ordered(grid: _Grid) -> list[list[int]]:
         for column in columns:
             fixed = order[column - 1 if rightwards else column + 1]
             place = {node: number for number, node in enumerate(fixed)}
-            order[column] = _by_middle(order[column], beside, place)
+            order[column] = _by_middle(order[column], beside, place, grid.nodes)
         crossings = _crossings(grid, order)
-        if crossings < fewest:
+        if crossings < fewest or (crossings == fewest and sweep < BOTH_WAYS):
             best, fewest = [list(column) for column in order], crossings
     return best
 
@@ -174,14 +232,20 @@ def _near_each_other(grid: _Grid) -> Iterator[int]:
 
 
 def _by_middle(
-    column: Sequence[int], beside: Mapping[int, list[int]], place: Mapping[int, int]
+    column: Sequence[int], beside: Mapping[int, list[int]], place: Mapping[int, int], nodes: int
 ) -> list[int]:
-    """The column by the mean place of each one's neighbours; without any, one stays."""
-    wanted = {}
+    """The column by the mean place of each one's neighbours; without any, one stays. Of those with
+    the same neighbours bends are in the middle."""
+    wanted: defaultdict[float, list[int]] = defaultdict(list)
     for number, node in enumerate(column):
         places = [place[other] for other in beside.get(node, ())]
-        wanted[node] = sum(places) / len(places) if places else float(number)
-    return sorted(column, key=wanted.__getitem__)
+        wanted[sum(places) / len(places) if places else float(number)].append(node)
+    found = []
+    for _, alike in sorted(wanted.items()):
+        half = [node for node in alike if node < nodes]
+        bends = [node for node in alike if node >= nodes]
+        found += [*half[: len(half) // 2], *bends, *half[len(half) // 2 :]]
+    return found
 
 
 def _crossings(grid: _Grid, order: Sequence[Sequence[int]]) -> int:

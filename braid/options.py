@@ -8,14 +8,16 @@ Each takes its options off the command line and passes the command one object in
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import click
 
-from braid.output import Display
+from braid.output import Display, printable
 from braid.parameters import Pair, Reference
 from braid.source import Source
 
@@ -25,6 +27,7 @@ __all__ = [
     "changes",
     "describes",
     "displays",
+    "format_of",
     "loads",
     "map_option",
     "model_option",
@@ -38,6 +41,7 @@ __all__ = [
     "tag_option",
     "time_scale_option",
     "writes",
+    "writing_to",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -53,15 +57,17 @@ SPOOL_HELP = (
     "IDs of earlier records must then be full URNs (urn:braid:...)."
 )
 LOAD_SERVER_HELP = (
-    "Load through this server instead of into a store. Records that it does not know yet are "
-    "then of who is logged in."
+    "Load through this server instead of into a store. Records that are new there then belong to "
+    "whoever is logged in."
 )
 CHANGE_SERVER_HELP = (
-    "Tell this server instead of a store; you must manage the record. [default: BRAID_SERVER]"
+    "Change it on this server instead of in a store; you must manage the record. "
+    "[default: BRAID_SERVER]"
 )
 RECORD_SERVER_HELP = (
-    "Record through this server instead of into a store; what it does not take goes into files of "
-    "the folder that BRAID_SPOOL names. While it is away, IDs of earlier records must be full URNs "
+    "Record through this server instead of into a store; what it refuses goes into files of "
+    "the folder that BRAID_SPOOL names. While it cannot be reached, IDs of earlier records must "
+    "be full URNs "
     "(urn:braid:...)."
 )
 
@@ -85,25 +91,120 @@ class _Decorator(Protocol):
     def __call__(self, command: Command, /) -> Command: ...
 
 
-def displays(*formats: str, default: str = "text") -> _Decorator:
-    """Add ``--format``; the command gets ``display``."""
+def displays(*formats: str, default: str = "text", table: bool = False) -> _Decorator:
+    """Add ``--format``; the command gets ``display``. Commands that show tables, which are those
+    with CSV, have ``--columns``, ``--wide`` and ``--output`` too."""
+    formats = formats or ("text", "json")
 
     def decorate(command: Any) -> Any:
         @click.option(
             "--format",
             "format_",
-            type=click.Choice(formats or ("text", "json")),
+            type=click.Choice(formats),
             default=default,
             show_default=True,
             help="How to show the answer.",
         )
         @functools.wraps(command)
-        def wrapper(*args: Any, format_: str, **kwargs: Any) -> None:
-            command(*args, display=Display(format_), **kwargs)
+        def wrapper(
+            *args: Any,
+            format_: str,
+            columns: str = "",
+            wide: bool = False,
+            answer_file: Path | None = None,
+            **kwargs: Any,
+        ) -> None:
+            if answer_file is not None:
+                format_ = format_of(answer_file, formats, format_)
+            names = tuple(name.strip() for name in columns.split(",") if name.strip())
+            if names and format_ not in ("text", "csv"):
+                raise click.UsageError("--columns goes with --format text and csv.")
+            with writing_to(answer_file):
+                display = Display(format_, names, wide, to_file=answer_file is not None)
+                command(*args, display=display, **kwargs)
 
-        return wrapper
+        return _table_options(wrapper, formats) if table or "csv" in formats else wrapper
 
     return decorate
+
+
+def _table_options(command: Any, formats: Sequence[str]) -> Any:
+    columns = click.option(
+        "--columns",
+        metavar="NAME,...",
+        default="",
+        help="The columns of the table, in this order, by their names in CSV.",
+    )
+    wide = click.option(
+        "--wide", is_flag=True, help="All columns of the table and every value whole."
+    )
+    output = click.option(
+        "-o",
+        "--output",
+        "answer_file",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write the answer to this file, in the format that its suffix says: "
+        f"{', '.join(_suffixes(formats))}.",
+    )
+    return output(columns(wide(command)))
+
+
+SUFFIXES = {
+    ".txt": "text",
+    ".csv": "csv",
+    ".json": "json",
+    ".svg": "svg",
+    ".png": "png",
+    ".pdf": "pdf",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".mmd": "mermaid",
+    ".md": "markdown",
+    ".provn": "prov-n",
+    ".zip": "ro-crate",
+}
+"""Which format a file is written in, where ``--format`` does not say it."""
+
+
+def _suffixes(formats: Sequence[str]) -> list[str]:
+    return [suffix for suffix, name in SUFFIXES.items() if name in formats]
+
+
+def format_of(file: Path, formats: Sequence[str], given: str) -> str:
+    """The format in which a file is to be written: as ``--format`` says, else its suffix. Raises
+    UsageError for a suffix of none."""
+    context = click.get_current_context()
+    if context.get_parameter_source("format_") is click.core.ParameterSource.COMMANDLINE:
+        return given
+    found = SUFFIXES.get(file.suffix.lower())
+    if found not in formats:
+        raise click.UsageError(
+            f"{file} does not say its format; end its name with {', '.join(_suffixes(formats))}, "
+            "or give --format."
+        )
+    return str(found)
+
+
+@contextmanager
+def writing_to(file: Path | None) -> Iterator[None]:
+    """Standard output goes into the file, which is written at the end; not if it raises."""
+    if file is None:
+        yield
+        return
+    written = io.BytesIO()
+    text = io.TextIOWrapper(written, encoding="utf-8", newline="\n")
+    ended: click.exceptions.Exit | None = None
+    with redirect_stdout(text):
+        try:
+            yield
+        except click.exceptions.Exit as said:  # an answer, with an exit code of its own
+            ended = said
+        text.flush()
+    file.write_bytes(written.getvalue())
+    click.echo(printable(f"Wrote {file}."), err=True)
+    if ended is not None:
+        raise ended
 
 
 def reads(command: Command) -> Command:
@@ -297,7 +398,9 @@ def pages(command: Command) -> Command:
         type=click.IntRange(1, 1000),
         default=25,
         show_default=True,
-        help="At most so many.",
+        help="Show at most this many.",
     )
-    marker = click.option("--marker", help="Go on from the marker that the last answer ended with.")
+    marker = click.option(
+        "--marker", help="Continue from the marker that the last answer ended with."
+    )
     return limit(marker(command))

@@ -143,7 +143,7 @@ class NumberPair(click.ParamType[tuple[str, float]]):
         if not name or text is None:
             self.fail(f"{_named(given)} is not NAME=NUMBER.", param, ctx)
         if kind in ("str", "bool"):
-            self.fail(f"{name}:{kind} cannot be: it takes a number.", param, ctx)
+            self.fail(f"{name}:{kind} is not possible: the value must be a number.", param, ctx)
         try:
             return name, _integer(text) if kind == "int" else _float(text)
         except ValueError as error:
@@ -181,8 +181,8 @@ class JsonText(click.ParamType[Any]):
             if given.startswith("@"):
                 from provenance_store.errors import BadFile
 
-                raise BadFile(f"it does not hold JSON: {error}.", path=given[1:]) from None
-            self.fail(f"What was given does not hold JSON: {error}.", param, ctx)
+                raise BadFile(f"it is not JSON: {error}.", path=given[1:]) from None
+            self.fail(f"The value is not JSON: {error}.", param, ctx)
 
 
 def _text(given: str) -> str:

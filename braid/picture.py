@@ -1,25 +1,36 @@
 """A lineage drawn as SVG: each node is right of what it depends on, to which the arrows point.
 
-Plain SVG without scripts, fonts or links, so that it can be put into a page or a paper.
+Plain SVG without scripts, fonts or links, so that it can be put into a page or a paper. To fit a
+shape, a drawing that is too wide goes on in rows below, where a pale copy stands for what is in
+another row; in one that is too high, long columns become several.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from textwrap import wrap
 from xml.sax.saxutils import escape
 
 from braid.graph import bad_end, label, role_label, version
-from braid.layout import Layout, Point, arrange
+from braid.layout import Point, arrange, columns_of
 from braid.output import Document, printable
 from provenance_store.errors import InvalidInput
 
-__all__ = ["MOST_LINKS", "MOST_NODES", "as_svg"]
+__all__ = ["MOST_LINKS", "MOST_NODES", "Shape", "as_svg"]
 
 MOST_NODES, MOST_LINKS = 600, 3000
 """What is larger than that cannot be read as a picture."""
+
+MOST_ROWS = 40
+"""Nodes of a column; more than that fill several."""
+MOST_PARTS = 12
+"""Into how many rows, or a column into how many, a drawing is divided to fit a shape."""
+MUCH_WORSE = 1.5
+MOST_OBLONG = 100.0
 
 LONGEST = 26
 """Characters of a name that are shown; the whole name is in the tooltip."""
@@ -67,8 +78,31 @@ STROKES = {
 DASHED = {"deployed", "informed_by", "considered", "influenced_by", "same_as"}
 
 
-def as_svg(lineage: Document) -> Iterator[str]:
-    """The lines of an SVG image. Raises InvalidInput for more than can be read as a picture."""
+@dataclass(frozen=True)
+class Shape:
+    """What a picture is to fit: the ratio of its sides, and how large it is in units of SVG."""
+
+    ratio: float
+    unit: str = ""
+    width: float = 1600.0
+
+    @classmethod
+    def named(cls, text: str) -> Shape:
+        """``16:9``, ``4:3`` and the like, or ``A4``, which lies. Raises InvalidInput."""
+        if text.upper() == "A4":
+            return cls(297 / 210, "mm", 297.0)
+        found = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]+)?):([0-9]{1,4}(?:\.[0-9]+)?)", text)
+        sides = [float(side) for side in found.groups()] if found else [0.0, 1.0]
+        if not sides[1] or not MOST_OBLONG**-1 <= sides[0] / sides[1] <= MOST_OBLONG:
+            raise InvalidInput(f"{text!r} is not a shape; write 16:9, 4:3 or A4.")
+        return cls(sides[0] / sides[1])
+
+
+def as_svg(lineage: Document, shape: Shape | None = None) -> Iterator[str]:
+    """The lines of an SVG image, as large as it comes or laid out for a shape.
+
+    Raises InvalidInput for more than can be read as a picture.
+    """
     nodes, links = lineage["nodes"], _single(lineage["links"])
     if len(nodes) > MOST_NODES or len(links) > MOST_LINKS:
         raise InvalidInput(
@@ -76,29 +110,69 @@ def as_svg(lineage: Document) -> Iterator[str]:
             f"{MOST_NODES} and {MOST_LINKS} can: give --depth, --kind, --role, --fold or --limit."
         )
     number = {node["id"]: place for place, node in enumerate(nodes)}
-    ends = [(number[link["from"]], number[link["to"]]) for link in links]
     root = number[lineage["root"]]
-    canvas = _Canvas(nodes, arrange(len(nodes), ends), root)
-    legend = _Legend(nodes, links, canvas.width, canvas.height)
-    width, height = legend.width, legend.height
-    yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
-        f'width="{width:.0f}" height="{height:.0f}" font-family="sans-serif" font-size="12">'
-    )
+    drawing = _fitting(nodes, links, root, shape)
+    legend = _Legend(nodes, links, drawing.width, drawing.height)
+    width, height = max(legend.width, drawing.width), legend.height
+    yield from _opening(width, height, shape)
     yield f"<title>Lineage of {_text(label(nodes[root]))}</title>"
-    yield f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>'
     for role in sorted({link["role"] for link in links}):
         yield (
             f'<marker id="{role}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
             f'markerHeight="7" orient="auto"><path d="M0 1L9 5L0 9z" fill="{STROKES[role]}"/>'
             "</marker>"
         )
-    for place, link in enumerate(links):
-        yield canvas.link(link, place, ends[place])
-    for place, node in enumerate(nodes):
-        yield from canvas.node(node, place, is_root=place == root)
+    yield from drawing.lines()
     yield from legend.lines()
     yield "</svg>"
+
+
+def _opening(width: float, height: float, shape: Shape | None) -> Iterator[str]:
+    """The element around all, and the paper; of a shape the drawing is in its middle."""
+    left = top = 0.0
+    size = f'width="{width:.0f}" height="{height:.0f}"'
+    if shape is not None:
+        wide, high = max(width, height * shape.ratio), max(height, width / shape.ratio)
+        left, top, width, height = (width - wide) / 2, (height - high) / 2, wide, high
+        unit, side = shape.unit, shape.width
+        size = f'width="{side:g}{unit}" height="{side / shape.ratio:g}{unit}"'
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} {top:.0f} {width:.0f} '
+        f'{height:.0f}" {size} font-family="sans-serif" font-size="12">'
+    )
+    yield (
+        f'<rect x="{left:.0f}" y="{top:.0f}" width="{width:.0f}" height="{height:.0f}" '
+        'fill="#ffffff"/>'
+    )
+
+
+def _fitting(
+    nodes: Sequence[Document], links: Sequence[Document], root: int, shape: Shape | None
+) -> _Drawing:
+    """The drawing that can be shown largest in the shape; without one, as it comes."""
+    columns = Counter(columns_of(len(nodes), _ends(nodes, links)))
+    longest = max(columns.values(), default=1)
+    found = _Drawing(nodes, links, root, most=MOST_ROWS)
+    if shape is None:
+        return found
+    too_wide = found.width > found.height * shape.ratio
+    first = 2 if too_wide else max(2, longest // MOST_ROWS + 1)
+    last = min(first + MOST_PARTS, len(columns) if too_wide else longest)
+    for parts in range(first, last + 1):
+        if too_wide:
+            other = _Drawing(nodes, links, root, rows=parts, most=MOST_ROWS)
+        else:
+            other = _Drawing(nodes, links, root, most=-(-longest // parts))
+        if other.needs(shape) < found.needs(shape):
+            found = other
+        elif other.needs(shape) > MUCH_WORSE * found.needs(shape):
+            break
+    return found
+
+
+def _ends(nodes: Sequence[Document], links: Sequence[Document]) -> list[tuple[int, int]]:
+    number = {node["id"]: place for place, node in enumerate(nodes)}
+    return [(number[link["from"]], number[link["to"]]) for link in links]
 
 
 def _single(links: Sequence[Document]) -> list[Document]:
@@ -110,12 +184,73 @@ def _single(links: Sequence[Document]) -> list[Document]:
     return list(found.values())
 
 
-class _Canvas:
-    """Columns as wide as their widest node, and what is drawn in them."""
+class _Drawing:
+    """Nodes and links in one row of columns or several, the first things at the top."""
 
-    def __init__(self, nodes: Sequence[Document], layout: Layout, root: int) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[Document],
+        links: Sequence[Document],
+        root: int,
+        *,
+        rows: int = 1,
+        most: int | None = None,
+    ) -> None:
+        self._canvases: list[_Canvas] = []
+        self.width = self.height = 0.0
+        columns = columns_of(len(nodes), _ends(nodes, links))
+        last = max(columns, default=0) + 1
+        row_of = {
+            node["id"]: column * rows // last for node, column in zip(nodes, columns, strict=True)
+        }
+        for row in range(rows):
+            canvas = _Canvas(*_row(nodes, links, row_of, row), nodes[root]["id"], self.height, most)
+            self._canvases.append(canvas)
+            self.width = max(self.width, canvas.width)
+            self.height += canvas.height
+
+    def needs(self, shape: Shape) -> float:
+        """How wide the shape must be so that all fits in."""
+        return max(self.width, self.height * shape.ratio)
+
+    def lines(self) -> Iterator[str]:
+        """All rows."""
+        for canvas in self._canvases:
+            yield from canvas.lines()
+
+
+def _row(
+    nodes: Sequence[Document], links: Sequence[Document], row_of: Mapping[str, int], row: int
+) -> tuple[list[Document], list[Document]]:
+    """The nodes of a row, and copies of those in other rows that they depend on; their links."""
+    here = [node for node in nodes if row_of[node["id"]] == row]
+    theirs = [link for link in links if row_of[link["from"]] == row]
+    others = {link["to"] for link in theirs if row_of[link["to"]] != row}
+    copies = [
+        {**node, "elsewhere": "above" if row_of[node["id"]] < row else "below"}
+        for node in nodes
+        if node["id"] in others
+    ]
+    return here + copies, theirs
+
+
+class _Canvas:
+    """Columns as wide as their widest node, and what is drawn in them, so far down."""
+
+    def __init__(
+        self,
+        nodes: Sequence[Document],
+        links: Sequence[Document],
+        root: str,
+        top: float,
+        most: int | None,
+    ) -> None:
+        self._nodes, self._links, self._root, self._top = nodes, links, root, top
+        self._ends = _ends(nodes, links)
+        roles = [link["role"] for link in links]
+        layout = arrange(len(nodes), self._ends, kinds=roles, most=most)
         self._layout = layout
-        self._widths = [_width_of(node, bold=number == root) for number, node in enumerate(nodes)]
+        self._widths = [_width_of(node, bold=self._is_root(node)) for node in nodes]
         points = [*layout.places, *(point for route in layout.routes for point in route)]
         columns = [0.0] * (1 + max((point.column for point in points), default=0))
         self._columns = columns
@@ -129,8 +264,18 @@ class _Canvas:
         self.width = right - GAP + MARGIN
         self.height = max((p.y for p in points), default=0.0) + HEIGHT + 2 * MARGIN
 
+    def _is_root(self, node: Document) -> bool:
+        return bool(node["id"] == self._root) and "elsewhere" not in node
+
+    def lines(self) -> Iterator[str]:
+        """The links, and over them the nodes."""
+        for place, link in enumerate(self._links):
+            yield self.link(link, place, self._ends[place])
+        for place, node in enumerate(self._nodes):
+            yield from self.node(node, place)
+
     def _xy(self, point: Point) -> tuple[float, float]:
-        return self._middles[point.column], point.y + MARGIN + HEIGHT / 2
+        return self._middles[point.column], self._top + point.y + MARGIN + HEIGHT / 2
 
     def link(self, link: Document, place: int, ends: tuple[int, int]) -> str:
         """A curve from column to column, level within each so that it meets no other node."""
@@ -165,12 +310,15 @@ class _Canvas:
             )
         return stops
 
-    def node(self, node: Document, place: int, *, is_root: bool) -> Iterator[str]:
-        """A shape with two lines of text, the whole label as its tooltip."""
+    def node(self, node: Document, place: int) -> Iterator[str]:
+        """A shape with two lines of text, the whole label as its tooltip; pale where it stands for
+        what is in another row."""
         x, y = self._xy(self._layout.places[place])
         mark = _mark(node)
         first, second = _lines(node)
-        yield f"<g><title>{_text(label(node))}</title>"
+        is_root = self._is_root(node)
+        pale = ' opacity="0.55"' if "elsewhere" in node else ""
+        yield f"<g{pale}><title>{_text(label(node))}</title>"
         yield _shape(node["kind"], x, y, self._widths[place], mark=mark, bold=is_root)
         weight = ' font-weight="bold"' if is_root else ""
         yield (
@@ -287,7 +435,8 @@ def _lines(node: Document) -> tuple[str, str]:
     first = _cut(name, LONGEST) + version(node)
     second = f"{node['kind']} {'left out' if node.get('stub') else node['short_id']}"
     said = "INVALID" if "invalidated" in node else bad_end(node)
-    return first, f"{said} {second}" if said else second
+    second = f"{said} {second}" if said else second
+    return first, f"{second}, {node['elsewhere']}" if "elsewhere" in node else second
 
 
 def _mark(node: Document) -> str:

@@ -58,7 +58,7 @@ def _filled(template: Any, values: dict[str, Any]) -> Any:
 def _text(name: str, values: dict[str, Any]) -> str:
     if name not in values:
         known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        raise InvalidInput(f"{{{name}}} in the flow's input stands for nothing; there are {known}.")
+        raise InvalidInput(f"{{{name}}} in the flow's input is unknown; known are {known}.")
     value = values[name]
     return ", ".join(value) if isinstance(value, list) else str(value)
 

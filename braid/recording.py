@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ class Place:
         if step is None:
             return
         if self.store is not None and self.store.reader().record(step)["kind"] != "step":
-            raise InvalidInput(f"{step} is no step; --made-by takes the id of a step.")
+            raise InvalidInput(f"{step} is not a step; --made-by takes a step.")
         self.recorder.generated(step, [made])
 
     def known(self, reference: str) -> Document | None:
@@ -136,7 +137,7 @@ def recording(
 
     What cannot be recorded as it is becomes what can, with a note; with `strict` it is refused.
     """
-    about = _about(run_id, environment, strict)
+    about = _about(_known_run(source, run_id), environment, strict)
     if source.spool is not None:
         import hpc
 
@@ -151,6 +152,22 @@ def recording(
         return
     with source.open(create=create) as store:
         yield Place(store.recorder(**about), store)
+
+
+BEGINNING = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,27}", re.IGNORECASE)
+"""Of the UUID of a run, as tables show it."""
+
+
+def _known_run(source: Source, run_id: str | None) -> str | None:
+    """The id of the run that begins so, where one alone does; any other text is the id of a run as
+    it is, and may be new."""
+    if run_id is None or source.spool is not None or not BEGINNING.fullmatch(run_id):
+        return run_id
+    try:
+        with source.known() as history:
+            return str(history.run(run_id, limit=1)["run_id"])
+    except Exception:  # nothing is recorded the less for a run that cannot be looked up
+        return run_id
 
 
 def _about(

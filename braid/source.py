@@ -43,6 +43,18 @@ class Source:
                 yield store.reader()
 
     @contextmanager
+    def known(self) -> Iterator[Reader | QueryClient]:
+        """What knows what is there already, of the place that is recorded into: the server that
+        is given, else the store."""
+        if self.server is not None:
+            from braid.client import open_server
+
+            yield open_server(self.server)
+        else:
+            with self.open(create=False) as store:
+                yield store.reader()
+
+    @contextmanager
     def change(self) -> Iterator[Store | QueryClient]:
         """What says more of a record that `read` shows: the same server, or the same store."""
         server = self._client()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from braid.output import Document, Field
 
-from braid.output import Display, Document, Field
-
-__all__ = ["cause", "marked", "marked_fields"]
+__all__ = ["cause", "marked", "validity"]
 
 
 def cause(document: Document) -> str:
@@ -20,18 +18,9 @@ def marked(text: str, document: Document) -> str:
     return f"{text} (INVALID)" if "invalidated" in document else text
 
 
-def marked_fields(
-    fields: Sequence[Field],
-    documents: Iterable[Document],
-    display: Display,
-    *,
-    of: str | None = None,
-) -> list[Field]:
-    """The columns, with one for why rows are invalid: in text only where any is.
-
-    `documents` are what may be invalid: the rows, or what each has under the key `of`.
-    """
-    if display.format == "csv" or any("invalidated" in document for document in documents):
-        why = cause if of is None else lambda row: cause(row[of])
-        return [*fields, Field("Validity", why)]
-    return list(fields)
+def validity(of: str | None = None) -> Field:
+    """The column for why rows are invalid, or what each has under the key `of`: in text only where
+    any is."""
+    return Field(
+        "Validity", cause if of is None else lambda row: cause(row[of]), rank=1, sparse=True
+    )

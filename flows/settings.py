@@ -18,7 +18,7 @@ def endpoint_collections(text: str) -> tuple[str, ...]:
     given = tuple(part for each in text.split(",") if (part := each.strip()))
     for part in given:
         if not ENDPOINT_COLLECTION.fullmatch(part):
-            raise ValueError("ENDPOINT=COLLECTION or ENDPOINT=COLLECTION:/FOLDER is needed")
+            raise ValueError("it must be ENDPOINT=COLLECTION or ENDPOINT=COLLECTION:/FOLDER")
     return given
 
 

@@ -125,14 +125,14 @@ class CarrierSink(Sink):
     def asked(self, reference: str) -> int:
         """The id of what a short id, name or URI stands for, where this sink can ask a store."""
         raise InvalidInput(
-            f"What {reference[:200]!r} names is known to the store only; give the whole URN here."
+            f"Only the store can look up {reference[:200]!r}; give the full URN here."
         )
 
     def urn(self, record_id: int) -> str:
         own, number = self.origin, record_id >> SEQUENCE_BITS
         uuid = own.uuid if number == own.no else self._uuids.get(number)
         if uuid is None:
-            raise NotFound(f"No origin is numbered {number} here.")
+            raise NotFound(f"No origin {number} is known here.")
         return urn_of(uuid, record_id & MAX_SEQUENCE)
 
     def _number(self, uuid: str) -> int:

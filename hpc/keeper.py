@@ -11,6 +11,7 @@ import msgspec
 from hpc.spool_files import SpoolWriter
 from provenance_store.batch import Batch
 from provenance_store.errors import BraidError, InvalidInput, StoreUnavailable
+from provenance_store.quantities import counted
 
 __all__ = ["Keeper"]
 
@@ -80,7 +81,8 @@ class Keeper:
         self.spool.finish()
         if self.given_up:
             raise StoreUnavailable(
-                f"{self._who}: {self.given_up} batches could neither be delivered nor spooled."
+                f"{self._who}: neither delivered nor spooled: "
+                f"{counted(self.given_up, 'batch', 'batches')}."
             )
 
     def report(self) -> None:

@@ -136,7 +136,7 @@ class RemoteSink(KeepingSink):
         """
         self._deliver_what_waits()
         unknown = ServiceUnavailable(
-            f"{self._url} does not say what {reference[:200]!r} names; give the URN of a record."
+            f"{self._url} could not look up {reference[:200]!r}; give the full URN of the record."
         )
         if time.monotonic() < self._rests_until:
             raise unknown

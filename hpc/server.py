@@ -23,6 +23,7 @@ from hpc.settings import RETRY_SECONDS
 from hpc.watch import Watch
 from provenance_store.batch import Batch
 from provenance_store.errors import Conflict, InvalidInput, StoreUnavailable
+from provenance_store.quantities import counted
 from provenance_store.rows import OriginRow
 from provenance_store.sink import is_this_version
 from provenance_store.store import Store
@@ -209,8 +210,9 @@ class Aggregator:
         if self._report_every and time.monotonic() > self._next_report:
             self._next_report = time.monotonic() + self._report_every
             sys.stderr.write(
-                f"aggregator: {self.records} records in {self.batches} batches, "
-                f"{len(self._receiver.present)} ranks at work\n"
+                f"aggregator: {counted(self.records, 'record')} in "
+                f"{counted(self.batches, 'batch', 'batches')}, "
+                f"{counted(len(self._receiver.present), 'rank')} at work\n"
             )
 
 

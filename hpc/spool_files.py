@@ -70,7 +70,7 @@ class SpoolWriter:
     def append(self, data: bytes) -> None:
         """Write one batch. Raises StoreUnavailable, the file as before, when it cannot."""
         if len(data) > FULL:
-            raise InvalidInput("A batch in a spool file has less than 4 GiB.")
+            raise InvalidInput("A batch in a spool file must be smaller than 4 GiB.")
         try:
             if self._file is None:
                 self._begin()

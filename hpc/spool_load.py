@@ -44,9 +44,9 @@ def waiting_files(directory: Path, *, unfinished: bool = False) -> list[Path]:
     `unfinished` ones are those in ``tmp/``, whose writers are at work or have died.
     """
     if not directory.is_dir():
-        raise NotFound(f"There is no spool folder {directory}.")
+        raise NotFound(f"The spool folder {directory} does not exist.")
     if not (directory / "new").is_dir():
-        raise NotFound(f"{directory} is no spool folder: there is no new/ in it.")
+        raise NotFound(f"{directory} is not a spool folder: it has no folder new/.")
     folders = ("new", "tmp") if unfinished else ("new",)
     found = [path for folder in folders for path in (directory / folder).glob("*.braid")]
     return sorted(found, key=lambda path: path.name)

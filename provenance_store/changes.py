@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from provenance_store.kinds import Special
+from provenance_store.quantities import counted
 from provenance_store.statement.graph import Leaf
 
 __all__ = ["Change", "changes"]
@@ -76,7 +77,7 @@ def _identity(one: Leaf, other: Leaf) -> Iterator[Change]:
     yield Change("owner", one["owner"], other["owner"])
     if "model" in one and "model" in other:
         yield from _flat("scores", _numbers(one), _numbers(other))
-        curves = [f"{x['model']['curve']['values']} values" for x in (one, other)]
+        curves = [counted(x["model"]["curve"]["values"], "value") for x in (one, other)]
         if one["model"]["curve"] != other["model"]["curve"]:
             same = " (others)" if curves[0] == curves[1] else ""
             yield Change("convergence curve", curves[0], curves[1] + same)

@@ -21,6 +21,7 @@ EXTRAS = {
     "globus": ("globus_sdk", "requests"),
     "graph": ("networkx",),
     "hpc": ("mpi4py",),
+    "pictures": ("cairosvg",),
     "plot": ("matplotlib",),
     "postgres": ("psycopg",),
     "sandbox": (

@@ -176,7 +176,7 @@ def parse_role(text: str) -> Role:
 def check_limit(limit: int) -> int:
     """The size of a page; raises InvalidInput when it is not 1 to 1000."""
     if type(limit) is not int or not 1 <= limit <= MAX_LIMIT:
-        raise InvalidInput(f"A limit is a whole number from 1 to {MAX_LIMIT}.")
+        raise InvalidInput(f"A limit must be a whole number from 1 to {MAX_LIMIT}.")
     return limit
 
 
@@ -194,8 +194,8 @@ def read_marker(marker: str | None, second: type) -> Any:
         key: tuple[Any, Any] = msgspec.json.decode(data, type=tuple[int, second])  # type: ignore[valid-type]
     except (binascii.Error, ValueError, msgspec.DecodeError):
         raise InvalidInput(
-            "The marker is not one that this store gave; begin again without."
+            "The marker was not given by this store; begin again without it."
         ) from None
     if any(isinstance(part, int) and abs(part) >= 1 << 63 for part in key):
-        raise InvalidInput("The marker is not one that this store gave; begin again without.")
+        raise InvalidInput("The marker was not given by this store; begin again without it.")
     return key

@@ -90,7 +90,7 @@ def looks_like_id(text: str) -> bool:
 def parse_id(text: str) -> Urn | ShortId:
     """Read a URN or a short id; raises InvalidInput for anything else."""
     if type(text) is not str:
-        raise InvalidInput(f"An id is text, not {type_name(text)}.")
+        raise InvalidInput(f"An id must be text, not {type_name(text)}.")
     if match := _URN.fullmatch(text):
         return Urn(match[1], _bounded(int(match[2]), MAX_SEQUENCE, text))
     if match := _SHORT.fullmatch(text):

@@ -120,7 +120,7 @@ def _asked(
         somebody = viewer.principals or not viewer.everything
         if somebody and view.first(sql.is_managed(record_id, viewer)) is None:
             named_here = spelled(reference)
-            raise NotAllowed(f"{named_here} can be invalidated by those who manage it; you do not.")
+            raise NotAllowed(f"{named_here} may only be invalidated by those who manage it.")
         own = _own_cause(view, record_id, needed=mark is Mark.RESTORED)
         last = max((said.at for said in view.all(sql.own_marks(record_id))), default=0)
         found = _affected(view, brief(row, sink.urn), record_id, text, named)

@@ -22,6 +22,7 @@ __all__ = [
     "Series",
     "Special",
     "TagType",
+    "not_a_model",
 ]
 
 RUN_STATUSES = ("ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED", "ENDED")
@@ -175,3 +176,9 @@ class Level(_Named):
 
     READ = 1
     MANAGE = 2
+
+
+def not_a_model(reference: object, kind: str) -> str:
+    """What is wrong with a reference to a record of another kind, where a model is needed."""
+    what = "data" if kind == Kind.DATA.label else f"a {kind}"
+    return f"{reference} is {what}, not a model; give the name of a model or one of its versions."

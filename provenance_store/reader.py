@@ -55,7 +55,8 @@ class LineageOptions(TypedDict, total=False):
     kinds: Iterable[str]
     """Only nodes of these kinds are shown, the root and placeholders besides; the others are
     walked through. Where nothing but such a way leads from one to another, they are linked with
-    the role None, in documents "influenced_by"."""
+    the role None, in documents "influenced_by"; by ``trained_on``, ``derived_from``, ``used`` or
+    ``has_member`` where one has the other through datasets."""
     folded: bool
     """One node for all versions of the models of one name, with the range of the versions."""
     limit: int

@@ -301,7 +301,8 @@ class Recorder:
                 batch.version.append(VersionRow(line, line, None, depth))
                 gate.instead(
                     None,
-                    f"{self.sink.urn(parent)} is no model version that is known here: what is made "
+                    f"{self.sink.urn(parent)} is not a model version that is known here: what is "
+                    "made "
                     "of it begins a line of its own.",
                     path="version",
                 )
@@ -934,7 +935,7 @@ class Recorder:
                 continue
             path = plain(each)
             if type(path) is not str or not path or "\x00" in path:
-                gate.instead(None, f"{described(each)} is no path of a file.", path="files")
+                gate.instead(None, f"{described(each)} is not a path of a file.", path="files")
                 continue
             found = look(Path(path))
             if found.found.why:

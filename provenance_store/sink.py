@@ -312,7 +312,7 @@ class MemorySink(Sink):
         for uuid, known in ((own.uuid, own.no), *self._numbers.items()):
             if known == number:
                 return str(Urn(uuid, sequence))
-        raise NotFound(f"No origin is numbered {number} here.")
+        raise NotFound(f"This store has no origin {number}.")
 
     def write(self, batch: Batch) -> None:
         self.batches.append(batch)

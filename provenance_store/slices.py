@@ -76,7 +76,7 @@ class Wanted:
                 names = ", ".join(known)
                 raise InvalidInput(f"{unknown[0]!r:.80} is not one of the {what}: {names}.")
         if self.depth is not None and not 0 <= self.depth <= MAX_DEPTH:
-            raise InvalidInput("The depth of a slice is a whole number of hops, 0 or more.")
+            raise InvalidInput("The depth of a slice must be a whole number of hops, 0 or more.")
 
     @property
     def roles(self) -> frozenset[Role]:
@@ -143,7 +143,7 @@ def _choose(chosen: Selection, wanted: Wanted) -> None:
         chosen.add_ids(wanted.ids)
     if wanted.run_ids or wanted.flow_ids:
         if not chosen.add_runs(wanted.run_ids, wanted.flow_ids):
-            raise NotFound("There are no such runs in this store.")
+            raise NotFound("No such runs are in this store.")
     elif not wanted.ids:
         chosen.add_everything()
     if wanted.down:

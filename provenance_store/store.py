@@ -181,7 +181,9 @@ class Store(Recorder):
 
         def guard(connection: sa.Connection) -> None:
             if foreign := belonging.foreign_origin(connection, origins, author.identities):
-                raise NotAllowed(f"The origin {foreign} is somebody else's: record with your own.")
+                raise NotAllowed(
+                    f"The origin {foreign} belongs to somebody else; record with your own."
+                )
             for alone in guards:
                 alone(connection)
 

@@ -187,7 +187,7 @@ class StoreSink(Sink):
             with self.session.read() as connection:
                 uuid = inspect.origin_uuid(connection, number)
             if uuid is None:
-                raise NotFound(f"This store knows no origin {number}.")
+                raise NotFound(f"This store has no origin {number}.")
             self._remember(number, uuid)
         return urn_of(self._uuids[number], record_id & MAX_SEQUENCE)
 

@@ -57,7 +57,9 @@ class _Elsewhere(Sink):
     def resolve(self, reference: str) -> int:
         parsed = parse_id(reference)
         if not isinstance(parsed, Urn):
-            raise InvalidInput(f"{reference} holds in one store only; give the URN.")
+            raise InvalidInput(
+                f"{reference} is a short id, valid only in its own store; give the full URN."
+            )
         number = self._numbers.get(parsed.origin)
         if number is None:
             with self._lock:

@@ -91,7 +91,7 @@ class ProviderBlueprint(ActionProviderBlueprint):  # type: ignore[misc]
             response.headers["Access-Control-Allow-Methods"] = "GET, OPTIONS"
             response.headers["Access-Control-Allow-Headers"] = "Authorization"
         elif not self._is_visible():
-            raise NotFound("There is nothing here that you may see.")
+            raise NotFound("Not found, or you may not view it.")
         return response
 
     def _action_run(self) -> Response:
@@ -133,7 +133,7 @@ class ProviderBlueprint(ActionProviderBlueprint):  # type: ignore[misc]
 
     def _require_runnable(self) -> None:
         if not _caller().is_one_of(self._options.runnable_by):
-            raise NotAllowed("You are not among those who may use this action provider.")
+            raise NotAllowed("You may not use this action provider; ask its operator for access.")
 
 
 def _as_json(description: ActionProviderDescription) -> bytes:

@@ -71,7 +71,7 @@ def read_envelope(data: bytes) -> Envelope:
     """The request in a body; raises InvalidInput with its path for what does not fit."""
     envelope = decode(data, _decoder)
     if envelope.allowed_clients and set(envelope.allowed_clients) != {"public"}:
-        raise InvalidInput('Only "public" is possible here.', path="allowed_clients")
+        raise InvalidInput('It must be "public".', path="allowed_clients")
     return msgspec.structs.replace(
         envelope,
         request_id=_kept_name(envelope.request_id),
@@ -114,7 +114,7 @@ def check_deadline(envelope: Envelope, *, now: int) -> None:
     except ValueError:
         deadline = None
     if deadline is None or deadline.tzinfo is None:
-        raise InvalidInput("A deadline is written 2026-11-01T12:00:00Z.", path="deadline")
+        raise InvalidInput("It must be a time such as 2026-11-01T12:00:00Z.", path="deadline")
     if deadline < datetime.fromtimestamp(now / 1e6, UTC):
         raise InvalidInput("The deadline has passed.", path="deadline")
 
@@ -126,9 +126,7 @@ def release_seconds(envelope: Envelope, *, default: int, most: int) -> float:
         return default
     seconds = _duration(asked) if isinstance(asked, str) else _number(asked)
     if not 0 <= seconds <= most or not math.isfinite(seconds):
-        raise InvalidInput(
-            f"It is 0 or more, and at most P{most // 86_400}D.", path="release_after"
-        )
+        raise InvalidInput(f"It must be from PT0S to P{most // 86_400}D.", path="release_after")
     return seconds
 
 
@@ -148,6 +146,6 @@ def _duration(text: str) -> float:
         duration = None
     if not isinstance(duration, timedelta):
         raise InvalidInput(
-            "A duration is written as in ISO 8601: P30D, PT12H.", path="release_after"
+            "It must be an ISO 8601 duration, such as P30D or PT12H.", path="release_after"
         )
     return duration.total_seconds()

@@ -54,7 +54,7 @@ class KeptActions:
         """The action, if the caller may manage it; raises NotFound, or NotAllowed."""
         row, level = self._seen(self._stores.get(), caller, action_id)
         if level is not Level.MANAGE:
-            raise NotAllowed("You may see this action, but not manage it.")
+            raise NotAllowed("You may view this action, but not manage it.")
         return row
 
     def release(self, caller: Caller, action_id: str) -> ActionRow:

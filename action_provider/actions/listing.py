@@ -77,7 +77,7 @@ def _has_role(caller: Caller, status: ActionStatus, roles: frozenset[str]) -> bo
 def _words(text: str, known: frozenset[str], path: str) -> frozenset[str]:
     words = frozenset(word.strip().lower() for word in text.split(",") if word.strip())
     if not words or words - known:
-        raise InvalidInput(f"It is one or more of {', '.join(sorted(known))}.", path=path)
+        raise InvalidInput(f"It must be one or more of {', '.join(sorted(known))}.", path=path)
     return words
 
 
@@ -90,5 +90,5 @@ def _place(marker: str | None) -> tuple[int, str] | None:
         return None
     time, _, action_id = marker.partition("_")
     if not time.isascii() or not time.isdecimal() or len(time) > 18 or not action_id:
-        raise InvalidInput("It is the marker of an earlier page.", path="marker")
+        raise InvalidInput("It must be the marker of an earlier page.", path="marker")
     return int(time), action_id

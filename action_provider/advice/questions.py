@@ -134,7 +134,7 @@ def read_question(body: dict[str, Any]) -> Question:
     """The question in a body; raises InvalidInput with its path for what is none."""
     kind = QUESTIONS.get(body["ask"]) if isinstance(body.get("ask"), str) else None
     if kind is None:
-        raise InvalidInput(f'Say what you "ask": {", ".join(QUESTIONS)}.', path="ask")
+        raise InvalidInput(f'"ask" must be one of {", ".join(QUESTIONS)}.', path="ask")
     try:
         question = msgspec.convert(body, kind, dec_hook=_hook)
     except msgspec.ValidationError as error:
@@ -145,7 +145,7 @@ def read_question(body: dict[str, Any]) -> Question:
     if isinstance(question, ValidityQuestion) and not question.of and question.model is None:
         raise InvalidInput("Say what it is that may be invalid, or of which model.", path="of")
     if isinstance(question, ModelsQuestion) and question.highest and question.best is None:
-        raise InvalidInput("It goes with best.", path="highest")
+        raise InvalidInput("It needs the parameter best.", path="highest")
     return question
 
 

@@ -27,5 +27,5 @@ def read_batch(data: bytes) -> Batch:
         raise refused if refused.path else InvalidInput("This is not a batch.") from None
     for name in TABLES:
         if name not in TAKEN and getattr(batch, name):
-            raise InvalidInput("A recorder does not write rows of this table.", path=name)
+            raise InvalidInput("Clients cannot write rows of this table.", path=name)
     return batch

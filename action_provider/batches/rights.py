@@ -84,7 +84,8 @@ class Claim:
         managed = {audience for audience in audiences if self._manages(audience)}
         for record_id in sorted(here.keys() - added):
             if here[record_id].audience not in managed:
-                raise NotAllowed(f"{self._urn(record_id)} is here already and not yours.")
+                urn = self._urn(record_id)
+                raise NotAllowed(f"{urn} exists already and belongs to somebody else.")
         for record_id in sorted(added):
             if record_id not in here or here[record_id].audience not in managed:
                 raise self._refusal(record_id)
@@ -123,7 +124,8 @@ class Claim:
             known = self._store.linked((a, b) for a, b in stored.values() if a is not None)
             for (_, to_id), ends_here in sorted(stored.items()):
                 if ends_here not in known:
-                    raise InvalidInput(f"The batch links to {self._urn(to_id)}, which is not here.")
+                    urn = self._urn(to_id)
+                    raise InvalidInput(f"The batch links to {urn}, which is not in this store.")
 
     def require_lines(self) -> None:
         """Raise InvalidInput for a version of a line that is not here, as far as the caller may
@@ -135,11 +137,11 @@ class Claim:
             parent = self._version(row.parent_id)
             if parent is None:
                 raise InvalidInput(
-                    f"The batch revises {self._urn(row.parent_id)}, which is not here."
+                    f"The batch revises {self._urn(row.parent_id)}, which is not in this store."
                 )
             if (parent.line_id, parent.version + 1) != (self._here_as(row.line_id), row.depth):
                 raise InvalidInput(
-                    "A version is of its parent's line, and the next one in it.",
+                    "A version must be the next one of the model line of its parent.",
                     path=f"version[{place}]",
                 )
 
@@ -152,7 +154,7 @@ class Claim:
             known = self._version(row.version_id)
             if known is None or known.line_id != self._here_as(row.line_id):
                 raise InvalidInput(
-                    "An alias is given to a version of its own model.", path=f"alias[{place}]"
+                    "An alias must be given to a version of its own model.", path=f"alias[{place}]"
                 )
 
     def _version(self, version_id: int) -> Head | None:
@@ -183,7 +185,7 @@ class Claim:
         if not _RANDOM.fullmatch(uuid):
             raise InvalidInput(f"The origin {uuid} is not a recorder's: its UUID is not random.")
         if holder.who or holder.used:
-            raise NotAllowed(f"The origin {uuid} is somebody else's: record with your own.")
+            raise NotAllowed(f"The origin {uuid} belongs to somebody else; record with your own.")
         return self._caller.identity
 
     def _here(self, ids: Iterable[int]) -> dict[int, Belonging]:
@@ -210,7 +212,7 @@ class Claim:
         urn = self._urn(record_id)
         if self._store.reader(self._caller.viewer()).resolve_all([urn]):
             return NotAllowed(f"You may see {urn}, but not add to it.")
-        return InvalidInput(f"The batch adds to {urn}, which is not here.")
+        return InvalidInput(f"The batch adds to {urn}, which is not in this store.")
 
     def _urn(self, record_id: int) -> str:
         return str(Urn(self._uuids[record_id >> SEQUENCE_BITS], record_id & MAX_SEQUENCE))

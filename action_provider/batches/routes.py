@@ -69,7 +69,7 @@ def batches_blueprint(
     def write_batch() -> Response:
         caller = authenticator.caller(request)
         if not caller.is_one_of(options.runnable_by):
-            raise NotAllowed("You are not among those who may record here.")
+            raise NotAllowed("You may not record here; ask the operator for access.")
         strict = read_parameters(request.args, BatchParameters).strict
         taken = batches.take(caller, _body(request, options.batch_limit), strict=strict)
         said = Taken(taken.records, taken.notes[:MOST_NOTES])

@@ -186,7 +186,7 @@ class Crew:
         except Stopped:
             return None, None
         except StoreUnavailable as error:
-            log.warning("A harvest has to wait: %s", shown(error.message))
+            log.warning("A harvest is delayed: %s", shown(error.message))
             return None, None
         except ConsentRequired as error:
             return self._missing(task, error), None
@@ -260,7 +260,7 @@ class Crew:
         except (NotAllowed, NotFound, Stopped):
             return
         except BraidError as error:
-            log.warning("A run is looked at once more later: %s", type(error).__name__)
+            log.warning("A run will be tried again later: %s", type(error).__name__)
         except Exception as error:
             named(error)  # logs it
             return

@@ -120,7 +120,7 @@ class Silent:
         except (NotAllowed, NotFound):
             return True
         except BraidError as error:
-            log.warning("A silent run is looked at once more later: %s", type(error).__name__)
+            log.warning("A silent run will be tried again later: %s", type(error).__name__)
             return False
         except Exception as error:
             named(error)  # logs it

@@ -195,7 +195,8 @@ class LineageParameters(msgspec.Struct, forbid_unknown_fields=True, kw_only=True
         Meta(
             description="Show nodes of this kind only, the root and what may not be seen besides; "
             "the others are walked through, and a link of the role influenced_by stands for such "
-            "a way. It may be given several times."
+            "a way; through datasets that hold the other one it has its own role, such as "
+            "trained_on. It may be given several times."
         ),
     ] = ()
     folded: Annotated[

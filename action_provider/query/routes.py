@@ -96,7 +96,7 @@ def _model_version(reader: Reader, _: NoParameters, *, record_id: str) -> dict[s
 
 def _models(reader: Reader, wanted: ModelsParameters) -> dict[str, Any]:
     if wanted.highest and not wanted.best:
-        raise InvalidInput("It goes with best.", path="highest")
+        raise InvalidInput("It needs the parameter best.", path="highest")
     filters = msgspec.structs.asdict(wanted)
     if wanted.as_of is not None:
         filters["as_of"] = _micros(wanted.as_of, "as_of")

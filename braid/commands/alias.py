@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from braid.options import displays, records
-from braid.output import Display, Document, Field, short_time
+from braid.output import Display, Document, Field, Form
 from braid.parameters import Reference
 from braid.recording import Place, recording
 from braid.source import Source
@@ -14,11 +14,11 @@ __all__ = ["command"]
 
 FIELDS = [
     Field("Alias", "alias"),
-    Field("Version", "version.version"),
-    Field("ID", "version.short_id"),
-    Field("Since", short_time("since")),
-    Field("Until", short_time("until")),
-    Field("URN", "version.id", wide=True),
+    Field("Version", "version.version", Form.WHOLE),
+    Field("ID", "version.short_id", Form.WHOLE),
+    Field("Since", "since", Form.TIME),
+    Field("Until", "until", Form.TIME),
+    Field("URN", "version.id", Form.WHOLE, wide=True),
 ]
 
 
@@ -48,7 +48,7 @@ def command(
     braid models --alias champion --as-of 2026-03-01
     """
     if remove and not names:
-        raise click.UsageError("Name the aliases that --remove takes away.")
+        raise click.UsageError("--remove needs the aliases to remove.")
     with recording(source, strict=True, create=False) as place:
         if not names:
             found = {"aliases": _known(place, reference)["aliases"]}
@@ -66,7 +66,7 @@ def command(
 def _known(place: Place, reference: str) -> Document:
     """The model, with all its aliases."""
     if place.history is None:
-        raise click.UsageError("Aliases are asked of a store or a server, not of a spool.")
+        raise click.UsageError("A spool cannot list aliases; give --store or --server.")
     return place.history.model(reference, limit=1)
 
 

@@ -8,7 +8,7 @@ import click
 
 from braid.errors import SAID_NO
 from braid.options import displays, reads
-from braid.output import Display, Document, Field, as_recorded
+from braid.output import Display, Document, Field
 from braid.parameters import Reference
 from braid.source import Source, is_run
 from provenance_store.errors import InvalidInput
@@ -23,8 +23,7 @@ MOST_SHOWN = 60
 """Characters of a value in the table; CSV and JSON have all."""
 MOST_OF_BEGINNING, MOST_IN_FRONT = 20, 12
 """Of a longer one, so many characters of its beginning, and in front of what differs."""
-A = Field("A", lambda row: as_recorded(row["a"]))
-B = Field("B", lambda row: as_recorded(row["b"]))
+A, B = Field("A", "a"), Field("B", "b")
 FIELDS = [Field("Where", "where"), Field("What", "what"), A, B]
 STEPS_ON_A_PAGE = 1000
 
@@ -37,7 +36,7 @@ STEPS_ON_A_PAGE = 1000
     type=click.IntRange(1, 100_000),
     default=10_000,
     show_default=True,
-    help="Look at most at so many records of each side, the nearest.",
+    help="Compare at most this many records of each side, the nearest.",
 )
 @reads
 @displays("text", "json", "csv")
@@ -52,7 +51,7 @@ def command(
     source: Source,
     display: Display,
 ) -> None:
-    """Say why two results differ; exit 1 if they do.
+    """Show how two results differ; exit 1 if they do.
 
     Two results, two model versions, two steps, or two run ids. What differs in inputs, versions,
     parameters, hyperparameters, environment and code, tags, scores and content: of the two, and of
@@ -68,7 +67,8 @@ def command(
     if found["put_aside"] and display.format == "text":
         click.echo(_put_aside(len(found["put_aside"])), err=True)
     if found["truncated"]:
-        click.echo("There is more that was not compared; raise --limit.", err=True)
+        told = "Not everything was compared: --limit was reached. Raise it to compare more."
+        click.echo(told, err=True)
     context.exit(SAID_NO if found["differences"] else 0)
 
 
@@ -127,7 +127,7 @@ def _evidence(history: Reader | QueryClient, runs: list[dict[str, Any]]) -> Docu
     from provenance_store.ids import now
 
     if isinstance(history, QueryClient):
-        raise InvalidInput("Runs are compared in a store; give --store, or compare two records.")
+        raise InvalidInput("A server cannot compare runs; give --store, or compare two records.")
     steps = [step for run in runs for step in run["steps"]]
     parts = [part for step in steps for name in PARTS for part in step[name]]
     ids = {document["id"] for document in (*steps, *parts) if not document.get("restricted")}

@@ -11,7 +11,7 @@ import click
 
 from braid.errors import SAID_NO
 from braid.options import displays, writes
-from braid.output import Display, Document, Field
+from braid.output import Display, Document, Field, Form
 from braid.places import files_of, maps, of_run
 from braid.progress import bytes_progress
 from braid.source import Source, run_named
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from provenance_store.reader import Reader
     from provenance_store.store import Store
 
-__all__ = ["command"]
+__all__ = ["command", "digest_run"]
 
 FIELDS = [
-    Field("State", "state"),
+    Field("State", "state", Form.WHOLE),
     Field("Record", lambda document: document["name"] or document["path"]),
-    Field("URI", "uri"),
-    Field("Size", "size"),
-    Field("Digest", "digest"),
+    Field("URI", "uri", Form.URIS, rank=1),
+    Field("Size", "size", Form.SIZE),
+    Field("Digest", "digest", rank=2),
     Field("Path", "path", wide=True),
-    Field("URN", "id", wide=True),
+    Field("URN", "id", Form.WHOLE, wide=True),
 ]
 RECORDED, KNOWN, NOT_LOCAL, NO_RECORD = "recorded", "known", "not local", "no record"
 WRONG = ("missing", "unreadable", "changing", NO_RECORD)
@@ -73,7 +73,7 @@ def command(
     compares later. Records of one file with one digest are one thing afterwards, whoever owns them.
     """
     if not things and not run_id:
-        raise click.UsageError("Name records by ID, files, or a run with --run.")
+        raise click.UsageError("Give records by ID, files, or a run with --run.")
     with source.open(create=False) as store:
         reader = store.reader()
         run_id = run_named(reader, run_id) if run_id else None
@@ -87,6 +87,14 @@ def command(
     display.table({"files": done}, rows="files", fields=FIELDS, empty="No files are named.")
     wrong = [document for document in done if document["state"] in WRONG]
     context.exit(SAID_NO if wrong else 0)
+
+
+def digest_run(store: Store, run_id: str, places: Sequence[Place]) -> int:
+    """Record size and digest of the files of a run that have none yet; returns of how many."""
+    reader = store.reader()
+    files = list(files_of(reader, list(of_run(reader, run_id))))
+    done = list(_recorded(store, files, places, "sha256", again=False))
+    return sum(document["state"] == RECORDED for document in done)
 
 
 def _sorted_out(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from braid.flowfile import JsonFile
-from braid.options import writes
+from braid.options import SUFFIXES, writes
 from braid.output import inert, printable
 from braid.parameters import Reference
 from braid.source import Source, is_run, run_named
@@ -49,7 +49,10 @@ class Wanted:
             limit=self.limit,
         )
         if found.truncated:
-            click.echo("There is more: raise --limit to export all of it.", err=True)
+            click.echo(
+                "Not everything was exported: --limit was reached. Raise it to export more.",
+                err=True,
+            )
         return found
 
     def whole(self, store: Store) -> Extract:
@@ -70,9 +73,8 @@ class Wanted:
     "--format",
     "format_",
     type=click.Choice(FORMATS),
-    default=FORMATS[0],
-    show_default=True,
-    help="What to write; see above.",
+    help="What to write; see above. [default: prov-json; for -o FILE.provn and FILE.zip prov-n and "
+    "ro-crate]",
 )
 @click.option(
     "-o",
@@ -83,13 +85,13 @@ class Wanted:
 )
 @click.option("--up", is_flag=True, help="With all that it came from. [default, but for runs]")
 @click.option("--down", is_flag=True, help="With all that came of it.")
-@click.option("--depth", type=click.IntRange(1), help="At most so many hops. [default: all]")
+@click.option("--depth", type=click.IntRange(1), help="At most this many hops. [default: all]")
 @click.option(
     "--limit",
     type=click.IntRange(1, 1_000_000),
     default=100_000,
     show_default=True,
-    help="At most so many records.",
+    help="At most this many records.",
 )
 @click.option(
     "--definition",
@@ -113,7 +115,7 @@ def command(
     ids: tuple[str, ...],
     runs: tuple[str, ...],
     everything: bool,
-    format_: str,
+    format_: str | None,
     output: Path,
     source: Source,
     up: bool,
@@ -143,10 +145,14 @@ def command(
     """
     from braid.settings import SERVER
 
+    if format_ is None:
+        by_suffix = SUFFIXES.get(output.suffix.lower())
+        format_ = by_suffix if by_suffix in FORMATS else FORMATS[0]
+
     if server or (source.store is None and SERVER.get()):
-        raise click.UsageError("An export is made from a store, not from a server; give --store.")
+        raise click.UsageError("braid export reads a store and not a server; give --store.")
     if bool(ids or runs) == everything:
-        raise click.UsageError("Name records or runs, or give --all for the whole store.")
+        raise click.UsageError("Give records or runs, or --all for the whole store.")
     with source.open(create=False) as store, store.explaining():
         reader = store.reader()
         of_runs = [text for text in ids if is_run(reader, text, by_default=True)]
@@ -175,7 +181,7 @@ def _text(store: Store, wanted: Wanted, format_: str, about: dict[str, Any]) -> 
             )
         return to_prov(found, format_)
     if wanted.everything:
-        raise click.UsageError(f"{format_} describes records or runs; name them.")
+        raise click.UsageError(f"{format_} describes records or runs; give them instead of --all.")
     if format_ == "gmeta":
         from provenance_store.exchange.gmeta import ingest_document, to_gmeta
 
@@ -187,7 +193,7 @@ def _text(store: Store, wanted: Wanted, format_: str, about: dict[str, Any]) -> 
     from provenance_store.exchange.datacite import to_datacite
 
     if len(wanted.records) + len(wanted.runs) > 1:
-        raise click.UsageError("A DOI is for one record or run; name one.")
+        raise click.UsageError("A DOI describes one record or run; give one only.")
     ((found, run),) = wanted.one_by_one(store)
     return to_datacite(
         found,
@@ -205,9 +211,11 @@ def _crate(store: Store, wanted: Wanted, output: Path, about: dict[str, Any]) ->
     from provenance_store.times import format_time
 
     if str(output) == "-":
-        raise click.UsageError("A crate is a folder or a zip file; give -o FOLDER or -o FILE.zip.")
+        raise click.UsageError(
+            "A crate is written into a folder or a zip file; give -o FOLDER or -o FILE.zip."
+        )
     if len(wanted.runs) > 1 or (wanted.runs and wanted.records):
-        raise click.UsageError("A crate holds one run; name it alone.")
+        raise click.UsageError("A crate holds one run; give that run only.")
     if about["definition"] is not None and not wanted.runs:
         raise click.UsageError("--definition goes with a run.")
     write_crate(

@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
+from braid.escaping import printable
+from braid.fields import Field, Form
 from braid.filling import filling
 from braid.options import displays, writes
-from braid.output import Display, Field, printable, short_time
+from braid.output import Display
 from braid.source import Source
 
 __all__ = ["command"]
@@ -28,7 +30,7 @@ FIELDS = [
 ]
 LISTED = [
     Field("Import", "id"),
-    Field("At", short_time("at")),
+    Field("At", "at", Form.TIME),
     Field("Format", "format"),
     Field("File", "file"),
     Field("By", "by"),

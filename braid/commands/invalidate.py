@@ -77,7 +77,7 @@ def command(
     flow_input: dict[str, Any] | None,
     display: Display,
 ) -> None:
-    """Mark a record, and all that derives from it, as not to be relied on.
+    """Mark a record, and all that derives from it, as invalid.
 
     First shows what that is, and asks. Nothing is deleted: the record gets a mark, and whatever
     derives from it - by a step that used it, a model trained on it, a dataset it is a member of,
@@ -115,7 +115,7 @@ def _told(say: Callable[..., Any], id_: str, cause: str, *, dry_run: bool) -> di
 
 def _check(cause: str | None, undo: bool, flow_input: object, start_flow: str | None) -> None:
     if not undo and not cause:
-        raise click.UsageError("Say why with --cause.")
+        raise click.UsageError("Give the reason with --cause.")
     if flow_input is not None and start_flow is None:
         raise click.UsageError("--flow-input goes with --start-flow.")
 

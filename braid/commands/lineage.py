@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
 from braid.graph import ROLES, as_dot, as_mermaid, as_tree
 from braid.options import displays, reads
-from braid.output import Display, Document, Field
+from braid.output import Display, Document, Field, Form
 from braid.parameters import Reference
-from braid.picture import as_svg
+from braid.picture import Shape, as_svg
+from braid.rendering import rendered
 from braid.source import Source
 
 __all__ = ["command"]
 
 NODES = [
-    Field("ID", "id"),
-    Field("Kind", "kind"),
+    Field("ID", "id", Form.WHOLE, people=lambda node: node.get("short_id") or node["id"]),
+    Field("Kind", "kind", Form.WHOLE),
     Field("Name", "name"),
-    Field("Version", lambda node: _numbers(node)),
-    Field("Distance", "distance"),
-    Field("Invalid", "invalidated.cause"),
-    Field("Status", "status"),
+    Field("Version", lambda node: _numbers(node), Form.WHOLE, sparse=True),
+    Field("Distance", "distance", Form.WHOLE),
+    Field("Invalid", "invalidated.cause", sparse=True),
+    Field("Status", "status", Form.WHOLE, sparse=True),
 ]
 
 STEPS, MODELS = (("step",), "steps"), (("model",), "model versions")
@@ -43,9 +44,9 @@ HOLDERS = {
 
 DRAWN: dict[str, Callable[[Document], Iterator[str]]] = {
     "dot": as_dot,
-    "svg": as_svg,
     "mermaid": as_mermaid,
 }
+PICTURES = ("svg", "png", "pdf")
 
 EXAMPLES = """
 \b
@@ -55,8 +56,20 @@ Examples:
   braid lineage 3.17 --kind model --kind data  models and data, steps left out
   braid lineage 3.17 --role trained_on --role revision_of
                                                only what models were trained on
-  braid lineage 3.17 --both --fold --format svg > lineage.svg
+  braid lineage 3.17 --both --fold -o lineage.svg
+  braid lineage 3.17 --fit 16:9 -o slide.png   a picture for a slide
 """
+
+
+class Fit(click.ParamType[Shape]):
+    """A shape such as ``16:9``."""
+
+    name = "W:H|A4"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Shape:
+        return value if isinstance(value, Shape) else Shape.named(str(value))
 
 
 @click.command(epilog=EXAMPLES)
@@ -66,7 +79,7 @@ Examples:
 )
 @click.option("--down", "direction", flag_value="down", help="What came of it.")
 @click.option("--both", "direction", flag_value="both", help="Both.")
-@click.option("--depth", type=click.IntRange(1), help="At most so many hops. [default: all]")
+@click.option("--depth", type=click.IntRange(1), help="At most this many hops. [default: all]")
 @click.option(
     "--role",
     "roles",
@@ -90,10 +103,17 @@ Examples:
     type=click.IntRange(1, 1_000_000),
     default=10_000,
     show_default=True,
-    help="Visit at most so many nodes.",
+    help="Visit at most this many nodes.",
 )
 @reads
-@displays("text", "json", "csv", "dot", "svg", "mermaid")
+@click.option(
+    "--fit",
+    "shape",
+    type=Fit(),
+    help="svg, png, pdf: lay it out for this shape, such as 16:9, 4:3 or A4. A long lineage "
+    "goes on in rows, and long columns become several.",
+)
+@displays("text", "json", "csv", "svg", "png", "pdf", "dot", "mermaid")
 def command(
     *,
     id_: str,
@@ -103,6 +123,7 @@ def command(
     kinds: tuple[str, ...],
     folded: bool,
     limit: int,
+    shape: Shape | None,
     source: Source,
     display: Display,
 ) -> None:
@@ -110,8 +131,11 @@ def command(
 
     ID is a permanent name (urn:braid:...) or, in one store, the short form such as 3.17. Text is a
     tree, dot is for Graphviz, mermaid for Markdown, svg a picture; CSV lists the nodes by distance.
-    In pictures arrows point from what was made to what it came from.
+    In pictures arrows point from what was made to what it came from. -o FILE takes the format from
+    the name: .svg, .png, .pdf, .dot, .mmd, .csv, .json or .txt.
     """
+    if shape is not None and display.format not in PICTURES:
+        raise click.UsageError("--fit goes with --format svg, png and pdf.")
     with source.read() as history:
         found = history.lineage(
             id_,
@@ -122,11 +146,11 @@ def command(
             folded=folded,
             limit=limit,
         )
-    _show(found, display)
+    _show(found, display, shape)
     if roles and len(found["nodes"]) == 1:
         click.echo(_nothing_linked(found, roles), err=True)
     if found["truncated"]:
-        click.echo("There is more: raise --limit to see it.", err=True)
+        click.echo("Not everything is shown: --limit was reached. Raise it to see more.", err=True)
 
 
 def _nothing_linked(found: Document, roles: Sequence[str]) -> str:
@@ -147,9 +171,13 @@ def _numbers(node: Document) -> str:
     return str(node.get("version", ""))
 
 
-def _show(found: Document, display: Display) -> None:
-    if display.format == "text":
+def _show(found: Document, display: Display, shape: Shape | None) -> None:
+    if display.format == "text" and not display.is_table:
         display.tree(as_tree(found))
+    elif display.format == "svg":
+        display.lines(list(as_svg(found, shape)))
+    elif display.format in PICTURES:
+        display.data(rendered("\n".join(as_svg(found, shape)), display.format))
     elif display.format in DRAWN:
         display.lines(list(DRAWN[display.format](found)))
     else:

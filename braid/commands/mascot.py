@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from braid.options import displays, writes
-from braid.output import Display, Field
+from braid.output import Display, Field, Form
 from braid.source import Source
 
 __all__ = ["command"]
@@ -32,10 +32,10 @@ VERDICT = (
 )
 """What an answer says; where counts differ there is an error instead."""
 POINTS = [
-    Field("Entries", "entries"),
+    Field("Entries", "entries", Form.WHOLE),
     Field("Commits", "commits"),
-    Field("Seconds", "seconds"),
-    Field("Rows a second", "rows_per_second"),
+    Field("Seconds", "seconds", Form.WHOLE),
+    Field("Rows a second", "rows_per_second", Form.WHOLE),
 ]
 NOT_SWEPT = {
     "configurations": "-C",
@@ -77,7 +77,7 @@ class Aggregators(click.ParamType[Any]):
 @click.option(
     "--aggregators",
     type=Aggregators(),
-    help="Under mpiexec, so many ranks write for the others, or one on each node. [default: 1]",
+    help="Under mpiexec, this many ranks write for the others, or one on each node. [default: 1]",
 )
 @click.option(
     "--sweep",
@@ -92,7 +92,7 @@ class Aggregators(click.ParamType[Any]):
     help="Entries of the largest size of a sweep, 20146000 for the published one. "
     "[default: what takes half a minute, at most 6000000]",
 )
-@displays("text", "json")
+@displays("text", "json", table=True)
 @click.pass_context
 def command(
     context: click.Context,

@@ -9,10 +9,11 @@ import click
 
 from braid.curve import curves
 from braid.options import Time, displays, pages, reads
-from braid.output import Display, Document, Field, short_time
+from braid.output import Display, Document, Field, Form
 from braid.parameters import Reference
 from braid.source import Source
-from braid.validity import cause, marked, marked_fields
+from braid.validity import cause, marked, validity
+from provenance_store.quantities import counted
 
 __all__ = ["command", "environment_in_words"]
 
@@ -21,52 +22,61 @@ NAMED = 8
 
 LINES = [
     Field("Name", "name"),
-    Field("Versions", "versions"),
-    Field("Branches", "branches"),
-    Field("Latest", "latest.version"),
-    Field("Latest ID", "latest.short_id"),
-    Field("Created at", lambda model: short_time("created_at")(model["latest"])),
-    Field("Aliases", "latest.aliases"),
-    Field("Scores", "latest.scores"),
-    Field("Latest URN", "latest.id", wide=True),
+    Field("Versions", "versions", Form.WHOLE),
+    Field("Branches", "branches", Form.WHOLE, rank=3),
+    Field("Latest", "latest.version", Form.WHOLE),
+    Field("Latest ID", "latest.short_id", Form.WHOLE),
+    Field("Created at", "latest.created_at", Form.TIME, rank=2),
+    Field("Aliases", "latest.aliases", rank=1, sparse=True),
+    Field("Scores", "latest.scores", rank=1),
+    Field("Latest URN", "latest.id", Form.WHOLE, wide=True),
+    validity("latest"),
 ]
+VALUE = Field(
+    "Value",
+    lambda model: "diverged" if model["match"].get("diverged") else model["match"]["value"],
+    Form.WHOLE,
+)
 MATCHES = [
-    Field("ID", "match.short_id"),
+    Field("ID", "match.short_id", Form.WHOLE),
     Field("Name", "name"),
-    Field("Version", "match.version"),
-    Field("Value", lambda model: "diverged" if model["match"].get("diverged") else _number(model)),
-    Field("Matching", "matches"),
-    Field("Latest", "latest.version"),
-    Field("Created at", lambda model: short_time("created_at")(model["match"])),
-    Field("Aliases", "match.aliases"),
-    Field("Scores", "match.scores"),
-    Field("Tags", "match.tags"),
-    Field("URN", "match.id", wide=True),
+    Field("Version", "match.version", Form.WHOLE),
+    VALUE,
+    Field("Matching", "matches", Form.WHOLE, rank=4),
+    Field("Latest", "latest.version", Form.WHOLE, rank=4),
+    Field("Created at", "match.created_at", Form.TIME, rank=2),
+    Field("Aliases", "match.aliases", rank=1, sparse=True),
+    Field("Scores", "match.scores", rank=1),
+    Field("Tags", "match.tags", rank=3),
+    Field("URN", "match.id", Form.WHOLE, wide=True),
+    validity("match"),
 ]
 MATCHING_VERSIONS = [
-    Field("ID", "match.short_id"),
+    Field("ID", "match.short_id", Form.WHOLE),
     Field("Name", "name"),
-    Field("Version", "match.version"),
-    Field("Value", MATCHES[3].value),
-    Field("Created at", lambda model: short_time("created_at")(model["match"])),
-    Field("Aliases", "match.aliases"),
-    Field("Scores", "match.scores"),
-    Field("Hyperparameters", "match.hyperparameters"),
-    Field("Tags", "match.tags"),
-    Field("URN", "match.id", wide=True),
+    Field("Version", "match.version", Form.WHOLE),
+    VALUE,
+    Field("Created at", "match.created_at", Form.TIME, rank=2),
+    Field("Aliases", "match.aliases", rank=1, sparse=True),
+    Field("Scores", "match.scores", rank=1),
+    Field("Hyperparameters", "match.hyperparameters", rank=3),
+    Field("Tags", "match.tags", rank=4),
+    Field("URN", "match.id", Form.WHOLE, wide=True),
+    validity("match"),
 ]
 COMPARED_AT = 3
 """What conditions on parameters were compared with is shown from this column on."""
 VERSIONS = [
-    Field("ID", "short_id"),
-    Field("Version", "version"),
-    Field("Created at", short_time("created_at")),
-    Field("Run ID", "run_id"),
-    Field("Aliases", "aliases"),
+    Field("ID", "short_id", Form.WHOLE),
+    Field("Version", "version", Form.WHOLE),
+    Field("Created at", "created_at", Form.TIME, rank=1),
+    Field("Run ID", "run_id", Form.RUN, rank=2),
+    Field("Aliases", "aliases", sparse=True),
     Field("Scores", "scores"),
-    Field("Hyperparameters", "hyperparameters"),
-    Field("Newest of its branch", "head"),
-    Field("URN", "id", wide=True),
+    Field("Hyperparameters", "hyperparameters", rank=3),
+    Field("Newest of its branch", "head", Form.WHOLE, rank=2),
+    Field("URN", "id", Form.WHOLE, wide=True),
+    validity(),
 ]
 
 EXAMPLES = """
@@ -198,24 +208,16 @@ def command(
             _version(history.model_version(model), display)
         else:
             line = history.model(model, limit=limit, marker=marker)
-            fields = _fields(VERSIONS, line["versions"], display)
-            display.table(line, rows="versions", fields=fields)
-
-
-def _number(model: Document) -> object:
-    return model["match"]["value"]
+            display.table(line, rows="versions", fields=VERSIONS)
 
 
 def _list(
     found: Document, display: Display, *, compared: Sequence[str], each: bool, empty: str
 ) -> None:
     searched = any("match" in model for model in found["models"])
-    shown = "match" if searched else "latest"
-    documents = [model[shown] for model in found["models"]]
     columns = (MATCHING_VERSIONS if each else MATCHES) if searched else LINES
     asked = [*_compared(compared)] if searched else []
-    columns = [*columns[:COMPARED_AT], *asked, *columns[COMPARED_AT:]]
-    fields = _fields(columns, documents, display, of=shown)
+    fields = [*columns[:COMPARED_AT], *asked, *columns[COMPARED_AT:]]
     display.table(found, rows="models", fields=fields, empty=empty)
 
 
@@ -231,28 +233,16 @@ def _value_of(name: str) -> Callable[[Document], object]:
     return lambda model: model["match"]["compared"].get(name)
 
 
-def _fields(
-    fields: Sequence[Field],
-    documents: Sequence[Document],
-    display: Display,
-    *,
-    of: str | None = None,
-) -> list[Field]:
-    """The columns; in text aliases only where any version has one."""
-    told = marked_fields(fields, documents, display, of=of)
-    if display.format == "csv" or any(document["aliases"] for document in documents):
-        return told
-    return [field for field in told if field.title != "Aliases"]
-
+OF_A_LIST = ("newest_of_its_branch", "validity")
+"""Columns of a list of versions that the document of one version says in another way."""
 
 # ---- one version -----------------------------------------------------------------------
 
 
 def _version(version: Document, display: Display) -> None:
     if display.format == "csv":
-        display.table(
-            {"versions": [version]}, rows="versions", fields=[*VERSIONS[:7], VERSIONS[-1]]
-        )
+        fields = [field for field in VERSIONS if field.name not in OF_A_LIST]
+        display.table({"versions": [version]}, rows="versions", fields=fields)
     else:
         display.details(version, fields=[*ABOUT, *_curves(version), *CAME_OF_IT])
 
@@ -284,12 +274,13 @@ def environment_in_words(version: Document) -> str:
     )
     packages = software.get("packages") or {}
     parts = [
+        software.get("service"),
         hardware.get("host"),
         hardware.get("machine"),
         hardware.get("cpu_count") and f"{hardware['cpu_count']} CPUs",
         software.get("python") and f"Python {software['python']}",
         software.get("system"),
-        packages and f"{len(packages)} packages",
+        packages and counted(len(packages), "package"),
         code.get("script"),
         code.get("digest"),
     ]
@@ -310,7 +301,7 @@ ABOUT = [
     Field("Model", lambda version: f"{version['name']} v{version['version']}"),
     Field("ID", lambda version: f"{version['short_id']}  {version['id']}"),
     Field("Validity", cause),
-    Field("Created at", short_time("created_at")),
+    Field("Created at", "created_at", Form.TIME),
     Field("Owner", "owner"),
     Field("Run ID", "run_id"),
     Field("Made by", _mentions("made_by")),

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from braid.options import Time, displays, pages, reads
-from braid.output import Display, Document, Field, short_time
+from braid.output import Display, Document, Field, Form
 from braid.source import Source, run_named
-from braid.validity import marked_fields
+from braid.validity import validity
 
 __all__ = ["command"]
 
@@ -18,20 +18,24 @@ def _uris(record: Document) -> str:
     return ", ".join(str(uri["uri"]) for uri in record["uris"])
 
 
+def _name(record: Document) -> str:
+    number = f" v{record['version']}" if "version" in record else ""
+    return f"{record['name']}{number}"
+
+
 FIELDS = [
-    Field("ID", "short_id"),
-    Field("Kind", "kind"),
-    Field("Name", "name"),
-    Field("Version", "version"),
-    Field("Status", "status"),
-    Field("Created at", short_time("created_at")),
-    Field("Run ID", "run_id"),
-    Field("Tags", "tags"),
-    Field("URIs", _uris),
-    Field("URN", "id", wide=True),
+    Field("ID", "short_id", Form.WHOLE),
+    Field("Kind", "kind", Form.WHOLE),
+    Field("Name", "name", people=_name),
+    Field("Version", "version", Form.WHOLE, wide=True),
+    Field("Status", "status", Form.WHOLE, rank=1, sparse=True),
+    Field("Created at", "created_at", Form.TIME, rank=2),
+    Field("Run ID", "run_id", Form.RUN, rank=3),
+    Field("Tags", "tags", rank=5),
+    Field("URIs", _uris, Form.URIS, rank=4),
+    Field("URN", "id", Form.WHOLE, wide=True),
+    validity(),
 ]
-OF_SOME = ("Version", "Status")
-"""Columns that text has only where any record has such a thing."""
 KINDS = ("fact", "data", "model", "dataset", "step")
 
 
@@ -68,13 +72,4 @@ def command(*, run_id: str | None, source: Source, display: Display, **filters: 
     with source.read() as history:
         run = run_named(history, run_id) if run_id else None
         found = history.records(run_id=run, **filters)
-    fields = FIELDS
-    if display.format != "csv":
-        empty = [
-            each.title
-            for each in fields
-            if each.title in OF_SOME and not any(map(each.of, found["records"]))
-        ]
-        fields = [each for each in fields if each.title not in empty]
-    fields = marked_fields(fields, found["records"], display)
-    display.table(found, rows="records", fields=fields, empty="No records.")
+    display.table(found, rows="records", fields=FIELDS, empty="No records.")

@@ -7,23 +7,22 @@ from typing import Any
 import click
 
 from braid.options import Time, displays, pages, reads
-from braid.output import Display, Field, run_status, short_time
+from braid.output import Display, Field, Form, run_status, seconds_between
 from braid.source import Source
 
 __all__ = ["command"]
 
 FIELDS = [
-    Field("Run ID", "run_id"),
-    Field("Status", "status"),
-    Field("Start time", short_time("start_time")),
-    Field("Completion time", short_time("completion_time")),
+    Field("Run ID", "run_id", Form.RUN),
+    Field("Status", "status", people=run_status),
+    Field("Start time", "start_time", Form.TIME, rank=1),
+    Field("Completion time", "completion_time", Form.TIME, wide=True),
+    Field("Took", seconds_between, Form.SECONDS, rank=2),
     Field("Flow title", "flow_title"),
-    Field("Label", "label"),
-    Field("Tags", "tags"),
-    Field("Last heard at", "last_heard_at", wide=True),
+    Field("Label", "label", rank=1),
+    Field("Tags", "tags", rank=3),
+    Field("Last heard at", "last_heard_at", Form.TIME, wide=True),
 ]
-STATUS = Field("Status", run_status)
-"""For people: of a run that went silent, since when."""
 
 
 @click.command()
@@ -44,6 +43,4 @@ def command(*, source: Source, display: Display, **filters: Any) -> None:
     """List flow runs, newest first."""
     with source.read() as history:
         found = history.runs(**filters)
-        people = display.format == "text"
-        fields = [STATUS if people and field.title == "Status" else field for field in FIELDS]
-        display.table(found, rows="runs", fields=fields, empty="No runs.")
+    display.table(found, rows="runs", fields=FIELDS, empty="No runs.")

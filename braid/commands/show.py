@@ -15,10 +15,11 @@ from braid.commands.models import environment_in_words
 from braid.commands.run import show as run_show
 from braid.curve import curves
 from braid.options import displays, reads
-from braid.output import Display, Document, inert, short_time
+from braid.output import Display, Document, inert, told_time
 from braid.parameters import Reference
 from braid.source import Source, is_run, run_named
 from braid.validity import cause, marked
+from provenance_store.quantities import counted, size
 
 __all__ = ["command"]
 
@@ -63,7 +64,7 @@ LINES: Mapping[str, str] = {
 @reads
 @displays("text", "json")
 def command(*, reference: str, source: Source, display: Display) -> None:
-    """Show one record, model version or run: all that is known of it.
+    """Show everything known of one record, model version or run.
 
     ID is an id (urn:braid:... or 3.17), a URI, a path, a name that one thing alone has, NAME@v3 or
     NAME@ALIAS for a version of a model, or a run's id. JSON is the document of the query API.
@@ -91,7 +92,7 @@ def _sheet(record: Document) -> Iterator[str]:
         titles.pop("environment", None)  # it is shown below
     width = max(map(len, titles.values())) + 1
     for key, title in titles.items():
-        value = short_time(key)(record) if key.endswith(("_at", "_time")) else record[key]
+        value = told_time(record[key]) if key.endswith(("_at", "_time")) else record[key]
         text = ", ".join(value) if isinstance(value, list) else str(value)
         yield from _folded(text, f"  {title + ':':<{width}} ", " " * (width + 3))
     if record.get("live"):
@@ -99,7 +100,7 @@ def _sheet(record: Document) -> Iterator[str]:
         yield f"  It is live: open to additions until {until}."
     yield from _part("URIs", (_uri(uri) for uri in record["uris"]))
     for tree in record.get("members") or ():
-        yield from _part(f"Files ({tree['count']:,}, {tree['size']:,} bytes)", _members(tree))
+        yield from _part(f"Files ({tree['count']:,}, {_size(tree['size'])})", _members(tree))
     yield from _part("Tags", _named(record["tags"]))
     yield from _part("Scores", _named(record.get("scores") or {}))
     yield from _part("Curves", (f"{name}: {told}" for name, told in curves(record)))
@@ -149,14 +150,18 @@ def _text(value: Any) -> str:
 
 
 def _uri(uri: Document) -> str:
-    size = None if uri["size"] is None else f"{uri['size']:,} bytes"
-    known = (size, uri["digest"], uri["media_type"])
+    known = (uri["size"] is not None and _size(uri["size"]), uri["digest"], uri["media_type"])
     return "  ".join([uri["uri"], *(part for part in known if part)])
+
+
+def _size(count: int) -> str:
+    exact = counted(count, "byte")
+    return exact if count < 1000 else f"{size(count)} ({exact})"
 
 
 def _members(tree: Document) -> Iterator[str]:
     for file in tree["files"]:
-        rest = f"-> {file['target']}" if "target" in file else f"{file['size']:,} bytes"
+        rest = f"-> {file['target']}" if "target" in file else size(file["size"])
         yield f"{file['path']}  {rest}"
     if tree["truncated"]:
         yield f"and {tree['count'] - len(tree['files']):,} more"
@@ -164,7 +169,7 @@ def _members(tree: Document) -> Iterator[str]:
 
 def _said(mark: Document) -> str:
     note = f": {mark['note']}" if mark["note"] else ""
-    return f"{short_time('at')(mark)}  {mark['mark']}{note}"
+    return f"{told_time(mark['at'])}  {mark['mark']}{note}"
 
 
 def _decision(decision: Document, names: Mapping[str, str]) -> Iterator[str]:
@@ -186,7 +191,7 @@ def _decided(decision: Document) -> str:
     """A decision that a record was an option of."""
     verb = "chosen" if decision["chosen"] else "not chosen"
     named = f"{decision['name']} [{decision['short_id']}]"
-    return f"{short_time('at')(decision)}  {verb} by {named}{_reasons(decision)}"
+    return f"{told_time(decision['at'])}  {verb} by {named}{_reasons(decision)}"
 
 
 def _reasons(of: Document) -> str:
@@ -205,7 +210,7 @@ def _other(item: Document) -> str:
     """Another record of one file, or at one place: which, when it was made, and where."""
     run = f", run {item['run_id']}" if item.get("run_id") else ""
     by = f": {item['digest']}" if "digest" in item else f": {item['uri']}"
-    return f"{_named_in(item)}, made {short_time('created_at')(item)}{run}{by}"
+    return f"{_named_in(item)}, made {told_time(item['created_at'])}{run}{by}"
 
 
 def _named_in(item: Document) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from braid.options import displays, writes
-from braid.output import Display, Field, in_words
+from braid.output import Display, Field, Form, in_words
 from braid.parameters import Reference
 from braid.progress import stage_progress
 from braid.source import Source, run_named
@@ -18,7 +18,7 @@ __all__ = ["command"]
 
 FIELDS = [
     Field("File", "file"),
-    Field("Bytes", "size"),
+    Field("Size", "size", Form.SIZE),
     Field("Records", "records"),
     Field("Stubs", "stubs"),
     Field("With", lambda document: in_words(document["rows"])),
@@ -76,7 +76,7 @@ def _flags(
 @click.option("--flow", "flow_ids", multiple=True, metavar="FLOW_ID", help="All runs of this flow.")
 @click.option("--up", is_flag=True, help="What that came from. [default, unless --down]")
 @click.option("--down", is_flag=True, help="What came of that; with --up, what all came from.")
-@click.option("--depth", type=click.IntRange(0), help="At most so many hops. [default: all]")
+@click.option("--depth", type=click.IntRange(0), help="At most this many hops. [default: all]")
 @_flags(RULES, "no", "rules", "Do not go {}.")
 @_flags(PARTS, "without", "without", "Keep out {}.")
 @click.option("--hide-names", is_flag=True, help="Keep out the names of what becomes a stub.")

@@ -19,9 +19,9 @@ __all__ = ["command"]
 @records
 @displays("text", "json")
 def command(*, reference: str, names: tuple[str, ...], source: Source, display: Display) -> None:
-    """Take tags away from a record.
+    """Remove tags from a record.
 
-    It has none of these names then; the history keeps what they were. Prints the record's URN.
+    The record's history keeps the earlier values. Prints the record's URN.
     """
     from provenance_store.errors import NotFound
 

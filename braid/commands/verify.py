@@ -10,11 +10,12 @@ import click
 
 from braid.errors import SAID_NO
 from braid.options import displays, reads
-from braid.output import Display, Document, Field
+from braid.output import Display, Document, Field, Form
 from braid.parameters import Reference
 from braid.places import files_of, maps, of_run
 from braid.progress import bytes_progress
 from braid.source import Source, run_named
+from provenance_store.quantities import counted
 
 if TYPE_CHECKING:
     from provenance_store.files import Place
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 FIELDS = [
-    Field("State", "state"),
+    Field("State", "state", Form.WHOLE),
     Field("Record", "name"),
-    Field("URI", "uri"),
-    Field("Expected", "expected"),
-    Field("Found", "found"),
+    Field("URI", "uri", Form.URIS, rank=1),
+    Field("Expected", "expected", rank=2),
+    Field("Found", "found", rank=2),
     Field("Path", "path", wide=True),
-    Field("URN", "id", wide=True),
+    Field("URN", "id", Form.WHOLE, wide=True),
 ]
 WRONG = ("changed", "missing")
 UNCHECKED = {"not local": "not local", "no digest": "without a digest"}
@@ -54,14 +55,14 @@ def command(
     source: Source,
     display: Display,
 ) -> None:
-    """Say whether files still are what was recorded; exit 1 if not.
+    """Check that files are still as recorded; exit 1 if not.
 
     For each file of the records: ok, changed, missing, "no digest" when none was ever recorded
     (`braid digest` does), or "not local". When none could be checked it exits 1 too. Nothing is
     written.
     """
     if not ids and not run_id:
-        raise click.UsageError("Name records by ID, or a run with --run.")
+        raise click.UsageError("Give records by ID, or a run with --run.")
     with source.read() as history:
         wanted = [*ids, *(of_run(history, run_named(history, run_id)) if run_id else ())]
         found = list(files_of(history, wanted, limit=100_000 if up else 1))
@@ -81,7 +82,7 @@ def _summary(files: Sequence[Document]) -> str:
     parts = [f"{states[state]} {state}" for state in ("ok", *WRONG) if states[state]]
     parts += [f"{states[state]} {words}" for state, words in UNCHECKED.items() if states[state]]
     nothing = "" if count else "Nothing was checked: "
-    return f"{nothing}{count} of {len(files)} files checked; {', '.join(parts)}."
+    return f"{nothing}{count} of {counted(len(files), 'file')} checked; {', '.join(parts)}."
 
 
 def _checked(

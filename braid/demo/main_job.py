@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from braid.client import QueryClient
+from braid.commands.digest import digest_run
 from braid.demo import report
 from braid.demo.progress import Watch
 from braid.demo.provider import Provider, serving
@@ -28,6 +29,9 @@ from flows.examples.bragg import example
 from flows.sandbox import Identity, Sandbox
 from flows.sandbox.runner import RunOutcome, run_definition
 from provenance_store.errors import BraidError, InvalidInput
+from provenance_store.files import Place
+from provenance_store.opening import open_store
+from provenance_store.quantities import counted
 from provenance_store.shown import shown
 
 __all__ = ["demonstrate", "prepare_folder"]
@@ -36,6 +40,8 @@ FLOW_FILE, LOG_FILE = "flow.json", "log.json"
 USER = "you@sandbox.example.org"
 WIDTH = 100
 RUN_SECONDS = 300.0
+SITES = ("beamline", "cluster", "edge")
+"""The collections, each in a folder of its name."""
 STEPS_BEFORE, STEPS_OF_A_CYCLE, STEPS_AFTER = 3, 5, 3
 
 
@@ -89,6 +95,7 @@ def demonstrate(folder: Path) -> None:
         _keep(folder / FLOW_FILE, flow)
         outcome = _run(console, sandbox, provider, user, flow, given)
         _keep(folder / LOG_FILE, {"entries": outcome.log})
+        _digest(console, store_url, outcome.run["run_id"], folder, given)
         seen = _show(console, _query_client(sandbox, provider, user), outcome, given)
     _tell_where(console, folder, seen)
 
@@ -125,6 +132,17 @@ def _run(
     return outcome
 
 
+def _digest(
+    console: Console, store_url: str, run_id: str, folder: Path, given: dict[str, Any]
+) -> None:
+    """What `braid digest` does: files that were only moved have no digest yet."""
+    _head(console, "Reading the files that were moved, for their digests (braid digest)")
+    places = [Place(f"globus://{given[name]['collection']}/", folder / name) for name in SITES]
+    with open_store(store_url, create=False) as store:
+        count = digest_run(store, run_id, places)
+    console.print(f"  {counted(count, 'file')} read\n")
+
+
 def _show(
     console: Console, client: QueryClient, outcome: RunOutcome, given: dict[str, Any]
 ) -> _Seen:
@@ -133,7 +151,7 @@ def _show(
     report.show_runs(console, client)
     _head(console, "The steps of this run")
     report.show_steps(console, run)
-    collections = {given[name]["collection"]: name for name in ("beamline", "cluster", "edge")}
+    collections = {given[name]["collection"]: name for name in SITES}
     _head(console, "Where the final result comes from")
     result = client.record(_final_result(run))
     report.show_lineage(console, client, result, collections=collections)

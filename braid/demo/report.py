@@ -14,7 +14,7 @@ from rich.table import Table
 
 from braid.client import QueryClient
 from braid.demo.story import tell
-from braid.output import printable
+from braid.output import printable, told_time
 
 __all__ = ["show_lineage", "show_models", "show_runs", "show_steps"]
 
@@ -27,9 +27,9 @@ def show_runs(console: Console, client: QueryClient) -> None:
     """The history of runs."""
     table = _table("Run", "Flow", "Status", "Started (UTC)", "Steps")
     for run in client.runs()["runs"]:
-        started = str(run["start_time"] or "")[:19].replace("T", " ")
+        started = told_time(run["start_time"])
         steps = len(client.run(run["run_id"])["steps"])
-        _row(table, run["run_id"], run["flow_title"] or "", run["status"], started, str(steps))
+        _row(table, run["run_id"][:8], run["flow_title"] or "", run["status"], started, str(steps))
     console.print(_indented(table))
 
 
@@ -115,7 +115,7 @@ def _name(item: Document) -> str:
 def _table(*titles: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for title in titles:
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="ellipsis")
     return table
 
 

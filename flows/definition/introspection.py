@@ -175,7 +175,7 @@ def _asked(url: str, name: str) -> Asked:
         reason = getattr(error, "reason", None) or error
         return Asked(url, doubt=f"it cannot be reached from here ({shown(str(reason))})")
     if document is None:
-        raise _NotThis("is no action provider")
+        raise _NotThis("is not an action provider")
     schema = document.get("input_schema")
     members = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(members, dict) or not TOLD[name] <= members.keys():

@@ -144,7 +144,7 @@ class Planner:
     def _why_no_choice(self, name: str, state: State) -> str:
         """Why nothing can be recorded in front of a state as of a Choice; empty if it can."""
         if state["Type"] != "Choice":
-            return "it is no Choice"
+            return "it is not a Choice"
         if name in self._no_object[0]:
             return "the run's state may be no object here"
         if by_hand := choice_by_hand(self._states, name, self._provider_url):

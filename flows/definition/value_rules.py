@@ -51,7 +51,7 @@ def check_unknown_key(
     advice = FOREIGN_KEYS.get(key) or (elsewhere or {}).get(key)
     if advice is None:
         advice = f"did you mean {near[0]}?" if near else "remove it; known are " + ", ".join(known)
-    problems.error(path, f"{key!r} is no key of {where}", advice)
+    problems.error(path, f"{key!r} is not a key of {where}", advice)
 
 
 def check_null(problems: Problems, path: str) -> None:

@@ -143,7 +143,7 @@ def _entry(document: Mapping[str, Any], body: Body) -> ModelEntry:
     try:
         read = parse_body(json.dumps(said))
     except (ValueError, TypeError, RecursionError):
-        raise InvalidInput("its values are no JSON.", path="models[0]") from None
+        raise InvalidInput("its values are not JSON.", path="models[0]") from None
     assert read.models is not None
     return read.models[0]
 
@@ -174,7 +174,7 @@ def read_conventions(path: Path) -> Conventions:
 
 def _document(path: Path, text: str) -> dict[str, Any]:
     if _MANY_PARTS.search(text):
-        raise InvalidInput("holds a name of a hundred parts; none has so many.", path=f"{path}: $")
+        raise InvalidInput("holds a dotted name of more than a hundred parts.", path=f"{path}: $")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError also for a number that is too long

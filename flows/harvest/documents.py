@@ -73,7 +73,7 @@ def _numbers(rule: Rule, view: View, told: list[str]) -> dict[str, Any]:
             told.append(f"scores: there is no object at {rule.scores}.")
         elif isinstance(rule.scores, dict):
             left = scores.keys() - found["scores"].keys()
-            told += [f"scores.{name}: is no number." for name in sorted(left)]
+            told += [f"scores.{name}: is not a number." for name in sorted(left)]
     return {name: value or None for name, value in found.items()}
 
 

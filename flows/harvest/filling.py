@@ -146,7 +146,9 @@ def _problem_of_path(path: str, lists: bool, each: bool) -> str | None:
     if steps is None and path.count("..") > 1:
         return f"{path!r:.80} looks at all depths more than once; name more of the way."
     if not path.startswith("$.") or (steps is not None and len(steps) == 0):
-        return f"{path!r:.80} is no path: it begins with $. and a name, such as $.returned.mae."
+        return (
+            f"{path!r:.80} is not a path: it must begin with $. and a name, such as $.returned.mae."
+        )
     if steps is None:
         try:
             is_present(path, {})

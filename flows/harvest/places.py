@@ -91,5 +91,5 @@ def _why_not(found: Any, place: str | Place) -> str:
     if isinstance(place, Place) and place.root is not None and isinstance(value, str):
         return f"{value!r:.200} is not below the root {place.root!r:.200}."
     if isinstance(value, str):
-        return f"{value!r:.200} is no URI; say on which collection: {{collection, path}}."
-    return f"{type(value).__name__} is no URI."
+        return f"{value!r:.200} is not a URI; give the collection too: {{collection, path}}."
+    return f"{type(value).__name__} is not a URI."

@@ -116,14 +116,14 @@ def _problems(rule: Rule | FileRule) -> Iterator[tuple[str, str]]:
         yield "", "say of which state or function this is."
     hows = get_args(How) if isinstance(rule, Rule) else _FILE_HOWS
     if rule.how not in hows:
-        yield "how", f"{rule.how!r:.80} is none of {', '.join(hows)}."
+        yield "how", f"must be one of {', '.join(hows)}; got {rule.how!r:.80}."
     if rule.name is not None and not rule.name.strip():
         yield "name", "must not be empty."
     yield from _problems_of_model(rule) if isinstance(rule, Rule) else _problems_of_file(rule)
     for name in ("each", "hyperparameters", "metrics"):
         value = getattr(rule, name, None)
         if isinstance(value, str) and not value.startswith("$."):
-            yield name, f"{value!r:.80} is no path, such as $.returned.history."
+            yield name, f"{value!r:.80} is not a path such as $.returned.history."
     yield from _problems_of_paths(rule)
     yield from _problems_of_places(rule)
 
@@ -142,7 +142,7 @@ def _problems_of_file(rule: FileRule) -> Iterator[tuple[str, str]]:
     if rule.uri is None and rule.uris is None:
         yield "", "say where the file is: give its uri."
     if rule.kind not in _FILE_KINDS:
-        yield "kind", f"{rule.kind!r:.80} is none of {', '.join(_FILE_KINDS)}."
+        yield "kind", f"must be one of {', '.join(_FILE_KINDS)}; got {rule.kind!r:.80}."
 
 
 _LISTS = ("each", "metrics", "uris", "trained_on", "depends_on")

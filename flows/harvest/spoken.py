@@ -56,5 +56,5 @@ def said_of(
         said = render(hide_private_parameters(wanted), view)
         text = json.dumps({"run": {"run_id": "-"}, "step": {"name": "-"}, **said})
     except (ValueError, TypeError, RecursionError):
-        raise InvalidInput("its Parameters are no JSON.", path="Parameters") from None
+        raise InvalidInput("its Parameters are not JSON.", path="Parameters") from None
     return parse_body(text)

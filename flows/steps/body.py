@@ -488,7 +488,7 @@ def _read_item(value: Any) -> Item:
     if isinstance(value, str):
         return _read_text(value)
     if not isinstance(value, dict):
-        raise Refused("An entry is a URN, a short id, a URI or an object with a name.")
+        raise Refused("An entry must be a URN, a short id, a URI or an object with a name.")
     if (reference := read_receipt(value)) is not None:
         return reference
     if "id" in value and value.keys() <= {"id", "name", "version", "how"}:
@@ -530,12 +530,12 @@ def _read_id(value: Any) -> Reference:
         return IdReference(value)
     if isinstance(value, dict):
         return read_reference(value)
-    raise Refused("An id is written urn:braid:<uuid>:<number>, or 3.17 for short.", "id")
+    raise Refused("An id must be urn:braid:<uuid>:<number>, or 3.17 for short.", "id")
 
 
 def _read_uri(value: Any) -> Reference:
     if not isinstance(value, str) or not is_uri(value):
-        raise Refused("A URI begins with its scheme, such as globus:// or https://.", "uri")
+        raise Refused("A URI must begin with its scheme, such as globus:// or https://.", "uri")
     return UriReference(tidy_uri(value))
 
 

@@ -31,7 +31,9 @@ def moment(text: str) -> Moment:
         # Raises for a time that an offset moves out of the years that UTC can be written in.
         return Moment((parsed.astimezone(UTC) - _EPOCH) // _MICROSECOND)
     except (ValueError, OverflowError):
-        raise ValueError("There is no such time; write it as 2026-11-22T07:30:00Z.") from None
+        raise ValueError(
+            "This date or time does not exist; write it as 2026-11-22T07:30:00Z."
+        ) from None
 
 
 def moment_or_none(value: object) -> int | None:

@@ -103,7 +103,7 @@ def _receipt(value: Mapping[str, Any]) -> ReceiptReference:
     outputs = _ids(value.get("outputs"), "outputs")
     entries = value.get("models") or []
     if not isinstance(entries, list):
-        raise Refused("A receipt lists its models.", "models")
+        raise Refused("The models of a receipt must be a list.", "models")
     models = _ids([e.get("id") if isinstance(e, dict) else e for e in entries], "models")
     is_made = [not isinstance(e, dict) or e.get("how", "trained") in MAKING for e in entries]
     step = _ids([value["step"]], "step")[0]
@@ -123,8 +123,13 @@ def _ids(values: Any, name: str) -> tuple[str, ...]:
     if values is None:
         return ()
     if not isinstance(values, list) or len(values) > MAX_RECEIPT_ITEMS:
-        raise Refused("This is not a receipt as it was given.", name)
+        raise Refused(
+            "This is not an unchanged receipt; pass the receipt as the record state returned it.",
+            name,
+        )
     for place, value in enumerate(values):
         if not isinstance(value, str) or not looks_like_id(value):
-            raise Refused("A receipt holds ids such as urn:braid:<uuid>:3.", f"{name}[{place}]")
+            raise Refused(
+                "The ids of a receipt must be URNs such as urn:braid:<uuid>:3.", f"{name}[{place}]"
+            )
     return tuple(values)

@@ -104,7 +104,7 @@ WORDS: tuple[type[Word], ...] = (StepStatus, RunStatus, KindName, How)
 
 def _read_moment(value: Any) -> Moment:
     if not isinstance(value, str):
-        raise Refused("A time is text as in RFC 3339, such as 2026-11-22T07:30:00Z.")
+        raise Refused("A time must be RFC 3339 text, such as 2026-11-22T07:30:00Z.")
     try:
         return moment(value)
     except ValueError as error:
@@ -115,7 +115,7 @@ def _word(kind: type[Word]) -> Callable[[Any], Word]:
     def read(value: Any) -> Word:
         if value in kind.choices:
             return kind(value)
-        raise Refused(f"{value!r:.80} is none of {', '.join(kind.choices)}.")
+        raise Refused(f"must be one of {', '.join(kind.choices)}; got {value!r:.80}.")
 
     return read
 
@@ -131,21 +131,21 @@ def _read_scores(value: Any) -> Scores:
 
 def _read_points(value: Any) -> Points:
     if not isinstance(value, list) or len(value) > MAX_ITEMS:
-        raise Refused(f"Metrics are a list of at most {MAX_ITEMS} points.")
+        raise Refused(f"Metrics must be a list of at most {MAX_ITEMS} points.")
     return Points([_point(point, place) for place, point in enumerate(value)])
 
 
 def _point(point: Any, place: int) -> dict[str, Any]:
     if not isinstance(point, dict):
-        raise Refused('A point is an object such as {"epoch": 1, "loss": 0.5}.', f"[{place}]")
+        raise Refused('A point must be an object such as {"epoch": 1, "loss": 0.5}.', f"[{place}]")
     return _mapping(point, MAX_SCORES, "A point", f"[{place}]")
 
 
 def _mapping(value: Any, most: int, what: str, path: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Refused(f"{what}: give an object of names and values.", path)
+        raise Refused(f"{what} must be an object of names and values.", path)
     if len(value) > most:
-        raise Refused(f"{what}: at most {most} names.", path)
+        raise Refused(f"{what} must have at most {most} names.", path)
     return value
 
 
@@ -153,20 +153,20 @@ def read_principal(value: Any) -> Principal:
     """A principal from its URN; raises Refused for everything else, "public" among it."""
     if not isinstance(value, str) or not PRINCIPAL.fullmatch(value):
         raise Refused(
-            "A principal is written urn:globus:auth:identity:<uuid> or urn:globus:groups:id:<uuid>."
+            "A principal must be urn:globus:auth:identity:<uuid> or urn:globus:groups:id:<uuid>."
         )
     return Principal(value.lower())
 
 
 def _read_environment(value: Any) -> Environment:
     if not isinstance(value, dict):
-        raise Refused("The environment is an object.")
+        raise Refused("The environment must be an object.")
     try:
         redacted: dict[str, Any] = redact(value)
     except InvalidInput as error:
         raise Refused(error.message) from None
     if len(msgspec.json.encode(redacted)) > MAX_ENVIRONMENT_BYTES:
-        raise Refused(f"The environment has at most {MAX_ENVIRONMENT_BYTES} bytes of JSON.")
+        raise Refused(f"The environment must have at most {MAX_ENVIRONMENT_BYTES} bytes of JSON.")
     return Environment(redacted)
 
 

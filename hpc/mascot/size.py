@@ -28,7 +28,7 @@ class Size:
             raise InvalidInput("Mascot needs at least one of each; URIs and --deps may be 0.")
         if self.dependencies > self.configurations or self.models > self.configurations:
             raise InvalidInput(
-                "Mascot needs as many configurations as models, and as --deps, at the least: "
+                "Mascot needs at least as many configurations as models, and as --deps: "
                 "give a larger -C."
             )
 

@@ -21,6 +21,7 @@ from provenance_store.exchange.incoming import Imported, Numbers, known_kinds, t
 from provenance_store.exchange.prov_foreign import IMPORTED
 from provenance_store.exchange.values import micros, plain_value, sentence
 from provenance_store.kinds import Kind, Mark, Role
+from provenance_store.quantities import counted
 from provenance_store.redaction import scrub_text
 from provenance_store.rows import (
     LinkRow,
@@ -142,9 +143,7 @@ class _Import:
         self._links()
         self._invalidations(self._database.invalidations())
         if self._lost:
-            self.notes.append(
-                f"{self._lost} rows belong to records that are not there and were left out."
-            )
+            self.notes.append(f"Left out: {counted(self._lost, 'row')} of unknown records.")
         return self._batch
 
     def _derivations(self, rows: Sequence[tuple[Any, ...]], *, reverse: bool | None) -> None:
@@ -283,7 +282,9 @@ def _record(row: tuple[Any, ...]) -> Old:
 
 def _id(value: Any, table: str) -> int:
     if type(value) is not int or not 0 < value < HIGHEST:
-        raise InvalidInput(f"{table}: {value!r:.40} is no id, a number from 1 to {HIGHEST - 1}.")
+        raise InvalidInput(
+            f"{table}: {value!r:.40} is not an id, a number from 1 to {HIGHEST - 1}."
+        )
     return value
 
 

@@ -89,7 +89,7 @@ def gather(
     nodes. Raises NotFound for a run that is not there.
     """
     if depth is not None and depth < 1:
-        raise InvalidInput("The depth is a whole number of hops, 1 or more.")
+        raise InvalidInput("The depth must be a whole number of hops, 1 or more.")
     limit = max(1, min(limit, MAX_NODES))
     starts = list(ids)
     for run_id in run_ids:

@@ -340,7 +340,9 @@ class _Writer:
 def _urn(text: str) -> Urn:
     parsed = parse_id(text)
     if not isinstance(parsed, Urn):
-        raise InvalidInput(f"{text} holds in one store only; it cannot be exported.")
+        raise InvalidInput(
+            f"{text} is a short id, valid only in its own store, and cannot be exported."
+        )
     return parsed
 
 

@@ -11,6 +11,7 @@ from provenance_store.extras import extra
 from provenance_store.ids import short_id
 from provenance_store.kinds import SAME_AS, Kind, Role
 from provenance_store.lineage.columns import Links
+from provenance_store.quantities import counted
 
 if TYPE_CHECKING:
     import networkx  # type: ignore[import-untyped]
@@ -159,8 +160,8 @@ class Lineage:
 
     def __repr__(self) -> str:
         return (
-            f"<Lineage {self.direction} of {self.root.name!r}: {len(self.nodes)} nodes, "
-            f"{len(self.columns.role)} links{', truncated' if self.truncated else ''}>"
+            f"<Lineage {self.direction} of {self.root.name!r}: {counted(len(self.nodes), 'node')}, "
+            f"{counted(len(self.columns.role), 'link')}{', truncated' if self.truncated else ''}>"
         )
 
     @property

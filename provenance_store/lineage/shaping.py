@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
-from provenance_store.kinds import Kind
+from provenance_store.kinds import Kind, Role
 from provenance_store.lineage.columns import Links, Numbered
 from provenance_store.lineage.graph import Lineage, Node, Versions
 
 __all__ = ["fold", "keep_kinds"]
 
+THROUGH_MEMBERS = (Role.TRAINED_ON, Role.DERIVED_FROM, Role.USED, Role.HAS_MEMBER)
+"""Who has a link of these roles to a dataset has one to what is in it; the most telling first."""
 MOST_BITS = 1 << 28
 """Ways through hidden nodes are found in memory of so many bits at most."""
 
@@ -18,7 +20,8 @@ MOST_BITS = 1 << 28
 def keep_kinds(lineage: Lineage, kinds: Set[Kind], most_links: int) -> Lineage:
     """Only nodes of these kinds, the root, and placeholders for what may not be seen.
 
-    Where one shown node depends on another only through hidden ones, they are linked by
+    Where one shown node depends on another only through hidden ones, they are linked: by the role
+    that it has towards a hidden dataset which holds the other, such as "trained_on", else by
     "influenced_by". With more than `most_links` links the rest is left out, which is `truncated`.
     """
     root = lineage.root.id
@@ -51,18 +54,38 @@ def _around(
 ) -> Iterator[Numbered]:
     """Links between shown nodes for the ways through hidden ones; one is enough for two nodes."""
     onward: dict[int, list[int]] = defaultdict(list)
-    for frm, to, _ in links:
+    members: dict[int, list[int]] = defaultdict(list)
+    begun: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for frm, to, role in links:
         if frm not in shown or to not in shown:
             onward[frm].append(to)
-    reach = _reach(onward, shown)
+            begun[frm, role].append(to)
+            if frm not in shown and role == Role.HAS_MEMBER:
+                members[frm].append(to)
+    reach, held = _reach(onward, shown), _reach(members, shown)
     ids = list(shown)
     for frm in ids:
-        bits = 0
-        for to in onward.get(frm, ()):
-            bits |= reach.get(to, 0)
-        for number in _ones(bits):
-            if ids[number] != frm and (frm, ids[number]) not in direct:
-                yield frm, ids[number], 0
+        told = 0
+        for role in THROUGH_MEMBERS:
+            bits = _all(held, begun.get((frm, role), ())) & ~told
+            yield from ((frm, to, int(role)) for to in _others(bits, ids, frm, direct))
+            told |= bits
+        bits = _all(reach, onward.get(frm, ())) & ~told
+        yield from ((frm, to, 0) for to in _others(bits, ids, frm, direct))
+
+
+def _all(reach: Mapping[int, int], nodes: Iterable[int]) -> int:
+    """What any of these leads to."""
+    bits = 0
+    for node in nodes:
+        bits |= reach.get(node, 0)
+    return bits
+
+
+def _others(bits: int, ids: Sequence[int], frm: int, direct: Set[tuple[int, int]]) -> Iterator[int]:
+    """The nodes of these bits to which there is no link yet."""
+    found = (ids[number] for number in _ones(bits))
+    return (to for to in found if to != frm and (frm, to) not in direct)
 
 
 def _reach(onward: Mapping[int, Sequence[int]], shown: Mapping[int, int]) -> dict[int, int]:

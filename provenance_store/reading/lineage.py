@@ -129,12 +129,12 @@ def walk(
 def _check(direction: str, depth: int | None, limit: int) -> None:
     if direction not in ("up", "down", "both"):
         raise InvalidInput(
-            "A lineage goes up (what it depends on), down (what depends on it) or both ways."
+            "The direction must be up (what it depends on), down (what depends on it) or both."
         )
     if depth is not None and not 1 <= depth <= MAX_NODES:
-        raise InvalidInput("The depth of a lineage is a whole number of hops, 1 or more.")
+        raise InvalidInput("The depth of a lineage must be a whole number of hops, 1 or more.")
     if not 1 <= limit <= MAX_NODES:
-        raise InvalidInput(f"The node limit of a lineage is 1 to {MAX_NODES}.")
+        raise InvalidInput(f"The node limit of a lineage must be from 1 to {MAX_NODES}.")
 
 
 def _one_way(

@@ -7,7 +7,7 @@ from typing import Any
 
 from provenance_store import documents
 from provenance_store.errors import InvalidInput, NotFound
-from provenance_store.kinds import Kind, Role
+from provenance_store.kinds import Kind, Role, not_a_model
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import MENTIONED, Row, View
 from provenance_store.sql import models, read
@@ -29,7 +29,7 @@ def show_version(view: View, record_id: int, reference: str) -> dict[str, Any]:
     if row is None:
         raise NotFound(f"There is no record {reference} in this store.")
     if row.depth is None:
-        raise InvalidInput(f"{reference} is not a model but a {Kind(row.kind).label}.")
+        raise InvalidInput(not_a_model(reference, Kind(row.kind).label))
     around = _Around(view, record_id)
     steps = around.known_steps()
     digest = row.environment or next((step.environment for step in steps if step.environment), None)

@@ -12,7 +12,7 @@ from provenance_store import documents
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.filters import ModelSearch, TagCondition
 from provenance_store.ids import short_id
-from provenance_store.kinds import Kind
+from provenance_store.kinds import Kind, not_a_model
 from provenance_store.reading.named import told_apart
 from provenance_store.reading.view import Row, View, grouped, page
 from provenance_store.sql import aliases, later, pages, read
@@ -210,8 +210,8 @@ def line_of(view: View, record_id: int, reference: str) -> int:
     """The line of a version; raises InvalidInput when the record is no model."""
     row = view.first(read.records_by_id([record_id], view.viewer))
     if row is None or row.line_id is None:
-        kind = "unknown" if row is None else Kind(row.kind).label
-        raise InvalidInput(f"{reference} is not a model but a {kind}.")
+        kind = "record of unknown kind" if row is None else Kind(row.kind).label
+        raise InvalidInput(not_a_model(reference, kind))
     return int(row.line_id)
 
 

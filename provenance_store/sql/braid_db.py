@@ -70,7 +70,7 @@ class BraidDb:
         for table in _ALL:
             if table.name not in tables:
                 raise self._refusal(
-                    f"this is no database of Braid-DB: it has no table {table.name}"
+                    f"this is not a Braid-DB database: it has no table {table.name}"
                 )
             self._columns(table)
 
@@ -82,7 +82,7 @@ class BraidDb:
                 self._all(query)
             except sqlite3.OperationalError:
                 raise self._refusal(
-                    f"this is no database of Braid-DB: {table.name} has no column {column.name}"
+                    f"this is not a Braid-DB database: {table.name} has no column {column.name}"
                 ) from None
 
     def _rows(self, query: sa.Select[Any], table: str) -> list[tuple[Any, ...]]:

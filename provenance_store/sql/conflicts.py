@@ -113,7 +113,7 @@ def _members(other: Other) -> list[str]:
         .limit(REPORTED)
     )
     return [
-        f"{row.digest}: {row.principal} is no member of this audience here."
+        f"{row.digest}: {row.principal} is not a member of this audience here."
         for row in other.connection.execute(query)
     ]
 

@@ -83,7 +83,7 @@ def problems(connection: sa.Connection) -> list[str]:
     if groundless := connection.execute(unsupported(10)).scalars().all():
         found.append(
             f"{', '.join(map(short_id, groundless))} would be invalid with what they do not derive "
-            "from: rows of taint that no Braid wrote."
+            "from: Braid did not write these rows of the table taint."
         )
     for name, column in _BELONGS:
         table = TABLE[name]

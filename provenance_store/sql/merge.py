@@ -321,7 +321,7 @@ def beside(engine: sa.Engine, file: Path) -> Iterator[Other]:
     _check(file)
     ours = engine.url.database if engine.dialect.name == "sqlite" else None
     if ours and Path(ours).exists() and file.samefile(ours):
-        raise BadFile(f"{file} is the very store that it would be merged into.")
+        raise BadFile(f"{file} is the store itself; give another file to merge into it.")
     with engine.connect() as connection:
         take = _attached if connection.dialect.name == "sqlite" else _copied
         with take(connection, file) as other:
@@ -353,7 +353,7 @@ def _version(found: sqlite3.Connection) -> str | None:
 def _check_rows(file: Path, found: sqlite3.Connection) -> None:
     """Raise BadFile for a file that no Braid has made: what it holds could not be read."""
     if (name := misshapen(found)) is not None:
-        raise BadFile(f"{file} is not a Braid store: its table {name} is another one.")
+        raise BadFile(f"{file} is not a Braid store: its table {name} has other columns.")
     origins = [row[0] for row in found.execute("SELECT no FROM origin")]
     tables = ("origin", *MERGED)
 
@@ -365,11 +365,12 @@ def _check_rows(file: Path, found: sqlite3.Connection) -> None:
         checks = wrong_rows(first, origins, sqlite=True, tables=tables, foreign=True)
         wrong = next(checks, None)
     if wrong is not None:
-        raise BadFile(f"{file} is not merged: it is not as a Braid store is. {wrong.sentence()}")
+        raise BadFile(f"{file} is not a valid Braid store: {wrong.sentence()} Nothing was merged.")
     with _reading(file) as connection:
         if cycle := first_cycle(connection):
             raise BadFile(
-                f"{file} is not merged: record {short_id(cycle[0])} derives from itself in it."
+                f"{file} is not a valid Braid store: record {short_id(cycle[0])} derives from "
+                "itself. Nothing was merged."
             )
 
 

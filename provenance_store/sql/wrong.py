@@ -121,7 +121,7 @@ _FLOAT = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 _UUID = "-".join("[0-9a-f]" * n for n in (8, 4, 4, 4, 12))
 
 
-CANNOT_BE, NOT_UTF8, NOT_JSON = "cannot be", "is not UTF-8", "is not JSON, and is shown as text"
+CANNOT_BE, NOT_UTF8, NOT_JSON = "is not valid", "is not UTF-8", "is not JSON, and is shown as text"
 _BROKEN = "braid_not_utf8"
 """A function of SQLite connections, see `reading_broken_text`."""
 

@@ -33,7 +33,7 @@ def how_it_came_about(story: Story) -> Section:
     if len(chain) <= STEPS_TOLD:
         number = f"{story.at_least}{len(chain)} {kind_word('step', len(chain))}"
         first = Line(f"{capital(number)}, the earliest first.")
-        return Section("How it came about", [first], [_step(story, s) for s in chain], True)
+        return Section("How it came about", [first], [_step(story, s) for s in chain])
     number = capital(f"{story.at_least}{len(chain):,} steps")
     first = Line(f"{number}, by name; the JSON has each of them.")
     return Section("How it came about", [first], list(_steps_by_name(story, chain)))

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from provenance_store.statement.gaps import Level
-from provenance_store.statement.graph import Leaf
 from provenance_store.statement.prose import Item, Line, Section
 from provenance_store.statement.story import LISTED, NAMED, Story
 from provenance_store.statement.wording import (
@@ -21,7 +20,13 @@ from provenance_store.statement.wording import (
     time_of,
 )
 
-__all__ = ["what_is_claimed", "what_is_not_supported"]
+__all__ = [
+    "gap_lines",
+    "what_is_claimed",
+    "what_is_not_supported",
+    "what_it_is",
+    "what_it_rests_on",
+]
 
 USES = ("used", "deployed")
 LEVELS = {
@@ -33,19 +38,20 @@ LEVELS = {
 
 def what_is_claimed(story: Story) -> Section:
     """What the record is, what it rests on, and in a sentence what to think of that."""
-    claim = story.predicate["claim"]
     root = story.graph.root
-    sentences = [Line(_what_it_is(story, root, claim)), Line("It is", claim["id"])]
+    sentences = [Line(what_it_is(story)), Line("It is", root["id"])]
     sentences.append(Line("recorded by", story.who(root)))
     sentences += story.files(root)
     if root["tags"]:
         sentences.append(Line(f"Tags: {tags_of(root)}"))
-    sentences.append(Line(_what_it_rests_on(story)))
+    sentences.append(Line(what_it_rests_on(story)))
     sentences.append(Line(_in_short(story)))
     return Section("What is claimed", sentences)
 
 
-def _what_it_is(story: Story, root: Leaf, claim: Mapping[str, Any]) -> str:
+def what_it_is(story: Story) -> str:
+    """What the record is, which step made it, and what that used."""
+    root, claim = story.graph.root, story.predicate["claim"]
     if "step" in root:
         return f"The step {root['name']}: {story.took_place(root)}."
     what = f"{label(root)} ({root['kind']})"
@@ -71,7 +77,8 @@ def _is_model(story: Story, urn: str) -> bool:
     return bool(story.graph.records[urn]["kind"] == "model")
 
 
-def _what_it_rests_on(story: Story) -> str:
+def what_it_rests_on(story: Story) -> str:
+    """How many records it depends on, by kind, and how many of their files have a digest."""
     counts = dict(story.predicate["counts"]["records"])
     counts[story.graph.root["kind"]] -= 1
     parts = [f"{n:,} {kind_word(kind, n)}" for kind, n in counts.items() if n]
@@ -107,13 +114,14 @@ def what_is_not_supported(story: Story) -> Section:
     items = []
     for level, title in LEVELS.items():
         for gap in (gap for gap in gaps if gap["level"] == level):
-            lines = list(_gap_lines(story, gap))
+            lines = list(gap_lines(story, gap))
             items.append(Item(Line(f"{title}: {gap['text']}"), lines))
     nothing = [Line("Every rule was applied, and found nothing.")]
     return Section("What is not supported", nothing if not items else [], items)
 
 
-def _gap_lines(story: Story, gap: Mapping[str, Any]) -> Iterator[Line]:
+def gap_lines(story: Story, gap: Mapping[str, Any]) -> Iterator[Line]:
+    """What a gap is about: the records, and what is known of each."""
     here = [urn for urn in gap["records"] if urn in story.graph.records]
     elsewhere = [urn for urn in gap["records"] if urn not in story.graph.records]
     if here:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from provenance_store.documents import HIDDEN, RESTRICTED
+from provenance_store.quantities import counted
 from provenance_store.statement.again import Beside, History, Present
 from provenance_store.statement.differences import Difference, same
 from provenance_store.statement.records import compare_records
@@ -74,8 +75,8 @@ class _Comparison:
         """What changed since and may, and what could not be compared; after `differences`."""
         if self._dropped:
             yield (
-                f"Of {self._dropped} records the tags, numbers and documents were dropped by age "
-                "since; what is left of them was compared."
+                f"Of {counted(self._dropped, 'record')} the tags, numbers and documents were "
+                "dropped by age since; what is left of them was compared."
             )
         yield from self._notes
         if self.stated["truncated"]:
@@ -162,7 +163,10 @@ class _Comparison:
             elif now is None:
                 back += 1
         if back:
-            self._notes.append(f"{back} records that were invalid then are valid again.")
+            self._notes.append(
+                f"{counted(back, 'record')} that {'was' if back == 1 else 'were'} invalid then "
+                f"{'is' if back == 1 else 'are'} valid again."
+            )
 
     def _was_invalid(self, urn: str, stated: Mapping[str, Any], now: Any) -> bool:
         """Whether it was invalid for this at the statement's time, or since."""
@@ -288,7 +292,7 @@ class _Comparison:
                 yield Difference(urn, "stated as missing, and is here as a " + found.state)
         if here:
             self._notes.append(
-                f"{here} records that were left out where the statement was made are in this store."
+                f"In this store: {counted(here, 'record')} left out where the statement was made."
             )
 
     def _left_out_as_shown(self) -> Iterator[Difference]:
@@ -344,7 +348,9 @@ class _Comparison:
     def _extent_as_shown(self) -> Iterator[Difference]:
         more = self.found.keys() - self.records.keys()
         if more and (self.saw_less or self.stated["stubs"]):
-            self._notes.append(f"{len(more)} records that you see are not in the statement.")
+            self._notes.append(
+                f"Not in the statement: {counted(len(more), 'record')} that you see."
+            )
         elif more:
             for urn in sorted(more):
                 yield Difference(urn, "it is depended on, and is shown by the server only")

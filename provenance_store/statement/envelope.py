@@ -87,7 +87,7 @@ def _envelope(document: Mapping[str, Any]) -> Envelope:
             }
         )
     except Exception as error:
-        raise BadFile(f"This is no DSSE envelope: {_first_line(error)}.") from None
+        raise BadFile(f"This is not a DSSE envelope: {_first_line(error)}.") from None
     return envelope
 
 

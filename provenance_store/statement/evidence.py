@@ -55,7 +55,7 @@ def gather(view: View, start: int, *, as_of: int, limit: int) -> dict[str, Any]:
     of files are those set until `as_of`, in microseconds UTC, and live data is open if it was.
     """
     if not 1 <= limit <= MAX_RECORDS:
-        raise InvalidInput(f"A statement is over 1 to {MAX_RECORDS} records.")
+        raise InvalidInput(f"The limit of a statement must be from 1 to {MAX_RECORDS}.")
     most_links = LINKS_A_RECORD * limit
     found = walk(
         view,

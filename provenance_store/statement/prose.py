@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 __all__ = ["Item", "Line", "Section", "as_markdown", "as_text", "one_line"]
 
-WIDTH = 96
+WIDTH = 80
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _STARTS_A_BLOCK = re.compile(r"^(\s*)([-+=]|\d+[.)])")
 

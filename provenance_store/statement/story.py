@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from provenance_store.quantities import counted
 from provenance_store.statement.document import evidence_of
 from provenance_store.statement.graph import Graph, Leaf
 from provenance_store.statement.prose import Line
@@ -19,9 +21,11 @@ NAMED = 5
 
 
 class Story:
-    """A statement under way to become prose; records are numbered, the nearest first."""
+    """A statement under way to become prose; records are numbered, the nearest first, unless
+    nothing lists them by number."""
 
-    def __init__(self, statement: Mapping[str, Any]) -> None:
+    def __init__(self, statement: Mapping[str, Any], *, numbered: bool = True) -> None:
+        self.numbered = numbered
         self.predicate = statement["predicate"]
         self.evidence = self.predicate["evidence"]
         self.graph = Graph(evidence_of(statement))
@@ -36,12 +40,15 @@ class Story:
 
     def named(self, urn: str) -> str:
         """Its label with its number in the list of records."""
-        return f"{label(self.graph.records[urn])} [{self.numbers[urn]}]"
+        number = f" [{self.numbers[urn]}]" if self.numbered else ""
+        return f"{label(self.graph.records[urn])}{number}"
 
-    def names_of(self, urns: Sequence[str]) -> str:
+    def names_of(self, urns: Sequence[str], most: int = NAMED) -> str:
         """The first of these by name, and how many more there are."""
-        named = [self.named(urn) for urn in urns[:NAMED]]
-        more = len(urns) - len(named)
+        times = Counter(map(self.named, urns))
+        shown = list(times.items())[:most]
+        named = [f"{name} ({number})" if number > 1 else name for name, number in shown]
+        more = len(urns) - sum(number for _, number in shown)
         return ", ".join(named) + (f" and {more:,} more" if more else "")
 
     def who(self, record: Leaf) -> str:
@@ -67,18 +74,18 @@ class Story:
             yield Line("", record["id"])
             yield from self.files(record)
 
-    def files(self, record: Leaf) -> Iterator[Line]:
+    def files(self, record: Leaf, most: int = NAMED) -> Iterator[Line]:
         """Where the record's bytes are, and under each URI size and digest."""
-        for uri in record["uris"][:NAMED]:
+        for uri in record["uris"][:most]:
             yield Line("", uri["uri"])
             yield self._content(uri)
-        if len(record["uris"]) > NAMED:
-            yield Line(f"and {len(record['uris']) - NAMED:,} more files")
+        if (more := len(record["uris"]) - most) > 0:
+            yield Line(f"and {counted(more, 'more file')}")
 
     def _content(self, uri: Mapping[str, Any]) -> Line:
         size, digest, when = uri["size"], uri["digest"], ""
         if uri["checks"] and digest is None:
             found = uri["checks"][0]
             size, digest, when = found["size"], found["digest"], f", found {time_of(found['at'])}"
-        told = "of unknown size" if size is None else f"{size:,} bytes"
+        told = "of unknown size" if size is None else counted(size, "byte")
         return Line(f"{told}{when},", digest) if digest else Line(f"{told}, without a digest")

@@ -49,7 +49,7 @@ AHEAD = 24 * 3600 * 1_000_000
 def read_statement(document: Any, *, path: str = "") -> dict[str, Any]:
     """The document, if it is a statement of ours; raises BadFile, saying what it is not."""
     if not isinstance(document, dict) or document.get("_type") != STATEMENT_TYPE:
-        what = "this is no in-toto Statement v1, nor an envelope around one."
+        what = "this is neither an in-toto Statement v1 nor an envelope around one."
         raise BadFile(what, path=path)
     if document.get("predicateType") != PREDICATE_TYPE:
         raise BadFile(

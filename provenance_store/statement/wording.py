@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from provenance_store import quantities
+from provenance_store.quantities import counted
 from provenance_store.statement.graph import Leaf
 from provenance_store.times import UNKNOWN_TIME, format_time
 
@@ -78,11 +80,7 @@ def time_of(text: str) -> str:
 def duration(begun: str, ended: str) -> str:
     """How long it was between two times of documents."""
     seconds = (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds()
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    return quantities.duration(seconds)
 
 
 def tags_of(record: Leaf) -> str:
@@ -124,10 +122,12 @@ def environment_of(document: Any) -> str:
     parts = [_of(document, "hardware", "host", "machine"), _of(document, "software", "system")]
     software = document.get("software")
     if isinstance(software, Mapping):
+        if service := software.get("service"):
+            parts.append(f"the service {service}")
         if python := software.get("python"):
             parts.append(f"Python {python}")
         if isinstance(packages := software.get("packages"), Mapping):
-            parts.append(f"{len(packages):,} packages")
+            parts.append(counted(len(packages), "package"))
     parts.append(_of(document, "code", "script", "digest"))
     return ", ".join(filter(None, parts)) or f"{', '.join(map(str, document))}"
 

@@ -95,7 +95,9 @@ def _one_of(gate: Gate, kinds: type[IntEnum], number: int, what: str) -> None:
 
 def _in_years(gate: Gate, value: int | None, what: str) -> None:
     if value is not None and value not in YEARS:
-        gate.refuse("A time is microseconds since 1970 UTC, in the years 1 to 9999.", path=what)
+        gate.refuse(
+            "A time must be in microseconds since 1970 UTC, in the years 1 to 9999.", path=what
+        )
 
 
 def _not_ahead(gate: Gate, value: int, what: str) -> None:
@@ -129,14 +131,14 @@ def _payload(gate: Gate, row: PayloadRow, limit: int) -> PayloadRow:
 def _environment(gate: Gate, row: EnvironmentRow, limit: int) -> EnvironmentRow:
     document = _json(gate, row.document) if len(row.document) <= 16 * limit else None
     if not isinstance(document, dict) or digest_of(document) != row.digest:
-        gate.refuse("An environment is a JSON object, kept under its digest.", path="document")
+        gate.refuse("An environment must be a JSON object under its own digest.", path="document")
     document = redaction.redact(document)
     return EnvironmentRow(digest_of(document), canonical_json(document).decode())
 
 
 def _origin(gate: Gate, row: OriginRow) -> OriginRow:
     if not 1 <= row.no <= MAX_ORIGIN_NO or not _UUID.fullmatch(row.uuid):
-        gate.refuse("An origin has a number, 1 or more, and a UUID in lower case.")
+        gate.refuse("An origin must have a number, 1 or more, and a UUID in lower case.")
     _number_in(gate, row.process, "process", MAX_INTEGER)
     _in_years(gate, row.started_at, "started_at")
     who, host, software = (
@@ -189,7 +191,9 @@ def _version(gate: Gate, row: VersionRow) -> VersionRow:
     _number_in(gate, row.depth, "version", MAX_SMALL)
     begins = row.parent_id is None
     if begins != (row.line_id == row.id) or begins != (row.depth == 0) or row.parent_id == row.id:
-        gate.refuse("A line begins with version 0, and the others have a parent.")
+        gate.refuse(
+            "A model line must begin with version 0, and every later version must have a parent."
+        )
     return row
 
 
@@ -232,13 +236,15 @@ def _metric(gate: Gate, row: MetricRow) -> MetricRow:
     if row.special is not None:
         _one_of(gate, Special, row.special, "special number")
     if not math.isfinite(row.step) or (row.series == Series.SCORE and row.step != 0):
-        gate.refuse("The epoch of a metric is a finite number, and that of a score 0.", path="step")
+        gate.refuse(
+            "The epoch of a metric must be a finite number, and that of a score 0.", path="step"
+        )
     special = row.special
     value = row.value
     if value is not None and not math.isfinite(value):
         special, value = Special.of(value).value, None
     if value is not None and special is not None:
-        gate.refuse("A number is finite or special, not both.", path="special")
+        gate.refuse("A number must be either finite or special, not both.", path="special")
     step = int(row.step) if float(row.step).is_integer() else row.step
     name = text(gate, row.name, "metric name", MAX_TAG_NAME, path="name", empty=UNNAMED)
     return MetricRow(row.record_id, row.series, name, step, value, special)
@@ -249,11 +255,11 @@ def _mark(gate: Gate, row: MarkRow) -> MarkRow:
         label = Mark(row.mark).name if row.mark in Mark._value2member_map_ else row.mark
         gate.refuse(f"Clients cannot set the mark {label}.", path="mark")
     if row.at < 0:
-        gate.refuse("The time at which something is said is after 1970.", path="at")
+        gate.refuse("The time of a mark must be after 1970.", path="at")
     _not_ahead(gate, row.at, "at")
     if row.cause_id not in (None, row.record_id):
         gate.refuse(
-            "What is said of a record is said for its own sake: cause_id is nil.", path="cause_id"
+            "A mark set by a client must have no cause: cause_id must be nil.", path="cause_id"
         )
     return row._replace(note=note_text(gate, row.note))
 
@@ -284,7 +290,9 @@ def _alias(gate: Gate, row: AliasRow) -> AliasRow:
 def _run_event(gate: Gate, row: RunEventRow) -> RunEventRow:
     run_id_of(gate, row.run_id)
     if row.status is not None and row.status not in RUN_STATUSES:
-        gate.refuse(f"A run is {', '.join(RUN_STATUSES)}, not {row.status[:80]!r}.", path="status")
+        gate.refuse(
+            f"must be one of {', '.join(RUN_STATUSES)}; got {row.status[:80]!r}.", path="status"
+        )
     _not_ahead(gate, row.at, "at")
     _in_years(gate, row.start_time, "start_time")
     _in_years(gate, row.completion_time, "completion_time")

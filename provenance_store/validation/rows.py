@@ -136,7 +136,7 @@ def run_id_of(gate: Gate, given: object) -> str | None:
         return None
     value = plain(given)
     if type(value) is not str or not 1 <= len(value) <= MAX_RUN_ID or not is_kept(value):
-        gate.refuse(f"A run id is text of 1 to {MAX_RUN_ID} characters.", path="run_id")
+        gate.refuse(f"A run id must be text of 1 to {MAX_RUN_ID} characters.", path="run_id")
     elif redaction.scrub_text(value) != value:
         gate.refuse("This run id looks like a secret, and would be seen by many.", path="run_id")
     return value if type(value) is str else None
@@ -195,7 +195,7 @@ def _digest(gate: Gate, given: object, path: str = "digest") -> str | None:
     if type(value) is str and len(value) <= MAX_DIGEST and _DIGEST.fullmatch(value):
         return value
     return gate.instead(
-        None, f"A digest is written as sha256:<hexadecimal>, not {described(given):.80}.", path=path
+        None, f"A digest must be sha256:<hexadecimal>, not {described(given):.80}.", path=path
     )
 
 
@@ -243,7 +243,7 @@ def audience_of(gate: Gate, given: object) -> Audience | None:
         except InvalidInput as error:
             return gate.instead(None, error.message, path="audience")
         return audience
-    message = f"An audience is an Audience, not {described(given)}."
+    message = f"An audience must be an Audience, not {described(given)}."
     return gate.instead(None, message, path="audience")
 
 
@@ -264,7 +264,8 @@ def principal(gate: Gate, given: str) -> str:
     """The URN of a Globus identity or group, in lower case."""
     if not _PRINCIPAL.fullmatch(given):
         gate.refuse(
-            "A principal is the URN of a Globus identity or group, in lower case.", path="principal"
+            "A principal must be the URN of a Globus identity or group, in lower case.",
+            path="principal",
         )
     return given
 
@@ -430,7 +431,7 @@ def alias_row(
     """A name that a version is given; nothing stands in for it, since people ask by it."""
     named = text(Gate(Policy.REFUSE), name, "alias", MAX_TAG_NAME, path="name", empty=UNNAMED)
     if _NUMBER_OF_VERSION.fullmatch(named) or named != named.strip():
-        gate.refuse(f"An alias is a name such as champion, not {named!r:.80}.", path="name")
+        gate.refuse(f"An alias must be a name such as champion, not {named!r:.80}.", path="name")
     return AliasRow(line_id, named, alias_id, version_id, at)
 
 
@@ -523,7 +524,7 @@ def _number_row(
     if type(value) is str and value in SPELLED:
         value = SPELLED[value]
     if type(value) is not int and type(value) is not float:
-        gate.instead(None, f"{described(given)} is no number, and is left out.", path=path)
+        gate.instead(None, f"{described(given)} is not a number, and is left out.", path=path)
         return None
     try:
         number = float(value)

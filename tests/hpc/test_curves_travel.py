@@ -171,7 +171,7 @@ def test_a_remote_recorder_knows_names(house: House, ada: Person, tmp_path: Path
 
 
 def test_a_spool_knows_no_names(tmp_path: Path) -> None:
-    with hpc.spool(tmp_path) as recorder, pytest.raises(InvalidInput, match="whole URN"):
+    with hpc.spool(tmp_path) as recorder, pytest.raises(InvalidInput, match="full URN"):
         recorder.data("fit", depends_on="net@v3")
 
 

@@ -290,15 +290,15 @@ def test_names_that_hold_in_one_store_only_are_refused(tmp_path: Path) -> None:
     with hpc.spool(tmp_path) as recorder:
         with pytest.raises(InvalidInput, match="URN"):
             recorder.data("x", depends_on=["1.1"])
-        with pytest.raises(NotFound, match="numbered 77"):
+        with pytest.raises(NotFound, match="origin 77"):
             recorder.sink.urn(77 << 32 | 1)
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path, store: Store) -> None:
-    with pytest.raises(NotFound, match="no spool folder"):
+    with pytest.raises(NotFound, match="does not exist"):
         hpc.load_spool(store, tmp_path / "nothing")
 
 
 def test_a_folder_that_is_no_spool_is_said_to_be_none(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="is no spool folder"):
+    with pytest.raises(NotFound, match="is not a spool folder"):
         waiting_files(tmp_path)

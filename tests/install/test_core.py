@@ -97,6 +97,7 @@ def test_the_command_line_records_lists_and_handles_flows_with_the_core(
         ("exchange", ("export", "1.1", "--format", "prov-json")),
         ("exchange", ("export", "1.1", "--format", "ro-crate", "-o", "crate")),
         ("sign", ("statement", "1.1", "--sign", "key.pem")),
+        ("pictures", ("lineage", "1.1", "-o", "lineage.png")),
         ("plot", ("mascot", "--sweep", "figures", "--up-to", "100")),
     ],
 )

@@ -63,7 +63,7 @@ def test_kinds_roles_and_tags_are_inferred(store: Store, old: Path) -> None:
     found = import_braid_db(store, old)
     assert found.records == {"fact": 1, "data": 3, "model": 2, "step": 1}
     assert found.links == 5
-    assert found.notes == ("1 rows belong to records that are not there and were left out.",)
+    assert found.notes == ("Left out: 1 row of unknown records.",)
     scan = named(store, "expt-1")
     assert scan["tags"] == {
         "imported": "Braid-DB",
@@ -200,7 +200,7 @@ def test_what_kind_a_record_was(record: Old, kind: Kind) -> None:
         ({"records": [(1, "x", "yesterday", None)]}, "records 1: time is a time such as"),
         ({"records": [(1, "x", 5, None)]}, "records 1: time is a time such as"),
         ({"records": [(1, b"\xff", T, None)]}, "records 1: name is text"),
-        ({"records": [(-4, "x", T, None)]}, "-4 is no id"),
+        ({"records": [(-4, "x", T, None)]}, "-4 is not an id"),
         ({"records": [(1, "x", T, None)], "uris": [(3, 1, 7)]}, "uris 3: uri is text"),
         ({"records": [(1, "x", T, None)], "tags": [(3, 1, None, "a", 1)]}, "tags 3: key is text"),
     ],

@@ -141,7 +141,7 @@ def test_what_is_no_file_is_recorded_without_a_digest(store: Store, tmp_path: Pa
 def test_what_is_no_path_is_noted(store: Store, given: Any) -> None:
     record = found(store, store.data("x", files=given))
     assert record["uris"] == []
-    assert "is no path of a file" in record["tags"][NOTE_TAG]
+    assert "is not a path of a file" in record["tags"][NOTE_TAG]
 
 
 def test_a_directory_with_what_is_no_file_has_no_digest(zarr: Path) -> None:

@@ -273,7 +273,7 @@ def test_a_version_goes_by_its_id_and_what_is_none_begins_a_line(store: Store) -
     assert (other.version, other.name) == (0, "scan")
     shown = store.reader().record(other.urn)
     assert [(link["id"], link["role"]) for link in shown["links"]] == [(scan.urn, "derived_from")]
-    assert "no model version" in shown["tags"][NOTE_TAG]
+    assert "not a model version" in shown["tags"][NOTE_TAG]
     assert store.check() == []
 
 

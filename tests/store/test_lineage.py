@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import networkx
@@ -105,6 +106,19 @@ def test_other_kinds_are_walked_through_and_not_shown(store: Store, story: Story
     assert ("labels 1", "influenced_by", "labels 0") in links(found)
     assert ("labels 0", "influenced_by", "labels 1") not in links(found)
     assert found.nodes[-1].distance == max(node.distance for node in found.nodes)
+
+
+def test_what_is_trained_on_through_datasets_is_called_so(store: Store) -> None:
+    scans = [store.data(f"scan {n}") for n in range(2)]
+    inner = store.dataset("inner", [scans[1]])
+    model = store.model("net").update([store.dataset("outer", [scans[0], inner])])
+    found = store.lineage(model, kinds=["model", "data"])
+    assert links(found) == {
+        ("net v1", "revision_of", "net v0"),
+        *(("net v1", "trained_on", scan.name) for scan in scans),
+    }
+    held = store.lineage(scans[1], "down", kinds=["dataset"], roles=["has_member"])
+    assert ("outer", "has_member", "inner") in links(held)
 
 
 def test_a_direct_link_is_shown_as_what_it_is(store: Store, story: Story) -> None:
@@ -309,8 +323,23 @@ def around(links: set[tuple[int, int, str]], shown: set[int]) -> set[tuple[int, 
     for a, b in itertools.permutations(shown & set(hidden), 2):
         through = hidden.subgraph(set(hidden) - shown | {a, b})
         if (a, b) not in direct and networkx.has_path(through, a, b):
-            found.add((a, b, "influenced_by"))
+            found.add((a, b, next(held_by(links, shown, a, b), "influenced_by")))
     return found
+
+
+def held_by(links: set[tuple[int, int, str]], shown: set[int], a: int, b: int) -> Iterator[str]:
+    """By which roles `a` has a hidden dataset in which `b` is, be it in one within."""
+    members: Any = networkx.DiGraph(
+        (frm, to)
+        for frm, to, role in links
+        if role == "has_member" and frm not in shown and (to not in shown or to == b)
+    )
+    for role in ("trained_on", "derived_from", "used", "has_member"):
+        begun = {to for frm, to, of in links if (frm, of) == (a, role) and to not in shown}
+        if any(
+            to in members and b in members and networkx.has_path(members, to, b) for to in begun
+        ):
+            yield role
 
 
 def found_in(lineage: Lineage, made: list[Record]) -> tuple[dict[int, int], Any]:

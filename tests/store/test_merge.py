@@ -114,7 +114,7 @@ def test_a_store_is_not_merged_into_itself(tmp_path: Path) -> None:
     file = tmp_path / "one.db"
     with open_store(f"sqlite:///{file}") as store:
         store.data("scan")
-        with pytest.raises(InvalidInput, match="is the very store"):
+        with pytest.raises(InvalidInput, match="is the store itself"):
             store.merge(file)
 
 

@@ -150,7 +150,7 @@ def test_what_cannot_be_sliced_is_said_and_leaves_no_file(
     made = science(store)
     with pytest.raises(NotFound):
         store.slice(file, ["urn:braid:00000000-0000-0000-0000-000000000000:1"])
-    with pytest.raises(NotFound, match="no such runs"):
+    with pytest.raises(NotFound, match="No such runs"):
         store.slice(file, run_ids=["none"])
     with pytest.raises(InvalidInput, match="not one of the rules: inputs"):
         store.slice(file, [made["scan"].urn], rules=["nonsense"])

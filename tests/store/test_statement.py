@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from provenance_store import Store
 from provenance_store.statement.account import account
 from provenance_store.statement.document import PREDICATE_TYPE
+from provenance_store.statement.page import page
 from tests.support.science import ADA, Science
 from tests.support.statements import (
     made,
@@ -88,11 +90,44 @@ def test_the_account_reads_as_text_and_as_markdown(store: Store, science: Scienc
     assert f"`{science.peaks.urn}`" in markdown
 
 
+def test_a_page_tells_what_it_rests_on_and_what_is_missing(store: Store, science: Science) -> None:
+    statement = made(store, science)
+    text = page(statement)
+    heads = [line for line in text.splitlines() if line.isupper()]
+    assert heads == [
+        "WHAT IT CONCLUDES",
+        "ON WHAT BASIS",
+        "WHAT SPEAKS AGAINST IT",
+        "WHAT IS NOT SEEN OR NOT PROVEN",
+        "WHO, WHEN, AND WHAT IS SIGNED",
+    ]
+    assert "peaks (data) was made by the step Apply" in text
+    assert science.peaks.urn in text
+    assert "Nothing that is recorded." in text
+    assert statement["predicate"]["evidence"]["tree"]["root"] in text
+    assert not re.search(r"\[[0-9]+\]", text)
+    told = " ".join(text.split())
+    for gap in statement["predicate"]["not_supported"]:
+        assert gap["text"] in told
+    assert page(statement, "markdown").startswith("# Statement on peaks\n")
+    store.invalidate(science.scan, cause="beam dump")
+    against = page(made(store, science)).partition("WHAT SPEAKS AGAINST IT")[2]
+    assert "beam dump" in against.partition("WHAT IS NOT SEEN")[0]
+
+
+def test_the_account_numbers_records_and_nothing_else(store: Store, science: Science) -> None:
+    text = account(made(store, science))
+    chain = text.partition("HOW IT CAME ABOUT")[2].partition("\n\n")[0]
+    assert re.search(r"^  - \w+.* \[[0-9]+\]: ", chain, re.MULTILINE)
+    assert not re.search(r"^ +[0-9]+\. ", chain, re.MULTILINE)
+
+
 def test_names_cannot_act_as_markup_or_drive_a_terminal(store: Store) -> None:
     name = "[x](javascript:alert(1)) <b>*bold*</b>\x1b[31m`a``b\n# heading"
     record = store.data(name, uris=["globus://c/`x`"])
     statement = store.reader().statement(record.urn)
-    text, markdown = account(statement), account(statement, "markdown")
+    text = account(statement) + page(statement)
+    markdown = account(statement, "markdown") + page(statement, "markdown")
     assert "\x1b" not in text + markdown
     assert "[x](" not in markdown
     assert "<b>" not in markdown
@@ -114,3 +149,4 @@ def test_long_evidence_is_counted_in_text_and_whole_in_json(store: Store) -> Non
     assert "holds 350: " in text
     assert "and 345 more" in text
     assert len(text.splitlines()) < 700
+    assert len(page(statement).splitlines()) < 60

@@ -36,7 +36,7 @@ def leaf(statement: Statement) -> dict[str, Any]:
     [None, [], "text", 3, {}, {"_type": "x"}, {"_type": "https://in-toto.io/Statement/v0.1"}],
 )
 def test_what_is_no_statement_is_refused(document: Any) -> None:
-    with pytest.raises(InvalidInput, match="no in-toto Statement"):
+    with pytest.raises(InvalidInput, match="neither an in-toto Statement"):
         opened(document)
 
 

@@ -11,10 +11,10 @@ __all__ = ["command"]
 COMMANDS = {
     "validate": "List what is wrong with a definition; exit 1 if anything is.",
     "instrument": "Add provenance record states to a definition.",
-    "strip": "Take the record states out again.",
+    "strip": "Remove the record states again.",
     "run": "Run a definition in the local sandbox.",
-    "harvest": "Record what the logs of runs tell, without touching the flow.",
-    "watch": "Harvest runs again and again, until it is stopped.",
+    "harvest": "Record runs from their logs, without changing the flow.",
+    "watch": "Harvest runs repeatedly, until stopped.",
     "deploy": "Create or update the flow in Globus.",
 }
 

@@ -14,6 +14,7 @@ from braid.options import Time, displays, map_option, writes
 from braid.output import Display, printable
 from braid.progress import rows_progress
 from braid.source import Source
+from provenance_store.quantities import counted
 
 if TYPE_CHECKING:
     from flows.harvest import Conventions, Harvested, RunLog
@@ -80,7 +81,7 @@ def command(
     source: Source,
     display: Display,
 ) -> None:
-    """Record what the logs of runs tell, without touching the flow.
+    """Record runs from their logs, without changing the flow.
 
     Globus keeps a run and its log for 90 days at most. Each state that a run went through becomes
     a step with what it used and made, as a record state would have recorded it. What is recorded
@@ -252,16 +253,12 @@ def _lines(found: list[Harvested]) -> Iterator[str]:
             yield f"{one.run_id}  harvested before"
         else:
             waiting = f", {one.waiting} under way" if one.waiting else ""
-            waiting += f", {_counted(one.linked, 'link')} added" if one.linked else ""
+            waiting += f", {counted(one.linked, 'link')} added" if one.linked else ""
             yield (
-                f"{one.run_id}  {one.status}  {_counted(one.steps, 'step')}: {one.added} added, "
+                f"{one.run_id}  {one.status}  {counted(one.steps, 'step')}: {one.added} added, "
                 f"{one.known} known{waiting}"
             )
     if len(found) > 1:
         added, skipped = sum(one.added for one in found), sum(one.skipped for one in found)
-        steps, runs = _counted(added, "step"), _counted(skipped, "run")
+        steps, runs = counted(added, "step"), counted(skipped, "run")
         yield f"{len(found)} runs: {steps} added, {runs} harvested before"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

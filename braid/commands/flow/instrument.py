@@ -83,7 +83,7 @@ STEPS_ONLY = (
     "--record-end/--no-record-end",
     default=True,
     show_default=True,
-    help="Record how the run ended when its last state is no action.",
+    help="Record how the run ended when its last state is not an action.",
 )
 @click.option(
     "--record-uncaught/--no-record-uncaught",

@@ -66,7 +66,7 @@ LONGEST_TITLE = 128
     type=click.FloatRange(0.1, 86400),
     default=600.0,
     show_default=True,
-    help="Give up after so many seconds.",
+    help="Stop after this many seconds.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Print the run's whole final state.")
 @writes

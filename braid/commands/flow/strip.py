@@ -15,10 +15,10 @@ __all__ = ["command"]
 @definition_argument
 @written
 def command(*, flow: Path, output: Path) -> None:
-    """Take the record states out again.
+    """Remove the record states again.
 
     Gives back the definition as it was before `braid flow instrument`, with what you changed in it
-    since, be it of --mode step or run. States that you wrote by hand stay.
+    since, for --mode step and run alike. States that you wrote by hand stay.
     """
     from flows.definition.strip import strip
 

@@ -11,15 +11,15 @@ import click
 from braid.errors import SAID_NO
 from braid.flowfile import definition_argument, problem_line, read_definition
 from braid.options import displays
-from braid.output import Display, Field
+from braid.output import Display, Field, Form
 
 __all__ = ["command"]
 
 FIELDS = [
-    Field("Severity", "severity"),
+    Field("Severity", "severity", Form.WHOLE),
     Field("Path", "path"),
     Field("Message", "message"),
-    Field("Advice", "advice"),
+    Field("Advice", "advice", rank=1),
 ]
 
 
@@ -39,7 +39,7 @@ def command(context: click.Context, /, *, flow: Path, strict: bool, display: Dis
 
     problems = validate(read_definition(flow).definition)
     found = [_document(dataclasses.asdict(problem)) for problem in problems]
-    if display.format == "text":
+    if display.format == "text" and not display.is_table:
         display.lines([problem_line(problem) for problem in problems], empty="Nothing is wrong.")
     else:
         display.table({"problems": found}, rows="problems", fields=FIELDS)

@@ -16,6 +16,7 @@ from braid.errors import describe
 from braid.options import Time, map_option, writes
 from braid.output import printable
 from braid.source import Source
+from provenance_store.quantities import counted
 
 if TYPE_CHECKING:
     from flows.harvest import Harvested
@@ -48,7 +49,7 @@ class Duration(click.ParamType[float]):
         except InvalidInput:
             seconds = -1
         if not 1 <= seconds <= LONGEST:
-            self.fail(f"{value!r} is no length of time: write 30s, 10m or 2h, at most a day.")
+            self.fail(f"{value!r} is not a duration; write 30s, 10m or 2h, at most a day.")
         return seconds
 
 
@@ -90,7 +91,7 @@ def command(
     metrics_port: int | None,
     source: Source,
 ) -> None:
-    """Harvest runs again and again, until it is stopped.
+    """Harvest runs repeatedly, until stopped.
 
     As `braid flow harvest`, at once and then after each pause: runs that are over are read once,
     active ones as far as they have got. All that it must remember is in the store, so it may be
@@ -160,7 +161,7 @@ def _until_stopped() -> Iterator[None]:
 
 def _tell(one: Harvested) -> None:
     if one.added or one.completed:
-        _say(f"{one.run_id}  {one.status}  {one.added} of {one.steps} steps added")
+        _say(f"{one.run_id}  {one.status}  {one.added} of {counted(one.steps, 'step')} added")
     for note in one.notes:
         _say(f"braid: {one.run_id}: {note}", err=True)
 

@@ -8,7 +8,7 @@ import click
 
 from braid.options import Time, displays, records, run_option, strict_option, tag_option
 from braid.output import Display
-from braid.parameters import NumberPair
+from braid.parameters import NumberPair, Reference
 from braid.recording import recording
 from braid.source import Source
 
@@ -47,7 +47,7 @@ __all__ = ["command"]
     "--input",
     "inputs",
     multiple=True,
-    metavar="ID",
+    type=Reference(),
     help="A record that it looked at besides; may be repeated. The decision rests on it.",
 )
 @tag_option
@@ -89,7 +89,7 @@ def command(
     known = dict(scores)
     if unknown := [option for option in known if option not in (*options, *chosen)]:
         raise click.UsageError(
-            f"--score names {unknown[0]}, which is no option; name it as in --option."
+            f"--score names {unknown[0]}, which is not an option; write it as in --option."
         )
     named = dict.fromkeys((*options, *chosen))
     with recording(source, run_id=run_id, environment="auto", strict=strict) as place:

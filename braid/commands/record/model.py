@@ -114,7 +114,7 @@ def command(
 def _log(place: Place, reference: str, metrics: Any, display: Display) -> None:
     """Append to the curve of a version."""
     if not metrics:
-        raise click.UsageError("--log appends what --metrics has.")
+        raise click.UsageError("--log needs --metrics with the points to append.")
     recorder = place.recorder
     version = recorder.id_of(reference)
     recorder.log(version, metrics)
@@ -125,7 +125,7 @@ def _log(place: Place, reference: str, metrics: Any, display: Display) -> None:
 def _is_there(place: Place, name: str) -> bool:
     """Whether there is anything of this name to go on with."""
     if place.history is None:
-        raise click.UsageError("--resume asks what is there; not with --spool.")
+        raise click.UsageError("--resume looks up the model and cannot be used with --spool.")
     return bool(place.history.named(name)["records"])
 
 
@@ -134,15 +134,18 @@ def _version(place: Place, reference: str) -> ModelVersion:
     from provenance_store.documents import ambiguous
     from provenance_store.errors import NotFound
     from provenance_store.handles import ModelVersion
-    from provenance_store.kinds import Kind
+    from provenance_store.kinds import Kind, not_a_model
 
     history, recorder = place.history, place.recorder
     if history is None:
-        raise click.UsageError("--update asks which version is the newest; not with --spool.")
+        raise click.UsageError(
+            "--update with a name looks up the newest version and cannot be used with --spool; "
+            "give its URN."
+        )
     named = history.named(reference)["records"]
     found = [each for each in named if each["kind"] == Kind.MODEL.label]
     if named and not found:
-        raise click.UsageError(f"{reference} is not a model but a {named[0]['kind']}.")
+        raise click.UsageError(not_a_model(reference, named[0]["kind"]))
     if not found:
         raise NotFound(f"There is no model {reference!r}; leave out --update to begin it.")
     if len(found) > 1:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from braid.options import displays, reads
-from braid.output import Display, Document, Field, run_status, short_time
+from braid.output import Display, Document, Field, Form, run_status, seconds_between
 from braid.reason import what_went_wrong
 from braid.source import Source
-from braid.validity import marked, marked_fields
+from braid.validity import marked, validity
 
 if TYPE_CHECKING:
     from braid.client import QueryClient
@@ -50,19 +50,22 @@ RUN_FIELDS = [
     Field("Status", run_status),
     Field("Owner", "run_owner"),
     Field("Recorded by", "recorded_by"),
-    Field("Started", short_time("start_time")),
-    Field("Completed", short_time("completion_time")),
+    Field("Started", "start_time", Form.TIME),
+    Field("Completed", "completion_time", Form.TIME),
+    Field("Took", seconds_between, Form.SECONDS),
     Field("Tags", "tags"),
 ]
 STEP_FIELDS = [
-    Field("ID", "short_id"),
+    Field("ID", "short_id", Form.WHOLE),
     Field("Step", "name"),
-    Field("Status", "status"),
-    Field("Start time", short_time("start_time")),
+    Field("Status", "status", Form.WHOLE),
+    Field("Start time", "start_time", Form.TIME, rank=3),
+    Field("Took", seconds_between, Form.SECONDS, rank=2),
     Field("Inputs", _names("inputs")),
     Field("Outputs", _names("outputs")),
-    Field("Models", _models),
-    Field("URN", "id", wide=True),
+    Field("Models", _models, rank=1),
+    Field("URN", "id", Form.WHOLE, wide=True),
+    validity(),
 ]
 
 
@@ -110,8 +113,7 @@ def show(run: Document, display: Display) -> None:
     if display.format == "text":
         display.details(run, fields=RUN_FIELDS)
         click.echo()
-    fields = marked_fields(STEP_FIELDS, run["steps"], display)
-    display.table(run, rows="steps", fields=fields, empty="No steps were recorded.")
+    display.table(run, rows="steps", fields=STEP_FIELDS, empty="No steps were recorded.")
     failures = [_failure(step) for step in run["steps"] if _has_failed(step)]
     if failures and display.format == "text":
         display.lines(["", *failures])

@@ -9,10 +9,10 @@ from braid.tree import LazyGroup
 __all__ = ["command"]
 
 COMMANDS = {
-    "load": "Bring what a spool folder holds into a store, or to a server.",
+    "load": "Load the files of a spool folder into a store, or through a server.",
 }
 
 
 @click.command(cls=LazyGroup, package="braid.commands.spool", commands_help=COMMANDS)
 def command() -> None:
-    """Bring in what jobs recorded into files."""
+    """Load what jobs recorded into files."""

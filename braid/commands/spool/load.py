@@ -14,6 +14,7 @@ from braid.errors import SAID_NO
 from braid.options import displays, loads
 from braid.output import Display, say
 from braid.source import Source
+from provenance_store.quantities import counted
 
 if TYPE_CHECKING:
     from hpc.spool_intake import Intake
@@ -44,7 +45,7 @@ def command(
     source: Source,
     display: Display,
 ) -> None:
-    """Bring what a spool folder holds into a store, or to a server.
+    """Load the files of a spool folder into a store, or through a server.
 
     Loading twice changes nothing. Files that are torn, damaged or refused are set aside in bad/,
     each with a line on standard error; the exit code is then 1.
@@ -76,8 +77,8 @@ def _show(display: Display, loaded: Loaded, into: str, directory: Path) -> None:
         say(f"{bad.path}: {bad.reason}")
     if loaded.unfinished:
         click.echo(
-            f"{loaded.unfinished} files in tmp/ are unfinished: their writers are at work, or "
-            "died; --unfinished loads what is whole in them.",
+            f"Unfinished in tmp/: {counted(loaded.unfinished, 'file')}, whose writers are at work "
+            "or died; --unfinished loads what is whole in them.",
             err=True,
         )
     if display.format == "json":
@@ -95,8 +96,8 @@ def _show(display: Display, loaded: Loaded, into: str, directory: Path) -> None:
         done = 0 if loaded.files else len(list((directory / "done").glob("*.braid")))
         if done:
             click.echo(
-                f"Nothing is new in {directory}; {done} files in done/ were loaded before. Move "
-                "them to new/ to load them into another store.",
+                f"Nothing is new in {directory}; {counted(done, 'file')} in done/ loaded before. "
+                "Move what is there to new/ to load it into another store.",
                 err=True,
             )
 

@@ -9,7 +9,7 @@ from braid.tree import LazyGroup
 __all__ = ["command"]
 
 COMMANDS = {
-    "make": "Tell how a result came to be; what `braid statement ID` does.",
+    "make": "State how a result came to be; what `braid statement ID` does.",
     "sign": "Sign a statement that was written as JSON.",
     "verify": "Check a statement; exit 1 when it does not hold.",
 }

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from braid.given import LARGEST_KEY, read_given
-from braid.options import reads
+from braid.options import SUFFIXES, reads
 from braid.output import Document, json_text, printable
 from braid.parameters import Reference
 from braid.source import Source
@@ -27,6 +27,7 @@ KEY = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Choice(("text", "markdown", "json")),
     help="How to write it. [default: text; with --sign json]",
 )
+@click.option("--full", is_flag=True, help="Text and Markdown: all of it, not one page.")
 @click.option(
     "--sign",
     "key",
@@ -39,32 +40,33 @@ KEY = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--output",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write it to this file.",
+    help="Write it to this file; .md is Markdown, .json JSON.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(1, 100_000),
     default=10_000,
     show_default=True,
-    help="Over at most so many records, the nearest.",
+    help="Use at most this many records, the nearest.",
 )
 @reads
 def command(
     *,
     id_: str,
     format_: str | None,
+    full: bool,
     key: Path | None,
     file: Path | None,
     limit: int,
     source: Source,
 ) -> None:
-    """Tell how a result came to be; what `braid statement ID` does.
+    """State how a result came to be; what `braid statement ID` does.
 
-    The claim, what speaks against it, what could not be seen or is not proven, the chain of steps
-    with the model versions and static facts, and every record with its id, URIs, sizes and digests.
-    Text and Markdown cut long lists; JSON has everything and is what `braid statement verify`
-    takes: an in-toto Statement with a Merkle digest over the records. With --sign it comes in a
-    DSSE envelope. To make a key:
+    On one page: what it concludes, on what basis, what speaks against it, what is not seen or not
+    proven, and who recorded it, when and where. --full tells each step, model version and fact, and
+    lists the records with their ids, URIs, sizes and digests. Text and Markdown cut long lists;
+    JSON has everything and is what `braid statement verify` takes: an in-toto Statement with a
+    Merkle digest over the records. With --sign it comes in a DSSE envelope. To make a key:
 
     \b
       openssl genpkey -algorithm ed25519 -out key.pem
@@ -74,7 +76,9 @@ def command(
         raise click.UsageError("--sign writes JSON; leave --format away.")
     with source.read() as history:
         statement = history.statement(id_, limit=limit)
-    text = signed(statement, key) if key else _written(statement, format_ or "text")
+    if format_ is None and file is not None and key is None:
+        format_ = SUFFIXES.get(file.suffix.lower())
+    text = signed(statement, key) if key else _written(statement, format_ or "text", full=full)
     if file is None:
         click.echo(text, nl=False)
     else:
@@ -90,12 +94,13 @@ def signed(statement: Document, key: Path) -> str:
     return _json(sign(payload, read_given(key, most=LARGEST_KEY)))
 
 
-def _written(statement: Document, form: str) -> str:
+def _written(statement: Document, form: str, *, full: bool) -> str:
     if form == "json":
         return _json(statement)
     from provenance_store.statement.account import account
+    from provenance_store.statement.page import page
 
-    return account(statement, "markdown" if form == "markdown" else "text")
+    return (account if full else page)(statement, "markdown" if form == "markdown" else "text")
 
 
 def _json(document: Any) -> str:

@@ -13,6 +13,7 @@ from braid.given import LARGEST_KEY, read_given
 from braid.options import displays
 from braid.output import Display
 from braid.source import Source
+from provenance_store.quantities import counted
 
 if TYPE_CHECKING:
     from provenance_store.statement.again import Present
@@ -101,7 +102,7 @@ def _looking(evidence: dict[str, Any], source: Source) -> Callable[[], Present]:
 
 
 def _lines(verdict: Verdict) -> Iterator[str]:
-    yield f"Statement on {verdict.root}, over {verdict.records:,} records."
+    yield f"Statement on {verdict.root}, over {counted(verdict.records, 'record')}."
     yield f"Evidence: {'its digests are right' if verdict.is_whole else 'it was ALTERED'}."
     wanted = ", but should be" if verdict.signature_wanted and verdict.signature == "none" else ""
     yield SIGNATURE[verdict.signature].format(wanted)

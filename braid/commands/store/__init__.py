@@ -9,14 +9,14 @@ from braid.tree import LazyGroup
 __all__ = ["command"]
 
 COMMANDS = {
-    "init": "Create a store, or do nothing when it exists.",
+    "init": "Create a store; do nothing if it exists.",
     "upgrade": "Bring a store to the schema of this version.",
     "info": "Describe a store: schema, size, counts by table and kind.",
     "backup": "Write all of a store into a file, while a server records.",
     "restore": "Put a backup in the place of the store.",
     "reduce": "Drop tags, metrics and documents of old records.",
-    "check": "Verify a store; exit 1 when something is wrong.",
-    "repair": "Mend values that earlier versions wrote and nobody can read.",
+    "check": "Verify a store; exit 1 if something is wrong.",
+    "repair": "Repair values that earlier versions stored in an unreadable form.",
 }
 
 

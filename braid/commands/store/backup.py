@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from braid.fields import Field, Form
 from braid.options import displays, writes
-from braid.output import Display, Field
+from braid.output import Display
 from braid.progress import parts_progress
 from braid.source import Source
 
@@ -17,7 +18,7 @@ FIELDS = [
     Field("File", "file"),
     Field("Schema", "schema"),
     Field("Records", lambda document: f"{document['records']:,}"),
-    Field("Size", lambda document: f"{document['size'] / 1e6:,.1f} MB"),
+    Field("Size", "size", Form.SIZE),
 ]
 
 

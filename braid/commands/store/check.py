@@ -17,7 +17,7 @@ __all__ = ["command"]
 @displays("text", "json")
 @click.pass_context
 def command(context: click.Context, /, *, source: Source, display: Display) -> None:
-    """Verify a store; exit 1 when something is wrong.
+    """Verify a store; exit 1 if something is wrong.
 
     Every problem is one line on standard output.
     """

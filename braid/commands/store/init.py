@@ -13,6 +13,6 @@ __all__ = ["command"]
 @click.command()
 @writes
 def command(*, source: Source) -> None:
-    """Create a store, or do nothing when it exists."""
+    """Create a store; do nothing if it exists."""
     with source.open(create=True):
         click.echo(f"The store {source.shown} is ready.", err=True)

@@ -16,7 +16,7 @@ __all__ = ["command"]
 @click.option("--yes", is_flag=True, help="Write the changes. Without it they are only listed.")
 @displays("text", "json")
 def command(*, source: Source, yes: bool, display: Display) -> None:
-    """Mend values that earlier versions wrote and nobody can read.
+    """Repair values that earlier versions stored in an unreadable form.
 
     Without --yes they are only listed.
 
@@ -30,6 +30,6 @@ def command(*, source: Source, yes: bool, display: Display) -> None:
         changes = [each.document() for each in mended]
         display.json({"dry_run": not yes, "changes": changes})
     else:
-        display.lines([each.sentence() for each in mended], empty="Nothing to mend.")
+        display.lines([each.sentence() for each in mended], empty="Nothing to repair.")
         if mended and not yes:
             click.echo("braid: nothing is written yet; --yes writes it.", err=True)

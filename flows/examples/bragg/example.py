@@ -18,6 +18,7 @@ TITLE = "Bragg peaks"
 MODEL = "bragg-peaks"
 RECORDER = "https://braid.example.org/record"
 """The address in the definition that stands for the action provider that records."""
+COMPUTE_URL = "https://compute.actions.globus.org/v3"
 SCANS = ("scan-1", "scan-2", "scan-3")
 NEW_SCAN = "scan-4"
 
@@ -38,7 +39,21 @@ def instrumented(provider_url: str, provider_scope: str) -> dict[str, Any]:
     done = instrument(
         directed, provider_url=provider_url, provider_scope=provider_scope, flow_title=TITLE
     )
+    states = done.definition["States"]
+    by_hand = directed["States"]
+    for name, state in states.items():
+        if state.get("ActionUrl") == provider_url and name not in by_hand:
+            state["Parameters"] |= _environment(state["Parameters"])
     return done.definition
+
+
+def _environment(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a step ran, for its record state: functions return it, and Transfer is a service."""
+    if "result.$" not in body:
+        return {}
+    if body["step"]["action_url"] == COMPUTE_URL:
+        return {"environment.$": f"{body['result.$']}.details.result[0].environment"}
+    return {"environment": {"software": {"service": "Globus Transfer"}}}
 
 
 def furnish(sandbox: Sandbox, folder: Path, *, seed: int = 7) -> dict[str, Any]:

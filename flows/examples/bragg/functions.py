@@ -4,13 +4,14 @@ A *site* is a collection as a function finds it: ``{"collection": <id>, "folder"
 mounted>}``. Paths begin with a slash and are relative to that folder; ``globus://<id><path>`` says
 the same and names the file to whoever reads the arguments, such as `braid flow instrument`'s record
 states. Files that were written are described as record states take them: ``{"uri", "size",
-"digest", "media_type"}``.
+"digest", "media_type"}``, and each result says in which environment it was made.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from flows.examples.bragg.peaks import (
     fit_offsets,
     simulate_patches,
 )
+from provenance_store.environment import hardware, system
 
 __all__ = ["analyse", "apply", "compare", "compress", "pretrain", "simulate", "train"]
 
@@ -46,7 +48,7 @@ def simulate(site: Site, instrument: str, patches: str, count: int, seed: int) -
     )
     with _new(site, patches).open("wb") as file:
         np.savez(file, patches=images.astype(np.uint16), offsets=offsets)
-    return {"file": _described(site, patches), "peaks": count}
+    return {"file": _described(site, patches), "peaks": count, **_where()}
 
 
 def analyse(site: Site, instrument: str, frame: str, peaks: str) -> Result:
@@ -55,7 +57,7 @@ def analyse(site: Site, instrument: str, frame: str, peaks: str) -> Result:
     pixels = find_peaks(image, known)
     centres = pixels + fit_offsets(cut_patches(image, pixels))
     _write_centres(site, peaks, centres)
-    return {"file": _described(site, peaks), "peaks": len(pixels)}
+    return {"file": _described(site, peaks), "peaks": len(pixels), **_where()}
 
 
 def pretrain(site: Site, patches: str, weights: str, epochs: int, seed: int) -> Result:
@@ -91,6 +93,7 @@ def compress(site: Site, instrument: str, weights: str, frame: str, small: str) 
         "file": _described(site, small),
         "hyperparameters": {"bits": 8},
         "scores": {"times_smaller": round(smaller, 1), "median_shift_px": _px(np.median(apart))},
+        **_where(),
     }
 
 
@@ -100,7 +103,7 @@ def apply(site: Site, instrument: str, weights: str, frame: str, peaks: str) -> 
     pixels = find_peaks(image, known)
     offsets = network.predict(_weights(site, weights), cut_patches(image, pixels))
     _write_centres(site, peaks, pixels + offsets)
-    return {"file": _described(site, peaks), "peaks": len(pixels)}
+    return {"file": _described(site, peaks), "peaks": len(pixels), **_where()}
 
 
 def compare(site: Site, instrument: str, frame: str, peaks: str) -> Result:
@@ -114,6 +117,7 @@ def compare(site: Site, instrument: str, frame: str, peaks: str) -> Result:
         "peaks": len(pixels),
         "median_px": _px(np.median(apart)),
         "within_0.1_px_percent": round(within, 1),
+        **_where(),
     }
 
 
@@ -151,6 +155,26 @@ def _trained(
             "median_px": _px(np.median(last)),
             "p95_px": _px(np.percentile(last, 95)),
         },
+        **_where(),
+    }
+
+
+def _where() -> Result:
+    """The environment that this runs in: machine, software, and the code by its digest."""
+    code = Path(__file__)
+    return {
+        "environment": {
+            "hardware": hardware(),
+            "software": {
+                "python": platform.python_version(),
+                "system": system(),
+                "packages": {"numpy": np.__version__},
+            },
+            "code": {
+                "script": "/".join(code.parts[-2:]),
+                "digest": f"sha256:{hashlib.sha256(code.read_bytes()).hexdigest()}",
+            },
+        }
     }
 
 

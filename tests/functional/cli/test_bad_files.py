@@ -100,11 +100,11 @@ def test_what_is_typed_and_is_not_json_is_a_wrong_call(
 ) -> None:
     answer = braid("record", *option.split(), text)
     assert (answer.code, answer.out) == (2, "")
-    assert "does not hold JSON" in answer.err
+    assert "is not JSON" in answer.err
 
 
 def test_a_key_that_is_none_is_a_no(braid: Braid, folder: Path) -> None:
     Path("key.pem").write_text("no key")
     signed = braid("statement", "1.1", "--sign", "key.pem")
     assert (signed.code, signed.out) == (1, "")
-    assert "no private key" in signed.err
+    assert "not a private key" in signed.err

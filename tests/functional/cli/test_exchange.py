@@ -100,21 +100,21 @@ def test_a_whole_store_goes_out(braid: Braid, peaks: Record) -> None:
     assert len(document["activity"]) == 3
     answer = braid("export", "--all", "--limit", 2)
     assert answer.code == 0
-    assert "raise --limit" in answer.err
+    assert "--limit was reached" in answer.err
 
 
 @pytest.mark.parametrize(
     ("args", "code", "sentence"),
     [
-        ((), 2, "Name records or runs"),
-        (("--all", "1.1"), 2, "Name records or runs"),
+        ((), 2, "Give records or runs"),
+        (("--all", "1.1"), 2, "Give records or runs"),
         (("--server", "https://x.example", "1.1"), 2, "give --store"),
         (("9.9",), 1, "There is no record 9.9"),
         (("no-such-run",), 1, "There is no run no-such-run"),
-        (("--all", "--format", "gmeta"), 2, "name them"),
+        (("--all", "--format", "gmeta"), 2, "instead of --all"),
         (("--all", "--format", "ro-crate"), 2, "give -o"),
         ((RUN, RUN, "--format", "ro-crate", "-o", "c"), 2, "one run"),
-        ((RUN, RUN, "--format", "datacite"), 2, "name one"),
+        ((RUN, RUN, "--format", "datacite"), 2, "give one only"),
         (("--all", "--format", "ro-crate", "-o", "c", "--definition", "d.json"), 2, "with a run"),
     ],
 )

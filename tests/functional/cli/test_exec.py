@@ -164,7 +164,7 @@ def test_calls_that_are_wrong(braid: Braid) -> None:
 def test_a_short_id_cannot_be_used_in_a_spool(braid: Braid) -> None:
     refused = braid("record", "data", "x", "--depends-on", "1.1", "--spool", "sp")
     assert refused.code == 2
-    assert "whole URN" in refused.err
+    assert "full URN" in refused.err
 
 
 def test_sigterm_reaches_the_command_and_is_recorded(store: str, tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import struct
+import sys
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -99,6 +102,60 @@ def test_a_picture_is_svg_and_a_chart_is_mermaid(braid: Braid, names: Names) -> 
     chart = braid("lineage", names["peaks"], "--format", "mermaid").out.splitlines()
     assert chart[0] == "flowchart RL"
     assert sum(line.startswith("  n") and "-->" not in line for line in chart) == nodes
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("a.svg", b"<svg "),
+        ("a.PNG", b"\x89PNG\r\n"),
+        ("a.pdf", b"%PDF-"),
+        ("a.dot", b"digraph "),
+        ("a.mmd", b"flowchart RL"),
+        ("a.json", b"{"),
+        ("a.csv", b"id,kind,"),
+        ("a.txt", b"peaks.csv"),
+    ],
+)
+def test_a_file_is_written_in_the_format_of_its_name(
+    braid: Braid, names: Names, name: str, begins: bytes
+) -> None:
+    answer = braid("lineage", names["peaks"], "-o", name)
+    assert (answer.code, answer.out, answer.err) == (0, "", f"Wrote {name}.\n")
+    assert Path(name).read_bytes().startswith(begins)
+
+
+def test_a_name_that_says_no_format_and_a_call_that_fails_write_nothing(
+    braid: Braid, names: Names
+) -> None:
+    answer = braid("lineage", names["peaks"], "-o", "lineage.jpeg")
+    assert (answer.code, answer.out) == (2, "")
+    assert ".svg, .png, .pdf" in answer.err
+    assert braid("lineage", "nothing", "-o", "a.svg").code == 1
+    assert braid("lineage", names["peaks"], "-o", "a.csv", "--fit", "16:9").code == 2
+    assert not [*Path().glob("lineage.*"), *Path().glob("a.*")]
+    assert braid("diff", names["v1"], names["v2"], "-o", "a.csv").code == 1
+    assert Path("a.csv").read_text().startswith("where,what,a,b\n")
+    assert braid("lineage", names["peaks"], "-o", "picture", "--format", "svg").code == 0
+    assert braid("statement", names["peaks"], "-o", "a.md").code == 0
+    assert Path("a.md").read_text().startswith("# Statement on peaks")
+    assert braid("export", names["peaks"], "-o", "a.provn").code == 0
+    assert Path("a.provn").read_text().startswith("document\n")
+
+
+def test_a_picture_fits_a_slide(braid: Braid, names: Names) -> None:
+    assert braid("lineage", names["peaks"], "--fit", "16:9", "-o", "a.png").code == 0
+    data = Path("a.png").read_bytes()
+    assert struct.unpack(">II", data[16:24]) == (3200, 1800)
+
+
+def test_a_missing_extra_is_told_with_its_name(
+    braid: Braid, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cairosvg", None)
+    answer = braid("lineage", names["peaks"], "-o", "a.png")
+    assert answer.code == 2
+    assert "pip install 'braid-provenance[pictures]'" in answer.err
 
 
 def test_what_is_invalid_is_seen_in_every_format(braid: Braid, names: Names) -> None:

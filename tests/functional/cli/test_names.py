@@ -156,7 +156,10 @@ def test_a_decision_is_recorded_and_shown_with_its_options(
     assert "not chosen by Deploy [" in of_version
     wrong = ("--option", "net@v0", "--score", "net@v1=1")
     refused = braid("record", "decision", "Deploy", *wrong, *where)
-    assert (refused.code, "--score names net@v1, which is no option" in refused.err) == (2, True)
+    assert (refused.code, "net@v1, which is not an option" in refused.err) == (
+        2,
+        True,
+    )
     assert braid("record", "decision", "Deploy", "--option", "nothing", *where).code == 1
     assert history.check() == []
 

@@ -127,7 +127,7 @@ def test_a_named_flow_is_started_with_what_was_said(
         call = ("invalidate", names["scan"], "--cause", "misaligned", "--yes", "--start-flow")
         bad = braid(*call, flow_id, "--flow-input", "bad.json")
         assert bad.code == 2
-        assert "{nonsense} in the flow's input stands for nothing" in bad.err
+        assert "{nonsense} in the flow's input is unknown" in bad.err
         assert "INVALID" not in braid("records").out
         done = braid(*call, flow_id, "--flow-input", "input.json", "--format", "json")
         assert done.code == 0, done.err
@@ -169,7 +169,7 @@ def test_placeholders_are_filled_in_where_they_stand() -> None:
         "affected_ids": ["a", "b"],
     }
     assert filled(["n: {affected} {affected_ids}", {"$": None}], said) == ["n: 2 a, b", {"$": None}]
-    with pytest.raises(InvalidInput, match="stands for nothing"):
+    with pytest.raises(InvalidInput, match="is unknown"):
         filled("{unknown}", said)
 
 

@@ -150,7 +150,7 @@ def test_who_may_not_record_there_is_told_and_the_files_stay(
     with serving(f"sqlite:///{tmp_path / 'store.db'}", settings) as house:
         refused = braid("spool", "load", spool, "--server", house.url)
     assert (refused.code, refused.out, waiting(spool)) == (1, "", 1)
-    assert refused.err == "braid: You are not among those who may record here.\n"
+    assert refused.err == "braid: You may not record here; ask the operator for access.\n"
 
 
 def test_a_refused_batch_sets_its_file_aside_and_says_why(

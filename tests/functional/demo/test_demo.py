@@ -25,6 +25,7 @@ from flows.examples.bragg import example, functions
 from provenance_store import open_store
 from provenance_store.exchange.crate import write_crate
 from provenance_store.reader import Reader
+from provenance_store.statement.page import page
 from tests.support.crate import broken_rules, graph
 from tests.support.needs import need_module
 
@@ -156,6 +157,7 @@ def test_the_demo_records_what_really_happened(
         assert_the_lineage_is_complete(outcome)
         assert_the_report_shows_it(outcome, said)
         assert_its_crate_is_true_of_the_files(outcome, tmp_path / "crate")
+        assert_the_statement_is_a_page_without_what_could_be_known(outcome)
 
 
 def assert_every_visit_of_a_step_is_recorded_once(outcome: Outcome) -> None:
@@ -275,6 +277,15 @@ def assert_the_lineage_is_complete(outcome: Outcome) -> None:
         }
     facts = {node["name"] for node in nodes.values() if node["kind"] == "fact"}
     assert facts == {"instrument configuration"}
+
+
+def assert_the_statement_is_a_page_without_what_could_be_known(outcome: Outcome) -> None:
+    statement = outcome.reader.statement(outcome.steps("Apply")[0]["outputs"][0]["id"])
+    gaps = {gap["what"] for gap in statement["predicate"]["not_supported"]}
+    assert gaps == {"unconnected_steps", "origin_unknown"}
+    counts = statement["predicate"]["counts"]
+    assert counts["uris"] == counts["uris_with_digest"] >= 25
+    assert len(page(statement).splitlines()) < 80
 
 
 def assert_the_report_shows_it(outcome: Outcome, said: str) -> None:

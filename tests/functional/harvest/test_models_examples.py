@@ -262,4 +262,4 @@ def test_a_wrong_file_is_told_in_one_line(braid: Braid, tmp_path: Path) -> None:
     assert told.code == 1
     assert told.out == ""
     assert told.err.count("\n") == 1
-    assert "models.toml: line 2: $.model[0].how: 'maid' is none of used, trained" in told.err
+    assert "models.toml: line 2: $.model[0].how: must be one of used, trained" in told.err

@@ -82,7 +82,7 @@ TOUCHES += ["a document", "an output", "a digest", "points", "an alias"]
 def test_strangers_add_nothing_to_the_records_of_others(
     house: House, hers: Hers, bob: Person, what: str
 ) -> None:
-    refused(house, bob, attack(hers, what), 422, "which is not here")
+    refused(house, bob, attack(hers, what), 422, "which is not in this store")
 
 
 @pytest.mark.parametrize("what", TOUCHES)
@@ -120,7 +120,7 @@ def test_links_to_what_does_not_exist_and_what_is_not_seen_are_refused_alike(
         job.recorder.data("mine", depends_on=[urn])
         answer = post(both_houses, bob, job.mentioning(job.batch()))
         said.append((answer.status_code, answer.json()["description"].replace(urn, "X")))
-    assert said == [(422, "The batch links to X, which is not here.")] * 2
+    assert said == [(422, "The batch links to X, which is not in this store.")] * 2
     assert record_of(both_houses, ada, hers.live)["dependents"] == []
 
 
@@ -136,7 +136,7 @@ def test_a_batch_that_links_to_what_came_later_and_is_not_seen_is_taken_again(
     assert post(house, bob, batch).json()["records"] == 1
     assert [link["kind"] for link in record_of(house, bob, mine)["links"]] == ["restricted"]
     batch.link[0] = batch.link[0]._replace(to_id=batch.link[0].to_id + 1)
-    refused(house, bob, batch, 422, "which is not here")
+    refused(house, bob, batch, 422, "which is not in this store")
 
 
 def test_an_origin_whose_uuid_is_made_of_a_name_is_not_claimed(house: House, bob: Person) -> None:

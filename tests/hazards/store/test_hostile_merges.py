@@ -42,23 +42,23 @@ def altered(file: Path, *statements: str) -> None:
 HOSTILE: dict[str, tuple[str, str]] = {
     "a name of 50 MB": (
         "UPDATE record SET name = printf('%.*c', 50000000, 'x') WHERE name = 'scan'",
-        "In table record, .* has a name that cannot be",
+        "In table record, .* has a name that is not valid",
     ),
     "a document of 60 MB": (
         "UPDATE payload SET document = '\"' || printf('%.*c', 60000000, 'x') || '\"'",
-        "In table payload, .* has a document that cannot be",
+        "In table payload, .* has a document that is not valid",
     ),
     "a tag of a megabyte": (
         "UPDATE tag SET text = printf('%.*c', 1000000, 'x')",
-        "In table tag, .* has a text that cannot be",
+        "In table tag, .* has a text that is not valid",
     ),
     "a record that depends on itself": (
         "UPDATE OR IGNORE link SET to_id = from_id",
-        "In table link, .* has a to_id that cannot be",
+        "In table link, .* has a to_id that is not valid",
     ),
     "a version that is its own parent": (
         "UPDATE version SET parent_id = id WHERE parent_id IS NOT NULL",
-        "In table version, .* has a parent_id that cannot be",
+        "In table version, .* has a parent_id that is not valid",
     ),
     "records in a circle": (
         "INSERT INTO link SELECT from_id, to_id, 4 FROM link WHERE role = 4",
@@ -66,23 +66,23 @@ HOSTILE: dict[str, tuple[str, str]] = {
     ),
     "a tag that counts for ever": (
         f"UPDATE tag SET set_at = {YEAR_9999}",
-        "In table tag, .* has a set_at that cannot be",
+        "In table tag, .* has a set_at that is not valid",
     ),
     "a word on a run that counts for ever": (
         f"UPDATE run_event SET at = {YEAR_9999}",
-        "In table run_event, .* has a at that cannot be",
+        "In table run_event, .* has a at that is not valid",
     ),
     "a mark that counts for ever": (
         f"UPDATE mark SET at = {YEAR_9999}",
-        "In table mark, .* has a at that cannot be",
+        "In table mark, .* has a at that is not valid",
     ),
     "a record from the future": (
         f"UPDATE record SET created_at = {YEAR_9999}",
-        "In table record, .* has a created_at that cannot be",
+        "In table record, .* has a created_at that is not valid",
     ),
     "a special number that is none": (
         "UPDATE metric SET special = 9",
-        "In table metric, .* has a special that cannot be",
+        "In table metric, .* has a special that is not valid",
     ),
 }
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braid.layout import BEND, ROW, arrange
-from braid.picture import MOST_NODES, as_svg
+from braid.picture import MOST_NODES, MOST_ROWS, Shape, as_svg
 from provenance_store.errors import InvalidInput
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -30,8 +30,27 @@ def lineage(nodes: list[dict[str, Any]], ends: list[tuple[int, int]]) -> dict[st
     return {"root": nodes[0]["id"], "direction": "up", "nodes": nodes, "links": links}
 
 
-def drawn(document: dict[str, Any]) -> ElementTree.Element:
-    return ElementTree.fromstring("\n".join(as_svg(document)))
+def drawn(document: dict[str, Any], shape: str | None = None) -> ElementTree.Element:
+    fit = None if shape is None else Shape.named(shape)
+    return ElementTree.fromstring("\n".join(as_svg(document, fit)))
+
+
+def chain(count: int) -> dict[str, Any]:
+    return lineage([node(n) for n in range(count)], [(n, n + 1) for n in range(count - 1)])
+
+
+def star(count: int) -> dict[str, Any]:
+    return lineage([node(n) for n in range(count)], [(0, n) for n in range(1, count)])
+
+
+def room(picture: ElementTree.Element) -> tuple[float, float]:
+    """Width and height of what is to be seen."""
+    _, _, width, height = map(float, picture.attrib["viewBox"].split())
+    return width, height
+
+
+def texts(picture: ElementTree.Element) -> list[str]:
+    return [text.text or "" for text in picture.iter(f"{SVG}text")]
 
 
 GRAPHS = st.integers(1, 14).flatmap(
@@ -125,3 +144,41 @@ def test_what_could_not_be_read_as_a_picture_is_refused_with_a_way_out() -> None
     many = [node(number) for number in range(MOST_NODES + 1)]
     with pytest.raises(InvalidInput, match="--depth"):
         list(as_svg(lineage(many, [])))
+
+
+@pytest.mark.parametrize(("shape", "ratio"), [("16:9", 16 / 9), ("4:3", 4 / 3), ("A4", 297 / 210)])
+@pytest.mark.parametrize("document", [chain(40), star(200)], ids=["long", "many"])
+def test_a_picture_is_laid_out_for_its_shape(
+    document: dict[str, Any], shape: str, ratio: float
+) -> None:
+    picture = drawn(document, shape)
+    width, height = room(picture)
+    assert width / height == pytest.approx(ratio, rel=0.01)
+    whole, tall = room(drawn(document))
+    assert width < 0.7 * max(whole, tall * ratio)
+    assert {f"record number {n}" for n in range(len(document["nodes"]))} <= set(texts(picture))
+    assert len([p for p in picture.iter(f"{SVG}path") if "marker-end" in p.attrib]) == (
+        len(document["links"]) + 1
+    )
+
+
+def test_a_long_lineage_goes_on_in_rows_with_copies_of_what_is_above() -> None:
+    said = texts(drawn(chain(40), "16:9"))
+    copies = [text for text in said if text.endswith(", above")]
+    assert copies
+    assert not [text for text in said if text.endswith(", below")]
+    for copy in copies:
+        assert copy.removesuffix(", above") in said
+
+
+def test_one_hop_of_hundreds_is_no_tower() -> None:
+    layout = arrange(201, [(0, n) for n in range(1, 201)], kinds=["m"] * 200, most=MOST_ROWS)
+    assert max(point.y for point in layout.places) < (MOST_ROWS + 2) * ROW
+    width, height = room(drawn(star(201)))
+    assert height < 3 * width
+
+
+@pytest.mark.parametrize("shape", ["wide", "16:0", "0:9", "1:200", "16/9", "A5"])
+def test_what_is_no_shape_is_refused(shape: str) -> None:
+    with pytest.raises(InvalidInput, match="16:9"):
+        Shape.named(shape)

@@ -52,9 +52,13 @@ BAD: list[tuple[Any, str, str]] = [
     ({"StartAt": "S", "States": {}}, "$.States", "there are no states"),
     ({**flow(S=done()), "Comment": 3}, "$.Comment", "it is not a string"),
     ({**flow(S=done()), "StartAt": None}, "$", "StartAt is missing"),
-    (flow(S=done(Loop=None)), "$.States.S.Loop", "'Loop' is no key of Pass states"),
+    (flow(S=done(Loop=None)), "$.States.S.Loop", "'Loop' is not a key of Pass states"),
     (flow(S={**action(), "Parameters": None}), "$.States.S", "Parameters or InputPath is missing"),
-    ({**flow(S=done()), "Version": "1.0"}, "$.Version", "'Version' is no key of a flow definition"),
+    (
+        {**flow(S=done()), "Version": "1.0"},
+        "$.Version",
+        "'Version' is not a key of a flow definition",
+    ),
     (flow(S=done(), T=done()), "$.States.T", "no state leads here"),
     (flow(**{"S" * 129: done()}), f"$.States.{'S' * 129}", "the state's name has 129 characters"),
     (flow(**{"": done()}), "$.States['']", "the state has no name"),
@@ -71,9 +75,9 @@ BAD: list[tuple[Any, str, str]] = [
     (
         flow(S=done(OutputPath="$.x")),
         "$.States.S.OutputPath",
-        "'OutputPath' is no key of Pass states",
+        "'OutputPath' is not a key of Pass states",
     ),
-    (flow(S=done(Catch=[])), "$.States.S.Catch", "'Catch' is no key of Pass states"),
+    (flow(S=done(Catch=[])), "$.States.S.Catch", "'Catch' is not a key of Pass states"),
     (flow(S=done(Result=[1])), "$.States.S.Result", "Result is not an object"),
     (
         flow(S=done(Result={}, Parameters={})),
@@ -136,7 +140,7 @@ BAD: list[tuple[Any, str, str]] = [
         "it is neither true nor false",
     ),
     (flow(S=action(RunAs="")), "$.States.S.RunAs", "it is empty"),
-    (flow(S=action(Retry=[])), "$.States.S.Retry", "'Retry' is no key of Action states"),
+    (flow(S=action(Retry=[])), "$.States.S.Retry", "'Retry' is not a key of Action states"),
     (
         flow(S=action(ResultPath="$._context.x")),
         "$.States.S.ResultPath",
@@ -166,7 +170,7 @@ BAD: list[tuple[Any, str, str]] = [
         "'States.ALL' is named twice",
     ),
     (catching(Next="Y"), "$.States.S.Catch[0].Next", "there is no state 'Y'"),
-    (catching(Comment="x"), "$.States.S.Catch[0].Comment", "'Comment' is no key of a Catch"),
+    (catching(Comment="x"), "$.States.S.Catch[0].Comment", "'Comment' is not a key of a Catch"),
     (parameters(**{"a.$": 1}), f"{P}['a.$']", "it is not a string"),
     (parameters(**{"a.$": "b"}), f"{P}['a.$']", "'b' does not start with '$'"),
     (parameters(**{"a.$": "$.b["}), f"{P}['a.$']", "'$.b[' is not a JSON path from '[' on"),
@@ -202,7 +206,7 @@ BAD: list[tuple[Any, str, str]] = [
     ),
     (choice(3), C, "the rule is not an object"),
     (choice({"Variable": "$.v", "IsNull": True}), C, "Next is missing"),
-    (rule(IsNull=True, End=True), f"{C}.End", "'End' is no key of a rule"),
+    (rule(IsNull=True, End=True), f"{C}.End", "'End' is not a key of a rule"),
     (
         choice({"Variable": "$.v", "IsNull": True, "Next": "Y"}),
         f"{C}.Next",
@@ -222,7 +226,7 @@ BAD: list[tuple[Any, str, str]] = [
     (
         rule(StringMatchesPath="$.x"),
         f"{C}.StringMatchesPath",
-        "'StringMatchesPath' is no key of a rule",
+        "'StringMatchesPath' is not a key of a rule",
     ),
     (rule(NumericEqualsPath=3), f"{C}.NumericEqualsPath", "it is not a string"),
     (rule(TimestampEquals="now"), f"{C}.TimestampEquals", "it is not an RFC 3339 date and time"),
@@ -241,7 +245,7 @@ BAD: list[tuple[Any, str, str]] = [
     (
         choice({"Next": "Z", "Variable": "$.v", "IsNull": True}, Next="Z"),
         "$.States.S.Next",
-        "'Next' is no key of Choice states",
+        "'Next' is not a key of Choice states",
     ),
     (wait(), "$.States.S", "Seconds or SecondsPath or Timestamp or TimestampPath is missing"),
     (
@@ -265,7 +269,7 @@ BAD: list[tuple[Any, str, str]] = [
     (
         flow(S={"Type": "Fail", "Error": "E", "End": True}),
         "$.States.S.End",
-        "'End' is no key of Fail states",
+        "'End' is not a key of Fail states",
     ),
     (flow(S={"Type": "Fail", "Error": "E", "Cause": 3}), "$.States.S.Cause", "it is not a string"),
     (web("CreateWebInput"), "$.States.S", "Parameters or InputPath is missing"),
@@ -283,7 +287,7 @@ BAD: list[tuple[Any, str, str]] = [
     (
         web("CreateWebInput", InputPath="$.w", WaitTime=5),
         "$.States.S.WaitTime",
-        "'WaitTime' is no key of CreateWebInput states",
+        "'WaitTime' is not a key of CreateWebInput states",
     ),
 ]
 

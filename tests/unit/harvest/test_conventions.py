@@ -222,15 +222,15 @@ def test_a_name_that_is_not_found_is_no_model(tmp_path: Path) -> None:
         ('metrics = "$.parameters"', "metrics: holds no list of numbers"),
         ('metrics = "$.returned.name"', "metrics: is neither a list of points"),
         ('metrics.loss = "$.returned.loss"\nmetrics.late = "$.returned.mae"', "late has 1 values"),
-        ('scores.name = "$.returned.name"', "scores.name: is no number"),
+        ('scores.name = "$.returned.name"', "scores.name: is not a number"),
         ('scores = "$.returned.mae"', "scores: there is no object at $.returned.mae"),
         ('hyperparameters = "$.returned.name"', "hyperparameters: there is no object"),
-        ('uri = "$.returned.weights"', "'/eagle/lab/a.h5' is no URI; say on which collection"),
+        ('uri = "$.returned.weights"', "'/eagle/lab/a.h5' is not a URI; give the collection too"),
         (
             f'uri = {{collection = "{LAB}", path = "$.returned.weights", root = "/grand"}}',
             "'/eagle/lab/a.h5' is not below the root '/grand'",
         ),
-        ('uri = "$.returned.mae"', "uri: float is no URI"),
+        ('uri = "$.returned.mae"', "uri: float is not a URI"),
         ('uri = "$.retruned.weights"'.replace("retruned", "result"), "check its paths"),
     ],
 )
@@ -270,7 +270,7 @@ RULE = '[[model]]\nstate = "a"\nname = "m"\n'
         ('[[model]]\nname = "a"\nstate = []', "line 1: $.model[0]", "which state or function"),
         ('[[model]]\nstate = "a"\nname = ""', "line 1: $.model[0].name", "empty"),
         ('[[model]]\nstate = "a"\nname = 7', "line 1: $.model[0].name", "text"),
-        (f'# two\n{RULE}\n{RULE}how = "made"', "line 6: $.model[1].how", "'made' is none of used"),
+        (f'# two\n{RULE}\n{RULE}how = "made"', "line 6: $.model[1].how", "must be one of used"),
         (f"{RULE}scores.x = 1", "line 1: $.model[0].scores", 'say how = "trained"'),
         (
             f'{RULE}trained_on = "$.returned"',
@@ -290,14 +290,14 @@ RULE = '[[model]]\nstate = "a"\nname = "m"\n'
             "line 1: $.model[0].digest",
             "begins with none of $.name",
         ),
-        (f'{RULE}tags.a = "$result"', "line 1: $.model[0].tags.a", "is no path"),
+        (f'{RULE}tags.a = "$result"', "line 1: $.model[0].tags.a", "is not a path"),
         (f'{RULE}tags.a = "x {{$.}}"', "line 1: $.model[0].tags.a", "not a valid JSONPath"),
         (f'{RULE}tags.a = "x {{$.item}}"', "line 1: $.model[0].tags.a", "say which with each"),
         (f"{RULE}tags.a = 2026-11-22", "line 1: $.model[0].tags", "must be"),
-        (f'{RULE}each = "tasks"', "line 1: $.model[0].each", "'tasks' is no path"),
+        (f'{RULE}each = "tasks"', "line 1: $.model[0].each", "'tasks' is not a path"),
         (f'{RULE}each = "$.tasks["', "line 1: $.model[0].each", "not a valid JSONPath"),
         (f'{RULE}each = "$.item.x"', "line 1: $.model[0].each", "one of a list"),
-        (f'{RULE}how = "trained"\nmetrics = "loss"', "line 1: $.model[0].metrics", "is no path"),
+        (f'{RULE}how = "trained"\nmetrics = "loss"', "line 1: $.model[0].metrics", "is not a path"),
         (f'{RULE}uri = {{path = "/a"}}', "line 1: $.model[0].uri", "give a collection and a path"),
         (
             f'{RULE}uris = ["a:b", {{uri = "a:b", path = "/a"}}]',
@@ -368,7 +368,7 @@ def test_what_cannot_be_a_file_is_told(tmp_path: Path) -> None:
     text = '[[file]]\nstate = "*"\nuris = ["$.returned.name", "$.returned.none", "file:///a"]'
     (thing,), _, notes = files(text, tmp_path)
     assert thing.uris[0].uri == "file:///a"
-    assert notes == ["file: uris: 'a' is no URI; say on which collection: {collection, path}."]
+    assert notes == ["file: uris: 'a' is not a URI; give the collection too: {collection, path}."]
 
 
 @pytest.mark.parametrize(
@@ -378,9 +378,9 @@ def test_what_cannot_be_a_file_is_told(tmp_path: Path) -> None:
         (
             f'{RULE}{FILE}uri = "a:b"\nhow = "trained"',
             "line 4: $.file[0].how",
-            "none of used, made",
+            "one of used, made",
         ),
-        (f'{FILE}uri = "a:b"\nkind = "model"', "line 1: $.file[0].kind", "none of data, fact"),
+        (f'{FILE}uri = "a:b"\nkind = "model"', "line 1: $.file[0].kind", "one of data, fact"),
         (f'{FILE}uri = "a:b"\nscores.x = 1', "line 1: $.file[0]", "'scores'; the fields here are"),
         (f'{FILE}uri = {{collection = "a"}}', "line 1: $.file[0].uri", "give a collection and"),
         ('[[file]]\nuri = "a:b"', "line 1: $.file[0]", "which state or function"),
