@@ -46,6 +46,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith(("BRAID_", "GLOBUS_")):
             monkeypatch.delenv(name)
+    # Whoever has loaded GNU readline, as pytest does, hands its width on to its children.
+    monkeypatch.delenv("COLUMNS", raising=False)
     # Addresses in tests are of nobody; those of a test's own servers are asked where it says so.
     monkeypatch.setenv("BRAID_OFFLINE", "1")
     # Compiling all that it imports takes a child process longer than most of what it is asked.
