@@ -1,8 +1,9 @@
 """Recording in a process of its own, beside the worker that speaks HTTP.
 
-The worker's threads share one interpreter, and SQLite's driver hands it over at every statement,
-so sixteen threads that record take turns more than they work. One process that takes all waiting
-requests, makes their records and writes them in one commit does more.
+The worker's threads share one interpreter, and the databases' drivers hand it over at every
+statement, so sixteen threads that record take turns more than they work, and each waits for a
+commit of its own. One process that takes all waiting requests, asks the store about them together
+and writes them in one commit does more: on SQLite, and on PostgreSQL several times as much.
 
 The process takes what waits in groups of bounded size, in which the identities take turns, so
 that nobody waits for somebody else's many (`desk_process`). Requests that are large go to a lane
