@@ -429,14 +429,12 @@ class Reader:
 
     def has_documents(self, run_id: str, name: str) -> bool:
         """Whether a step of a run has a document of that name, whoever asks."""
-        return bool(self.documented([run_id], name))
-
-    def documented(self, run_ids: Iterable[str], name: str) -> list[str]:
-        """`has_documents` for several; those that have."""
-        return self._session.look_up_all(
-            documents_key(name),
-            run_ids,
-            lambda raw, asked: self._prepared.documented(raw, asked, name),
+        return bool(
+            self._session.look_up_all(
+                documents_key(name),
+                [run_id],
+                lambda raw, asked: self._prepared.documented(raw, asked, name),
+            )
         )
 
     def called(self, run_id: str, functions: str, *, until: int = LAST) -> set[int]:
