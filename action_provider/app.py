@@ -34,6 +34,7 @@ from action_provider.record import operations as record
 from action_provider.record.actions import Actions, Answer
 from action_provider.record.blueprint import RecordBlueprint
 from action_provider.record.desk import Desk
+from action_provider.record.direct import DirectRecording
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from flows.settings import ENDPOINT_COLLECTIONS
@@ -114,7 +115,7 @@ def create_app(
     authenticator = Authenticator(options)
     app = Flask("action_provider", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = options.body_limit
-    desk = None if lane or not _records_apart(options, url) else Desk(url, environ)
+    desk = None if lane or options.recording == "threads" else Desk(url, environ)
     lanes = None
     if not lane:
         lanes = Lanes(options, authenticator, metrics, url, environ, stores=stores, places=places)
@@ -129,11 +130,15 @@ def create_app(
     schema = body_schema()
     actions = Actions(stores, options, now)
     recording = actions.run if desk is None else _recording(desk, stores)
-    app.register_blueprint(
-        RecordBlueprint(
-            actions, recording, authenticator, metrics, options, schema, crew.silent.heard
-        )
+    provider = RecordBlueprint(
+        actions, recording, authenticator, metrics, options, schema, crew.silent.heard
     )
+    app.register_blueprint(provider)
+    if lanes is not None:
+        direct = DirectRecording(
+            app.wsgi_app, provider, authenticator, lanes.usual.queue, metrics, options
+        )
+        app.wsgi_app = direct  # type: ignore[method-assign]
     app.register_blueprint(query.query_blueprint(stores, authenticator))
     app.register_blueprint(statement.statement_blueprint(stores, authenticator))
     app.register_blueprint(invalidation.invalidation_blueprint(stores, authenticator, options))
@@ -162,9 +167,3 @@ def _recording(desk: Desk, stores: StoreHolder) -> Callable[[Caller, bytes], Ans
         return desk.run(caller, data)
 
     return record
-
-
-def _records_apart(options: Options, url: str) -> bool:
-    if options.recording == "auto":
-        return url.startswith("sqlite:")
-    return options.recording == "process"

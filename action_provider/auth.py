@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import globus_sdk
 from flask import Request, g
@@ -129,6 +129,14 @@ class Caller:
         return Viewer(self.identities | self.groups, everything=self.reads_everything)
 
 
+class HasHeaders(Protocol):
+    """What tells who calls."""
+
+    @property
+    def headers(self) -> Any:
+        """The headers by name."""
+
+
 class Authenticator:
     """From a request to a Caller."""
 
@@ -151,6 +159,11 @@ class Authenticator:
         """
         if (known := g.get("caller")) is not None:
             return cast(Caller, known)
+        g.caller = caller = self.who(request)
+        return caller
+
+    def who(self, request: HasHeaders) -> Caller:
+        """As `caller`, of whatever has a request's headers."""
         try:
             state = self.builder.build_from_request(request=request)
         except UnverifiedAuthenticationError as error:
@@ -163,8 +176,7 @@ class Authenticator:
             raise ServiceUnavailable("Globus Auth cannot be reached; try again.") from None
         except AuthenticationError as error:
             raise _refused(error) from None
-        g.caller = caller = self._current(state)
-        return caller
+        return self._current(state)
 
     def _current(self, state: AuthState) -> Caller:
         if (state._token_data.get("exp") or math.inf) <= time.time():

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
-from flask import Flask, Response, has_request_context
+from flask import Flask, Response
 from globus_action_provider_tools.errors import AuthenticationError
 from werkzeug.exceptions import HTTPException
 
@@ -167,7 +167,7 @@ def describe(status: int, code: str, description: str) -> Response:
 
 def _for_the_log() -> str:
     """What the operator finds the request by, after the sentence of an error that is logged."""
-    return f" (Request {request_id()})" if has_request_context() else ""
+    return f" (Request {name})" if (name := request_id()) else ""
 
 
 def _of_http(error: HTTPException) -> Response:

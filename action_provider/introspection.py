@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import flask
 import globus_sdk
 
 from action_provider.caches import LockedCache
 from action_provider.errors import Busy
+from action_provider.logs import asked
 
 __all__ = ["BoundedAuthClient", "Gate", "source_of"]
 
@@ -109,10 +109,10 @@ class Gate:
 def source_of(header: str | None) -> str:
     """Where the request of this thread comes from: its address, or what the header says that the
     proxy in front sets. A site of IPv6 is one source."""
-    if not flask.has_request_context():
+    if (environ := asked()) is None:
         return ""
-    told = flask.request.headers.get(header, "") if header else ""
-    text = told.strip() or flask.request.remote_addr or ""
+    told = environ.get(f"HTTP_{header.upper().replace('-', '_')}", "") if header else ""
+    text = str(told).strip() or str(environ.get("REMOTE_ADDR") or "")
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

@@ -13,6 +13,8 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
@@ -26,7 +28,18 @@ from provenance_store.recorder import NOT_AS_GIVEN
 from provenance_store.redaction import scrub_text
 from provenance_store.shown import shown
 
-__all__ = ["REQUESTS", "TALKATIVE", "begin", "quiet", "request_id", "watch"]
+__all__ = [
+    "HEADER",
+    "REQUESTS",
+    "TALKATIVE",
+    "answering",
+    "asked",
+    "begin",
+    "log_access",
+    "quiet",
+    "request_id",
+    "watch",
+]
 
 TALKATIVE = ("globus_action_provider_tools", "globus_sdk", "urllib3")
 """Loggers that repeat pieces of tokens, request bodies or addresses below WARNING."""
@@ -45,6 +58,7 @@ tokens are longer."""
 
 REQUESTS: ContextVar[str] = ContextVar("REQUESTS", default="")
 """Ids of the requests that are worked at, where it is not the application that does."""
+_ASKED: ContextVar[dict[str, Any] | None] = ContextVar("_ASKED", default=None)
 
 _log = logging.getLogger(__name__)
 _access = logging.getLogger("braid.access")
@@ -98,7 +112,7 @@ class _Lines(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "process": record.process,
-            "request_id": (request_id() if has_request_context() else REQUESTS.get()) or None,
+            "request_id": request_id() or None,
             "message": message,
         }
         if self._json:
@@ -136,9 +150,26 @@ def _uncaught(
     _log.error("uncaught %s\n%s", kind.__name__, "".join(traceback.format_tb(trace)))
 
 
+@contextmanager
+def answering(environ: dict[str, Any]) -> Iterator[None]:
+    """While it is open, this thread answers the request of a WSGI environment without Flask."""
+    before = _ASKED.set(environ)
+    try:
+        yield
+    finally:
+        _ASKED.reset(before)
+
+
+def asked() -> dict[str, Any] | None:
+    """The WSGI environment of the request that this thread answers; None where it answers none."""
+    return request.environ if has_request_context() else _ASKED.get()
+
+
 def request_id() -> str:
-    """The id of the request that is being answered: the caller's, where it sent a sane one."""
-    environ = request.environ
+    """The id of the request that is being answered: the caller's, where it sent a sane one. Where
+    no request is answered, the ids of those that are worked at."""
+    if (environ := asked()) is None:
+        return REQUESTS.get()
     known: str | None = environ.get(KNOWN)
     if known is None:
         known = environ.get(VARIABLE)
@@ -170,16 +201,29 @@ def _begun() -> None:
 
 
 def _logged(response: Response) -> Response:
-    """The path without its query, which may name runs and people."""
     caller = g.get("caller")
+    log_access(
+        request.method,
+        request.path,
+        response.status_code,
+        size=response.calculate_content_length() or 0,
+        seconds=time.perf_counter() - g.begun,
+        caller=None if caller is None else caller.identity,
+    )
+    return response
+
+
+def log_access(
+    method: str, path: str, status: int, *, size: int, seconds: float, caller: str | None
+) -> None:
+    """The line of a request. The path is without its query, which may name runs and people."""
     fields = {
-        "method": shown(request.method, 20),
-        "path": scrub_text(shown(request.path, 200)),
-        "status": response.status_code,
-        "bytes": response.calculate_content_length() or 0,
-        "seconds": round(time.perf_counter() - g.begun, 6),
-        "caller": None if caller is None else caller.identity,
+        "method": shown(method, 20),
+        "path": scrub_text(shown(path, 200)),
+        "status": status,
+        "bytes": size,
+        "seconds": round(seconds, 6),
+        "caller": caller,
     }
     text = " ".join("-" if value is None else str(value) for value in fields.values())
     _access.info("%s", text, extra={"fields": fields})
-    return response

@@ -132,17 +132,20 @@ class Metrics:
         return Response(text, content_type=CONTENT_TYPE_LATEST)
 
     def _note(self, response: Response) -> Response:
-        """Remember a request, to be counted later: threads that answer would wait for each other
-        at the counters, which takes longer than all the counting."""
         route = request.url_rule.rule if request.url_rule else "(none)"
         method = request.method if request.method in METHODS else "(other)"
         seconds = time.perf_counter() - g.get("started", math.nan)
-        self._answered.append((method, route, response.status_code, seconds))
+        self.note(method, route, response.status_code, seconds)
+        return response
+
+    def note(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Remember a request, to be counted later: threads that answer would wait for each other
+        at the counters, which takes longer than all the counting."""
+        self._answered.append((method, route, status, seconds))
         if not self._counts_regularly:
             self._count_regularly()
         if len(self._answered) >= MOST_UNCOUNTED:
             self._count_answered()
-        return response
 
     def _count_regularly(self) -> None:
         """From now on, for other workers show only what this one has counted."""

@@ -141,8 +141,8 @@ PURGE_SECONDS = Setting(
 RECORDING = Setting(
     "BRAID_RECORDING",
     "auto",
-    "Where each worker makes and writes records: in a process beside it, which is faster on "
-    "SQLite, or in the threads that answer. auto is process on SQLite, threads on PostgreSQL.",
+    "Where each worker makes and writes records: in a process beside it, which takes all requests "
+    "that wait together, or in the threads that answer, which is slower. auto is process.",
     one_of("auto", "process", "threads"),
 )
 AUTH_URL: Setting[str | None] = Setting(

@@ -1,16 +1,16 @@
 """How many durable record steps a second, beside the bare toolkit that stores nothing.
 
-Run `python benchmarks/http_record.py` (or `make bench`). It starts three servers with the same
-gunicorn settings: the action provider with a SQLite store that is synchronous to disk
-(``braid``, with the worker class and the shared metrics of `braid serve`;
-on SQLite its worker has a recording process beside it, which the others have no use
-for), action-provider-tools' blueprint with a callback that keeps nothing (``bare``), and
-the same blueprint with the provider's JSON Schema to check (``checking``). All get the same
-bodies of about 1 kB (1 step, 2 inputs, 1 output, 1 model) with the same token, in turns, from a
-load generator in a process of its own. The ratio of the median requests per second of ``braid``
-and ``bare`` has the budget 0.8; the turns are short and many, for the speed of a machine that
-others use too changes within seconds. `--seconds` is the length of a turn, `--rounds` how many
-there are, `--store` another store's URL.
+Run `python benchmarks/http_record.py` (or `make bench`). It starts servers with the same gunicorn
+settings: the action provider with a store that is synchronous to disk, one on SQLite (``sqlite``)
+and one on PostgreSQL where that is installed (``postgresql``), with the worker class and the shared
+metrics of `braid serve` (the worker has a recording process beside it, which the others have no
+use for); action-provider-tools' blueprint with a callback that keeps nothing (``bare``), and the
+same blueprint with the provider's JSON Schema to check (``checking``). All get the same bodies of
+about 1 kB (1 step, 2 inputs, 1 output, 1 model) with the same token, in turns, from a load
+generator in a process of its own. The ratios of the median requests per second to those of
+``bare`` have budgets; the turns are short and many, for the speed of a machine that others use too
+changes within seconds. `--seconds` is the length of a turn, `--rounds` how many there are,
+`--store` the URL of the one store that is measured instead.
 """
 
 from __future__ import annotations
@@ -33,13 +33,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from _postgres import BenchmarkServer  # noqa: E402
 from _results import Result, tell  # noqa: E402
 
 from action_provider import shared_metrics  # noqa: E402
 from flows.sandbox import Sandbox  # noqa: E402
 
-NAMES = ("bare", "checking", "braid")
-BUDGET = 0.8
+FLOORS = ("bare", "checking")
+BUDGETS = {"sqlite": 0.9, "postgresql": 0.6}
+"""The least ratio to the floor, by the kind of store."""
+NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 LOAD = Path(__file__).with_name("_http_load.py")
 THREADS = 16
 WARM_UP = 4.0
@@ -61,13 +64,14 @@ def gunicorn(name: str, environ: dict[str, str], workers: int) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "gunicorn", f"_http_apps:{name}()", "--log-level", "error"]
+    app = name if name in FLOORS else "braid"
+    command = [sys.executable, "-m", "gunicorn", f"_http_apps:{app}()", "--log-level", "error"]
     command += ["--bind", f"127.0.0.1:{port}", "--workers", str(workers)]
-    command += ["--worker-class", "braid.worker.Worker" if name == "braid" else "gthread"]
+    command += ["--worker-class", "braid.worker.Worker" if app == "braid" else "gthread"]
     command += ["--threads", str(THREADS), "--keep-alive", "60"]
     environ = {**os.environ, **environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
     with shared_metrics.folder() as metrics:
-        if name == "braid":
+        if app == "braid":
             environ[shared_metrics.FOLDER_VARIABLE] = str(metrics)
         process = subprocess.Popen(command, env=environ, cwd=ROOT / "benchmarks")
         try:
@@ -95,7 +99,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--store", default=None)
     options = parser.parse_args()
-    with Sandbox() as sandbox, tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        sandbox = stack.enter_context(Sandbox())
+        urls = stack.enter_context(stores(options.store))
         client = sandbox.add_client("braid")
         scope = sandbox.add_scope(client, "action_all")
         token = sandbox.token_for(sandbox.add_identity("ada@example.org"), scope)
@@ -104,38 +110,58 @@ def main() -> None:
             "BRAID_CLIENT_ID": client.client_id,
             "BRAID_CLIENT_SECRET": client.client_secret,
             "BRAID_SCOPE": scope,
-            "BRAID_STORE_URL": options.store or f"sqlite:///{folder}/store.db",
         }
-        compare(options, environ, token)
+        compare(options, environ, token, urls)
 
 
-def compare(options: argparse.Namespace, environ: dict[str, str], token: str) -> None:
-    """The servers in turns, then the ratios."""
-    rates: dict[str, list[float]] = {name: [] for name in NAMES}
-    slow: dict[str, list[float]] = {name: [] for name in NAMES}
+@contextlib.contextmanager
+def stores(given: str | None) -> Iterator[dict[str, str]]:
+    """The URLs of the stores to be measured, by their kind."""
+    if given:
+        yield {"sqlite" if given.startswith("sqlite:") else "postgresql": given}
+        return
     with contextlib.ExitStack() as stack:
-        ports = {
-            name: stack.enter_context(gunicorn(name, environ, options.workers)) for name in NAMES
-        }
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        urls = {"sqlite": f"sqlite:///{folder}/store.db"}
+        if (server := BenchmarkServer.find()) is not None:
+            stack.enter_context(server)
+            urls["postgresql"] = stack.enter_context(server.passing_database())
+        yield urls
+
+
+def compare(
+    options: argparse.Namespace, environ: dict[str, str], token: str, urls: dict[str, str]
+) -> None:
+    """The servers in turns, then the ratios."""
+    names = (*FLOORS, *urls)
+    rates: dict[str, list[float]] = {name: [] for name in names}
+    slow: dict[str, list[float]] = {name: [] for name in names}
+    with contextlib.ExitStack() as stack:
+        ports = {}
+        for name in names:
+            store = {"BRAID_STORE_URL": urls[name]} if name in urls else {}
+            server = gunicorn(name, {**environ, **store}, options.workers)
+            ports[name] = stack.enter_context(server)
         for port in ports.values():
             measure(port, token, WARM_UP)
         for turn in range(options.rounds):
-            for name in sorted(NAMES, reverse=bool(turn % 2)):
+            for name in sorted(names, reverse=bool(turn % 2)):
                 rate, latency = measure(ports[name], token, options.seconds)
                 rates[name].append(rate)
                 slow[name].append(latency)
-    medians = {name: statistics.median(rates[name]) for name in NAMES}
-    ratios = sorted(ours / bare for ours, bare in zip(rates["braid"], rates["bare"], strict=True))
-    print("ratios of the rounds:", " ".join(f"{ratio:.2f}" for ratio in ratios))
-    for name in NAMES:
-        latency = statistics.median(slow[name]) * 1000
-        print(f"{name:9}{medians[name]:7.0f} requests/s   99 % within {latency:5.0f} ms")
-    tell("http_record", results(medians, statistics.median(slow["braid"])))
+    medians = {name: statistics.median(rates[name]) for name in names}
+    for name in urls:
+        ratios = sorted(our / bare for our, bare in zip(rates[name], rates["bare"], strict=True))
+        print(f"ratios of the rounds, {name}:", " ".join(f"{ratio:.2f}" for ratio in ratios))
+    latency = {name: statistics.median(slow[name]) * 1000 for name in names}
+    for name in names:
+        print(f"{name:11}{medians[name]:7.0f} requests/s   99 % within {latency[name]:5.0f} ms")
+    tell("http_record", [each for name in urls for each in results(name, medians, latency[name])])
 
 
-def results(medians: dict[str, float], slow: float) -> list[Result]:
-    what = "durable recording of a flow step over HTTP"
-    ours, unit = medians["braid"], "requests/s"
+def results(name: str, medians: dict[str, float], latency: float) -> list[Result]:
+    what = f"durable recording of a flow step over HTTP, {NAMES[name]}"
+    ours, unit = medians[name], "requests/s"
     return [
         Result(
             what=what,
@@ -143,9 +169,9 @@ def results(medians: dict[str, float], slow: float) -> list[Result]:
             unit=unit,
             floor=medians["bare"],
             floor_is="the bare toolkit blueprint that stores nothing, same server and workers",
-            budget=BUDGET,
+            budget=BUDGETS[name],
             at_least=True,
-            note=f"99 % within {slow * 1000:.0f} ms",
+            note=f"99 % within {latency:.0f} ms",
         ),
         Result(
             what=f"{what}, beside the toolkit with the same schema",

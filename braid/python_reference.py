@@ -48,7 +48,7 @@ class Section(NamedTuple):
 LEFT_OUT = {
     Recorder: {"decided", "generated", "id_of", "link_later", "mark", "payload"},
     Store: {
-        *("belongings", "explaining", "glance", "histories", "holders", "linked"),
+        *("ask_together", "belongings", "explaining", "glance", "histories", "holders", "linked"),
         *("one_look", "ping", "waiting_since", "write", "write_all", "write_held", "write_parts"),
     },
     Reader: {

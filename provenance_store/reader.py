@@ -12,6 +12,7 @@ from provenance_store.filters import ModelSearch, RecordFilter, RunFilter
 from provenance_store.ids import now, short_id
 from provenance_store.kinds import Kind, Level
 from provenance_store.reading import models, records, runs
+from provenance_store.reading.foreseen import URIS, documents_key, heads_key, members_key
 from provenance_store.reading.named import candidates, find, not_found, told_apart
 from provenance_store.reading.run_steps import Call, RunPlace, RunStep, run_steps
 from provenance_store.reading.validity import validity_of
@@ -30,6 +31,7 @@ from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import driver
 from provenance_store.store_sink import StoreSink
 from provenance_store.validation.scalars import one_or_many
+from provenance_store.validation.uris import normal_uri
 from provenance_store.values import Uri
 from provenance_store.viewer import Viewer
 
@@ -141,7 +143,7 @@ class Reader:
     def run_members(self, run_id: str) -> dict[str, Level] | None:
         """Who may see or manage a run, whoever asks; None when nobody is known to."""
         rows = self._session.look_up(
-            ("run_members", run_id), lambda raw: self._prepared.run_members(raw, run_id)
+            members_key(run_id), lambda raw: self._prepared.run_members(raw, run_id)
         )
         return {principal: Level(level) for principal, level in rows} or None
 
@@ -255,8 +257,17 @@ class Reader:
 
     def find_uris(self, uris: Iterable[str], *, run_id: str | None = None) -> dict[str, int]:
         """`find_uri` for several; those that are known."""
-        with self._session.look() as raw:
-            return self._prepared.at_uris(raw, self._viewer, uris, run_id)
+        spelled: dict[str, list[str]] = {}
+        for uri in uris:
+            spelled.setdefault(normal_uri(uri), []).append(uri)
+        found: dict[str, int] = {}
+        # Which of them are known at all is asked for all of them at once: most are new.
+        for norm in self._session.look_up_all(URIS, spelled, self._prepared.known_uris):
+            with self._session.look() as raw:
+                record_id = self._prepared.at_uri(raw, self._viewer, norm, run_id)
+            if record_id is not None:
+                found.update(dict.fromkeys(spelled[norm], record_id))
+        return found
 
     def run_files(self, run_id: str, document: str, *, until: int = LAST) -> list[RunPlace]:
         """Where the records of a run are, and those documents of its steps, whoever asks: of the
@@ -374,7 +385,7 @@ class Reader:
         from provenance_store.redaction import scrub_text
 
         rows = self._session.look_up(
-            ("heads", self._viewer, name),
+            heads_key(self._viewer, name),
             lambda raw: self._prepared.nearest_heads(raw, self._viewer, scrub_text(name)),
         )
         heads = [Head(*row) for row in rows]
@@ -425,8 +436,13 @@ class Reader:
 
     def has_documents(self, run_id: str, name: str) -> bool:
         """Whether a step of a run has a document of that name, whoever asks."""
-        with self._session.look() as raw:
-            return self._prepared.has_documents(raw, run_id, name)
+        return bool(
+            self._session.look_up_all(
+                documents_key(name),
+                [run_id],
+                lambda raw, asked: self._prepared.documented(raw, asked, name),
+            )
+        )
 
     def called(self, run_id: str, functions: str, *, until: int = LAST) -> set[int]:
         """The functions that a run had called by a time, in microseconds UTC, whoever asks;

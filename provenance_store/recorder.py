@@ -909,7 +909,7 @@ class Recorder:
         at = self._at()
         is_live = int(live if type(live) is bool else rows.truth_of(gate, live, "live"))
         batch.record.append(
-            RecordRow(record_id, kind.value, name, at, is_live, self.run_id, where, audience)
+            RecordRow(record_id, int(kind), name, at, is_live, self.run_id, where, audience)
         )
         self._link(batch, gate, record_id, depends_on, Role.DERIVED_FROM)
         self._uris(batch, gate, record_id, uris)
@@ -993,7 +993,7 @@ class Recorder:
         if record_id in ids:
             gate.instead(None, "A record cannot depend on itself; the link is left out.")
             del ids[record_id]
-        batch.add_links(ids, record_id, role.value)
+        batch.add_links(ids, record_id, int(role))
 
     def _without_cycles(
         self, batch: Batch, gate: Gate, ids: list[int], record_id: int, *, made_by: bool = False
@@ -1012,10 +1012,17 @@ class Recorder:
         return [i for i in ids if i not in closing] if closing else ids
 
     def _ids(self, records: list[RecordLike]) -> list[int]:
-        """`id_of` for many: quick for what this very recorder has made."""
+        """`id_of` for many: quick for ids, and for what this very recorder has made."""
         id_of = self.id_of
         try:
-            return [r.id if r.recorder is self else id_of(r) for r in records]  # type: ignore[union-attr]
+            return [
+                r
+                if type(r) is int and FIRST_ID <= r <= LAST_ID
+                else r.id  # type: ignore[union-attr]
+                if r.recorder is self  # type: ignore[union-attr]
+                else id_of(r)
+                for r in records
+            ]
         except Exception:  # something else than handles, whatever it does when it is asked
             return [id_of(record) for record in records]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from provenance_store import forks
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput, NotFound
-from provenance_store.ids import MAX_SEQUENCE, Urn, make_id, new_uuid, now, parse_id
+from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, new_uuid, now, parse_id
 from provenance_store.kinds import Kind
 from provenance_store.rows import MetricRow, OriginRow
 from provenance_store.version import VERSION
@@ -150,7 +150,7 @@ class Sink(ABC, forks.Forkable):
         sequence = next(self._sequence)
         if sequence > MAX_SEQUENCE:
             raise OverflowError("This session has handed out all its ids; open the store again.")
-        return make_id(self.origin.no, sequence)
+        return (self._origin or self.origin).no << SEQUENCE_BITS | sequence
 
     @abstractmethod
     def register(self) -> OriginRow:
@@ -233,6 +233,8 @@ class SinkBeside(Sink):
 
     def __init__(self, behind: Sink) -> None:
         self._behind = behind  # which is told about forks; there is nothing of its own to mend
+        self.new_id = behind.new_id  # type: ignore[method-assign]  # asked for each row
+        self.urn = behind.urn  # type: ignore[method-assign]
 
     @property
     def origin(self) -> OriginRow:
@@ -244,9 +246,6 @@ class SinkBeside(Sink):
 
     def register(self) -> OriginRow:
         return self._behind.register()
-
-    def new_id(self) -> int:
-        return self._behind.new_id()
 
     def resolve(self, reference: str) -> int:
         return self._behind.resolve(reference)

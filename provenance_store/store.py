@@ -18,6 +18,7 @@ from provenance_store.documents import FIRST_NAMED
 from provenance_store.errors import BraidError, NotAllowed
 from provenance_store.ids import now
 from provenance_store.reader import LineageOptions, Reader
+from provenance_store.reading.foreseen import Foreseen, ask_together
 from provenance_store.recorder import Recorder
 from provenance_store.references import Reference, several
 from provenance_store.sink import Sink
@@ -115,6 +116,10 @@ class Store(Recorder):
         it writes with, which has read most of it already.
         """
         return self.sink.session.one_look(self.sink.writer if alone else None)
+
+    def ask_together(self, foreseen: Foreseen) -> None:
+        """While `one_look` is open: ask at once what is going to be asked singly."""
+        ask_together(self.sink, foreseen)
 
     def _alone(self, principals: frozenset[str], run_id: str) -> Guard:
         return _Alone(self.sink.prepared, principals, run_id)

@@ -96,7 +96,7 @@ class ProviderBlueprint(ActionProviderBlueprint):  # type: ignore[misc]
 
     def _action_run(self) -> Response:
         """202 for a new action, 200 for a repeated request; bodies are never logged."""
-        self._require_runnable()
+        self.require_runnable(_caller())
         data = read_body(request, depth=self._options.json_depth)
         document, is_new = self.run(_caller(), data)
         return _json(document, 202 if is_new else 200)
@@ -123,7 +123,7 @@ class ProviderBlueprint(ActionProviderBlueprint):  # type: ignore[misc]
 
     def _action_enumerate(self) -> Response:
         """Invalid filters are refused, where the toolkit drops them."""
-        self._require_runnable()
+        self.require_runnable(_caller())
         wanted = read_parameters(request.args, EnumerateParameters)
         return _json(encode(page_of(self._kept, _caller(), wanted)))
 
@@ -131,8 +131,9 @@ class ProviderBlueprint(ActionProviderBlueprint):  # type: ignore[misc]
         visible_to = self._options.visible_to
         return "public" in visible_to or _caller().is_one_of(visible_to)
 
-    def _require_runnable(self) -> None:
-        if not _caller().is_one_of(self._options.runnable_by):
+    def require_runnable(self, caller: Caller) -> None:
+        """Raise NotAllowed for who is not among those that the server is for."""
+        if not caller.is_one_of(self._options.runnable_by):
             raise NotAllowed("You may not use this action provider; ask its operator for access.")
 
 

@@ -8,8 +8,10 @@ is then a new request. The records stay in every case.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from action_provider.actions.envelope import (
     Envelope,
@@ -24,15 +26,18 @@ from action_provider.record.callers import CallersLookup, ManagedRuns
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from flows.steps.body import Body, read_body
+from flows.steps.foreseen import foresee
 from flows.steps.record import audience_of, record_step
+from flows.steps.things import UrisOf
 from provenance_store.errors import Conflict, InvalidInput, NotAllowed, NotFound, TooLarge
 from provenance_store.ids import ordered_uuid
 from provenance_store.recorder import Recorder
 from provenance_store.rows import ActionRow
 from provenance_store.store import Store
 from provenance_store.values import Audience
+from provenance_store.viewer import Viewer
 
-__all__ = ["Actions", "Answer"]
+__all__ = ["Actions", "Answer", "Group"]
 
 PERHAPS_KNOWN = (Conflict, InvalidInput, NotFound, NotAllowed)
 """What recording raises for a request that was answered before, besides for bad ones."""
@@ -56,6 +61,7 @@ class _Asked:
     envelope: Envelope
     body: Body
     seconds: float
+    uris: UrisOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,16 @@ class _Failed:
 
     asked: _Asked | None
     error: Exception
+
+
+class Group(NamedTuple):
+    """Requests that were read together, and what they write; `store` is None where none of them
+    can be read."""
+
+    store: Store | None
+    requests: Sequence[tuple[Caller, bytes]]
+    made: Sequence[_Made | _Failed]
+    since: float | None
 
 
 class Actions(KeptActions):
@@ -112,23 +128,55 @@ class Actions(KeptActions):
         In the order of the requests: what `run` would return, or what it would raise. They wait
         for the store together, counted from `since` (`time.monotonic`), by default from now.
         """
+        return self.write_all([self.make_all(requests, since=since)])
+
+    def make_all(
+        self, requests: Sequence[tuple[Caller, bytes]], *, since: float | None = None
+    ) -> Group:
+        """The first half of `run_all`: what these requests write, looked up and made."""
         read = [self._read(caller, data) for caller, data in requests]
-        unreadable = [one.error for one in read if isinstance(one, _Failed)]
-        if len(unreadable) == len(read):
-            return [*unreadable]
+        if all(isinstance(one, _Failed) for one in read):
+            return Group(None, requests, [one for one in read if isinstance(one, _Failed)], since)
         store = self._stores.get()  # ids are those of one store, were it opened anew meanwhile
         with store.waiting_since(since):
-            made = self._make_all(store, read)
-            ready = [one.recorder for one in made if isinstance(one, _Made)]
-            errors = iter(store.write_held(ready) if ready else ())
-            return [
-                self._settle(request, one, next(errors) if isinstance(one, _Made) else None)
-                for request, one in zip(requests, made, strict=True)
-            ]
+            return Group(store, requests, self._make_all(store, read), since)
+
+    def write_all(self, groups: Sequence[Group]) -> list[Answer | Exception]:
+        """The second half of `run_all`, for several groups: in one commit where that can be."""
+        answers: list[Answer | Exception] = []
+        for store, of_store in itertools.groupby(groups, lambda group: group.store):
+            some = [*of_store]
+            made = [one for group in some for one in group.made]
+            requests = [request for group in some for request in group.requests]
+            if store is None:
+                answers += [
+                    self._settle(request, one, None)
+                    for request, one in zip(requests, made, strict=True)
+                ]
+                continue
+            since = min((group.since for group in some if group.since is not None), default=None)
+            with store.waiting_since(since):
+                answers += self._written(store, requests, made)
+        return answers
+
+    def _written(
+        self,
+        store: Store,
+        requests: Sequence[tuple[Caller, bytes]],
+        made: Sequence[_Made | _Failed],
+    ) -> list[Answer | Exception]:
+        ready = [one.recorder for one in made if isinstance(one, _Made)]
+        errors = iter(store.write_held(ready) if ready else ())
+        return [
+            self._settle(request, one, next(errors) if isinstance(one, _Made) else None)
+            for request, one in zip(requests, made, strict=True)
+        ]
 
     def _make_all(self, store: Store, read: Sequence[_Asked | _Failed]) -> list[_Made | _Failed]:
         """Look up and make what each request writes; the failed ones stay as they are."""
         with store.one_look(alone=self._alone):
+            asked = [one for one in read if isinstance(one, _Asked)]
+            store.ask_together(foresee((one.body, _viewer(one.caller), one.uris) for one in asked))
             return [one if isinstance(one, _Failed) else self._made(store, one) for one in read]
 
     def _made(self, store: Store, asked: _Asked) -> _Made | _Failed:
@@ -168,7 +216,7 @@ class Actions(KeptActions):
         try:
             envelope = read_envelope(data)
             body = read_body(envelope.body)
-            return _Asked(caller, envelope, body, self._release_seconds(envelope))
+            return _Asked(caller, envelope, body, self._release_seconds(envelope), {})
         except Exception as error:
             return _Failed(None, error)
 
@@ -187,7 +235,12 @@ class Actions(KeptActions):
         action_id = ordered_uuid(now)
         with recorder.together() as batch:
             receipt = record_step(
-                recorder, CallersLookup(store, caller), body, label=envelope.label, only_news=True
+                recorder,
+                CallersLookup(store, caller),
+                body,
+                label=envelope.label,
+                only_news=True,
+                uris=asked.uris,
             )
             details = receipt.document()
             status = status_of(
@@ -218,6 +271,11 @@ class Actions(KeptActions):
                 f"This step is {rows:,} rows in the store; one step may be {self._most_rows:,}. "
                 "Record it as several steps, or its files as one dataset with the digest of a list."
             )
+
+
+def _viewer(caller: Caller) -> Viewer | None:
+    """What the caller may see, unless Globus has to be asked for its groups."""
+    return None if caller.known_groups is None else caller.viewer()
 
 
 def _audience(caller: Caller, envelope: Envelope, body: Body) -> Audience:

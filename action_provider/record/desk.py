@@ -1,8 +1,9 @@
 """Recording in a process of its own, beside the worker that speaks HTTP.
 
-The worker's threads share one interpreter, and SQLite's driver hands it over at every statement,
-so sixteen threads that record take turns more than they work. One process that takes all waiting
-requests, makes their records and writes them in one commit does more.
+The worker's threads share one interpreter, and the databases' drivers hand it over at every
+statement, so sixteen threads that record take turns more than they work, and each waits for a
+commit of its own. One process that takes all waiting requests, asks the store about them together
+and writes them in one commit does more: on SQLite, and on PostgreSQL several times as much.
 
 The process takes what waits in groups of bounded size, in which the identities take turns, so
 that nobody waits for somebody else's many (`desk_process`). Requests that are large go to a lane
@@ -15,7 +16,6 @@ import time
 from collections.abc import Mapping
 
 import msgspec
-from flask import has_request_context
 
 from action_provider.auth import Caller
 from action_provider.child import Child
@@ -62,7 +62,7 @@ class Desk(Child):
     def _ask(self, caller: Caller, groups: frozenset[str] | None, data: bytes) -> Reply:
         told = None if groups is None else list(groups)
         identities = list(caller.identities)
-        since, name = time.monotonic(), request_id() if has_request_context() else ""
+        since, name = time.monotonic(), request_id()
         asking = _encode(
             Asking(caller.identity, identities, told, caller.reader_group, data, since, name)
         )

@@ -2,10 +2,11 @@
 
 The store's URL is read from standard input.
 
-One thread takes requests that wait, records them in one commit and answers them; what comes
-meanwhile is for the next group. A group is no more work than some dozen usual steps: whoever comes
-while one is written waits for that one only, for in the next the identities take turns. It ends
-when the control socket FD is closed at the other end.
+One thread takes requests that wait, makes what they write, writes it in one commit and answers;
+what comes meanwhile is for the next group. On PostgreSQL another thread writes, while the next
+group is made. A group is no more work than some dozen usual steps: whoever comes waits for what is
+being made and written only, for in the next group the identities take turns. It ends when the
+control socket FD is closed at the other end.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
 from action_provider import logs
 from action_provider.auth import Caller
 from action_provider.errors import named
-from action_provider.record.actions import Actions, Answer
+from action_provider.record.actions import Actions, Answer, Group
 from action_provider.record.desk import NEEDS_GROUPS
 from action_provider.record.messages import Asking, Reply, receive, send
 from action_provider.settings import Options
@@ -39,6 +42,10 @@ WORK_A_GROUP = 2_000
 """JSON values of the requests that are recorded together, as far as commas tell: what takes some
 20 ms, the most that a request waits for others before its turn comes."""
 
+SWITCH_SECONDS = 0.0002
+"""How long the thread that makes keeps the interpreter from the one that writes, which needs it
+for a moment between two statements."""
+
 COLLECT_AFTER = 50_000
 """Objects made, less those let go, until cycles among the newest are looked for."""
 
@@ -51,6 +58,8 @@ class _GroupsNeeded(Exception):
 
 
 Waiting = tuple[socket.socket, Asking]
+Made = tuple[Sequence[Waiting], Group]
+"""The requests of a group, and what they write."""
 
 
 class Backlog:
@@ -59,8 +68,8 @@ class Backlog:
     def __init__(self) -> None:
         self._queues: dict[str, deque[Waiting]] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._queues)
+    def __len__(self) -> int:
+        return sum(map(len, self._queues.values()))
 
     def put(self, one: Waiting) -> None:
         """Let a request wait behind those of its identity."""
@@ -80,23 +89,107 @@ class Backlog:
         return group
 
 
-def main(control: socket.socket, actions: Actions) -> None:
+class Writing:
+    """Writes what is made, and answers.
+
+    `done` can be read from when something was written meanwhile; `go_on` is to be called then.
+    """
+
+    size = 0
+    """How many requests are being written meanwhile."""
+
+    def __init__(self, actions: Actions) -> None:
+        self._actions = actions
+        self.done, self._told = socket.socketpair()
+
+    def put(self, made: Made) -> None:
+        """Have a group written, and its requests answered."""
+        self._write([made])
+
+    def go_on(self) -> None:
+        """Write what was made meanwhile."""
+
+    def finish(self) -> None:
+        """Return when all is written."""
+
+    def _write(self, several: Sequence[Made]) -> None:
+        waiting = [one for some, _ in several for one in some]
+        _log_for(waiting)
+        try:
+            answers = self._actions.write_all([group for _, group in several])
+        except Exception as error:
+            answers = [error] * len(waiting)
+        _answer(waiting, answers)
+
+
+class WritingMeanwhile(Writing):
+    """Writes in a thread while the next requests are made: PostgreSQL has its own processes for
+    its part of the work. SQLite has this one, and gains nothing.
+
+    A commit is all that has been made since the last one began.
+    """
+
+    def __init__(self, actions: Actions) -> None:
+        super().__init__(actions)
+        sys.setswitchinterval(SWITCH_SECONDS)
+        self._made: list[Made] = []
+        self._writing: list[Made] = []
+        self._begun = threading.Semaphore(0)
+        threading.Thread(target=self._write_on, name="writing", daemon=True).start()
+
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        return sum(len(waiting) for waiting, _ in self._writing)
+
+    def put(self, made: Made) -> None:
+        self._made.append(made)
+        if not self._writing:
+            self._begin()
+
+    def go_on(self) -> None:
+        self.done.recv(1)
+        self._writing = []
+        if self._made:
+            self._begin()
+
+    def finish(self) -> None:
+        while self._writing:
+            self.go_on()
+
+    def _begin(self) -> None:
+        self._writing, self._made = self._made, []
+        self._begun.release()
+
+    def _write_on(self) -> None:
+        while True:
+            self._begun.acquire()
+            self._write(self._writing)
+            self._told.send(b"+")
+
+
+def main(control: socket.socket, actions: Actions, writing: Writing) -> None:
     """Serve until the worker is gone."""
     _collect_seldom()
     lines = selectors.DefaultSelector()
     lines.register(control, selectors.EVENT_READ)
+    lines.register(writing.done, selectors.EVENT_READ)
     backlog = Backlog()
     while True:
-        ready = [key.fileobj for key, _ in lines.select(0 if backlog else None)]
+        is_due = len(backlog) > writing.size // 2
+        ready = [key.fileobj for key, _ in lines.select(0 if is_due else None)]
         for line in ready:
             assert isinstance(line, socket.socket)
-            if line is not control:
+            if line is writing.done:
+                writing.go_on()
+            elif line is not control:
                 for one in _received(lines, line):
                     backlog.put(one)
             elif not _take_lines(lines, control):
+                writing.finish()
                 return
-        if group := backlog.group():
-            _record(actions, group)
+        # Few at a time are more work than many.
+        if len(backlog) > writing.size // 2 and (group := backlog.group()):
+            _make(actions, group, writing)
 
 
 def _collect_seldom() -> None:
@@ -127,15 +220,25 @@ def _received(lines: selectors.BaseSelector, line: socket.socket) -> list[Waitin
         return []
 
 
-def _record(actions: Actions, waiting: list[Waiting]) -> None:
-    logs.REQUESTS.set(",".join([asking.request_id for _, asking in waiting]))
+def _make(actions: Actions, waiting: list[Waiting], writing: Writing) -> None:
+    _log_for(waiting)
     try:
-        answers = actions.run_all(
+        group = actions.make_all(
             [(_caller(asking), asking.data) for _, asking in waiting],
             since=min(asking.since for _, asking in waiting),
         )
     except Exception as error:
-        answers = [error] * len(waiting)
+        _answer(waiting, [error] * len(waiting))
+    else:
+        writing.put((waiting, group))
+
+
+def _log_for(waiting: Sequence[Waiting]) -> None:
+    """Name these requests in what this thread logs."""
+    logs.REQUESTS.set(",".join([asking.request_id for _, asking in waiting]))
+
+
+def _answer(waiting: Sequence[Waiting], answers: Sequence[Answer | Exception]) -> None:
     for (line, asking), answer in zip(waiting, answers, strict=True):
         if isinstance(answer, Exception):
             logs.REQUESTS.set(asking.request_id)
@@ -172,12 +275,9 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logs.begin()
-    main(
-        socket.socket(fileno=int(sys.argv[1])),
-        Actions(
-            StoreHolder(sys.stdin.read(), purge_seconds=None, create=False),
-            Options.read(),
-            now,
-            alone=True,
-        ),
-    )
+    url = sys.stdin.read()
+    on_file = url.startswith("sqlite:")
+    stores = StoreHolder(url, purge_seconds=None, create=False)
+    actions = Actions(stores, Options.read(), now, alone=on_file)
+    writing = Writing(actions) if on_file else WritingMeanwhile(actions)
+    main(socket.socket(fileno=int(sys.argv[1])), actions, writing)

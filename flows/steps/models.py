@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from flows.steps.body import ModelEntry
 from flows.steps.lookup import Head
 from flows.steps.things import Things, located
+from flows.steps.uris import norm_of
 from provenance_store.errors import InvalidInput
 from provenance_store.handles import ModelVersion, VersionAbout
 from provenance_store.kinds import Kind
-from provenance_store.validation.uris import normal_uri
 
 __all__ = ["Models"]
 
@@ -62,9 +62,7 @@ class Models:
     def places(self) -> frozenset[str]:
         """The normal form of each URI of a version in the making."""
         return frozenset(
-            normal_uri(uri.uri)
-            for making in self._making
-            for uri in self.things.uris_of(making.entry)
+            norm_of(uri.uri) for making in self._making for uri in self.things.uris_of(making.entry)
         )
 
     def taking_part(self, made: Sequence[Head]) -> list[tuple[Head, str]]:

@@ -29,7 +29,7 @@ from flows.steps.outcome import Outcome, as_it_came_out, outcome_of
 from flows.steps.receipt import Receipt
 from flows.steps.references import PathReference, UriReference
 from flows.steps.run_files import GLOBUS, PATHS, named_paths
-from flows.steps.things import Things, located
+from flows.steps.things import Things, UrisOf, located
 from provenance_store.decisions import Option
 from provenance_store.errors import TooLarge
 from provenance_store.handles import StepHandle
@@ -81,6 +81,7 @@ def record_step(
     collections: Collections | None = None,
     files: ToldFiles = ToldFiles(),  # noqa: B008 - it is frozen
     only_news: bool = False,
+    uris: UrisOf | None = None,
 ) -> Receipt:
     """Record one step of a flow run, in one batch; each call is a visit of its own.
 
@@ -91,7 +92,8 @@ def record_step(
     `also_used` are records, `informed_by` earlier steps, and `also_models` models that are known to
     take part besides what the body tells. `collections` are those of Compute endpoints, by default
     what the settings say; `files` are what conventions tell besides those of the body. With
-    `only_news` what the store says of the run already is not said again.
+    `only_news` what the store says of the run already is not said again. `uris` are those of
+    definitions of the body, as far as they were looked at before.
     Raises InvalidInput with the path of what cannot be recorded; nothing is written then.
     """
     if body.choice is not None:
@@ -101,7 +103,7 @@ def record_step(
     body = as_decided(as_it_came_out(body))
     with recorder.together():
         known = collections_of_settings() if collections is None else collections
-        step = _Recording(recorder, lookup, body, known)
+        step = _Recording(recorder, lookup, body, known, uris)
         located("run", lambda: _record_run(recorder, body.run, label, step.outcome, only_news))
         step.things.steps.extend(informed_by)
         return step.record(ordinal, also_used, also_models, files)
@@ -167,12 +169,17 @@ class _Recording:
     """One step being recorded."""
 
     def __init__(
-        self, recorder: Recorder, lookup: Lookup, body: Body, collections: Collections
+        self,
+        recorder: Recorder,
+        lookup: Lookup,
+        body: Body,
+        collections: Collections,
+        uris: UrisOf | None,
     ) -> None:
         self.recorder = recorder
         self.body = body
         self.outcome = outcome_of(body)
-        self.things = Things(recorder, lookup)
+        self.things = Things(recorder, lookup, uris)
         self.models = Models(self.things, body.step.name)
         self.lookup = lookup
         self.collections = collections

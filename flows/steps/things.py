@@ -20,22 +20,24 @@ from flows.steps.references import (
 )
 from flows.steps.refusals import within
 from flows.steps.run_files import RunFile
-from flows.steps.uris import name_of_uri, tidy_uri
+from flows.steps.uris import name_of_uri, norm_of, tidy_uri
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.handles import Record
 from provenance_store.recorder import Recorder
-from provenance_store.validation.uris import normal_uri
 from provenance_store.values import DIFFERS, Uri
 
-__all__ = ["Things", "located"]
+__all__ = ["Things", "UrisOf", "located", "uris_of", "with_members"]
 
 T = TypeVar("T")
+UrisOf = dict[int, tuple[Definition | ModelEntry, list[Uri]]]
+"""The URIs of definitions by their ids, with the definition, for the id of one that is gone may
+become another's."""
 
 
 class Things:
     """The records that one step mentions. A URI stands for one record, however often it comes."""
 
-    def __init__(self, recorder: Recorder, lookup: Lookup) -> None:
+    def __init__(self, recorder: Recorder, lookup: Lookup, uris: UrisOf | None = None) -> None:
         self.recorder = recorder
         self.lookup = lookup
         self.unrecorded = 0
@@ -54,8 +56,7 @@ class Things:
         self.left: Callable[[Thing], int | None] = lambda thing: None
         """The record of what functions of the run left at the place of a thing, if they did."""
         self._places: dict[int, list[Uri]] = {}
-        self._uris: dict[int, tuple[Definition | ModelEntry, list[Uri]]] = {}
-        """With the definition, for the id of one that is gone may become another's."""
+        self._uris: UrisOf = {} if uris is None else uris
 
     def prepare(
         self, items: Iterable[Item], things: Iterable[Thing] = (), uris: Iterable[str] = ()
@@ -64,7 +65,7 @@ class Things:
         uris, ids, told = dict.fromkeys(uris), dict[str, None](), list[Uri]()
         for thing in things:
             told += thing.uris
-        for item in _with_members(items):
+        for item in with_members(items):
             if isinstance(item, UriReference):
                 uris[item.uri] = None
             elif isinstance(item, IdReference):
@@ -77,9 +78,9 @@ class Things:
         uris.update((uri.uri, None) for uri in told)
         if uris:
             found = self.lookup.find_uris(uris, run_id=self.recorder.run_id)
-            self._by_uri = {normal_uri(uri): record_id for uri, record_id in found.items()}
-            self._asked = set(map(normal_uri, uris))
-            measured = (self._by_uri.get(normal_uri(uri.uri)) for uri in told if _is_measured(uri))
+            self._by_uri = {norm_of(uri): record_id for uri, record_id in found.items()}
+            self._asked = set(map(norm_of, uris))
+            measured = (self._by_uri.get(norm_of(uri.uri)) for uri in told if _is_measured(uri))
             if there := {record_id for record_id in measured if record_id is not None}:
                 self._places = self.lookup.places(there)
         if ids:
@@ -87,9 +88,7 @@ class Things:
 
     def uris_of(self, document: Definition | ModelEntry) -> list[Uri]:
         """The URIs of a definition in this step's body, in the spelling that is stored."""
-        if (known := self._uris.get(id(document))) is None:
-            known = self._uris[id(document)] = document, _uris_of(document)
-        return known[1]
+        return uris_of(document, self._uris)
 
     # ---- what exists ---------------------------------------------------------------------
 
@@ -157,7 +156,7 @@ class Things:
 
     def known(self, uri: str) -> int | None:
         """The record at a URI, if there is one: of this step, of this run, or the newest."""
-        norm = normal_uri(uri)
+        norm = norm_of(uri)
         if (found := self._by_uri.get(norm)) is None and norm not in self._asked:
             self._asked.add(norm)
             found = self.lookup.find_uri(uri, run_id=self.recorder.run_id)
@@ -168,12 +167,12 @@ class Things:
     def differs(self, record_id: int, uris: Iterable[Uri]) -> bool:
         """Whether the size or the digest that is said of a place is another than that with which
         the record has it."""
-        measured = {normal_uri(uri.uri): uri for uri in uris if _is_measured(uri)}
+        measured = {norm_of(uri.uri): uri for uri in uris if _is_measured(uri)}
         if not measured:
             return False
         if record_id not in self._places:
             self._places |= {record_id: [], **self.lookup.places([record_id])}
-        pairs = ((measured.get(normal_uri(o.uri)), o) for o in self._places[record_id])
+        pairs = ((measured.get(norm_of(o.uri)), o) for o in self._places[record_id])
         return any(new is not None and _are_apart(new, old) for new, old in pairs)
 
     def at(self, uri: str, path: str) -> int:
@@ -181,7 +180,7 @@ class Things:
         found = self.left(Thing(name_of_uri(uri), uris=(Uri(uri),)))
         if found is None and (found := self.known(uri)) is None:
             found = self._make(path, self.recorder.data, name_of_uri(uri), uris=[Uri(uri)])
-        self._by_uri[normal_uri(uri)] = found
+        self._by_uri[norm_of(uri)] = found
         return found
 
     # ---- what is used --------------------------------------------------------------------
@@ -254,7 +253,7 @@ class Things:
             return []  # what is left at paths is made for all of them together
         if isinstance(item, UriReference):
             made = self._make(path, self.recorder.data, name_of_uri(item.uri), uris=[Uri(item.uri)])
-            self._by_uri[normal_uri(item.uri)] = made
+            self._by_uri[norm_of(item.uri)] = made
             return [made]
         sources = self.referred(item, path) if isinstance(item, Reference) else []
         return [self._make(path, self.recorder.data, name, depends_on=sources)]
@@ -314,7 +313,7 @@ class Things:
         """What later steps find at these URIs is that record."""
         there = [*uris]
         self._created.setdefault(record_id, None)
-        self._by_uri.update((normal_uri(uri.uri), record_id) for uri in there)
+        self._by_uri.update((norm_of(uri.uri), record_id) for uri in there)
         self._places[record_id] = there
         self.lookup.note_places(record_id, there)
 
@@ -340,7 +339,10 @@ class Things:
     def _make(self, path: str, make: Callable[..., Record], name: str, **how: Any) -> int:
         links = len(how.get("depends_on", ())) + len(how.get("members", ()))
         self.allowance.links(links, path)
-        made = located(path, lambda: make(name, **how)).id
+        try:
+            made = make(name, **how).id
+        except InvalidInput as error:
+            raise within(error, path) from None
         self._created[made] = None
         return made
 
@@ -357,12 +359,12 @@ def _are_apart(one: Uri, other: Uri) -> bool:
     return bool(mine[2] and others[2]) and mine[0] == others[0] and mine[2] != others[2]
 
 
-def _with_members(items: Iterable[Item]) -> Iterator[Item]:
+def with_members(items: Iterable[Item]) -> Iterator[Item]:
     """Items, and those that are defined inside them."""
     for item in items:
         yield item
         if isinstance(item, Defined) and item.definition.members:
-            yield from _with_members(item.definition.members)
+            yield from with_members(item.definition.members)
 
 
 def located(path: str, act: Callable[[], T]) -> T:
@@ -371,6 +373,13 @@ def located(path: str, act: Callable[[], T]) -> T:
         return act()
     except InvalidInput as error:
         raise within(error, path) from None
+
+
+def uris_of(document: Definition | ModelEntry, known: UrisOf) -> list[Uri]:
+    """The URIs of a definition, in the spelling that is stored; remembered among those known."""
+    if (found := known.get(id(document))) is None:
+        found = known[id(document)] = document, _uris_of(document)
+    return found[1]
 
 
 def _uris_of(document: Definition | ModelEntry) -> list[Uri]:

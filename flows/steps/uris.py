@@ -7,8 +7,9 @@ import re
 from urllib.parse import quote, unquote
 
 from provenance_store.redaction import scrub_text
+from provenance_store.validation.uris import normal_uri
 
-__all__ = ["globus_uri", "is_uri", "name_of_uri", "tidy_uri"]
+__all__ = ["globus_uri", "is_uri", "name_of_uri", "norm_of", "tidy_uri"]
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[^\s\x00-\x1f]")
 _TIDY = re.compile(r"globus://[0-9a-z-]+(?:/[A-Za-z0-9_.~-]+)+")
@@ -45,6 +46,10 @@ def tidy_uri(uri: str) -> str:
         collection, _, path = uri[9:].partition("/")
         return globus_uri(unquote(collection), "/" + unquote(path))
     return uri
+
+
+norm_of = functools.lru_cache(maxsize=4096)(normal_uri)
+"""The normal form of a URI; a step asks for that of each of its own several times."""
 
 
 def name_of_uri(uri: str) -> str:

@@ -14,6 +14,7 @@ from provenance_store.sql import aliases, read
 from provenance_store.sql import named as sql
 from provenance_store.sql.dialects import driver
 from provenance_store.sql.prepared import Prepared
+from provenance_store.validation.uris import normal_uri
 
 __all__ = ["candidates", "find", "not_found", "one_of", "told_apart"]
 
@@ -70,7 +71,7 @@ def not_found(reference: object) -> NotFound:
 
 def _at(view: View, prepared: Prepared, uri: str) -> int | None:
     with driver(view.connection) as raw:
-        return prepared.at_uris(raw, view.viewer, [uri], None).get(uri)
+        return prepared.at_uri(raw, view.viewer, normal_uri(uri), None)
 
 
 def _versions(view: View, parts: Parts) -> Sequence[int]:

@@ -6,7 +6,7 @@ built and compiled once and then run as text with parameters, like the INSERTs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,10 +14,9 @@ import msgspec
 import sqlalchemy as sa
 
 from provenance_store.kinds import Kind, Level, Role
-from provenance_store.sql.dialects import Compiled
+from provenance_store.sql.dialects import Compiled, as_array
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.uris import each_way, lies_at, norm_of
-from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import EVERYTHING, Viewer
 
 __all__ = ["Access", "Prepared", "as_one", "listed"]
@@ -56,24 +55,14 @@ class Prepared:
         """Whether a record is there and seen."""
         return bool(self._rows(raw, viewer, _see, id=record_id))
 
-    def at_uris(
-        self, raw: Any, viewer: Viewer, uris: Iterable[str], run_id: str | None
-    ) -> dict[str, int]:
-        """The newest records at these URIs, however they are spelled, those of the run before
-        others.
+    def known_uris(self, raw: Any, norms: Sequence[str]) -> set[str]:
+        """Those of these normal forms of URIs at which there is a record."""
+        return self._of_these(raw, _known_uris, norms)
 
-        Which of them are known at all is asked for all of them at once: most are new.
-        """
-        spelled: dict[str, list[str]] = {}
-        for uri in uris:
-            spelled.setdefault(normal_uri(uri), []).append(uri)
-        found: dict[str, int] = {}
-        for (norm,) in self._rows(
-            raw, EVERYTHING, _known_uris, uris=as_one(self._dialect.name, list(spelled))
-        ):
-            if rows := self._rows(raw, viewer, _at_uri, uri=norm, run_id=run_id or ""):
-                found.update(dict.fromkeys(spelled[norm], rows[0][0]))
-        return found
+    def at_uri(self, raw: Any, viewer: Viewer, norm: str, run_id: str | None) -> int | None:
+        """The newest record at a URI, given in its normal form; one of the run before others."""
+        rows = self._rows(raw, viewer, _at_uri, uri=norm, run_id=run_id or "")
+        return rows[0][0] if rows else None
 
     def makers(self, raw: Any, record_id: int, run_id: str) -> Sequence[Any]:
         """(id, name, whether it is of the run's flow) of the steps that made a record."""
@@ -88,9 +77,9 @@ class Prepared:
         """(uri, size, digest) of the places of a record."""
         return self._rows(raw, EVERYTHING, _places, id=record_id)
 
-    def has_documents(self, raw: Any, run_id: str, name: str) -> bool:
-        """Whether a step of a run has a document of that name."""
-        return bool(self._rows(raw, EVERYTHING, _has_documents, run_id=run_id, name=name))
+    def documented(self, raw: Any, run_ids: Sequence[str], name: str) -> set[str]:
+        """Those of these runs of which a step has a document of that name."""
+        return self._of_these(raw, _documented, run_ids, name=name)
 
     def run_files(self, raw: Any, run_id: str, name: str, until: int) -> Sequence[Any]:
         """(id, created_at, normal form of a URI, its tag of a folder, first role of its links,
@@ -110,8 +99,19 @@ class Prepared:
     def nearest_heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
         """(id, line_id, version, name, run_id) of those of `heads` that are nearest: the others
         are left out where some are the viewer's own, else where it manages some."""
-        rows = self.heads(raw, viewer, name)
-        return [row[:-1] for row in rows if row[-1] == rows[0][-1]]
+        return _nearest(self.heads(raw, viewer, name))
+
+    def nearest_heads_of(
+        self, raw: Any, viewer: Viewer, names: Sequence[str]
+    ) -> dict[str, Sequence[Any]]:
+        """`nearest_heads` of these names; of none where there are so many that some are cut."""
+        rows = self._rows(raw, viewer, _heads_of, names=as_one(self._dialect.name, names))
+        if len(rows) == HEADS:
+            return {}
+        of_name: dict[str, list[Any]] = {name: [] for name in names}
+        for row in rows:
+            of_name[row[3]].append(row)
+        return {name: _nearest(heads) for name, heads in of_name.items()}
 
     def version(self, raw: Any, viewer: Viewer, record_id: int) -> Any | None:
         """(id, line_id, version, name, run_id) of a model version; None for anything else."""
@@ -129,8 +129,12 @@ class Prepared:
     def run(self, raw: Any, run_id: str) -> Any | None:
         """What is said of a run, in the order of an event's fields, then when something was last
         said of it; None when nothing is."""
-        rows = self._rows(raw, EVERYTHING, _run_itself, run_id=run_id)
-        return rows[0] if rows else None
+        return self.runs(raw, [run_id]).get(run_id)
+
+    def runs(self, raw: Any, run_ids: Sequence[str]) -> dict[str, Any]:
+        """`run` of those of these of which something is said."""
+        given = as_one(self._dialect.name, run_ids)
+        return {row[0]: row[1:] for row in self._rows(raw, EVERYTHING, _runs, each=given)}
 
     def run_members(self, raw: Any, run_id: str) -> Sequence[Any]:
         """(principal, level) of a run's audience."""
@@ -144,6 +148,17 @@ class Prepared:
         rows = self._rows(raw, EVERYTHING, build, **dict(zip(names, key, strict=True)))
         return rows[0][0] if rows else None
 
+    def _of_these(
+        self,
+        raw: Any,
+        build: Callable[[Access], Query],
+        values: Sequence[str],
+        **others: Any,
+    ) -> set[str]:
+        """The values that a query of one column, `each`, leaves."""
+        given = as_one(self._dialect.name, values)
+        return {row[0] for row in self._rows(raw, EVERYTHING, build, each=given, **others)}
+
     def _rows(
         self,
         raw: Any,
@@ -156,8 +171,7 @@ class Prepared:
             built = build(Access(self._dialect, viewer.everything))
             query = self._cached[key] = Compiled(built, self._dialect)
         values["principals"] = listed(self._dialect, viewer)
-        rows: Sequence[Any] = raw.execute(query.text, query.values(**values)).fetchall()
-        return rows
+        return query.ask(raw, **values)
 
 
 def listed(dialect: sa.Dialect, viewer: Viewer) -> Any:
@@ -170,9 +184,9 @@ def _principals(dialect: str, principals: frozenset[str]) -> Any:
     return as_one(dialect, sorted(principals))
 
 
-def as_one(dialect: str, values: list[str]) -> Any:
+def as_one(dialect: str, values: Sequence[str]) -> Any:
     """Several values as one parameter, as `Access.each` takes it apart."""
-    return values if dialect == "postgresql" else msgspec.json.encode(values).decode()
+    return as_array(values) if dialect == "postgresql" else msgspec.json.encode(values).decode()
 
 
 class Access:
@@ -221,6 +235,12 @@ class Access:
             return (principal == sa.any_(sa.bindparam("principals", type_=sa.ARRAY(sa.Text))),)
         return (principal == self.each("principals").c.value,)
 
+    def for_each(self, conditions: tuple[Condition, ...]) -> sa.Exists:
+        """Whether there is a row like this, asked for each row of a few. PostgreSQL would rather
+        join all of them with all that there are, unless the question has an OFFSET."""
+        rows: Query = sa.select(sa.literal_column("1")).where(*conditions)
+        return sa.exists(rows.offset(sa.literal_column("0")) if self.on_postgresql else rows)
+
     def each(self, name: str) -> sa.TableValuedAlias:
         """The values of a parameter that stands for several, as rows with one column `value`."""
         if self._dialect.name == "postgresql":
@@ -239,7 +259,7 @@ def _see(access: Access) -> Query:
 
 
 def _known_uris(access: Access) -> Query:
-    each = access.each("uris").c.value
+    each = access.each("each").c.value
     return sa.select(each).where(sa.exists().where(lies_at(_uri, each)))
 
 
@@ -304,14 +324,11 @@ def _places(_: Access) -> Query:
     return sa.select(_uri.c.uri, _uri.c.size, _uri.c.digest).where(of_record)
 
 
-def _has_documents(_: Access) -> Query:
+def _documented(access: Access) -> Query:
+    each = access.each("each").c.value
     of_step = (_payload.c.record_id == _record.c.id, _payload.c.name == _text("name"))
-    is_step = _record.c.kind == Kind.STEP.value
-    return (
-        sa.select(_record.c.id)
-        .where(_record.c.run_id == _text("run_id"), is_step, sa.exists().where(*of_step))
-        .limit(1)
-    )
+    of_run = (_record.c.run_id == each, _record.c.kind == Kind.STEP.value)
+    return sa.select(each).where(sa.exists().where(*of_run, sa.exists().where(*of_step)))
 
 
 def _last_of_run(_: Access) -> Query:
@@ -366,14 +383,27 @@ _HEAD = (_record.c.id, _version.c.line_id, _version.c.depth, _record.c.name, _re
 
 
 def _heads(access: Access) -> Query:
+    return _heads_named(access, _record.c.name == _text("name"))
+
+
+def _heads_of(access: Access) -> Query:
+    return _heads_named(access, _record.c.name.in_(sa.select(access.each("names").c.value)))
+
+
+def _nearest(heads: Sequence[Any]) -> list[Any]:
+    """Those of one name that are as near to the viewer as the first."""
+    return [row[:-1] for row in heads if row[-1] == heads[0][-1]]
+
+
+def _heads_named(access: Access, is_named: Condition) -> Query:
     standing = access.standing().label("standing")
     return (
         sa.select(*_HEAD, standing)
         .join(_version, _version.c.id == _record.c.id)
         .where(
-            _record.c.name == _text("name"),
-            ~sa.exists().where(*_revises_alike()),
-            ~sa.exists().where(*_revises(access)),
+            is_named,
+            ~access.for_each(_revises_alike()),
+            ~access.for_each(_revises(access)),
             access.seen(),
         )
         .order_by(standing.desc(), _record.c.created_at.desc(), _record.c.id.desc())
@@ -414,9 +444,10 @@ def _one_version(access: Access) -> Query:
     )
 
 
-def _run_itself(_: Access) -> Query:
+def _runs(access: Access) -> Query:
     said = [_run.c[column.name] for column in list(_event.columns)[3:]]
-    return sa.select(*said, _run.c.heard_at).where(_run.c.run_id == _text("run_id"))
+    wanted = sa.select(access.each("each").c.value)
+    return sa.select(_run.c.run_id, *said, _run.c.heard_at).where(_run.c.run_id.in_(wanted))
 
 
 def _latest_tag(_: Access) -> Query:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
@@ -34,6 +34,7 @@ CANNOT_HOLD = (
 
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 UNWATCHED_SECONDS = 30.0
 """How long is waited with an engine that was made elsewhere."""
 
@@ -91,6 +92,26 @@ class Session:
         if kept is not None:
             kept.found[what] = answer
         return answer
+
+    def look_up_all(
+        self, what: Hashable, keys: Iterable[K], ask: Callable[[Any, list[K]], Container[K]]
+    ) -> list[K]:
+        """Those of the keys that `ask` finds among them, asked together; while `one_look` is open
+        each is asked once."""
+        kept: _Kept | None = getattr(self._threads, "kept", None)
+        wanted = [*keys]
+        found: dict[K, bool] = {} if kept is None else kept.among.setdefault(what, {})
+        if unknown := [key for key in wanted if key not in found]:
+            with self.look() as raw:
+                answer = ask(raw, unknown)
+            found.update((key, key in answer) for key in unknown)
+        return [key for key in wanted if found[key]]
+
+    def remember(self, answers: Mapping[Hashable, Any]) -> None:
+        """What `look_up` would find, where it was asked together; while `one_look` is open."""
+        kept: _Kept | None = getattr(self._threads, "kept", None)
+        if kept is not None:
+            kept.found.update(answers)
 
     @contextmanager
     def _look(self) -> Iterator[Any]:
@@ -220,6 +241,8 @@ class _Kept:
         self._connection: Any = None
         self._away: WaitedInVain | None = None
         self.found: dict[Hashable, Any] = {}
+        self.among: dict[Hashable, dict[Any, bool]] = {}
+        """What was asked of several together: whether each is there."""
 
     def __enter__(self) -> Any:
         if self._away is not None:

@@ -167,9 +167,9 @@ class Statements:
         """The audiences of those of these runs that have one."""
         if not run_ids:
             return {}
-        given = self._of_runs.values(run_ids=as_one(connection.dialect.name, sorted(run_ids)))
+        given = as_one(connection.dialect.name, sorted(run_ids))
         with driver(connection) as raw:
-            rows = raw.execute(self._of_runs.text, given).fetchall()
+            rows = self._of_runs.ask(raw, run_ids=given)
         return {run_id: audience for run_id, audience in rows if audience is not None}
 
     def _run_known(self, connection: sa.Connection, run_id: str) -> Any | None:

@@ -12,7 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from provenance_store import Audience, Batch, Role, Store, Viewer, open_store
 from provenance_store.errors import Ambiguous, InvalidInput, NotFound, StoreUnavailable
 from provenance_store.filters import write_marker
+from provenance_store.reading.foreseen import Foreseen
 from provenance_store.rows import LinkRow
+from provenance_store.viewer import EVERYTHING
 
 ALICE, BOB = "urn:globus:auth:identity:alice", "urn:globus:auth:identity:bob"
 TEAM = "urn:globus:groups:id:team"
@@ -410,6 +412,33 @@ def test_many_questions_over_one_connection_survive_one_that_fails(
         assert reader.find_uri("file:///scan.h5") == scan.id
     later = store.data("later", uris=["file:///later.h5"])
     assert reader.find_uri("file:///later.h5") == later.id
+
+
+def test_what_is_asked_together_is_answered_as_if_it_was_asked_singly(store: Store) -> None:
+    store.run("r1", flow_id="f")
+    store.data("scan", uris=["file:///scan.h5"])
+    first = store.model("net")
+    second, branch = store.update(first), store.update(first)
+    reader = store.reader()
+    names, uris = ("net", "none", 'quoted "\\ {}, NULL'), ["file:///scan.h5", "file:///none\\n"]
+
+    def answers() -> list[object]:
+        heads = [[head.id for head in reader.heads(name)] for name in names]
+        return [heads, reader.find_uris(uris), *map(reader.run_members, ("r1", "none"))]
+
+    singly = answers()
+    assert singly[0] == [[branch.id, second.id], [], []]
+    foreseen = Foreseen(
+        {"r1", "none"}, {"paths": {"r1"}}, dict.fromkeys(uris), {EVERYTHING: {*names}}
+    )
+    with store.one_look():
+        store.ask_together(foreseen)
+        assert answers() == singly
+        assert store.sink.run_known("none") is None
+        assert not reader.has_documents("r1", "paths")
+    with store.one_look():  # one that no database takes leaves the others to be asked singly
+        store.ask_together(Foreseen({"\ud800", "r1"}, {}, dict.fromkeys([*uris, "\ud800"]), {}))
+        assert answers() == singly
 
 
 def test_who_is_alone_looks_and_writes_by_turns(store: Store, store_url: str) -> None:

@@ -14,6 +14,7 @@ from provenance_store import Audience, Kind, Role, Store, Uri, open_store
 from provenance_store.errors import Conflict, InvalidInput, NotFound, Sealed
 from provenance_store.recorder import NOTE_TAG, Recorder
 from provenance_store.sink import MemorySink
+from provenance_store.values import TagValue
 
 
 def test_the_lines_of_the_readme_record_facts_data_models_and_steps(store: Store) -> None:
@@ -423,3 +424,35 @@ def test_a_uri_of_any_length_is_kept_and_found(store: Store) -> None:
     changed.uri[0] = changed.uri[0]._replace(size=3)
     with pytest.raises(Conflict):
         store.write(changed)
+
+
+def test_texts_and_numbers_of_any_kind_are_kept_as_they_are(store: Store) -> None:
+    texts = [
+        "NULL",
+        "null",
+        "{}",
+        "a,b",
+        'q"q',
+        "back\\slash",
+        "\\n",
+        "new\nline\ttab",
+        " ",
+        "α—𝕏",
+        "{",
+    ]
+    numbers = [0.1, -0.0, 1e300, 5e-324, math.pi]
+    values: list[TagValue] = [*texts, *numbers, 7, -(2**62), True]
+    made = [store.data(f"x{text}y", tags={"t": text}) for text in texts]
+    with store.together():  # many rows of a table at once, and one after the other
+        made += [store.data(f"x{text}y", tags={"t": text}) for text in texts]
+        kept = store.data("values", tags={f"t{n}": value for n, value in enumerate(values)})
+        version = store.model("m", metrics=[{"epoch": n, "x": x} for n, x in enumerate(numbers)])
+        version.update(scores={"nan": math.nan, "inf": math.inf})
+    reader = store.reader()
+    assert [reader.record(one.urn)["name"] for one in made] == [f"x{text}y" for text in texts] * 2
+    assert [reader.record(one.urn)["tags"]["t"] for one in made] == texts * 2
+    tags = reader.record(kept.urn)["tags"]
+    assert [tags[f"t{n}"] for n in range(len(values))] == values
+    curve = reader.record(version.urn)["metrics"]
+    assert [point["x"] for point in curve] == numbers
+    assert store.check() == []

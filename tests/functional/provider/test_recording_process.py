@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+from flask import Flask
+from werkzeug.test import Client
 
 from action_provider.app import EXTENSION, Braid
-from tests.functional.provider.house import House, Person, Town, a_body, serving
+from tests.functional.provider.house import House, Person, Town, a_body, at_once, serving
+from tests.support.postgres import PostgresServer
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a store."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path_factory.mktemp('apart') / 'store.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.new_database()
 
 
 @pytest.fixture(scope="module")
-def house(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(town: Town, url: str) -> Iterator[House]:
     """A provider that records in a process beside it."""
-    file: Path = tmp_path_factory.mktemp("apart") / "store.db"
-    with serving(f"sqlite:///{file}", town.environ(BRAID_RECORDING="process")) as house:
+    with serving(url, town.environ(BRAID_RECORDING="process")) as house:
         yield house
 
 
@@ -99,6 +112,61 @@ def test_many_at_once_are_all_recorded_and_counted(house: House, ada: Person) ->
     assert house.store.check() == []
 
 
+def test_a_bad_one_of_many_at_once_costs_the_others_nothing(house: House, ada: Person) -> None:
+    def ask(number: int) -> requests.Response:
+        bad = {"inputs": ["999.1"]} if number % 4 == 0 else {}
+        body = a_body(run_id=f"mixed {number}", **bad)
+        return house.run(ada, f"mixed {number % 12}", body=body)
+
+    answers = at_once(*(partial(ask, number) for number in range(24)))
+    codes = [answer.status_code for answer in answers]
+    assert {codes[number] for number in range(0, 24, 4)} == {422}
+    # Of two with one name and another content, one is there first.
+    pairs = [{codes[number], codes[number + 12]} for number in range(12) if number % 4]
+    assert pairs == [{202, 409}] * 9
+
+
+def test_two_servers_answer_one_request_with_one_action(
+    town: Town, house: House, url: str, ada: Person
+) -> None:
+    with serving(url, town.environ(BRAID_RECORDING="process")) as other:
+        for number in range(5):
+            body = a_body(run_id=f"both {number}")
+            calls = [partial(h.run, ada, f"both {number}", body=body) for h in (house, other)]
+            answers = at_once(*calls, *calls)
+            assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 202]
+            assert len({answer.json()["action_id"] for answer in answers}) == 1
+
+
+SAID: dict[str, dict[str, Any]] = {
+    "nobody": {"headers": {"Authorization": ""}},
+    "no bearer": {"headers": {"Authorization": "Basic x"}},
+    "stranger": {"headers": {"Authorization": "Bearer unknown"}},
+    "nothing": {"data": b""},
+    "no JSON": {"data": b"{"},
+    "no object": {"data": b"[1]"},
+    "NUL": {"data": b'{"request_id": "\\u0000"}'},
+    "deep": {"data": b"[" * 1000},
+    "no body": {"data": b'{"request_id": "x"}'},
+    "another step": {"json": {"request_id": "said", "body": a_body("Other", run_id="said")}},
+    "the same": {"json": {"request_id": "said", "body": a_body(run_id="said")}},
+}
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_without_flask_a_step_is_answered_as_with_it(house: House, ada: Person, case: str) -> None:
+    assert house.run(ada, "said", body=a_body(run_id="said")).status_code in (200, 202)
+    given = {"Authorization": f"Bearer {ada.token}"} | SAID[case].get("headers", {})
+    options = {name: value for name, value in SAID[case].items() if name != "headers"}
+    clients = [Client(house.app), Client(partial(Flask.wsgi_app, house.app))]
+    answers = [
+        client.post("/record/run", headers={k: v for k, v in given.items() if v}, **options)
+        for client in clients
+    ]
+    direct, plain = ((a.status_code, a.get_json(), dict(a.headers)) for a in answers)
+    assert direct == plain
+
+
 def test_the_process_ends_with_the_application(town: Town, tmp_path: Path) -> None:
     environ = town.environ(BRAID_RECORDING="process")
     with serving(f"sqlite:///{tmp_path / 'store.db'}", environ) as house:
@@ -107,11 +175,12 @@ def test_the_process_ends_with_the_application(town: Town, tmp_path: Path) -> No
     assert not Path(f"/proc/{pid}").exists()
 
 
-@pytest.mark.parametrize(
-    ("url", "apart"), [("sqlite:///unused.db", True), ("postgresql://nobody@nowhere/none", False)]
-)
-def test_by_itself_it_records_apart_on_sqlite_only(town: Town, url: str, apart: bool) -> None:
-    with serving(url, town.environ(BRAID_RECORDING="auto")) as house:
+@pytest.mark.parametrize(("recording", "apart"), [("auto", True), ("threads", False)])
+@pytest.mark.parametrize("url", ["sqlite:///unused.db", "postgresql://nobody@nowhere/none"])
+def test_it_records_apart_unless_it_is_to_record_in_threads(
+    town: Town, url: str, recording: str, apart: bool
+) -> None:
+    with serving(url, town.environ(BRAID_RECORDING=recording)) as house:
         braid: Braid = house.app.extensions[EXTENSION]
         assert (braid.desk is not None) is apart
 

@@ -1,0 +1,86 @@
+"""What several callers are going to ask, asked together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from provenance_store.errors import BraidError
+from provenance_store.redaction import scrub_text
+from provenance_store.store_sink import StoreSink
+from provenance_store.viewer import Viewer
+
+__all__ = ["URIS", "Foreseen", "ask_together", "documents_key", "heads_key", "members_key"]
+
+URIS = "uris"
+"""`Session.look_up_all` of the normal forms of URIs at which there are records."""
+
+
+def documents_key(name: str) -> Hashable:
+    """`Session.look_up_all` of runs of which a step has a document of this name."""
+    return "documents", name
+
+
+def heads_key(viewer: Viewer, name: str) -> Hashable:
+    """`Session.look_up` of the newest versions of a model."""
+    return "heads", viewer, name
+
+
+def members_key(run_id: str) -> Hashable:
+    """`Session.look_up` of the principals of a run."""
+    return "run_members", run_id
+
+
+@dataclass(slots=True)
+class Foreseen:
+    """What is going to be asked: of these runs what is known, and whether a step of them has a
+    document of a name; of these URIs, in their normal form, whether a record is there; of these
+    names the newest versions of models, by who asks."""
+
+    runs: set[str] = field(default_factory=set)
+    documents: dict[str, set[str]] = field(default_factory=dict)
+    uris: dict[str, None] = field(default_factory=dict)
+    heads: dict[Viewer, set[str]] = field(default_factory=dict)
+
+
+def ask_together(sink: StoreSink, foreseen: Foreseen) -> None:
+    """Ask so much at once, while `Session.one_look` is open: who asks for some of it then has it.
+
+    What cannot be asked together, for one of the values or for the store, is asked singly.
+    """
+    try:
+        _ask(sink, foreseen)
+    except BraidError:
+        return
+
+
+def _ask(sink: StoreSink, foreseen: Foreseen) -> None:
+    session, prepared = sink.session, sink.prepared
+    with session.look() as raw:
+        if foreseen.runs:
+            said = prepared.runs(raw, sorted(foreseen.runs))
+            session.remember(_of_runs(foreseen.runs, said))
+        for viewer, names in foreseen.heads.items():
+            given = {name: scrub_text(name) for name in names}
+            found = prepared.nearest_heads_of(raw, viewer, sorted({*given.values()}))
+            heads = {
+                heads_key(viewer, name): found[kept]
+                for name, kept in given.items()
+                if kept in found
+            }
+            session.remember(heads)
+    for name, run_ids in foreseen.documents.items():
+        session.look_up_all(
+            documents_key(name),
+            run_ids,
+            lambda raw, asked, name=name: prepared.documented(raw, asked, name),  # type: ignore[misc]
+        )
+    if foreseen.uris:
+        session.look_up_all(URIS, foreseen.uris, prepared.known_uris)
+
+
+def _of_runs(run_ids: Collection[str], said: Mapping[str, Any]) -> dict[Hashable, Any]:
+    """Of a run of which nothing is said nobody is known either."""
+    answers: dict[Hashable, Any] = {("run", run_id): said.get(run_id) for run_id in run_ids}
+    return answers | {members_key(run_id): () for run_id in run_ids if run_id not in said}
