@@ -233,8 +233,6 @@ class SinkBeside(Sink):
 
     def __init__(self, behind: Sink) -> None:
         self._behind = behind  # which is told about forks; there is nothing of its own to mend
-        self.new_id = behind.new_id  # type: ignore[method-assign]  # asked for each row
-        self.urn = behind.urn  # type: ignore[method-assign]
 
     @property
     def origin(self) -> OriginRow:
@@ -246,6 +244,9 @@ class SinkBeside(Sink):
 
     def register(self) -> OriginRow:
         return self._behind.register()
+
+    def new_id(self) -> int:
+        return self._behind.new_id()
 
     def resolve(self, reference: str) -> int:
         return self._behind.resolve(reference)

@@ -483,6 +483,8 @@ class HeldSink(SinkBeside):
 
     def __init__(self, behind: StoreSink, guard: Guard | None) -> None:
         super().__init__(behind)
+        self.new_id = behind.new_id  # type: ignore[method-assign]  # asked for each row
+        self.urn = behind.urn  # type: ignore[method-assign]
         self.guard = guard
         self._process = forks.process
         self._batch: Batch | None = None

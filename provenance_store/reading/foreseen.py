@@ -6,8 +6,8 @@ from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from provenance_store import redaction
 from provenance_store.errors import BraidError
-from provenance_store.redaction import scrub_text
 from provenance_store.store_sink import StoreSink
 from provenance_store.viewer import Viewer
 
@@ -62,7 +62,7 @@ def _ask(sink: StoreSink, foreseen: Foreseen) -> None:
             said = prepared.runs(raw, sorted(foreseen.runs))
             session.remember(_of_runs(foreseen.runs, said))
         for viewer, names in foreseen.heads.items():
-            given = {name: scrub_text(name) for name in names}
+            given = {name: redaction.scrub_text(name) for name in names}
             found = prepared.nearest_heads_of(raw, viewer, sorted({*given.values()}))
             heads = {
                 heads_key(viewer, name): found[kept]

@@ -485,14 +485,19 @@ class Insert:
                     return
                 for place in range(0, len(rows), ROWS_AN_ARRAY):
                     columns = zip(*rows[place : place + ROWS_AN_ARRAY], strict=True)
-                    given = [array(c) for array, c in zip(self._arrays, columns, strict=True)]
-                    raw.execute(self._text(0), given)
+                    raw.execute(self._text(0), self._written(columns))
             elif len(rows) <= ROWS_AT_ONCE * STATEMENTS:
                 for place in range(0, len(rows), ROWS_AT_ONCE):
                     some = rows[place : place + ROWS_AT_ONCE]
                     raw.execute(self._text(len(some)), [value for row in some for value in row])
             else:
                 raw.cursor().executemany(self._text(1), rows)
+
+    def _written(self, columns: Iterable[Sequence[Any]]) -> list[str]:
+        try:
+            return [write(each) for write, each in zip(self._arrays, columns, strict=True)]
+        except TypeError as error:
+            raise DataError(None, None, error) from None
 
     def _text(self, count: int) -> str:
         """The statement for so many rows at once, or for arrays of them when it is none."""

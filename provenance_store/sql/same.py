@@ -26,6 +26,9 @@ __all__ = ["SameThings", "new_same"]
 LOOKED_AT = 1000
 """Of the records with the same bytes at one place, how many of the first, and of the last, are
 looked at for one of the same owner."""
+FOUND = 100
+"""Of the files of one record that were found, later, to have the same bytes as each other, how many
+are looked at: they all lie at places of that record, and one place is enough."""
 
 _record, _uri, _check = TABLE["record"], TABLE["uri"], TABLE["file_check"]
 _audience, _same = TABLE["audience"], TABLE["same_as"]
@@ -104,6 +107,7 @@ def _found(
 
     With it all of them are connected, since each was when it came: not every pair is told.
     """
+    met = _met_again(is_meant)
     of_uri = sa.select(
         _uri.c.record_id.label("id"),
         norm_of(_uri).label("place"),
@@ -113,7 +117,7 @@ def _found(
         is_meant(_uri.c.record_id),
         _uri.c.digest.is_not(None),
         _holds_something(_uri.c.size),
-        _is_met_again(_uri),
+        _is_among(_uri.c.digest, met),
     )
     of_check = (
         sa.select(
@@ -127,7 +131,7 @@ def _found(
             is_meant(_check.c.record_id),
             _uri.c.digest.is_(None),
             _check.c.size > 0,
-            _is_met_again(_check),
+            _is_among(_check.c.digest, met),
         )
     )
     this = of_uri.union_all(of_check).subquery("this")
@@ -146,7 +150,7 @@ def _found(
             each.append(query.limit(1).correlate(this).scalar_subquery())
         return sa.func.coalesce(*each)
 
-    there, check = _uri.alias(), _check.alias()
+    there = _uri.alias()
     plain, spelled_otherwise = each_way(there, this.c.place)
     if dialect.name == "postgresql":  # its index has the hash
         plain = sa.and_(plain, hash_of(there.c.uri) == hash_of(this.c.place))
@@ -163,35 +167,57 @@ def _found(
             sa.select(*columns).where(spelled_otherwise),
             lambda some: sa.and_(some.c.digest == this.c.digest, _holds_something(some.c.size)),
         ),
-        other(
-            sa.select(check.c.record_id, check.c.uri).where(
-                check.c.digest == this.c.digest, check.c.size > 0
-            ),
-            lambda some: (
-                sa.exists()
-                .where(
-                    there.c.record_id == some.c.record_id,
-                    there.c.uri == some.c.uri,
-                    there.c.digest.is_(None),
-                    norm_of(there) == this.c.place,
-                )
-                .correlate(some, this)
-            ),
+        # By the place again: equal files at other places, such as ten thousand of one line each,
+        # are not gone through for each of them.
+        *(
+            other(
+                sa.select(there.c.record_id, there.c.uri).where(where, there.c.digest.is_(None)),
+                lambda some: _was_found(some, this),
+            )
+            for where in (plain, spelled_otherwise)
         ),
     )
 
 
-def _is_met_again(rows: sa.FromClause) -> Condition:
-    """Whether another record has the digest of a row at all: nearly always none has, which is said
-    much sooner than where it lies and whose it is."""
-    return sa.or_(
-        *(
-            sa.exists().where(
-                other.c.digest == rows.c.digest, other.c.record_id != rows.c.record_id
-            )
-            for other in (_uri.alias(), _check.alias())
+def _was_found(some: sa.Subquery, this: sa.Subquery) -> Condition:
+    """Whether the file at a place of a record was found with the digest, as far as one looks: no
+    index has digest and place, and a record may have very many equal files."""
+    check = _check.alias()
+    found = (
+        sa.select(check.c.uri)
+        .where(
+            check.c.digest == this.c.digest, check.c.record_id == some.c.record_id, check.c.size > 0
         )
+        .limit(FOUND)
+        .correlate(some, this)
+        .subquery()
     )
+    return sa.exists().where(found.c.uri == some.c.uri).correlate(some, this)
+
+
+def _met_again(is_meant: Callable[[sa.ColumnElement[int]], Condition]) -> sa.Select[Any]:
+    """Those of the digests of the records that are meant which another record has too: nearly
+    always there are none, which is said much sooner than where they lie and whose they are."""
+    tables = (_uri, _check)
+    said = sa.union_all(
+        *(sa.select(t.c.digest, t.c.record_id).where(is_meant(t.c.record_id)) for t in tables)
+    ).subquery()
+    each = (
+        sa.select(said.c.digest, sa.func.min(said.c.record_id).label("one"))
+        .where(said.c.digest.is_not(None))
+        .group_by(said.c.digest)
+        .subquery()
+    )
+    others = (
+        sa.exists().where(other.c.digest == each.c.digest, other.c.record_id != each.c.one)
+        for other in (_uri.alias(), _check.alias())
+    )
+    return sa.select(each.c.digest).where(sa.or_(*others))
+
+
+def _is_among(digest: sa.ColumnElement[Any], digests: sa.Select[Any]) -> Condition:
+    """Not by the index of digests, which leads to equal files at all places."""
+    return sa.func.coalesce(digest, "").in_(digests)
 
 
 def _holds_something(size: sa.ColumnElement[Any]) -> Condition:

@@ -23,7 +23,7 @@ urns = []
 with hpc.aggregated(sys.argv[1], comm=comm, environment=None) as recorder:
     if recorder is not None:
         urns = [record(recorder, case).urn for case in CASES]
-sys.stdout.write(json.dumps(urns) + "\n")
+sys.stdout.write(json.dumps(urns) + "\\n")
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import nullcontext
 from io import StringIO
 from pathlib import Path
@@ -16,8 +17,9 @@ from braid.graph import as_tree
 from provenance_store import Record, Recorder, Store, open_store
 from provenance_store.batch import TABLES, Batch
 from provenance_store.reading.lineage import Direction
+from provenance_store.rows import FileCheckRow
 from provenance_store.sink import MemorySink
-from provenance_store.sql.same import LOOKED_AT
+from provenance_store.sql.same import LOOKED_AT, SameThings
 from provenance_store.sql.tables import TABLE
 from provenance_store.statement.account import account
 from provenance_store.statement.document import evidence_of, state
@@ -439,3 +441,25 @@ def test_what_two_teams_recorded_of_one_file_is_one_thing_after_a_merge(
     store.invalidate(one.urn, cause="bad")
     assert "invalidated" in store.reader().record(urn)
     assert store.check() == []
+
+
+def test_very_many_equal_files_found_again_are_linked_in_linear_work(tmp_path: Path) -> None:
+    def work(files: int) -> int:
+        """Thousands of instructions of SQLite's virtual machine."""
+        looks = itertools.count()
+        with open_store(f"sqlite:///{tmp_path}/{files}.db") as store:
+            for turn in range(2):
+                with store.together():
+                    scan = store.data(f"scan {turn}", uris=[f"file:///{n}" for n in range(files)])
+                    for number in range(files):
+                        store.found_file(scan, f"file:///{number}", size=1, digest="sha256:ab")
+            check = FileCheckRow(scan.id, 0, "", 0, 1, "sha256:ab")
+            with store.sink.session.change() as connection:
+                raw: Any = connection.connection.driver_connection
+                raw.set_progress_handler(lambda: next(looks) and None, 1_000)
+                found = SameThings(connection.dialect).after(connection, Batch(file_check=[check]))
+                raw.set_progress_handler(None, 0)
+        assert found
+        return next(looks)
+
+    assert work(4_000) < 6 * work(1_000)

@@ -49,10 +49,13 @@ def instrumented(provider_url: str, provider_scope: str) -> dict[str, Any]:
 
 def _environment(body: Mapping[str, Any]) -> dict[str, Any]:
     """Where a step ran, for its record state: functions return it, and Transfer is a service."""
-    if "result.$" not in body:
+    came_to = body.get("outcome.=")
+    if came_to is None:
         return {}
     if body["step"]["action_url"] == COMPUTE_URL:
-        return {"environment.$": f"{body['result.$']}.details.result[0].environment"}
+        error, _, result = came_to.partition(" or ")
+        path = result.removeprefix("getattr('").removesuffix("',None)")
+        return {"environment.=": f"None if {error} else {path}.details.result[0].environment"}
     return {"environment": {"software": {"service": "Globus Transfer"}}}
 
 

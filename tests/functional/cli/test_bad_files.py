@@ -107,4 +107,4 @@ def test_a_key_that_is_none_is_a_no(braid: Braid, folder: Path) -> None:
     Path("key.pem").write_text("no key")
     signed = braid("statement", "1.1", "--sign", "key.pem")
     assert (signed.code, signed.out) == (1, "")
-    assert "not a private key" in signed.err
+    assert "is no private key" in signed.err

@@ -269,7 +269,7 @@ def test_an_address_that_globus_cannot_call_is_said(
     assert (found["status"], "no https:// address" in found["said"]) == ("fail", True)
     with answering() as port:
         found = doctor("--server", f"http://127.0.0.1:{port}", code=1)["description"]
-        assert "is no action provider" in found["said"]
+        assert "is not an action provider" in found["said"]
         found = doctor("--server", f"https://127.0.0.1:{port}", code=1)["certificate"]
         assert "does not speak TLS" in found["said"]
     found = doctor("--server", f"https://127.0.0.1:{port}", code=1)["address"]

@@ -282,7 +282,7 @@ def assert_the_lineage_is_complete(outcome: Outcome) -> None:
 def assert_the_statement_is_a_page_without_what_could_be_known(outcome: Outcome) -> None:
     statement = outcome.reader.statement(outcome.steps("Apply")[0]["outputs"][0]["id"])
     gaps = {gap["what"] for gap in statement["predicate"]["not_supported"]}
-    assert gaps == {"unconnected_steps", "origin_unknown"}
+    assert gaps == {"unconnected_steps", "origin_unknown", "same_things"}
     counts = statement["predicate"]["counts"]
     assert counts["uris"] == counts["uris_with_digest"] >= 25
     assert len(page(statement).splitlines()) < 80

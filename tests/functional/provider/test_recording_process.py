@@ -156,7 +156,8 @@ SAID: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", SAID)
 def test_without_flask_a_step_is_answered_as_with_it(house: House, ada: Person, case: str) -> None:
     assert house.run(ada, "said", body=a_body(run_id="said")).status_code in (200, 202)
-    given = {"Authorization": f"Bearer {ada.token}"} | SAID[case].get("headers", {})
+    own = {"Authorization": f"Bearer {ada.token}", "X-Request-Id": "asked-by-a-test"}
+    given = own | SAID[case].get("headers", {})
     options = {name: value for name, value in SAID[case].items() if name != "headers"}
     clients = [Client(house.app), Client(partial(Flask.wsgi_app, house.app))]
     answers = [
@@ -165,6 +166,7 @@ def test_without_flask_a_step_is_answered_as_with_it(house: House, ada: Person, 
     ]
     direct, plain = ((a.status_code, a.get_json(), dict(a.headers)) for a in answers)
     assert direct == plain
+    assert direct[2]["X-Request-Id"] == "asked-by-a-test"
 
 
 def test_the_process_ends_with_the_application(town: Town, tmp_path: Path) -> None:

@@ -180,10 +180,10 @@ def test_a_batch_that_no_file_takes_does_not_block_those_behind_it(
     with monkeypatch.context() as patched:
         patched.setattr("hpc.spool_files.FULL", 100_000)  # of 4 GiB
         recorder.data("huge", uris=[f"file:///{'x' * 5000}/{n}" for n in range(30)])
-        with pytest.raises(StoreUnavailable, match="1 batches"):
+        with pytest.raises(StoreUnavailable, match="1 batch"):
             recorder.flush()
     recorder.data("then")
-    with pytest.raises(StoreUnavailable, match="1 batches"):
+    with pytest.raises(StoreUnavailable, match="1 batch"):
         recorder.close()
     assert hpc.load_spool(store, tmp_path / "spool").bad == []
     assert names_in(store) == ["then"]
