@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from provenance_store.quantities import counted
 from provenance_store.statement.prose import Item, Line, Section
 from provenance_store.statement.story import LISTED, NAMED, Story
 from provenance_store.statement.wording import (
@@ -12,25 +13,25 @@ from provenance_store.statement.wording import (
     kind_word,
     label,
     listed,
-    records_word,
     time_of,
 )
 
-__all__ = ["how_to_check_it", "nearest_records", "who_and_where"]
+__all__ = ["how_to_check_it", "nearest_records", "people", "who_and_where"]
 
 
 def who_and_where(story: Story) -> Section:
     """People, flow runs and environments, the first few of each."""
-    items = [*_people(story), *_runs(story), *_environments(story)]
+    items = [*people(story, NAMED), *_runs(story), *_environments(story)]
     return Section("Who and where", [], items)
 
 
-def _people(story: Story) -> Iterator[Item]:
+def people(story: Story, most: int) -> Iterator[Item]:
+    """Those who recorded most, at most so many, and how many more there are."""
     who = Counter(story.who(record) for record in story.graph.records.values())
-    for name, count in who.most_common(NAMED):
-        yield Item(Line(f"{count:,} {records_word(count)} recorded by", name))
-    if len(who) > NAMED:
-        yield Item(Line(f"and {len(who) - NAMED:,} more who recorded something"))
+    for name, count in who.most_common(most):
+        yield Item(Line(f"{counted(count, 'record')} recorded by", name))
+    if len(who) > most:
+        yield Item(Line(f"and {len(who) - most:,} more who recorded something"))
 
 
 def _runs(story: Story) -> Iterator[Item]:
@@ -83,9 +84,9 @@ def how_to_check_it(story: Story) -> Section:
         "How to check it",
         [
             Line(
-                f"As of {time_of(story.evidence['as_of'])}, over {tree['size']:,} "
-                f"{records_word(tree['size'])}. Digest of the evidence (Merkle tree, SHA-256, RFC "
-                "6962):",
+                f"As of {time_of(story.evidence['as_of'])}, over "
+                f"{counted(tree['size'], 'record')}. "
+                "Digest of the evidence (Merkle tree, SHA-256, RFC 6962):",
                 tree["root"],
             ),
             Line(

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from provenance_store.quantities import counted
 from provenance_store.statement.graph import Leaf
 from provenance_store.statement.prose import Item, Line, Section
 from provenance_store.statement.story import Story
@@ -13,7 +14,6 @@ from provenance_store.statement.wording import (
     capital,
     kind_word,
     quoted,
-    records_word,
     short,
     tags_of,
     time_of,
@@ -65,7 +65,7 @@ def _steps_by_name(story: Story, chain: Sequence[Mapping[str, Any]]) -> Iterator
         used, made = (sum(len(told[key]) for told in steps) for key in ("used", "made"))
         yield Item(
             Line(f"{head}; " + ", ".join(f"{n:,} {s}" for s, n in sorted(status.items()))),
-            [Line(f"used {used:,} {records_word(used)}, made {made:,}")],
+            [Line(f"used {counted(used, 'record')}, made {made:,}")],
         )
 
 

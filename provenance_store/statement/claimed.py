@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from provenance_store.quantities import counted
 from provenance_store.statement.gaps import Level
 from provenance_store.statement.prose import Item, Line, Section
 from provenance_store.statement.story import LISTED, NAMED, Story
@@ -14,7 +15,6 @@ from provenance_store.statement.wording import (
     kind_word,
     label,
     listed,
-    records_word,
     short,
     tags_of,
     time_of,
@@ -87,7 +87,7 @@ def what_it_rests_on(story: Story) -> str:
     total = sum(counts.values())
     uris, known = (story.predicate["counts"][k] for k in ("uris", "uris_with_digest"))
     digests = f" Of {uris:,} files, {known:,} have a digest." if uris else ""
-    others = f"{story.at_least}{total:,} other {records_word(total)}"
+    others = f"{story.at_least}{counted(total, 'other record')}"
     return f"It rests on {others}: {listed(parts)}.{digests}"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from provenance_store.quantities import counted
+from provenance_store.statement.around import people
 from provenance_store.statement.claimed import gap_lines, what_it_is, what_it_rests_on
 from provenance_store.statement.gaps import Level
 from provenance_store.statement.graph import Leaf
@@ -133,7 +134,7 @@ def _gap(story: Story, gap: Mapping[str, Any]) -> Item:
 
 def _vouching(story: Story) -> Section:
     tree = story.evidence["tree"]
-    items = [*_people(story), *_runs(story), *_environments(story)]
+    items = [*people(story, MOST_NAMED), *_runs(story), *_environments(story)]
     head = f"As of {time_of(story.evidence['as_of'])}, over {counted(tree['size'], 'record')}."
     digest = Line("Digest of the evidence: SHA-256", tree["root"])
     items.append(Item(Line(head), [digest, Line(HOW_TO_GO_ON)]))
@@ -144,14 +145,6 @@ HOW_TO_GO_ON = (
     "--full tells all of it. This text is not signed: --sign KEY -o FILE signs it, and "
     '"braid statement verify FILE" checks it.'
 )
-
-
-def _people(story: Story) -> Iterator[Item]:
-    who = Counter(story.who(record) for record in story.graph.records.values())
-    for name, count in who.most_common(MOST_NAMED):
-        yield Item(Line(f"{counted(count, 'record')} recorded by", name))
-    if len(who) > MOST_NAMED:
-        yield Item(Line(f"and {len(who) - MOST_NAMED:,} more who recorded something"))
 
 
 def _runs(story: Story) -> Iterator[Item]:

@@ -22,7 +22,6 @@ __all__ = [
     "label",
     "listed",
     "quoted",
-    "records_word",
     "short",
     "tags_of",
     "time_of",
@@ -53,11 +52,6 @@ def label(record: Leaf) -> str:
 def capital(text: str) -> str:
     """The text with a capital letter at its beginning."""
     return text[:1].upper() + text[1:]
-
-
-def records_word(number: int) -> str:
-    """``record`` or ``records``."""
-    return "record" if number == 1 else "records"
 
 
 def listed(parts: Sequence[str]) -> str:
