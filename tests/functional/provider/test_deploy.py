@@ -24,6 +24,7 @@ from provenance_store import open_store
 from provenance_store.sql.dialects import read_url
 from tests.functional.provider.harvests import wait_until
 from tests.functional.provider.house import House, Person, Town
+from tests.support.needs import missing
 from tests.support.postgres import PostgresServer
 from tests.support.processes import ROOT, serving
 
@@ -129,7 +130,7 @@ def test_each_alert_says_what_to_do_and_the_dashboard_shows_all_that_is_counted(
 
 def test_the_units_are_those_that_systemd_takes(tmp_path: Path) -> None:
     if (analyze := shutil.which("systemd-analyze")) is None:
-        pytest.skip("systemd is not installed")
+        missing("systemd is not installed (apt-get install systemd)")
     units = []
     for unit in [*DEPLOY.glob("*.service"), *DEPLOY.glob("*.timer")]:
         text = unit.read_text().replace("/opt/braid/bin/braid", str(BRAID))
