@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import click
 import pytest
 
 from braid.__main__ import main
+from braid.commands import command as root
 
-__all__ = ["Answer", "Braid", "caller"]
+__all__ = ["Answer", "Braid", "caller", "every_command"]
 
 
 class Answer(NamedTuple):
@@ -31,3 +33,16 @@ def caller(capsys: pytest.CaptureFixture[str]) -> Braid:
         return Answer(code, *capsys.readouterr())
 
     return call
+
+
+def every_command(
+    found: click.Command = root, path: str = ""
+) -> Iterator[tuple[str, click.Command]]:
+    """Each command and group, the inner ones first, with its place in the tree."""
+    if isinstance(found, click.Group):
+        context = click.Context(found)
+        for name in found.list_commands(context):
+            child = found.get_command(context, name)
+            assert child is not None
+            yield from every_command(child, f"{path} {name}".strip())
+    yield path, found

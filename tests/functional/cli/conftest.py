@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from action_provider.app import EXTENSION, create_app
 from flows.sandbox import Sandbox
-from flows.sandbox.webserver import WebServer
 from provenance_store import Store, open_store
+from tests.functional.cli.servers import served
 from tests.support.command_line import Braid, caller
 
 
@@ -55,14 +54,8 @@ def logged_in(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> None:
 @pytest.fixture
 def server(environ: dict[str, str], tmp_path: Path, logged_in: None) -> Iterator[str]:
     """The address of a server in this process with an empty store."""
-    settings = environ | {"BRAID_RECORDING": "threads", "BRAID_LANES": "threads"}
-    app = create_app(f"sqlite:///{tmp_path / 'server.db'}", environ=settings)
-    served = WebServer(app)
-    try:
-        yield served.url
-    finally:
-        served.stop()
-        app.extensions[EXTENSION].close()
+    with served(environ, tmp_path / "server.db") as url:
+        yield url
 
 
 @pytest.fixture

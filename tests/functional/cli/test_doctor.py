@@ -25,13 +25,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlalchemy import make_url
 
-from action_provider.app import EXTENSION, create_app
 from flows.sandbox import Sandbox
-from flows.sandbox.webserver import WebServer
 from provenance_store import condition, open_store
 from provenance_store.extras import EXTRAS
 from provenance_store.opening import engine_at
 from provenance_store.sql import schema
+from tests.functional.cli.servers import served
 from tests.support.command_line import Braid
 from tests.support.permissions import as_anybody
 from tests.support.postgres import PostgresServer
@@ -203,19 +202,6 @@ def test_a_clock_that_is_wrong_is_said(
     assert found["clock"]["status"] == status
     assert said in found["clock"]["said"]
     assert found["scope"]["status"] == "fail"  # which that server does not know
-
-
-@contextmanager
-def served(environ: Mapping[str, str], store: Path, **more: str) -> Iterator[str]:
-    """The address of a server that is set up in a way of its own."""
-    settings = {**environ, "BRAID_RECORDING": "threads", "BRAID_LANES": "threads", **more}
-    app = create_app(f"sqlite:///{store}", environ=settings)
-    server = WebServer(app)
-    try:
-        yield server.url
-    finally:
-        server.stop()
-        app.extensions[EXTENSION].close()
 
 
 @pytest.mark.parametrize(

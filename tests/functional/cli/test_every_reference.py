@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 
-from braid.commands import command as root
 from braid.parameters import Reference
 from provenance_store import open_store
-from tests.support.command_line import Braid
+from tests.support.command_line import Braid, every_command
 
 RUN = "6f2e23b7-191e-4c32-b650-8225bb5493a9"
 VERSION = ("urn", "short", "net", "net@v1", "net@champion", "uri", "weights.bin", "./weights.bin")
@@ -85,19 +83,10 @@ def named(braid: Braid) -> dict[str, dict[str, str]]:
 
 def places() -> Iterator[str]:
     """The parameters that take a reference, by command and name."""
-
-    def walk(found: click.Command, path: str) -> Iterator[str]:
-        if isinstance(found, click.Group):
-            context = click.Context(found)
-            for name in found.list_commands(context):
-                child = found.get_command(context, name)
-                assert child is not None
-                yield from walk(child, f"{path} {name}".strip())
-        for parameter in found.params:
+    for path, command in every_command():
+        for parameter in command.params:
             if isinstance(parameter.type, Reference):
                 yield f"{path} {parameter.name}"
-
-    return walk(root, "")
 
 
 def test_every_place_that_takes_a_reference_is_tried() -> None:

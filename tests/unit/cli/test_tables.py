@@ -8,16 +8,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braid.commands import command as root
 from braid.output import Display, Field, Form
 from braid.tables import elided_uri
 from provenance_store.quantities import counted, duration, rounded, size
-from tests.support.command_line import Braid
+from tests.support.command_line import Braid, every_command
 
 RUN = "{:08x}-191e-4c32-b650-8225bb5493a9"
 URI = "globus://9fc1a226-0bff-4e00-9fad-1ce15ff7ba61/models/2026/bragg-peaks-{}.npz"
@@ -116,19 +114,10 @@ def test_csv_has_everything_whole(shown: Any) -> None:
 
 def tables() -> Iterator[str]:
     """The commands that show a table, by their place in the tree."""
-
-    def walk(found: click.Command, path: str) -> Iterator[str]:
-        if isinstance(found, click.Group):
-            context = click.Context(found)
-            for name in found.list_commands(context):
-                child = found.get_command(context, name)
-                assert child is not None
-                yield from walk(child, f"{path} {name}".strip())
-        for option in found.params:
+    for path, command in every_command():
+        for option in command.params:
             if option.name == "format_" and "csv" in getattr(option.type, "choices", ()):
                 yield path
-
-    return walk(root, "")
 
 
 @pytest.mark.parametrize("path", list(tables()))
