@@ -21,14 +21,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput, StoreUnavailable
 from provenance_store.forks import leave_behind
-from provenance_store.sql.dialects import (
-    begin_write,
-    cannot_hold,
-    savepoint,
-    short_work,
-    should_retry,
-    unavailable,
-)
+from provenance_store.sql.dialects import begin_write, savepoint, short_work
+from provenance_store.sql.failures import cannot_hold, should_retry, unavailable
 from provenance_store.sql.waits import Waits
 from provenance_store.sql.watch import Watch, watch_of
 from provenance_store.sql.write import Statements

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from provenance_store.errors import ConfigurationError, StoreUnavailable
 from provenance_store.extras import extra
+from provenance_store.sql.failures import SILENT, TOO_LONG
 from provenance_store.sql.forking import Counted, ForkGate
 from provenance_store.sql.place import Place
 from provenance_store.sql.sharing import shared_engine
@@ -29,18 +29,11 @@ if TYPE_CHECKING:
     from provenance_store.sql.patient import PatientConnection
 
 __all__ = [
-    "Compiled",
-    "Insert",
     "advisory_lock",
-    "as_array",
     "begin_write",
-    "by_position",
-    "cannot_hold",
     "changed",
-    "compiled",
     "detach",
     "driver",
-    "ignoring",
     "interrupted_at",
     "lock_links",
     "make_engine",
@@ -48,27 +41,15 @@ __all__ = [
     "read_url",
     "savepoint",
     "short_work",
-    "should_retry",
-    "stream_rows",
-    "unavailable",
     "wait_less",
 ]
 
 POOL_SIZE = 8
 POOL_OVERFLOW = 24
-COPY_FROM_ROWS = 2000
-ROWS_AT_ONCE = 16
-STATEMENTS = 8
-"""Up to how many statements of ROWS_AT_ONCE rows are better than one executemany."""
-ROWS_AN_ARRAY = 5000
-"""So many rows of PostgreSQL are one statement, whose text is the same for any number of them."""
 LOG_PAGES = 4000
 """So long, 16 MB, the log of a SQLite store grows until it is put into the file. A page that was
 written often since goes there once, and each time the disk is waited for twice."""
 SCHEMA_LOCK = 0x62726169
-_SERIALIZATION = {"40001", "40P01"}
-_LOCK_NOT_AVAILABLE = "55P03"
-_CANCELED = "57014"
 LEAST_POOL_SECONDS = 1.0
 """How long a connection that others use is waited for, at the least: they use it for moments."""
 SHORT_WORK_SECONDS = 60.0
@@ -76,12 +57,6 @@ STEPS_BETWEEN_LOOKS = 10_000
 """Instructions of SQLite's virtual machine: less than a millisecond, but for patterns."""
 LOCK_PAUSE, MOST_LOCK_PAUSE = 0.001, 0.02
 """Seconds between two attempts to get SQLite's lock."""
-TOO_LONG = "This takes too long to find out; ask for less."
-BUSY = "The store is busy; try again."
-LOCKED = "The store is locked by another program; try again."
-SILENT = "The database server does not answer; try again."
-SLOW = "The database took too long to answer; try again."
-_WAITED = {BUSY, LOCKED, SILENT, SLOW}
 
 
 def read_url(text: str) -> sa.URL:
@@ -446,257 +421,3 @@ def driver(connection: sa.Connection) -> Iterator[Any]:
             connection_invalidated=is_broken,
             dialect=dialect,
         ) from None
-
-
-_TEXTS: dict[tuple[str, str, bool], dict[int, str]] = {}
-"""The INSERTs that were compiled already, by database, table, whether it passes over rows that are
-there, and number of rows."""
-
-
-class Insert:
-    """The INSERT of one table, compiled once.
-
-    SQLite's driver lets other threads run at every row of an executemany, and then waits for its
-    turn; under load that costs more than the row. So few rows go in one statement of many rows,
-    compiled once for each number of them. PostgreSQL takes any number as an array a column.
-
-    On SQLite the rows before one that is refused stay until the caller rolls back: to undo them
-    by itself, SQLite copies every page that a statement changes to a file of its own first.
-    """
-
-    def __init__(self, table: sa.Table, dialect: sa.Dialect, *, passing: bool = False) -> None:
-        self._table = table
-        self._dialect = by_position(dialect)
-        self._passing = passing
-        self._texts = _TEXTS.setdefault((dialect.name, table.name, passing), {})
-        self._arrays: tuple[Callable[[Sequence[Any]], str], ...] = tuple(
-            _numbers if isinstance(column.type, sa.Double) else as_array for column in table.columns
-        )
-
-    def rows(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert rows: in statements of many, with executemany, or on PostgreSQL with COPY.
-
-        A row that is there already is an IntegrityError, or passed over with `passing`.
-        """
-        with driver(connection) as raw:
-            if self._dialect.name == "postgresql":
-                if len(rows) >= COPY_FROM_ROWS and not self._passing:
-                    _copy(raw, self._table, rows)
-                    return
-                for place in range(0, len(rows), ROWS_AN_ARRAY):
-                    columns = zip(*rows[place : place + ROWS_AN_ARRAY], strict=True)
-                    raw.execute(self._text(0), self._written(columns))
-            elif len(rows) <= ROWS_AT_ONCE * STATEMENTS:
-                for place in range(0, len(rows), ROWS_AT_ONCE):
-                    some = rows[place : place + ROWS_AT_ONCE]
-                    raw.execute(self._text(len(some)), [value for row in some for value in row])
-            else:
-                raw.cursor().executemany(self._text(1), rows)
-
-    def _written(self, columns: Iterable[Sequence[Any]]) -> list[str]:
-        try:
-            return [write(each) for write, each in zip(self._arrays, columns, strict=True)]
-        except TypeError as error:
-            raise DataError(None, None, error) from None
-
-    def _text(self, count: int) -> str:
-        """The statement for so many rows at once, or for arrays of them when it is none."""
-        if count not in self._texts:
-            plain: Any = ignoring(self._table, self._dialect) if self._passing else None
-            insert: Any = self._table.insert() if plain is None else plain
-            names = self._table.columns.keys()
-            if not count:
-                insert = insert.from_select(names, _unnested(self._table))
-            elif count > 1:
-                insert = insert.values([dict.fromkeys(names) for _ in range(count)])
-            if self._dialect.name == "sqlite":
-                insert = insert.prefix_with("OR FAIL")
-            self._texts[count] = str(insert.compile(dialect=self._dialect))
-        return self._texts[count]
-
-
-def _unnested(table: sa.Table) -> sa.Select[Any]:
-    """The rows of arrays, one for each column of a table."""
-    arrays = (sa.bindparam(column.name, type_=sa.ARRAY(column.type)) for column in table.columns)
-    names = table.columns.keys()
-    each = sa.func.unnest(*arrays).table_valued(*names).render_derived()
-    return sa.select(*(each.c[name] for name in names))
-
-
-def as_array(values: Sequence[Any]) -> str:
-    """Texts or whole numbers as PostgreSQL writes an array of them: like JSON, which takes a
-    fraction of the time that its driver takes for each, but for what has an escape."""
-    data = msgspec.json.encode(values)
-    if b"\\" not in data:
-        return f"{{{data[1:-1].decode()}}}"
-    return f"{{{','.join(map(_element, values))}}}"
-
-
-def _element(value: Any) -> str:
-    if type(value) is not str:
-        return "NULL" if value is None else str(value)
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def _numbers(values: Sequence[float | None]) -> str:
-    """Numbers as PostgreSQL writes an array; JSON has none that are not finite."""
-    return f"{{{','.join('NULL' if value is None else repr(value) for value in values)}}}"
-
-
-def stream_rows(
-    connection: sa.Connection, table: sa.Table, rows: Iterable[tuple[Any, ...]]
-) -> None:
-    """Insert rows as they are produced: executemany, on PostgreSQL COPY."""
-    with driver(connection) as raw:
-        if connection.dialect.name == "postgresql":
-            _copy(raw, table, rows)
-        else:
-            statement = table.insert().compile(dialect=by_position(connection.dialect))
-            raw.executemany(str(statement), rows)
-
-
-def _copy(raw: Any, table: sa.Table, rows: Iterable[tuple[Any, ...]]) -> None:
-    from psycopg import sql
-
-    names = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
-    target = sql.Identifier(table.name)
-    command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(target, names)
-    oids = [_PG_TYPES[type(column.type).__name__] for column in table.columns]
-    with raw.cursor() as cursor, cursor.copy(command) as copy:
-        copy.set_types(oids)
-        for row in rows:
-            copy.write_row(row)
-
-
-_PG_TYPES = {
-    "BigInteger": "int8",
-    "Integer": "int4",
-    "SmallInteger": "int2",
-    "Text": "text",
-    "Double": "float8",
-}
-
-
-def by_position(dialect: sa.Dialect) -> sa.Dialect:
-    """The same dialect with parameters by position, for rows that are tuples."""
-    kind: Any = type(dialect)
-    made: sa.Dialect = kind(paramstyle="format" if dialect.name == "postgresql" else "qmark")
-    return made
-
-
-class Compiled:
-    """A statement as text for the driver's own connection (`driver`): SQLAlchemy spends more on
-    executing a short one than the database does."""
-
-    def __init__(self, statement: sa.Executable, dialect: sa.Dialect) -> None:
-        compiled: Any = statement.compile(  # type: ignore[attr-defined]
-            dialect=by_position(dialect), compile_kwargs={"render_postcompile": True}
-        )
-        self.text = str(compiled)
-        self._order: tuple[str, ...] = tuple(compiled.positiontup)
-        self._constants: dict[str, Any] = compiled.params
-        # PostgreSQL would go on with the plan that it made when there was hardly a row.
-        self._how = {"prepare": False} if dialect.name == "postgresql" else {}
-
-    def ask(self, raw: Any, **given: Any) -> list[Any]:
-        """The rows that a query finds, planned for the store as it is now."""
-        rows: list[Any] = raw.execute(self.text, self.values(**given), **self._how).fetchall()
-        return rows
-
-    def values(self, **given: Any) -> list[Any]:
-        """The values of its parameters in their order."""
-        return [*map({**self._constants, **given}.__getitem__, self._order)]
-
-
-_ONCE: dict[tuple[str, sa.Executable], Compiled] = {}
-
-
-def compiled(statement: sa.Executable, dialect: sa.Dialect) -> Compiled:
-    """A statement that lives as long as its module, compiled once in the process."""
-    key = (dialect.name, statement)
-    if key not in _ONCE:
-        _ONCE[key] = Compiled(statement, dialect)
-    return _ONCE[key]
-
-
-def ignoring(table: sa.Table, dialect: sa.Dialect) -> sa.Insert:
-    """INSERT … ON CONFLICT DO NOTHING."""
-    if dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as pg_insert
-
-        return pg_insert(table).on_conflict_do_nothing()
-    from sqlalchemy.dialects.sqlite import insert as lite_insert
-
-    return lite_insert(table).on_conflict_do_nothing()
-
-
-def should_retry(error: DBAPIError) -> bool:
-    """Whether the same transaction may succeed when tried again at once.
-
-    Serialization failures, deadlocks and connections that were lost; a write may have been
-    committed before its connection broke, which is harmless: writing again changes nothing.
-    """
-    code = getattr(error.orig, "sqlstate", None)
-    return code in _SERIALIZATION or error.connection_invalidated
-
-
-def cannot_hold(error: Exception) -> bool:
-    """Whether the database refused a value for what it is: a number of more than 64 bits, a text
-    that is no Unicode, one that is too long for PostgreSQL to index, or no value at all."""
-    too_long_to_index = "54000"
-    origin = getattr(error, "orig", None)
-    return (
-        isinstance(error, DataError | OverflowError | UnicodeError)
-        or getattr(origin, "sqlstate", None) == too_long_to_index
-        or "binding parameter" in str(origin)  # SQLite's driver
-        or "cannot adapt type" in str(origin)  # psycopg
-    )
-
-
-def unavailable(error: DBAPIError) -> StoreUnavailable | None:
-    """The error to raise when the store is locked, full, read-only or away; None if it is not."""
-    if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
-        return WaitedInVain(LOCKED)
-    if getattr(error.orig, "sqlstate", None) == _CANCELED:
-        return StoreUnavailable(TOO_LONG)
-    if (missing := _MISSING.get(getattr(error.orig, "sqlstate", None) or "")) is not None:
-        return StoreUnavailable(missing)
-    text = str(error.orig).lower()
-    for sign, message in _SIGNS:
-        if sign in text:
-            kind = WaitedInVain if message in _WAITED else StoreUnavailable
-            return kind(message)
-    if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
-        if getattr(error.orig, "sqlstate", None) in ("28P01", "28000", "3D000"):
-            return StoreUnavailable("The database server refused the login; check the store's URL.")
-        return StoreUnavailable("The store cannot be reached; check its URL and the server.")
-    return None
-
-
-INCOMPLETE = "The database holds no Braid store any more, or not all of one."
-_MISSING = {
-    "42P01": INCOMPLETE,
-    "42703": INCOMPLETE,
-    "3F000": INCOMPLETE,
-    "42501": "The database does not let the user of the store's URL do this; give it the rights.",
-}
-"""Of PostgreSQL: no such table, column or schema, and no right."""
-_SIGNS = (
-    ("no such table", INCOMPLETE),
-    ("no such column", INCOMPLETE),
-    ("locked", LOCKED),
-    ("does not answer", SILENT),
-    ("timeout expired", SILENT),
-    ("too long to answer", SLOW),
-    ("interrupted", TOO_LONG),
-    ("busy", BUSY),
-    ("disk is full", "The disk that holds the store is full; nothing of this was written."),
-    ("no space left", "The disk that holds the store is full; nothing of this was written."),
-    ("disk i/o", "The disk that holds the store reports an error; nothing of this was written."),
-    ("readonly", "The store is read-only; give write permission to its file and folder."),
-    ("read-only", "The store is read-only; give write permission to its file and folder."),
-    ("unable to open", "The store's file cannot be opened; its folder must exist and be writable."),
-    ("not a database", "The store's file is not a SQLite database."),
-    ("malformed", "The store's file is damaged; restore it from a copy."),
-)

@@ -19,7 +19,8 @@ from provenance_store.kinds import CARRIES, PASSED_BY, Level, Mark
 from provenance_store.rows import SameAsRow
 from provenance_store.sql import later
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.dialects import changed, compiled, driver, ignoring, lock_links
+from provenance_store.sql.compiled import compiled, ignoring
+from provenance_store.sql.dialects import changed, driver, lock_links
 from provenance_store.sql.read import can_see
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer

@@ -13,7 +13,8 @@ from provenance_store import forks
 from provenance_store.batch import Batch
 from provenance_store.errors import Conflict
 from provenance_store.ids import SEQUENCE_BITS
-from provenance_store.sql.dialects import begin_write, stream_rows
+from provenance_store.sql.compiled import stream_rows
+from provenance_store.sql.dialects import begin_write
 from provenance_store.sql.invalidate import follow_all
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.write import Statements

@@ -20,16 +20,9 @@ from provenance_store.batch import TABLES
 from provenance_store.errors import BadFile, SchemaMismatch
 from provenance_store.ids import SEQUENCE_BITS, short_id
 from provenance_store.rows import OriginRow
+from provenance_store.sql.compiled import by_position, ignoring, stream_rows
 from provenance_store.sql.cycles import first_cycle
-from provenance_store.sql.dialects import (
-    advisory_lock,
-    begin_write,
-    by_position,
-    changed,
-    detach,
-    ignoring,
-    stream_rows,
-)
+from provenance_store.sql.dialects import advisory_lock, begin_write, changed, detach
 from provenance_store.sql.functions import SCRUBBED, URI_NORM, add_functions
 from provenance_store.sql.objects import open_foreign
 from provenance_store.sql.sharing import shared_engine

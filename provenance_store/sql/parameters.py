@@ -17,7 +17,7 @@ from provenance_store.batch import Batch
 from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.kinds import Role
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.dialects import Insert
+from provenance_store.sql.compiled import Insert
 from provenance_store.sql.tables import TABLE
 
 __all__ = ["HYPERPARAMETERS", "PARAMETERS", "Parameters", "index_all", "values_of"]

@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from provenance_store.kinds import Kind, Level, Role
-from provenance_store.sql.dialects import Compiled, as_array
+from provenance_store.sql.compiled import Compiled, as_array
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.uris import each_way, lies_at, norm_of
 from provenance_store.viewer import EVERYTHING, Viewer

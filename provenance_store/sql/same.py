@@ -17,7 +17,8 @@ from provenance_store.batch import Batch
 from provenance_store.ids import SEQUENCE_BITS, now
 from provenance_store.rows import SameAsRow
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.dialects import Compiled, Insert, driver
+from provenance_store.sql.compiled import Compiled, Insert
+from provenance_store.sql.dialects import driver
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.uris import each_way, hash_of, norm_of
 

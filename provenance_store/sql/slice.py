@@ -19,7 +19,8 @@ from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.kinds import SAME_AS, Mark, Role
 from provenance_store.sql import schema
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.dialects import changed, detach, ignoring, stream_rows
+from provenance_store.sql.compiled import ignoring, stream_rows
+from provenance_store.sql.dialects import changed, detach
 from provenance_store.sql.later import said_both_ways
 from provenance_store.sql.objects import undefended
 from provenance_store.sql.sharing import shared_engine

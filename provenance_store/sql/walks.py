@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from provenance_store.kinds import Role
 from provenance_store.lineage.columns import Links, Numbers
-from provenance_store.sql.dialects import Compiled, driver
+from provenance_store.sql.compiled import Compiled
+from provenance_store.sql.dialects import driver
 from provenance_store.sql.prepared import Access, listed
 from provenance_store.sql.tables import DID_NOT_SUCCEED, TABLE
 from provenance_store.viewer import EVERYTHING, Viewer

@@ -16,7 +16,8 @@ from provenance_store.rows import ROWS, LinkRow, OriginRow
 from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.sql.belonging import belongings
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.dialects import Compiled, Insert, compiled, driver, ignoring, savepoint
+from provenance_store.sql.compiled import Compiled, Insert, compiled, ignoring
+from provenance_store.sql.dialects import driver, savepoint
 from provenance_store.sql.invalidate import Follow
 from provenance_store.sql.made import in_the_making
 from provenance_store.sql.parameters import Parameters
