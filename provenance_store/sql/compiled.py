@@ -192,15 +192,18 @@ class Compiled:
         return [*map({**self._constants, **given}.__getitem__, self._order)]
 
 
-_ONCE: dict[tuple[str, sa.Executable], Compiled] = {}
+Build = Callable[[sa.Dialect], sa.Executable]
+_ONCE: dict[tuple[str, sa.Executable | Build], Compiled] = {}
 
 
-def compiled(statement: sa.Executable, dialect: sa.Dialect) -> Compiled:
-    """A statement that lives as long as its module, compiled once in the process."""
-    key = (dialect.name, statement)
-    if key not in _ONCE:
-        _ONCE[key] = Compiled(statement, dialect)
-    return _ONCE[key]
+def compiled(what: sa.Executable | Build, dialect: sa.Dialect) -> Compiled:
+    """A statement, or what builds one for a dialect, compiled once in the process. It is to live as
+    long as its module, or to be equal to others that build the same."""
+    key = (dialect.name, what)
+    if (found := _ONCE.get(key)) is None:
+        statement = what if isinstance(what, sa.Executable) else what(dialect)
+        found = _ONCE[key] = Compiled(statement, dialect)
+    return found
 
 
 def ignoring(table: sa.Table, dialect: sa.Dialect) -> sa.Insert:

@@ -7,6 +7,7 @@ built and compiled once and then run as text with parameters, like the INSERTs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +15,7 @@ import msgspec
 import sqlalchemy as sa
 
 from provenance_store.kinds import Kind, Level, Role
-from provenance_store.sql.compiled import Compiled, as_array
+from provenance_store.sql.compiled import as_array, compiled
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.uris import each_way, lies_at, norm_of
 from provenance_store.viewer import EVERYTHING, Viewer
@@ -40,8 +41,15 @@ Query = sa.Select[Any]
 Condition = sa.ColumnElement[bool]
 
 
-_CACHED: dict[str, dict[tuple[Callable[[Access], Query], bool], Compiled]] = {}
-"""The queries that were compiled already, by database."""
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Builds a query for who sees everything, or for anybody else."""
+
+    build: Callable[[Access], Query]
+    everything: bool
+
+    def __call__(self, dialect: sa.Dialect) -> Query:
+        return self.build(Access(dialect, self.everything))
 
 
 class Prepared:
@@ -49,7 +57,6 @@ class Prepared:
 
     def __init__(self, dialect: sa.Dialect) -> None:
         self._dialect = dialect
-        self._cached = _CACHED.setdefault(dialect.name, {})
 
     def see(self, raw: Any, viewer: Viewer, record_id: int) -> bool:
         """Whether a record is there and seen."""
@@ -166,10 +173,7 @@ class Prepared:
         build: Callable[[Access], Query],
         **values: Any,
     ) -> Sequence[Any]:
-        key = (build, viewer.everything)
-        if (query := self._cached.get(key)) is None:
-            built = build(Access(self._dialect, viewer.everything))
-            query = self._cached[key] = Compiled(built, self._dialect)
+        query = compiled(_Question(build, viewer.everything), self._dialect)
         values["principals"] = listed(self._dialect, viewer)
         return query.ask(raw, **values)
 

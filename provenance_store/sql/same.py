@@ -17,7 +17,7 @@ from provenance_store.batch import Batch
 from provenance_store.ids import SEQUENCE_BITS, now
 from provenance_store.rows import SameAsRow
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.compiled import Compiled, Insert
+from provenance_store.sql.compiled import Insert, compiled
 from provenance_store.sql.dialects import driver
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.uris import each_way, hash_of, norm_of
@@ -42,7 +42,6 @@ class SameThings:
     def __init__(self, dialect: sa.Dialect) -> None:
         self._dialect = dialect
         self._insert = Insert(_same, dialect, passing=True)
-        self._of_batch: Compiled | None = None
 
     def after(self, connection: sa.Connection, batch: Batch) -> list[SameAsRow]:
         """After a batch was inserted: what its digests say, which is inserted too."""
@@ -51,13 +50,12 @@ class SameThings:
             ids.update(row[0] for row in batch.file_check)
         if not ids:
             return []
-        if self._of_batch is None:
-            self._of_batch = Compiled(_found(self._is_given, self._dialect), self._dialect)
+        query = compiled(_of_batch, self._dialect)
         given: Any = sorted(ids)
         if self._dialect.name == "sqlite":
             given = str(given)  # which is JSON
         with driver(connection) as raw:
-            rows = raw.execute(self._of_batch.text, self._of_batch.values(ids=given)).fetchall()
+            rows = raw.execute(query.text, query.values(ids=given)).fetchall()
         return self._say(connection, rows)
 
     def catch_up(
@@ -78,12 +76,6 @@ class SameThings:
             self._say(connection, connection.execute(query).all())
         return int(connection.execute(there).scalar_one() - before) // 2
 
-    def _is_given(self, record_id: sa.ColumnElement[int]) -> Condition:
-        if self._dialect.name == "postgresql":
-            return record_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.BigInteger)))
-        each = sa.func.json_each(sa.bindparam("ids")).table_valued("value")
-        return record_id.in_(sa.select(each.c.value))
-
     def _say(self, connection: sa.Connection, found: Iterable[Any]) -> list[SameAsRow]:
         at = now()
         rows = []
@@ -95,6 +87,18 @@ class SameThings:
         if rows:
             self._insert.rows(connection, rows)
         return rows
+
+
+def _of_batch(dialect: sa.Dialect) -> sa.Select[Any]:
+    """`_found` of the records that a parameter has the ids of."""
+
+    def is_given(record_id: sa.ColumnElement[int]) -> Condition:
+        if dialect.name == "postgresql":
+            return record_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.BigInteger)))
+        each = sa.func.json_each(sa.bindparam("ids")).table_valued("value")
+        return record_id.in_(sa.select(each.c.value))
+
+    return _found(is_given, dialect)
 
 
 def _found(

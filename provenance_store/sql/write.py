@@ -16,7 +16,7 @@ from provenance_store.rows import ROWS, LinkRow, OriginRow
 from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.sql.belonging import belongings
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.compiled import Compiled, Insert, compiled, ignoring
+from provenance_store.sql.compiled import Insert, compiled, ignoring
 from provenance_store.sql.dialects import driver, savepoint
 from provenance_store.sql.invalidate import Follow
 from provenance_store.sql.made import in_the_making
@@ -65,10 +65,7 @@ class Statements:
         self.same = SameThings(dialect)
         self._of_run = compiled(_AUDIENCE_OF_RUN, dialect)
         self._of_record = compiled(_KIND_OF_RECORD, dialect)
-        run = TABLE["run"]
-        each = Access(dialect, True).each("run_ids").c.value
-        audiences = sa.select(run.c.run_id, run.c.audience).where(run.c.run_id.in_(sa.select(each)))
-        self._of_runs = Compiled(audiences, dialect)
+        self._of_runs = compiled(_audiences_of_runs, dialect)
         self._project = compiled(_PROJECT, dialect)
         self._tell = compiled(_TELL_RECORDS, dialect)
         self._known: set[str] = set()
@@ -259,6 +256,13 @@ def _telling(of_runs: sa.ColumnElement[bool]) -> sa.Update:
 _AUDIENCE_OF_RUN = sa.select(TABLE["run"].c.audience).where(
     TABLE["run"].c.run_id == sa.bindparam("run_id", type_=sa.Text)
 )
+
+
+def _audiences_of_runs(dialect: sa.Dialect) -> sa.Select[Any]:
+    run, each = TABLE["run"].c, Access(dialect, True).each("run_ids").c.value
+    return sa.select(run.run_id, run.audience).where(run.run_id.in_(sa.select(each)))
+
+
 _KIND_OF_RECORD = sa.select(TABLE["record"].c.kind).where(
     TABLE["record"].c.id == sa.bindparam("id", type_=sa.BigInteger)
 )
