@@ -146,8 +146,14 @@ def nested(levels: int, inner: str = "http://h?z=1") -> str:
 
 @pytest.mark.parametrize(
     "text",
-    [nested(20), "http://h?a=" + "q?b=" * 50_000, "http://h?a=" + "%253A" * 50_000],
-    ids=["encoded again and again", "question marks", "percent"],
+    [
+        nested(20),
+        "http://h?a=" + "q?b=" * 50_000,
+        "http://h?a=" + "%253A" * 50_000,
+        ("echo " + "a" * 250 + " ; b | c\n") * 50,
+        ("echo /" + "ab/" * 80 + "c | tee -a log\n") * 50,
+    ],
+    ids=["encoded again and again", "question marks", "percent", "piped words", "piped paths"],
 )
 def test_no_text_takes_long_to_redact(text: str) -> None:
     assert work(text) < 4
