@@ -121,10 +121,10 @@ class Reader:
             return run_steps(view, run_id)
 
     def last_step(self, run_id: str) -> int | None:
-        """The id of the step of a run that was recorded last; None without any."""
-        with self._view() as view:
-            row = view.first(harvest.last_step(run_id, self._viewer))
-        return None if row is None else int(row.id)
+        """The id of the step of a run that was recorded last, of its last 1,000 records; None
+        without any."""
+        with self._session.look() as raw:
+            return self._prepared.last_step(raw, self._viewer, run_id)
 
     def is_said_of_run(self, event_id: int) -> bool:
         """Whether this store has the event of a run with that id, whoever asks."""
@@ -428,10 +428,10 @@ class Reader:
     def places(self, ids: Collection[int]) -> dict[int, list[Uri]]:
         """Where the bytes of these records are, and what they were when that was recorded,
         whoever asks."""
-        found: dict[int, list[Uri]] = {}
+        found: dict[int, list[Uri]] = {record_id: [] for record_id in ids}
         with self._session.look() as raw:
-            for record_id in ids:
-                found[record_id] = [Uri(*row) for row in self._prepared.places(raw, record_id)]
+            for record_id, *place in self._prepared.places(raw, sorted(found)):
+                found[record_id].append(Uri(*place))
         return found
 
     def has_documents(self, run_id: str, name: str) -> bool:

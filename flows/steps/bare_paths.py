@@ -116,6 +116,7 @@ class BarePaths:
         self._files = files
         self._succeeded = succeeded
         self._places = [*_places(paths, collections)]
+        self._made_by: dict[int, list[Call]] = {}
         self._found: dict[int, tuple[int, bool]] = {}
         """By the number of a place: the record that it stands for, and whether that is assumed."""
         self._new: dict[str, _State] = {}
@@ -170,7 +171,14 @@ class BarePaths:
         return self._things.recorder.run_id or ""
 
     def _makers(self, record_id: int) -> list[Call]:
-        return self._things.lookup.makers(record_id, self._run_id)
+        if record_id not in self._made_by:
+            self._made_by[record_id] = self._things.lookup.makers(record_id, self._run_id)
+        return self._made_by[record_id]
+
+    @cached_property
+    def _called(self) -> set[int]:
+        """The functions that the run has called before this step."""
+        return self._things.lookup.called(self._run_id)
 
     def _again(self, place: _Place) -> RunFile | None:
         """The file at a path that an earlier visit of this state left there."""
@@ -272,9 +280,8 @@ class BarePaths:
         """Whether a function that this run has called too left there what another run left, without
         naming the path, as far as rules tell: it left something there again."""
         makers = [maker for maker in self._makers(known) if maker.functions]
-        called = self._things.lookup.called(self._run_id) if makers else set[int]()
         return any(
-            not maker.functions.isdisjoint(called)
+            not maker.functions.isdisjoint(self._called)
             and all(path.key != key for path in self._things.lookup.named_by(maker.step_id))
             for maker in makers
         )

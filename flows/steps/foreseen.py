@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flows.steps.body import Body, Defined
-from flows.steps.references import Item, UriReference
-from flows.steps.run_files import PATHS
-from flows.steps.things import UrisOf, uris_of, with_members
+from flows.steps.body import Body
+from flows.steps.run_files import PATHS, are_moved
+from flows.steps.things import UrisOf, uris_in
 from flows.steps.uris import norm_of
 from provenance_store.reading.foreseen import Foreseen
 from provenance_store.viewer import Viewer
@@ -23,17 +22,11 @@ def foresee(bodies: Iterable[tuple[Body, Viewer | None, UrisOf]]) -> Foreseen:
     for body, viewer, known in bodies:
         run_id = body.run.run_id
         foreseen.runs.add(run_id)
-        with_paths.add(run_id)
-        foreseen.uris.update((norm_of(uri), None) for uri in _uris(body.inputs or (), known))
+        uris = [*uris_in(body.inputs or (), known)]
+        if are_moved(uris):
+            with_paths.add(run_id)
+        foreseen.uris.update((norm_of(uri), None) for uri in uris)
         if viewer is not None:
             names = (m.name for m in body.models or () if m.id is None and not m.new)
             foreseen.heads.setdefault(viewer, set()).update(filter(None, names))
     return foreseen
-
-
-def _uris(items: Iterable[Item], known: UrisOf) -> Iterable[str]:
-    for item in with_members(items):
-        if isinstance(item, UriReference):
-            yield item.uri
-        elif isinstance(item, Defined):
-            yield from (uri.uri for uri in uris_of(item.definition, known))

@@ -18,7 +18,7 @@ from flows.steps.adapters.base import (
     text,
 )
 from flows.steps.bare_paths import BarePaths
-from flows.steps.body import Body, Defined, ModelEntry, Run
+from flows.steps.body import Body, ModelEntry, Run
 from flows.steps.choices import as_decided
 from flows.steps.collections import Collections, collections_of_settings, read_collections
 from flows.steps.decision import Decided
@@ -27,8 +27,8 @@ from flows.steps.models import Models
 from flows.steps.moments import Moment
 from flows.steps.outcome import Outcome, as_it_came_out, outcome_of
 from flows.steps.receipt import Receipt
-from flows.steps.references import PathReference, UriReference
-from flows.steps.run_files import GLOBUS, PATHS, named_paths
+from flows.steps.references import PathReference
+from flows.steps.run_files import PATHS, are_moved, named_paths
 from flows.steps.things import Things, UrisOf, located
 from provenance_store.decisions import Option
 from provenance_store.errors import TooLarge
@@ -38,7 +38,7 @@ from provenance_store.kinds import Role
 from provenance_store.reader import Call
 from provenance_store.recorder import Recorder
 from provenance_store.redaction import redact
-from provenance_store.values import Audience, TagValue, Uri
+from provenance_store.values import Audience, TagValue
 
 __all__ = ["audience_of", "derived_of", "is_moved", "record_step", "told_of"]
 
@@ -252,18 +252,7 @@ class _Recording:
 
     def _names_moved(self) -> bool:
         """Whether the body itself lists inputs on collections."""
-        uris = (
-            uri
-            for item in self.body.inputs or ()
-            for uri in (
-                [Uri(item.uri)]
-                if isinstance(item, UriReference)
-                else self.things.uris_of(item.definition)
-                if isinstance(item, Defined)
-                else ()
-            )
-        )
-        return any(uri.uri.startswith(GLOBUS) for uri in uris)
+        return are_moved(self.things.uris_in(self.body.inputs or ()))
 
     def _written(self) -> list[BarePath]:
         """The paths that the body itself lists as inputs and outputs."""

@@ -23,6 +23,7 @@ __all__ = [
     "RunFile",
     "RunFiles",
     "Where",
+    "are_moved",
     "named_paths",
     "on_collection",
     "on_endpoint",
@@ -200,6 +201,11 @@ class RunFiles:
 
 def _standing(file: RunFile) -> tuple[bool, int, int]:
     return (file.made, *file.when)
+
+
+def are_moved(uris: Iterable[str]) -> bool:
+    """Whether any of these is on a collection, where a transfer may have brought it."""
+    return any(uri.startswith(GLOBUS) for uri in uris)
 
 
 def split_uri(uri: str) -> tuple[str, str] | None:

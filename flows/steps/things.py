@@ -26,7 +26,7 @@ from provenance_store.handles import Record
 from provenance_store.recorder import Recorder
 from provenance_store.values import DIFFERS, Uri
 
-__all__ = ["Things", "UrisOf", "located", "uris_of", "with_members"]
+__all__ = ["Things", "UrisOf", "located", "uris_in"]
 
 T = TypeVar("T")
 UrisOf = dict[int, tuple[Definition | ModelEntry, list[Uri]]]
@@ -65,7 +65,7 @@ class Things:
         uris, ids, told = dict.fromkeys(uris), dict[str, None](), list[Uri]()
         for thing in things:
             told += thing.uris
-        for item in with_members(items):
+        for item in _with_members(items):
             if isinstance(item, UriReference):
                 uris[item.uri] = None
             elif isinstance(item, IdReference):
@@ -88,7 +88,11 @@ class Things:
 
     def uris_of(self, document: Definition | ModelEntry) -> list[Uri]:
         """The URIs of a definition in this step's body, in the spelling that is stored."""
-        return uris_of(document, self._uris)
+        return _uris_once(document, self._uris)
+
+    def uris_in(self, items: Iterable[Item]) -> Iterator[str]:
+        """The URIs that items of this step's body refer to or define."""
+        return uris_in(items, self._uris)
 
     # ---- what exists ---------------------------------------------------------------------
 
@@ -359,12 +363,12 @@ def _are_apart(one: Uri, other: Uri) -> bool:
     return bool(mine[2] and others[2]) and mine[0] == others[0] and mine[2] != others[2]
 
 
-def with_members(items: Iterable[Item]) -> Iterator[Item]:
+def _with_members(items: Iterable[Item]) -> Iterator[Item]:
     """Items, and those that are defined inside them."""
     for item in items:
         yield item
         if isinstance(item, Defined) and item.definition.members:
-            yield from with_members(item.definition.members)
+            yield from _with_members(item.definition.members)
 
 
 def located(path: str, act: Callable[[], T]) -> T:
@@ -375,11 +379,20 @@ def located(path: str, act: Callable[[], T]) -> T:
         raise within(error, path) from None
 
 
-def uris_of(document: Definition | ModelEntry, known: UrisOf) -> list[Uri]:
+def _uris_once(document: Definition | ModelEntry, known: UrisOf) -> list[Uri]:
     """The URIs of a definition, in the spelling that is stored; remembered among those known."""
     if (found := known.get(id(document))) is None:
         found = known[id(document)] = document, _uris_of(document)
     return found[1]
+
+
+def uris_in(items: Iterable[Item], known: UrisOf) -> Iterator[str]:
+    """The URIs that items, and those inside them, refer to or define."""
+    for item in _with_members(items):
+        if isinstance(item, UriReference):
+            yield item.uri
+        elif isinstance(item, Defined):
+            yield from (uri.uri for uri in _uris_once(item.definition, known))
 
 
 def _uris_of(document: Definition | ModelEntry) -> list[Uri]:

@@ -14,7 +14,7 @@ from provenance_store.sql.uris import each_way
 from provenance_store.validation.uris import normal_uri
 from provenance_store.viewer import Viewer
 
-__all__ = ["at_uri", "document", "event", "last_step", "payload_names", "steps"]
+__all__ = ["at_uri", "document", "event", "payload_names", "steps"]
 
 _record, _step, _outcome = TABLE["record"], TABLE["step"], TABLE["outcome"]
 _mark, _payload, _uri, _link = TABLE["mark"], TABLE["payload"], TABLE["uri"], TABLE["link"]
@@ -41,16 +41,6 @@ def steps(run_id: str, viewer: Viewer) -> sa.Select[Any]:
         .outerjoin(_outcome, _outcome.c.id == _record.c.id)
         .where(_record.c.run_id == run_id, _record.c.kind == Kind.STEP.value, can_see(viewer))
         .order_by(began, _record.c.id)
-    )
-
-
-def last_step(run_id: str, viewer: Viewer) -> sa.Select[Any]:
-    """(id) of the step of a run that was recorded last."""
-    return (
-        sa.select(_record.c.id)
-        .where(_record.c.run_id == run_id, _record.c.kind == Kind.STEP.value, can_see(viewer))
-        .order_by(_record.c.created_at.desc(), _record.c.id.desc())
-        .limit(1)
     )
 
 

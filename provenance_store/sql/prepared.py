@@ -20,7 +20,7 @@ from provenance_store.sql.tables import TABLE
 from provenance_store.sql.uris import each_way, lies_at, norm_of
 from provenance_store.viewer import EVERYTHING, Viewer
 
-__all__ = ["Access", "Prepared", "as_one", "listed"]
+__all__ = ["Access", "Prepared", "as_one", "listed", "numbers_as_one"]
 
 RECENT = 1000
 """Of the visible records at one URI, and of the viewer's own, how many of the last are looked at
@@ -80,9 +80,14 @@ class Prepared:
         rows = self._rows(raw, EVERYTHING, _called_by, id=step_id, functions=f"{functions}%")
         return [row[0] for row in rows]
 
-    def places(self, raw: Any, record_id: int) -> Sequence[Any]:
-        """(uri, size, digest) of the places of a record."""
-        return self._rows(raw, EVERYTHING, _places, id=record_id)
+    def places(self, raw: Any, ids: Sequence[int]) -> Sequence[Any]:
+        """(record_id, uri, size, digest) of the places of these records."""
+        return self._rows(raw, EVERYTHING, _places, ids=numbers_as_one(self._dialect, ids))
+
+    def last_step(self, raw: Any, viewer: Viewer, run_id: str) -> int | None:
+        """The step of a run that was recorded last."""
+        rows = self._rows(raw, viewer, _last_step, run_id=run_id)
+        return rows[0][0] if rows else None
 
     def documented(self, raw: Any, run_ids: Sequence[str], name: str) -> set[str]:
         """Those of these runs of which a step has a document of that name."""
@@ -193,6 +198,11 @@ def as_one(dialect: str, values: Sequence[str]) -> Any:
     return as_array(values) if dialect == "postgresql" else msgspec.json.encode(values).decode()
 
 
+def numbers_as_one(dialect: sa.Dialect, values: Sequence[int]) -> Any:
+    """Several numbers as one parameter, as `Access.is_one_of` takes it apart."""
+    return as_array(values) if dialect.name == "postgresql" else str([*values])  # which is JSON
+
+
 class Access:
     """Conditions on what a viewer may do; the principals are a parameter of the statement."""
 
@@ -244,6 +254,13 @@ class Access:
         join all of them with all that there are, unless the question has an OFFSET."""
         rows: Query = sa.select(sa.literal_column("1")).where(*conditions)
         return sa.exists(rows.offset(sa.literal_column("0")) if self.on_postgresql else rows)
+
+    def is_one_of(self, name: str, column: sa.ColumnElement[int]) -> Condition:
+        """A column is one of the numbers of a parameter that stands for several."""
+        if self.on_postgresql:
+            return column == sa.any_(sa.bindparam(name, type_=sa.ARRAY(sa.BigInteger)))
+        each = sa.func.json_each(sa.bindparam(name)).table_valued("value")
+        return column.in_(sa.select(each.c.value))
 
     def each(self, name: str) -> sa.TableValuedAlias:
         """The values of a parameter that stands for several, as rows with one column `value`."""
@@ -323,16 +340,35 @@ def _called_by(_: Access) -> Query:
     )
 
 
-def _places(_: Access) -> Query:
-    of_record = _uri.c.record_id == sa.bindparam("id", type_=sa.BigInteger())
-    return sa.select(_uri.c.uri, _uri.c.size, _uri.c.digest).where(of_record)
+def _places(access: Access) -> Query:
+    of_these = access.is_one_of("ids", _uri.c.record_id)
+    return sa.select(_uri.c.record_id, _uri.c.uri, _uri.c.size, _uri.c.digest).where(of_these)
+
+
+def _last_step(access: Access) -> Query:
+    of_run = sa.select(_record.c.id).where(_record.c.run_id == _text("run_id"))
+    some = of_run.order_by(_record.c.id.desc()).limit(RECENT).subquery()
+    return (
+        sa.select(_record.c.id)
+        .join(some, some.c.id == _record.c.id)
+        .where(_record.c.kind == Kind.STEP.value, access.seen())
+        .order_by(_record.c.created_at.desc(), _record.c.id.desc())
+        .limit(1)
+    )
 
 
 def _documented(access: Access) -> Query:
+    """As far as `_of_run` looks: else each step of a long run would look at all before it."""
     each = access.each("each").c.value
-    of_step = (_payload.c.record_id == _record.c.id, _payload.c.name == _text("name"))
-    of_run = (_record.c.run_id == each, _record.c.kind == Kind.STEP.value)
-    return sa.select(each).where(sa.exists().where(*of_run, sa.exists().where(*of_step)))
+
+    def has_one(order: sa.ColumnElement[Any], limit: int) -> Condition:
+        of_run = sa.select(_record.c.id).where(_record.c.run_id == each).order_by(order)
+        some = of_run.limit(limit).correlate(each.table).subquery()
+        named = (_payload.c.record_id == some.c.id, _payload.c.name == _text("name"))
+        return sa.exists().where(*named).correlate(each.table)
+
+    last, first = has_one(_record.c.id.desc(), RECENT), has_one(_record.c.id, EARLIEST)
+    return sa.select(each).where(sa.or_(last, first))
 
 
 def _last_of_run(_: Access) -> Query:

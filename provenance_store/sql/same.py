@@ -9,6 +9,7 @@ whoever does that has the whole store.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from provenance_store.rows import SameAsRow
 from provenance_store.sql.chunks import chunks
 from provenance_store.sql.compiled import Insert, compiled
 from provenance_store.sql.dialects import driver
+from provenance_store.sql.prepared import Access, numbers_as_one
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.uris import each_way, hash_of, norm_of
 
@@ -51,9 +53,7 @@ class SameThings:
         if not ids:
             return []
         query = compiled(_of_batch, self._dialect)
-        given: Any = sorted(ids)
-        if self._dialect.name == "sqlite":
-            given = str(given)  # which is JSON
+        given = numbers_as_one(self._dialect, sorted(ids))
         with driver(connection) as raw:
             rows = raw.execute(query.text, query.values(ids=given)).fetchall()
         return self._say(connection, rows)
@@ -91,14 +91,7 @@ class SameThings:
 
 def _of_batch(dialect: sa.Dialect) -> sa.Select[Any]:
     """`_found` of the records that a parameter has the ids of."""
-
-    def is_given(record_id: sa.ColumnElement[int]) -> Condition:
-        if dialect.name == "postgresql":
-            return record_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.BigInteger)))
-        each = sa.func.json_each(sa.bindparam("ids")).table_valued("value")
-        return record_id.in_(sa.select(each.c.value))
-
-    return _found(is_given, dialect)
+    return _found(partial(Access(dialect, True).is_one_of, "ids"), dialect)
 
 
 def _found(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -452,3 +454,22 @@ def test_who_is_alone_looks_and_writes_by_turns(store: Store, store_url: str) ->
                 raise ZeroDivisionError  # what it looked at is let go
             ours = store.data("ours", uris=[f"file:///ours-{number}"])
             assert other.reader().find_uri(f"file:///ours-{number}") == ours.id
+
+
+def test_what_a_step_asks_of_its_run_does_not_grow_with_the_run(tmp_path: Path) -> None:
+    def work(steps: int) -> int:
+        """Hundreds of instructions of SQLite's virtual machine."""
+        looks = itertools.count()
+        with open_store(f"sqlite:///{tmp_path}/{steps}.db") as store:
+            recorder = store.recorder(run_id="long")
+            with recorder.together():
+                made = [recorder.step(f"step {number}") for number in range(steps)]
+            prepared, session = store.sink.prepared, store.sink.session
+            with session.look() as raw:
+                raw.set_progress_handler(lambda: next(looks) and None, 100)
+                assert prepared.last_step(raw, EVERYTHING, "long") == made[-1].id
+                assert prepared.documented(raw, ["long"], "paths") == set()
+                raw.set_progress_handler(None, 0)
+        return next(looks)
+
+    assert work(20_000) < 2 * work(5_000)
