@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+from collections import Counter
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, Final
@@ -182,14 +183,12 @@ def _states(extract: Extract) -> dict[str, dict[str, str]]:
         states = found.setdefault(_address(uri["uri"]), {})
         state = _state(uri, node)
         states[state] = states.pop(state, node)
-    taken: set[str] = set()
+    numbers: Counter[str] = Counter()
     for place, states in found.items():
         for state in [*states][:-1]:
-            node, number = states[state], 1
-            while states[state] in taken:
-                number += 1
-                states[state] = f"{node}#{number}"
-            taken.add(states[state])
+            node = states[state]
+            numbers[node] += 1
+            states[state] = node if numbers[node] == 1 else f"{node}#{numbers[node]}"
         states[[*states][-1]] = place
     return found
 

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
@@ -19,7 +19,7 @@ from provenance_store.errors import Conflict, InvalidInput
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now, parse_id
 from provenance_store.kinds import Kind
 from provenance_store.redaction import scrub_text
-from provenance_store.rows import LinkRow, OriginRow
+from provenance_store.rows import ROWS, LinkRow, OriginRow
 from provenance_store.sink import new_origin
 from provenance_store.sql import exchange, read
 from provenance_store.sql.chunks import chunks
@@ -169,6 +169,10 @@ def take_in(
     return Imported(made, len(batch.link), known_before, told, numbers.own.uuid)
 
 
+SAID: Final = ("run_event", "mark", "tag", "alias", "file_check", "late_link")
+"""Tables of what somebody says of records and runs, who need not be who made them."""
+
+
 def _write(store: Store, batch: Batch, numbers: Numbers, file: Path) -> None:
     """Write a batch and, in the same transaction, what the import brought."""
     check_sound(batch)
@@ -177,6 +181,8 @@ def _write(store: Store, batch: Batch, numbers: Numbers, file: Path) -> None:
     records = {row[0] for row in own.record}
     marks = sorted((row[1], row[0]) for row in own.mark if row[1] not in records)
     runs = sorted({row[0] for row in own.run_event})
+    places = {name: ROWS[name]._fields.index("id") for name in SAID}  # type: ignore[attr-defined]
+    ids = records.union(row[at] for name, at in places.items() for row in getattr(own, name))
     guard = None
     if records or own.stub or marks or runs:
         entry = Entry(
@@ -185,11 +191,11 @@ def _write(store: Store, batch: Batch, numbers: Numbers, file: Path) -> None:
             numbers.own.who,
             scrub_text(file.name)[:MAX_ORIGIN_FIELD],
             numbers.software,
-            ranges(sorted(records)),
+            ranges([*records]),
             ranges([row[0] for row in own.stub]),
             marks,
             runs,
-            sorted({store.sink.number_of(numbers.own), *(i >> SEQUENCE_BITS for i in records)}),
+            sorted({store.sink.number_of(numbers.own), *(i >> SEQUENCE_BITS for i in ids)}),
         )
 
         def guard(connection: sa.Connection) -> None:

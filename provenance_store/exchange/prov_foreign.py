@@ -178,8 +178,11 @@ class Foreign:
         """Keep with a record what the document says of things, and of the agents in that."""
         said = [statement for uri in uris for statement in self._said.get(uri, ())]
         people = {uri: None for s in said for uri in _agents_in(s) if uri in self._agents}
+        own = set(uris)
         for uri in people:
-            said += self._said.get(uri, ()) if uri not in uris else ()
+            if uri not in own:
+                about = self._said.get(uri, ())
+                said += [s for s in about if s.is_element() or uri not in self.told]
         self.told.update(uris, people)
         documents = documents_of(prov_model(), said, self._limit)
         for number, document in enumerate(documents, start=1):

@@ -85,7 +85,12 @@ def _exactly(value: Any) -> list[str]:
     if hasattr(value, "uri"):
         return [type(value).__name__, value.uri]
     if hasattr(value, "langtag"):
-        return ["Literal", str(value.value), str(value.datatype), str(value.langtag)]
+        return [
+            "Literal",
+            str(value.value),
+            str(getattr(value.datatype, "uri", None)),
+            str(value.langtag),
+        ]
     text = value.isoformat() if isinstance(value, datetime) else repr(value)
     return [type(value).__name__, text]
 

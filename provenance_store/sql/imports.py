@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import changed, lock_links
+from provenance_store.sql.invalidate import follow_all
 from provenance_store.sql.tables import TABLE
 
 __all__ = ["Entry", "add", "dependents", "entries", "ranges", "remove"]
@@ -63,7 +64,7 @@ class Entry(msgspec.Struct, omit_defaults=True):
 
     def ids(self) -> list[int]:
         """The ids of its records."""
-        return [i for first, last in self.records for i in range(first, last + 1)]
+        return _expanded(self.records)
 
 
 def ranges(ids: Sequence[int]) -> list[tuple[int, int]]:
@@ -116,6 +117,7 @@ def dependents(connection: sa.Connection, entry: Entry) -> Iterator[tuple[int, s
     own = set(entry.ids())
     allowed = set(entry.origins)
     link, version, mark, record = (TABLE[n] for n in ("link", "version", "mark", "record"))
+    alias, event = TABLE["alias"], TABLE["run_event"]
     for chunk in chunks(sorted(own)):
         query = sa.select(link.c.from_id).where(link.c.to_id.in_(chunk)).distinct()
         for found in connection.execute(query).scalars():
@@ -129,6 +131,10 @@ def dependents(connection: sa.Connection, entry: Entry) -> Iterator[tuple[int, s
         for found in connection.execute(causes).scalars():
             if found not in own:
                 yield found, "has a mark because of it"
+        named = sa.select(alias.c.line_id).where(alias.c.version_id.in_(chunk))
+        for found in connection.execute(named).scalars():
+            if found not in own:
+                yield found, "has a name for a version in it"
         for name, column in _SAID.items():
             table = TABLE[name]
             rows = sa.select(table.c[column], table.c.id).where(table.c[column].in_(chunk))
@@ -140,11 +146,20 @@ def dependents(connection: sa.Connection, entry: Entry) -> Iterator[tuple[int, s
         for found in connection.execute(of_run).scalars():
             if found not in own:
                 yield found, "belongs to a run of it"
+        said_of_run = sa.select(event.c.id).where(event.c.run_id.in_(run_ids))
+        for said in connection.execute(said_of_run).scalars():
+            if said >> SEQUENCE_BITS not in allowed:
+                yield said, "says more of a run of it"
 
 
 def remove(connection: sa.Connection, entry: Entry) -> dict[str, int]:
     """Delete all rows of an import, and its entry; how many rows by table."""
     counted: dict[str, int] = {}
+    mark, taint, stub, link = (TABLE[n] for n in ("mark", "taint", "stub", "link"))
+    roots = {record_id for record_id, _ in entry.marks}
+    for chunk in chunks(entry.ids()):
+        query = sa.select(taint.c.root_id).where(taint.c.record_id.in_(chunk)).distinct()
+        roots.update(connection.execute(query).scalars())
 
     def delete(name: str, where: sa.ColumnElement[bool]) -> None:
         count = changed(connection, TABLE[name].delete().where(where))
@@ -155,14 +170,15 @@ def remove(connection: sa.Connection, entry: Entry) -> dict[str, int]:
             table = TABLE[name]
             delete(name, sa.or_(*(table.c[column].in_(chunk) for column in columns)))
     for chunk in chunks(_expanded(entry.stubs)):
-        delete("stub", TABLE["stub"].c.id.in_(chunk))
-    mark, taint = TABLE["mark"], TABLE["taint"]
+        linked = sa.exists().where(link.c.to_id == stub.c.id)
+        delete("stub", sa.and_(stub.c.id.in_(chunk), ~linked))
     for record_id, mark_id in entry.marks:
         delete("mark", sa.and_(mark.c.record_id == record_id, mark.c.id == mark_id))
-        left = sa.exists().where(mark.c.record_id == record_id)
-        delete("taint", sa.and_(taint.c.root_id == record_id, ~left))
     for run_ids in chunks(entry.runs):
         for name in ("run_event", "run_tag", "run"):
             delete(name, TABLE[name].c.run_id.in_(run_ids))
     connection.execute(_info.delete().where(_info.c.name == PREFIX + entry.uuid))
+    for chunk in chunks(sorted(roots)):
+        connection.execute(taint.delete().where(taint.c.root_id.in_(chunk)))
+    follow_all(connection)
     return {name: count for name, count in counted.items() if count}

@@ -12,6 +12,7 @@ import pytest
 from provenance_store import Store, open_store
 from provenance_store.errors import Ambiguous, Conflict, NotFound
 from provenance_store.exchange.files import import_file
+from provenance_store.exchange.prov_export import to_prov_json
 from provenance_store.exchange.undo import list_imports, undo_import
 from provenance_store.kinds import Mark
 from tests.support.crates import CRATES, crate_folder
@@ -175,3 +176,43 @@ def test_an_id_that_is_no_imports_is_refused(store: Store, tmp_path: Path) -> No
                 undo_import(store, origin[0])
             return
     raise AssertionError("Of 17 UUIDs two begin with the same digit.")
+
+
+def test_what_was_said_here_of_a_run_of_an_import_keeps_it(store: Store, tmp_path: Path) -> None:
+    import_file(store, ours(tmp_path))
+    (entry,) = list_imports(store)
+    (run,) = store.reader().runs()["runs"]
+    store.recorder(run_id=run["run_id"]).run(run["run_id"], status="FAILED")
+    before = rows(store)
+    with pytest.raises(Conflict, match="says more of a run of it"):
+        undo_import(store, entry["id"])
+    assert rows(store) == before
+
+
+def test_a_stub_that_something_here_depends_on_stays(store: Store, tmp_path: Path) -> None:
+    with open_store(f"sqlite:///{tmp_path / 'theirs.db'}") as theirs:
+        source = theirs.data("source")
+        for number in range(2):
+            copy = theirs.data(f"copy {number}", depends_on=[source])
+            result = theirs.data(f"result {number}", depends_on=[copy])
+            near = theirs.reader().extract([result.urn], depth=1)
+            (tmp_path / f"{number}.json").write_text(to_prov_json(near))
+    for number in range(2):
+        import_file(store, tmp_path / f"{number}.json")
+    undo_import(store, list_imports(store)[0]["id"])
+    assert store.check() == []
+
+
+def test_a_record_that_was_here_is_valid_again_when_its_mark_goes(
+    store: Store, tmp_path: Path
+) -> None:
+    with open_store(f"sqlite:///{tmp_path / 'theirs.db'}") as theirs:
+        scan = theirs.data("scan", live=True)
+        theirs.promote(scan)
+        (tmp_path / "known.json").write_text(whole(theirs))
+        import_file(store, tmp_path / "known.json")
+        theirs.invalidate(scan, cause="beam tripped")
+        (tmp_path / "again.json").write_text(whole(theirs))
+    import_file(store, tmp_path / "again.json")
+    undo_import(store, list_imports(store)[-1]["id"])
+    assert store.check() == []
