@@ -290,7 +290,8 @@ ADDRESS_HEADER = Setting(
     "BRAID_ADDRESS_HEADER",
     None,
     "Header in which the proxy in front says from which address a request comes, such as "
-    "X-Real-IP. Set it only where nobody reaches the server past a proxy that sets it.",
+    "X-Real-IP; of several addresses in it the last counts. Set it only where nobody reaches the "
+    "server past a proxy that sets it.",
     optional_text,
 )
 

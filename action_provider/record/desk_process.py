@@ -147,7 +147,8 @@ class WritingMeanwhile(Writing):
             self._begin()
 
     def go_on(self) -> None:
-        self.done.recv(1)
+        if not self.done.recv(1):  # the thread is gone: another process begins anew
+            raise SystemExit(1)
         self._writing = []
         if self._made:
             self._begin()
@@ -163,7 +164,11 @@ class WritingMeanwhile(Writing):
     def _write_on(self) -> None:
         while True:
             self._begun.acquire()
-            self._write(self._writing)
+            try:
+                self._write(self._writing)
+            except BaseException:
+                self._told.close()
+                raise
             self._told.send(b"+")
 
 

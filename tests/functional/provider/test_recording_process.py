@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,11 @@ from flask import Flask
 from werkzeug.test import Client
 
 from action_provider.app import EXTENSION, Braid
+from action_provider.record.actions import Actions, Group
+from action_provider.record.desk_process import WritingMeanwhile
+from action_provider.settings import Options
+from action_provider.stores import StoreHolder
+from provenance_store.ids import now
 from tests.functional.provider.house import House, Person, Town, a_body, at_once, serving
 from tests.support.postgres import PostgresServer
 
@@ -193,3 +199,22 @@ def test_a_word_that_is_no_way_of_recording_is_refused(town: Town) -> None:
 
     with pytest.raises(ConfigurationError, match="BRAID_RECORDING"):
         Options.read(town.environ(BRAID_RECORDING="often"))
+
+
+class Breaks(WritingMeanwhile):
+    """Fails as nobody foresaw, where an answer is written."""
+
+    def _write(self, several: Sequence[object]) -> None:
+        raise RuntimeError("unforeseen")
+
+
+def test_a_process_that_cannot_write_any_more_ends_to_be_replaced(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    stores = StoreHolder(f"sqlite:///{tmp_path / 's.db'}", purge_seconds=None)
+    writing = Breaks(Actions(stores, Options.read(town.environ()), now))
+    with writing.done:
+        writing.put(([], Group(None, [], [], None)))
+        with pytest.raises(SystemExit):
+            writing.finish()

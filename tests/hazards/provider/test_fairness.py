@@ -21,10 +21,12 @@ from flask import Flask, Response, request
 from action_provider.app import EXTENSION, Braid
 from action_provider.batches import taking
 from action_provider.errors import Busy, TooManyRequests
+from action_provider.introspection import source_of
 from action_provider.lanes.admission import Lane, Lanes
 from action_provider.lanes.messages import Forwarded
 from action_provider.lanes.pieces import pieces
 from action_provider.lanes.queue import FairLane, Rates
+from action_provider.logs import answering
 from action_provider.record.desk_process import WORK_A_GROUP, Backlog
 from action_provider.record.messages import Asking
 from flows.sandbox.webserver import WebServer
@@ -633,3 +635,23 @@ def test_a_flood_of_invented_tokens_from_one_address_keeps_no_newcomer_from_anot
 def iter_done(asked: list[Future[requests.Response]]) -> Iterator[Future[requests.Response]]:
     until(lambda: any(one.done() for one in asked))
     yield from (one for one in asked if one.done())
+
+
+@pytest.mark.parametrize(
+    ("address", "header", "source"),
+    [
+        ("::ffff:203.0.113.5", None, "203.0.113.5"),
+        ("2001:db8::7", None, "2001:db8::/64"),
+        ("127.0.0.1", "203.0.113.5", "203.0.113.5"),
+        ("127.0.0.1", "198.51.100.1, 203.0.113.5", "203.0.113.5"),
+        ("127.0.0.1", "", "127.0.0.1"),
+    ],
+)
+def test_a_caller_is_told_by_the_address_that_it_cannot_choose(
+    address: str, header: str | None, source: str
+) -> None:
+    environ = {"REMOTE_ADDR": address}
+    if header is not None:
+        environ["HTTP_X_FORWARDED_FOR"] = header
+    with answering(environ):
+        assert source_of(None if header is None else "X-Forwarded-For") == source
