@@ -11,7 +11,7 @@ from flows.steps.values import PRINCIPAL, UUID
 from provenance_store.errors import ConfigurationError
 from provenance_store.settings import Setting, bounded_int, optional_text
 
-__all__ = ["SETTINGS", "Options"]
+__all__ = ["SETTINGS", "Options", "usual_scope"]
 
 
 def principals(*words: str) -> Callable[[str], tuple[str, ...]]:
@@ -390,7 +390,7 @@ class Options:
         return cls(
             client_id,
             _required(CLIENT_SECRET, environ),
-            SCOPE.get(environ) or f"https://auth.globus.org/scopes/{client_id}/action_all",
+            SCOPE.get(environ) or usual_scope(client_id),
             *(setting.get(environ) for setting in SETTINGS[3:]),
         )
 
@@ -405,3 +405,8 @@ def _required(setting: Setting[str | None], environ: Mapping[str, str] | None) -
             f"{setting.name} is not set. {setting.help} `braid serve --help` tells how to get one."
         )
     return value.strip()
+
+
+def usual_scope(client_id: str) -> str:
+    """The scope of the server that a client is, unless BRAID_SCOPE names another."""
+    return f"https://auth.globus.org/scopes/{client_id.strip()}/action_all"

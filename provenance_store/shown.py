@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from provenance_store import redaction
 from provenance_store.errors import ConfigurationError
 
-__all__ = ["LONGEST", "check_server", "shown"]
+__all__ = ["LONGEST", "LOOPBACK", "check_server", "shown"]
 
 LONGEST = 1000
 LOOKED_AT = 1 << 16
@@ -30,13 +30,13 @@ def check_server(url: str) -> None:
         named = f"The server {shown(url, 200)!r}"
     except ValueError:  # what stands in the place of the port may be a password
         parts, host, named = urlsplit(""), None, "What is given as the server"
-    if parts.scheme not in ("https", "http") or not host:
-        raise ConfigurationError(f"{named} is not an https:// address.")
     if "@" in parts.netloc:
         raise ConfigurationError(
-            f"{named} is given with a user name or a password, which it does not take; give its "
-            "address alone, and log in to Globus."
+            "What is given as the server has a user name or a password in it, which it does not "
+            "take; give its address alone, and log in to Globus."
         )
+    if parts.scheme not in ("https", "http") or not host:
+        raise ConfigurationError(f"{named} is not an https:// address.")
     if parts.scheme == "http" and host not in LOOPBACK:
         raise ConfigurationError(
             f"{named} is not https; a token is sent without it to this machine only."

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from action_provider.settings import AUTH_URL, CLIENT_ID, CLIENT_SECRET, SCOPE
+from action_provider.settings import AUTH_URL, CLIENT_ID, CLIENT_SECRET, SCOPE, usual_scope
 from braid.settings import LOGIN_CLIENT_ID, LOGIN_CLIENT_SECRET
 from provenance_store.condition import Finding
 from provenance_store.extras import extra
@@ -54,7 +54,7 @@ def examine_registration(*, offline: bool, elsewhere: bool) -> Iterator[Finding]
         **transport_options(http_timeout=10, max_retries=0),
     )
     try:
-        yield from _asked(client, SCOPE.get() or _usual_scope(client_id.strip()))
+        yield from _asked(client, SCOPE.get() or usual_scope(client_id))
     except globus_sdk.GlobusAPIError as error:
         yield Finding(
             "client",
@@ -72,10 +72,6 @@ def examine_registration(*, offline: bool, elsewhere: bool) -> Iterator[Finding]
         )
     finally:
         client.transport.session.close()
-
-
-def _usual_scope(client_id: str) -> str:
-    return f"https://auth.globus.org/scopes/{client_id}/action_all"
 
 
 def _asked(client: globus_sdk.ConfidentialAppAuthClient, scope: str) -> Iterator[Finding]:
@@ -123,7 +119,7 @@ def _scope(client: globus_sdk.ConfidentialAppAuthClient, scope: str) -> Iterator
         for one in client.get("/v2/api/scopes", query_params={"scope_strings": names})["scopes"]
     }
     if scope not in found:
-        own = _usual_scope(str(client.client_id))
+        own = usual_scope(str(client.client_id))
         other = f"The scope of this client is usually {own}. " if own != scope else ""
         yield Finding(
             "scope",

@@ -12,19 +12,19 @@ from collections.abc import Generator, Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from action_provider.settings import AUTH_URL, CLIENT_ID, SCOPE
+from action_provider.settings import AUTH_URL, CLIENT_ID, SCOPE, usual_scope
+from braid.settings import SERVER_SCOPE
 from flows.definition.introspection import ask_provider
 from provenance_store.condition import Finding
-from provenance_store.errors import InvalidInput
+from provenance_store.errors import ConfigurationError, InvalidInput
 from provenance_store.extras import extra
-from provenance_store.shown import shown
+from provenance_store.shown import LOOPBACK, check_server, shown
 
 __all__ = ["examine_server"]
 
 SECONDS = 10.0
 LONGEST = 4 << 20
 DAYS_WARN = 21
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 PROXY = "deploy/nginx.conf is a proxy that does."
 
 
@@ -48,8 +48,12 @@ def examine_server(url: str | None, *, offline: bool) -> Iterator[Finding]:
         yield Finding("server", "skip", "No server was asked.", how)
         return
     url = url.rstrip("/")
-    parts = urlsplit(url)
-    if parts.path:
+    try:
+        check_server(url)
+    except ConfigurationError as error:
+        yield Finding("address", "fail", error.message, f"Globus Flows calls no other. {PROXY}")
+        return
+    if urlsplit(url).path:
         yield Finding(
             "address",
             "warn",
@@ -58,10 +62,11 @@ def examine_server(url: str | None, *, offline: bool) -> Iterator[Finding]:
         )
     if not (yield from _address(url)):
         return
-    if not (yield from _description(url)):
+    told = yield from _description(url)
+    if not told.goes_on:
         return
     yield from _ready(url)
-    yield from _caller(url)
+    yield from _caller(url, SERVER_SCOPE.get() or _expected_scope() or told.scope)
     yield from _metrics(url)
 
 
@@ -73,25 +78,16 @@ def _address(url: str) -> Generator[Finding, None, bool]:
         found = _certificate(host, parts.port or 443)
         yield found
         return found.status != "fail"
-    sandbox = (urlsplit(AUTH_URL.get() or "").hostname or "") in LOOPBACK
-    if parts.scheme == "http" and host in LOOPBACK:
-        if sandbox:
-            yield Finding("address", "ok", f"{url} is for the sandbox on this machine.")
-        else:
-            yield Finding(
-                "address",
-                "warn",
-                f"{url} is an address of this machine only, which Globus Flows cannot call.",
-                f"Put a proxy with a certificate in front, and give its address here. {PROXY}",
-            )
-        return True
-    yield Finding(
-        "address",
-        "fail",
-        f"{shown(url, 200)} is no https:// address: Globus Flows calls no other.",
-        f"Put a proxy with a certificate in front. {PROXY}",
-    )
-    return False
+    if (urlsplit(AUTH_URL.get() or "").hostname or "") in LOOPBACK:
+        yield Finding("address", "ok", f"{url} is for the sandbox on this machine.")
+    else:
+        yield Finding(
+            "address",
+            "warn",
+            f"{url} is an address of this machine only, which Globus Flows cannot call.",
+            f"Put a proxy with a certificate in front, and give its address here. {PROXY}",
+        )
+    return True
 
 
 def _certificate(host: str, port: int) -> Finding:
@@ -117,7 +113,7 @@ def _certificate(host: str, port: int) -> Finding:
             f"{where} does not speak TLS: {shown(str(error.reason or error), 100)}.",
             f"The port must be that of a proxy with a certificate. {PROXY}",
         )
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a name that no DNS takes
         return Finding(
             "address",
             "fail",
@@ -137,8 +133,21 @@ def _certificate(host: str, port: int) -> Finding:
     return Finding("certificate", "ok", f"{said}, in {days} days.")
 
 
-def _description(url: str) -> Generator[Finding, None, bool]:
-    """The provider's word on itself, as Globus Flows asks for it; returns whether to go on."""
+class _Told(NamedTuple):
+    """Whether to go on, and the scope that the provider named for itself."""
+
+    goes_on: bool
+    scope: str | None = None
+
+
+def _expected_scope() -> str | None:
+    """The scope that the settings here say."""
+    client_id = CLIENT_ID.get()
+    return SCOPE.get() or (usual_scope(client_id) if client_id else None)
+
+
+def _description(url: str) -> Generator[Finding, None, _Told]:
+    """The provider's word on itself, as Globus Flows asks for it."""
     try:
         asked = ask_provider(url, "record")
     except InvalidInput as error:
@@ -154,7 +163,7 @@ def _description(url: str) -> Generator[Finding, None, bool]:
             "The proxy must pass /record to Braid, and BRAID_VISIBLE_TO be public: otherwise "
             "Globus Flows cannot find out the scope, and calls nothing.",
         )
-        return False
+        return _Told(False)
     if asked.doubt:
         to_all = "not logged in" in asked.doubt
         yield Finding(
@@ -165,10 +174,8 @@ def _description(url: str) -> Generator[Finding, None, bool]:
             if to_all
             else "Is `braid serve` running, and does the proxy reach it? Look into its log.",
         )
-        return to_all
-    expected = SCOPE.get() or (
-        f"https://auth.globus.org/scopes/{CLIENT_ID.get()}/action_all" if CLIENT_ID.get() else None
-    )
+        return _Told(to_all)
+    expected = _expected_scope()
     if expected and asked.scope != expected:
         yield Finding(
             "description",
@@ -176,9 +183,9 @@ def _description(url: str) -> Generator[Finding, None, bool]:
             f"{asked.url} asks for the scope {asked.scope}, the settings here say {expected}.",
             "Start the server with the settings that are meant, or ask the server that is meant.",
         )
-        return True
+        return _Told(True)
     yield Finding("description", "ok", f"{asked.url} is Braid, with the scope {asked.scope}.")
-    return True
+    return _Told(True, asked.scope)
 
 
 def _ready(url: str) -> Iterator[Finding]:
@@ -194,11 +201,13 @@ def _ready(url: str) -> Iterator[Finding]:
         )
 
 
-def _caller(url: str) -> Iterator[Finding]:
+def _caller(url: str, scope: str | None) -> Iterator[Finding]:
+    """A call with a token for a scope that may be asked for: not any that a server names, for the
+    token is sent there."""
     from braid.diagnosis.registration import token_of_the_login
+    from braid.login import SCOPE as OF_A_CLIENT
 
-    scope = _scope_of(url)
-    token = token_of_the_login(scope) if scope else None
+    token = token_of_the_login(scope) if scope and OF_A_CLIENT.fullmatch(scope) else None
     if token is None:
         yield Finding(
             "caller",
@@ -225,15 +234,6 @@ def _caller(url: str) -> Iterator[Finding]:
             "The client id, secret and scope that the server was started with are not those of its "
             "registration; see the lines on client and scope, on its machine.",
         )
-
-
-def _scope_of(url: str) -> str | None:
-    answer = _get(f"{url}/record/")
-    try:
-        found = json.loads(answer.body)["globus_auth_scope"]
-    except (ValueError, KeyError, TypeError):
-        return SCOPE.get()
-    return found if isinstance(found, str) else None
 
 
 def _metrics(url: str) -> Iterator[Finding]:
@@ -279,10 +279,10 @@ def _metrics(url: str) -> Iterator[Finding]:
 
 def _get(url: str, token: str | None = None) -> _Answer:
     headers = {"Accept": "application/json", "User-Agent": "braid"}
-    if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
     try:
         request = urllib.request.Request(url, headers=headers)
+        if token is not None:  # which is for this address, and for none that it leads to
+            request.add_unredirected_header("Authorization", f"Bearer {token}")
         with urllib.request.urlopen(request, timeout=SECONDS) as answer:
             return _Answer(answer.status, answer.read(LONGEST))
     except urllib.error.HTTPError as error:

@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlalchemy import make_url
 
+from braid.diagnosis import registration
+from braid.diagnosis.server import _get
 from flows.sandbox import Sandbox
 from provenance_store import condition, open_store
 from provenance_store.extras import EXTRAS
@@ -252,7 +254,7 @@ def test_an_address_that_globus_cannot_call_is_said(
     doctor: Doctor, registered: None, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = doctor("--server", "http://braid.example.org", code=1)["address"]
-    assert (found["status"], "no https:// address" in found["said"]) == ("fail", True)
+    assert (found["status"], "is not https" in found["said"]) == ("fail", True)
     with answering() as port:
         found = doctor("--server", f"http://127.0.0.1:{port}", code=1)["description"]
         assert "is not an action provider" in found["said"]
@@ -265,6 +267,66 @@ def test_an_address_that_globus_cannot_call_is_said(
     found = doctor("--server", server, code=0)
     assert (found["client"]["status"], found["address"]["status"]) == ("skip", "warn")
     assert "Globus Flows cannot call" in found["address"]["said"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://x:hunter2", "http://[::1", "https://" + "a" * 70, "http://me:hunter2@127.0.0.1:9"],
+)
+def test_an_address_that_is_none_is_said_without_a_password(
+    doctor: Doctor, registered: None, address: str
+) -> None:
+    found = doctor("--server", address, code=1)
+    assert found["address"]["status"] == "fail"
+    assert "hunter2" not in str(found)
+    assert "store" in found or any(name.startswith("store") for name in found)
+
+
+@pytest.mark.parametrize("leads", ["another scope", "elsewhere"])
+def test_a_token_goes_to_nobody_else(
+    doctor: Doctor,
+    registered: None,
+    environ: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    leads: str,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(
+        registration, "token_of_the_login", lambda scope: asked.append(scope) or "a-token"
+    )
+    heard: list[str | None] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.headers.get("Authorization"))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    if leads == "another scope":
+        other = environ | {"BRAID_SCOPE": "https://auth.globus.org/scopes/other/all"}
+        with served(other, tmp_path / "s.db") as url:
+            doctor("--server", url, code=1)
+        assert asked == [environ["BRAID_SCOPE"]]
+        return
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as there:
+        threading.Thread(target=there.serve_forever, daemon=True).start()
+
+        class Leads(Elsewhere):
+            def do_GET(self) -> None:
+                self.send_response(302)
+                self.send_header("Location", f"http://localhost:{there.server_port}/")
+                self.end_headers()
+
+        with HTTPServer(("127.0.0.1", 0), Leads) as here:
+            threading.Thread(target=here.serve_forever, daemon=True).start()
+            _get(f"http://127.0.0.1:{here.server_port}/", "a-token")
+            here.shutdown()
+        there.shutdown()
+    assert heard == [None]
 
 
 def certificate(folder: Path, *, days: int, name: str = "127.0.0.1") -> Path:
