@@ -162,6 +162,8 @@ SUFFIXES = {
     ".mmd": "mermaid",
     ".md": "markdown",
     ".provn": "prov-n",
+    ".xml": "prov-xml",
+    ".jsonld": "prov-jsonld",
     ".zip": "ro-crate",
 }
 """Which format a file is written in, where ``--format`` does not say it."""
@@ -184,6 +186,18 @@ def format_of(file: Path, formats: Sequence[str], given: str) -> str:
             "or give --format."
         )
     return str(found)
+
+
+def format_by_name(file: Path, formats: Sequence[str], usual: str) -> str:
+    """The format that a file's suffix says, the usual one where it says none. Raises UsageError for
+    a format that cannot be written here."""
+    found = SUFFIXES.get(file.suffix.lower(), usual)
+    if found not in formats:
+        raise click.UsageError(
+            f"{file} cannot be written as {found}; end its name with "
+            f"{', '.join(_suffixes(formats))}, or give --format."
+        )
+    return found
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from braid.options import Described
 from braid.output import Display, Document, say
 from braid.progress import bytes_progress
 from braid.source import Source
-from provenance_store.errors import BraidError, InvalidInput, ServiceUnavailable
+from provenance_store.errors import Ambiguous, BraidError, InvalidInput, ServiceUnavailable
 
 if TYPE_CHECKING:
     from braid.client import QueryClient
@@ -160,12 +160,14 @@ BEGINNING = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,27}", re.IGNORECASE)
 
 def _known_run(source: Source, run_id: str | None) -> str | None:
     """The id of the run that begins so, where one alone does; any other text is the id of a run as
-    it is, and may be new."""
+    it is, and may be new. Raises Ambiguous where several begin so."""
     if run_id is None or source.spool is not None or not BEGINNING.fullmatch(run_id):
         return run_id
     try:
         with source.known() as history:
             return str(history.run(run_id, limit=1)["run_id"])
+    except Ambiguous:
+        raise
     except Exception:  # nothing is recorded the less for a run that cannot be looked up
         return run_id
 

@@ -41,6 +41,7 @@ from provenance_store.sql.copies import (
     row_counts,
 )
 from provenance_store.sql.dialects import driver, make_engine, read_url
+from provenance_store.sql.place import BESIDE
 from provenance_store.sql.session import Session
 from provenance_store.unfinished import made_whole, sync, unfinished_in
 
@@ -51,7 +52,6 @@ Progress = Callable[[int, int], object]
 
 SQLITE, DUMP = b"SQLite format 3\0", b"PGDMP"
 """How the files begin."""
-BESIDE = ("-wal", "-shm")
 DUMP_OPTIONS = ("--format=custom", "--no-owner", "--no-privileges")
 RESTORE_OPTIONS = (
     *("--clean", "--if-exists", "--single-transaction", "--exit-on-error"),
@@ -123,7 +123,9 @@ def back_up(
     with _looked(engine_at(url, create=False)) as connection, made_whole(file, force=force) as new:
         done = _described(connection, file, "There is no store here to back up.")
         if connection.dialect.name == "postgresql":
-            _dump(connection.engine.url, new)
+            # The counts are of this transaction, and so is the dump.
+            snapshot = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
+            _dump(connection.engine.url, new, f"--snapshot={snapshot}")
         else:
             with driver(connection) as raw:
                 copied(raw, new, progress)
@@ -265,7 +267,10 @@ def _exchange(new: Path, store: Path, *, force: bool) -> Path | None:
     try:
         with held_alone(store) as alone:
             if alone:  # its log is in it now, and nobody can open either
-                os.link(store, before)
+                try:
+                    os.link(store, before)  # so that there is a store at every moment
+                except OSError:  # file systems without hard links
+                    store.rename(before)
                 new.replace(store)
                 return before
     except BadFile:
@@ -350,8 +355,8 @@ def _in_dump(file: Path) -> frozenset[str]:
     return tables
 
 
-def _dump(url: sa.URL, file: Path) -> None:
-    _run("pg_dump", *DUMP_OPTIONS, f"--file={file}", database=url)
+def _dump(url: sa.URL, file: Path, *options: str) -> None:
+    _run("pg_dump", *DUMP_OPTIONS, *options, f"--file={file}", database=url)
 
 
 def _run(program: str, *arguments: str, database: sa.URL | None = None) -> str:

@@ -53,7 +53,10 @@ def open_store(url: str | None = None, *, create: bool = True, strict: bool = Fa
 
 
 def upgrade_store(url: str | None = None) -> None:
-    """Bring the store's schema up to date, making it if there is none."""
+    """Bring the store's schema up to date, making it if there is none. A newer one that this Braid
+    may write to stays: another server is newer already."""
+    if not plan_upgrade(url).is_needed:
+        return
     engine = engine_at(url or STORE_URL.get(), create=True)
     try:
         with Session(engine).translated():

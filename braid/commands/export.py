@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from braid.flowfile import JsonFile
-from braid.options import SUFFIXES, writes
+from braid.options import format_by_name, writes
 from braid.output import inert, printable
 from braid.parameters import Reference
 from braid.source import Source, is_run, run_named
@@ -146,9 +146,9 @@ def command(
     from braid.settings import SERVER
 
     if format_ is None:
-        by_suffix = SUFFIXES.get(output.suffix.lower())
-        format_ = by_suffix if by_suffix in FORMATS else FORMATS[0]
-
+        usual = FORMATS[0]
+        is_json = output.suffix.lower() == ".json"
+        format_ = usual if is_json else format_by_name(output, FORMATS, usual)
     if server or (source.store is None and SERVER.get()):
         raise click.UsageError("braid export reads a store and not a server; give --store.")
     if bool(ids or runs) == everything:

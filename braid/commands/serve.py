@@ -146,10 +146,9 @@ def _application(url: str, *, places: int) -> Flask:
 
 def _prepare(source: Source, *, upgrade: bool) -> None:
     """Say now what is wrong with the store, rather than at every request."""
-    from provenance_store.opening import plan_upgrade, upgrade_store
+    from provenance_store.opening import upgrade_store
 
-    # A newer store that this version may write to stays: another server is newer already.
-    if upgrade and plan_upgrade(source.url).is_needed:
+    if upgrade:
         upgrade_store(source.url)
     with source.open(create=False):
         pass

@@ -172,7 +172,7 @@ def _dependencies(known: dict[str, Any], found: dict[str, Any]) -> Iterator[Find
 
 def token_of_the_login(scope: str) -> str | None:
     """A token of the service account that the command line logs in as, for a scope; None where
-    there is none, or it gets none."""
+    there is none. Raises GlobusError where it gets no token."""
     client_id, secret = LOGIN_CLIENT_ID.get(), LOGIN_CLIENT_SECRET.get()
     if not client_id or not secret:
         return None
@@ -186,7 +186,5 @@ def token_of_the_login(scope: str) -> str | None:
         answer = client.oauth2_client_credentials_tokens(requested_scopes=scope)
         tokens = list(answer.by_resource_server.values())
         return str(tokens[0]["access_token"]) if tokens else None
-    except globus_sdk.GlobusError:
-        return None
     finally:
         client.transport.session.close()

@@ -12,6 +12,8 @@ from collections.abc import Generator, Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import globus_sdk
+
 from action_provider.settings import AUTH_URL, CLIENT_ID, SCOPE, usual_scope
 from braid.settings import SERVER_SCOPE
 from flows.definition.introspection import ask_provider
@@ -207,7 +209,17 @@ def _caller(url: str, scope: str | None) -> Iterator[Finding]:
     from braid.diagnosis.registration import token_of_the_login
     from braid.login import SCOPE as OF_A_CLIENT
 
-    token = token_of_the_login(scope) if scope and OF_A_CLIENT.fullmatch(scope) else None
+    try:
+        token = token_of_the_login(scope) if scope and OF_A_CLIENT.fullmatch(scope) else None
+    except globus_sdk.GlobusError as error:
+        yield Finding(
+            "caller",
+            "warn",
+            f"The service account of the login got no token: {shown(str(error), 200)}",
+            "Compare BRAID_LOGIN_CLIENT_ID and BRAID_LOGIN_CLIENT_SECRET with "
+            "https://app.globus.org/settings/developers.",
+        )
+        return
     if token is None:
         yield Finding(
             "caller",

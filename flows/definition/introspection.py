@@ -136,7 +136,14 @@ def _fields_of(parameters: object) -> Iterator[str]:
 
 
 def _known_fields(schema: Mapping[str, Any]) -> frozenset[str] | None:
-    """The fields that a schema names; None for one that allows any."""
+    """The fields that a schema names; None for one that allows any, or is no schema."""
+    try:
+        return _named_in(schema)
+    except (AttributeError, KeyError, RecursionError, TypeError):  # whatever a server answers
+        return None
+
+
+def _named_in(schema: Mapping[str, Any]) -> frozenset[str] | None:
     if schema.get("additionalProperties") is not False:
         return None
     found = set(schema["properties"])

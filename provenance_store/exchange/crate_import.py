@@ -19,6 +19,7 @@ from provenance_store.exchange.incoming import Imported, Numbers, take_in
 from provenance_store.exchange.prov_foreign import FACT, IMPORTED, MODEL
 from provenance_store.exchange.values import odd_time
 from provenance_store.kinds import Kind, Role
+from provenance_store.quantities import counted
 from provenance_store.rows import (
     LinkRow,
     OutcomeRow,
@@ -447,21 +448,21 @@ class _Import:
         """What was left out or differs, a sentence each."""
         told = [*self._crate.notes, *self._gate.notes]
         for notes, what in (
-            (self._differ, "files differ from the crate"),
+            (self._differ, "files that differ from the crate"),
             (self._odd, "odd times"),
         ):
             told += [*notes][:MOST_NAMED]
             if len(notes) > MOST_NAMED:
                 told.append(f"There are {len(notes) - MOST_NAMED} more {what}.")
         files = [i for i in self._entities if "File" in self._crate.typed(i)]
-        counted = {
-            "files that no action names were left out": sum(i not in self._ids for i in files),
-            "files have names outside of the crate and were not looked at": self._outside,
-            "files were not read and compared: together they are too large": (
-                self._crate.content.unread
-            ),
-        }
-        return told + [f"{count} {what}." for what, count in counted.items() if count]
+        unnamed = sum(i not in self._ids for i in files)
+        for what, count in (
+            ("Left out, since no action names them", unnamed),
+            ("Not looked at, since their names lead out of the crate", self._outside),
+            ("Not compared, since together they are too large", self._crate.content.unread),
+        ):
+            told += [f"{what}: {counted(count, 'file')}."] if count else []
+        return told
 
 
 def _is_type(value: Any) -> bool:

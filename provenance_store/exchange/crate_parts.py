@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+from provenance_store.exchange.crate_reading import listed
 from provenance_store.exchange.extract import Extract
 from provenance_store.exchange.names import encoded
 from provenance_store.exchange.prov_export import to_prov_json
@@ -93,14 +94,14 @@ class Parts:
             here, there = self._things.get(node), self._things.get(other)
             if here and there and here != there:
                 entity = self._crate.get(here)
-                same = _listed(entity.properties().get("sameAs"))
+                same = listed(entity.properties().get("sameAs"))
                 if {"@id": there} not in same:
                     entity["sameAs"] = [*same, {"@id": there}]
         for node, parts in members.items():
             collection = self._crate.get(f"#{node}")
             if collection is not None:
                 found = [{"@id": self._things[part]} for part in parts if part in self._things]
-                parts_ = [*_listed(collection.properties().get("hasPart")), *found]
+                parts_ = [*listed(collection.properties().get("hasPart")), *found]
                 collection["hasPart"] = parts_
 
     def _thing(self, node: str, record: Mapping[str, Any]) -> str:
@@ -113,7 +114,7 @@ class Parts:
                 said["name"] = about["name"]
             for key, value in about.items():
                 if key in SEVERAL:
-                    values = [*_listed(said.get(key)), *_listed(value)]
+                    values = [*listed(said.get(key)), *listed(value)]
                     said[key] = [v for i, v in enumerate(values) if v not in values[:i]]
                 else:
                     said.setdefault(key, value)
@@ -220,9 +221,3 @@ def _address(uri: str) -> str:
 def iso_time(text: str | None) -> str | None:
     """ISO 8601 to the millisecond, as the profiles want it; the PROV document has all of it."""
     return None if text is None else f"{text[:23]}{text[26:]}"
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["import_file"]
 
+BEGINNING = 4096
+"""So many bytes tell a format: text may begin with blanks and comments."""
 SQLITE = b"SQLite format 3\x00"
 SHOWN = {"jsonld": "PROV-JSONLD", "provn": "PROV-N", "xml": "PROV-XML"}
 ZIP = b"PK\x03\x04"
@@ -41,10 +43,10 @@ def import_file(
     if why := not_opened(file.stat()):
         raise InvalidInput(f"this {why.why}, and not a regular file.", path=f"{file}: $")
     with file.open("rb") as opened:
-        beginning = opened.read(len(SQLITE))
+        beginning = opened.read(BEGINNING)
     if not beginning:
         raise InvalidInput("the file is empty.", path=f"{file}: $")
-    if beginning == SQLITE:
+    if beginning.startswith(SQLITE):
         from provenance_store.exchange.braid_db import import_braid_db
 
         return "Braid-DB", import_braid_db(store, file, dry_run=dry_run, reverse=reverse)

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Place"]
+__all__ = ["BESIDE", "Place"]
 
 BESIDE = ("-wal", "-shm")
 """SQLite's log of what is not in the file yet, and its index; both are there, the same, for as

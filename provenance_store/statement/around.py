@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from provenance_store.quantities import counted
 from provenance_store.statement.prose import Item, Line, Section
@@ -16,7 +17,7 @@ from provenance_store.statement.wording import (
     time_of,
 )
 
-__all__ = ["how_to_check_it", "nearest_records", "people", "who_and_where"]
+__all__ = ["how_to_check_it", "nearest_records", "people", "title_of", "who_and_where"]
 
 
 def who_and_where(story: Story) -> Section:
@@ -34,11 +35,16 @@ def people(story: Story, most: int) -> Iterator[Item]:
         yield Item(Line(f"and {len(who) - most:,} more who recorded something"))
 
 
+def title_of(run: Mapping[str, Any]) -> str:
+    """What a flow run is called."""
+    names = (run["flow_title"], run["label"])
+    return ", ".join(name for name in names if name) or "without a title"
+
+
 def _runs(story: Story) -> Iterator[Item]:
     runs = list(story.evidence["runs"].values())
     for run in runs[:NAMED]:
-        names = [run["flow_title"], run["label"]]
-        title = ", ".join(name for name in names if name) or "without a title"
+        title = title_of(run)
         times = f"{time_of(run['start_time'])}" if run["start_time"] else "at an unknown time"
         lines = [Line("run", run["run_id"])]
         if run["flow_id"]:

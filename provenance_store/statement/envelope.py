@@ -117,8 +117,7 @@ def _private(pem: bytes) -> Any:
             "plain.pem` for as long as it is needed."
         ) from None
     except (ValueError, UnsupportedAlgorithm):
-        found = f"{_held(pem)} and no private key" if _held(pem) else "no private key in PEM"
-        raise BadFile(f"The file is {found}; {MAKE_A_KEY}.") from None
+        raise BadFile(f"The file is {_instead(pem, 'private key')}; {MAKE_A_KEY}.") from None
     if not isinstance(key, Ed25519PrivateKey) and not _is_p256(key):
         raise BadFile(f"The private key is {_named(key)}, and not {KINDS}; {MAKE_A_KEY}.")
     return key
@@ -133,11 +132,19 @@ def _public(pem: bytes) -> Any:
         key = load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm):
         how = FROM_CERTIFICATE if b"BEGIN CERTIFICATE" in pem else MAKE_PUBLIC
-        found = f"{_held(pem)} and no public key" if _held(pem) else "no public key in PEM"
-        raise BadFile(f"The file is {found}; {how}.") from None
+        raise BadFile(f"The file is {_instead(pem, 'public key')}; {how}.") from None
     if not isinstance(key, Ed25519PublicKey) and not _is_p256(key):
         raise BadFile(f"The public key is {_named(key)}, and not {KINDS}; {MAKE_PUBLIC}.")
     return _library()[1].SSlibKey.from_crypto(key)
+
+
+def _instead(pem: bytes, wanted: str) -> str:
+    """What a file is in place of a key that can be read."""
+    if not (held := _held(pem)):
+        return f"no {wanted} in PEM"
+    if wanted in held:
+        return f"{held} that is damaged, or of a kind that is not known here"
+    return f"{held} and no {wanted}"
 
 
 def _is_p256(key: Any) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from provenance_store.quantities import counted
-from provenance_store.statement.around import people
+from provenance_store.statement.around import people, title_of
 from provenance_store.statement.claimed import gap_lines, what_it_is, what_it_rests_on
 from provenance_store.statement.gaps import Level
 from provenance_store.statement.graph import Leaf
@@ -150,7 +150,7 @@ HOW_TO_GO_ON = (
 def _runs(story: Story) -> Iterator[Item]:
     runs = list(story.evidence["runs"].values())
     for run in runs[:MOST_NAMED]:
-        title = ", ".join(name for name in (run["flow_title"], run["label"]) if name)
+        title = title_of(run)
         began = f", {time_of(run['start_time'])}" if run["start_time"] else ""
         status = run["status"] or "status unknown"
         yield Item(Line(f"flow run {title}{began}, {status}: run", run["run_id"]))

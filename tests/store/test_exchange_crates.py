@@ -63,7 +63,7 @@ def test_a_process_run_crate_is_a_step_with_its_files_and_its_tool(
 def test_a_workflow_run_crate_is_a_run_that_reads_collections(store: Store, tmp_path: Path) -> None:
     found = taken(store, tmp_path / "c", CRATES["workflow"])
     assert found.records == {"fact": 1, "data": 3, "dataset": 1, "step": 1}
-    assert found.notes == ("1 files that no action names were left out.",)
+    assert found.notes == ("Left out, since no action names them: 1 file.",)
     step = named(store, "Sorting", "step")
     assert step["parameters"] == {"reverse": True}
     assert ends(step) == {("used", "Two lists"), ("used", "Sorting")}
@@ -157,7 +157,7 @@ def test_no_name_leads_out_of_a_crate(store: Store, tmp_path: Path) -> None:
     folder = crate_folder(tmp_path / "c", metadata(action, *files))
     os.symlink(tmp_path / "secret", folder / "link")
     found = import_file(store, folder)[1]
-    assert "5 files have names outside of the crate and were not looked at." in found.notes
+    assert "Not looked at, since their names lead out of the crate: 5 files." in found.notes
     records = store.reader().records(kind="data")["records"]
     assert len(records) == len(names)
     for record in records:
@@ -183,7 +183,7 @@ def test_a_crate_is_bounded(store: Store, tmp_path: Path, monkeypatch: pytest.Mo
         archive.writestr("ro-crate-metadata.json", json.dumps(document))
         archive.writestr("big", "0" * 5000)
     found = import_file(store, tmp_path / "c.zip")[1]
-    assert "1 files were not read and compared: together they are too large." in found.notes
+    assert "Not compared, since together they are too large: 1 file." in found.notes
     assert any("derive from itself" in note for note in found.notes)
     assert named(store, "big")["uris"][0]["size"] == 5000
     deep: Any = "x"

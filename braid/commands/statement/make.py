@@ -9,12 +9,14 @@ from typing import Any
 import click
 
 from braid.given import LARGEST_KEY, read_given
-from braid.options import SUFFIXES, reads
+from braid.options import format_by_name, reads
 from braid.output import Document, json_text, printable
 from braid.parameters import Reference
 from braid.source import Source
 
-__all__ = ["KEY", "command", "signed"]
+__all__ = ["KEY", "command", "signed", "tell"]
+
+FORMATS = ("text", "markdown", "json")
 
 KEY = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -24,7 +26,7 @@ KEY = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(("text", "markdown", "json")),
+    type=click.Choice(FORMATS),
     help="How to write it. [default: text; with --sign json]",
 )
 @click.option("--full", is_flag=True, help="Text and Markdown: all of it, not one page.")
@@ -74,11 +76,16 @@ def command(
     """
     if key is not None and format_ not in (None, "json"):
         raise click.UsageError("--sign writes JSON; leave --format away.")
+    if format_ is None and file is not None and key is None:
+        format_ = format_by_name(file, FORMATS, "text")
     with source.read() as history:
         statement = history.statement(id_, limit=limit)
-    if format_ is None and file is not None and key is None:
-        format_ = SUFFIXES.get(file.suffix.lower())
     text = signed(statement, key) if key else _written(statement, format_ or "text", full=full)
+    tell(text, file)
+
+
+def tell(text: str, file: Path | None) -> None:
+    """Print a text, or write it to a file and say so."""
     if file is None:
         click.echo(text, nl=False)
     else:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from braid.commands.statement.make import KEY, signed
+from braid.commands.statement.make import KEY, signed, tell
 from braid.given import read_given
-from braid.output import printable
 
 __all__ = ["command"]
 
@@ -41,9 +40,4 @@ def command(*, file: Path, key: Path, output: Path | None) -> None:
         raise BadFile("The statement is signed already; sign the one that it was made from.")
     if not judge(statement, None).holds:
         raise BadFile(f"The statement does not hold; `braid statement verify {file}` says why not.")
-    text = signed(statement, key)
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        output.write_text(text, encoding="utf-8")
-        click.echo(printable(f"Wrote {output}."), err=True)
+    tell(signed(statement, key), output)

@@ -115,3 +115,12 @@ def test_a_run_is_named_by_its_beginning(
     assert answer.code == 0, answer
     with open_store("sqlite:///braid.db") as store:
         assert [run["run_id"] for run in store.reader().runs()["runs"]] == [RUN]
+
+
+def test_a_beginning_of_several_runs_is_refused_and_makes_none(braid: Braid) -> None:
+    for end in ("93", "94"):
+        assert braid("record", "data", "x", "--run", f"{RUN[:-2]}{end}").code == 0
+    answer = braid("record", "data", "y", "--run", RUN[:8])
+    assert (answer.code, answer.out) == (1, "")
+    with open_store("sqlite:///braid.db") as store:
+        assert len(store.reader().runs()["runs"]) == 2

@@ -141,6 +141,10 @@ def test_a_name_that_says_no_format_and_a_call_that_fails_write_nothing(
     assert Path("a.md").read_text().startswith("# Statement on peaks")
     assert braid("export", names["peaks"], "-o", "a.provn").code == 0
     assert Path("a.provn").read_text().startswith("document\n")
+    for command in ("export", "statement"):
+        refused = braid(command, names["peaks"], "-o", "a.pdf")
+        assert (refused.code, "cannot be written as pdf" in refused.err) == (2, True)
+    assert not Path("a.pdf").exists()
 
 
 def test_a_picture_fits_a_slide(braid: Braid, names: Names) -> None:
