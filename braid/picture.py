@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from textwrap import wrap
 from xml.sax.saxutils import escape
 
@@ -150,19 +151,18 @@ def _fitting(
     nodes: Sequence[Document], links: Sequence[Document], root: int, shape: Shape | None
 ) -> _Drawing:
     """The drawing that can be shown largest in the shape; without one, as it comes."""
-    columns = Counter(columns_of(len(nodes), _ends(nodes, links)))
-    longest = max(columns.values(), default=1)
-    found = _Drawing(nodes, links, root, most=MOST_ROWS)
+    columns = columns_of(len(nodes), _ends(nodes, links))
+    draw = partial(_Drawing, nodes, links, root, columns)
+    found = draw(most=MOST_ROWS)
     if shape is None:
         return found
+    lengths = Counter(columns)
+    longest = max(lengths.values(), default=1)
     too_wide = found.width > found.height * shape.ratio
     first = 2 if too_wide else max(2, longest // MOST_ROWS + 1)
-    last = min(first + MOST_PARTS, len(columns) if too_wide else longest)
+    last = min(first + MOST_PARTS, len(lengths) if too_wide else longest)
     for parts in range(first, last + 1):
-        if too_wide:
-            other = _Drawing(nodes, links, root, rows=parts, most=MOST_ROWS)
-        else:
-            other = _Drawing(nodes, links, root, most=-(-longest // parts))
+        other = draw(rows=parts, most=MOST_ROWS) if too_wide else draw(most=-(-longest // parts))
         if other.needs(shape) < found.needs(shape):
             found = other
         elif other.needs(shape) > MUCH_WORSE * found.needs(shape):
@@ -192,13 +192,13 @@ class _Drawing:
         nodes: Sequence[Document],
         links: Sequence[Document],
         root: int,
+        columns: Sequence[int],
         *,
         rows: int = 1,
         most: int | None = None,
     ) -> None:
         self._canvases: list[_Canvas] = []
         self.width = self.height = 0.0
-        columns = columns_of(len(nodes), _ends(nodes, links))
         last = max(columns, default=0) + 1
         row_of = {
             node["id"]: column * rows // last for node, column in zip(nodes, columns, strict=True)

@@ -219,9 +219,11 @@ def _folded(console: Console, column: _Column, text: str) -> Text:
 
 
 def _uris(text: str, width: int) -> str:
+    from rich.cells import cell_len
+
     uris = text.split(", ")
     more = f" +{len(uris) - 1}" if len(uris) > 1 else ""
-    return text if len(text) <= width else elided_uri(uris[0], width - len(more)) + more
+    return text if cell_len(text) <= width else elided_uri(uris[0], width - len(more)) + more
 
 
 def elided(text: str, width: int) -> str:
@@ -240,16 +242,18 @@ def elided(text: str, width: int) -> str:
 def elided_uri(uri: str, width: int) -> str:
     """A URI in so many characters: UUIDs by their beginnings, then without folders from the front,
     so that the place and the name of the file are left."""
-    if len(uri) <= width:
+    from rich.cells import cell_len
+
+    if cell_len(uri) <= width:
         return uri
     short = UUID.sub(rf"\1{ELLIPSIS}", uri)
     scheme, mark, rest = short.partition("://")
     host, *folders = rest.split("/")
     begin = f"{scheme}{mark}{host}/{ELLIPSIS}/"
-    while len(short) > width and len(folders) > 1:
+    while cell_len(short) > width and len(folders) > 1:
         folders.pop(0)
         short = begin + "/".join(folders)
-    if len(short) > width and folders:
+    if cell_len(short) > width and folders:
         begin = f"{scheme}{mark}{ELLIPSIS}/"
-        short = begin + elided(folders[-1], max(width - len(begin), 1))
+        short = begin + elided(folders[-1], max(width - cell_len(begin), 1))
     return elided(short, width)

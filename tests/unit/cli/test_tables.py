@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from braid.output import Display, Field, Form
 from braid.tables import elided_uri
@@ -103,6 +104,12 @@ def test_wide_shows_all_columns_that_have_something(shown: Any) -> None:
     assert "Status" not in out
     assert err == ""
     assert "Status" in shown([row(1, status="FAILED"), row(2)], columns=80, wide=True).out
+
+
+def test_a_uri_of_wide_characters_keeps_the_end_of_its_name() -> None:
+    short = elided_uri("s3://" + "結晶回折測定" * 4 + ".h5", 32)
+    assert cell_len(short) <= 32
+    assert short.endswith("測定.h5")
 
 
 def test_csv_has_everything_whole(shown: Any) -> None:
