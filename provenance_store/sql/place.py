@@ -19,11 +19,16 @@ _Identity = tuple[int, int]
 
 
 class _Left(NamedTuple):
-    """What this process had open when it noticed that a store was removed or replaced."""
+    """What this process had open when it noticed that a store was removed or replaced.
+
+    `held` are descriptors of the file and of the index: while one is open, the file system gives
+    its number to no other file.
+    """
 
     file: _Identity | None
     beside: _Identity | None
     log: bytes
+    held: tuple[int, ...]
 
 
 _left: dict[str, _Left] = {}
@@ -112,7 +117,17 @@ class Place:
     def leave(self) -> None:
         """Remember what was open, for whoever opens what is at the path later."""
         log, index = self._beside
-        _left[self._file] = _Left(self._known, self._known_beside.get(index), _head(log))
+        file, beside = self._known, self._known_beside.get(index)
+        held = [_hold(self._file, file), _hold(index, beside)]
+        self._forget()
+        descriptors = tuple(one for one in held if one is not None)
+        _left[self._file] = _Left(file, beside, _head(log), descriptors)
+
+    def _forget(self) -> None:
+        """What is at the path now has a log of its own, or was lost too."""
+        left = _left.pop(self._file, None)
+        for descriptor in left.held if left is not None else ():
+            os.close(descriptor)
 
     def has_log_of_another(self) -> bool:
         """Whether a log lies beside the file that belongs to the one which was there before:
@@ -122,7 +137,10 @@ class Place:
             return False
         log, index = self._beside
         found = _head(log)
-        return found == left.log if found else _identity(index) == (left.beside or ())
+        if found and found != left.log:
+            self._forget()
+            return False
+        return bool(found) or _identity(index) == (left.beside or ())
 
     def _note_beside(self) -> None:
         if self._open <= 0:
@@ -144,6 +162,24 @@ def _head(log: str) -> bytes:
             return file.read(LOG_HEAD)
     except OSError:
         return b""
+
+
+def _hold(path: str, known: _Identity | None) -> int | None:
+    """A descriptor of the file at a path, if that is the known one and the system has `O_PATH`.
+
+    No other kind will do: closing one would drop the locks that SQLite has on the file.
+    """
+    if not hasattr(os, "O_PATH"):
+        return None  # where numbers are not given again
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return None
+    found = os.fstat(descriptor)
+    if (found.st_dev, found.st_ino) == known:
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _identity(path: str) -> _Identity | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import sqlalchemy as sa
 
 from provenance_store.errors import NotFound, SchemaMismatch
@@ -28,6 +30,7 @@ MIN_WRITER = "0004"
 """The oldest schema whose Braid can write to a store of this one: it fills in every column that
 must not be empty."""
 
+_NUMBER = re.compile("[0-9]{4}")
 _VERSION = sa.table("alembic_version", sa.column("version_num"))
 _info = TABLE["store_info"]
 
@@ -116,7 +119,9 @@ def require_not_newer(connection: sa.Connection, found: str) -> None:
 
 def require_known(found: str | None, needed: str | None = None) -> None:
     """Raise SchemaMismatch when a store of schema `found` needs a Braid of a schema (by default
-    the same) that is newer than this one's."""
+    the same) that is newer than this one's, or when that is no number of a schema at all."""
+    if found is not None and not _NUMBER.fullmatch(found):
+        raise _unknown(found)
     needed = needed or found
     if needed is not None and needed > SCHEMA_VERSION:
         raise SchemaMismatch(
@@ -143,8 +148,11 @@ def upgrade(engine: sa.Engine, revision: str = "head") -> None:
         try:
             command.upgrade(config, revision)
         except CommandError:
-            raise SchemaMismatch(
-                f"The store has schema {found}, which this Braid does not know; "
-                "use the Braid that made it."
-            ) from None
+            raise _unknown(found) from None
         connection.commit()
+
+
+def _unknown(found: str | None) -> SchemaMismatch:
+    return SchemaMismatch(
+        f"The store has schema {found}, which this Braid does not know; use the Braid that made it."
+    )

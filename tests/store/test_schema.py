@@ -197,13 +197,38 @@ def execute(url: str, *statements: str | sa.Update) -> None:
     engine.dispose()
 
 
-@pytest.mark.parametrize("revision", ["9999", "abc", "0000"])
-def test_a_schema_that_is_not_known_is_not_upgraded(store_url: str, revision: str) -> None:
-    open_store(store_url).close()
+def stamped(url: str, revision: str, min_writer: str) -> None:
+    """A store that another Braid has upgraded, or that something has written over."""
+    open_store(url).close()
     table = sa.table("alembic_version", sa.column("version_num"))
-    execute(store_url, sa.update(table).values(version_num=revision))
+    limits = sa.table("store_info", sa.column("name"), sa.column("value"))
+    is_of_writers = limits.c.name == "min_writer"
+    execute(
+        url,
+        sa.update(table).values(version_num=revision),
+        sa.update(limits).where(is_of_writers).values(value=min_writer),
+    )
+
+
+@pytest.mark.parametrize(
+    ("revision", "min_writer"),
+    [("9999", "9999"), ("abc", "0004"), ("0000", "0004"), ("00005", "0004"), ("²²²²", "0004")],
+)
+def test_a_schema_that_is_not_known_is_not_upgraded(
+    store_url: str, revision: str, min_writer: str
+) -> None:
+    stamped(store_url, revision, min_writer)
     with pytest.raises(SchemaMismatch, match=revision):
         upgrade_store(store_url)
+
+
+def test_a_newer_store_that_this_braid_may_write_to_stays_as_it_is(store_url: str) -> None:
+    stamped(store_url, "9999", "0004")
+    before = described(store_url)
+    upgrade_store(store_url)
+    assert described(store_url) == before
+    with open_store(store_url) as store:
+        assert store.data("scan")
 
 
 @pytest.mark.parametrize(
