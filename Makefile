@@ -4,7 +4,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST_ARGS ?= -n auto --dist worksteal
+PYTEST_ARGS ?= -n auto --dist worksteal --durations=10
 INSTALL_ARGS ?= -m install
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -37,8 +37,17 @@ demo: $(VENV)/.runtime ## run the main job on this machine: sandbox, provider, a
 venv: $(VENV)/.test ## a virtual environment in .venv, from the hashed locks, tests included
 
 .PHONY: test
-test: $(VENV)/.test ## the whole test-suite (PYTEST_ARGS="-n auto --dist worksteal")
+test: $(VENV)/.test ## the whole test-suite (PYTEST_ARGS="-n auto ...")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-fast
+test-fast: $(VENV)/.test ## the unit tests that are quick, in less than a minute
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" tests/unit
+
+.PHONY: coverage
+coverage: $(VENV)/.test ## which lines the tests reach (COVERAGE_TESTS="tests/unit tests/store tests/hpc")
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered \
+		$(or $(COVERAGE_TESTS),tests/unit tests/store tests/hpc)
 
 .PHONY: test-install
 test-install: $(VENV)/.test ## the wheel, the image, peers, other globus-sdk: each in its own environment

@@ -22,6 +22,8 @@ from provenance_store.errors import InvalidInput
 from tests.unit.definition.builders import URL, action, done, flow
 from tests.unit.definition.strategies import FAILING, flows
 
+pytestmark = pytest.mark.slow
+
 DOWN = "http://127.0.0.1:1/record"
 INPUT = {"a": {"x": 1, "y": [1, 2, 3]}, "b": ["first", "second"], "c": {"x": "text"}}
 VOLATILE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.+]+")

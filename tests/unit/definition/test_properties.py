@@ -6,6 +6,7 @@ import copy
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,8 @@ from flows.definition import (
 from flows.definition.marker import Kind, injected
 from tests.unit.definition.builders import URL
 from tests.unit.definition.strategies import flows
+
+pytestmark = pytest.mark.slow
 
 quiet = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True

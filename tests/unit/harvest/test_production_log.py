@@ -11,6 +11,8 @@ import pytest
 from flows.harvest import RunLog, harvest
 from provenance_store import Store
 
+pytestmark = pytest.mark.slow
+
 NAME = "livepub-example-collection"
 INSTRUMENT = "b782400e-3e59-412c-8f73-56cd0782301f"
 CLUSTER = "8ee44381-114a-45de-b8f8-d105a90c200d"
