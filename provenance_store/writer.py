@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from provenance_store.batch import Batch
-from provenance_store.errors import InvalidInput, StoreUnavailable
+from provenance_store.errors import BraidError, InvalidInput, StoreUnavailable
 from provenance_store.forks import leave_behind
 from provenance_store.sql.dialects import begin_write, savepoint, short_work
 from provenance_store.sql.failures import cannot_hold, should_retry, unavailable
@@ -304,6 +304,17 @@ class Writer:
         except BaseException:
             connection.rollback()
             raise
+        self._look_again(connection, [job.batch for job in group if job.error is None])
+
+    def _look_again(self, connection: sa.Connection, batches: list[Batch]) -> None:
+        """Say of files that another process recorded at the same moment that they are the same."""
+        try:
+            if missed := self.statements.same.missed(connection, batches):
+                begin_write(connection)
+                self.statements.say_same(connection, missed)
+                connection.commit()
+        except (DBAPIError, BraidError):  # what was to be written is: `link_same` says it later
+            self._drop_connection()
 
     def _write_at_once(self, connection: sa.Connection, group: list[_Job]) -> bool:
         """Write the group as one batch of new rows; False, to be rolled back, if it cannot be.

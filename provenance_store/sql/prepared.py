@@ -18,6 +18,7 @@ from provenance_store.kinds import Kind, Level, Role
 from provenance_store.sql.compiled import as_array, compiled
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.uris import each_way, lies_at, norm_of
+from provenance_store.validation.limits import MAX_INTEGER
 from provenance_store.viewer import EVERYTHING, Viewer
 
 __all__ = ["Access", "Prepared", "as_one", "listed", "numbers_as_one"]
@@ -255,6 +256,36 @@ class Access:
         rows: Query = sa.select(sa.literal_column("1")).where(*conditions)
         return sa.exists(rows.offset(sa.literal_column("0")) if self.on_postgresql else rows)
 
+    def of_run(
+        self,
+        columns: Sequence[sa.Column[Any]],
+        run_id: sa.ColumnElement[str],
+        limit: int,
+        *conditions: Condition,
+        last: bool,
+        outer: sa.FromClause | None = None,
+    ) -> Query:
+        """So many of the last, or of the first, records of a run in the order of their ids; the
+        run may be a column of an `outer` query.
+
+        PostgreSQL expects as many records of each run. Told that it is about one run, and how many
+        are wanted, it reads all of a long one and sorts it, or goes through the records of all
+        runs in the order of ids. So it is told of a beginning and an end, in an order that one
+        index has, and of the limit when the way is chosen.
+        """
+        order = [_record.c.id]
+        of_run: tuple[Condition, ...] = (_record.c.run_id == run_id,)
+        if self.on_postgresql:
+            order = [_record.c.run_id, _record.c.id]
+            end = sa.tuple_(run_id, sa.literal_column(str(MAX_INTEGER)))
+            of_run = (_record.c.run_id >= run_id, sa.tuple_(*order) <= end)
+        by = [column.desc() if last else column.asc() for column in order]
+        rows = sa.select(*columns).where(*of_run, *conditions).order_by(*by).correlate(outer)
+        if not self.on_postgresql:
+            return rows.limit(limit)
+        some = rows.limit(sa.select(sa.literal_column(str(limit))).scalar_subquery()).subquery()
+        return sa.select(some).limit(limit)
+
     def is_one_of(self, name: str, column: sa.ColumnElement[int]) -> Condition:
         """A column is one of the numbers of a parameter that stands for several."""
         if self.on_postgresql:
@@ -272,6 +303,11 @@ class Access:
 
 def _text(name: str) -> sa.BindParameter[str]:
     return sa.bindparam(name, type_=sa.Text())
+
+
+def _given_run() -> sa.ColumnElement[str]:
+    """A parameter that PostgreSQL does not look at when it plans, see `Access.of_run`."""
+    return sa.select(_text("run_id")).scalar_subquery()
 
 
 def _see(access: Access) -> Query:
@@ -346,13 +382,13 @@ def _places(access: Access) -> Query:
 
 
 def _last_step(access: Access) -> Query:
-    of_run = sa.select(_record.c.id).where(_record.c.run_id == _text("run_id"))
-    some = of_run.order_by(_record.c.id.desc()).limit(RECENT).subquery()
+    about = [_record.c.id, _record.c.kind, _record.c.created_at]
+    about += [_record.c.audience, _record.c.run_audience]
+    some = access.of_run(about, _given_run(), RECENT, last=True).subquery()
     return (
-        sa.select(_record.c.id)
-        .join(some, some.c.id == _record.c.id)
-        .where(_record.c.kind == Kind.STEP.value, access.seen())
-        .order_by(_record.c.created_at.desc(), _record.c.id.desc())
+        sa.select(some.c.id)
+        .where(some.c.kind == Kind.STEP.value, access.seen(some))
+        .order_by(some.c.created_at.desc(), some.c.id.desc())
         .limit(1)
     )
 
@@ -361,35 +397,26 @@ def _documented(access: Access) -> Query:
     """As far as `_of_run` looks: else each step of a long run would look at all before it."""
     each = access.each("each").c.value
 
-    def has_one(order: sa.ColumnElement[Any], limit: int) -> Condition:
-        of_run = sa.select(_record.c.id).where(_record.c.run_id == each).order_by(order)
-        some = of_run.limit(limit).correlate(each.table).subquery()
+    def has_one(limit: int, *, last: bool) -> Condition:
+        some = access.of_run([_record.c.id], each, limit, last=last, outer=each.table).subquery()
         named = (_payload.c.record_id == some.c.id, _payload.c.name == _text("name"))
         return sa.exists().where(*named).correlate(each.table)
 
-    last, first = has_one(_record.c.id.desc(), RECENT), has_one(_record.c.id, EARLIEST)
-    return sa.select(each).where(sa.or_(last, first))
+    return sa.select(each).where(sa.or_(has_one(RECENT, last=True), has_one(EARLIEST, last=False)))
 
 
-def _last_of_run(_: Access) -> Query:
-    return _of_run(_record.c.id.desc(), RECENT)
+def _last_of_run(access: Access) -> Query:
+    return _of_run(access, RECENT, last=True)
 
 
-def _first_of_run(_: Access) -> Query:
-    return _of_run(_record.c.id, EARLIEST)
+def _first_of_run(access: Access) -> Query:
+    return _of_run(access, EARLIEST, last=False)
 
 
-def _of_run(order: sa.ColumnElement[Any], limit: int) -> Query:
-    some = (
-        sa.select(_record.c.id, _record.c.created_at, _record.c.kind)
-        .where(
-            _record.c.run_id == _text("run_id"),
-            _record.c.created_at <= sa.bindparam("until", type_=sa.BigInteger()),
-        )
-        .order_by(order)
-        .limit(limit)
-        .subquery()
-    )
+def _of_run(access: Access, limit: int, *, last: bool) -> Query:
+    columns = (_record.c.id, _record.c.created_at, _record.c.kind)
+    until = _record.c.created_at <= sa.bindparam("until", type_=sa.BigInteger())
+    some = access.of_run(columns, _given_run(), limit, until, last=last).subquery()
     is_step = some.c.kind == Kind.STEP.value
     # Of a record that was generated this is GENERATED_BY: the roles before it are of steps.
     role = (

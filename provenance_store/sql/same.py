@@ -33,6 +33,8 @@ FOUND = 100
 """Of the files of one record that were found, later, to have the same bytes as each other, how many
 are looked at: they all lie at places of that record, and one place is enough."""
 
+_SNAPSHOT = "SELECT CAST(pg_current_snapshot() AS text)"
+
 _record, _uri, _check = TABLE["record"], TABLE["uri"], TABLE["file_check"]
 _audience, _same = TABLE["audience"], TABLE["same_as"]
 Condition = sa.ColumnElement[bool]
@@ -44,19 +46,61 @@ class SameThings:
     def __init__(self, dialect: sa.Dialect) -> None:
         self._dialect = dialect
         self._insert = Insert(_same, dialect, passing=True)
+        self._said: set[tuple[int, int]] = set()
+        """The pairs that were said since `missed` was asked."""
+        self._alone_until: int | None = None
+        """The number of the next transaction when it was asked, if no other was under way."""
 
     def after(self, connection: sa.Connection, batch: Batch) -> list[SameAsRow]:
         """After a batch was inserted: what its digests say, which is inserted too."""
-        ids = {row[0] for row in batch.uri if row[3] is not None}
-        if batch.file_check:
-            ids.update(row[0] for row in batch.file_check)
+        return self.said_of(connection, _told_of(batch))
+
+    def said_of(self, connection: sa.Connection, ids: Collection[int]) -> list[SameAsRow]:
+        """What the digests of records say, which is inserted too."""
         if not ids:
             return []
+        with driver(connection) as raw:
+            rows = _rows(self._pairs(raw, ids))
+        if rows:
+            self._insert.rows(connection, rows)
+            self._said.update(row[:2] for row in rows)
+        return rows
+
+    def missed(self, connection: sa.Connection, batches: Iterable[Batch]) -> set[int]:
+        """After a commit: those of the records of these batches that turn out to be one thing with
+        what another connection to PostgreSQL wrote at the same moment, which nobody said yet.
+
+        Neither saw what the other had not committed. But whoever commits last sees it now.
+        """
+        said, self._said = self._said, set()
+        if self._dialect.name != "postgresql":
+            return set()
+        ids = set[int]().union(*map(_told_of, batches))
+        if not ids:
+            return ids
+        with driver(connection) as raw:
+            raw.autocommit = True  # a transaction would be two more ways to the server
+            try:
+                rows = _rows(self._pairs(raw, ids)) if self._others_wrote(raw) else []
+            finally:
+                raw.autocommit = False
+        return {row.id for row in rows if row[:2] not in said}
+
+    def _others_wrote(self, raw: Any) -> bool:
+        """Whether anybody else may have committed anything since this was asked before.
+
+        Each transaction that writes takes the next number. Nobody else's has ended since then
+        when none was under way, and the one just committed is the only one to be added.
+        """
+        (told,) = raw.execute(_SNAPSHOT).fetchone()
+        _, end, under_way = told.split(":")
+        before, self._alone_until = self._alone_until, None if under_way else int(end)
+        return before is None or int(end) != before + 1
+
+    def _pairs(self, raw: Any, ids: Collection[int]) -> Any:
         query = compiled(_of_batch, self._dialect)
         given = numbers_as_one(self._dialect, sorted(ids))
-        with driver(connection) as raw:
-            rows = raw.execute(query.text, query.values(ids=given)).fetchall()
-        return self._say(connection, rows)
+        return raw.execute(query.text, query.values(ids=given)).fetchall()
 
     def catch_up(
         self, connection: sa.Connection, origins: Collection[int], *, any_owner: bool = False
@@ -73,20 +117,29 @@ class SameThings:
                 return sa.or_(*ranges)
 
             query = _found(is_of_these, self._dialect, any_owner=any_owner)
-            self._say(connection, connection.execute(query).all())
+            if rows := _rows(connection.execute(query).all()):
+                self._insert.rows(connection, rows)
         return int(connection.execute(there).scalar_one() - before) // 2
 
-    def _say(self, connection: sa.Connection, found: Iterable[Any]) -> list[SameAsRow]:
-        at = now()
-        rows = []
-        for record_id, digest, *others in found:
-            if known := [other for other in others if other is not None]:
-                first = min(known)
-                rows.append(SameAsRow(record_id, first, record_id, at, digest))
-                rows.append(SameAsRow(first, record_id, record_id, at, digest))
-        if rows:
-            self._insert.rows(connection, rows)
-        return rows
+
+def _told_of(batch: Batch) -> set[int]:
+    """The ids of the records of which a batch has a digest."""
+    ids = {row[0] for row in batch.uri if row[3] is not None}
+    if batch.file_check:
+        ids.update(row[0] for row in batch.file_check)
+    return ids
+
+
+def _rows(found: Iterable[Any]) -> list[SameAsRow]:
+    """What is to be said of what `_found` found, in one order: two may say it at the same time."""
+    at = now()
+    rows = []
+    for record_id, digest, *others in found:
+        if known := [other for other in others if other is not None]:
+            first = min(known)
+            rows.append(SameAsRow(record_id, first, record_id, at, digest))
+            rows.append(SameAsRow(first, record_id, record_id, at, digest))
+    return sorted(rows)
 
 
 def _of_batch(dialect: sa.Dialect) -> sa.Select[Any]:

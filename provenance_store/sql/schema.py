@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from provenance_store.errors import NotFound, SchemaMismatch
 from provenance_store.sql.dialects import advisory_lock, begin_write
+from provenance_store.sql.online import index_runs
 from provenance_store.sql.tables import METADATA, SCHEMA_VERSION, TABLE
 
 __all__ = [
@@ -131,7 +132,10 @@ def require_known(found: str | None, needed: str | None = None) -> None:
 
 
 def upgrade(engine: sa.Engine, revision: str = "head") -> None:
-    """Run the numbered migrations up to a revision, one program at a time."""
+    """Run the numbered migrations up to a revision, one program at a time.
+
+    What would keep others from writing for long is done before, outside of their transaction.
+    """
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
@@ -142,6 +146,8 @@ def upgrade(engine: sa.Engine, revision: str = "head") -> None:
         found = current_version(connection)
         require_known(found)
         connection.rollback()
+        if found is not None and found < "0005" <= revision:  # "head" is after all numbers
+            index_runs(engine)
         begin_write(connection)
         advisory_lock(connection)
         config.attributes["connection"] = connection

@@ -38,7 +38,7 @@ __all__ = [
     "fit_postgresql",
 ]
 
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 """The newest Alembic revision; a new store is created as if migrated to it."""
 
 METADATA = MetaData(
@@ -104,7 +104,12 @@ record = Table(
     Index(None, "created_at", "id"),
 )
 Index("ix_record_name", record.c.name)
-Index("ix_record_run_id", record.c.run_id, sqlite_where=record.c.run_id.is_not(None))
+# Who asks for the last records of a run must not read all of it. SQLite's index ends in the id
+# anyway.
+Index("ix_record_run_id", record.c.run_id, sqlite_where=record.c.run_id.is_not(None)).ddl_if(
+    dialect="sqlite"
+)
+Index("ix_record_run_id_id", record.c.run_id, record.c.id).ddl_if(dialect="postgresql")
 
 step = Table(
     "step",
@@ -215,7 +220,9 @@ uri = Table(
 # PostgreSQL's B-trees hold no values over 2,700 bytes, and a URI may be longer: there the key is
 # a unique index on a hash of it, which is also smaller.
 uri.primary_key.ddl_if(dialect="sqlite")
-POSTGRESQL_INDEXES = frozenset({"ix_uri_record_id_hash", "ix_uri_digest_hash"})
+POSTGRESQL_INDEXES = frozenset(
+    {"ix_record_run_id_id", "ix_uri_record_id_hash", "ix_uri_digest_hash"}
+)
 """Indexes that SQLite stores do not have."""
 Index(
     "ix_uri_record_id_hash",
@@ -402,6 +409,7 @@ audience of the record's run. `uri_norm`: the normal form of the URI where it is
 _ON_POSTGRESQL: dict[str, dict[str, object]] = {
     # Its B-trees hold no values over 2,700 bytes, its hash indexes do.
     "ix_record_name": {"using": "hash"},
+    "ix_record_run_id_id": {"where": record.c.run_id.is_not(None)},
     "ix_step_action_id": {"using": "hash"},
     "ix_uri_uri": {"using": "hash"},
     "ix_uri_uri_norm": {"using": "hash", "where": uri.c.uri_norm.is_not(None)},

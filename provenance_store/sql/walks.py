@@ -2,12 +2,15 @@
 
 A statement is compiled once for a dialect and run on the driver's own connection. The ids go in
 as one text, and what was found comes back as a few columns, each one value: a row for each of
-thousands of nodes costs more to fetch than the database needs to find it.
+thousands of nodes costs more to fetch than the database needs to find it. What was recorded one
+after the other has ids one after the other: thousands of such ids go in as a few ranges, each of
+which is looked up in an index once.
 """
 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,13 +19,22 @@ import sqlalchemy as sa
 
 from provenance_store.kinds import Role
 from provenance_store.lineage.columns import Links, Numbers
-from provenance_store.sql.compiled import Compiled
+from provenance_store.sql.compiled import Compiled, as_array
 from provenance_store.sql.dialects import driver
 from provenance_store.sql.prepared import Access, listed
 from provenance_store.sql.tables import DID_NOT_SUCCEED, TABLE
 from provenance_store.viewer import EVERYTHING, Viewer
 
-__all__ = ["links_of", "links_within", "records", "stubs", "tainted", "unsuccessful", "versions"]
+__all__ = [
+    "links_of",
+    "links_within",
+    "ranges_of",
+    "records",
+    "stubs",
+    "tainted",
+    "unsuccessful",
+    "versions",
+]
 
 _record, _link, _version = TABLE["record"], TABLE["link"], TABLE["version"]
 _stub, _taint, _step, _outcome = (TABLE[name] for name in ("stub", "taint", "step", "outcome"))
@@ -97,8 +109,13 @@ def tainted(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
 MANY = 5_000
 """From so many records on PostgreSQL had better plan for their number than for any."""
 
+FEW = 64
+"""Up to so many ids are asked for one by one."""
+IDS_A_RANGE = 32
+"""Ids are asked for as ranges when there are so many in a range on average, or more."""
+
 _Build = Callable[["Dialect"], Query]
-_COMPILED: dict[tuple[str, str, tuple[Role, ...], bool], tuple[Compiled, int]] = {}
+_COMPILED: dict[tuple[str, str, tuple[Role, ...], bool, bool], tuple[Compiled, int]] = {}
 
 
 def _ask(
@@ -113,10 +130,15 @@ def _ask(
     """The columns that a query gathers, a list each."""
     wanted = tuple(sorted(set(roles)))
     dialect = connection.dialect
-    query, numbers = _compiled(dialect, build, wanted, viewer.everything)
+    ranges = None if build in (_reached_up, _reached_down) else ranges_of(ids)
+    query, numbers = _compiled(dialect, build, wanted, viewer.everything, ranges is not None)
     principals = listed(dialect, viewer)
-    given = query.values(**values, ids=_written(dialect, ids), principals=principals)
-    how = {"binary": True, "prepare": _how_prepared(build, ids)} if numbers else {}
+    asked = _written(dialect, ids) if ranges is None else _written_ranges(dialect, *ranges)
+    given = query.values(**values, **asked, principals=principals)
+    one_by_one = build is _records and ranges is None and len(ids) > MANY
+    # What is kept prepared PostgreSQL plans as if it were asked for ten ids. That suits an index,
+    # but thousands of scattered records it had better gather in one go.
+    how = {"binary": True, "prepare": False if one_by_one else None} if numbers else {}
     with driver(connection) as raw:
         row = raw.execute(query.text, given, **how).fetchone()
     if not numbers:
@@ -125,19 +147,43 @@ def _ask(
     return [*_apart(row[0], numbers), *texts]
 
 
-def _how_prepared(build: _Build, ids: Sequence[int]) -> bool | None:
-    """Whether psycopg is to keep a statement prepared; None leaves it to psycopg.
+def ranges_of(ids: Sequence[int]) -> tuple[list[int], list[int]] | None:
+    """The firsts and the lasts of the ranges that many ids are, when these are few ranges.
 
-    PostgreSQL plans what is kept as if it were asked for ten ids. That suits links, which it then
-    reads from their index, but thousands of records it had better gather in one go.
+    Ids without gaps grow by one with each place, so that the end of a range is found by halving.
     """
-    return False if build is _records and len(ids) > MANY else None
+    if len(ids) <= FEW:
+        return None
+    ids = sorted(set(ids))
+    firsts: list[int] = []
+    lasts: list[int] = []
+    place = 0
+    while place < len(ids):
+        if len(firsts) * IDS_A_RANGE >= len(ids):
+            return None
+        ahead = range(place, len(ids))
+        end = bisect_right(ahead, ids[place] - place, key=lambda at: ids[at] - at) + place
+        firsts.append(ids[place])
+        lasts.append(ids[end - 1])
+        place = end
+    return firsts, lasts
 
 
-def _written(dialect: sa.Dialect, ids: Sequence[int]) -> str:
+def _written(dialect: sa.Dialect, ids: Sequence[int]) -> dict[str, str]:
     """Ids as one text: psycopg takes ten times as long over a list of them."""
-    text = msgspec.json.encode(ids).decode()
-    return "{" + text[1:-1] + "}" if dialect.name == "postgresql" else text
+    return {"ids": as_array(ids) if dialect.name == "postgresql" else _json(ids)}
+
+
+def _written_ranges(
+    dialect: sa.Dialect, firsts: Sequence[int], lasts: Sequence[int]
+) -> dict[str, str]:
+    if dialect.name == "postgresql":
+        return {"ids": as_array(firsts), "lasts": as_array(lasts)}
+    return {"ids": _json(list(zip(firsts, lasts, strict=True)))}
+
+
+def _json(values: Sequence[Any]) -> str:
+    return msgspec.json.encode(values).decode()
 
 
 def _apart(value: bytes | None, columns: int) -> list[array[int]]:
@@ -151,44 +197,63 @@ def _apart(value: bytes | None, columns: int) -> list[array[int]]:
 
 
 def _compiled(
-    dialect: sa.Dialect, build: _Build, roles: tuple[Role, ...], everything: bool
+    dialect: sa.Dialect, build: _Build, roles: tuple[Role, ...], everything: bool, in_ranges: bool
 ) -> tuple[Compiled, int]:
     """A query, and how many columns of numbers are in its first value (PostgreSQL)."""
-    key = (dialect.name, build.__name__, roles, everything)
+    key = (dialect.name, build.__name__, roles, everything, in_ranges)
     if key not in _COMPILED:
-        written = Dialect(dialect, everything, roles)
+        written = Dialect(dialect, everything, roles, in_ranges)
         _COMPILED[key] = Compiled(build(written), dialect), written.numbers
     return _COMPILED[key]
 
 
 class Dialect(Access):
-    """How a query is written for one of the databases, one viewer and some roles."""
+    """How a query is written for one of the databases, one viewer and some roles.
 
-    def __init__(self, dialect: sa.Dialect, everything: bool, roles: tuple[Role, ...]) -> None:
+    The ids are one array, or with `in_ranges` two: where each range begins and where it ends.
+    """
+
+    def __init__(
+        self, dialect: sa.Dialect, everything: bool, roles: tuple[Role, ...], in_ranges: bool
+    ) -> None:
         super().__init__(dialect, everything)
         self.is_postgresql = dialect.name == "postgresql"
         self.numbers = 0
         self._roles = roles
+        self._in_ranges = in_ranges
 
     def given(self) -> sa.Select[Any]:
         """The ids that were passed, as a table."""
-        ids = _ids()
         if self.is_postgresql:
-            of_type = sa.ARRAY(sa.BigInteger)
-            return sa.select(sa.func.unnest(sa.cast(ids, of_type), type_=sa.BigInteger).label("id"))
-        each = sa.func.json_each(ids).table_valued(sa.column("value", sa.BigInteger))
-        return sa.select(each.c.value.label("id"))
+            each = sa.func.unnest(_array("ids"), type_=sa.BigInteger)
+            return sa.select(each.label("id"))
+        return sa.select(_each().c.value.label("id"))
 
     def among(self, query: Query, column: sa.Column[Any]) -> Query:
-        """A query for rows whose column is one of the ids that were passed.
-
-        PostgreSQL goes through an array in the order of the index, a fifth faster than by a join.
-        """
-        if self.is_postgresql:
-            ids = sa.cast(_ids(), sa.ARRAY(sa.BigInteger))
-            return query.where(column == sa.any_(ids))
+        """A query for rows whose column is one of the ids that were passed."""
+        if self._in_ranges:
+            ranges = self._ranges().subquery()
+            return query.join(ranges, column.between(ranges.c.first, ranges.c.last))
         given = self.given().subquery()
         return query.join(given, given.c.id == column)
+
+    def among_in_order(self, query: Query, column: sa.Column[Any]) -> Query:
+        """The same in the order of an index on that column.
+
+        PostgreSQL goes through an array in that order, a fifth faster than by a join.
+        """
+        if self.is_postgresql and not self._in_ranges:
+            return query.where(column == sa.any_(_array("ids")))
+        return self.among(query, column)
+
+    def _ranges(self) -> sa.Select[Any]:
+        if self.is_postgresql:
+            pairs = sa.func.unnest(_array("ids"), _array("lasts"))
+            each = pairs.table_valued("first", "last").render_derived("range")
+            return sa.select(each.c.first, each.c.last)
+        pair = _each().c.value
+        first, last = (sa.func.json_extract(pair, f"$[{place}]") for place in (0, 1))
+        return sa.select(first.label("first"), last.label("last"))
 
     def walked(self) -> _Condition:
         """A link may be walked: its role is one of those wanted, or any."""
@@ -219,8 +284,18 @@ def _sent(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 # ---- queries ---------------------------------------------------------------------------
 
 
-def _ids() -> sa.BindParameter[str]:
-    return sa.bindparam("ids", type_=sa.Text(), required=False)
+def _ids(name: str = "ids") -> sa.BindParameter[str]:
+    return sa.bindparam(name, type_=sa.Text(), required=False)
+
+
+def _array(name: str) -> sa.ColumnElement[Any]:
+    """An array of PostgreSQL that was passed as a text."""
+    return sa.cast(_ids(name), sa.ARRAY(sa.BigInteger))
+
+
+def _each() -> sa.TableValuedAlias:
+    """The elements of an array of JSON that was passed (SQLite)."""
+    return sa.func.json_each(_ids()).table_valued(sa.column("value", sa.BigInteger))
 
 
 def _number(name: str) -> sa.BindParameter[int]:
@@ -229,7 +304,12 @@ def _number(name: str) -> sa.BindParameter[int]:
 
 def _links(dialect: Dialect, side: sa.Column[Any]) -> Query:
     links = sa.select(_link.c.from_id, _link.c.to_id, _link.c.role)
-    found = dialect.among(links, side).where(dialect.walked()).limit(_number("limit")).subquery()
+    found = (
+        dialect.among_in_order(links, side)
+        .where(dialect.walked())
+        .limit(_number("limit"))
+        .subquery()
+    )
     return dialect.gathered(found, "from_id", "to_id", "role")
 
 
@@ -267,9 +347,8 @@ def _reached_down(dialect: Dialect) -> Query:
 
 def _about(dialect: Dialect, *columns: sa.Column[Any], seen: bool = False) -> Query:
     """Columns of a table for the ids that were passed, which its first column is to be."""
-    given = dialect.given().subquery()
     condition = dialect.seen() if seen else sa.true()
-    rows = sa.select(*columns).join(given, given.c.id == columns[0]).where(condition)
+    rows = dialect.among(sa.select(*columns), columns[0]).where(condition)
     return dialect.gathered(rows.subquery(), *(column.name for column in columns))
 
 
@@ -286,10 +365,9 @@ def _stubs(dialect: Dialect) -> Query:
 
 
 def _unsuccessful(dialect: Dialect) -> Query:
-    given = dialect.given().subquery()
+    steps = sa.select(_step.c.id, sa.func.coalesce(_outcome.c.status, "ACTIVE").label("status"))
     rows = (
-        sa.select(_step.c.id, sa.func.coalesce(_outcome.c.status, "ACTIVE").label("status"))
-        .join(given, given.c.id == _step.c.id)
+        dialect.among(steps, _step.c.id)
         .outerjoin(_outcome, _outcome.c.id == _step.c.id)
         .where(sa.or_(_outcome.c.id.is_(None), DID_NOT_SUCCEED))
     )

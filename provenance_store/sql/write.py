@@ -161,6 +161,10 @@ class Statements:
             return [row if len(row) == 6 else (*row, None) for row in rows]
         return rows
 
+    def say_same(self, connection: sa.Connection, ids: Collection[int]) -> None:
+        """Say of records that are there what their digests say (`SameThings.missed`)."""
+        self._follow.after(connection, Batch(), self.same.said_of(connection, ids))
+
     def _audiences(self, connection: sa.Connection, run_ids: set[str]) -> dict[str, str]:
         """The audiences of those of these runs that have one."""
         if not run_ids:

@@ -20,6 +20,7 @@ from provenance_store.lineage import Lineage
 from provenance_store.reading import lineage as walking
 from provenance_store.reading.lineage import Direction
 from provenance_store.rows import AudienceMemberRow, AudienceRow, LinkRow, RecordRow
+from provenance_store.sql import walks
 
 ALICE, BOB = "urn:globus:auth:identity:alice", "urn:globus:auth:identity:bob"
 
@@ -245,6 +246,38 @@ def test_a_chain_of_three_thousand_is_walked_to_its_end(store: Store) -> None:
         assert len(store.lineage(urn, way, depth=900).nodes) == 901  # type: ignore[arg-type]
         cut = store.lineage(urn, way, limit=500)  # type: ignore[arg-type]
         assert (len(cut.nodes), cut.truncated) == (500, True)
+
+
+@pytest.mark.parametrize("between", [0, 50, 1], ids=["one range", "ranges", "one by one"])
+def test_a_wide_level_is_whole_whatever_was_recorded_between(store: Store, between: int) -> None:
+    scans = []
+    with store.together():
+        config = store.fact("setup.cfg")
+        for n in range(200):
+            scans.append(store.data(f"scan {n}", depends_on=[config]))
+            if between and n % between == 0:
+                store.data(f"other {n}", depends_on=[scans[0]])
+        everything = store.data("everything", depends_on=scans)
+    with store.together():
+        reports = [store.data(f"report {n}", depends_on=[everything]) for n in range(100)]
+    ids = [scan.id for scan in scans]
+    assert (walks.ranges_of(ids) is None) is (between == 1)
+    up = store.lineage(everything.urn)
+    assert names(up) == ["everything", *(f"scan {n}" for n in range(200)), "setup.cfg"]
+    assert {(link.from_id, link.to_id) for link in up.links} == {
+        *((everything.id, i) for i in ids),
+        *((i, config.id) for i in ids),
+    }
+    down = store.lineage(everything.urn, "down")
+    assert [node.id for node in down.nodes] == [everything.id, *(one.id for one in reports)]
+
+
+@given(ids=st.sets(st.integers(0, 400), min_size=walks.FEW + 1))
+def test_ranges_hold_just_the_ids_that_they_stand_for(ids: set[int]) -> None:
+    found = walks.ranges_of(list(ids))
+    if found is not None:
+        assert [*itertools.chain(*map(range, found[0], [n + 1 for n in found[1]]))] == sorted(ids)
+        assert len(found[0]) <= 1 + len(ids) // walks.IDS_A_RANGE
 
 
 # ---- against networkx ------------------------------------------------------------------

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
+import sqlite3
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -456,20 +456,59 @@ def test_who_is_alone_looks_and_writes_by_turns(store: Store, store_url: str) ->
             assert other.reader().find_uri(f"file:///ours-{number}") == ours.id
 
 
-def test_what_a_step_asks_of_its_run_does_not_grow_with_the_run(tmp_path: Path) -> None:
-    def work(steps: int) -> int:
-        """Hundreds of instructions of SQLite's virtual machine."""
-        looks = itertools.count()
-        with open_store(f"sqlite:///{tmp_path}/{steps}.db") as store:
-            recorder = store.recorder(run_id="long")
-            with recorder.together():
-                made = [recorder.step(f"step {number}") for number in range(steps)]
-            prepared, session = store.sink.prepared, store.sink.session
-            with session.look() as raw:
-                raw.set_progress_handler(lambda: next(looks) and None, 100)
-                assert prepared.last_step(raw, EVERYTHING, "long") == made[-1].id
-                assert prepared.documented(raw, ["long"], "paths") == set()
-                raw.set_progress_handler(None, 0)
-        return next(looks)
+END = 1 << 62
 
-    assert work(20_000) < 2 * work(5_000)
+
+class Counting:
+    """A driver's connection that counts: instructions of SQLite's virtual machine, by hundreds, or
+    rows and index entries of records that PostgreSQL read."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self.count = 0
+
+    def execute(self, text: str, values: Any, **how: Any) -> Any:
+        if isinstance(self._raw, sqlite3.Connection):
+            self._raw.set_progress_handler(self._step, 100)
+            found = self._raw.execute(text, values).fetchall()
+            self._raw.set_progress_handler(None, 0)
+            return SimpleNamespace(fetchall=lambda: found)
+        explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {text}"
+        plan = self._raw.execute(explained, values, **how).fetchone()[0][0]["Plan"]
+        self.count += sum(
+            (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+            for node in every_node(plan)
+            if node.get("Relation Name") == "record" or "record" in node.get("Index Name", "")
+        )
+        return self._raw.execute(text, values, **how)
+
+    def _step(self) -> None:
+        self.count += 1
+
+
+def every_node(plan: Any) -> Iterator[Any]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from every_node(below)
+
+
+def test_what_a_step_asks_of_its_run_does_not_grow_with_the_run(store: Store) -> None:
+    last = {}
+    for run, steps in (("of 2,000", 2_000), ("of 12,000", 12_000), ("another", 2_000)):
+        recorder = store.recorder(run_id=run)
+        with recorder.together():
+            recorder.step("first", parameters={"n": 0} if steps > 2_000 else None)
+            last[run] = [recorder.step(f"step {number}").id for number in range(1, steps)][-1]
+    prepared, session = store.sink.prepared, store.sink.session
+
+    def work(run: str) -> int:
+        with session.look() as raw:
+            counting = Counting(raw)
+            assert prepared.last_step(counting, EVERYTHING, run) == last[run]
+            found = prepared.documented(counting, [run, "another"], "parameters")
+            assert found == {run} & {"of 12,000"}
+            assert last[run] in {row[0] for row in prepared.run_files(counting, run, "paths", END)}
+        assert counting.count
+        return counting.count
+
+    assert work("of 12,000") < 1.5 * work("of 2,000")

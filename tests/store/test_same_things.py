@@ -443,6 +443,32 @@ def test_what_two_teams_recorded_of_one_file_is_one_thing_after_a_merge(
     assert store.check() == []
 
 
+def test_what_two_processes_record_of_one_file_at_one_moment_is_one_thing(
+    store: Store, store_url: str
+) -> None:
+    """One writes while the transaction of the other, which has looked already, is open."""
+    made: list[Record] = []
+
+    def meanwhile(_: sa.Connection) -> None:
+        made.append(other.data("theirs", uris=[at("file:///scan.h5")]))
+
+    with open_store(store_url) as other:
+        for opened in (store, other):  # what is written once, such as where this runs
+            opened.data("first", uris=[at(f"file:///{id(opened)}")])
+        recorder = store.recorder(held=True)
+        made.append(recorder.data("ours", uris=[at("file:///scan.h5")]))
+        batch = recorder.sink.batch  # type: ignore[attr-defined]
+        if store_url.startswith("sqlite"):
+            store.sink.writer.write(batch)  # nobody else can write meanwhile
+            meanwhile(None)  # type: ignore[arg-type]
+        else:
+            store.sink.writer.write(batch, meanwhile)
+    ours, theirs = sorted(record.urn for record in made)
+    assert [same["id"] for same in store.reader().record(ours)["same_as"]] == [theirs]
+    assert [same["id"] for same in store.reader().record(theirs)["same_as"]] == [ours]
+    assert store.link_same() == 0
+
+
 def test_very_many_equal_files_found_again_are_linked_in_linear_work(tmp_path: Path) -> None:
     def work(files: int) -> int:
         """Thousands of instructions of SQLite's virtual machine."""

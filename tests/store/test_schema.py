@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -108,6 +109,45 @@ def test_two_programs_may_create_a_store_at_once(store_url: str) -> None:
     assert errors == []
     with open_store(store_url) as store:
         assert store.info()["records"]["data"] == 6
+
+
+def test_others_write_while_a_store_in_use_gets_the_index_of_runs(
+    postgres_server: PostgresServer,
+) -> None:
+    url = postgres_server.new_database()
+    engine = engine_at(url, create=True)
+    schema.upgrade(engine, "0004")
+    engine.dispose()
+    insert = "INSERT INTO record (id, kind, name, created_at, live) VALUES ({}, 1, 'scan', 0, 0)"
+    waits = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX%'"
+    )
+    upgrade = threading.Thread(target=upgrade_store, args=(url,))
+    with psycopg.connect(url) as slow, psycopg.connect(url, autocommit=True) as quick:
+        slow.execute(insert.format(1))  # a transaction that stays open
+        upgrade.start()
+        while not quick.execute(waits).fetchall()[0][0]:
+            assert upgrade.is_alive()
+        quick.execute("SET lock_timeout = '1s'")
+        quick.execute(insert.format(2))
+        slow.commit()
+        upgrade.join()
+        found = quick.execute("SELECT indexname FROM pg_indexes WHERE indexname ~ 'record_run'")
+        assert found.fetchall() == [("ix_record_run_id_id",)]
+        assert quick.execute("SELECT id FROM record ORDER BY id").fetchall() == [(1,), (2,)]
+
+
+def test_an_index_of_runs_that_was_cut_off_is_made_anew(postgres_server: PostgresServer) -> None:
+    url = postgres_server.new_database()
+    open_store(url).close()
+    stamp(url, "0004")
+    of_index = "WHERE indexrelid = 'ix_record_run_id_id'::regclass"
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute(f"UPDATE pg_index SET indisvalid = false {of_index}")
+        upgrade_store(url)
+        found = other.execute(f"SELECT indisvalid FROM pg_index {of_index}")
+        assert found.fetchall() == [(True,)]
 
 
 def stamp(url: str, version: str, *, min_writer: str | None = None) -> None:
