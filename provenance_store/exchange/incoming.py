@@ -23,7 +23,7 @@ from provenance_store.rows import ROWS, LinkRow, OriginRow
 from provenance_store.sink import new_origin
 from provenance_store.sql import exchange, read
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.imports import Entry, add, ranges
+from provenance_store.sql.imports import Entry, add, ranges, software_of
 from provenance_store.times import format_time
 from provenance_store.validation.batches import check_sound, leave_out_cycles
 from provenance_store.validation.limits import AHEAD, MAX_ORIGIN_FIELD, ORDERED_TIMES
@@ -43,6 +43,7 @@ _OF_RECORDS = {
     "version": "id",
     "stub": "id",
     "uri": "record_id",
+    "file_check": "record_id",
     "tag": "record_id",
     "metric": "record_id",
     "payload": "record_id",
@@ -89,7 +90,8 @@ class Numbers:
         self.software = software
         own = new_origin(OWN)
         uuid_ = str(uuid.uuid5(_NAMESPACE, content))
-        self.own = own._replace(uuid=uuid_, software=f"import of {software}; {own.software}")
+        self._writer = own.software
+        self.own = own._replace(uuid=uuid_, software=software_of(software, own.software))
         self._numbers = {uuid_: OWN}
         self._last = 0
 
@@ -113,8 +115,11 @@ class Numbers:
         """The rows of the origins that a batch mentions."""
         mentioned = mentioned_origins(batch)
         rows = [self.own if OWN in mentioned else None]
+        # Nobody is named: who knows the session fills it in.
+        own = self.own
+        about = ("", "", 0, software_of(self.software, self._writer, own.uuid), own.started_at)
         rows += [
-            OriginRow(number, uuid_, "", "", 0, "", 0) if number in mentioned else None
+            OriginRow(number, uuid_, *about) if number in mentioned else None
             for uuid_, number in list(self._numbers.items())[1:]
         ]
         return [row for row in rows if row is not None]
@@ -187,7 +192,7 @@ def _write(store: Store, batch: Batch, numbers: Numbers, file: Path) -> None:
     if records or own.stub or marks or runs:
         entry = Entry(
             numbers.own.uuid,
-            now(),
+            numbers.own.started_at,
             numbers.own.who,
             scrub_text(file.name)[:MAX_ORIGIN_FIELD],
             numbers.software,

@@ -114,6 +114,7 @@ def _is_as_it_came(urn: str, record: Mapping[str, Any]) -> bool:
         bool(documents)
         and all("_truncated" not in d and "_unreadable" not in d for d in documents)
         and not record["tag_settings"]
+        and not record["file_checks"]
         and isinstance(own, Urn)
         and all(isinstance(mark, Urn) and mark.origin == own.origin for mark in marks)
     )

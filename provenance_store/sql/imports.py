@@ -5,7 +5,8 @@ An entry is of this store alone: it is in no batch, slice or merge.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -17,9 +18,20 @@ from provenance_store.sql.dialects import changed, lock_links
 from provenance_store.sql.invalidate import follow_all
 from provenance_store.sql.tables import TABLE
 
-__all__ = ["Entry", "add", "dependents", "entries", "ranges", "remove"]
+__all__ = [
+    "Entry",
+    "add",
+    "dependents",
+    "entries",
+    "import_in",
+    "of_records",
+    "ranges",
+    "remove",
+    "software_of",
+]
 
 PREFIX: Final = "import:"
+_SOFTWARE: Final = "import of "
 _info = TABLE["store_info"]
 _OF_RECORD: Final = {
     **dict.fromkeys(("uri", "file_check", "tag", "metric", "payload"), ("record_id",)),
@@ -89,6 +101,33 @@ def entries(connection: sa.Connection, beginning: str = "") -> list[Entry]:
     values = connection.execute(query).scalars()
     found = [msgspec.json.decode(value, type=Entry) for value in values]
     return sorted(found, key=lambda entry: (entry.at, entry.uuid))
+
+
+def of_records(connection: sa.Connection, ids: Collection[int]) -> dict[int, Entry]:
+    """Which import brought each of these records; those are left out that none here brought."""
+    found: dict[int, Entry] = {}
+    if not (known := entries(connection)):
+        return found
+    wanted = sorted(ids)
+    for entry in known:
+        for first, last in entry.records:
+            some = wanted[bisect_left(wanted, first) : bisect_right(wanted, last)]
+            found.update(dict.fromkeys(some, entry))
+    return found
+
+
+def software_of(format_: str, software: str, import_uuid: str = "") -> str:
+    """What the session of an import is said to write with, or, with the UUID of the import, a
+    session that the import alone tells of. It goes with records to other stores; entries do not."""
+    return f"{_SOFTWARE}{' '.join(filter(None, (format_, import_uuid)))}; {software}"
+
+
+def import_in(software: str | None) -> tuple[str, str] | None:
+    """(format, UUID or nothing) of an import, by what its session is said to write with."""
+    if not software or not software.startswith(_SOFTWARE):
+        return None
+    format_, _, import_uuid = software.removeprefix(_SOFTWARE).partition(";")[0].partition(" ")
+    return format_, import_uuid
 
 
 def add(connection: sa.Connection, new: Entry) -> None:

@@ -252,6 +252,14 @@ RULES: tuple[Rule, ...] = (
         lambda graph: [step["id"] for step in graph.found.get("unconnected", ())],
     ),
     Rule(
+        "imported",
+        Level.UNPROVEN,
+        "One record came by an import: nobody here saw it happen, the imported file alone says so.",
+        "{n} records came by an import: nobody here saw them happen, the imported files alone say "
+        "so.",
+        lambda graph: [urn for one in graph.found.get("imports", ()) for urn in one["records"]],
+    ),
+    Rule(
         "added_later",
         Level.UNPROVEN,
         "Of one record a link was added after it was closed.",
