@@ -23,7 +23,7 @@ from provenance_store.rows import ROWS, LinkRow, OriginRow
 from provenance_store.sink import new_origin
 from provenance_store.sql import exchange, read
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.imports import Entry, add, ranges, software_of
+from provenance_store.sql.imports import Entry, add, entries, ranges, software_of
 from provenance_store.times import format_time
 from provenance_store.validation.batches import check_sound, leave_out_cycles
 from provenance_store.validation.limits import AHEAD, MAX_ORIGIN_FIELD, ORDERED_TIMES
@@ -59,8 +59,8 @@ OWN = 1
 class Imported:
     """What came of an import: new records by kind, new links and marks, records known before.
 
-    `notes` say what was left out or guessed, a sentence each. `origin` is the UUID of what was
-    imported: that of its new records, the same whenever it is imported.
+    `notes` say what was left out or guessed, a sentence each. `origin` is the id of the import, the
+    same whenever it is imported: the UUID of its new records; empty where nothing here came by it.
     """
 
     records: dict[str, int] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Imported:
             "links": self.links,
             "known": self.known,
             "notes": list(self.notes),
-            "origin": self.origin,
+            "origin": self.origin or None,
         }
 
 
@@ -171,7 +171,10 @@ def take_in(
     made = {kind: count for kind, count in counted.items() if count}
     told = (*notes, *gate.notes)
     known_before = described - len(batch.record)
-    return Imported(made, len(batch.link), known_before, told, numbers.own.uuid)
+    with store.sink.session.read() as connection:
+        is_here = bool(entries(connection, numbers.own.uuid))
+    origin = numbers.own.uuid if is_here else ""
+    return Imported(made, len(batch.link), known_before, told, origin)
 
 
 SAID: Final = ("run_event", "mark", "tag", "alias", "file_check", "late_link")
