@@ -86,10 +86,11 @@ def _checks(record: Leaf) -> Iterator[tuple[str | None, str]]:
     for uri in record["uris"]:
         known = {}
         if uri["digest"]:
-            known[uri["digest"].partition(":")[0]] = uri["digest"]
+            recorded = uri["digest"].lower()  # what was recorded before may be in upper case
+            known[recorded.partition(":")[0]] = recorded
         for check in uri["checks"]:
-            algorithm = check["digest"].partition(":")[0]
-            yield known.setdefault(algorithm, check["digest"]), check["digest"]
+            found = check["digest"].lower()
+            yield known.setdefault(found.partition(":")[0], found), found
 
 
 @_chosen("fact", "data", "dataset", "model")

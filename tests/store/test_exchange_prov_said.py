@@ -250,6 +250,7 @@ def test_statements_are_kept_in_their_own_words_with_the_prefixes_that_they_need
 ) -> None:
     said = {
         "prov:startTime": "2024-01-01T01:00:00+01:00",
+        "ex:digest": "sha256:ABCDEF",
         "ex:p": 1.5,
         "q:n": [{"$": 3, "type": "xsd:int"}],
     }
