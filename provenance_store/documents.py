@@ -2,8 +2,8 @@
 
 Times are RFC 3339 in UTC, ids URNs, sizes bytes. Keys are always there; what is not known is
 null or empty, so that programs need not ask twice. Only ``invalidated`` and ``reduced`` are there
-just for records that are; ``paths``, ``late_links``, ``same_as`` and ``same_uri`` where there are
-any.
+just for records that are; ``imported``, ``paths``, ``late_links``, ``same_as`` and ``same_uri``
+where there are any.
 """
 
 from __future__ import annotations

@@ -185,6 +185,17 @@ class SamePlace(Noted, kw_only=True):
     uri: str
 
 
+class ImportedBy(msgspec.Struct):
+    """The import that brought a record: nobody here saw it happen."""
+
+    id: str
+    format: str
+    at: str
+    by: Annotated[
+        str | None, Meta(description="The account, for who may see everything in the store.")
+    ]
+
+
 class RecordDetail(Record, kw_only=True):
     """A record with what was said of it later and its links, one hop each way."""
 
@@ -196,6 +207,7 @@ class RecordDetail(Record, kw_only=True):
         list[DecisionAbout] | msgspec.UnsetType,
         Meta(description="The newest decisions that it was an option of, at most 10."),
     ] = msgspec.UNSET
+    imported: ImportedBy | msgspec.UnsetType = msgspec.UNSET
     marks: list[Said]
     links: list[LinkEnd]
     dependents: list[LinkEnd]

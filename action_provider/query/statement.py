@@ -128,6 +128,16 @@ class StatementStub(msgspec.Struct):
     name: str | None
 
 
+class StatementImport(msgspec.Struct):
+    """An import that brought records of the statement: when and by which account."""
+
+    id: str
+    format: str
+    at: str
+    by: str | None
+    records: Urns
+
+
 class StatementEvidence(msgspec.Struct, kw_only=True):
     """All that the statement follows from."""
 
@@ -150,6 +160,7 @@ class StatementEvidence(msgspec.Struct, kw_only=True):
     late_links: list[dict[str, str]]
     same_things: list[dict[str, str]]
     unconnected: list[dict[str, str]]
+    imports: list[StatementImport]
 
 
 class StatementPredicate(msgspec.Struct, kw_only=True):

@@ -29,13 +29,13 @@ FIELDS = [
     Field("Import", "origin"),
 ]
 LISTED = [
-    Field("Import", "id"),
-    Field("At", "at", Form.TIME),
-    Field("Format", "format"),
+    Field("Import", "id", Form.WHOLE),
+    Field("At", "at", Form.TIME, rank=2),
+    Field("Format", "format", Form.WHOLE, rank=1),
     Field("File", "file"),
-    Field("By", "by"),
-    Field("Records", "records"),
-    Field("Runs", "runs"),
+    Field("By", "by", rank=3),
+    Field("Records", "records", Form.WHOLE, rank=1),
+    Field("Runs", "runs", Form.WHOLE, rank=4),
 ]
 UNDONE = [*LISTED, Field("Rows", "rows")]
 
@@ -59,7 +59,12 @@ UNDONE = [*LISTED, Field("Rows", "rows")]
     "or the beginning of it. Without --yes it only says what would go.",
 )
 @click.option("--yes", is_flag=True, help="Do what --undo says.")
-@displays("text", "json")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="With --undo: lose what was said here of its records since, such as tags and marks.",
+)
+@displays("text", "json", table=True)
 def command(
     *,
     source: Source,
@@ -70,6 +75,7 @@ def command(
     listed: bool,
     undo: str | None,
     yes: bool,
+    force: bool,
 ) -> None:
     """Import W3C PROV, an RO-Crate of a run, or a database of Braid-DB.
 
@@ -88,10 +94,14 @@ def command(
         raise click.UsageError("Name files, or give --list or --undo.")
     if yes and (undo is None or dry_run):
         raise click.UsageError("--yes goes with --undo, and without --dry-run.")
+    if display.is_table and not listed:
+        raise click.UsageError("--columns and --wide go with --list.")
+    if force and undo is None:
+        raise click.UsageError("--force goes with --undo.")
     if listed:
         return _list(source, display)
     if undo is not None:
-        return _undo(source, display, undo, dry_run=not yes)
+        return _undo(source, display, undo, dry_run=not yes, force=force)
     from provenance_store.exchange.files import import_file
 
     with filling(source, dry_run=dry_run) as store:
@@ -114,11 +124,11 @@ def _list(source: Source, display: Display) -> None:
     display.table({"imports": found}, rows="imports", fields=LISTED, empty="No imports.")
 
 
-def _undo(source: Source, display: Display, id_: str, *, dry_run: bool) -> None:
+def _undo(source: Source, display: Display, id_: str, *, dry_run: bool, force: bool) -> None:
     from provenance_store.exchange.undo import undo_import
 
     with source.open(create=False) as store:
-        document = undo_import(store, id_, dry_run=dry_run).document()
+        document = undo_import(store, id_, dry_run=dry_run, force=force).document()
     if display.format == "json":
         return display.json({"undone": not dry_run, **document})
     display.details(document, fields=UNDONE)

@@ -95,6 +95,10 @@ def _sheet(record: Document) -> Iterator[str]:
         value = told_time(record[key]) if key.endswith(("_at", "_time")) else record[key]
         text = ", ".join(value) if isinstance(value, list) else str(value)
         yield from _folded(text, f"  {title + ':':<{width}} ", " " * (width + 3))
+    if one := record.get("imported"):
+        who = f" by account {one['by']}" if one["by"] else ""
+        came = f"import of {one['format']}{who} on {told_time(one['at'])}"
+        yield from _folded(f"It came by an {came}: nobody here saw it happen.", "  ")
     if record.get("live"):
         until = "the step that makes it ends" if "version" in record else "it is promoted"
         yield f"  It is live: open to additions until {until}."

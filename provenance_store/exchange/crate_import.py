@@ -99,12 +99,13 @@ class _Import:
         self._used = {a: self._ends(a, "object") for a in self._actions}
         self._made = {a: self._ends(a, "result") for a in self._actions}
         self._leave_to_steps()
-        self._tools = {i for a in self._steps() for i in crate.ends(a, "instrument")}
+        self._steps = self._find_steps()
+        self._tools = {i for a in self._steps for i in crate.ends(a, "instrument")}
         self._odd: dict[str, None] = {}
         self._outside = 0
         self._differ: list[str] = []
         self._ids: dict[str, int] = {}
-        self._makers = {i: a for a in (*self._whole, *self._steps()) for i in self._made[a]}
+        self._makers = {i: a for a in (*self._whole, *self._steps) for i in self._made[a]}
 
     # ---- what is what ----------------------------------------------------------------------
 
@@ -151,7 +152,7 @@ class _Import:
             for action in self._whole:
                 ends[action] = [i for i in ends[action] if i not in told]
 
-    def _steps(self) -> list[str]:
+    def _find_steps(self) -> list[str]:
         """The actions that are steps: a run as a whole is one where something is left for it."""
         alone = len(self._whole) == len(self._actions)
         return [
@@ -189,10 +190,9 @@ class _Import:
 
     def _wanted(self) -> list[str]:
         """All entities that become records: steps, what they name, and the parts of that."""
-        steps = self._steps()
-        waiting = [i for a in steps for i in (*self._records_of(a), *self._made[a])]
+        waiting = [i for a in self._steps for i in (*self._records_of(a), *self._made[a])]
         waiting += [i for i in self._tools if i in self._entities]
-        found = dict.fromkeys(steps)
+        found = dict.fromkeys(self._steps)
         while waiting:
             id_ = waiting.pop()
             if id_ not in found and not (ACTIONS | VALUES) & set(self._crate.typed(id_)):
@@ -408,9 +408,9 @@ class _Import:
     ) -> tuple[int | None, str | None]:
         """Size and digest as the crate says; what its file has where it says nothing."""
         content = self._crate.content
-        if content.size(path) is None and content.size(id_) is not None:
-            path = id_
         real = content.size(path)
+        if real is None:
+            path, real = id_, content.size(id_)
         if real is None:
             return size, digest
         if size is not None and size != real:

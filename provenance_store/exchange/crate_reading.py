@@ -13,7 +13,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 from urllib.parse import unquote
@@ -51,6 +51,7 @@ class Content(ABC):
 
     def __init__(self) -> None:
         self._left = MAX_IMPORT_BYTES.get()
+        self._known: dict[str, str | None] = {}
         self.unread = 0
         """How many files were not read, since all together would be too many bytes."""
 
@@ -72,6 +73,8 @@ class Content(ABC):
 
     def sha256(self, path: str) -> str | None:
         """The SHA-256 of a file that is there; None beyond BRAID_MAX_IMPORT_BYTES for all."""
+        if path in self._known:
+            return self._known[path]
         size = self.size(path)
         if size is None:
             return None
@@ -79,7 +82,8 @@ class Content(ABC):
             self.unread += 1
             return None
         self._left -= size
-        return self._sha256(path, size)
+        found = self._known[path] = self._sha256(path, size)
+        return found
 
 
 class _Nothing(Content):
@@ -183,10 +187,17 @@ class Crate:
     source: Path
     place: str
     notes: list[str]
+    _types: dict[str, list[str]] = field(default_factory=dict)
 
     def typed(self, id_: str) -> list[str]:
         """The types of an entity, without a namespace; none where it is not described."""
-        types = listed(self.entities.get(id_, {}).get("@type"))
+        known = self._types.get(id_)
+        if known is None and id_ in self.entities:
+            known = self._types[id_] = self._read_types(id_)
+        return known or []
+
+    def _read_types(self, id_: str) -> list[str]:
+        types = listed(self.entities[id_].get("@type"))
         return [str(t).rpartition("/")[2].rpartition("#")[2].rpartition(":")[2] for t in types]
 
     def ends(self, id_: str, name: str) -> list[str]:

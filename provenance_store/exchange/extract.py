@@ -50,7 +50,8 @@ class Extract:
     """A part of the history. Keys of `records`, `stubs` and `hidden` are the nodes' names.
 
     `records` are the documents of the query API, each with what only an exchange needs: ``marks``
-    (oldest first), ``tag_settings``, ``opened_live``, ``ordinal``, ``payloads``. `stubs` are nodes
+    (oldest first), ``tag_settings``, ``recorded_uris``, ``file_checks``, ``opened_live``,
+    ``ordinal``, ``payloads``. `stubs` are nodes
     outside of it that records in it depend on, `hidden` those that the viewer may not see.
     `same` tells of each record that is one thing with another of `records` or `stubs`.
     `readers` are the principals that may see the roots. `truncated` says that there was more than
@@ -180,6 +181,20 @@ class _Gathering:
         return documents.record_document(row, details, view.urn) | {
             "marks": marks,
             "tag_settings": self._tag_settings(row, details),
+            "recorded_uris": [
+                {"uri": u.uri, "size": u.size, "digest": u.digest, "media_type": u.media_type}
+                for u in details.uri.get(row.id, ())
+            ],
+            "file_checks": [
+                {
+                    "id": view.urn(check.id),
+                    "uri": check.uri,
+                    "at": format_time(check.at),
+                    "size": check.size,
+                    "digest": check.digest,
+                }
+                for check in details.file_check.get(row.id, ())
+            ],
             "opened_live": bool(row.live),
             "ordinal": row.ordinal,
             "ended": row.status is not None,

@@ -55,7 +55,7 @@ def import_file(
     name, value = _read(file, beginning)
     if name == "RO-Crate":
         return _crate(store, file, value, dry_run=dry_run)
-    return name, import_prov(store, file, value=value, dry_run=dry_run)
+    return name, import_prov(store, file, value=value, dry_run=dry_run, format_=name)
 
 
 def _read(file: Path, beginning: bytes) -> tuple[str, Any]:
@@ -84,7 +84,10 @@ def _crate(store: Store, source: Path, value: Any, *, dry_run: bool) -> tuple[st
             where = source / OWN_HISTORY
             history = parse_json(where, crate.content.read(OWN_HISTORY))
             if isinstance(history, dict) and NAMESPACES["braid"] in _prefixes(history):
-                return "RO-Crate", import_prov(store, where, value=history, dry_run=dry_run)
+                found = import_prov(
+                    store, where, value=history, dry_run=dry_run, format_="RO-Crate", of=source
+                )
+                return "RO-Crate", found
         from provenance_store.exchange.crate_import import import_crate
 
         return "RO-Crate", import_crate(store, crate, dry_run=dry_run)

@@ -23,7 +23,7 @@ from provenance_store.rows import ROWS, LinkRow, OriginRow
 from provenance_store.sink import new_origin
 from provenance_store.sql import exchange, read
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.imports import Entry, add, ranges
+from provenance_store.sql.imports import Entry, add, entries, ranges, software_of
 from provenance_store.times import format_time
 from provenance_store.validation.batches import check_sound, leave_out_cycles
 from provenance_store.validation.limits import AHEAD, MAX_ORIGIN_FIELD, ORDERED_TIMES
@@ -43,6 +43,7 @@ _OF_RECORDS = {
     "version": "id",
     "stub": "id",
     "uri": "record_id",
+    "file_check": "record_id",
     "tag": "record_id",
     "metric": "record_id",
     "payload": "record_id",
@@ -58,8 +59,8 @@ OWN = 1
 class Imported:
     """What came of an import: new records by kind, new links and marks, records known before.
 
-    `notes` say what was left out or guessed, a sentence each. `origin` is the UUID of what was
-    imported: that of its new records, the same whenever it is imported.
+    `notes` say what was left out or guessed, a sentence each. `origin` is the id of the import, the
+    same whenever it is imported: the UUID of its new records; empty where nothing here came by it.
     """
 
     records: dict[str, int] = field(default_factory=dict)
@@ -75,7 +76,7 @@ class Imported:
             "links": self.links,
             "known": self.known,
             "notes": list(self.notes),
-            "origin": self.origin,
+            "origin": self.origin or None,
         }
 
 
@@ -89,7 +90,8 @@ class Numbers:
         self.software = software
         own = new_origin(OWN)
         uuid_ = str(uuid.uuid5(_NAMESPACE, content))
-        self.own = own._replace(uuid=uuid_, software=f"import of {software}; {own.software}")
+        self._writer = own.software
+        self.own = own._replace(uuid=uuid_, software=software_of(software, own.software))
         self._numbers = {uuid_: OWN}
         self._last = 0
 
@@ -113,8 +115,11 @@ class Numbers:
         """The rows of the origins that a batch mentions."""
         mentioned = mentioned_origins(batch)
         rows = [self.own if OWN in mentioned else None]
+        # Nobody is named: who knows the session fills it in.
+        own = self.own
+        about = ("", "", 0, software_of(self.software, self._writer, own.uuid), own.started_at)
         rows += [
-            OriginRow(number, uuid_, "", "", 0, "", 0) if number in mentioned else None
+            OriginRow(number, uuid_, *about) if number in mentioned else None
             for uuid_, number in list(self._numbers.items())[1:]
         ]
         return [row for row in rows if row is not None]
@@ -166,7 +171,10 @@ def take_in(
     made = {kind: count for kind, count in counted.items() if count}
     told = (*notes, *gate.notes)
     known_before = described - len(batch.record)
-    return Imported(made, len(batch.link), known_before, told, numbers.own.uuid)
+    with store.sink.session.read() as connection:
+        is_here = bool(entries(connection, numbers.own.uuid))
+    origin = numbers.own.uuid if is_here else ""
+    return Imported(made, len(batch.link), known_before, told, origin)
 
 
 SAID: Final = ("run_event", "mark", "tag", "alias", "file_check", "late_link")
@@ -187,7 +195,7 @@ def _write(store: Store, batch: Batch, numbers: Numbers, file: Path) -> None:
     if records or own.stub or marks or runs:
         entry = Entry(
             numbers.own.uuid,
-            now(),
+            numbers.own.started_at,
             numbers.own.who,
             scrub_text(file.name)[:MAX_ORIGIN_FIELD],
             numbers.software,

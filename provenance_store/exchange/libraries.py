@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from provenance_store.errors import MissingExtra
 from provenance_store.extras import extra
 
-__all__ = ["prov_model", "provided", "quietly", "rocrate_library"]
+__all__ = ["decoded", "prov_model", "provided", "quietly", "rocrate_library"]
 
 
 def prov_model() -> Any:
     """The module ``prov.model``; raises MissingExtra when `prov` is not installed."""
     with extra("exchange", "PROV"):
         return importlib.import_module("prov.model")
+
+
+def decoded(document: Mapping[str, Any]) -> Any:
+    """The ``prov.model.ProvDocument`` of a value that is PROV-JSON, which stays as it is."""
+    part = dict(document)
+    if "bundle" in part:
+        part["bundle"] = {name: dict(bundle) for name, bundle in part["bundle"].items()}
+    found = prov_model().ProvDocument()
+    importlib.import_module("prov.serializers.provjson").decode_json_document(part, found)
+    return found
 
 
 @contextmanager

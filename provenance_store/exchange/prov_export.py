@@ -207,13 +207,14 @@ class _Writer:
             "braid:live": [record["opened_live"] or None],
             "braid:mark": [_json(mark) for mark in record["marks"]],
             "braid:tag_setting": [_json(setting) for setting in record["tag_settings"]],
+            "braid:file_check": [_json(check) for check in record["file_checks"]],
             "braid:same_as": self._same.get(node, []),
         }
         if record["environment"]:
             attributes["braid:environment"] = [
                 self._name("environment", _hex(record["environment"]))
             ]
-        attributes |= self._places(record["uris"])
+        attributes |= self._places(record["recorded_uris"])
         attributes |= {f"tag:{name}": [value] for name, value in sorted(record["tags"].items())}
         attributes |= {f"document:{name}": [_json(p)] for name, p in record["payloads"].items()}
         if record["kind"] == "model":

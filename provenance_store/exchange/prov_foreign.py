@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from provenance_store.batch import Batch
 from provenance_store.errors import InvalidInput
 from provenance_store.exchange.incoming import Numbers
-from provenance_store.exchange.libraries import prov_model
 from provenance_store.exchange.prov_reading import PROV, Element, Name, Prov, Relation
 from provenance_store.exchange.prov_said import documents_of
 from provenance_store.exchange.values import micros, plain_value, sentence
@@ -77,6 +76,7 @@ class Foreign:
         self.told: set[str] = set()
         """The URIs of what the document describes that is kept with some record."""
         self._said = found.said
+        self._prefixes = found.prefixes
         self._meant: dict[str, set[str]] = {}
         for element in found.elements.values():
             for key, label in element.labels.items():
@@ -177,14 +177,14 @@ class Foreign:
     def keep(self, record_id: int, *uris: str) -> None:
         """Keep with a record what the document says of things, and of the agents in that."""
         said = [statement for uri in uris for statement in self._said.get(uri, ())]
-        people = {uri: None for s in said for uri in _agents_in(s) if uri in self._agents}
+        people = {uri: None for s in said for uri in s.ends if uri in self._agents}
         own = set(uris)
         for uri in people:
             if uri not in own:
                 about = self._said.get(uri, ())
-                said += [s for s in about if s.is_element() or uri not in self.told]
+                said += [s for s in about if s.is_element or uri not in self.told]
         self.told.update(uris, people)
-        documents = documents_of(prov_model(), said, self._limit)
+        documents = documents_of(said, self._prefixes, self._limit)
         for number, document in enumerate(documents, start=1):
             gate = Gate()
             text = payload_document(gate, document, limit=self._limit, decoded=True)
@@ -239,14 +239,6 @@ def _leads(parents: Mapping[str, str], start: str, end: str) -> bool:
             return False
         start = parents[start]
     return True
-
-
-def _agents_in(statement: Any) -> Iterator[str]:
-    """The URIs of what a relation is about beside its subject."""
-    if isinstance(statement, prov_model().ProvRelation):
-        for _, value in statement.formal_attributes:
-            if (uri := getattr(value, "uri", None)) is not None:
-                yield uri
 
 
 def _subject(relation: Relation) -> str | None:

@@ -64,30 +64,39 @@ _SPACES = re.compile(
 )
 
 
-def import_prov(store: Store, file: Path, *, value: Any = None, dry_run: bool = False) -> Imported:
+def import_prov(
+    store: Store,
+    file: Path,
+    *,
+    value: Any = None,
+    dry_run: bool = False,
+    format_: str = "PROV-JSON",
+    of: Path | None = None,
+) -> Imported:
     """Import a PROV-JSON file in one transaction; again changes nothing.
 
-    `value` is the JSON in it where that is read already.
+    `value` is the JSON in it where that is read already, `format_` what that was made of, and `of`
+    what the file is a part of, such as a crate: the import is listed so.
 
     Raises InvalidInput with the place of what is wrong, TooLarge beyond the limits, Conflict when
     the store has one of its records as something else. Nothing is then written.
     """
     found = read_prov(file, value)
     try:
-        batch, numbers, notes = _Import(found).batch()
+        batch, numbers, notes = _Import(found, format_).batch()
     except InvalidInput as error:
         if error.path.startswith("$"):
             raise type(error)(sentence(error), path=f"{file}: {error.path}") from None
         raise
-    return take_in(store, batch, numbers, notes, file=file, dry_run=dry_run)
+    return take_in(store, batch, numbers, notes, file=of or file, dry_run=dry_run)
 
 
 class _Import:
     """Makes the batch of one document."""
 
-    def __init__(self, found: Prov) -> None:
+    def __init__(self, found: Prov, format_: str) -> None:
         self._found = found
-        self._numbers = Numbers(f"prov {found.digest}", "PROV-JSON")
+        self._numbers = Numbers(f"prov {found.digest}", format_)
         self._batch = Batch()
         self._left_out: Counter[str] = Counter()
         self._no_links: Counter[str] = Counter()

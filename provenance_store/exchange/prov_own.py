@@ -16,6 +16,7 @@ from provenance_store.kinds import Kind, Mark
 from provenance_store.redaction import redact, scrub_text
 from provenance_store.rows import (
     EnvironmentRow,
+    FileCheckRow,
     MarkRow,
     MetricRow,
     OutcomeRow,
@@ -33,6 +34,7 @@ from provenance_store.times import parse_time
 from provenance_store.validation.limits import MAX_NAME
 from provenance_store.validation.policy import Gate, Policy
 from provenance_store.validation.rows import (
+    file_check_row,
     metric_rows,
     payload_document,
     removed_tag_row,
@@ -163,6 +165,19 @@ class Own:
                 row = uri_row(_strict(), record_id, json_in(text, "braid:file"))
             found[row.uri] = row
         self._batch.uri.extend({row.uri: row for row in found.values()}.values())
+        with attribute_of(element, "braid:file_check"):
+            checks = [self._check(text, record_id) for text in element.all(f"{BRAID}file_check")]
+        self._batch.file_check.extend(checks)
+
+    def _check(self, text: Any, record_id: int) -> FileCheckRow:
+        """What a file was found to be, under the id that it had."""
+        about = json_in(text, "braid:file_check")
+        try:
+            check_id, at = self._numbers.of(urn_in(about["id"])), parse_time(about["at"], now=0)
+            said = (about["uri"], at, about["size"], about["digest"])
+        except (KeyError, TypeError, AttributeError):
+            raise InvalidInput("braid:file_check has id, uri, at, size and digest.") from None
+        return file_check_row(_strict(), record_id, check_id, *said)
 
     def _tags(self, element: Element, record_id: int, at: int) -> None:
         with attribute_of(element, "braid:tag_setting"):

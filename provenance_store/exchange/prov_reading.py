@@ -15,10 +15,10 @@ from typing import Any, Final, NoReturn
 
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.exchange.bounded import read_json
-from provenance_store.exchange.libraries import prov_model, provided, quietly
+from provenance_store.exchange.libraries import decoded, prov_model, provided, quietly
 from provenance_store.exchange.names import NAMESPACES
 from provenance_store.exchange.prov_places import culprit
-from provenance_store.exchange.prov_said import content_digest, subject_of
+from provenance_store.exchange.prov_said import ELEMENTS, Said, content_digest, statements_of
 from provenance_store.exchange.values import micros, odd_time
 from provenance_store.times import format_time
 from provenance_store.values import digest_of
@@ -26,7 +26,7 @@ from provenance_store.values import digest_of
 __all__ = ["PROV", "Element", "Prov", "Relation", "as_prov_json", "read_prov"]
 
 PROV: Final = "http://www.w3.org/ns/prov#"
-ELEMENTS: Final = ("entity", "activity", "agent")
+LABEL: Final = f"{PROV}label"
 TIMES: Final = frozenset({"prov:startTime", "prov:endTime", "prov:time"})
 INTEGERS: Final = frozenset(
     "byte short negativeInteger nonNegativeInteger nonPositiveInteger positiveInteger unsignedByte "
@@ -122,14 +122,16 @@ class Prov:
     """A PROV document. `digest` is that of its content, whatever its spelling.
 
     `texts` are the URIs that relations name, as the document writes them; `said` are the statements
-    as `prov` has them, by the URI of what they are about.
+    by the URI of what they are about: a thing itself, or what depends in a relation. `prefixes` are
+    those of the document and of its bundles, by their names.
     """
 
     digest: str
     elements: dict[str, Element] = field(default_factory=dict)
     relations: list[Relation] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
-    said: dict[str, list[Any]] = field(default_factory=dict)
+    said: dict[str, list[Said]] = field(default_factory=dict)
+    prefixes: dict[str, Mapping[str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -144,23 +146,26 @@ def read_prov(file: Path, value: Any = None) -> Prov:
     found = Prov("")
     container = _Check(file, found.notes).document(value)
 
-    def read(part: Mapping[str, Any]) -> Any:
-        return model.ProvDocument.deserialize(content=json.dumps(part), format="json")
-
     with quietly():
         try:
-            document = read(container)
+            document = decoded(container)
         except Exception:
-            place, why = culprit(container, read)
+            place, why = culprit(container, decoded)
             raise InvalidInput(f"this is not PROV: {why}.", path=f"{file}: {place}") from None
     found.digest = content_digest(document)
-    for record in _records(document):
-        found.said.setdefault(subject_of(record) or "", []).append(record)
+    bundles = container.get("bundle", {})
+    found.prefixes = {n: part.get("prefix", {}) for n, part in {**bundles, "": container}.items()}
+    for record, said in zip(_records(document), statements_of(container), strict=True):
         if record.is_element():
             _add_element(found, model, record)
+            found.said.setdefault(record.identifier.uri, []).append(said)
         else:
-            found.relations.append(_relation(found, model, record))
-    found.said.setdefault("", []).extend(b for b in document.bundles if not b.get_records())
+            subject, relation = _relation(found, model, record)
+            found.relations.append(relation)
+            said = said._replace(ends=tuple(relation.ends.values()))
+            found.said.setdefault(subject, []).append(said)
+    blank = (name for name, part in bundles.items() if not any(statements_of(part)))
+    found.said.setdefault("", []).extend(Said("", "", {}, name) for name in blank)
     return found
 
 
@@ -208,21 +213,24 @@ def _add_element(found: Prov, model: Any, record: Any) -> None:
         else:
             element.end = moment if element.end is None else max(moment, element.end)
     for key, value in record.extra_attributes:
-        values = element.attributes.setdefault(key.uri, [])
-        if key.uri == f"{PROV}label":
+        uri = key.uri
+        values = element.attributes.setdefault(uri, [])
+        plain = _plain(model, value)
+        if uri == LABEL:
             language = str(getattr(value, "langtag", None) or "")
             rank = 1 + (not language.startswith("en")) if language else 0
-            element.names.append((rank, str(_plain(model, value))))
-        element.labels[key.uri] = str(key)
-        plain = _plain(model, value)
-        if not any(type(v) is type(plain) and v == plain for v in values):
+            element.names.append((rank, str(plain)))
+        element.labels[uri] = str(key)
+        if not values or not any(type(v) is type(plain) and v == plain for v in values):
             values.append(plain)
 
 
-def _relation(found: Prov, model: Any, record: Any) -> Relation:
+def _relation(found: Prov, model: Any, record: Any) -> tuple[str, Relation]:
+    """What a relation is about, if anything, and the relation."""
     ends: dict[str, str] = {}
     time = None
-    for key, value in record.formal_attributes:
+    formal = record.formal_attributes
+    for key, value in formal:
         if isinstance(value, datetime):
             time = micros(value)
         elif value is not None:
@@ -232,7 +240,9 @@ def _relation(found: Prov, model: Any, record: Any) -> Relation:
     for key, value in record.extra_attributes:
         attributes.setdefault(key.uri, []).append(_plain(model, value))
     identifier = None if record.identifier is None else record.identifier.uri
-    return Relation(model.PROV_N_MAP[record.get_type()], identifier, ends, time, attributes)
+    subject = ends.get(formal[0][0].localpart, "")
+    made = Relation(model.PROV_N_MAP[record.get_type()], identifier, ends, time, attributes)
+    return subject, made
 
 
 def _plain(model: Any, value: Any) -> Any:
@@ -307,8 +317,8 @@ class _Check:
         found: dict[str, Any] = {}
         for key, value in self._object(place, statement).items():
             here = f"{place}[{key[:40]!r}]"
-            if key in TIMES and not isinstance(value, list):
-                found |= self._time(here, key, value)
+            if key in TIMES and not (isinstance(value, list) and len(value) != 1):
+                found |= self._time(here, key, value[0] if isinstance(value, list) else value)
                 continue
             self._attribute(here, value)
             found[key] = value

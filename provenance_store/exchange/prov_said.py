@@ -11,56 +11,137 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from provenance_store.exchange.extract import Extract
 from provenance_store.exchange.libraries import prov_model, quietly
 from provenance_store.ids import Urn, parse_id
 from provenance_store.values import digest_of
 
-__all__ = ["content_digest", "documents_of", "is_as_said", "said_again", "subject_of"]
+__all__ = [
+    "ELEMENTS",
+    "Said",
+    "content_digest",
+    "documents_of",
+    "is_as_said",
+    "said_again",
+    "statements_of",
+]
 
+ELEMENTS: Final = ("entity", "activity", "agent")
+MEMBER: Final = "prov:entity"
+_NO_URIS: Final = frozenset({"prov", "xsd", "_"})
+"""What begins so is no URI: `prov` knows these prefixes by itself, and blank names."""
 _NAME: Final = re.compile(r"prov(?:_[0-9]+)?")
 
 
-def subject_of(record: Any) -> str | None:
-    """The URI of what a statement of `prov` is about: itself, or what depends in a relation."""
-    if record.is_element():
-        return str(record.identifier.uri)
-    first = next((value for _, value in record.formal_attributes), None)
-    return None if first is None else str(first.uri)
+class Said(NamedTuple):
+    """A statement as a document has it, in PROV-JSON: in which section, under which name.
+
+    `scope` is the name of its bundle, empty for the document itself; a `section` that is empty
+    stands for a bundle without statements. `ends` are the URIs that a relation names.
+    """
+
+    section: str
+    name: str
+    attributes: dict[str, Any]
+    scope: str = ""
+    ends: Sequence[str] = ()
+
+    @property
+    def is_element(self) -> bool:
+        """Whether it says of a thing itself, and not how things hang together."""
+        return self.section in ELEMENTS
 
 
-def documents_of(model: Any, records: Sequence[Any], limit: int) -> Iterator[dict[str, Any]]:
-    """Statements, or bundles without any, as PROV-JSON.
+def statements_of(document: Mapping[str, Any], scope: str = "") -> Iterator[Said]:
+    """The statements of a PROV-JSON document that was checked, in the order in which `prov` has
+    them; of several members that are said at once, each is one."""
+    for section, content in document.items():
+        if section in ("prefix", "bundle"):
+            continue
+        for name, statements in content.items():
+            for one in statements if isinstance(statements, list) else (statements,):
+                if section == "hadMember" and isinstance(one.get(MEMBER), list):
+                    for member in one[MEMBER]:
+                        yield Said(section, name, {**one, MEMBER: member}, scope)
+                else:
+                    yield Said(section, name, one, scope)
+    for name, bundle in document.get("bundle", {}).items():
+        yield from statements_of(bundle, name)
+
+
+def documents_of(
+    said: Sequence[Said], prefixes: Mapping[str, Mapping[str, str]], limit: int
+) -> Iterator[dict[str, Any]]:
+    """Statements as PROV-JSON, with those of the `prefixes`, by scope, that they may need.
 
     Each document has at most `limit` bytes where it can be divided.
     """
-    document = _document(model, records)
-    if len(records) > 1 and len(json.dumps(document, ensure_ascii=False).encode()) > limit:
-        middle = len(records) // 2
-        yield from documents_of(model, records[:middle], limit)
-        yield from documents_of(model, records[middle:], limit)
+    document = _document(said, prefixes)
+    if len(said) > 1 and len(msgspec.json.encode(document)) > limit:
+        middle = len(said) // 2
+        yield from documents_of(said[:middle], prefixes, limit)
+        yield from documents_of(said[middle:], prefixes, limit)
     else:
         yield document
 
 
-def _document(model: Any, records: Iterable[Any]) -> dict[str, Any]:
-    whole = model.ProvDocument()
-    bundles: dict[str, Any] = {}
-    for record in records:
-        is_empty = isinstance(record, model.ProvBundle)
-        scope = record if is_empty else record.bundle
+def _document(said: Iterable[Said], prefixes: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    whole: dict[str, Any] = {"prefix": {}}
+    for one in said:
         into = whole
-        if scope.is_bundle():
-            uri = scope.identifier.uri
-            if uri not in bundles:
-                bundles[uri] = whole.bundle(scope.identifier)
-            into = bundles[uri]
-        if not is_empty:
-            _add(into, record)
-    found: dict[str, Any] = json.loads(whole.serialize(format="json"))
-    return found
+        known = outer = prefixes[""]
+        if one.scope:
+            bundles = whole.setdefault("bundle", {})
+            into = bundles.setdefault(one.scope, {"prefix": {}})
+            known = prefixes[one.scope]
+        for prefix in _prefixes_in(one, {**outer, **known} if one.scope else known):
+            if prefix in known:
+                into["prefix"][prefix] = known[prefix]
+            else:
+                whole["prefix"][prefix] = outer[prefix]
+        if not one.section:
+            continue
+        section = into.setdefault(one.section, {})
+        before = section.get(one.name)
+        if before is None:
+            section[one.name] = one.attributes
+        elif isinstance(before, list):
+            before.append(one.attributes)
+        else:
+            section[one.name] = [before, one.attributes]
+    for part in (whole, *whole.get("bundle", {}).values()):
+        if not part["prefix"]:
+            del part["prefix"]
+    return whole
+
+
+def _prefixes_in(said: Said, known: Mapping[str, str]) -> set[str]:
+    """The prefixes that names in a statement may have, be they names or not."""
+    texts = [said.name, said.scope] if said.scope else [said.name]
+    waiting: list[Any] = [said.attributes]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            texts.append(value)
+        elif isinstance(value, dict):
+            texts += value
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    found: set[str] = set()
+    for text in texts:
+        prefix, colon, _ = text.partition(":")
+        if not colon:
+            found.add("default")
+        elif prefix in known:
+            found.add(prefix)
+        elif prefix not in _NO_URIS:  # a whole URI stands for a name too
+            found.update(p for p, uri in known.items() if text.startswith(uri))
+    return found & known.keys()
 
 
 def content_digest(document: Any) -> str:
@@ -114,6 +195,7 @@ def _is_as_it_came(urn: str, record: Mapping[str, Any]) -> bool:
         bool(documents)
         and all("_truncated" not in d and "_unreadable" not in d for d in documents)
         and not record["tag_settings"]
+        and not record["file_checks"]
         and isinstance(own, Urn)
         and all(isinstance(mark, Urn) and mark.origin == own.origin for mark in marks)
     )

@@ -10,6 +10,7 @@ from provenance_store import documents
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.filters import RecordFilter
 from provenance_store.kinds import RUN_STATUSES, Role
+from provenance_store.reading.imported import imports_of
 from provenance_store.reading.validity import Invalidation, validity_of
 from provenance_store.reading.view import MENTIONED, Row, View, page
 from provenance_store.sql import later, read
@@ -69,9 +70,9 @@ def show_record(view: View, record_id: int) -> dict[str, Any]:
 def _known_later(view: View, record_id: int) -> dict[str, Any]:
     """What became known of a record later, where there is any of it.
 
-    `decisions`: those that it was an option of; `late_links`: links that were added when it was
-    closed; `same_as`: other records that are one thing with it; `same_uri`: others at one of its
-    places, of which nothing tells whether they are.
+    `imported`: the import that brought it; `decisions`: those that it was an option of;
+    `late_links`: links that were added when it was closed; `same_as`: other records that are one
+    thing with it; `same_uri`: others at one of its places, of which nothing tells whether they are.
     """
     rows = view.all(later.same_things([record_id]).limit(MENTIONED))
     there = view.all(later.at_same_uris(record_id, view.viewer, HINTS))
@@ -79,7 +80,8 @@ def _known_later(view: View, record_id: int) -> dict[str, Any]:
     known = view.by_id({*one, *(row.id for row in there)})
     decisions = view.all(decisions_about(record_id, view.viewer, MOST_DECISIONS))
     urn = view.urn(record_id)
-    told = {
+    told: dict[str, Any] = {
+        "imported": next((about for _, about, _ in imports_of(view, [record_id])), None),
         "decisions": [documents.decision_about(each, urn, view.urn) for each in decisions],
         "late_links": late_links(view, record_id),
         "same_as": [
@@ -93,7 +95,7 @@ def _known_later(view: View, record_id: int) -> dict[str, Any]:
             if row.id in known and row.id not in one
         ],
     }
-    return {name: listed for name, listed in told.items() if listed}
+    return {name: value for name, value in told.items() if value}
 
 
 def late_links(view: View, record_id: int) -> list[dict[str, Any]]:

@@ -5,21 +5,37 @@ An entry is of this store alone: it is in no batch, slice or merge.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from provenance_store.ids import SEQUENCE_BITS
+from provenance_store.kinds import Mark, TagType
 from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import changed, lock_links
 from provenance_store.sql.invalidate import follow_all
+from provenance_store.sql.order import is_newer
 from provenance_store.sql.tables import TABLE
 
-__all__ = ["Entry", "add", "dependents", "entries", "ranges", "remove"]
+__all__ = [
+    "Entry",
+    "Needs",
+    "add",
+    "dependents",
+    "entries",
+    "import_in",
+    "of_records",
+    "ranges",
+    "remove",
+    "software_of",
+]
 
 PREFIX: Final = "import:"
+_SOFTWARE: Final = "import of "
+_VERDICTS: Final = (Mark.INVALIDATED.value, Mark.RESTORED.value)
 _info = TABLE["store_info"]
 _OF_RECORD: Final = {
     **dict.fromkeys(("uri", "file_check", "tag", "metric", "payload"), ("record_id",)),
@@ -29,15 +45,10 @@ _OF_RECORD: Final = {
     "same_as": ("record_id", "other_id"),
     "link": ("from_id",),
     "late_link": ("from_id",),
-    "alias": ("line_id",),
+    "alias": ("line_id", "version_id"),
     "record": ("id",),
 }
 """The tables with rows of a record, and the columns by which these are its rows."""
-_SAID: Final = {"tag": "record_id", "mark": "record_id", "file_check": "record_id"} | {
-    "late_link": "from_id",
-    "alias": "line_id",
-}
-"""The tables of what is said of a record later, under an id of whoever says it."""
 
 
 class Entry(msgspec.Struct, omit_defaults=True):
@@ -91,6 +102,33 @@ def entries(connection: sa.Connection, beginning: str = "") -> list[Entry]:
     return sorted(found, key=lambda entry: (entry.at, entry.uuid))
 
 
+def of_records(connection: sa.Connection, ids: Collection[int]) -> dict[int, Entry]:
+    """Which import brought each of these records; those are left out that none here brought."""
+    found: dict[int, Entry] = {}
+    if not (known := entries(connection)):
+        return found
+    wanted = sorted(ids)
+    for entry in known:
+        for first, last in entry.records:
+            some = wanted[bisect_left(wanted, first) : bisect_right(wanted, last)]
+            found.update(dict.fromkeys(some, entry))
+    return found
+
+
+def software_of(format_: str, software: str, import_uuid: str = "") -> str:
+    """What the session of an import is said to write with, or, with the UUID of the import, a
+    session that the import alone tells of. It goes with records to other stores; entries do not."""
+    return f"{_SOFTWARE}{' '.join(filter(None, (format_, import_uuid)))}; {software}"
+
+
+def import_in(software: str | None) -> tuple[str, str] | None:
+    """(format, UUID or nothing) of an import, by what its session is said to write with."""
+    if not software or not software.startswith(_SOFTWARE):
+        return None
+    format_, _, import_uuid = software.removeprefix(_SOFTWARE).partition(";")[0].partition(" ")
+    return format_, import_uuid
+
+
 def add(connection: sa.Connection, new: Entry) -> None:
     """Write down what an import brought, together with what it brought before."""
     for before in entries(connection, new.uuid):
@@ -108,48 +146,103 @@ def add(connection: sa.Connection, new: Entry) -> None:
     connection.execute(_info.insert().values(name=name, value=value))
 
 
-def dependents(connection: sa.Connection, entry: Entry) -> Iterator[tuple[int, str]]:
-    """(record, why) for all that is not of an import and needs something that is, or speaks of it.
+class Needs(NamedTuple):
+    """Why an import cannot be taken back: something that is not of it and needs one of its records,
+    or was said of it.
+
+    `undone_by` are the words of a command that takes back what was said of `record_id`, None where
+    there is none. `is_said`: it is lost with the record, and nothing else is.
+    """
+
+    record_id: int
+    why: str
+    undone_by: tuple[str, ...] | None = None
+    is_said: bool = False
+
+
+def dependents(connection: sa.Connection, entry: Entry) -> Iterator[Needs]:
+    """All that is not of an import and needs something that is, or speaks of it and counts today.
 
     Nobody else writes links until the transaction ends.
     """
     lock_links(connection)
     own = set(entry.ids())
-    allowed = set(entry.origins)
     link, version, mark, record = (TABLE[n] for n in ("link", "version", "mark", "record"))
-    alias, event = TABLE["alias"], TABLE["run_event"]
+    event = TABLE["run_event"]
     for chunk in chunks(sorted(own)):
         query = sa.select(link.c.from_id).where(link.c.to_id.in_(chunk)).distinct()
         for found in connection.execute(query).scalars():
             if found not in own:
-                yield found, "depends on it"
+                yield Needs(found, "depends on it")
         of_line = sa.or_(version.c.line_id.in_(chunk), version.c.parent_id.in_(chunk))
         for found in connection.execute(sa.select(version.c.id).where(of_line)).scalars():
             if found not in own:
-                yield found, "is a version of a model in it"
+                yield Needs(found, "is a version of a model in it")
         causes = sa.select(mark.c.record_id).where(mark.c.cause_id.in_(chunk))
         for found in connection.execute(causes).scalars():
             if found not in own:
-                yield found, "has a mark because of it"
-        named = sa.select(alias.c.line_id).where(alias.c.version_id.in_(chunk))
-        for found in connection.execute(named).scalars():
-            if found not in own:
-                yield found, "has a name for a version in it"
-        for name, column in _SAID.items():
-            table = TABLE[name]
-            rows = sa.select(table.c[column], table.c.id).where(table.c[column].in_(chunk))
-            for found, said in connection.execute(rows):
-                if said >> SEQUENCE_BITS not in allowed:
-                    yield found, f"was given a {name.replace('_', ' ')} here"
+                yield Needs(found, "has a mark because of it")
+        yield from _said(connection, chunk, entry.origins)
     for run_ids in chunks(entry.runs):
         of_run = sa.select(record.c.id).where(record.c.run_id.in_(run_ids))
         for found in connection.execute(of_run).scalars():
             if found not in own:
-                yield found, "belongs to a run of it"
+                yield Needs(found, "belongs to a run of it")
         said_of_run = sa.select(event.c.id).where(event.c.run_id.in_(run_ids))
         for said in connection.execute(said_of_run).scalars():
-            if said >> SEQUENCE_BITS not in allowed:
-                yield said, "says more of a run of it"
+            if said >> SEQUENCE_BITS not in entry.origins:
+                yield Needs(said, "says more of a run of it", is_said=True)
+
+
+def _said(connection: sa.Connection, ids: Sequence[int], origins: Sequence[int]) -> Iterator[Needs]:
+    """What others than these origins said of records and was not taken back.
+
+    Not what files were found to be, and what was dropped by age: that is so of the record alone.
+    """
+    tag, alias, mark, late = (TABLE[n] for n in ("tag", "alias", "mark", "late_link"))
+
+    def others(table: sa.Table) -> sa.ColumnElement[bool]:
+        number = table.c.id.op(">>")(sa.literal_column(str(SEQUENCE_BITS)))
+        return number.not_in(origins)
+
+    def last(table: sa.Table, at: str, *key: str) -> sa.ColumnElement[bool]:
+        later = table.alias()
+        same = (later.c[name] == table.c[name] for name in key)
+        verdict = (later.c.mark.in_(_VERDICTS),) if table is mark else ()
+        return ~sa.exists().where(*same, *verdict, is_newer(later, table, at))
+
+    tags = sa.select(tag.c.record_id, tag.c.name).where(
+        tag.c.record_id.in_(ids),
+        tag.c.type != TagType.REMOVED.value,
+        others(tag),
+        last(tag, "set_at", "record_id", "name"),
+    )
+    for record_id, name in connection.execute(tags):
+        yield Needs(record_id, f"was given the tag {name} here", ("untag", name), is_said=True)
+    aliases = sa.select(alias.c.version_id, alias.c.name).where(
+        sa.or_(alias.c.line_id.in_(ids), alias.c.version_id.in_(ids)),
+        alias.c.version_id.is_not(None),
+        others(alias),
+        last(alias, "at", "line_id", "name"),
+    )
+    for record_id, name in connection.execute(aliases):
+        why = f"was given the alias {name} here"
+        yield Needs(record_id, why, ("alias", "--remove", name), is_said=True)
+    invalid = mark.c.mark == Mark.INVALIDATED.value
+    marks = sa.select(mark.c.record_id, mark.c.mark).where(
+        mark.c.record_id.in_(ids),
+        others(mark),
+        sa.or_(mark.c.mark == Mark.PROMOTED.value, sa.and_(invalid, last(mark, "at", "record_id"))),
+    )
+    for record_id, said in connection.execute(marks):
+        if said == Mark.INVALIDATED:
+            why, how = "was marked invalid here", ("invalidate", "--undo")
+            yield Needs(record_id, why, how, is_said=True)
+        else:
+            yield Needs(record_id, "was promoted here", is_said=True)
+    links = sa.select(late.c.from_id).where(late.c.from_id.in_(ids), others(late)).distinct()
+    for record_id in connection.execute(links).scalars():
+        yield Needs(record_id, "was given a link here later", is_said=True)
 
 
 def remove(connection: sa.Connection, entry: Entry) -> dict[str, int]:

@@ -11,6 +11,7 @@ from provenance_store.statement.gaps import Level
 from provenance_store.statement.prose import Item, Line, Section
 from provenance_store.statement.story import LISTED, NAMED, Story
 from provenance_store.statement.wording import (
+    imported_by,
     is_unknown,
     kind_word,
     label,
@@ -50,7 +51,12 @@ def what_is_claimed(story: Story) -> Section:
 
 
 def what_it_is(story: Story) -> str:
-    """What the record is, which step made it, and what that used."""
+    """What the record is, which step made it, what that used, and whether an import says so."""
+    told = _what_it_is(story)
+    return f"{told} It came by an import." if story.is_imported(story.graph.root) else told
+
+
+def _what_it_is(story: Story) -> str:
     root, claim = story.graph.root, story.predicate["claim"]
     if "step" in root:
         return f"The step {root['name']}: {story.took_place(root)}."
@@ -124,7 +130,11 @@ def gap_lines(story: Story, gap: Mapping[str, Any]) -> Iterator[Line]:
     """What a gap is about: the records, and what is known of each."""
     here = [urn for urn in gap["records"] if urn in story.graph.records]
     elsewhere = [urn for urn in gap["records"] if urn not in story.graph.records]
-    if here:
+    if gap["what"] == "imported":
+        for one in story.evidence["imports"][:LISTED]:
+            number = counted(len(one["records"]), "record")
+            yield Line(f"{number}: {imported_by(one)},", one["id"])
+    elif here:
         yield Line(story.names_of(here))
     if gap["what"] == "unconnected_steps":
         apart = {step["id"]: step for step in story.evidence["unconnected"]}

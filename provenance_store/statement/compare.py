@@ -13,9 +13,11 @@ from typing import Any
 
 from provenance_store.documents import HIDDEN, RESTRICTED
 from provenance_store.quantities import counted
+from provenance_store.sql.imports import import_in
 from provenance_store.statement.again import Beside, History, Present
 from provenance_store.statement.differences import Difference, same
 from provenance_store.statement.records import compare_records
+from provenance_store.times import format_time
 
 __all__ = ["NOT_THERE", "against_store"]
 
@@ -60,6 +62,7 @@ class _Comparison:
         yield from self._runs()
         yield from self._origins()
         yield from self._environments()
+        yield from self._imports()
         yield from self._left_out()
         yield from self._said_later(
             "late_links", "a link to {} was not added so", "a link to {} was added, untold"
@@ -251,18 +254,39 @@ class _Comparison:
 
     def _origins(self) -> Iterator[Difference]:
         """Writing sessions; accounts and hosts where both sides may see them."""
+        unknown = 0
         for key, stated in self.stated["origins"].items():
             today = self.today["origins"].get(key)
             if today is None:
                 continue  # then its records are not there either
+            if self._by_import(key, stated, today):
+                unknown += 1
+                continue
             names: tuple[str, ...] = ("software", "started_at")
             if not self.saw_less and not self.sees_less:
                 names = ("who", "host", "process", *names)
             for name in names:
                 if not same(stated[name], today[name]):
                     yield Difference(f"origin {key}", name, stated[name], today[name])
+        if unknown:
+            self._notes.append(
+                f"Of {counted(unknown, 'writing session')} the account, host and program were not "
+                "compared: the import alone tells of them."
+            )
         if self.sees_less and not self.saw_less:
             self._notes.append("Accounts and hosts were not compared: you may not see them.")
+
+    def _by_import(self, key: str, stated: Mapping[str, Any], today: Mapping[str, Any]) -> bool:
+        """Whether one side knows a session by an import alone, and the other by itself; or whether
+        the same was imported here later."""
+        told, found = _by_import(stated), _by_import(today)
+        if import_in(today["software"]) and today["started_at"] > self.stated["as_of"]:
+            return True
+        if told == found:
+            return False
+        imported = _by_record(self.stated.get("imports", ()))
+        those = (urn for urn in self.records if urn.split(":")[2] == key)
+        return all(urn in imported for urn in those) if told else bool(stated["software"])
 
     def _environments(self) -> Iterator[Difference]:
         stated, today = self.stated["environments"], self.today["environments"]
@@ -273,6 +297,44 @@ class _Comparison:
                 yield Difference(f"environment {digest}", f"its document is {where}")
             elif not same(stated[digest], today[digest]):
                 yield Difference(f"environment {digest}", "its document is another")
+
+    def _imports(self) -> Iterator[Difference]:
+        """Imports are told of as they were made; what came to the store otherwise is noted."""
+        stated, today = (
+            _by_record(self.stated.get("imports", ())),
+            _by_record(self.today["imports"]),
+        )
+        compared = [urn for urn in self.records if urn in self.found]
+        as_told = "imports" in self.stated
+        other_way, untold, wrong = 0, 0, dict[str, Difference]()
+        for urn in compared:
+            told, found = stated.get(urn), today.get(urn)
+            since = found is not None and found["at"] > self.stated["as_of"]
+            if found is None or since:
+                other_way += told is not None and (found is None or found["id"] != told["id"])
+            elif told is None:
+                untold += 1
+                if as_told:
+                    what = f"it came by the import {found['id']}, which is not stated"
+                    wrong.setdefault(found["id"], Difference(urn, what))
+            elif any(
+                not same(told[name], found[name])
+                for name in ("id", "format", "at", "by")
+                if name != "by" or None not in (told[name], found[name])
+            ):
+                before, now = ({**one, "records": "..."} for one in (told, found))
+                wrong.setdefault(found["id"], Difference(urn, "the import", before, now))
+        yield from wrong.values()
+        if untold and not as_told:
+            self._notes.append(
+                f"{counted(untold, 'record')} came by an import, which the statement does not "
+                "tell: an older Braid made it."
+            )
+        if other_way:
+            self._notes.append(
+                f"{counted(other_way, 'record')} came by an import where the statement was made, "
+                "and to this store in another way."
+            )
 
     # ---- what is not among the records ---------------------------------------------------
 
@@ -373,6 +435,17 @@ class _Comparison:
         missing = Beside("missing")
         stubs = (self.history.beside.get(s["id"], missing) for s in self.stated["stubs"])
         return any(beside.state == "record" for beside in stubs)
+
+
+def _by_import(session: Mapping[str, Any]) -> bool:
+    """Whether an import alone tells of a writing session; earlier ones said nothing of it."""
+    told = import_in(session["software"])
+    is_blank = not session["software"] and session["started_at"] == format_time(0)
+    return is_blank or (told is not None and bool(told[1]))
+
+
+def _by_record(imports: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {urn: one for one in imports for urn in one["records"]}
 
 
 def _as_key(link: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from provenance_store.documents import Details, read_document
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.kinds import SAME_AS, Kind, Role
+from provenance_store.reading.imported import imports_of
 from provenance_store.reading.lineage import walk
 from provenance_store.reading.validity import validity_of
 from provenance_store.reading.view import Row, View, grouped
@@ -148,6 +149,7 @@ class _Gathering:
                 }
                 for row in one_thing
             ],
+            "imports": self._imports(order),
             **self._not_here(ids, rows),
             **self._said_later(order, rows),
             **self._around(records, rows),
@@ -166,6 +168,14 @@ class _Gathering:
         rows = self.view.chunked(later.same_things, ids)
         then = (x for x in rows if (x.record_id, x.other_id, SAME_AS.value) not in since)
         return sorted(then, key=lambda x: (self.view.urn(x.record_id), self.view.urn(x.other_id)))
+
+    def _imports(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """The imports that brought records until that time, each with those that it brought."""
+        return [
+            about | {"records": sorted(map(self.view.urn, those))}
+            for at, about, those in imports_of(self.view, ids)
+            if at <= self.as_of
+        ]
 
     def _shown(
         self, parts: Parts, rows: Mapping[int, Row], others: Iterable[int]

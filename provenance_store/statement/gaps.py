@@ -86,10 +86,11 @@ def _checks(record: Leaf) -> Iterator[tuple[str | None, str]]:
     for uri in record["uris"]:
         known = {}
         if uri["digest"]:
-            known[uri["digest"].partition(":")[0]] = uri["digest"]
+            recorded = uri["digest"].lower()  # what was recorded before may be in upper case
+            known[recorded.partition(":")[0]] = recorded
         for check in uri["checks"]:
-            algorithm = check["digest"].partition(":")[0]
-            yield known.setdefault(algorithm, check["digest"]), check["digest"]
+            found = check["digest"].lower()
+            yield known.setdefault(found.partition(":")[0], found), found
 
 
 @_chosen("fact", "data", "dataset", "model")
@@ -250,6 +251,14 @@ RULES: tuple[Rule, ...] = (
         "{n} steps of its run are not connected with it: what these read and wrote is not known, "
         "or is of something else.",
         lambda graph: [step["id"] for step in graph.found.get("unconnected", ())],
+    ),
+    Rule(
+        "imported",
+        Level.UNPROVEN,
+        "One record came by an import: nobody here saw it happen, the imported file alone says so.",
+        "{n} records came by an import: nobody here saw them happen, the imported files alone say "
+        "so.",
+        lambda graph: [urn for one in graph.found.get("imports", ()) for urn in one["records"]],
     ),
     Rule(
         "added_later",

@@ -60,16 +60,26 @@ def _is_hidden(
     return is_so == RESTRICTED or (told == RESTRICTED and is_so is not None and is_so not in known)
 
 
-def _uris(urn: str, before: Any, now: Any) -> Iterator[Difference]:
-    stated, today = ({uri["uri"]: uri for uri in some or ()} for some in (before, now))
+def _uris(urn: str, told: Any, found: Any) -> Iterator[Difference]:
+    stated, today = ({uri["uri"]: uri for uri in some or ()} for some in (told, found))
     for uri in sorted(stated.keys() | today.keys()):
         if uri not in today or uri not in stated:
             where = "stated only" if uri in stated else "in the store only"
             yield Difference(urn, f"the file {uri} is {where}")
             continue
         for key in ABOUT_A_FILE:
-            if not same(stated[uri].get(key), today[uri].get(key)):
-                yield Difference(urn, f"{key} of {uri}", stated[uri].get(key), today[uri].get(key))
+            before, now = stated[uri].get(key), today[uri].get(key)
+            if key in ("digest", "checks"):
+                before, now = _spelled(before), _spelled(now)
+            if not same(before, now):
+                yield Difference(urn, f"{key} of {uri}", before, now)
+
+
+def _spelled(value: Any) -> Any:
+    """A digest in lower case, as records of before may not have it; and so in checks."""
+    if isinstance(value, list):
+        return [{**check, "digest": _spelled(check["digest"])} for check in value]
+    return value.lower() if isinstance(value, str) else value
 
 
 def _links(stated: Leaf, today: Leaf, known: Set[str]) -> Iterator[Difference]:

@@ -162,6 +162,14 @@ class _Unconnected(_Part):
     status: str
 
 
+class _Import(_Part):
+    id: str
+    format: str
+    at: str
+    by: str | None
+    records: list[str]
+
+
 class _Evidence(_Part):
     as_of: str
     root: str
@@ -182,6 +190,7 @@ class _Evidence(_Part):
     late_links: list[_Late] = []
     same_things: list[_Same] = []
     unconnected: list[_Unconnected] = []
+    imports: list[_Import] = []
 
 
 class _Predicate(_Part):

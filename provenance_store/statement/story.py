@@ -10,7 +10,7 @@ from provenance_store.quantities import counted
 from provenance_store.statement.document import evidence_of
 from provenance_store.statement.graph import Graph, Leaf
 from provenance_store.statement.prose import Line
-from provenance_store.statement.wording import duration, label, time_of
+from provenance_store.statement.wording import duration, imported_by, label, time_of
 
 __all__ = ["LISTED", "NAMED", "Story"]
 
@@ -34,6 +34,8 @@ class Story:
         owners = {record["owner"] for record in self.graph.records.values()}
         self.several_owners = len(owners) > 1
         self.environments = sorted(self.evidence["environments"])
+        imports = self.evidence.get("imports", ())
+        self._imported = {urn: one for one in imports for urn in one["records"]}
         unseen = any(self.evidence[key] for key in ("truncated", "stubs", "restricted", "missing"))
         self.at_least = "at least " if unseen else ""
         """Before a number of records that stands for all, where it does not."""
@@ -51,10 +53,17 @@ class Story:
         more = len(urns) - sum(number for _, number in shown)
         return ", ".join(named) + (f" and {more:,} more" if more else "")
 
+    def is_imported(self, record: Leaf) -> bool:
+        """Whether it came by an import."""
+        return record["id"] in self._imported
+
     def who(self, record: Leaf) -> str:
-        """Who recorded it: the owner, else the account it was recorded from."""
+        """Who recorded it: the owner, else what it was imported from, else the account it was
+        recorded from."""
         if record["owner"]:
             return str(record["owner"])
+        if (one := self._imported.get(record["id"])) is not None:
+            return f"nobody here: {imported_by(one)}"
         origin = self.evidence["origins"].get(record["id"].split(":")[2], {})
         who, host = (origin.get(key) or "unknown" for key in ("who", "host"))
         return f"account {who} on {host}"

@@ -110,6 +110,7 @@ def against_itself(statement: Mapping[str, Any]) -> Iterator[Difference]:
         yield from _derived(statement)
         yield from _lists(evidence)
         yield from _later(evidence)
+        yield from _imports(evidence)
         yield from _belonging(evidence)
         yield from _seen(evidence)
         yield from _extent(evidence)
@@ -246,6 +247,24 @@ def _same_things(evidence: Evidence, known: Set[str]) -> Iterator[Difference]:
             yield Difference(link["from"], "it is stated to be one thing with itself")
         if link["at"] > evidence["as_of"]:
             yield Difference(link["from"], "it was one thing with others only after the evidence")
+
+
+def _imports(evidence: Evidence) -> Iterator[Difference]:
+    """Imports are in order and of its time, and each record came by one at most."""
+    known = {leaf["id"] for leaf in evidence["leaves"]}
+    ids = [one["id"] for one in evidence.get("imports", ())]
+    if ids != sorted(set(ids)):
+        yield Difference("the evidence", "imports is not in order, or has one twice")
+    seen: set[str] = set()
+    for one in evidence.get("imports", ()):
+        where, urns = f"import {one['id']:.200}", one["records"]
+        if not urns or urns != sorted(set(urns)) or not known.issuperset(urns):
+            yield Difference(where, "its records are none of the evidence, or not in order")
+        if not seen.isdisjoint(urns):
+            yield Difference(where, "a record of it came by another import")
+        if one["at"] > evidence["as_of"]:
+            yield Difference(where, "it is later than the evidence")
+        seen.update(urns)
 
 
 def _belonging(evidence: Evidence) -> Iterator[Difference]:

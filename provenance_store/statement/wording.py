@@ -17,6 +17,7 @@ __all__ = [
     "capital",
     "duration",
     "environment_of",
+    "imported_by",
     "is_unknown",
     "kind_word",
     "label",
@@ -69,6 +70,12 @@ def time_of(text: str) -> str:
     if is_unknown(text):
         return "at an unknown time"
     return f"{text[:10]} {text[11:19]} UTC"
+
+
+def imported_by(one: Mapping[str, Any]) -> str:
+    """An import: of which format, by whom and when."""
+    who = f" by account {one['by']}" if one["by"] else ""
+    return f"import of {one['format']}{who} on {time_of(one['at'])}"
 
 
 def duration(begun: str, ended: str) -> str:

@@ -189,11 +189,12 @@ def _optional(gate: Gate, given: object, what: str, longest: int) -> str | None:
 
 
 def _digest(gate: Gate, given: object, path: str = "digest") -> str | None:
+    """A digest in its one spelling, in lower case: equal ones are found by their text."""
     if given is None:
         return None
     value = plain(given)
     if type(value) is str and len(value) <= MAX_DIGEST and _DIGEST.fullmatch(value):
-        return value
+        return value.lower()
     return gate.instead(
         None, f"A digest must be sha256:<hexadecimal>, not {described(given):.80}.", path=path
     )

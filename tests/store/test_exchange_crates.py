@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import pytest
 from provenance_store import Store, open_store
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.exchange.crate import write_crate
+from provenance_store.exchange.crate_reading import read_crate
 from provenance_store.exchange.files import import_file
 from provenance_store.exchange.incoming import Imported
 from tests.support.crates import CRATES, SHA256, crate_folder, entity, metadata
@@ -231,3 +233,15 @@ def test_odd_values_cost_no_crate(store: Store, tmp_path: Path) -> None:
     found = taken(store, tmp_path / "c", metadata(action, odd, hasPart="in.txt"))
     assert "'yesterday' of '#a' is not a time" in found.notes[0]
     assert found.records == {"data": 1, "step": 1}
+
+
+def test_a_file_that_two_entities_name_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = crate_folder(tmp_path / "crate", CRATES["process"])
+    (folder / "in.txt").write_bytes(b"x" * 60_000)
+    monkeypatch.setenv("BRAID_MAX_IMPORT_BYTES", "100000")
+    with read_crate(folder) as crate:
+        found = [crate.content.sha256("in.txt") for _ in range(2)]
+        assert found == [hashlib.sha256(b"x" * 60_000).hexdigest()] * 2
+        assert crate.content.unread == 0

@@ -219,6 +219,8 @@ def test_what_is_no_prov_in_other_formats_is_refused(
         ("-0044-03-15T00:00:00Z", None, "is not a time"),
         ("0001-01-01T00:00:00+14:00", None, "is not a time"),
         ("noon", None, "is not a time"),
+        (["2016-12-31T23:59:60Z"], "2016-12-31T23:59:59.999999+00:00", "microsecond before"),
+        (["noon"], None, "is not a time"),
         (5, None, "is not a time"),
         (None, None, "is not a time"),
     ],
@@ -238,8 +240,40 @@ def test_one_odd_time_costs_no_document(
         return
     assert sentence in found.notes[0]
     assert "$.activity['ex:odd']['prov:startTime']" in found.notes[0]
-    text = "null" if time is None else str(time)
+    given = time[0] if isinstance(time, list) else time
+    text = "null" if given is None else str(given)
     assert json.loads(whole(store))["activity"]["ex:odd"]["braid2:startTime_as_given"] == text
+
+
+def test_statements_are_kept_in_their_own_words_with_the_prefixes_that_they_need(
+    store: Store, tmp_path: Path
+) -> None:
+    said = {
+        "prov:startTime": "2024-01-01T01:00:00+01:00",
+        "ex:digest": "sha256:ABCDEF",
+        "ex:p": 1.5,
+        "q:n": [{"$": 3, "type": "xsd:int"}],
+    }
+    used = {"_:u": {"prov:activity": "ex:step", "prov:entity": "http://far.org/in"}}
+    document = {
+        "prefix": {"ex": "http://example.org/", "q": "http://lab.org/", "far": "http://far.org/"}
+        | {"none": "http://none.org/"},
+        "activity": {"ex:step": said},
+        "used": used,
+        "bundle": {"ex:b": {"prefix": {"q": "http://2.org/"}, "entity": {"q:x": {"ex:a": 1}}}},
+    }
+    import_prov(store, written(tmp_path, document))
+    kept = {
+        record["name"]: record["payloads"]["prov"]
+        for record in store.reader().extract(everything=True).records.values()
+        if "prov" in record["payloads"]
+    }
+    prefixes = document["prefix"]
+    del prefixes["none"]
+    assert kept["step"] == {"prefix": prefixes, "activity": {"ex:step": said}, "used": used}
+    bundle = {"prefix": {"q": "http://2.org/"}, "entity": {"q:x": {"ex:a": 1}}}
+    assert kept["x"] == {"prefix": {"ex": "http://example.org/"}, "bundle": {"ex:b": bundle}}
+    assert read(whole(store)) == read(json.dumps(document))
 
 
 def test_a_document_without_times_claims_none(store: Store, tmp_path: Path) -> None:

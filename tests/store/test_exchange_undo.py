@@ -216,3 +216,85 @@ def test_a_record_that_was_here_is_valid_again_when_its_mark_goes(
     import_file(store, tmp_path / "again.json")
     undo_import(store, list_imports(store)[-1]["id"])
     assert store.check() == []
+
+
+def say(store: Store, what: str, urn: str) -> None:
+    if what == "tag":
+        store.tag(urn, {"seen": True})
+    elif what == "alias":
+        store.alias(urn, "champion")
+    elif what == "invalidity":
+        store.invalidate(urn, cause="no")
+    elif what == "digest":
+        store.found_file(urn, "http://example.org/model", size=3, digest="sha256:" + "a" * 64)
+    elif what == "age":
+        store.reduce(before=store.clock())
+        assert "reduced" in store.reader().record(urn)
+
+
+def take_back(store: Store, what: str, urn: str) -> None:
+    if what == "tag":
+        store.untag(urn, "seen")
+    elif what == "alias":
+        store.unalias(urn, "champion")
+    elif what == "invalidity":
+        store.restore(urn, cause="yes")
+
+
+@pytest.mark.parametrize("what", ["tag", "alias", "invalidity", "digest", "age"])
+def test_what_was_said_and_taken_back_or_found_does_not_lock_an_import(
+    store: Store, tmp_path: Path, what: str
+) -> None:
+    before = rows(store)
+    found = import_file(store, foreign(tmp_path))[1]
+    model = store.reader().records()["records"]
+    urn = next(record["id"] for record in model if record["kind"] == "model")
+    say(store, what, urn)
+    if what in ("tag", "alias", "invalidity"):
+        command = {"tag": "untag", "alias": "alias", "invalidity": "invalidate"}[what]
+        with pytest.raises(Conflict, match=rf"`braid {command} {urn}.*or give --force"):
+            undo_import(store, found.origin)
+    take_back(store, what, urn)
+    undo_import(store, found.origin)
+    assert rows(store) == before
+    assert store.check() == []
+
+
+@pytest.mark.parametrize("what", ["tag", "alias", "invalidity"])
+def test_what_was_said_goes_with_an_import_that_is_forced(
+    store: Store, tmp_path: Path, what: str
+) -> None:
+    before = rows(store)
+    found = import_file(store, foreign(tmp_path))[1]
+    model = next(r for r in store.reader().records()["records"] if r["kind"] == "model")
+    say(store, what, model["id"])
+    undo_import(store, found.origin, force=True)
+    assert rows(store) == before
+    assert store.check() == []
+
+
+def test_what_needs_an_import_names_the_way_out(store: Store, tmp_path: Path) -> None:
+    """Records of another import are taken back with that; records from here stay."""
+    found = import_file(store, foreign(tmp_path))[1]
+    scan = next(r for r in store.reader().records()["records"] if r["name"] == "in")
+    ends = {"prov:generatedEntity": "prov:of_it", "prov:usedEntity": "u:" + scan["id"][4:]}
+    near = {"prefix": {"u": "urn:"}, "entity": {"prov:of_it": {}}, "wasDerivedFrom": {"_:d": ends}}
+    (tmp_path / "near.json").write_text(json.dumps(near))
+    second = import_file(store, tmp_path / "near.json")[1]
+    with pytest.raises(Conflict, match=f"take it back first, `braid import --undo {second.origin}"):
+        undo_import(store, found.origin, force=True)
+    undo_import(store, second.origin)
+    store.data("mine", depends_on=[scan["id"]])
+    with pytest.raises(Conflict, match="mark its records with `braid invalidate`"):
+        undo_import(store, found.origin, force=True)
+
+
+def test_an_import_that_brings_nothing_has_no_id(store: Store, tmp_path: Path) -> None:
+    some_science(store)
+    (tmp_path / "home.json").write_text(whole(store))
+    assert import_file(store, tmp_path / "home.json")[1].document()["origin"] is None
+    new = foreign(tmp_path)
+    assert import_file(store, new, dry_run=True)[1].origin == ""
+    origin = import_file(store, new)[1].origin
+    assert import_file(store, new)[1].origin == origin
+    assert undo_import(store, origin).entry["id"] == origin

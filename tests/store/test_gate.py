@@ -204,6 +204,7 @@ def test_a_file_with_what_no_gate_lets_in_is_not_merged(
 TOLD_BY_NOBODY = frozenset(
     {
         "empty",
+        "digest of another algorithm",
         "digest without algorithm",
         "digest that is not hexadecimal",
         "status that is empty",

@@ -24,9 +24,9 @@ from provenance_store.sql.tables import TABLE
 from provenance_store.statement.account import account
 from provenance_store.statement.document import evidence_of, state
 from provenance_store.values import Audience
-from tests.support.statements import change, gaps, verified
+from tests.support.statements import change, gaps, verified, where
 
-DIGEST = "sha256:" + "5" * 64
+DIGEST = "sha256:" + "5e" * 32
 OTHER = "sha256:" + "6" * 64
 
 
@@ -187,7 +187,28 @@ def test_records_of_one_owner_are_one_thing_whichever_way_they_come(
 
 
 def record_copies(recorder: Recorder) -> list[Record]:
-    return [recorder.data(f"copy {i}", uris=[at(uri)]) for i, uri in enumerate(SPELLINGS)]
+    """Each in another spelling of the place, and every second one in another of the digest."""
+    digests = (DIGEST, DIGEST.upper())
+    return [
+        recorder.data(f"copy {i}", uris=[at(uri, digests[i % 2])])
+        for i, uri in enumerate(SPELLINGS)
+    ]
+
+
+def test_a_batch_of_before_with_a_digest_in_upper_case_comes_in_twice(store: Store) -> None:
+    sink = MemorySink()
+    made = Recorder(sink).data("scan", uris=[at(SPELLINGS[0])])
+    (row,) = sink.batch.uri
+    sink.batch.uri[0] = row._replace(digest=DIGEST.upper())
+    assert store.write_all([sink.batch]) == [None]
+    (shown,) = store.reader().record(made.urn)["uris"]
+    assert shown["digest"] == DIGEST
+    before = store.reader().statement(made.urn)
+    change(store, where("uri").values(digest=DIGEST.upper()))
+    assert store.write_all([sink.batch]) == [None]
+    assert verified(store, before).holds
+    store.found_file(made.urn, SPELLINGS[0], size=5, digest=DIGEST)
+    assert "files_changed" not in gaps(store.reader().statement(made.urn))
 
 
 def test_one_of_the_same_owner_is_found_among_very_many_of_others(store: Store) -> None:

@@ -28,6 +28,10 @@ NOT_DERIVED = {
     (*EVIDENCE, "as_of"): "the time that was asked for",
     (*EVIDENCE, "limit"): "the limit that was asked for, unless it was reached",
 }
+TELLS_LESS = {
+    (*EVIDENCE, "imports", "removed"): "earlier versions tell of no imports, which is noted",
+    (*EVIDENCE, "imports", "*", "by", "null"): "a slice does not know who imported",
+}
 
 
 def found_out(store: Store | None, statement: Statement) -> bool:
@@ -44,7 +48,7 @@ def some(every: Iterable[Alteration]) -> list[Alteration]:
     """One of each kind: records look alike, and there are thousands of ways."""
     found: dict[tuple[str, ...], Alteration] = {}
     for one in every:
-        if one.place not in NOT_DERIVED:
+        if one.place not in NOT_DERIVED and one.kind not in TELLS_LESS:
             found.setdefault(one.kind, one)
     return list(found.values())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from provenance_store import Audience, Store, Viewer, open_store
+from provenance_store.exchange.files import import_file
 from provenance_store.sql.tables import TABLE
+from tests.support.exchange import whole
 from tests.support.science import ADA, HOUR, NOON, some_science
 from tests.support.statements import Statement, change, check_file
 
@@ -137,6 +140,22 @@ def _hidden_thing(store: Store, _: Path) -> Made:
     return store, reader.statement(result.urn)
 
 
+def _imported(store: Store, folder: Path) -> Made:
+    """Something here derives from what came by two imports, of another store and of others."""
+    with open_store(f"sqlite:///{folder / 'theirs.db'}") as theirs:
+        science = some_science(theirs)
+        check_file(theirs, science.scan.urn, "globus://collection/scan-17.h5", "sha512:ab", NOON)
+        (folder / "theirs.json").write_text(whole(theirs))
+    entity = {"prefix": {"ex": "http://example.org/"}, "entity": {"ex:mask": {}, "ex:flat": {}}}
+    (folder / "others.json").write_text(json.dumps(entity))
+    for name in ("theirs.json", "others.json"):
+        import_file(store, folder / name)
+    found = store.reader().records()["records"]
+    masks = [record["id"] for record in found if record["name"] in ("mask", "flat")]
+    mine = store.data("fit", depends_on=[science.peaks.urn, *masks])
+    return store, store.reader().statement(mine.urn)
+
+
 HISTORIES: Mapping[str, Callable[[Store, Path], Made]] = {
     "science": _science,
     "troubled": _troubled,
@@ -147,4 +166,5 @@ HISTORIES: Mapping[str, Callable[[Store, Path], Made]] = {
     "merged": _merged,
     "one thing": _one_thing,
     "hidden thing": _hidden_thing,
+    "imported": _imported,
 }

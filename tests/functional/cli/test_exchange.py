@@ -82,6 +82,10 @@ def test_a_zipped_crate_comes_in_elsewhere(braid: Braid, peaks: Record, tmp_path
     taken = braid("import", "crate.zip", "--store", "new.db")
     assert (taken.code, taken.err) == (0, "")
     assert "RO-Crate" in taken.out
+    (listed,) = json.loads(braid("import", "--list", "--store", "new.db", "--format", "json").out)[
+        "imports"
+    ]
+    assert (listed["format"], listed["file"]) == ("RO-Crate", "crate.zip")
     shutil.unpack_archive(tmp_path / "crate.zip", tmp_path / "crate")
     again = braid("import", "crate", "--store", "new.db", "--format", "json")
     assert json.loads(again.out)["imported"][0]["records"] == {}
@@ -154,20 +158,33 @@ def test_a_database_of_braid_db_comes_in_with_notes(
 
 
 def test_an_import_is_listed_and_taken_back_by_command(
-    braid: Braid, store: Store, tmp_path: Path
+    braid: Braid, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (braid("import", "--list").code, braid("import", "--list").err) == (0, "No imports.\n")
     (tmp_path / "one.json").write_text('{"entity": {"prov:thing": {}}}')
     made = braid("import", "one.json", "--format", "json")
     origin = json.loads(made.out)["imported"][0]["origin"]
-    assert origin in braid("import", "--list").out
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = braid("import", "--list")
+    assert (origin in narrow.out, "Left out" in narrow.err) == (True, True)
+    wide = braid("import", "--list", "--wide")
+    assert (wide.err, "Runs" in wide.out) == ("", True)
+    assert braid("import", "--list", "--columns", "format,import").out.split()[-1] == origin
+    assert "nobody here saw it happen" in " ".join(braid("show", "thing").out.split())
     dry = braid("import", "--undo", origin[:8])
     assert (dry.code, "add --yes" in dry.err, "record=1" in dry.out) == (0, True, True)
     assert len(store.reader().records()["records"]) == 1
     done = json.loads(braid("import", "--undo", origin, "--yes", "--format", "json").out)
     assert (done["undone"], done["rows"]["record"]) == (True, 1)
     assert store.reader().records()["records"] == []
-    for wrong in ((), ("one.json", "--list"), ("--yes", "one.json"), ("--list", "--undo", "x")):
+    for wrong in (
+        ("--list", "--force"),
+        ("one.json", "--wide"),
+        (),
+        ("one.json", "--list"),
+        ("--yes", "one.json"),
+        ("--list", "--undo", "x"),
+    ):
         assert braid("import", *wrong).code == 2
     gone = braid("import", "--undo", origin)
     assert (gone.code, "There is no import" in gone.err) == (1, True)
