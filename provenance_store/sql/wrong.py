@@ -193,6 +193,8 @@ def _query(
     query = sa.select(*TABLE[name].primary_key, which).where(
         sa.or_(*(condition for *_, condition in wrong))
     )
+    if not foreign:  # of a file the driver takes one row, and names what it gives a statement
+        query = query.limit(1)
     return query, [(column, why) for column, why, _ in wrong]
 
 
