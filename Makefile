@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n auto --dist worksteal --durations=10
 INSTALL_ARGS ?= -m install
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Whatever is compiled once is not compiled again by each of the processes that run tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The first Python 3.11 or newer; `make demo PYTHON=/path/to/python` names another one.
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -60,11 +62,18 @@ test-pythons: ## demo and test-suite on each Python from 3.11 that is found (PYT
 		echo "== $$python"; \
 		$(MAKE) --no-print-directory demo test VENV=$$name PYTHON=$$python || exit 1; done
 
+# With the newest Python that is found: $(ON_NEWEST) TARGET.
+ON_NEWEST = newest=$(lastword $(PYTHONS)); \
+	name=.venv-$$($$newest -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	$(MAKE) --no-print-directory VENV=$$name PYTHON=$$newest
+
+.PHONY: venv-newest
+venv-newest: ## the environment of test-newest
+	@$(ON_NEWEST) venv
+
 .PHONY: test-newest
 test-newest: ## the tests of stores and recording on the newest Python that is found
-	@newest=$(lastword $(PYTHONS)); \
-	name=.venv-$$($$newest -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
-	$(MAKE) --no-print-directory test VENV=$$name PYTHON=$$newest \
+	@$(ON_NEWEST) test \
 		PYTEST_ARGS='$(PYTEST_ARGS) tests/store tests/hpc tests/unit/store -k "not postgresql"'
 
 .PHONY: check

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+
+import msgspec
 
 from provenance_store.extras import extra
 
@@ -149,14 +151,20 @@ def create_app(
     taking = Batches(stores, options, metrics)
     app.register_blueprint(batches.batches_blueprint(taking, authenticator, options))
     app.register_blueprint(health.health_blueprint(stores, metrics))
+    app.register_blueprint(openapi.openapi_blueprint(_document))
+    return app
+
+
+@cache
+def _document() -> bytes:
+    """The OpenAPI document. It is the same for each application, and takes as long to make as all
+    else of one: no worker and no lane waits for it at its start."""
     bodies = {
-        "Envelope": schema,
+        "Envelope": body_schema(),
         "QueryEnvelope": question_schema(),
         "HarvestEnvelope": harvest_schema(),
     }
-    document = openapi.openapi(OPERATIONS, version=VERSION, bodies=bodies)
-    app.register_blueprint(openapi.openapi_blueprint(document))
-    return app
+    return msgspec.json.encode(openapi.openapi(OPERATIONS, version=VERSION, bodies=bodies))
 
 
 def _recording(desk: Desk, stores: StoreHolder) -> Callable[[Caller, bytes], Answer]:

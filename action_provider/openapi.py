@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -36,14 +36,13 @@ OPERATION = Operation(
 )
 
 
-def openapi_blueprint(document: Mapping[str, Any]) -> Blueprint:
-    """The route of the document."""
+def openapi_blueprint(document: Callable[[], bytes]) -> Blueprint:
+    """The route of the document, which is made when somebody asks for it."""
     blueprint = Blueprint("openapi", __name__)
-    data = msgspec.json.encode(document)
 
     @blueprint.get(OPERATION.path)
     def openapi_json() -> Response:
-        return Response(data, mimetype="application/json")
+        return Response(document(), mimetype="application/json")
 
     return blueprint
 

@@ -75,21 +75,27 @@ def own_postgres() -> PostgresServer:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database: each test that asks runs on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.db'}"
+        yield f"sqlite:///{tmp_path / 'store.db'}"
+        return
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.new_database()
+    yield (url := server.new_database())
+    server.discard(url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path, new_store_file: Path) -> str:
+def store_url(
+    request: pytest.FixtureRequest, tmp_path: Path, new_store_file: Path
+) -> Iterator[str]:
     """The URL of a new store, where the schema is and nothing else; on SQLite and PostgreSQL."""
     if request.param == "sqlite":
-        return f"sqlite:///{shutil.copy(new_store_file, tmp_path / 'store.db')}"
+        yield f"sqlite:///{shutil.copy(new_store_file, tmp_path / 'store.db')}"
+        return
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.new_store()
+    yield (url := server.new_store())
+    server.discard(url)
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,7 @@ class PostgresServer:
 
     def __enter__(self) -> Self:
         if self._base is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="braid-pg-"))
+            self._folder = self._new_folder()
             self._init()
             self._port = _free_port()
             self._base = f"postgresql://postgres@127.0.0.1:{self._port}"
@@ -116,6 +116,9 @@ class PostgresServer:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(30)
         self._process = None
+
+    def _new_folder(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix="braid-pg-"))
 
     def _init(self) -> None:
         if os.getuid() == 0:

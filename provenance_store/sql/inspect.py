@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -33,6 +34,14 @@ _origin, _record, _stub, _tag = (TABLE[name] for name in ("origin", "record", "s
 _info = TABLE["store_info"]
 _UUID = sa.select(_origin.c.uuid).where(_origin.c.no == sa.bindparam("no"))
 _NUMBER = sa.select(_origin.c.no).where(_origin.c.uuid == sa.bindparam("uuid"))
+_COUNTS = sa.select(
+    *(
+        sa.select(sa.func.count()).select_from(table).scalar_subquery().label(name)
+        for name, table in TABLE.items()
+        if name != "store_info"
+    )
+)
+_KINDS = sa.select(_record.c.kind, sa.func.count()).group_by(_record.c.kind)
 
 
 def origin_uuid(connection: sa.Connection, number: int) -> str | None:
@@ -47,13 +56,8 @@ def origin_number(connection: sa.Connection, uuid: str) -> int | None:
 
 def info(connection: sa.Connection) -> dict[str, Any]:
     """Schema, which schemas may use the store, rows by table, records by kind, and origins."""
-    tables = {
-        name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-        for name, table in TABLE.items()
-        if name != "store_info"
-    }
-    counted = sa.select(_record.c.kind, sa.func.count()).group_by(_record.c.kind)
-    found = {row[0]: row[1] for row in connection.execute(counted)}
+    tables = dict(connection.execute(_COUNTS).one()._mapping)
+    found = {row[0]: row[1] for row in connection.execute(_KINDS)}
     limits = dict(connection.execute(sa.select(_info.c.name, _info.c.value)).all())
     return {
         "database": connection.dialect.name,
@@ -86,18 +90,21 @@ def problems(connection: sa.Connection) -> list[str]:
             "from: Braid did not write these rows of the table taint."
         )
     for name, column in _BELONGS:
-        table = TABLE[name]
-        owner = table.c[column]
-        known: sa.ColumnElement[bool] = sa.exists().where(_record.c.id == owner)
-        if (name, column) in _MAY_BE_STUBS:
-            known = known | sa.exists().where(_stub.c.id == owner)
-        lost = sa.select(owner).where(owner.is_not(None), ~known)
-        rows = connection.execute(lost.limit(11)).scalars().all()
-        if rows:
+        if rows := connection.execute(_lost(name, column)).scalars().all():
             first = ", ".join(short_id(i) for i in rows[:10])
             more = " and more" if len(rows) > 10 else ""
             found.append(f"{name}.{column} names records that are not there: {first}{more}.")
     return found
+
+
+@cache
+def _lost(name: str, column: str) -> sa.Select[Any]:
+    """Records that a column names and that are not there."""
+    owner = TABLE[name].c[column]
+    known: sa.ColumnElement[bool] = sa.exists().where(_record.c.id == owner)
+    if (name, column) in _MAY_BE_STUBS:
+        known = known | sa.exists().where(_stub.c.id == owner)
+    return sa.select(owner).where(owner.is_not(None), ~known).limit(11)
 
 
 _STUMBLING = (TypeError, ValueError, KeyError, AttributeError, OverflowError, IntegrityError)
@@ -123,7 +130,7 @@ def _wrong(connection: sa.Connection) -> list[str]:
     origins = connection.execute(sa.select(_origin.c.no)).scalars().all()
 
     def first(query: sa.Select[Any]) -> Any:
-        return connection.execute(query.limit(1)).first()
+        return connection.execute(query).first()
 
     raw: Any = connection.connection.driver_connection
     with reading_broken_text(raw) if sqlite else nullcontext():

@@ -9,6 +9,7 @@ order, and what derives from the invalid is shown as such wherever, and whenever
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -314,11 +315,13 @@ def _untold_same(tainted: sa.FromClause) -> sa.Select[Any]:
     )
 
 
+@cache
 def unfollowed(limit: int) -> sa.Select[Any]:
     """Records that are, or were, invalid, and are not followed by all that derives from them."""
     return sa.select(_taint.c.root_id).where(_leads_on()).distinct().limit(limit)
 
 
+@cache
 def unsupported(limit: int) -> sa.Select[Any]:
     """Records that `taint` has with a root that they are not, and do not derive from by way of
     another record that it has with that root; and roots of which nobody ever said so.

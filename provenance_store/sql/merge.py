@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from provenance_store.sql.objects import open_foreign
 from provenance_store.sql.sharing import shared_engine
 from provenance_store.sql.tables import LOCAL, SCHEMA_VERSION, TABLE
 from provenance_store.sql.write import ID_COLUMNS, register_origin, tell_records, told
-from provenance_store.sql.wrong import misshapen, reading_broken_text, wrong_rows
+from provenance_store.sql.wrong import QUERIES, latest, misshapen, reading_broken_text, wrong_rows
 
 __all__ = ["MERGED", "Other", "beside"]
 
@@ -112,8 +113,7 @@ class Other:
             if not self._goes_straight(name):
                 table = self._tables[name]
                 table.create(self.connection)
-                query = sa.select(*_whole(TABLE[name]))
-                stream_rows(self.connection, table, _rows(self._source, query))
+                stream_rows(self.connection, table, _rows(self._source, _all_of(name)))
                 self.connection.exec_driver_sql(f"ANALYZE {table.name}")
 
     def _goes_straight(self, name: str) -> bool:
@@ -267,6 +267,12 @@ def _whole(table: sa.Table) -> list[Any]:
     ]
 
 
+@cache
+def _all_of(name: str) -> str:
+    """The query for all rows of the other store's table in SQLite, ids as they are there."""
+    return _as_sqlite(sa.select(*_whole(TABLE[name])))
+
+
 def _scrubbed(text: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return sa.Function(SCRUBBED, text, type_=sa.Text())
 
@@ -351,7 +357,7 @@ def _check_rows(file: Path, found: sqlite3.Connection) -> None:
     tables = ("origin", *MERGED)
 
     def first(query: sa.Select[Any]) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = found.execute(_as_sqlite(query)).fetchone()
+        row: tuple[Any, ...] | None = found.execute(_kept_text(query), latest()).fetchone()
         return row
 
     with reading_broken_text(found):
@@ -389,23 +395,36 @@ def _attached(connection: sa.Connection, file: Path) -> Iterator[Other]:
     connection.commit()
     try:
         begin_write(connection)
-        apart = sa.MetaData(schema="other")
-        yield Other(connection, {name: TABLE[name].to_metadata(apart) for name in TABLE})
+        yield Other(connection, _attached_tables())
     finally:
         detach(connection, "other")
+
+
+# The other's tables are the same ones for each merge: then statements with them, which take longer
+# to compile than a small store to merge, are compiled once in a process.
+
+
+@cache
+def _attached_tables() -> Mapping[str, sa.Table]:
+    apart = sa.MetaData(schema="other")
+    return {name: TABLE[name].to_metadata(apart) for name in TABLE}
+
+
+@cache
+def _copied_tables() -> Mapping[str, sa.Table]:
+    apart = sa.MetaData()
+    return {name: _temporary(TABLE[name], apart) for name in TABLE}
 
 
 @contextmanager
 def _copied(connection: sa.Connection, file: Path) -> Iterator[Other]:
     begin_write(connection)
     advisory_lock(connection)
-    apart = sa.MetaData()
-    tables = {name: _temporary(TABLE[name], apart) for name in TABLE}
     with closing(_open(file)) as source:
         add_functions(source)
         source.isolation_level = None
         source.execute("BEGIN")
-        yield Other(connection, tables, source)
+        yield Other(connection, _copied_tables(), source)
 
 
 def _temporary(table: sa.Table, apart: sa.MetaData) -> sa.Table:
@@ -419,11 +438,15 @@ def _temporary(table: sa.Table, apart: sa.MetaData) -> sa.Table:
     )
 
 
-def _rows(source: sqlite3.Connection, query: sa.Select[Any]) -> Iterator[tuple[Any, ...]]:
-    cursor = source.execute(_as_sqlite(query))
+def _rows(source: sqlite3.Connection, query: sa.Select[Any] | str) -> Iterator[tuple[Any, ...]]:
+    cursor = source.execute(query if isinstance(query, str) else _as_sqlite(query))
     while rows := cursor.fetchmany(FETCH):
         yield from rows
 
 
 def _as_sqlite(statement: Any) -> str:
     return str(statement.compile(dialect=by_position(sqlite.dialect())))
+
+
+_kept_text = lru_cache(maxsize=QUERIES)(_as_sqlite)
+"""For queries that are kept themselves."""

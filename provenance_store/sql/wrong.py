@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -44,20 +45,26 @@ from provenance_store.validation.limits import (
 __all__ = [
     "DOCUMENTS",
     "NOT_JSON",
+    "QUERIES",
     "Wrong",
     "is_unreadable",
+    "latest",
     "misshapen",
     "reading_broken_text",
     "wrong_rows",
 ]
 
 Execute = Callable[[sa.Select[Any]], Sequence[Any] | None]
-"""The first row of what a query finds."""
+"""The first row of what a query finds; those of a foreign file have the parameter of `latest`."""
+Ranges = tuple[tuple[int, int], ...]
 
 MAX_DOCUMENT = 1 << 24
 """The largest document that any setting lets in."""
 RANGES = 8
 """Up to how many ranges of ids an id is compared with, instead of looking its origin up."""
+QUERIES = 128
+"""So many queries are kept: to make all of a store takes longer than to run them on a small one,
+and they are the same for most stores."""
 
 _ENUMS = {
     ("audience_member", "level"): Level,
@@ -116,6 +123,7 @@ _TIMES = frozenset(
 )
 DOCUMENTS = (("environment", "document"), ("payload", "document"))
 _SQLITE = sqlite_dialect.dialect()
+_LATEST = "latest"
 _LONGEST_INTEGER = len(str(-MAX_INTEGER))
 _FLOAT = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 _UUID = "-".join("[0-9a-f]" * n for n in (8, 4, 4, 4, 12))
@@ -159,18 +167,35 @@ def wrong_rows(
     With `sqlite`, inside `reading_broken_text` of the connection that executes. Of a `foreign`
     file what readers can show is not told, and times are bounded by ours.
     """
+    ranges = _ranges(origins)
     for name in tables:
-        wrong = _conditions(TABLE[name], origins, sqlite=sqlite, foreign=foreign)
-        if not wrong:
-            continue
-        which = sa.case(*((condition, _literal(i)) for i, (*_, condition) in enumerate(wrong)))
-        query = sa.select(*TABLE[name].primary_key, which).where(
-            sa.or_(*(condition for *_, condition in wrong))
-        )
-        if (found := execute(query)) is not None:
+        query, places = _query(name, ranges, sqlite, foreign)
+        if query is not None and (found := execute(query)) is not None:
             *key, place = found
-            column, why, _ = wrong[place]
+            column, why = places[place]
             yield Wrong(name, column, tuple(key), why)
+
+
+def latest() -> dict[str, int]:
+    """The parameter of a foreign file's queries: no time is later."""
+    return {_LATEST: now() + AHEAD}
+
+
+@lru_cache(maxsize=QUERIES)
+def _query(
+    name: str, ranges: Ranges | None, sqlite: bool, foreign: bool
+) -> tuple[sa.Select[Any] | None, list[tuple[str, str]]]:
+    """What finds a table's first wrong row, with the number of the column and the reason."""
+    wrong = _conditions(TABLE[name], ranges, sqlite=sqlite, foreign=foreign)
+    if not wrong:
+        return None, []
+    which = sa.case(*((condition, _literal(i)) for i, (*_, condition) in enumerate(wrong)))
+    query = sa.select(*TABLE[name].primary_key, which).where(
+        sa.or_(*(condition for *_, condition in wrong))
+    )
+    if not foreign:  # of a file the driver takes one row, and names what it gives a statement
+        query = query.limit(1)
+    return query, [(column, why) for column, why, _ in wrong]
 
 
 @contextmanager
@@ -194,14 +219,20 @@ def _is_broken(data: bytes | None) -> bool:
 
 def misshapen(file: sqlite3.Connection) -> str | None:
     """The name of a table that is not there, or that is a view or has other columns than ours."""
+    for name, shape in _shapes().items():
+        kind = file.execute("SELECT type FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+        if kind != ("table",) or _shape(file, name) != shape:
+            return name
+    return None
+
+
+@cache
+def _shapes() -> dict[str, list[tuple[Any, ...]]]:
+    """The shape of each table of ours, as SQLite tells it."""
     with closing(sqlite3.connect(":memory:")) as model:
         for table in METADATA.sorted_tables:
             model.execute(str(sa.schema.CreateTable(table).compile(dialect=_SQLITE)))
-        for name in TABLE:
-            kind = file.execute("SELECT type FROM sqlite_master WHERE name = ?", (name,)).fetchone()
-            if kind != ("table",) or _shape(file, name) != _shape(model, name):
-                return name
-    return None
+        return {name: _shape(model, name) for name in TABLE}
 
 
 def _shape(file: sqlite3.Connection, name: str) -> list[tuple[Any, ...]]:
@@ -211,14 +242,14 @@ def _shape(file: sqlite3.Connection, name: str) -> list[tuple[Any, ...]]:
 
 
 def _conditions(
-    table: sa.Table, origins: Sequence[int], *, sqlite: bool, foreign: bool
+    table: sa.Table, ranges: Ranges | None, *, sqlite: bool, foreign: bool
 ) -> list[tuple[str, str, sa.ColumnElement[bool]]]:
     """For each column, in words and in SQL, how it is wrong; a value that is missing is not."""
     found: list[tuple[str, str, sa.ColumnElement[bool]]] = []
     for column in table.columns:
         if column.name in LOCAL.get(table.name, ()):
             continue
-        conditions = list(_values(table.name, column, origins, sqlite=sqlite, foreign=foreign))
+        conditions = list(_values(table.name, column, ranges, sqlite=sqlite, foreign=foreign))
         if sqlite and (mistyped := _mistyped(table, column)) is not None:
             conditions.insert(0, mistyped)
         if sqlite and not foreign and (table.name, column.name) in DOCUMENTS:
@@ -248,19 +279,22 @@ def _mistyped(table: sa.Table, column: sa.Column[Any]) -> sa.ColumnElement[bool]
 
 
 def _values(
-    table: str, column: sa.Column[Any], origins: Sequence[int], *, sqlite: bool, foreign: bool
+    table: str, column: sa.Column[Any], ranges: Ranges | None, *, sqlite: bool, foreign: bool
 ) -> Iterator[sa.ColumnElement[bool]]:
     place = (table, column.name)
     if column.name in ID_COLUMNS[table]:
-        yield _of_nobody(column, origins)
+        yield _of_nobody(column, ranges)
     elif place in _ENUMS:
         numbers = [member.value for member in _ENUMS[place]]
         yield _outside(column, min(numbers), max(numbers))
     elif place in _BOUNDS:
         yield _outside(column, *_BOUNDS[place])
     elif column.name in _TIMES:
-        last = now() + AHEAD if foreign and place in ORDERED_TIMES else YEARS[-1]
-        yield _outside(column, YEARS[0], last)
+        if foreign and place in ORDERED_TIMES:
+            last: sa.ColumnElement[Any] = sa.literal_column(f":{_LATEST}")
+            yield sa.not_(column.between(_literal(YEARS[0]), last))
+        else:
+            yield _outside(column, YEARS[0], YEARS[-1])
     elif place in _LENGTHS:
         yield sa.func.length(column) > _literal(_LENGTHS[place])
     elif place == ("origin", "uuid") and sqlite:
@@ -275,19 +309,24 @@ def _outside(column: sa.ColumnElement[Any], low: int, high: int) -> sa.ColumnEle
     return sa.not_(column.between(_literal(low), _literal(high)))
 
 
-def _of_nobody(column: sa.ColumnElement[Any], origins: Sequence[int]) -> sa.ColumnElement[bool]:
-    """The condition to be an id of an origin that is not registered."""
-    ranges: list[list[int]] = []
+def _ranges(origins: Sequence[int]) -> Ranges | None:
+    """The numbers as ranges; None where there are too many."""
+    ranges: list[tuple[int, int]] = []
     for number in sorted(origins):
         if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number
+            ranges[-1] = (ranges[-1][0], number)
         else:
-            ranges.append([number, number])
-    if not ranges:
-        return column.is_not(None)
-    if len(ranges) > RANGES:
+            ranges.append((number, number))
+    return tuple(ranges) if len(ranges) <= RANGES else None
+
+
+def _of_nobody(column: sa.ColumnElement[Any], ranges: Ranges | None) -> sa.ColumnElement[bool]:
+    """The condition to be an id of an origin that is not registered."""
+    if ranges is None:
         no = column.op(">>")(_literal(SEQUENCE_BITS))
         return sa.and_(column.is_not(None), no.not_in(sa.select(TABLE["origin"].c.no)))
+    if not ranges:
+        return column.is_not(None)
     return sa.and_(
         *(
             _outside(column, low << SEQUENCE_BITS, high << SEQUENCE_BITS | MAX_SEQUENCE)

@@ -13,10 +13,12 @@ import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hpc
-from provenance_store import Record, Recorder, open_store
+
+if TYPE_CHECKING:  # each child that is not forked loads this module again
+    from provenance_store import Record, Recorder
 
 TASKS = 6
 RAISES = 3
@@ -25,6 +27,8 @@ CHILDREN = 2
 
 def opened(where: dict[str, str]) -> Any:
     if where["kind"] == "store":
+        from provenance_store import open_store
+
         return open_store(where["url"])
     if where["kind"] == "spool":
         return hpc.spool(where["spool"], run_id="run-1")

@@ -5,6 +5,7 @@ A conftest imports those that the tests of its folder ask for.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,10 @@ def town() -> Iterator[Town]:
 
 
 @pytest.fixture
-def house(town: Town, tmp_path: Path) -> Iterator[House]:
+def house(town: Town, tmp_path: Path, new_store_file: Path) -> Iterator[House]:
     """A provider over an empty SQLite store."""
-    with serving(f"sqlite:///{tmp_path / 'store.db'}", town.environ()) as house:
+    file = shutil.copy(new_store_file, tmp_path / "store.db")
+    with serving(f"sqlite:///{file}", town.environ()) as house:
         yield house
 
 

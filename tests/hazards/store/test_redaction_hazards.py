@@ -9,7 +9,7 @@ import pytest
 
 from provenance_store.redaction import REDACTED, redact, scrub_text
 
-SIZE = 16_000
+SIZE = 8_000
 ATTEMPTS = 5
 LEAST = 0.002
 """Seconds; a shorter time says nothing."""

@@ -30,16 +30,21 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-@pytest.fixture
-def large(tmp_path: Path) -> Path:
-    """A store of some size."""
-    file = tmp_path / "large.db"
+@pytest.fixture(scope="module")
+def one_large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("large") / "large.db"
     with open_store(f"sqlite:///{file}") as store, store.bulk_load() as load:
         made = [load.data(f"scan {n}", uris=[f"file:///{n}"]) for n in range(RECORDS)]
         model = load.model("net")
         for place in range(0, RECORDS, 100):
             model = load.update(model, made[place : place + 100])
     return file
+
+
+@pytest.fixture
+def large(one_large: Path, tmp_path: Path) -> Path:
+    """A store of some size."""
+    return shutil.copy(one_large, tmp_path)
 
 
 STAGES = """
