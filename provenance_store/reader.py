@@ -16,7 +16,7 @@ from provenance_store.reading.foreseen import URIS, documents_key, heads_key, me
 from provenance_store.reading.named import candidates, find, not_found, told_apart
 from provenance_store.reading.run_steps import Call, RunPlace, RunStep, run_steps
 from provenance_store.reading.validity import validity_of
-from provenance_store.reading.view import View
+from provenance_store.reading.view import Row, View
 from provenance_store.references import (
     Head,
     Reference,
@@ -212,8 +212,9 @@ class Reader:
 
     def named(self, reference: Reference) -> dict[str, Any]:
         """What a reference names, in brief: ``records``, the newest first, one where it is clear
-        and none where there is nothing. Of a model version also its ``line``; of several records
-        also when they were made, where they lie and in which run."""
+        and none where there is nothing. Of a model version also its ``line``, and where later ones
+        of steps that failed were ``passed_over``, these; of several records also when they were
+        made, where they lie and in which run."""
         text = spelled(reference)
         ids = list(self.resolve_all([text]).values()) if is_id(text) else None
         with self._view() as view:
@@ -223,6 +224,7 @@ class Reader:
             found = [rows[i] for i in ids if i in rows]
             hidden = view.hidden(row.line_id for row in found if row.line_id is not None)
             told = {} if len(ids) < 2 else {one["id"]: one for one in told_apart(view, ids)}
+            failed = self._passed_over(view, found) if is_name(text) else {}
             return {
                 "records": [
                     documents.brief(row, view.urn)
@@ -232,9 +234,19 @@ class Reader:
                         if row.line_id is None or row.line_id in hidden
                         else {"line": view.urn(row.line_id)}
                     )
+                    | failed.get(row.id, {})
                     for row in found
                 ]
             }
+
+    def _passed_over(self, view: View, rows: Sequence[Row]) -> dict[int, dict[str, Any]]:
+        with driver(view.connection) as raw:
+            found = {
+                row.id: self._prepared.failed_revisions(raw, self._viewer, row.id)
+                for row in rows
+                if row.line_id is not None
+            }
+        return {i: {"passed_over": [view.urn(f) for f in ids]} for i, ids in found.items() if ids}
 
     def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
         """The local ids of those URNs and short ids that name something visible."""
@@ -310,8 +322,9 @@ class Reader:
         aliases as they were then. `best` names a validation score, or else a metric, whose last
         value counts: the lowest is first, with `highest` (or a ``-`` before the name) the highest;
         the value is the match's ``value``, and versions without one are left out. Where it is not
-        finite the match has ``diverged``, and is last. Invalid versions are marked, and left out
-        with `valid`. Raises InvalidInput for a score, parameter, tag or alias that nothing has.
+        finite, or beyond single precision, the match has ``diverged``, and is last. Invalid
+        versions are marked, and left out with `valid`. Raises InvalidInput for a score, parameter,
+        tag or alias that nothing has.
         """
         size = filters.check_limit(limit)
         references = several(trained_on)
@@ -377,6 +390,7 @@ class Reader:
 
     def heads(self, name: str, *, run_id: str | None = None) -> list[Head]:
         """Versions of models of this name that none revises: of this run first, newest first.
+        Those of steps that FAILED are passed over, unless there is no other.
 
         Where some are the viewer's own, the others are left out, else those that it may only see
         where it manages some. A revision that it may not see does not count, nor one that it may

@@ -12,7 +12,7 @@ from braid.options import Time, displays, pages, reads
 from braid.output import Display, Document, Field, Form
 from braid.parameters import Reference
 from braid.source import Source
-from braid.validity import cause, marked, validity
+from braid.validity import bad_end, cause, ended, marked, validity
 from provenance_store.quantities import counted
 
 __all__ = ["command", "environment_in_words"]
@@ -25,6 +25,7 @@ LINES = [
     Field("Versions", "versions", Form.WHOLE),
     Field("Branches", "branches", Form.WHOLE, rank=3),
     Field("Latest", "latest.version", Form.WHOLE),
+    ended("latest"),
     Field("Latest ID", "latest.short_id", Form.WHOLE),
     Field("Created at", "latest.created_at", Form.TIME, rank=2),
     Field("Aliases", "latest.aliases", rank=1, sparse=True),
@@ -42,6 +43,7 @@ MATCHES = [
     Field("Name", "name"),
     Field("Version", "match.version", Form.WHOLE),
     VALUE,
+    ended("match"),
     Field("Matching", "matches", Form.WHOLE, rank=4),
     Field("Latest", "latest.version", Form.WHOLE, rank=4),
     Field("Created at", "match.created_at", Form.TIME, rank=2),
@@ -56,6 +58,7 @@ MATCHING_VERSIONS = [
     Field("Name", "name"),
     Field("Version", "match.version", Form.WHOLE),
     VALUE,
+    ended("match"),
     Field("Created at", "match.created_at", Form.TIME, rank=2),
     Field("Aliases", "match.aliases", rank=1, sparse=True),
     Field("Scores", "match.scores", rank=1),
@@ -69,6 +72,7 @@ COMPARED_AT = 3
 VERSIONS = [
     Field("ID", "short_id", Form.WHOLE),
     Field("Version", "version", Form.WHOLE),
+    ended(),
     Field("Created at", "created_at", Form.TIME, rank=1),
     Field("Run ID", "run_id", Form.RUN, rank=2),
     Field("Aliases", "aliases", sparse=True),
@@ -177,7 +181,8 @@ def command(
     or path of its weights. A search shows of each model that has such versions the best one, or
     without --best the newest; with --versions all of them, and with MODEL those of that model. It
     passes over invalid versions unless --invalid-too is given. With --best, versions whose value is
-    not finite have diverged, and are last.
+    not finite, or beyond single precision (3.4e38), have diverged, and are last. A name stands for
+    the newest version whose step did not fail; those of steps that failed are marked FAILED.
     """
     from provenance_store.references import is_name
 
@@ -301,6 +306,7 @@ ABOUT = [
     Field("Model", lambda version: f"{version['name']} v{version['version']}"),
     Field("ID", lambda version: f"{version['short_id']}  {version['id']}"),
     Field("Validity", cause),
+    Field("Status", bad_end),
     Field("Created at", "created_at", Form.TIME),
     Field("Owner", "owner"),
     Field("Run ID", "run_id"),

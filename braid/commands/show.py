@@ -18,8 +18,9 @@ from braid.options import displays, reads
 from braid.output import Display, Document, inert, told_time
 from braid.parameters import Reference
 from braid.source import Source, is_run, run_named
-from braid.validity import cause, marked
+from braid.validity import bad_end, cause, marked
 from provenance_store.quantities import counted, size
+from provenance_store.relations import words_of
 
 __all__ = ["command"]
 
@@ -36,7 +37,7 @@ MENTIONS = {
     "used_by": "Used by",
     "produced": "Produced",
     "links": "Depends on",
-    "dependents": "Depended on by",
+    "dependents": "What depends on it",
 }
 LINES: Mapping[str, str] = {
     "short_id": "ID",
@@ -88,6 +89,8 @@ def _sheet(record: Document) -> Iterator[str]:
     if why := cause(record):
         yield from _folded(why, "  ")
     titles = {key: title for key, title in LINES.items() if record.get(key) not in (None, [], "")}
+    if "version" in record and not bad_end(record):
+        titles.pop("status", None)  # that is of the step
     if record.get("environment_document"):
         titles.pop("environment", None)  # it is shown below
     width = max(map(len, titles.values())) + 1
@@ -113,9 +116,9 @@ def _sheet(record: Document) -> Iterator[str]:
     told = {item["id"] for key in MENTIONS for item in record.get(key) or () if "role" not in item}
     for key, title in MENTIONS.items():
         items = record.get(key) or ()
-        yield from _part(
-            title, (_mention(i) for i in items if "role" not in i or i["id"] not in told)
-        )
+        down = key == "dependents"
+        rest = (item for item in items if "role" not in item or item["id"] not in told)
+        yield from _part(title, (_mention(item, down=down) for item in rest))
     yield from _part("The same as", map(_other, record.get("same_as") or ()))
     yield from _part("At the same place", map(_other, record.get("same_uri") or ()))
     if record.get("truncated"):
@@ -199,11 +202,11 @@ def _reasons(of: Document) -> str:
     return score + (f": {_text(of['why'])}" if of.get("why") else "")
 
 
-def _mention(item: Document) -> str:
-    if item.get("restricted"):
-        return "(not yours to see)"
-    role = f"{item['role'].replace('_', ' ')}: " if "role" in item else ""
-    return f"{role}{marked(_named_in(item), item)}"
+def _mention(item: Document, *, down: bool = False) -> str:
+    """Another record, with how this one stands to it where that is not said by the title; `down`:
+    one that depends on it."""
+    named = "(not yours to see)" if item.get("restricted") else marked(_named_in(item), item)
+    return f"{words_of(item['role'], down=down)}: {named}" if "role" in item else named
 
 
 def _other(item: Document) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from provenance_store.quantities import counted
+from provenance_store.relations import words_of
 from provenance_store.statement.gaps import Level
 from provenance_store.statement.prose import Item, Line, Section
 from provenance_store.statement.story import LISTED, NAMED, Story
@@ -156,7 +157,7 @@ def _named(story: Story, urn: str) -> str:
 
 def _late(story: Story, link: Mapping[str, Any]) -> str:
     ends = [_named(story, urn) for urn in (link["from"], link["to"])]
-    role = link["role"].replace("_", " ")
+    role = words_of(link["role"])
     return (
         f"{ends[0]} {role} {ends[1]}: added on {time_of(link['at'])} by {link['by']}; "
         f"{short(link['rule'])}"

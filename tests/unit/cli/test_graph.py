@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from braid.graph import (
-    INVERSE,
     MAX_LEVELS,
     MERMAID,
     ROLES,
@@ -21,7 +20,7 @@ from braid.graph import (
 from braid.output import Display
 from braid.picture import EDGES, FILLS, STROKES
 from provenance_store.kinds import Kind, Role
-from provenance_store.lineage.graph import INFLUENCED_BY
+from provenance_store.relations import INFLUENCED_BY, WORDS
 
 
 def node(name: str, kind: str = "data", **more: Any) -> dict[str, Any]:
@@ -43,10 +42,10 @@ DIAMOND: dict[str, Any] = {
 
 def test_every_role_reads_from_the_other_end_too_and_every_kind_has_a_shape() -> None:
     assert tuple(role.label for role in Role) == ROLES
-    assert set(INVERSE) == {*ROLES, INFLUENCED_BY, SAME}
+    assert set(WORDS) == {*ROLES, INFLUENCED_BY, SAME}
     kinds = {kind.label for kind in Kind} | {"restricted"}
     assert set(SHAPES) == set(MERMAID) == set(FILLS) == set(EDGES) == kinds
-    assert set(STROKES) == set(INVERSE)
+    assert set(STROKES) == set(WORDS)
 
 
 def test_what_was_shown_is_not_unfolded_again(capsys: pytest.CaptureFixture[str]) -> None:
