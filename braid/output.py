@@ -18,7 +18,7 @@ import click
 
 from braid.escaping import inert, json_text, printable
 from braid.fields import Document, Field, Form, told_time
-from braid.tables import chosen, write_csv, write_table
+from braid.tables import Below, chosen, write_csv, write_table
 from provenance_store.quantities import counted
 
 if TYPE_CHECKING:
@@ -93,9 +93,16 @@ class Display:
         return bool(self.columns) or self.wide
 
     def table(
-        self, document: Document, *, rows: str, fields: Sequence[Field], empty: str = "None."
+        self,
+        document: Document,
+        *,
+        rows: str,
+        fields: Sequence[Field],
+        empty: str = "None.",
+        below: Below | None = None,
     ) -> None:
-        """Show the list under ``rows``; text says ``empty`` when there is nothing in it.
+        """Show the list under ``rows``; text says ``empty`` when there is nothing in it. On a
+        terminal a row may have lines ``below`` it.
 
         Raises UsageError for columns that are none.
         """
@@ -108,7 +115,8 @@ class Display:
         if found:
             shown = asked or [field for field in fields if self._has(field, found)]
             fit = not (self.wide or self.to_file)
-            write_table(found, shown, wide=self.wide, every_column=bool(asked), fit=fit)
+            about = {"wide": self.wide, "every_column": bool(asked), "fit": fit}
+            write_table(found, shown, **about, below=below)
         else:
             click.echo(empty, err=True)
         if document.get("has_next_page"):
