@@ -187,16 +187,8 @@ def brief(record: Row, urn: Urn) -> dict[str, Any]:
     }
     if record.depth is not None:
         document["version"] = record.depth
-    status = _status(record)
-    return document if status in (None, "SUCCEEDED") else document | {"status": status}
-
-
-def _status(record: Row) -> str | None:
-    """How a step ended, or the one that made a model version, where the row tells; "ACTIVE" for one
-    that has not."""
-    if record.kind == Kind.STEP:
-        return record.status or "ACTIVE"
-    return getattr(record, "made_status", None)
+    ended = getattr(record, "ended", None)  # which a row has that was asked for by its id
+    return document if ended in (None, "SUCCEEDED") else document | {"status": ended}
 
 
 def candidate(record: Row, uri: str | None, urn: Urn) -> dict[str, Any]:

@@ -115,10 +115,13 @@ def revises(viewer: Viewer, revision: sa.FromClause, revised: sa.FromClause = _r
 
 def records_by_id(ids: Sequence[int], viewer: Viewer) -> Query:
     """Whole records with these ids, what is one-to-one with them joined, in no order; of a model
-    version also the status of the step that made it."""
-    made = sa.case((_version.c.id.is_not(None), status_of_maker(_version.c.id)))
+    version also the status of the step that made it, as `ended`, which is a step's own too."""
+    ended = sa.case(
+        (_step.c.id.is_not(None), sa.func.coalesce(_outcome.c.status, "ACTIVE")),
+        (_version.c.id.is_not(None), status_of_maker(_version.c.id)),
+    )
     return (
-        sa.select(*_RECORD, made.label("made_status"))
+        sa.select(*_RECORD, ended.label("ended"))
         .select_from(_FROM)
         .where(_record.c.id.in_(ids), can_see(viewer))
     )
