@@ -101,8 +101,8 @@ class Display:
         empty: str = "None.",
         below: Below | None = None,
     ) -> None:
-        """Show the list under ``rows``; text says ``empty`` when there is nothing in it. On a
-        terminal a row may have lines ``below`` it.
+        """Show the list under ``rows``; text says ``empty`` when there is nothing in it, with
+        the document's ``hint`` if it has one. On a terminal a row may have lines ``below`` it.
 
         Raises UsageError for columns that are none.
         """
@@ -118,7 +118,8 @@ class Display:
             about = {"wide": self.wide, "every_column": bool(asked), "fit": fit}
             write_table(found, shown, **about, below=below)
         else:
-            click.echo(empty, err=True)
+            hint = document.get("hint")
+            click.echo(f"{empty} {printable(hint)}" if hint else empty, err=True)
         if document.get("has_next_page"):
             click.echo(printable(f"More: --marker {document.get('marker')}"), err=True)
 

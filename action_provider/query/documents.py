@@ -101,6 +101,9 @@ class Named(msgspec.Struct, kw_only=True):
     """What a reference names: one record where it is clear, else the choices, newest first."""
 
     records: list[Candidate]
+    hint: Annotated[
+        str | msgspec.UnsetType, Meta(description="Where there is none: names that are like it.")
+    ] = msgspec.UNSET
 
 
 class LinkEnd(Mention, kw_only=True):
@@ -271,16 +274,24 @@ class Paged(msgspec.Struct, kw_only=True):
     marker: str | None
 
 
+Hint = Annotated[
+    str | msgspec.UnsetType,
+    Meta(description="Of an empty page: a name that was asked for, and those that are like it."),
+]
+
+
 class RunPage(Paged, kw_only=True):
     """Runs, latest start first."""
 
     runs: list[Run]
+    hint: Hint = msgspec.UNSET
 
 
 class RecordPage(Paged, kw_only=True):
     """Records, newest first."""
 
     records: list[Record]
+    hint: Hint = msgspec.UNSET
 
 
 class Match(Record, kw_only=True):

@@ -300,6 +300,45 @@ def test_a_status_is_taken_in_any_case(braid: Braid, where: list[str], history: 
     assert run["run_id"] == "run-1"
 
 
+@pytest.mark.parametrize(
+    ("args", "code", "hint"),
+    [
+        (("show", "scan_17"), 1, "There is no record scan_17"),
+        (("lineage", "Scan-17"), 1, "Did you mean 'scan-17'?"),
+        (("show", "nett"), 1, "Did you mean 'net'?"),
+        (("models", "nett"), 1, "Did you mean 'net'?"),
+        (("show", "net@v7"), 1, "Did you mean 'net@v1'?"),
+        (("show", "nett@v0"), 1, "Did you mean 'net@v0'?"),
+        (("statement", "net@champoin"), 1, "Did you mean 'net@champion'?"),
+        (
+            ("records", "--name", "scan17"),
+            0,
+            "No record is named 'scan17'. Did you mean 'scan-17'?",
+        ),
+        (
+            ("records", "--tag", "energy_kev=71"),
+            0,
+            "a tag 'energy_kev'. Did you mean 'energy_keV'?",
+        ),
+        (("runs", "--label", "nigth shift"), 0, "Did you mean 'night shift'?"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_what_is_misspelled_is_answered_with_names_like_it(
+    braid: Braid, where: list[str], history: Store, args: tuple[str, ...], code: int, hint: str
+) -> None:
+    said(braid, "alias", "net@v1", "champion", *where)
+    owner = history.reader().record("net")["owner"]
+    audience = Audience(owner) if owner else None
+    history.run("run-1", label="night shift", audience=audience)
+    if owner:  # what others recorded is nobody's to be told
+        history.recorder(audience=Audience("urn:globus:auth:identity:other")).data("scan_17b")
+    answer = braid(*args, *where)
+    assert (answer.code, answer.out) == (code, "")
+    assert hint in answer.err
+    assert "scan_17b" not in answer.err
+
+
 # ---- show --------------------------------------------------------------------------------
 
 
