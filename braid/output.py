@@ -18,7 +18,7 @@ import click
 
 from braid.escaping import inert, json_text, printable
 from braid.fields import Document, Field, Form, told_time
-from braid.tables import Below, chosen, write_csv, write_table
+from braid.tables import Below, chosen, folded, room, write_csv, write_table
 from provenance_store.quantities import counted
 
 if TYPE_CHECKING:
@@ -130,14 +130,17 @@ class Display:
         return self.wide or not field.wide
 
     def details(self, document: Document, *, fields: Sequence[Field]) -> None:
-        """Show one document, a line a field; lines without a value are left out."""
+        """Show one document, a line a field, folded between words on a terminal; lines without a
+        value are left out."""
         if self.format == "json":
             return self.json(document)
         titles = [printable(f"{field.title}:") for field in fields]
         width = max(map(len, titles))
+        columns = None if self.to_file else room()
         for title, field in zip(titles, fields, strict=True):
             if text := field.told(document):
-                click.echo(f"{title:<{width}} {text}")
+                begin = f"{title:<{width}} "
+                click.echo(f"{begin}{text}" if columns is None else folded(begin, text, columns))
 
     def lines(self, texts: Sequence[str], *, empty: str = "None.") -> None:
         """A line each; ``empty`` on standard error when there is none."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["Below", "chosen", "elided", "elided_uri", "write_csv", "write_table"]
+__all__ = ["Below", "chosen", "elided", "elided_uri", "folded", "room", "write_csv", "write_table"]
 
 GAP = 2
 """Spaces between columns."""
@@ -88,7 +88,7 @@ def write_table(
     ``wide`` shows every value whole, ``every_column`` leaves none out, and nothing is ``below`` the
     rows then. Without ``fit`` it is as wide as it comes, as into a pipe.
     """
-    width = _room() if fit else None
+    width = room() if fit else None
     if width is not None and below is not None and not every_column:
         rest = [field for field in fields if field.name not in below.instead_of]
         _fitted(found, rest, width, every_column=False, below=below)
@@ -99,7 +99,7 @@ def write_table(
         _fitted(found, fields, width, every_column=every_column)
 
 
-def _room() -> int | None:
+def room() -> int | None:
     """The width that a table must fit into; None for a pipe, unless COLUMNS is set."""
     return shutil.get_terminal_size((0, 0)).columns or None
 
@@ -160,7 +160,7 @@ def _fitted(
         for number, (document, row) in enumerate(zip(found, rows, strict=True)):
             console.print(_table(console, columns, [row], titled=not number))
             for title, text in below.lines(document):
-                _write_below(title, text, width)
+                click.echo(folded(f"{' ' * INDENT}{title}  ", text, width))
     if left_out:
         names = ", ".join(each.field.name for each in left_out)
         told = f"Left out to fit {width} columns: {names}. --wide shows all, --columns chooses."
@@ -187,19 +187,16 @@ def _table(
     return table
 
 
-def _write_below(title: str, text: str, width: int) -> None:
-    """A line below a row, folded between words; what is longer than a line is left to the
-    terminal."""
-    begin = f"{' ' * INDENT}{title}  "
-    click.echo(
-        textwrap.fill(
-            printable(text),
-            width=max(width, len(begin) + LONGEST_WORD),
-            initial_indent=begin,
-            subsequent_indent=" " * len(begin),
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+def folded(begin: str, text: str, width: int) -> str:
+    """The text behind a beginning, in lines of a width that are broken between words, each under
+    the first; a longer word is left to the terminal."""
+    return textwrap.fill(
+        printable(text),
+        width=max(width, len(begin) + LONGEST_WORD),
+        initial_indent=begin,
+        subsequent_indent=" " * len(begin),
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 

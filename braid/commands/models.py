@@ -20,11 +20,17 @@ __all__ = ["command", "environment_in_words"]
 NAMED = 8
 """How many of a list a page names; JSON has all."""
 
+
+def _numbered(of: str | None = None) -> Callable[[Document], str]:
+    """The number of a version as it is typed, ``v3``."""
+    return lambda row: f"v{(row if of is None else row[of])['version']}"
+
+
 LINES = [
     Field("Name", "name"),
     Field("Versions", "versions", Form.WHOLE),
     Field("Branches", "branches", Form.WHOLE, rank=3),
-    Field("Latest", "latest.version", Form.WHOLE),
+    Field("Latest", "latest.version", Form.WHOLE, people=_numbered("latest")),
     ended("latest"),
     Field("Latest ID", "latest.short_id", Form.WHOLE),
     Field("Created at", "latest.created_at", Form.TIME, rank=2),
@@ -41,11 +47,11 @@ VALUE = Field(
 MATCHES = [
     Field("ID", "match.short_id", Form.WHOLE),
     Field("Name", "name"),
-    Field("Version", "match.version", Form.WHOLE),
+    Field("Version", "match.version", Form.WHOLE, people=_numbered("match")),
     VALUE,
     ended("match"),
     Field("Matching", "matches", Form.WHOLE, rank=4),
-    Field("Latest", "latest.version", Form.WHOLE, rank=4),
+    Field("Latest", "latest.version", Form.WHOLE, rank=4, people=_numbered("latest")),
     Field("Created at", "match.created_at", Form.TIME, rank=2),
     Field("Aliases", "match.aliases", rank=1, sparse=True),
     Field("Scores", "match.scores", rank=1),
@@ -56,7 +62,7 @@ MATCHES = [
 MATCHING_VERSIONS = [
     Field("ID", "match.short_id", Form.WHOLE),
     Field("Name", "name"),
-    Field("Version", "match.version", Form.WHOLE),
+    Field("Version", "match.version", Form.WHOLE, people=_numbered("match")),
     VALUE,
     ended("match"),
     Field("Created at", "match.created_at", Form.TIME, rank=2),
@@ -71,7 +77,7 @@ COMPARED_AT = 3
 """What conditions on parameters were compared with is shown from this column on."""
 VERSIONS = [
     Field("ID", "short_id", Form.WHOLE),
-    Field("Version", "version", Form.WHOLE),
+    Field("Version", "version", Form.WHOLE, people=_numbered()),
     ended(),
     Field("Created at", "created_at", Form.TIME, rank=1),
     Field("Run ID", "run_id", Form.RUN, rank=2),

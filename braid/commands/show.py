@@ -26,6 +26,8 @@ __all__ = ["command"]
 
 WIDTH = 80
 """Columns into a pipe, and at the least."""
+TOGETHER = "\u00a0"
+"""In place of a space at which no line is broken."""
 DOCUMENTS = ("hyperparameters", "parameters", "result", "error")
 MENTIONS = {
     "made_by": "Made by",
@@ -154,7 +156,7 @@ def _text(value: Any) -> str:
 
 def _uri(uri: Document) -> str:
     known = (uri["size"] is not None and _size(uri["size"]), uri["digest"], uri["media_type"])
-    return "  ".join([uri["uri"], *(part for part in known if part)])
+    return "  ".join([uri["uri"], *(str(part).replace(" ", TOGETHER) for part in known if part)])
 
 
 def _size(count: int) -> str:
@@ -233,11 +235,12 @@ def _folded(text: str, first: str, later: str | None = None) -> Sequence[str]:
     columns = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
     inside = len(text) - len(text.lstrip(" "))
     margin = (later if later is not None else first) + " " * (inside + (2 if later is None else 0))
-    return textwrap.wrap(
+    lines = textwrap.wrap(
         text.strip(),
         width=max(columns, WIDTH),
         initial_indent=first + " " * inside,
         subsequent_indent=margin,
         break_long_words=False,
         break_on_hyphens=False,
-    ) or [first.rstrip()]
+    )
+    return [line.replace(TOGETHER, " ") for line in lines] or [first.rstrip()]

@@ -250,8 +250,8 @@ def test_a_search_lists_every_version_that_fits(
         out = said(braid, "models", *search, "--where", "lr<0.1", *where).splitlines()
         assert [line.split()[1:4] for line in out] == [
             ["Name", "Version", "lr"],
-            ["net", "3", "0.01"],
-            ["net", "2", "0.05"],
+            ["net", "v3", "0.01"],
+            ["net", "v2", "0.05"],
         ]
     refused = braid("models", "net", "--name", "net", *where)
     assert (refused.code, "Give MODEL or --name, not both." in refused.err) == (2, True)
@@ -343,7 +343,7 @@ def test_what_is_misspelled_is_answered_with_names_like_it(
 
 
 def test_everything_is_shown_within_eighty_columns(
-    braid: Braid, where: list[str], history: Store
+    braid: Braid, where: list[str], history: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parameters = json.dumps({"words": "several words " * 20, "deep": {"er": [1, 2]}})
     step = ("record", "step", "Fit", "--input", "scan-17", "--run", "run-1")
@@ -364,6 +364,12 @@ def test_everything_is_shown_within_eighty_columns(
     assert out.index("Hyperparameters:") < out.index("Environment:")
     assert "(--format json lists the packages)" in " ".join(out.split())
     assert "SQLAlchemy" not in out
+    assert "  4 bytes" in said(braid, "show", "scan-17", *where)
+    monkeypatch.setenv("COLUMNS", "80")
+    out = said(braid, "models", "net@v1", *where)
+    assert all(" " not in line[20:].strip() for line in out.splitlines() if len(line) > 80), out
+    listed = said(braid, "models", "net", *where).split()
+    assert [word for word in listed if word in ("v0", "v1")] == ["v0", "v1"]
     assert "Fit" in said(braid, "show", "run-1", *where)
     assert documented(braid, "show", "run-1", *where) == documented(
         braid, "run", "show", "run-1", *where
