@@ -166,7 +166,8 @@ def one_named(found: Mapping[str, Any], reference: str) -> str:
     """
     ids = [str(record["id"]) for record in found["records"]]
     if not ids:
-        raise NotFound(f"There is no record {reference[:200]} on this server.")
+        hint = f" {found['hint']}" if found.get("hint") else ""
+        raise NotFound(f"There is no record {reference[:200]} on this server.{hint}")
     if len(ids) > 1:
         raise ambiguous(reference, found["records"])
     return ids[0]

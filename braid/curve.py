@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from provenance_store.kinds import LARGEST
+
 __all__ = ["curves", "sparkline"]
 
 BLOCKS, PLAIN = "▁▂▃▄▅▆▇█", "_.-=+*#@"
@@ -50,7 +52,7 @@ def _bars() -> str:
 def curves(version: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Each metric of a version with its course, its first and its last value, and where they are.
 
-    One whose last value is not finite has diverged.
+    One whose last value is not finite, or beyond single precision, has diverged.
     """
     points = version.get("metrics") or ()
     for name in dict.fromkeys(k for point in points for k in point if k not in COUNTERS):
@@ -59,7 +61,8 @@ def curves(version: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         finite = [value if isinstance(value, int | float) else None for value in values]
         ends = f"{_shown(values[0])} to {_shown(values[-1])}"
         places = f"{_place(given[0])} to {_place(given[-1])}"
-        diverged = "" if isinstance(values[-1], int | float) else "  DIVERGED"
+        is_good = isinstance(values[-1], int | float) and abs(values[-1]) <= LARGEST
+        diverged = "" if is_good else "  DIVERGED"
         yield name, f"{sparkline(finite)}  {ends}, {places}{diverged}"
 
 

@@ -8,18 +8,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from braid.output import Document, printable
+from braid.validity import bad_end
+from provenance_store.relations import words_of
 
 if TYPE_CHECKING:
     from rich.tree import Tree
 
 __all__ = [
-    "INVERSE",
     "ROLES",
     "SAME",
     "as_dot",
     "as_mermaid",
     "as_tree",
-    "bad_end",
     "label",
     "role_label",
     "version",
@@ -68,26 +68,6 @@ SAME = "same_as"
 MAX_LEVELS = 50
 """How deep a tree is drawn."""
 
-INVERSE = {
-    "used": "used by",
-    "deployed": "deployed by",
-    "generated_by": "generated",
-    "derived_from": "gave rise to",
-    "trained_on": "trained",
-    "revision_of": "revised by",
-    "has_member": "member of",
-    "informed_by": "informed",
-    "chosen": "chosen by",
-    "considered": "considered by",
-    "influenced_by": "influenced",
-    "same_as": "same as",
-}
-"""What a role reads like from the other end; a test holds that every role is here.
-
-The last two are none that is recorded of a link: a way through nodes that are not shown, and two
-records that are one thing, which reads alike from both ends.
-"""
-
 
 def as_tree(lineage: Document) -> Tree:
     """The root and below it, role by role, what it depends on (or, going down, what depends on
@@ -115,7 +95,7 @@ def _grow(root: Tree, lineage: Document, up: bool) -> None:
     while waiting:  # in the order in which the tree is read
         branch, role, node_id, level = waiting.pop()
         again = node_id in seen and bool(children[node_id])
-        if again and role == INVERSE[SAME]:
+        if again and role == words_of(SAME):
             continue  # the other end of what was just shown
         if level:
             line = f"{role}: {label(nodes[node_id])}{' (see above)' if again else ''}"
@@ -140,7 +120,7 @@ def as_dot(lineage: Document) -> Iterator[str]:
         yield f"  {_quoted(node['id'])} [label={_quoted(label(node))}, shape={shape}{marked}];"
     for link in lineage["links"]:
         ends = f"{_quoted(link['from'])} -> {_quoted(link['to'])}"
-        yield f"  {ends} [label={_quoted(link['role'])}];"
+        yield f"  {ends} [label={_quoted(role_label(link))}];"
     yield "}"
 
 
@@ -175,16 +155,16 @@ def _children(lineage: Document, up: bool) -> defaultdict[str, list[tuple[str, s
     here, there = ("from", "to") if up else ("to", "from")
     children: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
     for link in lineage["links"]:
-        role = link["role"] if up else INVERSE[link["role"]]
-        children[link[here]].append((role.replace("_", " "), link[there]))
+        words = words_of(link["role"], down=not up)
+        children[link[here]].append((words, link[there]))
         if link["role"] == SAME:
-            children[link[there]].append((role.replace("_", " "), link[here]))
+            children[link[there]].append((words, link[here]))
     return children
 
 
 def role_label(link: Document) -> str:
     """The role of a link, in words."""
-    return str(link["role"]).replace("_", " ")
+    return words_of(link["role"])
 
 
 def label(node: Document) -> str:
@@ -205,12 +185,6 @@ def version(node: Document) -> str:
         first, last, count = (node["versions"][name] for name in ("first", "last", "count"))
         return f" v{first}" if first == last else f" v{first}-v{last} ({count} versions)"
     return f" v{node['version']}" if "version" in node else ""
-
-
-def bad_end(node: Document) -> str:
-    """How a step ended that did not succeed, such as FAILED; "not ended" of one that goes on."""
-    status = node.get("status")
-    return "not ended" if status == "ACTIVE" else str(status or "")
 
 
 def _invalid(node: Document) -> str:

@@ -18,7 +18,7 @@ import click
 
 from braid.escaping import inert, json_text, printable
 from braid.fields import Document, Field, Form, told_time
-from braid.tables import chosen, write_csv, write_table
+from braid.tables import Below, chosen, folded, room, write_csv, write_table
 from provenance_store.quantities import counted
 
 if TYPE_CHECKING:
@@ -93,9 +93,16 @@ class Display:
         return bool(self.columns) or self.wide
 
     def table(
-        self, document: Document, *, rows: str, fields: Sequence[Field], empty: str = "None."
+        self,
+        document: Document,
+        *,
+        rows: str,
+        fields: Sequence[Field],
+        empty: str = "None.",
+        below: Below | None = None,
     ) -> None:
-        """Show the list under ``rows``; text says ``empty`` when there is nothing in it.
+        """Show the list under ``rows``; text says ``empty`` when there is nothing in it, with
+        the document's ``hint`` if it has one. On a terminal a row may have lines ``below`` it.
 
         Raises UsageError for columns that are none.
         """
@@ -108,9 +115,11 @@ class Display:
         if found:
             shown = asked or [field for field in fields if self._has(field, found)]
             fit = not (self.wide or self.to_file)
-            write_table(found, shown, wide=self.wide, every_column=bool(asked), fit=fit)
+            about = {"wide": self.wide, "every_column": bool(asked), "fit": fit}
+            write_table(found, shown, **about, below=below)
         else:
-            click.echo(empty, err=True)
+            hint = document.get("hint")
+            click.echo(f"{empty} {printable(hint)}" if hint else empty, err=True)
         if document.get("has_next_page"):
             click.echo(printable(f"More: --marker {document.get('marker')}"), err=True)
 
@@ -121,14 +130,17 @@ class Display:
         return self.wide or not field.wide
 
     def details(self, document: Document, *, fields: Sequence[Field]) -> None:
-        """Show one document, a line a field; lines without a value are left out."""
+        """Show one document, a line a field, folded between words on a terminal; lines without a
+        value are left out."""
         if self.format == "json":
             return self.json(document)
         titles = [printable(f"{field.title}:") for field in fields]
         width = max(map(len, titles))
+        columns = None if self.to_file else room()
         for title, field in zip(titles, fields, strict=True):
             if text := field.told(document):
-                click.echo(f"{title:<{width}} {text}")
+                begin = f"{title:<{width}} "
+                click.echo(f"{begin}{text}" if columns is None else folded(begin, text, columns))
 
     def lines(self, texts: Sequence[str], *, empty: str = "None.") -> None:
         """A line each; ``empty`` on standard error when there is none."""

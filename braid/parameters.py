@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from braid.given import read_given
+from provenance_store.quantities import counted
 
 __all__ = ["JsonText", "NumberPair", "Pair", "Reference", "typed"]
 
@@ -163,7 +164,11 @@ def _named(given: str) -> str:
     """What is known of a value that is not as it should be: never the value, which may be a
     secret that was to be kept elsewhere."""
     name, equals, _ = given.partition("=")
-    return f"{name + equals!r}..." if equals else f"A value of {len(given)} characters without '='"
+    return (
+        f"{name + equals!r}..."
+        if equals
+        else f"A value of {counted(len(given), 'character')} without '='"
+    )
 
 
 class JsonText(click.ParamType[Any]):

@@ -16,10 +16,12 @@ from functools import partial
 from textwrap import wrap
 from xml.sax.saxutils import escape
 
-from braid.graph import bad_end, label, role_label, version
+from braid.graph import label, role_label, version
 from braid.layout import Point, arrange, columns_of
 from braid.output import Document, printable
+from braid.validity import bad_end
 from provenance_store.errors import InvalidInput
+from provenance_store.relations import words_of
 
 __all__ = ["MOST_LINKS", "MOST_NODES", "Shape", "as_svg"]
 
@@ -352,7 +354,7 @@ class _Legend:
         for role in STROKES:
             if any(link["role"] == role for link in links):
                 line = f'<path d="M0 -4H20" fill="none" {_stroke(role)} marker-end="url(#{role})"/>'
-                self._add(24, role.replace("_", " "), line)
+                self._add(24, words_of(role), line)
         for line in self._causes(nodes):
             self._x, self._y = MARGIN, self._y + LEGEND_ROW
             self._items.append((self._x, self._y, _small(line, INVALID)))

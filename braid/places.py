@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from provenance_store.files import Place
     from provenance_store.reader import Reader
 
-__all__ = ["PlaceParam", "files_of", "maps", "of_run"]
+__all__ = ["PlaceParam", "files_of", "maps", "of_run", "short_ids"]
 
 Command = TypeVar("Command", bound=Callable[..., None])
 PAGE = 1000
@@ -63,6 +63,16 @@ def files_of(
             if leaf["id"] not in seen:
                 seen.add(leaf["id"])
                 yield from ((leaf["record"], uri) for uri in leaf["record"]["uris"])
+
+
+def short_ids(history: Reader | QueryClient, urns: Iterable[str]) -> dict[str, str]:
+    """The short ids of these records, where a store tells; a server is not asked for each."""
+    from provenance_store.ids import short_id
+    from provenance_store.reader import Reader
+
+    if not isinstance(history, Reader):
+        return {}
+    return {urn: short_id(found) for urn, found in history.resolve_all(urns).items()}
 
 
 def of_run(history: Reader | QueryClient, run_id: str) -> Iterator[str]:

@@ -131,4 +131,7 @@ def is_run(history: Reader | QueryClient, text: str, *, by_default: bool = False
 
 def store_url(text: str) -> str:
     """A URL as it is, and a path as the URL of the SQLite file at that path."""
-    return text if ":" in text else f"sqlite:///{text}"
+    from provenance_store.store_path import store_path
+
+    path = store_path(text)
+    return text if path is None else f"sqlite:///{path}"

@@ -12,9 +12,9 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,12 +23,15 @@ from braid.fields import Document, Field, Form
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
-__all__ = ["chosen", "elided", "elided_uri", "write_csv", "write_table"]
+__all__ = ["Below", "chosen", "elided", "elided_uri", "folded", "room", "write_csv", "write_table"]
 
 GAP = 2
 """Spaces between columns."""
+INDENT = 7
+"""Spaces before what stands below a row."""
 MOST_LINES = 3
 """Of a cell that is folded."""
 NARROWEST = 10
@@ -61,6 +64,16 @@ def chosen(fields: Sequence[Field], names: Sequence[str]) -> list[Field]:
     return [known[name] for name in names]
 
 
+@dataclass(frozen=True)
+class Below:
+    """What stands below each row of a table that must fit a terminal, and no column is left out
+    for: ``lines`` of a document, each a title and a text, in place of the columns ``instead_of``.
+    """
+
+    lines: Callable[[Document], Iterable[tuple[str, str]]]
+    instead_of: frozenset[str]
+
+
 def write_table(
     found: Sequence[Document],
     fields: Sequence[Field],
@@ -68,21 +81,25 @@ def write_table(
     wide: bool,
     every_column: bool,
     fit: bool,
+    below: Below | None = None,
 ) -> None:
     """The table on standard output, and on standard error which columns had no room.
 
-    ``wide`` shows every value whole, ``every_column`` leaves none out. Without ``fit`` it is as
-    wide as it comes, as into a pipe.
+    ``wide`` shows every value whole, ``every_column`` leaves none out, and nothing is ``below`` the
+    rows then. Without ``fit`` it is as wide as it comes, as into a pipe.
     """
-    width = _room() if fit else None
-    if width is None:
+    width = room() if fit else None
+    if width is not None and below is not None and not every_column:
+        rest = [field for field in fields if field.name not in below.instead_of]
+        _fitted(found, rest, width, every_column=False, below=below)
+    elif width is None:
         rows = [[field.cell(document, whole=wide) for field in fields] for document in found]
         _plain([printable(field.title) for field in fields], rows)
     else:
         _fitted(found, fields, width, every_column=every_column)
 
 
-def _room() -> int | None:
+def room() -> int | None:
     """The width that a table must fit into; None for a pipe, unless COLUMNS is set."""
     return shutil.get_terminal_size((0, 0)).columns or None
 
@@ -120,10 +137,14 @@ class _Column:
 
 
 def _fitted(
-    found: Sequence[Document], fields: Sequence[Field], width: int, *, every_column: bool
+    found: Sequence[Document],
+    fields: Sequence[Field],
+    width: int,
+    *,
+    every_column: bool,
+    below: Below | None = None,
 ) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     columns = [_column(found, field) for field in fields]
     columns = [each for each in columns if every_column or any(each.cells)]
@@ -132,18 +153,51 @@ def _fitted(
     _share(columns, width)
     # With a height too, for else rich takes a dumb terminal to be 80 columns wide.
     console = Console(width=max(width, _needed(columns)), height=len(found) + 1, highlight=False)
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for each in columns:
-        title = printable(each.field.title)
-        table.add_column(title, width=each.width, overflow="ellipsis")
-    for row in zip(*(each.cells for each in columns), strict=True):
-        cells = zip(columns, row, strict=True)
-        table.add_row(*(_folded(console, each, cell) for each, cell in cells))
-    console.print(table)
+    rows = list(zip(*(each.cells for each in columns), strict=True))
+    if below is None:
+        console.print(_table(console, columns, rows))
+    else:
+        for number, (document, row) in enumerate(zip(found, rows, strict=True)):
+            console.print(_table(console, columns, [row], titled=not number))
+            for title, text in below.lines(document):
+                click.echo(folded(f"{' ' * INDENT}{title}  ", text, width))
     if left_out:
         names = ", ".join(each.field.name for each in left_out)
         told = f"Left out to fit {width} columns: {names}. --wide shows all, --columns chooses."
         click.echo(told, err=True)
+
+
+def _table(
+    console: Console,
+    columns: Sequence[_Column],
+    rows: Sequence[Sequence[str]],
+    *,
+    titled: bool = True,
+) -> Table:
+    from rich.table import Table
+
+    about: dict[str, Any] = {"show_header": titled, "header_style": "bold"}
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), **about)
+    for each in columns:
+        title = printable(each.field.title)
+        table.add_column(title, width=each.width, overflow="ellipsis")
+    for row in rows:
+        cells = zip(columns, row, strict=True)
+        table.add_row(*(_folded(console, each, cell) for each, cell in cells))
+    return table
+
+
+def folded(begin: str, text: str, width: int) -> str:
+    """The text behind a beginning, in lines of a width that are broken between words, each under
+    the first; a longer word is left to the terminal."""
+    return textwrap.fill(
+        printable(text),
+        width=max(width, len(begin) + LONGEST_WORD),
+        initial_indent=begin,
+        subsequent_indent=" " * len(begin),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _column(found: Sequence[Document], field: Field) -> _Column:

@@ -112,6 +112,8 @@ class RemoteSink(KeepingSink):
                 version["version"],
                 version["name"],
                 None,
+                version.get("status"),
+                tuple(map(self.resolve, version.get("passed_over", ()))),
             )
             for version in found
             if "line" in version

@@ -29,6 +29,7 @@ from provenance_store.errors import (
     StoreUnavailable,
 )
 from provenance_store.opening import engine_at, store_file
+from provenance_store.quantities import counted
 from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, inherited
 from provenance_store.shown import shown
 from provenance_store.sql import schema
@@ -241,8 +242,8 @@ def _require_no_more(url: str, store: Path, backup: BackedUp) -> None:
     for name, count in sorted((found or {}).items(), key=lambda one: one[0] != "record"):
         if count > backup.rows.get(name, 0):
             raise Conflict(
-                f"{store} holds more than the backup: {count} rows of {name}, the backup "
-                f"{backup.rows.get(name, 0)}. {kept}"
+                f"{store} holds more than the backup: {counted(count, 'row')} of {name}, "
+                f"the backup {backup.rows.get(name, 0)}. {kept}"
             )
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from provenance_store.changes import changes
 from provenance_store.documents import RESTRICTED
+from provenance_store.relations import words_of
 from provenance_store.statement.graph import Graph, Leaf
 from provenance_store.statement.wording import label
 
@@ -182,7 +183,7 @@ class _Comparison:
         named, left, right = _by_key(ones, others, _key)
         alike, left, right = _by_key(left, right, lambda record: record["kind"])
         where = label(one)
-        words = "made" if not self.deep and role == "generated_by" else role.replace("_", " ")
+        words = "made" if not self.deep and role == "generated_by" else words_of(role)
         pairs = named + alike
         ends = [
             (label(self.one.graph.records[p.one]), label(self.other.graph.records[p.other]))

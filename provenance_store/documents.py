@@ -74,8 +74,8 @@ class Details:
     mark: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     alias: Mapping[int, Sequence[Row]] = field(default_factory=dict)
     invalid: Mapping[int, Invalidation] = field(default_factory=dict)
-    open: Set[int] = frozenset()
-    """Model versions that a step makes which has not ended."""
+    made: Mapping[int, str | None] = field(default_factory=dict)
+    """Of model versions the status of the step that made each; None where none did."""
     unseen: Set[int] = frozenset()
     """First versions and parents of model versions that the viewer may not see."""
 
@@ -130,7 +130,9 @@ class Details:
     def is_live(self, record: Row) -> bool:
         """Whether the record still takes additions."""
         said = {m.mark for m in self.mark.get(record.id, ())}
-        return bool(record.live or record.id in self.open) and Mark.PROMOTED not in said
+        return (
+            bool(record.live or self.made.get(record.id) == "ACTIVE") and Mark.PROMOTED not in said
+        )
 
     def marks(self, record_id: int) -> list[dict[str, Any]]:
         """What was said of the record later, oldest first."""
@@ -175,7 +177,8 @@ def read_document(text: str) -> Any:
 
 
 def brief(record: Row, urn: Urn) -> dict[str, Any]:
-    """What stands for a record where another one mentions it."""
+    """What stands for a record where another one mentions it; with a `status` for a step that did
+    not succeed, and for a model version that such a step made."""
     document = {
         "id": urn(record.id),
         "short_id": short_id(record.id),
@@ -184,7 +187,8 @@ def brief(record: Row, urn: Urn) -> dict[str, Any]:
     }
     if record.depth is not None:
         document["version"] = record.depth
-    return document
+    ended = getattr(record, "ended", None)  # which a row has that was asked for by its id
+    return document if ended in (None, "SUCCEEDED") else document | {"status": ended}
 
 
 def candidate(record: Row, uri: str | None, urn: Urn) -> dict[str, Any]:
@@ -304,6 +308,7 @@ def _model_part(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
     if record.depth is None:
         return {}
     return {
+        "status": details.made.get(record.id),
         "line": details.named(record.line_id, urn),
         "parent": None if record.parent_id is None else details.named(record.parent_id, urn),
         "scores": details.scores(record.id),

@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from provenance_store.errors import InvalidInput
 from provenance_store.measuring import Measured, Progress, Unread, measure, not_opened
+from provenance_store.quantities import counted
 from provenance_store.trees import ALGORITHM, ROOM, Tree, is_tree, measure_tree
 from provenance_store.undecoded import escaped
 from provenance_store.validation.uris import normal_uri
@@ -252,7 +253,7 @@ def check(
     """
     path = local_path(uri["uri"], places)
     wanted = expected(uri)
-    told = None if wanted is None else wanted.digest or f"{wanted.size} bytes"
+    told = None if wanted is None else wanted.digest or counted(wanted.size, "byte")
     if path is None:
         return Checked(State.NOT_LOCAL, None, told, None)
     state, found = _compared(path, wanted, progress)
@@ -274,10 +275,10 @@ def _compared(
     if (refused := not_opened(there)) is not None:
         return State.NO_DIGEST if wanted is None else State.CHANGED, refused.why
     if wanted is not None and wanted.size not in (-1, there.st_size):
-        return State.CHANGED, f"{there.st_size} bytes"
+        return State.CHANGED, counted(there.st_size, "byte")
     algorithm = "" if wanted is None else wanted.digest.partition(":")[0].lower()
     if algorithm not in _CHECKED_WITH or wanted is None:
-        return State.NO_DIGEST, f"{there.st_size} bytes"
+        return State.NO_DIGEST, counted(there.st_size, "byte")
     found = measure(path, algorithm=algorithm, progress=progress)
     if found.digest is None:
         changing = found.unread in (Unread.CHANGING, Unread.DIRECTORY, Unread.SPECIAL)

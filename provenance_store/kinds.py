@@ -12,6 +12,7 @@ from typing import Self
 __all__ = [
     "CARRIES",
     "CURVES",
+    "LARGEST",
     "PASSED_BY",
     "RUN_STATUSES",
     "SAME_AS",
@@ -131,6 +132,11 @@ class Series(_Named):
 
 CURVES = (Series.METRIC, Series.STEP)
 """The series that are a convergence curve."""
+
+
+LARGEST = 3.4028234663852886e38
+"""The largest number of single precision, which models are trained in: a loss that is beyond it, or
+not finite, has diverged."""
 
 
 class Special(_Named):

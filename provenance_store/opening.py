@@ -26,14 +26,16 @@ __all__ = [
 ]
 
 
-def open_store(url: str | None = None, *, create: bool = True, strict: bool = False) -> Store:
-    """Open the store at a URL, by default the one that BRAID_STORE_URL names.
+def open_store(
+    url: str | os.PathLike[str] | None = None, *, create: bool = True, strict: bool = False
+) -> Store:
+    """Open the store at a URL or path, by default the one that BRAID_STORE_URL names.
 
-    ``sqlite:///FILE`` or ``postgresql://USER@HOST/DATABASE``. An empty or missing database gets
-    the schema, unless `create` is false. What is recorded with `strict` is refused where it cannot
-    be kept as it is given, see `Recorder`. Raises ConfigurationError for a bad URL, NotFound when
-    there is no store, SchemaMismatch for an older or newer one, StoreUnavailable when the
-    database cannot be reached.
+    ``sqlite:///FILE``, ``postgresql://USER@HOST/DATABASE``, or the path of a SQLite file. An empty
+    or missing database gets the schema, unless `create` is false. What is recorded with `strict` is
+    refused where it cannot be kept as it is given, see `Recorder`. Raises ConfigurationError for a
+    bad URL, NotFound when there is no store, SchemaMismatch for an older or newer one,
+    StoreUnavailable when the database cannot be reached.
     """
     engine = engine_at(url or STORE_URL.get(), create=create)
     try:
@@ -52,7 +54,7 @@ def open_store(url: str | None = None, *, create: bool = True, strict: bool = Fa
     return Store(engine, strict=strict)
 
 
-def upgrade_store(url: str | None = None) -> None:
+def upgrade_store(url: str | os.PathLike[str] | None = None) -> None:
     """Bring the store's schema up to date, making it if there is none. A newer one that this Braid
     may write to stays: another server is newer already."""
     if not plan_upgrade(url).is_needed:
@@ -85,7 +87,7 @@ class UpgradePlan:
         return self.found is not None and self.found >= self.min_writer
 
 
-def plan_upgrade(url: str | None = None) -> UpgradePlan:
+def plan_upgrade(url: str | os.PathLike[str] | None = None) -> UpgradePlan:
     """What `upgrade_store` would do; changes nothing.
 
     Raises SchemaMismatch for a store that is too new for this Braid, NotFound for a database that
@@ -106,14 +108,14 @@ def plan_upgrade(url: str | None = None) -> UpgradePlan:
     return UpgradePlan(found)
 
 
-def store_file(url: str) -> Path | None:
+def store_file(url: str | os.PathLike[str]) -> Path | None:
     """The SQLite file that a store's URL names; None for another database."""
     read = read_url(url)
     is_file = read.get_backend_name() == "sqlite" and "uri" not in read.query
     return Path(read.database or "") if is_file else None
 
 
-def engine_at(text: str, *, create: bool) -> sa.Engine:
+def engine_at(text: str | os.PathLike[str], *, create: bool) -> sa.Engine:
     """An engine for the database at a URL; what is in it is not looked at. Raises as `open_store`.
 
     A relative path is where this process is now, and stays there when it goes elsewhere.

@@ -13,13 +13,15 @@ from provenance_store.ids import now, short_id
 from provenance_store.kinds import Kind, Level
 from provenance_store.reading import models, records, runs
 from provenance_store.reading.foreseen import URIS, documents_key, heads_key, members_key
-from provenance_store.reading.named import candidates, find, not_found, told_apart
+from provenance_store.reading.named import candidates, not_found, one_of, told_apart
+from provenance_store.reading.near import did_you_mean, records_near
 from provenance_store.reading.run_steps import Call, RunPlace, RunStep, run_steps
 from provenance_store.reading.validity import validity_of
-from provenance_store.reading.view import View
+from provenance_store.reading.view import Row, View
 from provenance_store.references import (
     Head,
     Reference,
+    has_scheme,
     is_id,
     is_name,
     several,
@@ -204,7 +206,7 @@ class Reader:
         text = spelled(reference)
         if not is_id(text):
             with self._view() as view:
-                return find(view, self._prepared, text)
+                return self._found(view, text)
         found = self.resolve_all([text])
         if text not in found:
             raise not_found(text)
@@ -212,8 +214,9 @@ class Reader:
 
     def named(self, reference: Reference) -> dict[str, Any]:
         """What a reference names, in brief: ``records``, the newest first, one where it is clear
-        and none where there is nothing. Of a model version also its ``line``; of several records
-        also when they were made, where they lie and in which run."""
+        and none where there is nothing, then with a ``hint`` where names are like it. Of a model
+        version also its ``line``, and where later ones of steps that failed were ``passed_over``,
+        these; of several records also when they were made, where they lie and in which run."""
         text = spelled(reference)
         ids = list(self.resolve_all([text]).values()) if is_id(text) else None
         with self._view() as view:
@@ -221,8 +224,12 @@ class Reader:
                 ids = list(candidates(view, self._prepared, text))
             rows = view.by_id(ids)
             found = [rows[i] for i in ids if i in rows]
+            if not found and not is_id(text) and not has_scheme(text):
+                near = did_you_mean(records_near(view, text)).strip()
+                return {"records": []} | ({"hint": near} if near else {})
             hidden = view.hidden(row.line_id for row in found if row.line_id is not None)
             told = {} if len(ids) < 2 else {one["id"]: one for one in told_apart(view, ids)}
+            failed = self._passed_over(view, found) if is_name(text) else {}
             return {
                 "records": [
                     documents.brief(row, view.urn)
@@ -232,9 +239,19 @@ class Reader:
                         if row.line_id is None or row.line_id in hidden
                         else {"line": view.urn(row.line_id)}
                     )
+                    | failed.get(row.id, {})
                     for row in found
                 ]
             }
+
+    def _passed_over(self, view: View, rows: Sequence[Row]) -> dict[int, dict[str, Any]]:
+        with driver(view.connection) as raw:
+            found = {
+                row.id: self._prepared.failed_revisions(raw, self._viewer, row.id)
+                for row in rows
+                if row.line_id is not None
+            }
+        return {i: {"passed_over": [view.urn(f) for f in ids]} for i, ids in found.items() if ids}
 
     def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
         """The local ids of those URNs and short ids that name something visible."""
@@ -310,8 +327,9 @@ class Reader:
         aliases as they were then. `best` names a validation score, or else a metric, whose last
         value counts: the lowest is first, with `highest` (or a ``-`` before the name) the highest;
         the value is the match's ``value``, and versions without one are left out. Where it is not
-        finite the match has ``diverged``, and is last. Invalid versions are marked, and left out
-        with `valid`. Raises InvalidInput for a score, parameter, tag or alias that nothing has.
+        finite, or beyond single precision, the match has ``diverged``, and is last. Invalid
+        versions are marked, and left out with `valid`. Raises InvalidInput for a score, parameter,
+        tag or alias that nothing has.
         """
         size = filters.check_limit(limit)
         references = several(trained_on)
@@ -377,6 +395,7 @@ class Reader:
 
     def heads(self, name: str, *, run_id: str | None = None) -> list[Head]:
         """Versions of models of this name that none revises: of this run first, newest first.
+        Those of steps that FAILED are passed over, unless there is no other.
 
         Where some are the viewer's own, the others are left out, else those that it may only see
         where it manages some. A revision that it may not see does not count, nor one that it may
@@ -581,13 +600,22 @@ class Reader:
         """`resolve` inside a read that is under way."""
         text = spelled(reference)
         if not is_id(text):
-            return find(view, self._prepared, text)
+            return self._found(view, text)
         record_id = self._sink.locate(text)
         if record_id is not None:
             with driver(view.connection) as raw:
                 if self._prepared.see(raw, self._viewer, record_id):
                     return record_id
         raise not_found(text)
+
+    def _found(self, view: View, text: str) -> int:
+        """What a URI or a name stands for; the error for one that is unknown has names like it."""
+        ids = candidates(view, self._prepared, text)
+        if not ids:
+            raise not_found(
+                text, "" if has_scheme(text) else did_you_mean(records_near(view, text))
+            )
+        return one_of(view, ids, text)
 
     @contextmanager
     def _view(self, as_of: int | None = None) -> Iterator[View]:

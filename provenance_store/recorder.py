@@ -24,6 +24,7 @@ from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, make_id, now
 from provenance_store.kinds import Kind, Mark, Role, Series
 from provenance_store.references import Head, Reference, is_document, is_name, path_of, spelled
+from provenance_store.resuming import told_of_resuming
 from provenance_store.rows import (
     AudienceRow,
     EnvironmentRow,
@@ -230,7 +231,9 @@ class Recorder:
         is none: `name` is then its name, or names one of its versions (`references`). The newest
         version is returned as it is, or, where something is given that makes a version (training
         data, files, hyperparameters, metrics, scores), what `update` makes of it. So a script that
-        is run twice makes one line, and one that fails before it trains leaves no version.
+        is run twice makes one line, and one that fails before it trains leaves no version. Versions
+        whose step failed are passed over, which is logged, unless one is named by its id or as
+        ``NAME@v3``, or there is no other.
         `depends_on` and `tags` are then of that version; alone they are of the beginning, and tell
         nothing of a model that is there.
         """
@@ -805,7 +808,13 @@ class Recorder:
                 )
                 gate.instead(None, message, path="resume")
                 self._warn(gate)
-            return self._handle(heads[0]) if heads else None
+            if not heads:
+                return None
+            head = heads[0]
+            failed = [self.sink.urn(version) for version in head.passed_over]
+            if told := told_of_resuming(head.name, head.version, head.status, failed):
+                log.warning("%s", told)
+            return self._handle(head)
         version_id = self.id_of(reference)
         known = self._version(Batch(), reference, version_id)
         if known is None:

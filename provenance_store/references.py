@@ -51,13 +51,19 @@ _PATHS = ("/", "./", "../", "~/")
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A model version as a store finds it, such as one that none revises."""
+    """A model version as a store finds it, such as one that none revises.
+
+    `status` is that of the step that made it, None where that is not known or no step did.
+    `passed_over` are the versions that came of it and whose step failed, as far as that was asked.
+    """
 
     id: int
     line_id: int
     version: int
     name: str
     run_id: str | None
+    status: str | None = None
+    passed_over: tuple[int, ...] = ()
 
 
 Reference = Record | Head | str | int | os.PathLike[str] | Mapping[str, Any]

@@ -73,7 +73,7 @@ def file_mode(text: str) -> str:
 STORE_URL = Setting(
     "BRAID_STORE_URL",
     "sqlite:///braid.db",
-    "Where the store is: sqlite:///FILE or postgresql://USER@HOST/DATABASE.",
+    "Where the store is: sqlite:///FILE, a path, or postgresql://USER@HOST/DATABASE.",
     str,
 )
 PAGE_CACHE_MB = Setting(

@@ -199,8 +199,8 @@ class Sink(ABC, forks.Forkable):
         return None
 
     def heads(self, name: str) -> list[Head] | None:
-        """The versions of models of a name that none revises, the newest first; None where that
-        cannot be known here."""
+        """The versions of models of a name that none revises, the newest first, with those that
+        failed only where there is no other; None where that cannot be known here."""
         return None
 
     all_or_nothing = False

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -232,7 +233,13 @@ class StoreSink(Sink):
 
     def heads(self, name: str) -> list[Head]:
         with self.session.look() as raw:
-            return [Head(*row) for row in self.prepared.nearest_heads(raw, EVERYTHING, name)]
+            return [
+                replace(
+                    Head(*row),
+                    passed_over=tuple(self.prepared.failed_revisions(raw, EVERYTHING, row[0])),
+                )
+                for row in self.prepared.nearest_heads(raw, EVERYTHING, name)
+            ]
 
     def write(self, batch: Batch) -> None:
         if self._soon is not None:

@@ -15,6 +15,7 @@ from flows.harvest.asking import is_behind
 from flows.harvest.facts import FINAL
 from flows.harvest.service import FlowsLogs
 from provenance_store.errors import InvalidInput
+from provenance_store.quantities import counted
 from provenance_store.store import Store
 
 __all__ = ["Stopped", "Task", "details_of", "is_over", "perform"]
@@ -96,9 +97,10 @@ def _log_of(run: dict[str, Any], logs: FlowsLogs, task: Task) -> RunLog:
 
 def details_of(done: Harvested) -> dict[str, Any]:
     """What a flow is told of a harvest: little, for it counts towards the run's state."""
+    were = "was" if done.added == 1 else "were"
     return {
         "code": "Harvested",
-        "description": f"{done.added} of {done.steps} steps were added.",
+        "description": f"{done.added} of {counted(done.steps, 'step')} {were} added.",
         "run_id": done.run_id,
         "run_status": done.status,
         "steps": done.steps,

@@ -63,6 +63,13 @@ class Mention(msgspec.Struct, kw_only=True):
     name: str | None
     short_id: str | msgspec.UnsetType = msgspec.UNSET
     version: int | msgspec.UnsetType = msgspec.UNSET
+    status: Annotated[
+        str | msgspec.UnsetType,
+        Meta(
+            description="Of a step that did not succeed, or has not ended (ACTIVE), and of a model "
+            "version that such a step made."
+        ),
+    ] = msgspec.UNSET
     restricted: bool | msgspec.UnsetType = msgspec.UNSET
     invalidated: Invalidated | msgspec.UnsetType = msgspec.UNSET
 
@@ -81,6 +88,10 @@ class Candidate(Mention, kw_only=True):
     several records also what they can be told by."""
 
     line: str | msgspec.UnsetType = msgspec.UNSET
+    passed_over: Annotated[
+        list[str] | msgspec.UnsetType,
+        Meta(description="Versions that revise it, of steps that failed: a name is none of them."),
+    ] = msgspec.UNSET
     created_at: str | msgspec.UnsetType = msgspec.UNSET
     run_id: str | msgspec.UnsetType | None = msgspec.UNSET
     uri: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -90,6 +101,9 @@ class Named(msgspec.Struct, kw_only=True):
     """What a reference names: one record where it is clear, else the choices, newest first."""
 
     records: list[Candidate]
+    hint: Annotated[
+        str | msgspec.UnsetType, Meta(description="Where there is none: names that are like it.")
+    ] = msgspec.UNSET
 
 
 class LinkEnd(Mention, kw_only=True):
@@ -121,7 +135,13 @@ class Record(msgspec.Struct, kw_only=True):
     scores: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET
     aliases: list[str] | msgspec.UnsetType = msgspec.UNSET
     type: str | msgspec.UnsetType = msgspec.UNSET
-    status: str | msgspec.UnsetType = msgspec.UNSET
+    status: Annotated[
+        str | msgspec.UnsetType | None,
+        Meta(
+            description="Of a step, or of the step that made a model version, null if none did; "
+            "ACTIVE until it ends."
+        ),
+    ] = msgspec.UNSET
     action_url: str | msgspec.UnsetType | None = msgspec.UNSET
     action_id: str | msgspec.UnsetType | None = msgspec.UNSET
     run_as: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -266,22 +286,31 @@ class Paged(msgspec.Struct, kw_only=True):
     marker: str | None
 
 
+Hint = Annotated[
+    str | msgspec.UnsetType,
+    Meta(description="Of an empty page: a name that was asked for, and those that are like it."),
+]
+
+
 class RunPage(Paged, kw_only=True):
     """Runs, latest start first."""
 
     runs: list[Run]
+    hint: Hint = msgspec.UNSET
 
 
 class RecordPage(Paged, kw_only=True):
     """Records, newest first."""
 
     records: list[Record]
+    hint: Hint = msgspec.UNSET
 
 
 class Match(Record, kw_only=True):
     """A model version that was looked for; `value` is its score or metric, if that was asked.
 
-    It has `diverged` where that was not finite: it has no value then, and is last.
+    It has `diverged` where that was not finite, or beyond single precision (3.4e38): it has no
+    value then, and is last.
     """
 
     compared: Annotated[
@@ -371,10 +400,6 @@ class Node(Mention, kw_only=True):
     distance: int
     stub: bool | msgspec.UnsetType = msgspec.UNSET
     versions: Versions | msgspec.UnsetType = msgspec.UNSET
-    status: Annotated[
-        str | msgspec.UnsetType,
-        Meta(description="Of a step that did not succeed, or has not ended: ACTIVE."),
-    ] = msgspec.UNSET
 
 
 class Link(msgspec.Struct, rename={"from_id": "from", "to_id": "to"}):

@@ -12,7 +12,7 @@ from braid.options import Time, displays, pages, reads
 from braid.output import Display, Document, Field, Form
 from braid.parameters import Reference
 from braid.source import Source
-from braid.validity import cause, marked, validity
+from braid.validity import bad_end, cause, ended, marked, validity
 from provenance_store.quantities import counted
 
 __all__ = ["command", "environment_in_words"]
@@ -20,11 +20,18 @@ __all__ = ["command", "environment_in_words"]
 NAMED = 8
 """How many of a list a page names; JSON has all."""
 
+
+def _numbered(of: str | None = None) -> Callable[[Document], str]:
+    """The number of a version as it is typed, ``v3``."""
+    return lambda row: f"v{(row if of is None else row[of])['version']}"
+
+
 LINES = [
     Field("Name", "name"),
     Field("Versions", "versions", Form.WHOLE),
     Field("Branches", "branches", Form.WHOLE, rank=3),
-    Field("Latest", "latest.version", Form.WHOLE),
+    Field("Latest", "latest.version", Form.WHOLE, people=_numbered("latest")),
+    ended("latest"),
     Field("Latest ID", "latest.short_id", Form.WHOLE),
     Field("Created at", "latest.created_at", Form.TIME, rank=2),
     Field("Aliases", "latest.aliases", rank=1, sparse=True),
@@ -40,10 +47,11 @@ VALUE = Field(
 MATCHES = [
     Field("ID", "match.short_id", Form.WHOLE),
     Field("Name", "name"),
-    Field("Version", "match.version", Form.WHOLE),
+    Field("Version", "match.version", Form.WHOLE, people=_numbered("match")),
     VALUE,
+    ended("match"),
     Field("Matching", "matches", Form.WHOLE, rank=4),
-    Field("Latest", "latest.version", Form.WHOLE, rank=4),
+    Field("Latest", "latest.version", Form.WHOLE, rank=4, people=_numbered("latest")),
     Field("Created at", "match.created_at", Form.TIME, rank=2),
     Field("Aliases", "match.aliases", rank=1, sparse=True),
     Field("Scores", "match.scores", rank=1),
@@ -54,8 +62,9 @@ MATCHES = [
 MATCHING_VERSIONS = [
     Field("ID", "match.short_id", Form.WHOLE),
     Field("Name", "name"),
-    Field("Version", "match.version", Form.WHOLE),
+    Field("Version", "match.version", Form.WHOLE, people=_numbered("match")),
     VALUE,
+    ended("match"),
     Field("Created at", "match.created_at", Form.TIME, rank=2),
     Field("Aliases", "match.aliases", rank=1, sparse=True),
     Field("Scores", "match.scores", rank=1),
@@ -68,7 +77,8 @@ COMPARED_AT = 3
 """What conditions on parameters were compared with is shown from this column on."""
 VERSIONS = [
     Field("ID", "short_id", Form.WHOLE),
-    Field("Version", "version", Form.WHOLE),
+    Field("Version", "version", Form.WHOLE, people=_numbered()),
+    ended(),
     Field("Created at", "created_at", Form.TIME, rank=1),
     Field("Run ID", "run_id", Form.RUN, rank=2),
     Field("Aliases", "aliases", sparse=True),
@@ -177,7 +187,8 @@ def command(
     or path of its weights. A search shows of each model that has such versions the best one, or
     without --best the newest; with --versions all of them, and with MODEL those of that model. It
     passes over invalid versions unless --invalid-too is given. With --best, versions whose value is
-    not finite have diverged, and are last.
+    not finite, or beyond single precision (3.4e38), have diverged, and are last. A name stands for
+    the newest version whose step did not fail; those of steps that failed are marked FAILED.
     """
     from provenance_store.references import is_name
 
@@ -301,6 +312,7 @@ ABOUT = [
     Field("Model", lambda version: f"{version['name']} v{version['version']}"),
     Field("ID", lambda version: f"{version['short_id']}  {version['id']}"),
     Field("Validity", cause),
+    Field("Status", bad_end),
     Field("Created at", "created_at", Form.TIME),
     Field("Owner", "owner"),
     Field("Run ID", "run_id"),

@@ -9,7 +9,7 @@ import click
 from braid.options import Time, displays, pages, reads
 from braid.output import Display, Document, Field, Form
 from braid.source import Source, run_named
-from braid.validity import validity
+from braid.validity import bad_end, validity
 
 __all__ = ["command"]
 
@@ -23,12 +23,17 @@ def _name(record: Document) -> str:
     return f"{record['name']}{number}"
 
 
+def _status(record: Document) -> str:
+    """Of a step as it is; of a model version only a bad one, which is that of the step it is of."""
+    return str(record.get("status") or "") if record["kind"] == "step" else bad_end(record)
+
+
 FIELDS = [
     Field("ID", "short_id", Form.WHOLE),
     Field("Kind", "kind", Form.WHOLE),
     Field("Name", "name", people=_name),
     Field("Version", "version", Form.WHOLE, wide=True),
-    Field("Status", "status", Form.WHOLE, rank=1, sparse=True),
+    Field("Status", "status", Form.WHOLE, rank=1, sparse=True, people=_status),
     Field("Created at", "created_at", Form.TIME, rank=2),
     Field("Run ID", "run_id", Form.RUN, rank=3),
     Field("Tags", "tags", rank=5),

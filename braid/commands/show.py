@@ -18,13 +18,16 @@ from braid.options import displays, reads
 from braid.output import Display, Document, inert, told_time
 from braid.parameters import Reference
 from braid.source import Source, is_run, run_named
-from braid.validity import cause, marked
+from braid.validity import bad_end, cause, marked
 from provenance_store.quantities import counted, size
+from provenance_store.relations import words_of
 
 __all__ = ["command"]
 
 WIDTH = 80
 """Columns into a pipe, and at the least."""
+TOGETHER = "\u00a0"
+"""In place of a space at which no line is broken."""
 DOCUMENTS = ("hyperparameters", "parameters", "result", "error")
 MENTIONS = {
     "made_by": "Made by",
@@ -36,7 +39,7 @@ MENTIONS = {
     "used_by": "Used by",
     "produced": "Produced",
     "links": "Depends on",
-    "dependents": "Depended on by",
+    "dependents": "What depends on it",
 }
 LINES: Mapping[str, str] = {
     "short_id": "ID",
@@ -88,6 +91,8 @@ def _sheet(record: Document) -> Iterator[str]:
     if why := cause(record):
         yield from _folded(why, "  ")
     titles = {key: title for key, title in LINES.items() if record.get(key) not in (None, [], "")}
+    if "version" in record and not bad_end(record):
+        titles.pop("status", None)  # that is of the step
     if record.get("environment_document"):
         titles.pop("environment", None)  # it is shown below
     width = max(map(len, titles.values())) + 1
@@ -117,9 +122,9 @@ def _sheet(record: Document) -> Iterator[str]:
     told = {item["id"] for key in MENTIONS for item in record.get(key) or () if "role" not in item}
     for key, title in MENTIONS.items():
         items = record.get(key) or ()
-        yield from _part(
-            title, (_mention(i) for i in items if "role" not in i or i["id"] not in told)
-        )
+        down = key == "dependents"
+        rest = (item for item in items if "role" not in item or item["id"] not in told)
+        yield from _part(title, (_mention(item, down=down) for item in rest))
     yield from _part("The same as", map(_other, record.get("same_as") or ()))
     yield from _part("At the same place", map(_other, record.get("same_uri") or ()))
     if record.get("truncated"):
@@ -155,7 +160,7 @@ def _text(value: Any) -> str:
 
 def _uri(uri: Document) -> str:
     known = (uri["size"] is not None and _size(uri["size"]), uri["digest"], uri["media_type"])
-    return "  ".join([uri["uri"], *(part for part in known if part)])
+    return "  ".join([uri["uri"], *(str(part).replace(" ", TOGETHER) for part in known if part)])
 
 
 def _size(count: int) -> str:
@@ -203,11 +208,11 @@ def _reasons(of: Document) -> str:
     return score + (f": {_text(of['why'])}" if of.get("why") else "")
 
 
-def _mention(item: Document) -> str:
-    if item.get("restricted"):
-        return "(not yours to see)"
-    role = f"{item['role'].replace('_', ' ')}: " if "role" in item else ""
-    return f"{role}{marked(_named_in(item), item)}"
+def _mention(item: Document, *, down: bool = False) -> str:
+    """Another record, with how this one stands to it where that is not said by the title; `down`:
+    one that depends on it."""
+    named = "(not yours to see)" if item.get("restricted") else marked(_named_in(item), item)
+    return f"{words_of(item['role'], down=down)}: {named}" if "role" in item else named
 
 
 def _other(item: Document) -> str:
@@ -234,11 +239,12 @@ def _folded(text: str, first: str, later: str | None = None) -> Sequence[str]:
     columns = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
     inside = len(text) - len(text.lstrip(" "))
     margin = (later if later is not None else first) + " " * (inside + (2 if later is None else 0))
-    return textwrap.wrap(
+    lines = textwrap.wrap(
         text.strip(),
         width=max(columns, WIDTH),
         initial_indent=first + " " * inside,
         subsequent_indent=margin,
         break_long_words=False,
         break_on_hyphens=False,
-    ) or [first.rstrip()]
+    )
+    return [line.replace(TOGETHER, " ") for line in lines] or [first.rstrip()]

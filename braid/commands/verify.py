@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +12,7 @@ from braid.errors import SAID_NO
 from braid.options import displays, reads
 from braid.output import Display, Document, Field, Form
 from braid.parameters import Reference
-from braid.places import files_of, maps, of_run
+from braid.places import files_of, maps, of_run, short_ids
 from braid.progress import bytes_progress
 from braid.source import Source, run_named
 from provenance_store.quantities import counted
@@ -22,9 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+
+def _name(file: Document) -> str:
+    """As tables of records have it."""
+    return str(file["name"]) + ("" if file["version"] is None else f" v{file['version']}")
+
+
 FIELDS = [
     Field("State", "state", Form.WHOLE),
-    Field("Record", "name"),
+    Field("ID", "short_id", Form.WHOLE, people=lambda file: file["short_id"] or file["id"]),
+    Field("Record", "name", people=_name),
+    Field("Version", "version", Form.WHOLE, wide=True),
     Field("URI", "uri", Form.URIS, rank=1),
     Field("Expected", "expected", rank=2),
     Field("Found", "found", rank=2),
@@ -66,7 +74,8 @@ def command(
     with source.read() as history:
         wanted = [*ids, *(of_run(history, run_named(history, run_id)) if run_id else ())]
         found = list(files_of(history, wanted, limit=100_000 if up else 1))
-    checked = list(_checked(found, places))
+        short = short_ids(history, {record["id"] for record, _ in found})
+    checked = list(_checked(found, places, short))
     display.table({"files": checked}, rows="files", fields=FIELDS, empty="No files are named.")
     if checked:
         click.echo(_summary(checked), err=True)
@@ -86,7 +95,7 @@ def _summary(files: Sequence[Document]) -> str:
 
 
 def _checked(
-    found: Sequence[tuple[Document, Document]], places: Sequence[Place]
+    found: Sequence[tuple[Document, Document]], places: Sequence[Place], short: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
     from provenance_store.files import check
 
@@ -97,7 +106,9 @@ def _checked(
             yield {
                 "state": state.value,
                 "id": record["id"],
+                "short_id": short.get(record["id"]),
                 "name": record["name"],
+                "version": (record.get("model") or {}).get("version"),
                 "uri": uri["uri"],
                 "path": None if path is None else str(path),
                 "expected": expected,

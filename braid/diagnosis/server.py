@@ -20,6 +20,7 @@ from flows.definition.introspection import ask_provider
 from provenance_store.condition import Finding
 from provenance_store.errors import ConfigurationError, InvalidInput
 from provenance_store.extras import extra
+from provenance_store.quantities import counted
 from provenance_store.shown import LOOPBACK, check_server, shown
 
 __all__ = ["examine_server"]
@@ -129,10 +130,10 @@ def _certificate(host: str, port: int) -> Finding:
         return Finding(
             "certificate",
             "warn",
-            f"{said}, in {days} days.",
+            f"{said}, in {counted(days, 'day')}.",
             "Renew it, and let that be done by itself (certbot); then reload the proxy.",
         )
-    return Finding("certificate", "ok", f"{said}, in {days} days.")
+    return Finding("certificate", "ok", f"{said}, in {counted(days, 'day')}.")
 
 
 class _Told(NamedTuple):

@@ -414,7 +414,9 @@ class _Import:
         if real is None:
             return size, digest
         if size is not None and size != real:
-            self._differ.append(f"{id_[:80]} has {real} bytes in the crate, which says {size}.")
+            self._differ.append(
+                f"{id_[:80]} has {counted(real, 'byte')} in the crate, which says {size}."
+            )
         if digest is not None and not digest.startswith("sha256:"):
             return (real if size is None else size), digest
         found = content.sha256(path)

@@ -12,15 +12,12 @@ from provenance_store.ids import short_id
 from provenance_store.kinds import SAME_AS, Kind, Role
 from provenance_store.lineage.columns import Links
 from provenance_store.quantities import counted
+from provenance_store.relations import INFLUENCED_BY
 
 if TYPE_CHECKING:
     import networkx  # type: ignore[import-untyped]
 
-__all__ = ["INFLUENCED_BY", "Lineage", "Link", "Node", "Nodes", "Versions"]
-
-INFLUENCED_BY = "influenced_by"
-"""The role of a link that stands for a way through nodes that are not shown (PROV's
-wasInfluencedBy)."""
+__all__ = ["Lineage", "Link", "Node", "Nodes", "Versions"]
 
 _ROLES = {role.value: role for role in (*Role, SAME_AS)}
 
@@ -39,7 +36,8 @@ class Node(NamedTuple):
     `kind` is None for one that the viewer may not see: its id is then only a negative number, and
     it has no name. `version` is the number of a model version. A stub is one that a slice left
     out: its name may be None. `invalidated` is as in documents, None for what is valid. `status` is
-    that of a step which did not succeed, or has not ended ("ACTIVE"); None for all else.
+    that of a step which did not succeed, or has not ended ("ACTIVE"), and "FAILED" of a model
+    version whose step failed; None for all else.
     """
 
     id: int

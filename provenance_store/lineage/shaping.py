@@ -171,4 +171,5 @@ def _one(same: Sequence[Node]) -> Node:
     numbers = [node.version for node in same if node.version is not None]
     versions = Versions(min(numbers), max(numbers), len(same)) if numbers else None
     invalid = next((node.invalidated for node in same if node.invalidated is not None), None)
-    return same[0]._replace(versions=versions, invalidated=invalid)
+    status = same[0].status if all(node.status for node in same) else None
+    return same[0]._replace(versions=versions, invalidated=invalid, status=status)

@@ -336,6 +336,7 @@ def _as_seen(view: View, found: Walk) -> tuple[Sequence[Node], Links]:
     invalid = validity_of(view, walks.tainted(view.connection, known))
     steps = [*compress(seen, map(partial(eq, Kind.STEP.value), kinds))]
     bad = walks.unsuccessful(view.connection, steps)
+    bad |= dict.fromkeys(walks.failed(view.connection, models), "FAILED")
     if len(known) == len(ids) and not stubs and not invalid and not bad:
         return nodes, found.columns
     return _remarked(view, nodes, found.columns, frozenset(stubs), invalid, bad)
@@ -363,8 +364,8 @@ def _remarked(
     invalid: Mapping[int, Invalidation],
     bad: Mapping[int, str],
 ) -> tuple[list[Node], Links]:
-    """Stubs, invalid nodes and steps that did not succeed marked as such, and nothing left of what
-    may not be seen."""
+    """Stubs, invalid nodes, steps that did not succeed and versions of steps that failed marked as
+    such, and nothing left of what may not be seen."""
     marked = []
     hidden: dict[int, int] = {}
     for place, node in enumerate(nodes):

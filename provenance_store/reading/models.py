@@ -14,6 +14,7 @@ from provenance_store.filters import ModelSearch, TagCondition
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind, not_a_model
 from provenance_store.reading.named import told_apart
+from provenance_store.reading.near import LOOKED_AT, did_you_mean, models_near
 from provenance_store.reading.view import Row, View, grouped, page
 from provenance_store.sql import aliases, later, pages, read
 from provenance_store.sql import models as search
@@ -23,9 +24,8 @@ from provenance_store.times import format_time
 __all__ = ["aliases_of", "find_models", "line_named", "line_of", "list_models", "show_line"]
 
 CHOICES = 50
-LOOKED_AT, LISTED = 1000, 30
-"""Of so many of the newest versions, or records, the names of what they have are looked for; so
-many are listed."""
+LISTED = 30
+"""So many of the names that there are are listed."""
 
 
 def list_models(
@@ -220,7 +220,7 @@ def line_named(view: View, name: str) -> int:
     query = read.lines(view.viewer, None, None, CHOICES + 1).where(read.named(name))
     rows = view.all(query)
     if not rows:
-        raise NotFound(f"There is no model {name[:80]!r}.")
+        raise NotFound(f"There is no model {name[:80]!r}.{did_you_mean(models_near(view, name))}")
     if len(rows) > 1:
         raise documents.ambiguous(name, told_apart(view, [row.id for row in rows]))
     return int(rows[0].id)

@@ -64,9 +64,10 @@ def told_apart(view: View, ids: Sequence[int]) -> list[dict[str, Any]]:
     return [documents.candidate(rows[i], places.get(i), view.urn) for i in ids if i in rows]
 
 
-def not_found(reference: object) -> NotFound:
-    """The error for a reference that names nothing that may be seen."""
-    return NotFound(f"There is no record {str(reference)[:200]} in this store.")
+def not_found(reference: object, hint: str = "") -> NotFound:
+    """The error for a reference that names nothing that may be seen; the hint is a sentence after
+    it."""
+    return NotFound(f"There is no record {str(reference)[:200]} in this store.{hint}")
 
 
 def _at(view: View, prepared: Prepared, uri: str) -> int | None:

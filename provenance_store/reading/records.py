@@ -11,6 +11,7 @@ from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.filters import RecordFilter
 from provenance_store.kinds import RUN_STATUSES, Role
 from provenance_store.reading.imported import imports_of
+from provenance_store.reading.near import hint
 from provenance_store.reading.validity import Invalidation, validity_of
 from provenance_store.reading.view import MENTIONED, Row, View, page
 from provenance_store.sql import later, read
@@ -35,7 +36,8 @@ def list_records(
         _check_status(view, wanted.status)
     about = view.outlines([row.id for row in rows[:limit]])
     items = [documents.record_outline(row, about, view.urn) for row in rows[:limit]]
-    return page("records", items, rows, limit, lambda row: (row.created_at, row.id))
+    found = page("records", items, rows, limit, lambda row: (row.created_at, row.id))
+    return found if rows or after else found | hint(view, wanted)
 
 
 def _check_status(view: View, status: str) -> None:

@@ -11,6 +11,7 @@ from provenance_store.documents import Details
 from provenance_store.errors import Ambiguous, NotFound
 from provenance_store.filters import RunFilter
 from provenance_store.kinds import Kind, Role
+from provenance_store.reading.near import run_hint
 from provenance_store.reading.view import MENTIONED, Row, View, grouped, page
 from provenance_store.sql import pages, read
 from provenance_store.times import format_time
@@ -35,7 +36,8 @@ def list_runs(
     """A page of runs, latest start first."""
     rows = view.all(read.runs(wanted, view.viewer, after, limit + 1))
     items = _documents(view, rows[:limit])
-    return page("runs", items, rows, limit, lambda row: (row.start_time, row.run_id))
+    found = page("runs", items, rows, limit, lambda row: (row.start_time, row.run_id))
+    return found if rows or after else found | run_hint(view, wanted)
 
 
 def show_run(view: View, run_id: str, after: tuple[int, int] | None, limit: int) -> dict[str, Any]:

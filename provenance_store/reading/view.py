@@ -75,7 +75,7 @@ class View:
             mark=by_record,
             alias=self._aliases(ids),
             invalid=validity_of(self, ids),
-            open=self._open(ids),
+            made=self._made(ids),
             unseen=self._unseen(ids),
         )
 
@@ -95,7 +95,7 @@ class View:
             },
             alias=self._aliases(ids),
             invalid=validity_of(self, ids),
-            open=self._open(ids),
+            made=self._made(ids),
             unseen=self._unseen(ids),
         )
 
@@ -103,8 +103,8 @@ class View:
         rows = self.chunked(lambda chunk: aliases.of_versions(chunk, self.as_of), ids)
         return grouped(rows, lambda row: row.version_id)
 
-    def _open(self, ids: Sequence[int]) -> frozenset[int]:
-        return frozenset(row.id for row in self.chunked(made.open_versions, ids))
+    def _made(self, ids: Sequence[int]) -> dict[int, str | None]:
+        return {row.id: row.status for row in self.chunked(made.statuses, ids)}
 
     def hidden(self, ids: Iterable[int]) -> frozenset[int]:
         """Those of these that are no records which the viewer may see."""

@@ -24,6 +24,7 @@ from provenance_store.sql.sharing import shared_engine
 from provenance_store.sql.tables import fit_postgresql
 from provenance_store.sql.waits import WaitedInVain, Waits
 from provenance_store.sql.watch import Watch, watch_of
+from provenance_store.store_path import store_path
 
 if TYPE_CHECKING:
     from provenance_store.sql.patient import PatientConnection
@@ -59,13 +60,16 @@ LOCK_PAUSE, MOST_LOCK_PAUSE = 0.001, 0.02
 """Seconds between two attempts to get SQLite's lock."""
 
 
-def read_url(text: str) -> sa.URL:
-    """The store's URL: ``sqlite:///FILE`` or ``postgresql://…``; psycopg 3 is used for the latter.
+def read_url(text: str | os.PathLike[str]) -> sa.URL:
+    """The store's URL: ``sqlite:///FILE``, which a path may stand for, or ``postgresql://…``;
+    psycopg 3 is used for the latter.
 
     Raises ConfigurationError, never repeating the URL: it may hold a password.
     """
+    if (path := store_path(text)) is not None:
+        return sa.URL.create("sqlite", database=path)
     try:
-        url = sa.make_url(text)
+        url = sa.make_url(str(text))
     except (sa.exc.ArgumentError, ValueError):
         url = None
     if (
@@ -77,8 +81,8 @@ def read_url(text: str) -> sa.URL:
     if url is not None and url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
         return url.set(drivername="postgresql+psycopg")
     raise ConfigurationError(
-        "The store's URL is sqlite:///FILE (four slashes for an absolute path) "
-        "or postgresql://USER@HOST/DATABASE."
+        "A store is given as the path of its SQLite file, as sqlite:///FILE (four slashes for an "
+        "absolute path) or as postgresql://USER@HOST/DATABASE."
     )
 
 

@@ -8,30 +8,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from provenance_store.kinds import CARRIES, Role
+from provenance_store.sql.makers import status_of_maker
 from provenance_store.sql.read import can_see
 from provenance_store.sql.tables import TABLE
 from provenance_store.viewer import Viewer
 
-__all__ = ["called", "in_the_making", "made_by", "open_versions", "used_elsewhere"]
+__all__ = ["called", "made_by", "statuses", "used_elsewhere"]
 
 _record, _link, _uri = TABLE["record"], TABLE["link"], TABLE["uri"]
-_version, _step, _outcome = TABLE["version"], TABLE["step"], TABLE["outcome"]
+_version = TABLE["version"]
 
 
-def in_the_making() -> sa.ColumnElement[bool]:
-    """The condition on `record` of being a model version that a step makes which has not ended."""
-    return sa.exists().where(
-        _version.c.id == _record.c.id,
-        _link.c.from_id == _record.c.id,
-        _link.c.role == Role.GENERATED_BY.value,
-        _step.c.id == _link.c.to_id,
-        ~sa.exists().where(_outcome.c.id == _step.c.id),
-    )
-
-
-def open_versions(ids: Sequence[int]) -> sa.Select[Any]:
-    """The ids of those of these records that are `in_the_making`."""
-    return sa.select(_record.c.id).where(_record.c.id.in_(ids), in_the_making())
+def statuses(ids: Sequence[int]) -> sa.Select[Any]:
+    """(id, status) of those of these records that are model versions: `status_of_maker`."""
+    status = status_of_maker(_version.c.id).label("status")
+    return sa.select(_version.c.id, status).where(_version.c.id.in_(ids))
 
 
 def made_by(step_id: int, viewer: Viewer, limit: int) -> sa.Select[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from provenance_store.filters import ModelSearch, TagCondition
-from provenance_store.kinds import Kind, Role, Series, TagType
+from provenance_store.kinds import LARGEST, Kind, Role, Series, TagType
 from provenance_store.sql import aliases
 from provenance_store.sql.invalidate import is_invalid
 from provenance_store.sql.later import said_both_ways
@@ -136,12 +136,14 @@ def values_compared(wanted: TagCondition, ids: Sequence[int]) -> sa.Select[Any]:
 def _value(name: str, *, upwards: bool) -> sa.ScalarSelect[Any]:
     """How well a version does: its score of this name, else the last value of the metric.
 
-    The last value is the last: where it is not finite the version diverged, and is the worst.
+    The last value is the last: where it is not finite, or beyond single precision, the version
+    diverged, and is the worst.
     """
     worst = sa.literal(WORST if upwards else -WORST)
+    is_finite = _metric.c.value.between(-LARGEST, LARGEST)  # which is not true of NULL
     scores_first = _metric.c.series == Series.SCORE.value
     return (
-        sa.select(sa.func.coalesce(_metric.c.value, worst))
+        sa.select(sa.case((is_finite, _metric.c.value), else_=worst))
         .where(_metric.c.record_id == _record.c.id, _metric.c.name == name)
         .order_by(scores_first.desc(), _metric.c.series.desc(), _metric.c.step.desc())
         .limit(1)

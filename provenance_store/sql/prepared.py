@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from provenance_store.kinds import Kind, Level, Role
 from provenance_store.sql.compiled import as_array, compiled
+from provenance_store.sql.makers import status_of_maker
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.uris import each_way, lies_at, norm_of
 from provenance_store.validation.limits import MAX_INTEGER
@@ -29,6 +30,7 @@ for the newest."""
 EARLIEST = 200
 """Of the records of a run so many of the first are looked at besides the last."""
 HEADS = 200
+FAILED = "FAILED"
 FOLDER_TAGS = ("folder", "recursive")
 """The tags by which a step says that a record of its is a folder."""
 
@@ -105,14 +107,34 @@ class Prepared:
         return [*dict.fromkeys((*self._rows(raw, EVERYTHING, _first_of_run, **given), *rows))]
 
     def heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
-        """(id, line_id, version, name, run_id, standing) of versions that none revises: the
-        nearest to the viewer first (`Access.standing`), of these the newest."""
+        """(id, line_id, version, name, run_id, status of the step that made it, created_at,
+        standing) of versions that none revises: the nearest to the viewer first
+        (`Access.standing`), of these the newest."""
         return self._rows(raw, viewer, _heads, name=name)
 
     def nearest_heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
-        """(id, line_id, version, name, run_id) of those of `heads` that are nearest: the others
-        are left out where some are the viewer's own, else where it manages some."""
-        return _nearest(self.heads(raw, viewer, name))
+        """(id, line_id, version, name, run_id, status of the step that made it) of those of
+        `heads` that are nearest: the others are left out where some are the viewer's own, else
+        where it manages some.
+
+        Versions whose step FAILED are passed over: in their place are those that they come from, as
+        far as nothing else came of these; unless there is no other.
+        """
+        return self._sound(raw, viewer, self.heads(raw, viewer, name))
+
+    def _sound(self, raw: Any, viewer: Viewer, heads: Sequence[Any]) -> Sequence[Any]:
+        nearest = [row for row in heads if row[-1] == heads[0][-1]]
+        if failed := [row[0] for row in nearest if row[5] == FAILED]:
+            before = self._rows(
+                raw, viewer, _before_failed, ids=numbers_as_one(self._dialect, failed)
+            )
+            sound = [*before, *(row for row in nearest if row[5] != FAILED)]
+            nearest = sorted(sound, key=lambda row: (row[6], row[0]), reverse=True) or nearest
+        return [row[:6] for row in nearest]
+
+    def failed_revisions(self, raw: Any, viewer: Viewer, version_id: int) -> list[int]:
+        """The ids of the versions that come of a version by steps that all FAILED, oldest first."""
+        return [row[0] for row in self._rows(raw, viewer, _failed_revisions, id=version_id)]
 
     def nearest_heads_of(
         self, raw: Any, viewer: Viewer, names: Sequence[str]
@@ -124,10 +146,11 @@ class Prepared:
         of_name: dict[str, list[Any]] = {name: [] for name in names}
         for row in rows:
             of_name[row[3]].append(row)
-        return {name: _nearest(heads) for name, heads in of_name.items()}
+        return {name: self._sound(raw, viewer, heads) for name, heads in of_name.items()}
 
     def version(self, raw: Any, viewer: Viewer, record_id: int) -> Any | None:
-        """(id, line_id, version, name, run_id) of a model version; None for anything else."""
+        """(id, line_id, version, name, run_id, status of the step that made it) of a model version;
+        None for anything else."""
         rows = self._rows(raw, viewer, _one_version, id=record_id)
         return rows[0] if rows else None
 
@@ -446,7 +469,14 @@ def _of_run(access: Access, limit: int, *, last: bool) -> Query:
     )
 
 
-_HEAD = (_record.c.id, _version.c.line_id, _version.c.depth, _record.c.name, _record.c.run_id)
+_HEAD = (
+    _record.c.id,
+    _version.c.line_id,
+    _version.c.depth,
+    _record.c.name,
+    _record.c.run_id,
+    status_of_maker(_record.c.id).label("status"),
+)
 
 
 def _heads(access: Access) -> Query:
@@ -457,15 +487,10 @@ def _heads_of(access: Access) -> Query:
     return _heads_named(access, _record.c.name.in_(sa.select(access.each("names").c.value)))
 
 
-def _nearest(heads: Sequence[Any]) -> list[Any]:
-    """Those of one name that are as near to the viewer as the first."""
-    return [row[:-1] for row in heads if row[-1] == heads[0][-1]]
-
-
 def _heads_named(access: Access, is_named: Condition) -> Query:
     standing = access.standing().label("standing")
     return (
-        sa.select(*_HEAD, standing)
+        sa.select(*_HEAD, _record.c.created_at, standing)
         .join(_version, _version.c.id == _record.c.id)
         .where(
             is_named,
@@ -476,6 +501,61 @@ def _heads_named(access: Access, is_named: Condition) -> Query:
         .order_by(standing.desc(), _record.c.created_at.desc(), _record.c.id.desc())
         .limit(HEADS)
     )
+
+
+def _before_failed(access: Access) -> Query:
+    """What failed versions come from: the nearest that did not fail, of which nothing else came but
+    what failed too."""
+    up = (
+        sa.select(_version.c.parent_id.label("id"), _is_failed(_version.c.parent_id))
+        .where(access.is_one_of("ids", _version.c.id), _version.c.parent_id.is_not(None))
+        .cte("up", recursive=True)
+    )
+    up = up.union(
+        sa.select(_version.c.parent_id, _is_failed(_version.c.parent_id))
+        .join(up, up.c.id == _version.c.id)
+        .where(up.c.failed == 1, _version.c.parent_id.is_not(None))
+    )
+    down = (
+        sa.select(up.c.id.label("root"), _version.c.id, _is_failed(_version.c.id))
+        .join(_version, _version.c.parent_id == up.c.id)
+        .join(_record, _record.c.id == _version.c.id)
+        .where(up.c.failed == 0, access.seen())
+        .cte("down", recursive=True)
+    )
+    down = down.union(
+        sa.select(down.c.root, _version.c.id, _is_failed(_version.c.id))
+        .join(_version, _version.c.parent_id == down.c.id)
+        .join(_record, _record.c.id == _version.c.id)
+        .where(down.c.failed == 1, access.seen())
+    )
+    went_on = sa.exists().where(down.c.root == up.c.id, down.c.failed == 0)
+    return (
+        sa.select(*_HEAD, _record.c.created_at)
+        .join(_version, _version.c.id == _record.c.id)
+        .join(up, up.c.id == _record.c.id)
+        .where(up.c.failed == 0, ~went_on, access.seen())
+    )
+
+
+def _failed_revisions(access: Access) -> Query:
+    parent = _version.c.parent_id == sa.bindparam("id", type_=sa.BigInteger())
+    is_failed = status_of_maker(_version.c.id) == FAILED
+    later = sa.select(_version.c.id).where(parent, is_failed).cte("later", recursive=True)
+    later = later.union(
+        sa.select(_version.c.id).join(later, later.c.id == _version.c.parent_id).where(is_failed)
+    )
+    return (
+        sa.select(_record.c.id)
+        .join(later, later.c.id == _record.c.id)
+        .where(access.seen())
+        .order_by(_record.c.created_at, _record.c.id)
+        .limit(RECENT)
+    )
+
+
+def _is_failed(version_id: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    return sa.case((status_of_maker(version_id) == FAILED, 1), else_=0).label("failed")
 
 
 def _revises_alike() -> tuple[Condition, ...]:

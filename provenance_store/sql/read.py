@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from provenance_store.errors import InvalidInput
 from provenance_store.filters import RecordFilter, RunFilter, TagCondition
 from provenance_store.kinds import Kind, Level, Role, TagType
+from provenance_store.sql.makers import status_of_maker
 from provenance_store.sql.order import is_newer, uuid_of
 from provenance_store.sql.tables import DID_NOT_SUCCEED, TABLE
 from provenance_store.sql.uris import lies_at
@@ -113,8 +114,17 @@ def revises(viewer: Viewer, revision: sa.FromClause, revised: sa.FromClause = _r
 
 
 def records_by_id(ids: Sequence[int], viewer: Viewer) -> Query:
-    """Whole records with these ids, what is one-to-one with them joined, in no order."""
-    return sa.select(*_RECORD).select_from(_FROM).where(_record.c.id.in_(ids), can_see(viewer))
+    """Whole records with these ids, what is one-to-one with them joined, in no order; of a model
+    version also the status of the step that made it, as `ended`, which is a step's own too."""
+    ended = sa.case(
+        (_step.c.id.is_not(None), sa.func.coalesce(_outcome.c.status, "ACTIVE")),
+        (_version.c.id.is_not(None), status_of_maker(_version.c.id)),
+    )
+    return (
+        sa.select(*_RECORD, ended.label("ended"))
+        .select_from(_FROM)
+        .where(_record.c.id.in_(ids), can_see(viewer))
+    )
 
 
 def records(

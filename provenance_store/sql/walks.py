@@ -21,6 +21,7 @@ from provenance_store.kinds import Role
 from provenance_store.lineage.columns import Links, Numbers
 from provenance_store.sql.compiled import Compiled, as_array
 from provenance_store.sql.dialects import driver
+from provenance_store.sql.makers import status_of_maker
 from provenance_store.sql.prepared import Access, listed
 from provenance_store.sql.tables import DID_NOT_SUCCEED, TABLE
 from provenance_store.viewer import EVERYTHING, Viewer
@@ -96,6 +97,13 @@ def unsuccessful(connection: sa.Connection, ids: Sequence[int]) -> dict[int, str
     if not ids:
         return {}
     return dict(zip(*_ask(connection, _unsuccessful, ids), strict=True))
+
+
+def failed(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
+    """Those of these model versions whose step FAILED."""
+    if not ids or not _ask(connection, _any_failure, ())[0]:
+        return []
+    return list(_ask(connection, _failed, ids)[0])
 
 
 def tainted(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
@@ -372,6 +380,18 @@ def _unsuccessful(dialect: Dialect) -> Query:
         .where(sa.or_(_outcome.c.id.is_(None), DID_NOT_SUCCEED))
     )
     return dialect.gathered(rows.subquery(), "id", "status")
+
+
+def _any_failure(dialect: Dialect) -> Query:
+    is_failed = (DID_NOT_SUCCEED, _outcome.c.status == "FAILED")
+    one = sa.select(_outcome.c.id).where(*is_failed).limit(1)
+    return dialect.gathered(one.subquery(), "id")
+
+
+def _failed(dialect: Dialect) -> Query:
+    given = dialect.given().subquery()
+    rows = sa.select(given.c.id).where(status_of_maker(given.c.id) == "FAILED")
+    return dialect.gathered(rows.subquery(), "id")
 
 
 def _tainted(dialect: Dialect) -> Query:

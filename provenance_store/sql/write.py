@@ -19,7 +19,7 @@ from provenance_store.sql.chunks import chunks
 from provenance_store.sql.compiled import Insert, compiled, ignoring
 from provenance_store.sql.dialects import driver, savepoint
 from provenance_store.sql.invalidate import Follow
-from provenance_store.sql.made import in_the_making
+from provenance_store.sql.makers import in_the_making
 from provenance_store.sql.parameters import Parameters
 from provenance_store.sql.prepared import Access, as_one
 from provenance_store.sql.same import SameThings

@@ -17,7 +17,13 @@ from provenance_store.statement.came_about import (
     how_it_came_about,
     model_item,
 )
-from provenance_store.statement.claimed import what_is_claimed, what_is_not_supported
+from provenance_store.statement.claimed import (
+    BASIS,
+    what_is_not_proven,
+    what_it_concludes,
+    what_it_rests_on,
+    what_speaks_against_it,
+)
 from provenance_store.statement.decided import decision_item, decisions_in
 from provenance_store.statement.prose import Item, Line, Section, as_markdown, as_text
 from provenance_store.statement.story import LISTED, Story
@@ -36,8 +42,10 @@ def account(statement: Mapping[str, Any], form: Literal["text", "markdown"] = "t
 def _sections(story: Story) -> Iterator[Section]:
     predicate = story.predicate
     fact = partial(fact_item, story)
-    yield what_is_claimed(story)
-    yield what_is_not_supported(story)
+    yield what_it_concludes(story)
+    yield Section(BASIS, [Line(what_it_rests_on(story))])
+    yield what_speaks_against_it(story)
+    yield what_is_not_proven(story)
     yield from _told("Models", predicate["models"], partial(model_item, story))
     yield from _told("Decisions", decisions_in(story), partial(decision_item, story))
     yield how_it_came_about(story)

@@ -17,13 +17,23 @@ from provenance_store.statement.wording import (
     time_of,
 )
 
-__all__ = ["how_to_check_it", "nearest_records", "people", "title_of", "who_and_where"]
+__all__ = [
+    "HOW_TO_CHECK_IT",
+    "WHO_AND_WHERE",
+    "how_to_check_it",
+    "nearest_records",
+    "people",
+    "title_of",
+    "who_and_where",
+]
+
+WHO_AND_WHERE, HOW_TO_CHECK_IT = "Who and where", "How to check it"
 
 
 def who_and_where(story: Story) -> Section:
     """People, flow runs and environments, the first few of each."""
     items = [*people(story, NAMED), *_runs(story), *_environments(story)]
-    return Section("Who and where", [], items)
+    return Section(WHO_AND_WHERE, [], items)
 
 
 def people(story: Story, most: int) -> Iterator[Item]:
@@ -87,7 +97,7 @@ def how_to_check_it(story: Story) -> Section:
     """The digest of the evidence, and what checks it."""
     tree = story.evidence["tree"]
     return Section(
-        "How to check it",
+        HOW_TO_CHECK_IT,
         [
             Line(
                 f"As of {time_of(story.evidence['as_of'])}, over "

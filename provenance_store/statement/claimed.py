@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from provenance_store.quantities import counted
+from provenance_store.relations import words_of
 from provenance_store.statement.gaps import Level
 from provenance_store.statement.prose import Item, Line, Section
 from provenance_store.statement.story import LISTED, NAMED, Story
@@ -22,32 +22,29 @@ from provenance_store.statement.wording import (
 )
 
 __all__ = [
+    "BASIS",
+    "CONCLUDES",
     "gap_lines",
-    "what_is_claimed",
-    "what_is_not_supported",
+    "what_is_not_proven",
+    "what_it_concludes",
     "what_it_is",
     "what_it_rests_on",
+    "what_speaks_against_it",
 ]
 
 USES = ("used", "deployed")
-LEVELS = {
-    Level.AGAINST: "Against it",
-    Level.UNSEEN: "Not seen",
-    Level.UNPROVEN: "Not proven",
-}
+CONCLUDES, BASIS = "What it concludes", "On what basis"
 
 
-def what_is_claimed(story: Story) -> Section:
-    """What the record is, what it rests on, and in a sentence what to think of that."""
+def what_it_concludes(story: Story) -> Section:
+    """What the record is, how it was made, and who recorded it."""
     root = story.graph.root
     sentences = [Line(what_it_is(story)), Line("It is", root["id"])]
     sentences.append(Line("recorded by", story.who(root)))
     sentences += story.files(root)
     if root["tags"]:
         sentences.append(Line(f"Tags: {tags_of(root)}"))
-    sentences.append(Line(what_it_rests_on(story)))
-    sentences.append(Line(_in_short(story)))
-    return Section("What is claimed", sentences)
+    return Section(CONCLUDES, sentences)
 
 
 def what_it_is(story: Story) -> str:
@@ -92,38 +89,37 @@ def what_it_rests_on(story: Story) -> str:
         return "No record that it rests on is among the evidence."
     total = sum(counts.values())
     uris, known = (story.predicate["counts"][k] for k in ("uris", "uris_with_digest"))
-    digests = f" Of {uris:,} files, {known:,} have a digest." if uris else ""
+    have = "has" if known == 1 else "have"
+    digests = f" Of {counted(uris, 'file')}, {known:,} {have} a digest." if uris else ""
     others = f"{story.at_least}{counted(total, 'other record')}"
     return f"It rests on {others}: {listed(parts)}.{digests}"
 
 
-def _in_short(story: Story) -> str:
-    levels = Counter(gap["level"] for gap in story.predicate["not_supported"])
-    if levels[Level.AGAINST]:
-        return "There is something AGAINST it: see below."
-    if story.at_least:
-        return (
-            "Nothing that is told here speaks against it. It rests on more than that, and that "
-            "may: see below."
-        )
-    if levels:
-        return (
-            "Nothing that is recorded speaks against it; what is not seen or not proven is told"
-            " below."
-        )
-    return "Nothing that is recorded speaks against it, and no gap was found in the record."
+def what_speaks_against_it(story: Story, most: int | None = None) -> Section:
+    """What was found that speaks against the record, with so many lines of each at the most."""
+    items = [_gap(story, gap, most) for gap in _of_level(story, Level.AGAINST)]
+    seen = "Nothing that is told here; it rests on more than that." if story.at_least else ""
+    nothing = [] if items else [Line(seen or "Nothing that is recorded.")]
+    return Section("What speaks against it", nothing, items)
 
 
-def what_is_not_supported(story: Story) -> Section:
-    """Every gap that a rule found, the worst first, with the records it is about."""
-    gaps = story.predicate["not_supported"]
-    items = []
-    for level, title in LEVELS.items():
-        for gap in (gap for gap in gaps if gap["level"] == level):
-            lines = list(gap_lines(story, gap))
-            items.append(Item(Line(f"{title}: {gap['text']}"), lines))
-    nothing = [Line("Every rule was applied, and found nothing.")]
-    return Section("What is not supported", nothing if not items else [], items)
+def what_is_not_proven(story: Story, most: int | None = None) -> Section:
+    """Every other gap that a rule found, with the records it is about."""
+    gaps = [*_of_level(story, Level.UNSEEN), *_of_level(story, Level.UNPROVEN)]
+    nothing = [] if gaps else [Line("None: every rule was applied, and found nothing.")]
+    items = [_gap(story, gap, most) for gap in gaps]
+    return Section("What is not seen or not proven", nothing, items)
+
+
+def _of_level(story: Story, level: Level) -> list[Mapping[str, Any]]:
+    return [gap for gap in story.predicate["not_supported"] if gap["level"] == level]
+
+
+def _gap(story: Story, gap: Mapping[str, Any], most: int | None) -> Item:
+    lines = list(gap_lines(story, gap))
+    more = 0 if most is None else len(lines) - most
+    cut = [*lines[:most], Line(f"and {more:,} more")] if more > 0 else lines
+    return Item(Line(gap["text"]), cut)
 
 
 def gap_lines(story: Story, gap: Mapping[str, Any]) -> Iterator[Line]:
@@ -166,7 +162,7 @@ def _named(story: Story, urn: str) -> str:
 
 def _late(story: Story, link: Mapping[str, Any]) -> str:
     ends = [_named(story, urn) for urn in (link["from"], link["to"])]
-    role = link["role"].replace("_", " ")
+    role = words_of(link["role"])
     return (
         f"{ends[0]} {role} {ends[1]}: added on {time_of(link['at'])} by {link['by']}; "
         f"{short(link['rule'])}"

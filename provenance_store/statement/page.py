@@ -8,13 +8,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from provenance_store.quantities import counted
-from provenance_store.statement.around import people, title_of
-from provenance_store.statement.claimed import gap_lines, what_it_is, what_it_rests_on
-from provenance_store.statement.gaps import Level
+from provenance_store.statement.around import (
+    HOW_TO_CHECK_IT,
+    WHO_AND_WHERE,
+    people,
+    title_of,
+)
+from provenance_store.statement.claimed import (
+    BASIS,
+    CONCLUDES,
+    what_is_not_proven,
+    what_it_is,
+    what_it_rests_on,
+    what_speaks_against_it,
+)
 from provenance_store.statement.graph import Leaf
 from provenance_store.statement.prose import Item, Line, Section, as_markdown, as_text
 from provenance_store.statement.story import Story
-from provenance_store.statement.wording import environment_of, label, short, tags_of, time_of
+from provenance_store.statement.wording import environment_of, label, scores_of, tags_of, time_of
 
 __all__ = ["page"]
 
@@ -29,7 +40,14 @@ def page(statement: Mapping[str, Any], form: Literal["text", "markdown"] = "text
     several records of a name is meant, the whole account tells."""
     story = Story(statement, numbered=False)
     write = as_text if form == "text" else as_markdown
-    sections = [_concludes(story), _basis(story), _against(story), _gaps(story), _vouching(story)]
+    sections = [
+        _concludes(story),
+        _basis(story),
+        what_speaks_against_it(story, MOST_LINES),
+        what_is_not_proven(story, MOST_LINES),
+        _who_and_where(story),
+        _how_to_check_it(story),
+    ]
     return write(f"Statement on {label(story.graph.root)}", sections)
 
 
@@ -38,7 +56,7 @@ def _concludes(story: Story) -> Section:
     lines = [Line(what_it_is(story)), Line("", root["id"]), *story.files(root, MOST_FILES)]
     if root["tags"]:
         lines.append(Line(f"Tags: {tags_of(root)}"))
-    return Section("What it concludes", lines)
+    return Section(CONCLUDES, lines)
 
 
 def _basis(story: Story) -> Section:
@@ -46,11 +64,11 @@ def _basis(story: Story) -> Section:
     items = [*_steps(story, predicate["chain"]), *_models(story, predicate["models"])]
     for title, urns in (
         ("Static facts", predicate["facts"]),
-        ("It begins with", predicate["begins_with"]),
+        ("Where it begins", predicate["begins_with"]),
     ):
         if urns:
             items.append(Item(Line(f"{title}: {story.names_of(urns)}")))
-    return Section("On what basis", [Line(what_it_rests_on(story))], items)
+    return Section(BASIS, [Line(what_it_rests_on(story))], items)
 
 
 def _steps(story: Story, chain: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
@@ -64,7 +82,7 @@ def _steps(story: Story, chain: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
     lines = [_step(story, same) for same in names.values()]
     more = len(lines) - MOST_STEPS
     lines = lines[:MOST_STEPS] + ([Line(f"and {more:,} more")] if more > 0 else [])
-    yield Item(Line("Steps, the earliest first:"), lines)
+    yield Item(Line("How it came about, the earliest step first:"), lines)
 
 
 def _step(story: Story, same: Sequence[Mapping[str, Any]]) -> Line:
@@ -101,49 +119,27 @@ def _model(story: Story, told: Mapping[str, Any]) -> Line:
         )
         if told[key]
     ]
-    scores = ", ".join(f"{name}={value}" for name, value in record["model"]["scores"].items())
-    if scores:
-        parts.append(f"scores {short(scores)}")
+    if scores := record["model"]["scores"]:
+        parts.append(f"scores {scores_of(scores)}")
     return Line(f"{label(record)}{': ' if parts else ''}{'; '.join(parts)}")
 
 
-def _against(story: Story) -> Section:
-    items = [_gap(story, gap) for gap in _of_level(story, Level.AGAINST)]
-    if items:
-        return Section("What speaks against it", [], items)
-    seen = "Nothing that is told here; it rests on more than that." if story.at_least else ""
-    return Section("What speaks against it", [Line(seen or "Nothing that is recorded.")])
+def _who_and_where(story: Story) -> Section:
+    return Section(
+        WHO_AND_WHERE, [], [*people(story, MOST_NAMED), *_runs(story), *_environments(story)]
+    )
 
 
-def _gaps(story: Story) -> Section:
-    gaps = [*_of_level(story, Level.UNSEEN), *_of_level(story, Level.UNPROVEN)]
-    none = [] if gaps else [Line("None: every rule was applied, and found nothing.")]
-    return Section("What is not seen or not proven", none, [_gap(story, gap) for gap in gaps])
-
-
-def _of_level(story: Story, level: Level) -> list[Mapping[str, Any]]:
-    return [gap for gap in story.predicate["not_supported"] if gap["level"] == level]
-
-
-def _gap(story: Story, gap: Mapping[str, Any]) -> Item:
-    lines = list(gap_lines(story, gap))
-    more = len(lines) - MOST_LINES
-    cut = lines[:MOST_LINES] + ([Line(f"and {more:,} more")] if more > 0 else [])
-    return Item(Line(gap["text"]), cut)
-
-
-def _vouching(story: Story) -> Section:
+def _how_to_check_it(story: Story) -> Section:
     tree = story.evidence["tree"]
-    items = [*people(story, MOST_NAMED), *_runs(story), *_environments(story)]
     head = f"As of {time_of(story.evidence['as_of'])}, over {counted(tree['size'], 'record')}."
     digest = Line("Digest of the evidence: SHA-256", tree["root"])
-    items.append(Item(Line(head), [digest, Line(HOW_TO_GO_ON)]))
-    return Section("Who, when, and what is signed", [], items)
+    return Section(HOW_TO_CHECK_IT, [Line(head), digest, Line(HOW_TO_GO_ON)])
 
 
 HOW_TO_GO_ON = (
-    "--full tells all of it. This text is not signed: --sign KEY -o FILE signs it, and "
-    '"braid statement verify FILE" checks it.'
+    "--full tells all of it, under the same headings. This text is not signed: --sign KEY -o FILE "
+    'signs it, and "braid statement verify FILE" checks it.'
 )
 
 

@@ -16,6 +16,7 @@ import msgspec
 from provenance_store.documents import RESTRICTED
 from provenance_store.errors import BadFile, InvalidInput
 from provenance_store.ids import Urn, now, parse_id
+from provenance_store.quantities import counted
 from provenance_store.statement.claims import derive
 from provenance_store.statement.differences import Difference, same
 from provenance_store.statement.document import (
@@ -340,7 +341,7 @@ def _extent(evidence: Evidence) -> Iterator[Difference]:
     beyond = sorted(distances.keys() - told)
     count = len(told) + evidence["restricted"]
     if count > evidence["limit"]:
-        yield Difference("the evidence", f"it has {count} records, and limit is less")
+        yield Difference("the evidence", f"it has {counted(count, 'record')}, and limit is less")
     if evidence["truncated"]:
         yield from _cut(evidence, records, beyond, distances)
     elif beyond:
@@ -369,7 +370,9 @@ def _cut(
     if links >= LINKS_A_RECORD * evidence["limit"]:
         return  # then the links were too many, however many records there are
     if (count := len(records) + len(left_out) + evidence["restricted"]) < evidence["limit"]:
-        yield Difference("the evidence", f"truncated, but it has {count} records, fewer than limit")
+        yield Difference(
+            "the evidence", f"truncated, but it has {counted(count, 'record')}, fewer than limit"
+        )
     if evidence["restricted"] or left_out:
         return
     if not beyond:

@@ -23,6 +23,7 @@ __all__ = [
     "label",
     "listed",
     "quoted",
+    "scores_of",
     "short",
     "tags_of",
     "time_of",
@@ -87,6 +88,18 @@ def duration(begun: str, ended: str) -> str:
 def tags_of(record: Leaf) -> str:
     """The tags of a record, in brief."""
     return short(", ".join(f"{name}={tag['value']}" for name, tag in record["tags"].items()))
+
+
+def scores_of(scores: Mapping[str, str | None]) -> str:
+    """Scores by name, in brief: long numbers to five digits; the JSON has them whole."""
+    return short(", ".join(f"{name}={_rounded(text)}" for name, text in scores.items()))
+
+
+def _rounded(text: str | None) -> str:
+    try:
+        return quantities.rounded(float(text or ""))
+    except ValueError:
+        return str(text)
 
 
 def quoted(record: Leaf) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,8 @@ from numbers import Integral, Real
 from typing import Any
 from uuid import UUID
 
+from provenance_store.quantities import counted
+
 __all__ = [
     "NOT_FINITE",
     "described",
@@ -263,7 +265,7 @@ class _Documents:
         if isinstance(value, Set):
             return [self.plain(item, depth - 1) for item in sorted(value, key=_order)]
         if isinstance(value, bytes | bytearray | memoryview):
-            self._lost.append(f"{len(value)} bytes")
+            self._lost.append(counted(len(value), "byte"))
             return _bytes(bytes(value))
         found = plain(value)
         if type(found) in _PLAIN:

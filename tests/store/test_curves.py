@@ -190,6 +190,7 @@ LOSSES = {
     "nan": [0.1, math.nan],
     "inf": [0.2, math.inf],
     "minus": [0.2, -math.inf],
+    "absurd": [0.1, 1e98],
 }
 
 
@@ -207,7 +208,7 @@ def test_a_version_that_diverged_is_last_and_says_so(trained: Store, highest: bo
     found = trained.reader().models(best="loss", highest=highest)["models"]
     order = [model["name"] for model in found]
     assert order[:2] == (["worse", "good"] if highest else ["good", "worse"])
-    assert set(order[2:]) == {"nan", "inf", "minus", "scored"}
+    assert set(order[2:]) == {"nan", "inf", "minus", "absurd", "scored"}
     told = {model["name"]: (model["match"]["value"], model["match"]["diverged"]) for model in found}
     assert told["good"] == (0.2, False)
     assert all(told[name] == (None, True) for name in order[2:])
@@ -220,7 +221,7 @@ def test_pages_of_the_best_end_with_what_diverged(trained: Store) -> None:
         names += [model["name"] for model in page["models"]]
         if (marker := page["marker"]) is None:
             break
-    assert len(names) == len(set(names)) == 6
+    assert len(names) == len(set(names)) == 7
     assert names[:2] == ["good", "worse"]
 
 

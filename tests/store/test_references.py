@@ -160,6 +160,65 @@ def test_a_model_with_two_newest_versions_goes_on_from_the_last(
         Recorder(store.sink, strict=True).model("sgd", resume=True)
 
 
+def trained(store: Store, version: ModelVersion, *, ends: str | None) -> ModelVersion:
+    """What a script leaves that ends so; None for one that was killed."""
+    step = store.step("Train", models=[version])
+    made = step.updated(version, metrics=[{"epoch": 1, "loss": 0.2}])
+    if ends:
+        step.finish(ends)
+    return made
+
+
+def test_a_model_goes_on_from_the_newest_version_that_did_not_fail(
+    store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("braid"), "filters", [])
+    begun = store.model("sgd")
+    good = trained(store, begun, ends="SUCCEEDED")
+    failed = trained(store, good, ends="FAILED")
+    again = trained(store, failed, ends="FAILED")
+    assert store.model("sgd", resume=True) == good
+    assert f"steps failed: {failed.urn}, {again.urn} (give an id" in caplog.text
+    assert store.reader().record("sgd")["id"] == good.urn
+    (named,) = store.reader().named("sgd")["records"]
+    assert named["passed_over"] == [failed.urn, again.urn]
+    told = {v["id"]: v["status"] for v in store.reader().model("sgd")["versions"]}
+    assert told == {
+        begun.urn: None,
+        good.urn: "SUCCEEDED",
+        failed.urn: "FAILED",
+        again.urn: "FAILED",
+    }
+    nodes = store.reader().lineage(again)["nodes"]
+    assert {n["short_id"]: n.get("status") for n in nodes if n["kind"] == "model"} == {
+        again.short_id: "FAILED",
+        failed.short_id: "FAILED",
+        good.short_id: None,
+        begun.short_id: None,
+    }
+
+    assert store.model("sgd@v2", resume=True) == failed
+    on_purpose = trained(store, again, ends="SUCCEEDED")
+    assert store.model("sgd", resume=True) == on_purpose
+    caplog.clear()
+    killed = trained(store, on_purpose, ends=None)
+    assert store.model("sgd", resume=True) == killed
+    assert "goes on from v5, which is not complete" in caplog.text
+
+
+def test_where_every_version_failed_the_newest_is_the_one(store: Store) -> None:
+    with store.together():
+        step = store.step("Train")
+        begun = store.model("sgd")
+        store.generated(step, begun)
+        step.finish("FAILED")
+    assert store.model("sgd", resume=True) == begun
+    last = trained(store, begun, ends="FAILED")
+    assert store.model("sgd", resume=True) == last
+    good = trained(store, begun, ends="SUCCEEDED")
+    assert store.model("sgd", resume=True) == good
+
+
 def test_where_the_store_is_not_known_a_line_begins_and_says_so() -> None:
     sink = MemorySink()
     Recorder(sink, environment=None).model("sgd", resume=True)

@@ -207,7 +207,10 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     "url",
     [
         "",
-        "braid.db",
+        ":memory:",
+        "sqlite:braid.db",
+        "host=localhost password=secret",
+        "u:secret@host/braid",
         "sqlite://",
         "sqlite:///:memory:",
         "mysql://h/d",
@@ -222,6 +225,24 @@ def test_a_bad_url_is_refused_without_repeating_it(url: str) -> None:
         open_store(url or " ")
     assert "secret" not in caught.value.message
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("given", ["e.db", "./my results/e?=1.db", "~/e.db", Path("e.db")], ids=str)
+def test_a_path_is_the_store_in_that_file(
+    given: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for folder in ("home", "my results"):
+        (tmp_path / folder).mkdir()
+    with open_store(given) as store:
+        store.data("scan")
+    (file,) = tmp_path.rglob("e*.db")
+    with open_store(f"sqlite:////{file}" if "?" not in str(file) else file, create=False) as store:
+        assert store.reader().record("scan")["kind"] == "data"
+    monkeypatch.setenv("BRAID_STORE_URL", str(given))
+    with open_store(create=False) as store:
+        assert [each["name"] for each in store.reader().records()["records"]] == ["scan"]
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:

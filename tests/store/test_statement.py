@@ -80,7 +80,7 @@ def test_the_account_reads_as_text_and_as_markdown(store: Store, science: Scienc
     assert "peaks (data) was made by the step Apply" in text
     assert "braggnn v1" in text
     assert "hyperparameters rate=0.01" in text
-    assert "Nothing that is recorded speaks against it" in text
+    assert "WHAT SPEAKS AGAINST IT\n  Nothing that is recorded." in text
     for urn in (science.peaks.urn, science.model.urn, science.config.urn, science.train.urn):
         assert urn in text
     assert f"sha256:{len('scan-17.h5'):064x}" in text
@@ -99,7 +99,8 @@ def test_a_page_tells_what_it_rests_on_and_what_is_missing(store: Store, science
         "ON WHAT BASIS",
         "WHAT SPEAKS AGAINST IT",
         "WHAT IS NOT SEEN OR NOT PROVEN",
-        "WHO, WHEN, AND WHAT IS SIGNED",
+        "WHO AND WHERE",
+        "HOW TO CHECK IT",
     ]
     assert "peaks (data) was made by the step Apply" in text
     assert science.peaks.urn in text
@@ -113,6 +114,25 @@ def test_a_page_tells_what_it_rests_on_and_what_is_missing(store: Store, science
     store.invalidate(science.scan, cause="beam dump")
     against = page(made(store, science)).partition("WHAT SPEAKS AGAINST IT")[2]
     assert "beam dump" in against.partition("WHAT IS NOT SEEN")[0]
+
+
+def test_the_page_and_the_account_say_the_same_under_the_same_headings(store: Store) -> None:
+    scan = store.data("scan", uris=["globus://c/scan"])
+    with store.step("Fit", inputs=[scan]) as step:
+        step.updated(store.model("net"), [scan], scores={"rmse": 0.012345678912345})
+    statement = store.reader().statement("net@v1")
+    short, whole = page(statement), account(statement)
+    headings = [line for line in short.splitlines() if line.isupper()]
+    parts = [part.partition("\n") for part in whole.split("\n\n")[1:]]
+    told = {heading: text.strip() for heading, _, text in parts}
+    assert set(headings) <= set(told)
+    for heading in ("WHAT SPEAKS AGAINST IT", "WHAT IS NOT SEEN OR NOT PROVEN"):
+        said = short.partition(heading)[2].partition("\n\n")[0]
+        assert said.split() == re.sub(r" \[[0-9]+\]", "", told[heading]).split()
+    assert ("HOW IT CAME ABOUT" in told, "How it came about" in short) == (True, True)
+    assert ("WHERE IT BEGINS" in told, "Where it begins: scan" in short) == (True, True)
+    assert ("rmse=0.012346" in short, "rmse=0.012345678912345" in whole) == (True, True)
+    assert "Of 1 file, 0 have a digest." in " ".join(short.split())
 
 
 def test_the_account_numbers_records_and_nothing_else(store: Store, science: Science) -> None:

@@ -135,6 +135,8 @@ def _version(place: Place, reference: str) -> ModelVersion:
     from provenance_store.errors import NotFound
     from provenance_store.handles import ModelVersion
     from provenance_store.kinds import Kind, not_a_model
+    from provenance_store.references import is_name
+    from provenance_store.resuming import told_of_resuming
 
     history, recorder = place.history, place.recorder
     if history is None:
@@ -150,6 +152,9 @@ def _version(place: Place, reference: str) -> ModelVersion:
         raise NotFound(f"There is no model {reference!r}; leave out --update to begin it.")
     if len(found) > 1:
         raise ambiguous(reference, found)
+    about = (found[0].get("status"), found[0].get("passed_over", ()))
+    if is_name(reference) and (told := told_of_resuming(reference, found[0]["version"], *about)):
+        say(told)
     ids = recorder.id_of(found[0]["id"]), recorder.id_of(found[0]["line"])
     return ModelVersion(ids[0], Kind.MODEL, found[0]["name"], recorder, ids[1], found[0]["version"])
 

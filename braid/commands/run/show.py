@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +11,9 @@ from braid.options import displays, reads
 from braid.output import Display, Document, Field, Form, run_status, seconds_between
 from braid.reason import what_went_wrong
 from braid.source import Source
+from braid.tables import Below
 from braid.validity import marked, validity
+from provenance_store.relations import words_of
 
 if TYPE_CHECKING:
     from braid.client import QueryClient
@@ -69,6 +71,28 @@ STEP_FIELDS = [
 ]
 
 
+NAMED = 8
+"""How many records are named below a step; JSON and --wide have all."""
+
+
+def _used_and_made(step: Document) -> Iterator[tuple[str, str]]:
+    """What a step used and made, models with the rest."""
+    named: dict[str, list[str]] = {}
+    for item in [*step["inputs"], *step["models"], *step["outputs"]]:
+        how = "made" if item["how"] in MADE else words_of(item["how"])
+        named.setdefault(how, []).append(_mention(item))
+    width = max(map(len, named), default=0)
+    for how in sorted(named, key="made".__eq__):
+        names = named[how]
+        more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+        yield f"{how:<{width}}", ", ".join(names[:NAMED]) + more
+
+
+MADE = ("generated_by", "trained", "updated")
+"""How records take part in a step that made them."""
+BELOW = Below(_used_and_made, frozenset({"inputs", "outputs", "models"}))
+
+
 def _failure(step: Document) -> str:
     """What went wrong in a step, as far as a line or two tell it."""
     text = what_went_wrong(step["error"] or {"Cause": step.get("result")})
@@ -100,8 +124,9 @@ def whole_run(history: Reader | QueryClient, run_id: str) -> Document:
 def command(*, run_id: str, source: Source, display: Display) -> None:
     """Show a run and its steps in order.
 
-    RUN_ID may be the beginning of an id, 4 characters or more, that one run only has. What went
-    wrong in a step is told below the table, in full with --format json. CSV is the table of steps.
+    RUN_ID may be the beginning of an id, 4 characters or more, that one run only has. On a
+    terminal what a step used and made stands below it; into a pipe, with --wide or in CSV each step
+    is one row. What went wrong in a step is told below all, in full with --format json.
     """
     with source.read() as history:
         run = whole_run(history, run_id)
@@ -113,7 +138,8 @@ def show(run: Document, display: Display) -> None:
     if display.format == "text":
         display.details(run, fields=RUN_FIELDS)
         click.echo()
-    display.table(run, rows="steps", fields=STEP_FIELDS, empty="No steps were recorded.")
+    empty = "No steps were recorded."
+    display.table(run, rows="steps", fields=STEP_FIELDS, empty=empty, below=BELOW)
     failures = [_failure(step) for step in run["steps"] if _has_failed(step)]
     if failures and display.format == "text":
         display.lines(["", *failures])

@@ -82,6 +82,23 @@ def test_verify_tells_what_became_of_each_file(
     assert states(braid, "verify", urns["with"], code=1) == ["changed"]
 
 
+def test_verify_says_which_record_and_version_each_file_is_of(
+    braid: Braid, urns: dict[str, str], tmp_path: Path
+) -> None:
+    with open_store("sqlite:///braid.db") as store:
+        (tmp_path / "net.pt").write_bytes(b"1")
+        version = store.model("net").update(file=tmp_path / "net.pt")
+    (tmp_path / "net.pt").write_bytes(b"22")
+    answer = braid("verify", "net@v1")
+    assert [line.split()[:4] for line in answer.out.splitlines()] == [
+        ["State", "ID", "Record", "URI"],
+        ["changed", version.short_id, "net", "v1"],
+    ]
+    (file,) = files(braid, "verify", "net@v1", code=1)
+    assert (file["short_id"], file["version"]) == (version.short_id, 1)
+    assert file["found"] == "2 bytes"
+
+
 def test_verify_goes_up_and_over_runs(braid: Braid, urns: dict[str, str], tmp_path: Path) -> None:
     assert sorted(states(braid, "verify", urns["without"], "--up")) == ["no digest", "ok"]
     (tmp_path / "with.txt").write_bytes(b"WITH")

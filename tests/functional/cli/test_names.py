@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from provenance_store import Store, open_store
+from provenance_store.values import Audience
 from tests.support.command_line import Braid
 
 
@@ -152,8 +153,14 @@ def test_a_decision_is_recorded_and_shown_with_its_options(
     text = said(braid, "show", "Deploy", *where)
     for line in ("chose net v1 [model", "not net v0 [model", "score 0.2", "since lower loss"):
         assert line in text
+    assert {"chose: net v1", "considered: net v0"} <= {
+        line.partition(" [")[0].strip() for line in text.partition("Depends on:")[2].splitlines()
+    }
+    tree = said(braid, "lineage", "Deploy", *where)
+    assert ("chose: net v1" in tree, "considered: net v0" in tree) == (True, True)
     of_version = said(braid, "show", "net@v0", *where)
     assert "not chosen by Deploy [" in of_version
+    assert "considered by: Deploy" in said(braid, "lineage", "net@v0", "--down", *where)
     wrong = ("--option", "net@v0", "--score", "net@v1=1")
     refused = braid("record", "decision", "Deploy", *wrong, *where)
     assert (refused.code, "net@v1, which is not an option" in refused.err) == (
@@ -180,6 +187,9 @@ def test_a_curve_is_logged_while_a_version_trains(
     ]
     assert "0.5 to NaN, step 500 to step 1000  DIVERGED" in said(braid, "models", "net@v1", *where)
     assert "diverged" in said(braid, "models", "--best", "val", *where)
+    absurd = '[{"step": 500, "norm": 1}, {"step": 1000, "norm": 1e98}]'
+    said(braid, "record", "model", "net@v1", "--log", "--metrics", absurd, *where)
+    assert "1 to 1e+98, step 500 to step 1000  DIVERGED" in said(braid, "show", "net@v1", *where)
 
 
 def test_a_script_that_is_run_twice_goes_on(braid: Braid, where: list[str], history: Store) -> None:
@@ -187,6 +197,36 @@ def test_a_script_that_is_run_twice_goes_on(braid: Braid, where: list[str], hist
     assert said(braid, "record", "model", "new", "--resume", *where) == first
     said(braid, "record", "model", "new", "--resume", "--score", "f1=0.5", *where)
     assert history.reader().record("new")["version"] == 1
+
+
+def test_a_version_of_a_step_that_failed_says_so_and_is_passed_over(
+    braid: Braid, where: list[str], history: Store
+) -> None:
+    owner = history.reader().record("net")["owner"]
+    recorder = history.recorder(audience=Audience(owner) if owner else None)
+    with pytest.raises(RuntimeError), recorder.step("Train", models=["net"]) as step:
+        failed = step.updated("net", metrics=[{"epoch": 1, "loss": 0.4}])
+        raise RuntimeError("out of memory")
+    resumed = braid("record", "model", "net", "--resume", *where)
+    assert resumed.out.strip() == history.reader().record("net@v1")["id"]
+    assert (
+        f"goes on from v1; 1 later version is passed over because its step failed: {failed.urn}"
+        in (resumed.err)
+    )
+    about = documented(braid, "models", "net@v1", *where)
+    assert [(one["id"], one["status"]) for one in about["revised_by"]] == [(failed.urn, "FAILED")]
+    assert "Status: " not in said(braid, "show", "net", *where)
+    for command in (
+        ("models",),
+        ("models", "net"),
+        ("models", "net@v2"),
+        ("models", "--best", "loss", "--versions"),
+        ("records", "--kind", "model"),
+        ("show", "net@v2"),
+        ("show", "net"),
+        ("lineage", "net@v2", "--role", "revision_of"),
+    ):
+        assert "FAILED" in said(braid, *command, *where), command
 
 
 def test_models_are_found_by_parameters_and_tags_of_their_training(
@@ -210,8 +250,8 @@ def test_a_search_lists_every_version_that_fits(
         out = said(braid, "models", *search, "--where", "lr<0.1", *where).splitlines()
         assert [line.split()[1:4] for line in out] == [
             ["Name", "Version", "lr"],
-            ["net", "3", "0.01"],
-            ["net", "2", "0.05"],
+            ["net", "v3", "0.01"],
+            ["net", "v2", "0.05"],
         ]
     refused = braid("models", "net", "--name", "net", *where)
     assert (refused.code, "Give MODEL or --name, not both." in refused.err) == (2, True)
@@ -260,17 +300,59 @@ def test_a_status_is_taken_in_any_case(braid: Braid, where: list[str], history: 
     assert run["run_id"] == "run-1"
 
 
+@pytest.mark.parametrize(
+    ("args", "code", "hint"),
+    [
+        (("show", "scan_17"), 1, "There is no record scan_17"),
+        (("lineage", "Scan-17"), 1, "Did you mean 'scan-17'?"),
+        (("show", "nett"), 1, "Did you mean 'net'?"),
+        (("models", "nett"), 1, "Did you mean 'net'?"),
+        (("show", "net@v7"), 1, "Did you mean 'net@v1'?"),
+        (("show", "nett@v0"), 1, "Did you mean 'net@v0'?"),
+        (("statement", "net@champoin"), 1, "Did you mean 'net@champion'?"),
+        (
+            ("records", "--name", "scan17"),
+            0,
+            "No record is named 'scan17'. Did you mean 'scan-17'?",
+        ),
+        (
+            ("records", "--tag", "energy_kev=71"),
+            0,
+            "a tag 'energy_kev'. Did you mean 'energy_keV'?",
+        ),
+        (("runs", "--label", "nigth shift"), 0, "Did you mean 'night shift'?"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_what_is_misspelled_is_answered_with_names_like_it(
+    braid: Braid, where: list[str], history: Store, args: tuple[str, ...], code: int, hint: str
+) -> None:
+    said(braid, "alias", "net@v1", "champion", *where)
+    owner = history.reader().record("net")["owner"]
+    audience = Audience(owner) if owner else None
+    history.run("run-1", label="night shift", audience=audience)
+    if owner:  # what others recorded is nobody's to be told
+        history.recorder(audience=Audience("urn:globus:auth:identity:other")).data("scan_17b")
+    answer = braid(*args, *where)
+    assert (answer.code, answer.out) == (code, "")
+    assert hint in answer.err
+    assert "scan_17b" not in answer.err
+
+
 # ---- show --------------------------------------------------------------------------------
 
 
 def test_everything_is_shown_within_eighty_columns(
-    braid: Braid, where: list[str], history: Store
+    braid: Braid, where: list[str], history: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parameters = json.dumps({"words": "several words " * 20, "deep": {"er": [1, 2]}})
     step = ("record", "step", "Fit", "--input", "scan-17", "--run", "run-1")
     said(braid, *step, "--parameters", parameters, "--model", "net", *where)
     for name, shown in (
-        ("scan-17", ("data scan-17", "energy_keV = 71.68", "trained on: net v1 [model")),
+        (
+            "scan-17",
+            ("data scan-17", "energy_keV = 71.68", "trained: net v1 [model", "used by: Fit [step"),
+        ),
         ("net@v1", ("model net v1", "loss = 0.2", "Trained on:", "scan-17 [data", "Python 3.")),
         ("Fit", ("step Fit", "used: scan-17 [data", '"deep": {', "Run:")),
     ):
@@ -282,6 +364,12 @@ def test_everything_is_shown_within_eighty_columns(
     assert out.index("Hyperparameters:") < out.index("Environment:")
     assert "(--format json lists the packages)" in " ".join(out.split())
     assert "SQLAlchemy" not in out
+    assert "  4 bytes" in said(braid, "show", "scan-17", *where)
+    monkeypatch.setenv("COLUMNS", "80")
+    out = said(braid, "models", "net@v1", *where)
+    assert all(" " not in line[20:].strip() for line in out.splitlines() if len(line) > 80), out
+    listed = said(braid, "models", "net", *where).split()
+    assert [word for word in listed if word in ("v0", "v1")] == ["v0", "v1"]
     assert "Fit" in said(braid, "show", "run-1", *where)
     assert documented(braid, "show", "run-1", *where) == documented(
         braid, "run", "show", "run-1", *where

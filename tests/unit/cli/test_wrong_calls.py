@@ -119,6 +119,7 @@ WRONG_IN_A_STORE: list[tuple[str, int, str]] = [
     ("models 1.1", 2, "is a fact, not a model"),
     ("records --tag a>b", 2, "compares with a number"),
     ("records --marker nonsense", 2, "marker"),
+    ("record data d --tag x", 2, "A value of 1 character without '=' is not NAME=VALUE."),
     ("record data d --depends-on 9.9", 1, "There is no record 9.9"),
     ("record data d --depends-on x", 1, "There is no record x"),
     ("record model m --update", 1, "There is no model 'm'"),
