@@ -98,11 +98,12 @@ class Backlog:
         """Let a request wait behind those of its identity."""
         self._queues.setdefault(one[1].identity, deque()).append(one)
 
-    def group(self) -> list[Waiting]:
-        """The next group: the identities take turns, until it is work enough."""
+    def group(self, most: int | None = None) -> list[Waiting]:
+        """The next group, of so many requests at the most: the identities take turns, until it is
+        work enough."""
         group: list[Waiting] = []
         work = 0
-        while self._queues and work < WORK_A_GROUP:
+        while self._queues and work < WORK_A_GROUP and (most is None or len(group) < most):
             identity = next(iter(self._queues))
             queue = self._queues.pop(identity)
             group.append(queue.popleft())
@@ -202,6 +203,7 @@ def main(control: socket.socket, actions: Actions, writing: Writing) -> None:
     lines.register(control, selectors.EVENT_READ)
     lines.register(writing.done, selectors.EVENT_READ)
     backlog = Backlog()
+    last = 0
     while True:
         is_due = len(backlog) > writing.size // 2
         for key, _ in lines.select(0 if is_due else None):
@@ -214,8 +216,13 @@ def main(control: socket.socket, actions: Actions, writing: Writing) -> None:
                 writing.finish()
                 return
         # Few at a time are more work than many.
-        if len(backlog) > writing.size // 2 and (group := backlog.group()):
-            _make(actions, group, writing)
+        if len(backlog) > writing.size // 2:
+            # Half of those that are under way: while these are worked at, the worker and its
+            # callers have the others to do with. With all of them the two would only take turns.
+            group = backlog.group(most=max(1, (len(backlog) + last + 1) // 2))
+            if group:
+                last = len(group)
+                _make(actions, group, writing)
 
 
 def _collect_seldom() -> None:
