@@ -361,14 +361,18 @@ def _documented(access: Access) -> Query:
     """As far as `_of_run` looks: else each step of a long run would look at all before it."""
     each = access.each("each").c.value
 
-    def has_one(order: sa.ColumnElement[Any], limit: int) -> Condition:
-        of_run = sa.select(_record.c.id).where(_record.c.run_id == each).order_by(order)
-        some = of_run.limit(limit).correlate(each.table).subquery()
-        named = (_payload.c.record_id == some.c.id, _payload.c.name == _text("name"))
-        return sa.exists().where(*named).correlate(each.table)
+    of_run = sa.select(_record.c.id).where(_record.c.run_id == each).correlate(each.table)
 
-    last, first = has_one(_record.c.id.desc(), RECENT), has_one(_record.c.id, EARLIEST)
-    return sa.select(each).where(sa.or_(last, first))
+    def has_one(ids: sa.FromClause, *conditions: Condition) -> Condition:
+        named = (_payload.c.record_id == ids.c.id, _payload.c.name == _text("name"))
+        return sa.exists().where(*conditions, *named).correlate(each.table)
+
+    # Nearly all runs are short: to go through their records without a list of them takes a third.
+    short = has_one(_record, _record.c.run_id == each)
+    is_long = sa.exists(of_run.limit(1).offset(RECENT))
+    last = has_one(of_run.order_by(_record.c.id.desc()).limit(RECENT).subquery())
+    first = has_one(of_run.order_by(_record.c.id).limit(EARLIEST).subquery())
+    return sa.select(each).where(sa.case((is_long, sa.or_(last, first)), else_=short))
 
 
 def _last_of_run(_: Access) -> Query:
