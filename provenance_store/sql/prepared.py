@@ -28,6 +28,10 @@ for the newest."""
 EARLIEST = 200
 """Of the records of a run so many of the first are looked at besides the last."""
 HEADS = 200
+LATEST = 200
+"""Of the versions of models of one name, where there are more, so many of the last that the viewer
+may see, of its own and of those that it manages are looked at for heads. So what recording a step
+asks takes no longer with each version; a branch that is older than these is none to go on with."""
 FOLDER_TAGS = ("folder", "recursive")
 """The tags by which a step says that a record of its is a folder."""
 
@@ -106,7 +110,8 @@ class Prepared:
     def heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
         """(id, line_id, version, name, run_id, standing) of versions that none revises: the
         nearest to the viewer first (`Access.standing`), of these the newest."""
-        return self._rows(raw, viewer, _heads, name=name)
+        build = _latest_heads if self._of_these(raw, _many_named, [name]) else _heads
+        return self._rows(raw, viewer, build, name=name)
 
     def nearest_heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
         """(id, line_id, version, name, run_id) of those of `heads` that are nearest: the others
@@ -117,12 +122,18 @@ class Prepared:
         self, raw: Any, viewer: Viewer, names: Sequence[str]
     ) -> dict[str, Sequence[Any]]:
         """`nearest_heads` of these names; of none where there are so many that some are cut."""
-        rows = self._rows(raw, viewer, _heads_of, names=as_one(self._dialect.name, names))
+        many = self._of_these(raw, _many_named, names)
+        few = [name for name in names if name not in many] if many else names
+        rows = self._rows(raw, viewer, _heads_of, names=as_one(self._dialect.name, few))
         if len(rows) == HEADS:
             return {}
-        of_name: dict[str, list[Any]] = {name: [] for name in names}
+        of_name: dict[str, Sequence[Any]] = {
+            name: self._rows(raw, viewer, _latest_heads, name=name) for name in many
+        }
+        found: dict[str, list[Any]] = {name: [] for name in few}
         for row in rows:
-            of_name[row[3]].append(row)
+            found[row[3]].append(row)
+        of_name |= found
         return {name: _nearest(heads) for name, heads in of_name.items()}
 
     def version(self, raw: Any, viewer: Viewer, record_id: int) -> Any | None:
@@ -432,6 +443,23 @@ def _heads(access: Access) -> Query:
 
 def _heads_of(access: Access) -> Query:
     return _heads_named(access, _record.c.name.in_(sa.select(access.each("names").c.value)))
+
+
+def _many_named(access: Access) -> Query:
+    each = access.each("each").c.value
+    named = sa.select(_record.c.id).where(_record.c.name == each).correlate(each.table)
+    return sa.select(each).where(sa.exists(named.limit(1).offset(LATEST)))
+
+
+def _latest_heads(access: Access) -> Query:
+    def latest(condition: Condition) -> sa.Subquery:
+        named = sa.select(_record.c.id).where(_record.c.name == _text("name"), condition)
+        return named.order_by(_record.c.id.desc()).limit(LATEST).subquery()
+
+    # Neither what may not be seen nor what others show may use up the limit.
+    conditions = (access.seen(), access.managed(), access.owned())
+    ids = sa.union(*(sa.select(latest(condition)) for condition in conditions))
+    return _heads_named(access, _record.c.id.in_(ids))
 
 
 def _nearest(heads: Sequence[Any]) -> list[Any]:
