@@ -50,6 +50,7 @@ class Desk(Child):
 
     def __init__(self, store_url: str, environ: Mapping[str, str] | None = None) -> None:
         super().__init__(store_url, environ)
+        self._line: DeskLine | None = None
         self.begin()
 
     def run(self, caller: Caller, data: bytes) -> Answer:
@@ -63,8 +64,14 @@ class Desk(Child):
         return answer_of(reply)
 
     def line(self) -> DeskLine:
-        """A line to the process; raises OSError when there can be none."""
-        return DeskLine(self, self._connect(), self._process)
+        """The one line to the process; raises OSError when there can be none."""
+        self._line = DeskLine(self, self._connect(), self._process)
+        return self._line
+
+    def close(self) -> None:
+        super().close()
+        if self._line is not None:
+            self._line.close()
 
     def _ask(self, caller: Caller, groups: frozenset[str] | None, data: bytes) -> Reply:
         asking = _encode(_asking(caller, groups, data))

@@ -483,28 +483,32 @@ def _heads_named(access: Access, is_named: Condition) -> Query:
     )
 
 
+def _revised(*is_so: Condition, by: sa.FromClause) -> tuple[Condition, ...]:
+    """The conditions that a version has a successor, a row of `by`, of which something is so. That
+    is asked of each by its id: before PostgreSQL has counted a new store's rows, it would rather
+    look for such successors among all records there are, and for each version anew."""
+    child = _version.alias()
+    successor = sa.select(sa.and_(*is_so)).where(by.c.id == child.c.id).correlate(child, _record)
+    return child.c.parent_id == _record.c.id, successor.scalar_subquery()
+
+
 def _revises_alike() -> tuple[Condition, ...]:
     """A sufficient condition of the same that is quick: whoever may see or manage a version may
     do so with a successor of the same audience in the same run."""
-    child, record = _version.alias(), _record.alias()
-    return (
-        child.c.parent_id == _record.c.id,
-        record.c.id == child.c.id,
+    record = _record.alias()
+    return _revised(
         sa.func.coalesce(record.c.audience, "") == sa.func.coalesce(_record.c.audience, ""),
         sa.func.coalesce(record.c.run_id, "") == sa.func.coalesce(_record.c.run_id, ""),
+        by=record,
     )
 
 
 def _revises(access: Access) -> tuple[Condition, ...]:
     """The condition that a version has a successor that the viewer may see, and manages if it
     manages the version: who may only read it does not end its line."""
-    child, record = _version.alias(), _record.alias()
-    return (
-        child.c.parent_id == _version.c.id,
-        record.c.id == child.c.id,
-        access.seen(record),
-        sa.or_(~access.managed(), access.managed(record)),
-    )
+    record = _record.alias()
+    is_managed = sa.or_(~access.managed(), access.managed(record))
+    return _revised(access.seen(record), is_managed, by=record)
 
 
 def _one_version(access: Access) -> Query:
