@@ -138,7 +138,7 @@ def create_app(
     app.register_blueprint(provider)
     if lanes is not None:
         direct = DirectRecording(
-            app.wsgi_app, provider, authenticator, lanes.usual.queue, metrics, options
+            app.wsgi_app, provider, authenticator, lanes.usual.queue, metrics, options, desk
         )
         app.wsgi_app = direct  # type: ignore[method-assign]
     app.register_blueprint(query.query_blueprint(stores, authenticator))

@@ -26,7 +26,7 @@ from globus_sdk.authorizers import GlobusAuthorizer
 
 from action_provider.caches import replace_toolkit_caches
 from action_provider.errors import Unauthorized
-from action_provider.introspection import BoundedAuthClient
+from action_provider.introspection import BoundedAuthClient, asking
 from action_provider.lanes.turns import TURNS
 from action_provider.settings import Options
 from provenance_store.errors import NotAllowed, ServiceUnavailable
@@ -248,6 +248,7 @@ def _groups(state: AuthState) -> frozenset[str]:
 
 def _ask_for_groups(state: AuthState) -> frozenset[str]:
     """Raises ValueError when the server's scope has no Groups dependency: nobody has groups."""
+    asking()
     client = state._groups_client
     try:
         with TURNS.aside():

@@ -101,12 +101,12 @@ class Child:
         except BaseException as error:
             line.close()
             if isinstance(error, BlockingIOError):
-                self._end(asked)
+                self.end(asked)
             raise
         self._idle.append(line)
         return reply
 
-    def _end(self, process: subprocess.Popen[bytes] | None) -> None:
+    def end(self, process: subprocess.Popen[bytes] | None) -> None:
         """Kill a process, unless another one has ended it; the next request starts a new one."""
         with self._lock:
             if process is None or process is not self._process or process.poll() is not None:

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import globus_sdk
@@ -20,7 +23,7 @@ from action_provider.errors import Busy, TooManyRequests
 from action_provider.lanes.queue import FairLane, Rates
 from action_provider.logs import asked
 
-__all__ = ["BoundedAuthClient", "source_of"]
+__all__ = ["BoundedAuthClient", "MustAsk", "asking", "not_asking", "source_of"]
 
 KNOWN_SECONDS = 48 * 3600
 """How long a token may be valid, at the most."""
@@ -28,6 +31,28 @@ WAIT_SECONDS = 5.0
 BUSY = "Too many unknown tokens are being looked up; send the request again."
 OF_ONE_SITE = 64
 """So many leading bits of an IPv6 address are those of a site, which has all the others."""
+
+_MAY_ASK: ContextVar[bool] = ContextVar("_MAY_ASK", default=True)
+
+
+class MustAsk(Exception):
+    """Globus would have to be asked, and who wants to know does not wait."""
+
+
+@contextmanager
+def not_asking() -> Iterator[None]:
+    """While it is open, what this thread would have to ask Globus is a MustAsk instead."""
+    before = _MAY_ASK.set(False)
+    try:
+        yield
+    finally:
+        _MAY_ASK.reset(before)
+
+
+def asking() -> None:
+    """Told before Globus is asked: raises MustAsk where that is not to be waited for."""
+    if not _MAY_ASK.get():
+        raise MustAsk
 
 
 def source_of(header: str | None) -> str:
@@ -76,6 +101,7 @@ class BoundedAuthClient(globus_sdk.ConfidentialAppAuthClient):
 
     def oauth2_token_introspect(self, token: str, **options: Any) -> globus_sdk.GlobusHTTPResponse:
         """As globus-sdk's. Raises Busy when too many unknown tokens are being looked up."""
+        asking()
         name = hashlib.sha256(token.encode(errors="replace")).hexdigest()
         if self._known.get(name):
             return super().oauth2_token_introspect(token, **options)

@@ -80,6 +80,9 @@ class Connection:
         self.unsent = memoryview(b"")
         self.goes_on = False
         """Whether it can be used again, once the answer is sent."""
+        self.watched = False
+        """Whether the main loop is told what happens on it."""
+        self._parsed: Any = None
         self._limits = limits
         self._linger_end: float | None = None
         # The system's socket never blocks. Python's sendall waits on it for so long in all; the
@@ -122,12 +125,27 @@ class Connection:
 
     def parse(self) -> Any:
         """The request that has come; raises what gunicorn raises for what is none."""
+        if self._parsed is not None:
+            parsed, self._parsed = self._parsed, None
+            if isinstance(parsed, Exception):
+                raise parsed
+            return parsed
         self._unreader.hold(self.incoming)
         request = next(self.parser)
         if self.told_to_continue:
             request._expected_100_continue = False
             self.told_to_continue = False
         return request
+
+    def parse_whole(self) -> Any:
+        """As `parse`, of a request that is here whole: nothing more is waited for."""
+        self._unreader.hold(self.incoming)
+        self._unreader.end()
+        return next(self.parser)
+
+    def put_back(self, parsed: Any) -> None:
+        """Have `parse` return this request, or raise this exception."""
+        self._parsed = parsed
 
     def finish(self) -> bool:
         """Skip what the application left of the body; False if where it ends is not known."""

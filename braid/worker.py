@@ -2,8 +2,9 @@
 
 Requests are read by the main loop, without waiting, and given to a thread when they are complete:
 a caller that sends slowly, or half a request, costs a connection for some seconds and never a
-thread. Whether the process lives is answered by the main loop itself, which waits for nothing,
-whatever all threads wait for.
+thread. What an application can answer without waiting for anything itself (`Quick`) needs none
+either: the main loop begins with it, and answers when its reply has come. Whether the process
+lives is answered by the main loop as well, which waits for nothing, whatever all threads wait for.
 
 Answers to what is no request have the shape of every other error, and the log names the kind of
 fault; gunicorn's own would repeat what was sent.
@@ -17,12 +18,13 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
+from gunicorn.http import wsgi
 from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
@@ -30,7 +32,7 @@ from braid.connection import Connection, Outgoing, Stage
 from braid.limits import Limits, connections_possible
 from braid.refused import ALIVE, TIMEOUT, faulty, refusal
 
-__all__ = ["STOPS", "Worker"]
+__all__ = ["STOPS", "Quick", "Worker"]
 
 STOPS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 """Signals that are held back while a worker is forked, see `braid.server`."""
@@ -47,8 +49,52 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LINGER_BYTES = 256 << 20
 
 
+Respond = Callable[[Callable[..., Any]], Iterable[bytes]]
+"""Gives the body of an answer, and its head to a `start_response`."""
+
+
+class Quick(Protocol):
+    """The requests that an application answers without a thread, see `QuickRecording`."""
+
+    served: bool
+
+    @property
+    def handle(self) -> int | None:
+        """The descriptor that replies come from, if there is one."""
+
+    def wants(self, data: bytes | bytearray) -> bool:
+        """Whether a request that begins like this may be one of these."""
+
+    def begin(self, environ: dict[str, Any]) -> int | None:
+        """Begin with a request; the number of its reply, None for one that is for a thread."""
+
+    def send(self) -> bool:
+        """Send what was begun; whether that was all."""
+
+    def finished(self) -> tuple[list[tuple[int, Respond | None]], bool]:
+        """What has come: by number what answers, None for a thread; whether more may come."""
+
+    def overdue(self) -> list[tuple[int, Respond | None]]:
+        """The same of what has taken too long."""
+
+    def hang_up(self) -> None:
+        """Close the descriptor."""
+
+
+class _Begun(NamedTuple):
+    """A request that was begun without a thread."""
+
+    conn: Connection
+    request: Any
+    outgoing: Outgoing
+    response: Any
+    environ: dict[str, Any]
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]
     """A main loop that accepts, reads, waits and closes; threads that answer whole requests."""
+
+    alive: bool
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -62,6 +108,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Somebody waits to connect, and no connection could be ended for that."""
         self._looked = 0.0
         self._logged: dict[str, float] = {}
+        self._quick: Quick | None = None
+        self._quick_handle: int | None = None
+        self._sent_all = True
+        self._begun: dict[int, _Begun] = {}
 
     def init_signals(self) -> None:
         """Handle signals from now on, those too that came since the process was forked."""
@@ -74,6 +124,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.worker_connections = possible
         wake = self.method_queue
         self.poller.register(wake.fileno(), selectors.EVENT_READ, wake.run_callbacks)
+        self._quick = getattr(getattr(self.wsgi, "wsgi_app", None), "quick", None)
+        if self._quick is not None:
+            self._quick.served = True
         while self.alive and self.is_parent_alive():
             self._turn(accepting=True)
         self._stop()
@@ -85,11 +138,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         paused = now < self._paused_until
         self.set_accept_enabled(accepting and not paused and not self._full)
         self.wait_for_and_dispatch_events(PAUSE_SECONDS if paused else TURN_SECONDS)
+        if self._quick is not None:
+            self._send_begun(self._quick)
         now = time.monotonic()
         if now - self._looked >= LOOK_SECONDS:
             self._looked = now
             self.notify()
             self._end_overdue(now)
+            if self._quick is not None:
+                self._finish_all(self._quick.overdue())
 
     def _stop(self) -> None:
         linger = time.monotonic() + STOP_KEEPALIVE_LINGER
@@ -166,11 +223,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Have the main loop read what comes on a connection, for so long."""
         conn.enter(stage, seconds)
         self._waiting[conn] = None
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._readable, conn))
+        if not conn.watched:
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._readable, conn))
+            conn.watched = True
 
     def _readable(self, conn: Connection, _: Any) -> None:
         if conn not in self._waiting:
-            return  # It was dropped in this very turn, to make room.
+            # It was dropped in this very turn, to make room, or it sends while it is answered.
+            self._unwatch(conn)
+            return
         try:
             piece = conn.receive()
         except BlockingIOError:
@@ -195,11 +256,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         whole = incoming.feed(piece, head_bytes=limits.head_bytes, most=limits.body_bytes)
         self._body_bytes += incoming.body_bytes - before
         if whole:
-            self._forget(conn)
+            del self._waiting[conn]
             if incoming.asks_whether_alive:
                 conn.say(ALIVE)
                 self._part(conn)
-            else:
+            elif not self._begin(conn):
+                self._unwatch(conn)
                 self.enqueue_req(conn)
             return
         if conn.stage is Stage.IDLE:
@@ -224,6 +286,88 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 sent[other.address] += other.incoming.body_bytes
             ((worst, _),) = sent.most_common(1)
             self._drop(next(other for other in bodies if other.address == worst))
+
+    # Answering without a thread
+
+    def _begin(self, conn: Connection) -> bool:
+        """Begin with a request that needs no thread; False for any other."""
+        quick, incoming = self._quick, conn.incoming
+        if quick is None or not quick.wants(incoming.data):
+            return False
+        if not incoming.whole or incoming.continues:
+            return False
+        outgoing = Outgoing(conn.sock, conn.client, conn.server)
+        try:
+            request = conn.parse_whole()
+            response, environ = wsgi.create(request, outgoing, conn.client, conn.server, self.cfg)
+            environ["wsgi.multithread"] = True
+            number = quick.begin(environ)
+        except Exception as error:  # A thread meets it again, and answers.
+            conn.put_back(error)
+            return False
+        if number is None:
+            request.body = environ["wsgi.input"]
+            conn.put_back(request)
+            return False
+        self._begun[number] = _Begun(conn, request, outgoing, response, environ)
+        return True
+
+    def _send_begun(self, quick: Quick) -> None:
+        """Send all that was begun in this turn together."""
+        if (handle := quick.handle) is None:
+            return
+        if handle != self._quick_handle:  # A thread has opened it.
+            self.poller.register(handle, selectors.EVENT_READ, self._replies_come)
+            self._quick_handle, self._sent_all = handle, True
+        if (sent_all := quick.send()) is not self._sent_all:
+            events = selectors.EVENT_READ | (0 if sent_all else selectors.EVENT_WRITE)
+            self.poller.modify(handle, events, self._replies_come)
+            self._sent_all = sent_all
+
+    def _replies_come(self, handle: int) -> None:
+        assert self._quick is not None
+        finished, goes_on = self._quick.finished()
+        if not goes_on:
+            self.poller.unregister(handle)
+            self._quick_handle = None
+            self._quick.hang_up()
+        self._finish_all(finished)
+
+    def _finish_all(self, finished: Iterable[tuple[int, Respond | None]]) -> None:
+        for number, respond in finished:
+            begun = self._begun.pop(number)
+            conn = begun.conn
+            if respond is not None:
+                self._end_request(conn, self._respond(begun, respond))
+                continue
+            begun.request.body = begun.environ["wsgi.input"]
+            conn.put_back(begun.request)
+            self._unwatch(conn)
+            self.enqueue_req(conn)
+
+    def _respond(self, begun: _Begun, respond: Respond) -> bool:
+        """Send an answer as far as its client takes it; True when the connection can be used
+        again."""
+        conn, response = begun.conn, begun.response
+        self.nr += 1
+        if self.nr >= self.max_requests:
+            self.alive = False
+        if not self.alive or not self.cfg.keepalive:
+            response.force_close()
+        try:
+            for piece in respond(response.start_response):
+                response.write(piece)
+            response.close()
+            conn.answer(begun.outgoing.whole())
+            return not response.should_close() and conn.finish()
+        except OSError as error:
+            self.log.debug("A connection ended: %s", type(error).__name__)
+        except Exception as error:
+            said = Outgoing(conn.sock, conn.client, conn.server)
+            self.handle_error(begun.request, said, conn.client, error)
+            with suppress(OSError):
+                conn.answer(said.whole())
+        return False
 
     # Answering
 
@@ -251,8 +395,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def finish_request(self, conn: Connection, done: Future[bool]) -> None:
         """Keep the connection for the next request, or end it; runs in the main loop."""
+        self._end_request(conn, not done.cancelled() and done.exception() is None and done.result())
+
+    def _end_request(self, conn: Connection, kept: bool) -> None:
         self._body_bytes -= conn.incoming.body_bytes
-        kept = not done.cancelled() and done.exception() is None and done.result()
         if conn.unsent:
             self._let_read(conn, kept)
         else:
@@ -265,7 +411,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._waiting[conn] = None
         self._unsent_bytes += len(conn.unsent)
         try:
+            self._unwatch(conn)
             self.poller.register(conn.sock, selectors.EVENT_WRITE, partial(self._writable, conn))
+            conn.watched = True
         except (OSError, KeyError, ValueError):
             self._drop(conn)
             return
@@ -344,7 +492,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _forget(self, conn: Connection) -> None:
         """Have the main loop read nothing more of a connection."""
         del self._waiting[conn]
-        self.poller.unregister(conn.sock)
+        self._unwatch(conn)
+
+    def _unwatch(self, conn: Connection) -> None:
+        if conn.watched:
+            conn.watched = False
+            with suppress(OSError, KeyError, ValueError):
+                self.poller.unregister(conn.sock)
 
     def _drop(self, conn: Connection) -> None:
         """Close a connection at once."""
@@ -354,8 +508,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if conn.stage is Stage.ANSWER:
                 self._unsent_bytes -= len(conn.unsent)
             del self._waiting[conn]
-            with suppress(OSError, KeyError, ValueError):
-                self.poller.unregister(conn.sock)
+        self._unwatch(conn)
         self.nr_conns -= 1
         conn.close()
 

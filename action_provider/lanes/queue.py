@@ -51,6 +51,12 @@ class Rates:
                 del self._left[next(iter(self._left))]
         return 0.0 if left >= 0 else -left / self._rate
 
+    def give_back(self, identity: str) -> None:
+        """Uncount a call that `take` counted: it is going to be counted again."""
+        with self._lock:
+            if (known := self._left.get(identity)) is not None:
+                self._left[identity] = (known[0] + 1.0, known[1])
+
 
 class _Ticket:
     """A request that waits. `wake` is held until it may go on, or is turned away."""
@@ -115,6 +121,18 @@ class FairLane:
                 raise TooManyRequests(OWN) if self._own(identity) else Busy(OTHERS)
         if not ticket.goes_on:
             raise TooManyRequests(OWN)
+
+    def enter_at_once(self, identity: str) -> bool:
+        """As `enter`, where that neither waits nor raises; False, and nothing changed, else."""
+        with self._lock:
+            if not self._free or self._waiting or self._own(identity) >= self._most_of_one:
+                return False
+            if self._rates.take(identity) and self._wanted_by_others(identity):
+                self._rates.give_back(identity)
+                return False
+            self._free -= 1
+            self._working[identity] += 1
+            return True
 
     def leave(self, identity: str) -> None:
         """Give the place to whoever is next."""

@@ -40,7 +40,10 @@ class RecordBlueprint(ProviderBlueprint):
         super().__init__("record", description, actions, authenticator, options)
 
     def run(self, caller: Caller, data: bytes) -> tuple[str, bool]:
-        answer = self._answer(caller, data)
+        return self.answered(caller, data, self._answer(caller, data))
+
+    def answered(self, caller: Caller, data: bytes, answer: Answer) -> tuple[str, bool]:
+        """Count what was recorded; the status of the action, and whether it is new."""
         self._metrics.recorded(answer.records, answer.steps)
         if answer.is_new:
             self._heard(caller, data)

@@ -12,6 +12,10 @@ of their own before they come here (`action_provider.lanes`).
 
 from __future__ import annotations
 
+import itertools
+import os
+import socket
+import subprocess
 import time
 from collections.abc import Mapping
 
@@ -22,13 +26,14 @@ from action_provider.child import Child
 from action_provider.errors import error_named
 from action_provider.logs import request_id
 from action_provider.record.actions import Answer
-from action_provider.record.messages import Asking, Reply
+from action_provider.record.messages import CHUNK, Asking, Reply, framed, taken
 from provenance_store.errors import StoreUnavailable
 
-__all__ = ["NEEDS_GROUPS", "Desk"]
+__all__ = ["NEEDS_GROUPS", "Desk", "DeskLine", "answer_of"]
 
 NEEDS_GROUPS = "NeedsGroups"
 """The process cannot ask Globus on the caller's behalf; the worker does, and asks again."""
+TOO_LONG = "Recording takes too long; send the request again."
 MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_TOP_PAD_": str(1 << 22)}
 """Tells glibc to keep memory that was freed: SQLite needs some 100 kB for each list that a question
 compares with, and to give it back and take it anew costs more than to answer the question."""
@@ -45,6 +50,7 @@ class Desk(Child):
 
     def __init__(self, store_url: str, environ: Mapping[str, str] | None = None) -> None:
         super().__init__(store_url, environ)
+        self._line: DeskLine | None = None
         self.begin()
 
     def run(self, caller: Caller, data: bytes) -> Answer:
@@ -55,17 +61,20 @@ class Desk(Child):
         reply = self._ask(caller, caller.known_groups, data)
         if reply.error == NEEDS_GROUPS:
             reply = self._ask(caller, caller.groups, data)
-        if reply.error is not None:
-            raise error_named(reply.error, reply.message, reply.choices)
-        return Answer(reply.document, reply.is_new, reply.records, reply.steps)
+        return answer_of(reply)
+
+    def line(self) -> DeskLine:
+        """The one line to the process; raises OSError when there can be none."""
+        self._line = DeskLine(self, self._connect(), self._process)
+        return self._line
+
+    def close(self) -> None:
+        super().close()
+        if self._line is not None:
+            self._line.close()
 
     def _ask(self, caller: Caller, groups: frozenset[str] | None, data: bytes) -> Reply:
-        told = None if groups is None else list(groups)
-        identities = list(caller.identities)
-        since, name = time.monotonic(), request_id()
-        asking = _encode(
-            Asking(caller.identity, identities, told, caller.reader_group, data, since, name)
-        )
+        asking = _encode(_asking(caller, groups, data))
         try:
             try:
                 return _decode(self._exchange(asking))
@@ -73,6 +82,85 @@ class Desk(Child):
                 self._hang_up()
                 return _decode(self._exchange(asking))
         except BlockingIOError:  # Asking again would only make it wait for longer.
-            raise StoreUnavailable("Recording takes too long; send the request again.") from None
+            raise StoreUnavailable(TOO_LONG) from None
         except OSError:
             raise StoreUnavailable("Recording was interrupted; send the request again.") from None
+
+
+class DeskLine:
+    """Asks the process about any number of requests at a time, for one thread that never waits.
+
+    So the worker is woken once for all that were recorded together, and the process once for all
+    that came together.
+    """
+
+    def __init__(
+        self, desk: Desk, connection: socket.socket, process: subprocess.Popen[bytes] | None
+    ) -> None:
+        connection.setblocking(False)
+        self._desk = desk
+        self._process = process
+        self._socket = connection
+        self._unsent = bytearray()
+        self._come = bytearray()
+        self._numbers = itertools.count(1)
+
+    def fileno(self) -> int:
+        """The descriptor that can be read from when there are replies."""
+        return self._socket.fileno()
+
+    def ask(self, caller: Caller, data: bytes) -> int:
+        """Ask with the next `send`; the number of the reply."""
+        number = next(self._numbers)
+        self._unsent += framed(_encode(_asking(caller, caller.known_groups, data, number)))
+        return number
+
+    def send(self) -> bool:
+        """Send what is asked, as far as there is room for it; whether that was all. Whoever reads
+        the replies sees that the process is gone."""
+        while self._unsent:
+            try:
+                del self._unsent[: os.write(self._socket.fileno(), self._unsent)]
+            except BlockingIOError:
+                return False
+            except OSError:
+                self._unsent.clear()
+        return True
+
+    def replies(self) -> list[Reply]:
+        """Those that have come; raises OSError when no more will come."""
+        try:
+            if not (piece := os.read(self._socket.fileno(), CHUNK)):
+                raise ConnectionError("the recording process is gone")
+        except BlockingIOError:
+            return []
+        self._come += piece
+        return [_decode(message) for message in taken(self._come)]
+
+    def give_up(self) -> None:
+        """End the process, which takes too long; that may be waited for."""
+        self._desk.end(self._process)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+def _asking(caller: Caller, groups: frozenset[str] | None, data: bytes, number: int = 0) -> Asking:
+    return Asking(
+        caller.identity,
+        list(caller.identities),
+        None if groups is None else list(groups),
+        caller.reader_group,
+        data,
+        time.monotonic(),
+        request_id(),
+        number,
+    )
+
+
+def answer_of(reply: Reply) -> Answer:
+    """What a reply says; raises the error that it tells of."""
+    if reply.error is not None:
+        raise error_named(reply.error, reply.message, reply.choices)
+    return Answer(reply.document, reply.is_new, reply.records, reply.steps)

@@ -28,7 +28,7 @@ from action_provider.auth import Caller
 from action_provider.errors import named
 from action_provider.record.actions import Actions, Answer, Group
 from action_provider.record.desk import NEEDS_GROUPS
-from action_provider.record.messages import Asking, Reply, receive, send
+from action_provider.record.messages import CHUNK, Asking, Reply, framed, taken
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.ids import now
@@ -57,7 +57,30 @@ class _GroupsNeeded(Exception):
     """Whether the caller may do this depends on its groups, which only the worker can ask for."""
 
 
-Waiting = tuple[socket.socket, Asking]
+class Line:
+    """A socket to the worker, and the beginning of what has come on it."""
+
+    __slots__ = ("_come", "_sending", "socket")
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self._come = bytearray()
+        self._sending = threading.Lock()
+
+    def receive(self) -> list[Asking]:
+        """The requests that are whole; raises OSError when no more will come."""
+        if not (piece := self.socket.recv(CHUNK)):
+            raise ConnectionError("the worker has closed it")
+        self._come += piece
+        return [_decode(message) for message in taken(self._come)]
+
+    def send(self, messages: bytes | bytearray) -> None:
+        """Send whole messages, whichever thread sends others."""
+        with self._sending, contextlib.suppress(OSError):  # nobody may be there any more
+            self.socket.sendall(messages)
+
+
+Waiting = tuple[Line, Asking]
 Made = tuple[Sequence[Waiting], Group]
 """The requests of a group, and what they write."""
 
@@ -75,11 +98,12 @@ class Backlog:
         """Let a request wait behind those of its identity."""
         self._queues.setdefault(one[1].identity, deque()).append(one)
 
-    def group(self) -> list[Waiting]:
-        """The next group: the identities take turns, until it is work enough."""
+    def group(self, most: int | None = None) -> list[Waiting]:
+        """The next group, of so many requests at the most: the identities take turns, until it is
+        work enough."""
         group: list[Waiting] = []
         work = 0
-        while self._queues and work < WORK_A_GROUP:
+        while self._queues and work < WORK_A_GROUP and (most is None or len(group) < most):
             identity = next(iter(self._queues))
             queue = self._queues.pop(identity)
             group.append(queue.popleft())
@@ -179,22 +203,26 @@ def main(control: socket.socket, actions: Actions, writing: Writing) -> None:
     lines.register(control, selectors.EVENT_READ)
     lines.register(writing.done, selectors.EVENT_READ)
     backlog = Backlog()
+    last = 0
     while True:
         is_due = len(backlog) > writing.size // 2
-        ready = [key.fileobj for key, _ in lines.select(0 if is_due else None)]
-        for line in ready:
-            assert isinstance(line, socket.socket)
-            if line is writing.done:
-                writing.go_on()
-            elif line is not control:
-                for one in _received(lines, line):
+        for key, _ in lines.select(0 if is_due else None):
+            if key.data is not None:
+                for one in _received(lines, key.data):
                     backlog.put(one)
+            elif key.fileobj is writing.done:
+                writing.go_on()
             elif not _take_lines(lines, control):
                 writing.finish()
                 return
         # Few at a time are more work than many.
-        if len(backlog) > writing.size // 2 and (group := backlog.group()):
-            _make(actions, group, writing)
+        if len(backlog) > writing.size // 2:
+            # Half of those that are under way: while these are worked at, the worker and its
+            # callers have the others to do with. With all of them the two would only take turns.
+            group = backlog.group(most=max(1, (len(backlog) + last + 1) // 2))
+            if group:
+                last = len(group)
+                _make(actions, group, writing)
 
 
 def _collect_seldom() -> None:
@@ -212,16 +240,17 @@ def _take_lines(lines: selectors.BaseSelector, control: socket.socket) -> bool:
     except OSError:
         return False
     for handle in handles:
-        lines.register(socket.socket(fileno=handle), selectors.EVENT_READ)
+        line = Line(socket.socket(fileno=handle))
+        lines.register(line.socket, selectors.EVENT_READ, line)
     return bool(data)
 
 
-def _received(lines: selectors.BaseSelector, line: socket.socket) -> list[Waiting]:
+def _received(lines: selectors.BaseSelector, line: Line) -> list[Waiting]:
     try:
-        return [(line, _decode(receive(line)))]
+        return [(line, asking) for asking in line.receive()]
     except OSError:
-        lines.unregister(line)
-        line.close()
+        lines.unregister(line.socket)
+        line.socket.close()
         return []
 
 
@@ -244,11 +273,14 @@ def _log_for(waiting: Sequence[Waiting]) -> None:
 
 
 def _answer(waiting: Sequence[Waiting], answers: Sequence[Answer | Exception]) -> None:
+    replies: dict[Line, bytearray] = {}  # of one line together: the worker is woken once for all
     for (line, asking), answer in zip(waiting, answers, strict=True):
         if isinstance(answer, Exception):
             logs.REQUESTS.set(asking.request_id)
-        with contextlib.suppress(OSError):  # the thread that asked is gone
-            send(line, _encode(_reply(answer)))
+        message = framed(_encode(_reply(answer, asking.number)))
+        replies.setdefault(line, bytearray()).extend(message)
+    for line, messages in replies.items():
+        line.send(messages)
 
 
 def _caller(asking: Asking) -> Caller:
@@ -265,13 +297,15 @@ def _ask_for_groups() -> frozenset[str]:
     raise _GroupsNeeded
 
 
-def _reply(answer: Answer | Exception) -> Reply:
+def _reply(answer: Answer | Exception, number: int) -> Reply:
     if isinstance(answer, Answer):
-        return Reply(answer.document, answer.is_new, answer.records, answer.steps)
+        told = (answer.document, answer.is_new, answer.records, answer.steps)
+        return Reply(*told, number=number)
     if isinstance(answer, _GroupsNeeded):
-        return Reply(error=NEEDS_GROUPS)
+        return Reply(error=NEEDS_GROUPS, number=number)
     code, message = named(answer)
-    return Reply(error=code, message=message, choices=list(getattr(answer, "choices", ())))
+    choices = list(getattr(answer, "choices", ()))
+    return Reply(error=code, message=message, choices=choices, number=number)
 
 
 if __name__ == "__main__":

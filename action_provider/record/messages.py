@@ -7,7 +7,7 @@ import struct
 
 import msgspec
 
-__all__ = ["Asking", "Reply", "receive", "send"]
+__all__ = ["CHUNK", "Asking", "Reply", "framed", "receive", "send", "taken"]
 
 _LENGTH = struct.Struct("!I")
 CHUNK = 1 << 16
@@ -25,6 +25,8 @@ class Asking(msgspec.Struct, array_like=True, frozen=True):
     """When the worker began to wait for the answer, by `time.monotonic`: one clock for both."""
     request_id: str = ""
     """For the log."""
+    number: int = 0
+    """What the reply is told apart by, where several are waited for on one socket."""
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True):
@@ -37,11 +39,32 @@ class Reply(msgspec.Struct, array_like=True, frozen=True):
     error: str | None = None
     message: str = ""
     choices: list[str] = []
+    number: int = 0
+    """Of the request that it answers."""
+
+
+def framed(message: bytes) -> bytes:
+    """A message as it is sent."""
+    return _LENGTH.pack(len(message)) + message
+
+
+def taken(come: bytearray) -> list[bytes]:
+    """Take the messages that are whole out of what has come."""
+    messages = []
+    at = 0
+    while (body := at + _LENGTH.size) <= len(come):
+        end = body + _LENGTH.unpack_from(come, at)[0]
+        if end > len(come):
+            break
+        messages.append(bytes(come[body:end]))
+        at = end
+    del come[:at]
+    return messages
 
 
 def send(connection: socket.socket, message: bytes) -> None:
     """Send one message."""
-    connection.sendall(_LENGTH.pack(len(message)) + message)
+    connection.sendall(framed(message))
 
 
 def receive(connection: socket.socket) -> bytes:

@@ -35,6 +35,7 @@ __all__ = [
     "changed",
     "detach",
     "driver",
+    "in_a_row",
     "interrupted_at",
     "lock_links",
     "make_engine",
@@ -425,3 +426,14 @@ def driver(connection: sa.Connection) -> Iterator[Any]:
             connection_invalidated=is_broken,
             dialect=dialect,
         ) from None
+
+
+@contextmanager
+def in_a_row(connection: sa.Connection) -> Iterator[None]:
+    """Statements of the driver's own connection are sent to PostgreSQL one behind the other: it is
+    waited for only where rows are fetched, and at the end, where errors come out at the latest."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    with driver(connection) as raw, raw.pipeline():
+        yield

@@ -31,6 +31,10 @@ EARLIEST = 200
 """Of the records of a run so many of the first are looked at besides the last."""
 HEADS = 200
 FAILED = "FAILED"
+LATEST = 200
+"""Of the versions of models of one name, where there are more, so many of the last that the viewer
+may see, of its own and of those that it manages are looked at for heads. So what recording a step
+asks takes no longer with each version; a branch that is older than these is none to go on with."""
 FOLDER_TAGS = ("folder", "recursive")
 """The tags by which a step says that a record of its is a folder."""
 
@@ -110,7 +114,8 @@ class Prepared:
         """(id, line_id, version, name, run_id, status of the step that made it, created_at,
         standing) of versions that none revises: the nearest to the viewer first
         (`Access.standing`), of these the newest."""
-        return self._rows(raw, viewer, _heads, name=name)
+        build = _latest_heads if self._of_these(raw, _many_named, [name]) else _heads
+        return self._rows(raw, viewer, build, name=name)
 
     def nearest_heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
         """(id, line_id, version, name, run_id, status of the step that made it) of those of
@@ -140,12 +145,18 @@ class Prepared:
         self, raw: Any, viewer: Viewer, names: Sequence[str]
     ) -> dict[str, Sequence[Any]]:
         """`nearest_heads` of these names; of none where there are so many that some are cut."""
-        rows = self._rows(raw, viewer, _heads_of, names=as_one(self._dialect.name, names))
+        many = self._of_these(raw, _many_named, names)
+        few = [name for name in names if name not in many] if many else names
+        rows = self._rows(raw, viewer, _heads_of, names=as_one(self._dialect.name, few))
         if len(rows) == HEADS:
             return {}
-        of_name: dict[str, list[Any]] = {name: [] for name in names}
+        of_name: dict[str, Sequence[Any]] = {
+            name: self._rows(raw, viewer, _latest_heads, name=name) for name in many
+        }
+        found: dict[str, list[Any]] = {name: [] for name in few}
         for row in rows:
-            of_name[row[3]].append(row)
+            found[row[3]].append(row)
+        of_name |= found
         return {name: self._sound(raw, viewer, heads) for name, heads in of_name.items()}
 
     def version(self, raw: Any, viewer: Viewer, record_id: int) -> Any | None:
@@ -420,12 +431,19 @@ def _documented(access: Access) -> Query:
     """As far as `_of_run` looks: else each step of a long run would look at all before it."""
     each = access.each("each").c.value
 
-    def has_one(limit: int, *, last: bool) -> Condition:
-        some = access.of_run([_record.c.id], each, limit, last=last, outer=each.table).subquery()
-        named = (_payload.c.record_id == some.c.id, _payload.c.name == _text("name"))
-        return sa.exists().where(*named).correlate(each.table)
+    def has_one(ids: sa.FromClause, *conditions: Condition) -> Condition:
+        named = (_payload.c.record_id == ids.c.id, _payload.c.name == _text("name"))
+        return sa.exists().where(*conditions, *named).correlate(each.table)
 
-    return sa.select(each).where(sa.or_(has_one(RECENT, last=True), has_one(EARLIEST, last=False)))
+    def some(limit: int, *, last: bool) -> sa.FromClause:
+        return access.of_run([_record.c.id], each, limit, last=last, outer=each.table).subquery()
+
+    # Nearly all runs are short: to go through their records without a list of them takes a third.
+    short = has_one(_record, _record.c.run_id == each)
+    of_run = sa.select(_record.c.id).where(_record.c.run_id == each).correlate(each.table)
+    is_long = sa.exists(of_run.limit(1).offset(RECENT))
+    ends = sa.or_(has_one(some(RECENT, last=True)), has_one(some(EARLIEST, last=False)))
+    return sa.select(each).where(sa.case((is_long, ends), else_=short))
 
 
 def _last_of_run(access: Access) -> Query:
@@ -485,6 +503,23 @@ def _heads(access: Access) -> Query:
 
 def _heads_of(access: Access) -> Query:
     return _heads_named(access, _record.c.name.in_(sa.select(access.each("names").c.value)))
+
+
+def _many_named(access: Access) -> Query:
+    each = access.each("each").c.value
+    named = sa.select(_record.c.id).where(_record.c.name == each).correlate(each.table)
+    return sa.select(each).where(sa.exists(named.limit(1).offset(LATEST)))
+
+
+def _latest_heads(access: Access) -> Query:
+    def latest(condition: Condition) -> sa.Subquery:
+        named = sa.select(_record.c.id).where(_record.c.name == _text("name"), condition)
+        return named.order_by(_record.c.id.desc()).limit(LATEST).subquery()
+
+    # Neither what may not be seen nor what others show may use up the limit.
+    conditions = (access.seen(), access.managed(), access.owned())
+    ids = sa.union(*(sa.select(latest(condition)) for condition in conditions))
+    return _heads_named(access, _record.c.id.in_(ids))
 
 
 def _heads_named(access: Access, is_named: Condition) -> Query:
@@ -558,28 +593,32 @@ def _is_failed(version_id: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
     return sa.case((status_of_maker(version_id) == FAILED, 1), else_=0).label("failed")
 
 
+def _revised(*is_so: Condition, by: sa.FromClause) -> tuple[Condition, ...]:
+    """The conditions that a version has a successor, a row of `by`, of which something is so. That
+    is asked of each by its id: before PostgreSQL has counted a new store's rows, it would rather
+    look for such successors among all records there are, and for each version anew."""
+    child = _version.alias()
+    successor = sa.select(sa.and_(*is_so)).where(by.c.id == child.c.id).correlate(child, _record)
+    return child.c.parent_id == _record.c.id, successor.scalar_subquery()
+
+
 def _revises_alike() -> tuple[Condition, ...]:
     """A sufficient condition of the same that is quick: whoever may see or manage a version may
     do so with a successor of the same audience in the same run."""
-    child, record = _version.alias(), _record.alias()
-    return (
-        child.c.parent_id == _record.c.id,
-        record.c.id == child.c.id,
+    record = _record.alias()
+    return _revised(
         sa.func.coalesce(record.c.audience, "") == sa.func.coalesce(_record.c.audience, ""),
         sa.func.coalesce(record.c.run_id, "") == sa.func.coalesce(_record.c.run_id, ""),
+        by=record,
     )
 
 
 def _revises(access: Access) -> tuple[Condition, ...]:
     """The condition that a version has a successor that the viewer may see, and manages if it
     manages the version: who may only read it does not end its line."""
-    child, record = _version.alias(), _record.alias()
-    return (
-        child.c.parent_id == _version.c.id,
-        record.c.id == child.c.id,
-        access.seen(record),
-        sa.or_(~access.managed(), access.managed(record)),
-    )
+    record = _record.alias()
+    is_managed = sa.or_(~access.managed(), access.managed(record))
+    return _revised(access.seen(record), is_managed, by=record)
 
 
 def _one_version(access: Access) -> Query:

@@ -16,8 +16,8 @@ from provenance_store.rows import ROWS, LinkRow, OriginRow
 from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.sql.belonging import belongings
 from provenance_store.sql.chunks import chunks
-from provenance_store.sql.compiled import Insert, compiled, ignoring
-from provenance_store.sql.dialects import driver, savepoint
+from provenance_store.sql.compiled import COPY_FROM_ROWS, Insert, compiled, ignoring
+from provenance_store.sql.dialects import driver, in_a_row, savepoint
 from provenance_store.sql.invalidate import Follow
 from provenance_store.sql.makers import in_the_making
 from provenance_store.sql.parameters import Parameters
@@ -94,7 +94,11 @@ class Statements:
         Raises IntegrityError when one is not new; the caller undoes then what was written.
         """
         self._before(connection, batch)
-        self.insert_all(connection, batch)
+        if len(batch) < COPY_FROM_ROWS:  # COPY cannot be sent before there is an answer
+            with in_a_row(connection):
+                self.insert_all(connection, batch)
+        else:
+            self.insert_all(connection, batch)
         self._keep_up(connection, batch)
 
     def _before(self, connection: sa.Connection, batch: Batch) -> None:

@@ -16,6 +16,7 @@ from provenance_store.errors import Ambiguous, InvalidInput, NotFound, StoreUnav
 from provenance_store.filters import write_marker
 from provenance_store.reading.foreseen import Foreseen
 from provenance_store.rows import LinkRow
+from provenance_store.sql.prepared import LATEST
 from provenance_store.viewer import EVERYTHING
 
 ALICE, BOB = "urn:globus:auth:identity:alice", "urn:globus:auth:identity:bob"
@@ -312,6 +313,24 @@ def test_models_of_others_are_not_listed(store: Store) -> None:
     assert as_viewer(store, BOB).heads("m") == []
     with pytest.raises(NotFound):
         as_viewer(store, BOB).model("m")
+
+
+def test_among_very_many_versions_neither_the_newest_nor_the_viewers_own_is_missed(
+    store: Store,
+) -> None:
+    own = store.recorder(audience=Audience(ALICE)).model("net")
+    theirs = store.recorder(audience=Audience(BOB, readers=(ALICE,)))
+    with theirs.together():
+        last = theirs.model("net")
+        for _ in range(LATEST + 1):
+            last = theirs.update(last)
+    for viewer, wanted in ((ALICE, own), (BOB, last)):
+        reader = as_viewer(store, viewer)
+        assert [head.id for head in reader.heads("net")] == [wanted.id]
+        with store.one_look():
+            store.ask_together(Foreseen(heads={Viewer(frozenset([viewer])): {"net", "none"}}))
+            assert [head.id for head in reader.heads("net")] == [wanted.id]
+            assert reader.heads("none") == []
 
 
 # ---- lineage ---------------------------------------------------------------------------

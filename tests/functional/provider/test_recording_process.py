@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import select
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,16 +16,19 @@ from typing import Any
 import pytest
 import requests
 from flask import Flask
-from werkzeug.test import Client
+from werkzeug.test import Client, EnvironBuilder, TestResponse, run_wsgi_app
 
 from action_provider.app import EXTENSION, Braid
 from action_provider.record.actions import Actions, Group
 from action_provider.record.desk_process import WritingMeanwhile
+from action_provider.record.direct import DirectRecording, QuickRecording
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.ids import now
 from tests.functional.provider.house import House, Person, Town, a_body, at_once, serving
+from tests.support import processes
 from tests.support.postgres import PostgresServer
+from tests.support.raw_http import connect
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -159,20 +166,152 @@ SAID: dict[str, dict[str, Any]] = {
 }
 
 
+FOR_A_THREAD = {"nobody", "no bearer", "stranger", "nothing", "NUL", "deep"}
+"""What is refused before the recording process is asked."""
+
+
 @pytest.mark.parametrize("case", SAID)
-def test_without_flask_a_step_is_answered_as_with_it(house: House, ada: Person, case: str) -> None:
+def test_without_flask_or_a_thread_a_step_is_answered_as_with_them(
+    house: House, ada: Person, case: str
+) -> None:
+    quick = quick_of(house)
     assert house.run(ada, "said", body=a_body(run_id="said")).status_code in (200, 202)
     own = {"Authorization": f"Bearer {ada.token}", "X-Request-Id": "asked-by-a-test"}
     given = own | SAID[case].get("headers", {})
+    headers = {k: v for k, v in given.items() if v}
     options = {name: value for name, value in SAID[case].items() if name != "headers"}
     clients = [Client(house.app), Client(partial(Flask.wsgi_app, house.app))]
-    answers = [
-        client.post("/record/run", headers={k: v for k, v in given.items() if v}, **options)
-        for client in clients
-    ]
-    direct, plain = ((a.status_code, a.get_json(), dict(a.headers)) for a in answers)
-    assert direct == plain
+    answers = [client.post("/record/run", headers=headers, **options) for client in clients]
+    begun = quick.begin(environ_of(headers, **options))
+    assert (begun is None) is (case in FOR_A_THREAD)
+    if begun is not None:
+        answers.append(answer_of(quick))
+    direct, *others = ((a.status_code, a.get_json(), dict(a.headers)) for a in answers)
+    assert others == [direct] * len(others)
     assert direct[2]["X-Request-Id"] == "asked-by-a-test"
+
+
+def quick_of(house: House) -> QuickRecording:
+    """What a server's main loop records with, after a first step was recorded by a thread."""
+    direct = house.app.wsgi_app
+    assert isinstance(direct, DirectRecording)
+    assert direct.quick is not None
+    direct.quick.served = True
+    return direct.quick
+
+
+def environ_of(headers: dict[str, str], **options: Any) -> dict[str, Any]:
+    return EnvironBuilder("/record/run", method="POST", headers=headers, **options).get_environ()
+
+
+def a_step(who: Person, request_id: str) -> dict[str, Any]:
+    """A request to record a step."""
+    document = {"request_id": request_id, "body": a_body(run_id=request_id)}
+    return environ_of({"Authorization": f"Bearer {who.token}"}, json=document)
+
+
+def come(quick: QuickRecording) -> tuple[list[tuple[int, Any]], bool]:
+    """Send what was begun, and wait for what comes of it."""
+    assert quick.send()
+    assert quick.handle is not None
+    assert select.select([quick.handle], [], [], 60)[0]
+    return quick.finished()
+
+
+def answer_of(quick: QuickRecording) -> TestResponse:
+    """The answer to the one step that was begun."""
+    ((_, respond),), goes_on = come(quick)
+    assert goes_on
+    environ = environ_of({})
+    answered = run_wsgi_app(lambda _, start_response: respond(start_response), environ)
+    return TestResponse(*answered, request=EnvironBuilder.from_environ(environ).get_request())
+
+
+def test_steps_that_are_begun_without_a_thread_are_recorded_together(
+    house: House, ada: Person
+) -> None:
+    quick = quick_of(house)
+    assert house.run(ada, "first of some", body=a_body(run_id="some")).status_code in (200, 202)
+    stored = house.store.info()["records"]["step"]
+    begun = [quick.begin(a_step(ada, f"some {number}")) for number in range(5)]
+    finished: list[tuple[int, Any]] = []
+    while len(finished) < 5:
+        finished += come(quick)[0]
+    assert sorted(number for number, _ in finished) == begun
+    assert house.store.info()["records"]["step"] - stored == 5
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["ends", "hangs"])
+def test_what_a_process_that_ends_or_hangs_has_begun_is_not_lost(
+    town: Town, ada: Person, tmp_path: Path, late: bool
+) -> None:
+    environ = town.environ(BRAID_RECORDING="process")
+    with serving(f"sqlite:///{tmp_path / 'store.db'}", environ) as house:
+        quick = quick_of(house)
+        assert house.run(ada, "first").status_code == 202
+        pid = pid_of(house)
+        os.kill(pid, signal.SIGSTOP)
+        assert quick.begin(a_step(ada, "second")) is not None
+        assert quick.send()
+        if late:  # all has taken too long; whoever asked is told so, and the process is ended
+            braid: Braid = house.app.extensions[EXTENSION]
+            assert braid.desk is not None
+            braid.desk.wait_seconds = -1
+            ((_, respond),) = quick.overdue()
+            braid.desk.wait_seconds = 60
+            status = run_wsgi_app(lambda _, start: respond(start), environ_of({}))[1]  # type: ignore[misc]
+            assert status.startswith("503 ")
+        else:
+            os.kill(pid, signal.SIGKILL)
+        finished, goes_on = come(quick)
+        # A thread records it, with another process.
+        assert ([respond for _, respond in finished], goes_on) == ([] if late else [None], False)
+        quick.hang_up()
+        assert not quick.wants(b"POST /record/run HTTP/1.1")
+        assert house.run(ada, "second", body=a_body(run_id="second")).status_code == 202
+        assert pid_of(house) != pid
+        assert quick.wants(b"POST /record/run HTTP/1.1")
+
+
+def test_a_server_records_what_comes_together_and_loses_nothing_with_the_process(
+    town: Town, ada: Person, tmp_path: Path
+) -> None:
+    environ = town.environ(BRAID_RECORDING="process")
+    with processes.serving("serve", "--port", "0", environ=environ, folder=tmp_path) as server:
+
+        def request(name: str) -> bytes:
+            data = json.dumps({"request_id": name, "body": a_body(run_id=name)}).encode()
+            head = f"POST /record/run HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {ada.token}"
+            return f"{head}\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
+
+        def asked(name: str, count: int = 1) -> list[int]:
+            """The statuses that are answered to some requests that are sent at once."""
+            with connect(server.url) as connection, connection.makefile("rb") as answers:
+                connection.sendall(b"".join(request(f"{name} {n}") for n in range(count)))
+                statuses = []
+                for _ in range(count):
+                    statuses.append(int(answers.readline().split()[1]))
+                    length = 0
+                    while line := answers.readline().strip().lower():
+                        if line.startswith(b"content-length:"):
+                            length = int(line[15:])
+                    answers.read(length)
+                return statuses
+
+        assert asked("first") == [202]
+        assert asked("in a row", 5) == [202] * 5
+        (worker,) = processes.children(server.process.pid)
+        desk = next(pid for pid in processes.children(worker) if is_desk(pid))
+        os.kill(desk, signal.SIGSTOP)
+        with ThreadPoolExecutor(8) as pool:
+            waiting = [pool.submit(asked, f"while it stands still {n}") for n in range(8)]
+            os.kill(desk, signal.SIGKILL)
+            assert [one.result(120) for one in waiting] == [[202]] * 8
+        assert asked("in a row", 5) == [200] * 5
+
+
+def is_desk(pid: int) -> bool:
+    return b"desk_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def test_the_process_ends_with_the_application(town: Town, tmp_path: Path) -> None:

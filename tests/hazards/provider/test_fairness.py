@@ -27,7 +27,7 @@ from action_provider.lanes.messages import Forwarded
 from action_provider.lanes.pieces import pieces
 from action_provider.lanes.queue import FairLane, Rates
 from action_provider.logs import answering
-from action_provider.record.desk_process import WORK_A_GROUP, Backlog
+from action_provider.record.desk_process import WORK_A_GROUP, Backlog, Line
 from action_provider.record.messages import Asking
 from flows.sandbox.webserver import WebServer
 from provenance_store.batch import TABLES, Batch
@@ -210,14 +210,14 @@ def test_a_rate_is_forgiven_in_time() -> None:
 
 def test_a_group_of_the_recording_process_is_bounded_and_the_identities_take_turns() -> None:
     backlog = Backlog()
-    line = socket.socket()
+    line = Line(socket.socket())
     many, few = b"," * (WORK_A_GROUP // 4), b","
     for identity, data in (*(("ada", many),) * 9, ("bob", few), ("carol", few)):
         backlog.put((line, Asking(identity, [], None, None, data, 0.0)))
     groups = []
     while backlog:
         groups.append([asking.identity for _, asking in backlog.group()])
-    line.close()
+    line.socket.close()
     assert groups[0] == ["ada", "bob", "carol", "ada", "ada", "ada"]
     assert groups[1:] == [["ada"] * 4, ["ada"]]
 
