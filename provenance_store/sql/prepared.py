@@ -440,8 +440,8 @@ def _documented(access: Access) -> Query:
 
     # Nearly all runs are short: to go through their records without a list of them takes a third.
     short = has_one(_record, _record.c.run_id == each)
-    of_run = sa.select(_record.c.id).where(_record.c.run_id == each).correlate(each.table)
-    is_long = sa.exists(of_run.limit(1).offset(RECENT))
+    more = sa.select(some(RECENT + 1, last=False)).limit(1).offset(RECENT)
+    is_long = sa.exists(more.correlate(each.table))
     ends = sa.or_(has_one(some(RECENT, last=True)), has_one(some(EARLIEST, last=False)))
     return sa.select(each).where(sa.case((is_long, ends), else_=short))
 

@@ -59,7 +59,7 @@ def test_a_defined_input_derives_from_what_is_known_at_its_uri(room: Room) -> No
 def test_a_digest_without_a_uri_names_the_bytes(room: Room) -> None:
     room.record(outputs=[{"name": "x", "digest": "sha256:0F", "size": 3}])
     (row,) = room.last.uri
-    assert (row.uri, row.size, row.digest) == ("hash://sha256/0f", 3, "sha256:0F")
+    assert (row.uri, row.size, row.digest) == ("hash://sha256/0f", 3, "sha256:0f")
 
 
 def test_size_and_digest_of_the_whole_hold_for_each_uri(room: Room) -> None:
