@@ -68,7 +68,10 @@ def examine(url: str, shown: str) -> Iterator[Finding]:
         engine = engine_at(url, create=False)
     except NotFound:
         yield Finding(
-            "store", "warn", f"There is no store at {shown} yet.", "`braid serve` makes one."
+            "store",
+            "warn",
+            f"There is no store at {shown} yet.",
+            "If that is the place that is meant, what records first makes one, or `braid serve`.",
         )
         if file is not None:
             yield from _place(file)
@@ -92,7 +95,10 @@ def _inside(engine: sa.Engine, shown: str) -> Iterator[Finding]:
         found = schema.current_version(connection)
         if found is None:
             yield Finding(
-                "store", "warn", f"The database {shown} is empty.", "`braid serve` makes a store."
+                "store",
+                "warn",
+                f"The database {shown} is empty.",
+                "`braid store init` makes a store.",
             )
             return
         yield Finding("store", "ok", f"{shown} can be read.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import platform
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,21 +27,20 @@ def settings() -> list[Setting[Any]]:
     return [one for name in PACKAGES for one in import_module(f"{name}.settings").SETTINGS]
 
 
-def examine_machine(store_url: str) -> Iterator[Finding]:
-    """Extras, settings, spool."""
-    yield from _extras(store_url)
+def examine_machine(needed: Collection[str]) -> Iterator[Finding]:
+    """Extras, of which some are `needed`, settings, spool."""
+    yield from _extras(needed)
     yield from _settings()
     yield from _spool()
 
 
-def _extras(store_url: str) -> Iterator[Finding]:
+def _extras(needed: Collection[str]) -> Iterator[Finding]:
     lacking = {
         name: [module for module in modules if find_spec(module) is None]
         for name, modules in EXTRAS.items()
         if name != "demo"
     }
     here = ", ".join(name for name, modules in lacking.items() if not modules) or "no extra"
-    needed = ["server", "globus", *(["postgres"] if store_url.startswith("postgres") else [])]
     missing = [name for name in needed if lacking[name]]
     program = f"Braid {__version__}, Python {platform.python_version()}"
     if not missing:
@@ -50,7 +49,7 @@ def _extras(store_url: str) -> Iterator[Finding]:
     yield Finding(
         "installed",
         "fail",
-        f"{program}, without what a server needs: {', '.join(missing)}.",
+        f"{program}, without what is needed here: {', '.join(missing)}.",
         f"pip install 'braid-provenance[{','.join(missing)}]'",
     )
 
@@ -63,7 +62,7 @@ def _settings() -> Iterator[Finding]:
             setting.get()
         except ConfigurationError as error:
             wrong.append(
-                Finding("settings", "fail", error.message, "`braid serve` does not start.")
+                Finding("settings", "fail", error.message, "What reads it does not start.")
             )
     names = {setting.name for setting in known}
     for name in sorted(inherited()):
