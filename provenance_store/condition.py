@@ -20,15 +20,17 @@ from provenance_store.errors import (
     ConfigurationError,
     NotFound,
     SchemaMismatch,
+    StoreDamaged,
     StoreUnavailable,
 )
-from provenance_store.opening import engine_at, store_file
+from provenance_store.opening import engine_at, open_store, store_file
 from provenance_store.sql import schema
-from provenance_store.sql.copies import first_damage, rights_missing
+from provenance_store.sql.copies import damage, damage_of, damage_told, rights_missing
+from provenance_store.sql.failures import PUT_BACK
 from provenance_store.sql.session import Session
 from provenance_store.sql.tables import SCHEMA_VERSION
 
-__all__ = ["Finding", "Status", "examine"]
+__all__ = ["Finding", "Status", "examine", "problems"]
 
 Status = Literal["ok", "warn", "fail", "skip"]
 """`warn` works today and will not stay so, or not for all; `fail` does not work; `skip` was not
@@ -38,6 +40,7 @@ ROOM_FAIL, ROOM_WARN = 64 << 20, 1 << 30
 """Bytes that are free on the disk of a store, at the least."""
 LOG_WARN = 256 << 20
 """Bytes of a SQLite log: it is put into the file after 16 MB, unless somebody reads on and on."""
+UNTIL_THEN = "Until then what needs the store fails, and a server answers 503."
 LOOK_SECONDS = 10.0
 """How long damage is looked for."""
 NETWORK = frozenset(
@@ -71,7 +74,7 @@ def examine(url: str, shown: str) -> Iterator[Finding]:
             "store",
             "warn",
             f"There is no store at {shown} yet.",
-            "If that is the place that is meant, what records first makes one, or `braid serve`.",
+            f"What records first makes one, or `braid serve`; if one was there, {PUT_BACK}.",
         )
         if file is not None:
             yield from _place(file)
@@ -82,11 +85,23 @@ def examine(url: str, shown: str) -> Iterator[Finding]:
     try:
         yield from _inside(engine, shown)
     except BraidError as error:
-        yield Finding("store", "fail", error.message, "Without its store a server answers 503.")
+        yield Finding("store", "fail", error.message, UNTIL_THEN)
     finally:
         engine.dispose()
     if file is not None:
         yield from _place(file)
+
+
+def problems(url: str) -> list[str]:
+    """Everything that is wrong with the store at a URL, a sentence each: as `Store.check`, and
+    also of a store that is too damaged to be opened."""
+    try:
+        with open_store(url, create=False) as store:
+            return store.check()
+    except StoreDamaged:
+        if (file := store_file(url)) is None:
+            raise
+        return damage_told(damage_of(file, 10))
 
 
 def _inside(engine: sa.Engine, shown: str) -> Iterator[Finding]:
@@ -113,7 +128,7 @@ def _inside(engine: sa.Engine, shown: str) -> Iterator[Finding]:
     session.longest = LOOK_SECONDS
     try:
         with session.read() as connection:
-            wrong = first_damage(connection)
+            wrong = damage(connection)
     except StoreUnavailable:
         yield Finding(
             "integrity",
@@ -122,14 +137,14 @@ def _inside(engine: sa.Engine, shown: str) -> Iterator[Finding]:
             "`braid store check` takes its time.",
         )
         return
-    if wrong is None:
+    if not wrong:
         yield Finding("integrity", "ok", "No damage was found; `braid store check` looks closer.")
     else:
         yield Finding(
             "integrity",
             "fail",
-            f"The database reports damage: {wrong}.",
-            "Stop the server and restore a backup: `braid store restore FILE`.",
+            f"The database reports damage: {wrong[0]}.",
+            f"Stop what has the store open; {PUT_BACK}, `braid store check` says more.",
         )
 
 
