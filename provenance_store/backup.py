@@ -355,12 +355,19 @@ def _restore_dump(url: str, file: Path, *, force: bool) -> Restored:
 
 
 def _in_dump(file: Path) -> frozenset[str]:
-    """The names of the tables in a dump. Raises BadFile when it is none of a store, SchemaMismatch
-    for one that is too new."""
-    listed = _run("pg_restore", "--list", str(file))
-    tables = frozenset(re.findall(r"^\d+; \d+ \d+ TABLE \S+ (\S+)", listed, re.MULTILINE))
+    """The names of the tables in a dump. Raises BadFile when it is damaged or none of a store,
+    SchemaMismatch for one that is too new."""
     only = ("--data-only", "--table=alembic_version", "--file=-")
-    found = re.search(r"^COPY .*\n(\w+)\n", _run("pg_restore", *only, str(file)), re.MULTILINE)
+    try:
+        listed = _run("pg_restore", "--list", str(file))
+        version = _run("pg_restore", *only, str(file))
+        _run("pg_restore", f"--file={os.devnull}", str(file))  # all of it is read
+    except StoreUnavailable as error:  # of the file, for no database is named
+        raise BadFile(
+            f"{file} cannot be read, or is damaged; it was not put back. {error.message}."
+        ) from None
+    tables = frozenset(re.findall(r"^\d+; \d+ \d+ TABLE \S+ (\S+)", listed, re.MULTILINE))
+    found = re.search(r"^COPY .*\n(\w+)\n", version, re.MULTILINE)
     if not {"record", "origin"} <= tables or found is None:
         raise BadFile(f"{file} holds no store.")
     schema.require_known(found[1])

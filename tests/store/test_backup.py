@@ -246,3 +246,17 @@ def test_without_the_programs_of_postgresql_it_is_said_what_to_install(
     with pytest.raises(ConfigurationError, match="postgresql-client"):
         back_up(postgres_server.new_store(), tmp_path / "backup")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dump_that_is_cut_off_changes_nothing_in_the_database(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    url, file = postgres_server.new_store(), tmp_path / "backup"
+    recorded(url, "first")
+    back_up(url, file)
+    recorded(url, "second")
+    os.truncate(file, file.stat().st_size * 9 // 10)
+    with pytest.raises(BadFile, match="damaged") as error:
+        restore(url, file, force=True)
+    assert str(file) in error.value.message
+    assert names(url) == ["first", "second"]
