@@ -24,6 +24,7 @@ from provenance_store.errors import (
     StoreUnavailable,
 )
 from provenance_store.opening import engine_at, open_store, store_file
+from provenance_store.quantities import size
 from provenance_store.sql import schema
 from provenance_store.sql.copies import damage, damage_of, damage_told, rights_missing
 from provenance_store.sql.failures import PUT_BACK
@@ -198,24 +199,24 @@ def _place(file: Path) -> Iterator[Finding]:
 
 def _log(file: Path) -> Finding:
     log = Path(f"{file}-wal")
-    size = log.stat().st_size if log.exists() else 0
-    if size <= LOG_WARN:
-        return Finding("store log", "ok", f"{size / 1e6:,.1f} MB are not in the file yet.")
+    waiting = _bytes_of(log)
+    if waiting <= LOG_WARN:
+        return Finding("store log", "ok", f"{size(waiting)} are not in the file yet.")
     return Finding(
         "store log",
         "warn",
-        f"{log.name} has {size / 1e6:,.0f} MB, which are not in the file yet.",
+        f"{log.name} has {size(waiting)}, which are not in the file yet.",
         "A program that reads for long keeps it from that: `fuser` shows which have it open.",
     )
 
 
 def _room(file: Path, folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free
-    size = file.stat().st_size if file.exists() else 0
-    said = f"{free / 1e9:,.1f} GB are free beside a store of {size / 1e9:,.2f} GB."
+    taken = _bytes_of(file)
+    said = f"{size(free)} are free beside a store of {size(taken)}."
     if free < ROOM_FAIL:
         return Finding("disk room", "fail", said, "Make room: a full disk stops recording.")
-    if free < max(ROOM_WARN, size // 10):
+    if free < max(ROOM_WARN, taken // 10):
         return Finding(
             "disk room",
             "warn",
@@ -223,6 +224,10 @@ def _room(file: Path, folder: Path) -> Finding:
             "Make room, or drop details of old records: `braid store reduce`.",
         )
     return Finding("disk room", "ok", said)
+
+
+def _bytes_of(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 def _user() -> str:

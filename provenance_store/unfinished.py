@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from provenance_store.errors import DiskFull, InvalidInput, StoreUnavailable
+from provenance_store.quantities import size
 from provenance_store.settings import SQLITE_MODE
 from provenance_store.sql.dialects import make_private
 
@@ -64,7 +65,7 @@ def unfinished_in(file: Path) -> Iterator[Path]:
         _remove(unfinished)  # what is free is said after that
         free = shutil.disk_usage(folder).free
         raise DiskFull(
-            f"{file} was not written: {folder} has no room for it ({free / 1e6:,.0f} MB are free, "
+            f"{file} was not written: {folder} has no room for it ({size(free)} are free, "
             "if no quota or limit says less). What was there is as it was."
         ) from None
     finally:

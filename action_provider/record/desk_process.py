@@ -180,8 +180,7 @@ def main(control: socket.socket, actions: Actions, writing: Writing) -> None:
     lines.register(writing.done, selectors.EVENT_READ)
     backlog = Backlog()
     while True:
-        is_due = len(backlog) > writing.size // 2
-        ready = [key.fileobj for key, _ in lines.select(0 if is_due else None)]
+        ready = [key.fileobj for key, _ in lines.select(0 if _is_due(backlog, writing) else None)]
         for line in ready:
             assert isinstance(line, socket.socket)
             if line is writing.done:
@@ -192,9 +191,13 @@ def main(control: socket.socket, actions: Actions, writing: Writing) -> None:
             elif not _take_lines(lines, control):
                 writing.finish()
                 return
-        # Few at a time are more work than many.
-        if len(backlog) > writing.size // 2 and (group := backlog.group()):
+        if _is_due(backlog, writing) and (group := backlog.group()):
             _make(actions, group, writing)
+
+
+def _is_due(backlog: Backlog, writing: Writing) -> bool:
+    """Whether to make a group now: few at a time are more work than many."""
+    return len(backlog) > writing.size // 2
 
 
 def _collect_seldom() -> None:

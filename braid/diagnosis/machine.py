@@ -14,6 +14,7 @@ from braid import __version__
 from provenance_store.condition import Finding
 from provenance_store.errors import ConfigurationError
 from provenance_store.extras import EXTRAS
+from provenance_store.quantities import counted
 from provenance_store.settings import Setting, inherited
 
 __all__ = ["PACKAGES", "examine_machine", "settings"]
@@ -73,34 +74,35 @@ def _settings() -> Iterator[Finding]:
     yield from wrong
     if not wrong:
         count = sum(1 for name in inherited() if name in names and name.startswith("BRAID_"))
-        yield Finding("settings", "ok", f"{count} settings are set, each to a valid value.")
+        yield Finding("settings", "ok", f"{counted(count, 'setting')} set, to valid values.")
 
 
 def _spool() -> Iterator[Finding]:
     from hpc.settings import SPOOL
+    from hpc.spool_load import files_in
 
     folder = Path(SPOOL.get())
-    waiting = {name: len(list((folder / name).glob("*.braid"))) for name in ("new", "tmp", "bad")}
-    if waiting["new"]:
+    new, unfinished, bad = (len(files_in(folder, name)) for name in ("new", "tmp", "bad"))
+    if new:
         yield Finding(
             "spool",
             "warn",
-            f"{waiting['new']} files in {folder} are not loaded yet.",
+            f"Not loaded yet: {counted(new, 'file')} in {folder}.",
             f"braid spool load {folder}",
         )
-    if waiting["tmp"]:
+    if unfinished:
         yield Finding(
             "spool",
             "warn",
-            f"{waiting['tmp']} files in {folder} are being written, or their writer died.",
+            f"Being written, or their writer died: {counted(unfinished, 'file')} in {folder}/tmp.",
             f"When no job writes there any more: braid spool load --unfinished {folder}",
         )
-    if waiting["bad"]:
+    if bad:
         yield Finding(
             "spool",
             "warn",
-            f"{waiting['bad']} files in {folder}/bad were refused or are damaged.",
+            f"Refused or damaged: {counted(bad, 'file')} in {folder}/bad.",
             "`braid spool load` said why; correct the cause, move them back to new/, load again.",
         )
-    if not any(waiting.values()):
+    if not new + unfinished + bad:
         yield Finding("spool", "ok", f"Nothing waits in {folder}.")

@@ -471,7 +471,7 @@ def test_spool_files_that_wait_are_counted(
         next((tmp_path / "braid-spool" / "new").glob("*.braid")),
         tmp_path / "braid-spool" / "bad" / "x.braid",
     )
-    assert "refused or are damaged" in doctor(code=0)["spool"]["said"]
+    assert "Refused or damaged: 1 file" in doctor(code=0)["spool"]["said"]
 
 
 def test_a_store_that_may_only_be_read_is_said(
@@ -504,7 +504,7 @@ def test_a_disk_or_log_that_is_too_full_is_said(
     with open_store(url) as store:
         store.data("scan")
         found = doctor("--store", url, code=0)["store log"]
-        assert (found["status"], "MB, which are not in the file" in found["said"]) == ("warn", True)
+        assert (found["status"], "which are not in the file" in found["said"]) == ("warn", True)
     monkeypatch.setattr(condition, "ROOM_WARN", 1 << 60)
     found = doctor("--store", url, code=0)["disk room"]
     assert (found["status"], "braid store reduce" in found["todo"]) == ("warn", True)
