@@ -17,7 +17,7 @@ from textwrap import wrap
 from xml.sax.saxutils import escape
 
 from braid.graph import bad_end, label, role_label, version
-from braid.layout import Point, arrange, columns_of
+from braid.layout import Point, arrange, columns_of, least
 from braid.output import Document, printable
 from provenance_store.errors import InvalidInput
 
@@ -30,7 +30,10 @@ MOST_ROWS = 40
 """Nodes of a column; more than that fill several."""
 MOST_PARTS = 12
 """Into how many rows, or a column into how many, a drawing is divided to fit a shape."""
-MUCH_WORSE = 1.5
+WORTH_WHILE = 0.97
+"""How much narrower a shape must do for another way to divide a drawing, to be tried."""
+MOST_WORK = 8_000
+"""Nodes and links of all drawings that are tried: each takes long when there are many."""
 MOST_OBLONG = 100.0
 
 LONGEST = 26
@@ -153,7 +156,7 @@ def _fitting(
     """The drawing that can be shown largest in the shape; without one, as it comes."""
     columns = columns_of(len(nodes), _ends(nodes, links))
     draw = partial(_Drawing, nodes, links, root, columns)
-    found = draw(most=MOST_ROWS)
+    found = draw(1, MOST_ROWS)
     if shape is None:
         return found
     lengths = Counter(columns)
@@ -161,13 +164,57 @@ def _fitting(
     too_wide = found.width > found.height * shape.ratio
     first = 2 if too_wide else max(2, longest // MOST_ROWS + 1)
     last = min(first + MOST_PARTS, len(lengths) if too_wide else longest)
-    for parts in range(first, last + 1):
-        other = draw(rows=parts, most=MOST_ROWS) if too_wide else draw(most=-(-longest // parts))
+    ways = {
+        (parts, MOST_ROWS) if too_wide else (1, -(-longest // parts))
+        for parts in range(first, last + 1)
+    }
+    best = sorted((_needed(nodes, links, columns, *way, shape), way) for way in ways)
+    for needed, way in best[: max(1, MOST_WORK // (len(nodes) + len(links)))]:
+        if needed > WORTH_WHILE * found.needs(shape):
+            break
+        other = draw(*way)
         if other.needs(shape) < found.needs(shape):
             found = other
-        elif other.needs(shape) > MUCH_WORSE * found.needs(shape):
-            break
     return found
+
+
+def _needed(
+    nodes: Sequence[Document],
+    links: Sequence[Document],
+    columns: Sequence[int],
+    rows: int,
+    most: int,
+    shape: Shape,
+) -> float:
+    """How wide the shape must be at the least for a drawing, without drawing it."""
+    width = height = 0.0
+    row_of = _rows(nodes, columns, rows)
+    for row in range(rows):
+        here, theirs = _row(nodes, links, row_of, row)
+        roles = [link["role"] for link in theirs]
+        placed, high = least(len(here), _ends(here, theirs), kinds=roles, most=most)
+        widths = [0.0] * (1 + max(placed, default=0))
+        for node, column in zip(here, placed, strict=True):
+            widths[column] = max(widths[column], _width_of(node, bold=False))
+        width = max(width, _across(widths))
+        height += _down(high)
+    return max(width, height * shape.ratio)
+
+
+def _rows(nodes: Sequence[Document], columns: Sequence[int], rows: int) -> dict[str, int]:
+    """The row of each node, for as many columns in each."""
+    last = max(columns, default=0) + 1
+    return {node["id"]: column * rows // last for node, column in zip(nodes, columns, strict=True)}
+
+
+def _across(widths: Sequence[float]) -> float:
+    """How wide columns of these widths are together."""
+    return sum(widths) + GAP * (len(widths) - 1) + 2 * MARGIN
+
+
+def _down(y: float) -> float:
+    """How high what is drawn is, where the lowest node is so far down."""
+    return y + HEIGHT + 2 * MARGIN
 
 
 def _ends(nodes: Sequence[Document], links: Sequence[Document]) -> list[tuple[int, int]]:
@@ -193,16 +240,12 @@ class _Drawing:
         links: Sequence[Document],
         root: int,
         columns: Sequence[int],
-        *,
-        rows: int = 1,
-        most: int | None = None,
+        rows: int,
+        most: int,
     ) -> None:
         self._canvases: list[_Canvas] = []
         self.width = self.height = 0.0
-        last = max(columns, default=0) + 1
-        row_of = {
-            node["id"]: column * rows // last for node, column in zip(nodes, columns, strict=True)
-        }
+        row_of = _rows(nodes, columns, rows)
         for row in range(rows):
             canvas = _Canvas(*_row(nodes, links, row_of, row), nodes[root]["id"], self.height, most)
             self._canvases.append(canvas)
@@ -261,8 +304,8 @@ class _Canvas:
         for width in columns:
             self._middles.append(right + width / 2)
             right += width + GAP
-        self.width = right - GAP + MARGIN
-        self.height = max((p.y for p in points), default=0.0) + HEIGHT + 2 * MARGIN
+        self.width = _across(columns)
+        self.height = _down(max((p.y for p in points), default=0.0))
 
     def _is_root(self, node: Document) -> bool:
         return bool(node["id"] == self._root) and "elsewhere" not in node

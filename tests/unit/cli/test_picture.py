@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from braid import picture
 from braid.layout import BEND, ROW, arrange
 from braid.picture import MOST_NODES, MOST_ROWS, Shape, as_svg
 from provenance_store.errors import InvalidInput
@@ -182,3 +183,24 @@ def test_one_hop_of_hundreds_is_no_tower() -> None:
 def test_what_is_no_shape_is_refused(shape: str) -> None:
     with pytest.raises(InvalidInput, match="16:9"):
         Shape.named(shape)
+
+
+def test_of_what_is_large_few_drawings_are_made_to_find_one_that_fits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = []
+
+    class Counted(picture._Drawing):
+        def __init__(self, *args: Any) -> None:
+            made.append(args)
+            super().__init__(*args)
+
+    monkeypatch.setattr(picture, "_Drawing", Counted)
+    ends = [(n % 300, 300 + (n * 7 + n // 300) % 300) for n in range(picture.MOST_LINKS)]
+    document = lineage([node(n) for n in range(MOST_NODES)], ends)
+    wide, high = room(drawn(document, "16:9"))
+    assert len(made) <= 1 + picture.MOST_WORK // MOST_NODES // 5
+    assert wide == pytest.approx(high * 16 / 9, abs=2)
+    made.clear()
+    drawn(star(60), "16:9")
+    assert len(made) > 1
