@@ -21,7 +21,7 @@ from braid.layout import Point, arrange, columns_of, least
 from braid.output import Document, printable
 from provenance_store.errors import InvalidInput
 
-__all__ = ["MOST_LINKS", "MOST_NODES", "Shape", "as_svg"]
+__all__ = ["MOST_LINKS", "MOST_NODES", "Picture", "Shape", "as_svg"]
 
 MOST_NODES, MOST_LINKS = 600, 3000
 """What is larger than that cannot be read as a picture."""
@@ -35,6 +35,12 @@ WORTH_WHILE = 0.97
 MOST_WORK = 8_000
 """Nodes and links of all drawings that are tried: each takes long when there are many."""
 MOST_OBLONG = 100.0
+
+SLIDE_HEIGHT = 540.0
+"""Points: 19 cm, which presentation programs take for a slide."""
+SLIDE_LEAST, PAPER_LEAST = 10.0, 7.0
+"""Points that the names of nodes have at the least to be read in a room, or on paper."""
+FONT = 12.0
 
 LONGEST = 26
 """Characters of a name that are shown; the whole name is in the tooltip."""
@@ -84,22 +90,26 @@ DASHED = {"deployed", "informed_by", "considered", "influenced_by", "same_as"}
 
 @dataclass(frozen=True)
 class Shape:
-    """What a picture is to fit: the ratio of its sides, and how large it is in units of SVG."""
+    """What a picture is to fit: the ratio of its sides, and how large it is in units of SVG; how
+    wide it is in points where it is read, and the smallest text that is legible there."""
 
     ratio: float
     unit: str = ""
     width: float = 1600.0
+    points: float = 0.0
+    least: float = SLIDE_LEAST
 
     @classmethod
     def named(cls, text: str) -> Shape:
         """``16:9``, ``4:3`` and the like, or ``A4``, which lies. Raises InvalidInput."""
         if text.upper() == "A4":
-            return cls(297 / 210, "mm", 297.0)
+            return cls(297 / 210, "mm", 297.0, 297 / 25.4 * 72, PAPER_LEAST)
         found = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]+)?):([0-9]{1,4}(?:\.[0-9]+)?)", text)
         sides = [float(side) for side in found.groups()] if found else [0.0, 1.0]
         if not sides[1] or not MOST_OBLONG**-1 <= sides[0] / sides[1] <= MOST_OBLONG:
             raise InvalidInput(f"{text!r} is not a shape; write 16:9, 4:3 or A4.")
-        return cls(sides[0] / sides[1])
+        ratio = sides[0] / sides[1]
+        return cls(ratio, points=SLIDE_HEIGHT * max(ratio, 1.0))
 
 
 def as_svg(lineage: Document, shape: Shape | None = None) -> Iterator[str]:
@@ -107,28 +117,49 @@ def as_svg(lineage: Document, shape: Shape | None = None) -> Iterator[str]:
 
     Raises InvalidInput for more than can be read as a picture.
     """
-    nodes, links = lineage["nodes"], _single(lineage["links"])
-    if len(nodes) > MOST_NODES or len(links) > MOST_LINKS:
-        raise InvalidInput(
-            f"{len(nodes)} nodes and {len(links)} links cannot be read as a picture, "
-            f"{MOST_NODES} and {MOST_LINKS} can: give --depth, --kind, --role, --fold or --limit."
+    return Picture(lineage, shape).lines()
+
+
+class Picture:
+    """A lineage that is laid out. Raises InvalidInput for more than can be read as a picture."""
+
+    def __init__(self, lineage: Document, shape: Shape | None = None) -> None:
+        nodes, links = lineage["nodes"], _single(lineage["links"])
+        if len(nodes) > MOST_NODES or len(links) > MOST_LINKS:
+            raise InvalidInput(
+                f"{len(nodes)} nodes and {len(links)} links cannot be read as a picture, "
+                f"{MOST_NODES} and {MOST_LINKS} can: give --depth, --kind, --role, --fold or "
+                "--limit."
+            )
+        number = {node["id"]: place for place, node in enumerate(nodes)}
+        root = number[lineage["root"]]
+        self._title = label(nodes[root])
+        self._roles = sorted({link["role"] for link in links})
+        self._shape = shape
+        self._drawing = _fitting(nodes, links, root, shape)
+        self._legend = _Legend(nodes, links, self._drawing.width, self._drawing.height)
+        self._width, self._height = (
+            max(self._legend.width, self._drawing.width),
+            self._legend.height,
         )
-    number = {node["id"]: place for place, node in enumerate(nodes)}
-    root = number[lineage["root"]]
-    drawing = _fitting(nodes, links, root, shape)
-    legend = _Legend(nodes, links, drawing.width, drawing.height)
-    width, height = max(legend.width, drawing.width), legend.height
-    yield from _opening(width, height, shape)
-    yield f"<title>Lineage of {_text(label(nodes[root]))}</title>"
-    for role in sorted({link["role"] for link in links}):
-        yield (
-            f'<marker id="{role}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
-            f'markerHeight="7" orient="auto"><path d="M0 1L9 5L0 9z" fill="{STROKES[role]}"/>'
-            "</marker>"
-        )
-    yield from drawing.lines()
-    yield from legend.lines()
-    yield "</svg>"
+
+    def points(self, shape: Shape) -> float:
+        """How large the names of nodes are where the picture is read in this shape."""
+        return FONT * shape.points / max(self._width, self._height * shape.ratio)
+
+    def lines(self) -> Iterator[str]:
+        """The lines of the SVG image."""
+        yield from _opening(self._width, self._height, self._shape)
+        yield f"<title>Lineage of {_text(self._title)}</title>"
+        for role in self._roles:
+            yield (
+                f'<marker id="{role}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
+                f'markerHeight="7" orient="auto"><path d="M0 1L9 5L0 9z" fill="{STROKES[role]}"/>'
+                "</marker>"
+            )
+        yield from self._drawing.lines()
+        yield from self._legend.lines()
+        yield "</svg>"
 
 
 def _opening(width: float, height: float, shape: Shape | None) -> Iterator[str]:
@@ -142,7 +173,7 @@ def _opening(width: float, height: float, shape: Shape | None) -> Iterator[str]:
         size = f'width="{side:g}{unit}" height="{side / shape.ratio:g}{unit}"'
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} {top:.0f} {width:.0f} '
-        f'{height:.0f}" {size} font-family="sans-serif" font-size="12">'
+        f'{height:.0f}" {size} font-family="sans-serif" font-size="{FONT:.0f}">'
     )
     yield (
         f'<rect x="{left:.0f}" y="{top:.0f}" width="{width:.0f}" height="{height:.0f}" '
