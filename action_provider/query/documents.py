@@ -13,6 +13,10 @@ from msgspec import Meta
 __all__ = ["Line", "Lineage", "ModelPage", "RecordDetail", "RecordPage", "RunDetail", "RunPage"]
 
 Time = Annotated[str, Meta(description="RFC 3339, in UTC.")]
+MadeAt = Annotated[
+    str | None,
+    Meta(description="RFC 3339, in UTC; null of what was imported and has no known time."),
+]
 Kind = Literal["fact", "data", "model", "dataset", "step", "restricted"]
 RunStatus = Literal["ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED", "ENDED"]
 
@@ -81,7 +85,7 @@ class Candidate(Mention, kw_only=True):
     several records also what they can be told by."""
 
     line: str | msgspec.UnsetType = msgspec.UNSET
-    created_at: str | msgspec.UnsetType = msgspec.UNSET
+    created_at: MadeAt | msgspec.UnsetType = msgspec.UNSET
     run_id: str | msgspec.UnsetType | None = msgspec.UNSET
     uri: str | msgspec.UnsetType | None = msgspec.UNSET
 
@@ -106,7 +110,7 @@ class Record(msgspec.Struct, kw_only=True):
     short_id: Annotated[str, Meta(description="Its short name, which holds in this store.")]
     kind: Kind
     name: str
-    created_at: Time
+    created_at: MadeAt
     owner: str | None
     run_id: str | None
     live: bool
@@ -169,7 +173,7 @@ class LateLink(msgspec.Struct, kw_only=True):
 class Noted(Mention, kw_only=True):
     """A mention of a record that says when it was made, and in which run."""
 
-    created_at: Time
+    created_at: MadeAt
     run_id: str | None
 
 
