@@ -177,7 +177,8 @@ def _description(url: str) -> Generator[Finding, None, _Told]:
             "description",
             "fail",
             f"{asked.url} asks for the scope {asked.scope}, the settings here say {expected}.",
-            "Start the server with the settings that are meant, or ask the server that is meant.",
+            f"One of the two is wrong, or --server names another server: correct {SCOPE.name} and "
+            "start the server again. The line `scope` tells whether the one here is registered.",
         )
         return _Told(True)
     yield Finding("description", "ok", f"{asked.url} is Braid, with the scope {asked.scope}.")

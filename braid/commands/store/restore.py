@@ -47,3 +47,9 @@ def command(*, file: Path, source: Source, force: bool, display: Display) -> Non
     with parts_progress("Restoring") as progress:
         done = restore(source.url, file, force=force, progress=progress)
     display.details({"store": source.shown, **done.document()}, fields=FIELDS)
+    if done.before is not None and source.url.startswith("sqlite"):
+        into = f" --store {source.store}" if source.store else ""
+        told = (
+            f"What was recorded since that backup comes back with: braid merge {done.before}{into}"
+        )
+        click.echo(told, err=True)

@@ -145,6 +145,17 @@ def test_a_lost_or_damaged_store_is_said_with_the_way_out(
     assert not (folder / "b.db").exists()
 
 
+def test_a_restore_tells_how_what_came_after_the_backup_comes_back(
+    braid: Braid, folder: Path
+) -> None:
+    for command in ("store backup b.db", "record fact later", "store restore b.db --force"):
+        answer = braid(*command.split())
+        assert answer.code == 0, command
+    assert "later" not in braid("records").out
+    assert braid(*answer.err.strip().partition(": braid ")[2].split()).code == 0
+    assert "later" in braid("records").out
+
+
 def test_what_is_damaged_is_listed_by_a_check_of_a_store_that_does_not_open(
     braid: Braid, folder: Path
 ) -> None:
