@@ -18,6 +18,11 @@ RUN pip install --no-cache-dir --require-hashes --no-deps --requirement requirem
     && pip --python /opt/braid/bin/python install --no-cache-dir --no-deps /wheels/*.whl
 
 FROM python:3.12.11-slim-bookworm
+# Cairo and a font, for lineages as PNG and PDF. PostgreSQL's programs are not here: Debian 12 has
+# version 15, which refuses to back up a server that is newer.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libcairo2 fonts-dejavu-core \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --create-home --home-dir /data --shell /usr/sbin/nologin braid
 COPY --from=requirements /opt/braid /opt/braid
 ENV PATH=/opt/braid/bin:$PATH \

@@ -214,15 +214,22 @@ def _logged(response: Response) -> Response:
 
 
 def log_access(
-    method: str, path: str, status: int, *, size: int, seconds: float, caller: str | None
+    method: str | None,
+    path: str | None,
+    status: int,
+    *,
+    size: int,
+    seconds: float | None,
+    caller: str | None,
 ) -> None:
-    """The line of a request. The path is without its query, which may name runs and people."""
+    """The line of a request. The path is without its query, which may name runs and people. None
+    is what is not known of one that was refused before it was read whole."""
     fields = {
-        "method": shown(method, 20),
-        "path": scrub_text(shown(path, 200)),
+        "method": None if method is None else shown(method, 20),
+        "path": None if path is None else scrub_text(shown(path, 200)),
         "status": status,
         "bytes": size,
-        "seconds": round(seconds, 6),
+        "seconds": None if seconds is None else round(seconds, 6),
         "caller": caller,
     }
     text = " ".join("-" if value is None else str(value) for value in fields.values())

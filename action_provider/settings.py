@@ -11,7 +11,7 @@ from flows.steps.values import PRINCIPAL, UUID
 from provenance_store.errors import ConfigurationError
 from provenance_store.settings import Setting, bounded_int, optional_text
 
-__all__ = ["SETTINGS", "Options", "usual_scope"]
+__all__ = ["SETTINGS", "Options", "of_a_server", "usual_scope"]
 
 
 def principals(*words: str) -> Callable[[str], tuple[str, ...]]:
@@ -337,6 +337,16 @@ SETTINGS: tuple[Setting[Any], ...] = (
     ADDRESS_HEADER,
 )
 """What `action_provider` reads from the environment."""
+
+_OF_OTHERS_TOO = frozenset({AUTH_URL, GROUPS_URL, FLOWS_URL, HARVEST_CONVENTIONS})
+"""Settings that commands read too, where no server is."""
+
+
+def of_a_server(environ: Mapping[str, str]) -> list[str]:
+    """The names in an environment that only a server reads: what says that one is wanted here.
+    One that is set to nothing is among them, for somebody meant to set it."""
+    names = {setting.name for setting in SETTINGS if setting not in _OF_OTHERS_TOO}
+    return sorted(names & environ.keys())
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,10 @@ __all__ = ["StoreHolder"]
 
 log = logging.getLogger(__name__)
 
-GONE = "There is no store any more where this server's was; put it back."
+GONE = (
+    "There is no store any more where this server's was; put it back, or a backup of it with "
+    "`braid store restore BACKUP`."
+)
 
 
 FOREIGN = "What lies where this server's store was is no store of Braid; the log says why."

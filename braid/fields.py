@@ -15,7 +15,7 @@ from typing import Any
 from braid.escaping import inert, printable
 from provenance_store.quantities import duration, rounded, size
 
-__all__ = ["Document", "Field", "Form", "told_time"]
+__all__ = ["UNKNOWN", "Document", "Field", "Form", "told_time"]
 
 Document = Mapping[str, Any]
 UNKNOWN = "1970-01-01T00:00:00.000000+00:00"

@@ -15,7 +15,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["Layout", "Point", "arrange", "columns_of"]
+__all__ = ["Layout", "Point", "arrange", "columns_of", "least"]
 
 SWEEPS = 12
 BOTH_WAYS = 2
@@ -58,8 +58,7 @@ def arrange(
     begin at the dependent. A link of a node to itself has no route.
     """
     forward, turned = _forward(count, links)
-    columns = _columns(count, forward)
-    grid = _Grid(columns if most is None else _divided(columns, most))
+    grid = _Grid(_placed(count, forward, most))
     sorts = list(zip(kinds or range(len(links)), turned, strict=True))
     hubs = _hubs(forward, sorts)
     chains = [
@@ -74,6 +73,39 @@ def arrange(
         for chain, back in zip(chains, turned, strict=True)
     ]
     return Layout(points[:count], routes)
+
+
+def least(
+    count: int,
+    links: Sequence[tuple[int, int]],
+    *,
+    kinds: Sequence[Hashable] = (),
+    most: int | None = None,
+) -> tuple[list[int], float]:
+    """The columns of the nodes as `arrange` has them, and how high the layout is at the least:
+    found at once, for the order of what is in a column is what takes long."""
+    forward, turned = _forward(count, links)
+    columns = _placed(count, forward, most)
+    sorts = list(zip(kinds or range(len(links)), turned, strict=True))
+    ends: dict[Hashable, tuple[int, int]] = {}  # of the bends that links of one sort share
+    for (a, b), hub, sort in zip(forward, _hubs(forward, sorts), sorts, strict=True):
+        if a != b:
+            key = (hub, sort, hub == a)
+            low, high = ends.get(key, (columns[b], columns[a]))
+            ends[key] = min(low, columns[b]), max(high, columns[a])
+    changes: Counter[int] = Counter()
+    for low, high in ends.values():
+        changes[low + 1] += 1
+        changes[high] -= 1
+    nodes = Counter(columns)
+    bends = itertools.accumulate(changes[column] for column in range(max(columns, default=-1) + 1))
+    heights = (nodes[column] * ROW + many * BEND - ROW for column, many in enumerate(bends))
+    return columns, max(0.0, max(heights, default=0.0))
+
+
+def _placed(count: int, forward: Sequence[tuple[int, int]], most: int | None) -> list[int]:
+    columns = _columns(count, forward)
+    return columns if most is None else _divided(columns, most)
 
 
 def _forward(

@@ -17,13 +17,13 @@ from textwrap import wrap
 from xml.sax.saxutils import escape
 
 from braid.graph import label, role_label, version
-from braid.layout import Point, arrange, columns_of
+from braid.layout import Point, arrange, columns_of, least
 from braid.output import Document, printable
 from braid.validity import bad_end
 from provenance_store.errors import InvalidInput
 from provenance_store.relations import words_of
 
-__all__ = ["MOST_LINKS", "MOST_NODES", "Shape", "as_svg"]
+__all__ = ["MOST_LINKS", "MOST_NODES", "Picture", "Shape", "as_svg"]
 
 MOST_NODES, MOST_LINKS = 600, 3000
 """What is larger than that cannot be read as a picture."""
@@ -32,8 +32,17 @@ MOST_ROWS = 40
 """Nodes of a column; more than that fill several."""
 MOST_PARTS = 12
 """Into how many rows, or a column into how many, a drawing is divided to fit a shape."""
-MUCH_WORSE = 1.5
+WORTH_WHILE = 0.97
+"""How much narrower a shape must do for another way to divide a drawing, to be tried."""
+MOST_WORK = 8_000
+"""Nodes and links of all drawings that are tried: each takes long when there are many."""
 MOST_OBLONG = 100.0
+
+SLIDE_HEIGHT = 540.0
+"""Points: 19 cm, which presentation programs take for a slide."""
+SLIDE_LEAST, PAPER_LEAST = 10.0, 7.0
+"""Points that the names of nodes have at the least to be read in a room, or on paper."""
+FONT = 12.0
 
 LONGEST = 26
 """Characters of a name that are shown; the whole name is in the tooltip."""
@@ -83,22 +92,26 @@ DASHED = {"deployed", "informed_by", "considered", "influenced_by", "same_as"}
 
 @dataclass(frozen=True)
 class Shape:
-    """What a picture is to fit: the ratio of its sides, and how large it is in units of SVG."""
+    """What a picture is to fit: the ratio of its sides, and how large it is in units of SVG; how
+    wide it is in points where it is read, and the smallest text that is legible there."""
 
     ratio: float
     unit: str = ""
     width: float = 1600.0
+    points: float = 0.0
+    least: float = SLIDE_LEAST
 
     @classmethod
     def named(cls, text: str) -> Shape:
         """``16:9``, ``4:3`` and the like, or ``A4``, which lies. Raises InvalidInput."""
         if text.upper() == "A4":
-            return cls(297 / 210, "mm", 297.0)
+            return cls(297 / 210, "mm", 297.0, 297 / 25.4 * 72, PAPER_LEAST)
         found = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]+)?):([0-9]{1,4}(?:\.[0-9]+)?)", text)
         sides = [float(side) for side in found.groups()] if found else [0.0, 1.0]
         if not sides[1] or not MOST_OBLONG**-1 <= sides[0] / sides[1] <= MOST_OBLONG:
             raise InvalidInput(f"{text!r} is not a shape; write 16:9, 4:3 or A4.")
-        return cls(sides[0] / sides[1])
+        ratio = sides[0] / sides[1]
+        return cls(ratio, points=SLIDE_HEIGHT * max(ratio, 1.0))
 
 
 def as_svg(lineage: Document, shape: Shape | None = None) -> Iterator[str]:
@@ -106,28 +119,49 @@ def as_svg(lineage: Document, shape: Shape | None = None) -> Iterator[str]:
 
     Raises InvalidInput for more than can be read as a picture.
     """
-    nodes, links = lineage["nodes"], _single(lineage["links"])
-    if len(nodes) > MOST_NODES or len(links) > MOST_LINKS:
-        raise InvalidInput(
-            f"{len(nodes)} nodes and {len(links)} links cannot be read as a picture, "
-            f"{MOST_NODES} and {MOST_LINKS} can: give --depth, --kind, --role, --fold or --limit."
+    return Picture(lineage, shape).lines()
+
+
+class Picture:
+    """A lineage that is laid out. Raises InvalidInput for more than can be read as a picture."""
+
+    def __init__(self, lineage: Document, shape: Shape | None = None) -> None:
+        nodes, links = lineage["nodes"], _single(lineage["links"])
+        if len(nodes) > MOST_NODES or len(links) > MOST_LINKS:
+            raise InvalidInput(
+                f"{len(nodes)} nodes and {len(links)} links cannot be read as a picture, "
+                f"{MOST_NODES} and {MOST_LINKS} can: give --depth, --kind, --role, --fold or "
+                "--limit."
+            )
+        number = {node["id"]: place for place, node in enumerate(nodes)}
+        root = number[lineage["root"]]
+        self._title = label(nodes[root])
+        self._roles = sorted({link["role"] for link in links})
+        self._shape = shape
+        self._drawing = _fitting(nodes, links, root, shape)
+        self._legend = _Legend(nodes, links, self._drawing.width, self._drawing.height)
+        self._width, self._height = (
+            max(self._legend.width, self._drawing.width),
+            self._legend.height,
         )
-    number = {node["id"]: place for place, node in enumerate(nodes)}
-    root = number[lineage["root"]]
-    drawing = _fitting(nodes, links, root, shape)
-    legend = _Legend(nodes, links, drawing.width, drawing.height)
-    width, height = max(legend.width, drawing.width), legend.height
-    yield from _opening(width, height, shape)
-    yield f"<title>Lineage of {_text(label(nodes[root]))}</title>"
-    for role in sorted({link["role"] for link in links}):
-        yield (
-            f'<marker id="{role}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
-            f'markerHeight="7" orient="auto"><path d="M0 1L9 5L0 9z" fill="{STROKES[role]}"/>'
-            "</marker>"
-        )
-    yield from drawing.lines()
-    yield from legend.lines()
-    yield "</svg>"
+
+    def points(self, shape: Shape) -> float:
+        """How large the names of nodes are where the picture is read in this shape."""
+        return FONT * shape.points / max(self._width, self._height * shape.ratio)
+
+    def lines(self) -> Iterator[str]:
+        """The lines of the SVG image."""
+        yield from _opening(self._width, self._height, self._shape)
+        yield f"<title>Lineage of {_text(self._title)}</title>"
+        for role in self._roles:
+            yield (
+                f'<marker id="{role}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
+                f'markerHeight="7" orient="auto"><path d="M0 1L9 5L0 9z" fill="{STROKES[role]}"/>'
+                "</marker>"
+            )
+        yield from self._drawing.lines()
+        yield from self._legend.lines()
+        yield "</svg>"
 
 
 def _opening(width: float, height: float, shape: Shape | None) -> Iterator[str]:
@@ -141,7 +175,7 @@ def _opening(width: float, height: float, shape: Shape | None) -> Iterator[str]:
         size = f'width="{side:g}{unit}" height="{side / shape.ratio:g}{unit}"'
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} {top:.0f} {width:.0f} '
-        f'{height:.0f}" {size} font-family="sans-serif" font-size="12">'
+        f'{height:.0f}" {size} font-family="sans-serif" font-size="{FONT:.0f}">'
     )
     yield (
         f'<rect x="{left:.0f}" y="{top:.0f}" width="{width:.0f}" height="{height:.0f}" '
@@ -155,7 +189,7 @@ def _fitting(
     """The drawing that can be shown largest in the shape; without one, as it comes."""
     columns = columns_of(len(nodes), _ends(nodes, links))
     draw = partial(_Drawing, nodes, links, root, columns)
-    found = draw(most=MOST_ROWS)
+    found = draw(1, MOST_ROWS)
     if shape is None:
         return found
     lengths = Counter(columns)
@@ -163,13 +197,57 @@ def _fitting(
     too_wide = found.width > found.height * shape.ratio
     first = 2 if too_wide else max(2, longest // MOST_ROWS + 1)
     last = min(first + MOST_PARTS, len(lengths) if too_wide else longest)
-    for parts in range(first, last + 1):
-        other = draw(rows=parts, most=MOST_ROWS) if too_wide else draw(most=-(-longest // parts))
+    ways = {
+        (parts, MOST_ROWS) if too_wide else (1, -(-longest // parts))
+        for parts in range(first, last + 1)
+    }
+    best = sorted((_needed(nodes, links, columns, *way, shape), way) for way in ways)
+    for needed, way in best[: max(1, MOST_WORK // (len(nodes) + len(links)))]:
+        if needed > WORTH_WHILE * found.needs(shape):
+            break
+        other = draw(*way)
         if other.needs(shape) < found.needs(shape):
             found = other
-        elif other.needs(shape) > MUCH_WORSE * found.needs(shape):
-            break
     return found
+
+
+def _needed(
+    nodes: Sequence[Document],
+    links: Sequence[Document],
+    columns: Sequence[int],
+    rows: int,
+    most: int,
+    shape: Shape,
+) -> float:
+    """How wide the shape must be at the least for a drawing, without drawing it."""
+    width = height = 0.0
+    row_of = _rows(nodes, columns, rows)
+    for row in range(rows):
+        here, theirs = _row(nodes, links, row_of, row)
+        roles = [link["role"] for link in theirs]
+        placed, high = least(len(here), _ends(here, theirs), kinds=roles, most=most)
+        widths = [0.0] * (1 + max(placed, default=0))
+        for node, column in zip(here, placed, strict=True):
+            widths[column] = max(widths[column], _width_of(node, bold=False))
+        width = max(width, _across(widths))
+        height += _down(high)
+    return max(width, height * shape.ratio)
+
+
+def _rows(nodes: Sequence[Document], columns: Sequence[int], rows: int) -> dict[str, int]:
+    """The row of each node, for as many columns in each."""
+    last = max(columns, default=0) + 1
+    return {node["id"]: column * rows // last for node, column in zip(nodes, columns, strict=True)}
+
+
+def _across(widths: Sequence[float]) -> float:
+    """How wide columns of these widths are together."""
+    return sum(widths) + GAP * (len(widths) - 1) + 2 * MARGIN
+
+
+def _down(y: float) -> float:
+    """How high what is drawn is, where the lowest node is so far down."""
+    return y + HEIGHT + 2 * MARGIN
 
 
 def _ends(nodes: Sequence[Document], links: Sequence[Document]) -> list[tuple[int, int]]:
@@ -195,16 +273,12 @@ class _Drawing:
         links: Sequence[Document],
         root: int,
         columns: Sequence[int],
-        *,
-        rows: int = 1,
-        most: int | None = None,
+        rows: int,
+        most: int,
     ) -> None:
         self._canvases: list[_Canvas] = []
         self.width = self.height = 0.0
-        last = max(columns, default=0) + 1
-        row_of = {
-            node["id"]: column * rows // last for node, column in zip(nodes, columns, strict=True)
-        }
+        row_of = _rows(nodes, columns, rows)
         for row in range(rows):
             canvas = _Canvas(*_row(nodes, links, row_of, row), nodes[root]["id"], self.height, most)
             self._canvases.append(canvas)
@@ -263,8 +337,8 @@ class _Canvas:
         for width in columns:
             self._middles.append(right + width / 2)
             right += width + GAP
-        self.width = right - GAP + MARGIN
-        self.height = max((p.y for p in points), default=0.0) + HEIGHT + 2 * MARGIN
+        self.width = _across(columns)
+        self.height = _down(max((p.y for p in points), default=0.0))
 
     def _is_root(self, node: Document) -> bool:
         return bool(node["id"] == self._root) and "elsewhere" not in node

@@ -15,8 +15,11 @@ from gunicorn.http.errors import (
     ParseException,
     UnsupportedTransferCoding,
 )
+from gunicorn.http.message import Request
 
-__all__ = ["ALIVE", "TIMEOUT", "Refusal", "faulty", "refusal"]
+from action_provider.logs import log_access
+
+__all__ = ["ALIVE", "TIMEOUT", "Refusal", "faulty", "log_refused", "refusal"]
 
 
 ALIVE = (
@@ -74,6 +77,14 @@ FAULTS: tuple[tuple[type[Exception], Refusal], ...] = (
 def refusal(error: Exception) -> Refusal:
     """The answer to an exception from outside the application."""
     return next(refused for kind, refused in FAULTS if isinstance(error, kind))
+
+
+def log_refused(refused: Refusal, request: Request | None) -> None:
+    """The line in the access log of what did not come to the application; of most that is not
+    valid HTTP, no more than the status is known."""
+    method, path = (request.method, request.path) if request is not None else (None, None)
+    status = int(refused.status.partition(" ")[0])
+    log_access(method, path, status, size=len(refused.answer), seconds=None, caller=None)
 
 
 def faulty(error: Exception) -> str:

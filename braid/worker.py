@@ -28,9 +28,10 @@ from gunicorn.http import wsgi
 from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
+from action_provider.settings import ACCESS_LOG
 from braid.connection import Connection, Outgoing, Stage
 from braid.limits import Limits, connections_possible
-from braid.refused import ALIVE, TIMEOUT, faulty, refusal
+from braid.refused import ALIVE, TIMEOUT, faulty, log_refused, refusal
 
 __all__ = ["STOPS", "Quick", "Worker"]
 
@@ -462,10 +463,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer an exception from outside the application."""
-        status, answer = refusal(exc)
-        self.log.warning("A request was answered %s: %s", status, faulty(exc))
+        said = refusal(exc)
+        self.log.warning("A request was answered %s: %s", said.status, faulty(exc))
+        if ACCESS_LOG.get() == "on":
+            log_refused(said, req)
         with suppress(OSError):
-            client.sendall(answer)
+            client.sendall(said.answer)
 
     # Closing
 
@@ -473,6 +476,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         for conn in [conn for conn in self._waiting if conn.deadline <= now]:
             if conn.stage in (Stage.HEAD, Stage.BODY) and conn.incoming.data:
                 self.log.warning("A request was answered %s.", TIMEOUT.status)
+                if ACCESS_LOG.get() == "on":
+                    log_refused(TIMEOUT, None)
                 self._forget(conn)
                 self._body_bytes -= conn.incoming.body_bytes
                 conn.say(TIMEOUT.answer)

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from hpc.spool_files import read_frames
 from hpc.spool_intake import Intake, StoreIntake
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.store import Store
 
-__all__ = ["BadFile", "Loaded", "load_spool", "waiting_files"]
+__all__ = ["BadFile", "Loaded", "files_in", "load_spool", "waiting_files"]
 
 GROUP_BYTES = 16 << 20
 REASONS = 3
@@ -38,6 +39,10 @@ class Loaded:
     bad: list[BadFile] = field(default_factory=list)
 
 
+Folder = Literal["new", "tmp", "bad", "done"]
+"""Where a file of a spool is: to be loaded, being written, refused or damaged, loaded."""
+
+
 def waiting_files(directory: Path, *, unfinished: bool = False) -> list[Path]:
     """The files to load, in the order in which they were begun.
 
@@ -47,9 +52,14 @@ def waiting_files(directory: Path, *, unfinished: bool = False) -> list[Path]:
         raise NotFound(f"The spool folder {directory} does not exist.")
     if not (directory / "new").is_dir():
         raise NotFound(f"{directory} is not a spool folder: it has no folder new/.")
-    folders = ("new", "tmp") if unfinished else ("new",)
-    found = [path for folder in folders for path in (directory / folder).glob("*.braid")]
+    folders: tuple[Folder, ...] = ("new", "tmp") if unfinished else ("new",)
+    found = [path for folder in folders for path in files_in(directory, folder)]
     return sorted(found, key=lambda path: path.name)
+
+
+def files_in(directory: Path, folder: Folder) -> list[Path]:
+    """The files in one of the folders of a spool; none where there is no such folder."""
+    return list((directory / folder).glob("*.braid"))
 
 
 def load_spool(
@@ -77,7 +87,7 @@ def load_spool(
     for path, read in _load_files(intake, waiting):
         _put_away(directory, path, read, report, delete=delete)
         progress(sizes[path])
-    report.unfinished = len(list((directory / "tmp").glob("*.braid")))
+    report.unfinished = len(files_in(directory, "tmp"))
     return report
 
 

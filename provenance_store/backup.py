@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -24,8 +25,10 @@ from provenance_store.errors import (
     BadFile,
     ConfigurationError,
     Conflict,
+    DiskFull,
     InvalidInput,
     NotFound,
+    StoreDamaged,
     StoreUnavailable,
 )
 from provenance_store.opening import engine_at, store_file
@@ -35,13 +38,14 @@ from provenance_store.shown import shown
 from provenance_store.sql import schema
 from provenance_store.sql.copies import (
     copied,
-    damage,
+    damage_of,
     drop_tables,
     held_alone,
     others_connected,
     row_counts,
 )
 from provenance_store.sql.dialects import driver, make_engine, read_url
+from provenance_store.sql.failures import PUT_BACK
 from provenance_store.sql.place import BESIDE
 from provenance_store.sql.session import Session
 from provenance_store.unfinished import made_whole, sync, unfinished_in
@@ -116,13 +120,14 @@ def back_up(
     Others may go on writing. The file is there whole or not at all, for its owner alone (or as
     BRAID_SQLITE_MODE says). Raises NotFound when there is no store, InvalidInput when the file is
     there, unless `force` replaces it, or is the store itself; ConfigurationError when a program of
-    PostgreSQL is missing.
+    PostgreSQL is missing; StoreDamaged, and an earlier backup stays, when SQLite finds the copy
+    damaged.
     """
     store = store_file(url)
     if store is not None and store.exists() and file.exists() and file.samefile(store):
         raise InvalidInput(f"{file} is the store itself; give the backup another name.")
-    with _looked(engine_at(url, create=False)) as connection, made_whole(file, force=force) as new:
-        done = _described(connection, file, "There is no store here to back up.")
+    with made_whole(file, force=force) as new, _looked(engine_at(url, create=False)) as connection:
+        done = _described(connection, file, schema.NO_STORE)
         if connection.dialect.name == "postgresql":
             # The counts are of this transaction, and so is the dump.
             snapshot = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
@@ -130,6 +135,11 @@ def back_up(
         else:
             with driver(connection) as raw:
                 copied(raw, new, progress)
+            if wrong := damage_of(new):
+                raise StoreDamaged(
+                    f"The store is damaged, and no backup was made of it. SQLite reports: "
+                    f"{wrong[0]}. {PUT_BACK}."
+                )
         return replace(done, size=new.stat().st_size)
 
 
@@ -200,10 +210,12 @@ def _restore_file(
                 schema.require_not_newer(connection, backup.schema)
                 with driver(connection) as raw:
                     copied(raw, new, progress)
+        except DiskFull:
+            raise
         except StoreUnavailable:  # which would say it of the store
             raise BadFile(f"{file} cannot be read, or is damaged; it was not put back.") from None
-        if (wrong := damage(new)) is not None:
-            raise BadFile(f"{file} is damaged and was not put back. SQLite reports: {wrong}.")
+        if wrong := damage_of(new):
+            raise BadFile(f"{file} is damaged and was not put back. SQLite reports: {wrong[0]}.")
         if not force:
             _require_no_more(url, store, backup)
         _as_before(new, store)
@@ -344,12 +356,19 @@ def _restore_dump(url: str, file: Path, *, force: bool) -> Restored:
 
 
 def _in_dump(file: Path) -> frozenset[str]:
-    """The names of the tables in a dump. Raises BadFile when it is none of a store, SchemaMismatch
-    for one that is too new."""
-    listed = _run("pg_restore", "--list", str(file))
-    tables = frozenset(re.findall(r"^\d+; \d+ \d+ TABLE \S+ (\S+)", listed, re.MULTILINE))
+    """The names of the tables in a dump. Raises BadFile when it is damaged or none of a store,
+    SchemaMismatch for one that is too new."""
     only = ("--data-only", "--table=alembic_version", "--file=-")
-    found = re.search(r"^COPY .*\n(\w+)\n", _run("pg_restore", *only, str(file)), re.MULTILINE)
+    try:
+        listed = _run("pg_restore", "--list", str(file))
+        version = _run("pg_restore", *only, str(file))
+        _run("pg_restore", f"--file={os.devnull}", str(file))  # all of it is read
+    except StoreUnavailable as error:  # of the file, for no database is named
+        raise BadFile(
+            f"{file} cannot be read, or is damaged; it was not put back. {error.message}."
+        ) from None
+    tables = frozenset(re.findall(r"^\d+; \d+ \d+ TABLE \S+ (\S+)", listed, re.MULTILINE))
+    found = re.search(r"^COPY .*\n(\w+)\n", version, re.MULTILINE)
     if not {"record", "origin"} <= tables or found is None:
         raise BadFile(f"{file} holds no store.")
     schema.require_known(found[1])
@@ -383,6 +402,13 @@ def _run(program: str, *arguments: str, database: sa.URL | None = None) -> str:
         check=False,
     )
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "error:" in line] or ["it failed"]
+        lines = [line for line in done.stderr.splitlines() if "error:" in line] or [_end_of(done)]
         raise StoreUnavailable(f"{program}: {shown(lines[0].partition('error: ')[2] or lines[0])}")
     return done.stdout
+
+
+def _end_of(done: subprocess.CompletedProcess[str]) -> str:
+    """Of a program that said nothing."""
+    if done.returncode > 0:
+        return f"it failed with exit code {done.returncode}"
+    return f"it was ended: {signal.strsignal(-done.returncode)}"

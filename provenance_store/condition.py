@@ -20,15 +20,18 @@ from provenance_store.errors import (
     ConfigurationError,
     NotFound,
     SchemaMismatch,
+    StoreDamaged,
     StoreUnavailable,
 )
-from provenance_store.opening import engine_at, store_file
+from provenance_store.opening import engine_at, open_store, store_file
+from provenance_store.quantities import size
 from provenance_store.sql import schema
-from provenance_store.sql.copies import first_damage, rights_missing
+from provenance_store.sql.copies import damage, damage_of, damage_told, rights_missing
+from provenance_store.sql.failures import PUT_BACK
 from provenance_store.sql.session import Session
 from provenance_store.sql.tables import SCHEMA_VERSION
 
-__all__ = ["Finding", "Status", "examine"]
+__all__ = ["Finding", "Status", "examine", "problems"]
 
 Status = Literal["ok", "warn", "fail", "skip"]
 """`warn` works today and will not stay so, or not for all; `fail` does not work; `skip` was not
@@ -38,6 +41,7 @@ ROOM_FAIL, ROOM_WARN = 64 << 20, 1 << 30
 """Bytes that are free on the disk of a store, at the least."""
 LOG_WARN = 256 << 20
 """Bytes of a SQLite log: it is put into the file after 16 MB, unless somebody reads on and on."""
+UNTIL_THEN = "Until then what needs the store fails, and a server answers 503."
 LOOK_SECONDS = 10.0
 """How long damage is looked for."""
 NETWORK = frozenset(
@@ -68,7 +72,10 @@ def examine(url: str, shown: str) -> Iterator[Finding]:
         engine = engine_at(url, create=False)
     except NotFound:
         yield Finding(
-            "store", "warn", f"There is no store at {shown} yet.", "`braid serve` makes one."
+            "store",
+            "warn",
+            f"There is no store at {shown} yet.",
+            f"What records first makes one, or `braid serve`; if one was there, {PUT_BACK}.",
         )
         if file is not None:
             yield from _place(file)
@@ -79,11 +86,23 @@ def examine(url: str, shown: str) -> Iterator[Finding]:
     try:
         yield from _inside(engine, shown)
     except BraidError as error:
-        yield Finding("store", "fail", error.message, "Without its store a server answers 503.")
+        yield Finding("store", "fail", error.message, UNTIL_THEN)
     finally:
         engine.dispose()
     if file is not None:
         yield from _place(file)
+
+
+def problems(url: str) -> list[str]:
+    """Everything that is wrong with the store at a URL, a sentence each: as `Store.check`, and
+    also of a store that is too damaged to be opened."""
+    try:
+        with open_store(url, create=False) as store:
+            return store.check()
+    except StoreDamaged:
+        if (file := store_file(url)) is None:
+            raise
+        return damage_told(damage_of(file, 10))
 
 
 def _inside(engine: sa.Engine, shown: str) -> Iterator[Finding]:
@@ -92,7 +111,10 @@ def _inside(engine: sa.Engine, shown: str) -> Iterator[Finding]:
         found = schema.current_version(connection)
         if found is None:
             yield Finding(
-                "store", "warn", f"The database {shown} is empty.", "`braid serve` makes a store."
+                "store",
+                "warn",
+                f"The database {shown} is empty.",
+                "`braid store init` makes a store.",
             )
             return
         yield Finding("store", "ok", f"{shown} can be read.")
@@ -107,7 +129,7 @@ def _inside(engine: sa.Engine, shown: str) -> Iterator[Finding]:
     session.longest = LOOK_SECONDS
     try:
         with session.read() as connection:
-            wrong = first_damage(connection)
+            wrong = damage(connection)
     except StoreUnavailable:
         yield Finding(
             "integrity",
@@ -116,14 +138,14 @@ def _inside(engine: sa.Engine, shown: str) -> Iterator[Finding]:
             "`braid store check` takes its time.",
         )
         return
-    if wrong is None:
+    if not wrong:
         yield Finding("integrity", "ok", "No damage was found; `braid store check` looks closer.")
     else:
         yield Finding(
             "integrity",
             "fail",
-            f"The database reports damage: {wrong}.",
-            "Stop the server and restore a backup: `braid store restore FILE`.",
+            f"The database reports damage: {wrong[0]}.",
+            f"Stop what has the store open; {PUT_BACK}, `braid store check` says more.",
         )
 
 
@@ -177,24 +199,24 @@ def _place(file: Path) -> Iterator[Finding]:
 
 def _log(file: Path) -> Finding:
     log = Path(f"{file}-wal")
-    size = log.stat().st_size if log.exists() else 0
-    if size <= LOG_WARN:
-        return Finding("store log", "ok", f"{size / 1e6:,.1f} MB are not in the file yet.")
+    waiting = _bytes_of(log)
+    if waiting <= LOG_WARN:
+        return Finding("store log", "ok", f"{size(waiting)} are not in the file yet.")
     return Finding(
         "store log",
         "warn",
-        f"{log.name} has {size / 1e6:,.0f} MB, which are not in the file yet.",
+        f"{log.name} has {size(waiting)}, which are not in the file yet.",
         "A program that reads for long keeps it from that: `fuser` shows which have it open.",
     )
 
 
 def _room(file: Path, folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free
-    size = file.stat().st_size if file.exists() else 0
-    said = f"{free / 1e9:,.1f} GB are free beside a store of {size / 1e9:,.2f} GB."
+    taken = _bytes_of(file)
+    said = f"{size(free)} are free beside a store of {size(taken)}."
     if free < ROOM_FAIL:
         return Finding("disk room", "fail", said, "Make room: a full disk stops recording.")
-    if free < max(ROOM_WARN, size // 10):
+    if free < max(ROOM_WARN, taken // 10):
         return Finding(
             "disk room",
             "warn",
@@ -202,6 +224,10 @@ def _room(file: Path, folder: Path) -> Finding:
             "Make room, or drop details of old records: `braid store reduce`.",
         )
     return Finding("disk room", "ok", said)
+
+
+def _bytes_of(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 def _user() -> str:

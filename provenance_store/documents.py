@@ -20,7 +20,7 @@ from provenance_store.errors import Ambiguous
 from provenance_store.files import MEMBERS
 from provenance_store.ids import short_id
 from provenance_store.kinds import CURVES, Kind, Mark, Role, Series, Special, TagType
-from provenance_store.times import format_time
+from provenance_store.times import format_time, time_if_known
 from provenance_store.values import tag_value
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def candidate(record: Row, uri: str | None, urn: Urn) -> dict[str, Any]:
 
 def noted(record: Row, urn: Urn) -> dict[str, Any]:
     """`brief`, and when it was made and in which run."""
-    made = {"created_at": format_time(record.created_at), "run_id": record.run_id}
+    made = {"created_at": time_if_known(record.created_at), "run_id": record.run_id}
     return brief(record, urn) | made
 
 
@@ -288,7 +288,7 @@ def decision_about(decision: Row, option: str, urn: Urn) -> dict[str, Any]:
 def record_outline(record: Row, details: Details, urn: Urn) -> dict[str, Any]:
     """A record as lists show it: without its curve and the documents kept with it."""
     document = brief(record, urn) | {
-        "created_at": format_time(record.created_at),
+        "created_at": time_if_known(record.created_at),
         "owner": record.owner,
         "run_id": record.run_id,
         "live": details.is_live(record),
@@ -324,8 +324,8 @@ def _step_part(record: Row) -> dict[str, Any]:
         "action_id": record.action_id,
         "run_as": record.run_as,
         "definition_digest": record.definition_digest,
-        "start_time": format_time(record.started_at),
-        "completion_time": format_time(record.completed_at),
+        "start_time": time_if_known(record.started_at),
+        "completion_time": time_if_known(record.completed_at),
     }
 
 
@@ -378,7 +378,7 @@ def run_document(run: Row, tags: Iterable[str], recorded_by: str | None) -> dict
         "status": run.status,
         "run_owner": run.run_owner,
         "recorded_by": recorded_by,
-        "start_time": format_time(run.start_time),
-        "completion_time": format_time(run.completion_time),
+        "start_time": time_if_known(run.start_time),
+        "completion_time": time_if_known(run.completion_time),
         "tags": list(tags),
     }

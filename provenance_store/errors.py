@@ -12,6 +12,8 @@
     ├── Conflict            the store already says otherwise: record, field and both values
     │   └── Sealed          an addition to a record that is closed to additions
     ├── StoreUnavailable    locked, full, unreachable: the same call may work later
+    │   ├── DiskFull        ... and there is no room to write
+    │   └── StoreDamaged    ... and not before a backup is put back
     ├── SchemaMismatch      the store's schema is older or newer than this program
     ├── ServiceUnavailable  another service (Globus Auth, Flows, a provider) did not answer
     └── ConfigurationError  a setting or an option is missing or makes no sense
@@ -31,6 +33,7 @@ __all__ = [
     "BraidError",
     "ConfigurationError",
     "Conflict",
+    "DiskFull",
     "InvalidInput",
     "MissingExtra",
     "NotAllowed",
@@ -38,6 +41,7 @@ __all__ = [
     "SchemaMismatch",
     "Sealed",
     "ServiceUnavailable",
+    "StoreDamaged",
     "StoreUnavailable",
     "TooLarge",
 ]
@@ -125,6 +129,14 @@ class Sealed(Conflict):
 
 class StoreUnavailable(BraidError):
     """The store cannot be reached or written to at the moment; try again."""
+
+
+class DiskFull(StoreUnavailable):
+    """There is no room to write."""
+
+
+class StoreDamaged(StoreUnavailable):
+    """What is at the place of the store is damaged, or is no store."""
 
 
 class SchemaMismatch(BraidError):

@@ -12,6 +12,7 @@ from provenance_store.errors import ConfigurationError, NotFound, StoreUnavailab
 from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, SQLITE_MODE, STORE_URL
 from provenance_store.sql import schema
 from provenance_store.sql.dialects import make_engine, make_private, read_url
+from provenance_store.sql.failures import PUT_BACK
 from provenance_store.sql.session import Session
 from provenance_store.sql.watch import watch_of
 from provenance_store.store import Store
@@ -124,7 +125,9 @@ def engine_at(text: str | os.PathLike[str], *, create: bool) -> sa.Engine:
     if url.get_backend_name() == "sqlite":
         file = Path(url.database or "")
         if not create and not file.exists():
-            raise NotFound(f"There is no store at {file}; make one with `braid store init`.")
+            raise NotFound(
+                f"There is no store at {file}; `braid store init` makes one, {PUT_BACK}."
+            )
         if file.is_dir():
             raise ConfigurationError(f"{file} is a folder; a store is a file.")
         if file.exists() and not os.access(file, os.R_OK):

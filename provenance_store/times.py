@@ -10,7 +10,7 @@ from provenance_store.errors import InvalidInput
 from provenance_store.validation.limits import YEARS
 from provenance_store.validation.scalars import described, is_a, plain, type_name
 
-__all__ = ["UNKNOWN_TIME", "format_time", "known_time", "micros", "parse_time"]
+__all__ = ["UNKNOWN_TIME", "format_time", "known_time", "micros", "parse_time", "time_if_known"]
 
 UNKNOWN_TIME = "unknown"
 
@@ -89,6 +89,11 @@ def format_time(micros: int | None) -> str | None:
         return (_EPOCH + micros * _MICROSECOND).isoformat(timespec="microseconds")
     except (TypeError, OverflowError):  # a row that no Braid of today writes: shown as it is
         return str(micros)
+
+
+def time_if_known(micros: int | None) -> str | None:
+    """A time for readers; None for 0 too, which an import keeps where a document tells none."""
+    return format_time(micros) if micros else None
 
 
 def known_time(micros: int) -> str:

@@ -5,20 +5,24 @@ What a killed process leaves behind is found again by that name, which tells who
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from provenance_store.errors import InvalidInput, StoreUnavailable
+from provenance_store.errors import DiskFull, InvalidInput, StoreUnavailable
+from provenance_store.quantities import size
 from provenance_store.settings import SQLITE_MODE
 from provenance_store.sql.dialects import make_private
 
 __all__ = ["made_whole", "sync", "unfinished_in"]
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _PID = r"[1-9][0-9]{0,9}"
 
 
@@ -28,7 +32,7 @@ def made_whole(file: Path, *, force: bool) -> Iterator[Path]:
 
     What processes of this machine that are gone have left unfinished in the folder is removed.
     Raises InvalidInput when the file is there, unless it is to be replaced by `force`, or has no
-    folder; StoreUnavailable when nothing can be written there.
+    folder; StoreUnavailable when nothing can be written there, DiskFull when there is no room.
     """
     if file.exists() and not force:
         raise _is_there(file)
@@ -41,7 +45,10 @@ def made_whole(file: Path, *, force: bool) -> Iterator[Path]:
 @contextmanager
 def unfinished_in(file: Path) -> Iterator[Path]:
     """An empty file to write to, in the folder of another one; when the block ends it is removed,
-    unless it has got a name. Raises as `made_whole`."""
+    unless it has got a name. Raises as `made_whole`.
+
+    Nothing else is written inside, so that DiskFull says that there is no room for this file.
+    """
     folder = file.absolute().parent
     if not folder.is_dir():
         raise InvalidInput(f"The folder {folder} does not exist.")
@@ -52,6 +59,15 @@ def unfinished_in(file: Path) -> Iterator[Path]:
         raise StoreUnavailable(f"{file} cannot be made: its folder cannot be written to.")
     try:
         yield unfinished
+    except (DiskFull, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_ROOM:
+            raise
+        _remove(unfinished)  # what is free is said after that
+        free = shutil.disk_usage(folder).free
+        raise DiskFull(
+            f"{file} was not written: {folder} has no room for it ({size(free)} are free, "
+            "if no quota or limit says less). What was there is as it was."
+        ) from None
     finally:
         _remove(unfinished)
 

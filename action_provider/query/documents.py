@@ -13,6 +13,10 @@ from msgspec import Meta
 __all__ = ["Line", "Lineage", "ModelPage", "RecordDetail", "RecordPage", "RunDetail", "RunPage"]
 
 Time = Annotated[str, Meta(description="RFC 3339, in UTC.")]
+MadeAt = Annotated[
+    str | None,
+    Meta(description="RFC 3339, in UTC; null of what was imported and has no known time."),
+]
 Kind = Literal["fact", "data", "model", "dataset", "step", "restricted"]
 RunStatus = Literal["ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED", "ENDED"]
 
@@ -92,7 +96,7 @@ class Candidate(Mention, kw_only=True):
         list[str] | msgspec.UnsetType,
         Meta(description="Versions that revise it, of steps that failed: a name is none of them."),
     ] = msgspec.UNSET
-    created_at: str | msgspec.UnsetType = msgspec.UNSET
+    created_at: MadeAt | msgspec.UnsetType = msgspec.UNSET
     run_id: str | msgspec.UnsetType | None = msgspec.UNSET
     uri: str | msgspec.UnsetType | None = msgspec.UNSET
 
@@ -120,7 +124,7 @@ class Record(msgspec.Struct, kw_only=True):
     short_id: Annotated[str, Meta(description="Its short name, which holds in this store.")]
     kind: Kind
     name: str
-    created_at: Time
+    created_at: MadeAt
     owner: str | None
     run_id: str | None
     live: bool
@@ -189,7 +193,7 @@ class LateLink(msgspec.Struct, kw_only=True):
 class Noted(Mention, kw_only=True):
     """A mention of a record that says when it was made, and in which run."""
 
-    created_at: Time
+    created_at: MadeAt
     run_id: str | None
 
 

@@ -205,8 +205,7 @@ def main(control: socket.socket, actions: Actions, writing: Writing) -> None:
     backlog = Backlog()
     last = 0
     while True:
-        is_due = len(backlog) > writing.size // 2
-        for key, _ in lines.select(0 if is_due else None):
+        for key, _ in lines.select(0 if _is_due(backlog, writing) else None):
             if key.data is not None:
                 for one in _received(lines, key.data):
                     backlog.put(one)
@@ -215,14 +214,18 @@ def main(control: socket.socket, actions: Actions, writing: Writing) -> None:
             elif not _take_lines(lines, control):
                 writing.finish()
                 return
-        # Few at a time are more work than many.
-        if len(backlog) > writing.size // 2:
+        if _is_due(backlog, writing):
             # Half of those that are under way: while these are worked at, the worker and its
             # callers have the others to do with. With all of them the two would only take turns.
             group = backlog.group(most=max(1, (len(backlog) + last + 1) // 2))
             if group:
                 last = len(group)
                 _make(actions, group, writing)
+
+
+def _is_due(backlog: Backlog, writing: Writing) -> bool:
+    """Whether to make a group now: few at a time are more work than many."""
+    return len(backlog) > writing.size // 2
 
 
 def _collect_seldom() -> None:

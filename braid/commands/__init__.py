@@ -12,7 +12,7 @@ __all__ = ["command"]
 COMMANDS = {
     "demo": "Run the main job here: sandbox, provider, a flow, its history.",
     "serve": "Serve the action provider and the query API.",
-    "doctor": "Look whether a provider is set up well; exit 1 when something fails.",
+    "doctor": "Look whether Braid is set up well; exit 1 when something fails.",
     "sandbox": "Serve a local stand-in for Globus Auth, Groups, Transfer and Flows.",
     "store": "Create, upgrade, describe, reduce or check a store.",
     "flow": "Validate, instrument, run or deploy flow definitions.",

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+NO_SERVER = "No server was looked at: no setting of one is set here, and --server names none."
+WHERE_ONE_IS = (
+    "Where one runs, ask as its user and with its environment (docs/deploy.md); for one elsewhere, "
+    "--server https://..."
+)
+
 
 @click.command()
 @store_option
@@ -38,13 +44,14 @@ def command(
     offline: bool,
     display: Display,
 ) -> None:
-    """Look whether a provider is set up well; exit 1 when something fails.
+    """Look whether Braid is set up well; exit 1 when something fails.
 
-    Looks at what is installed, the settings, the spool folder, the client, its secret and scope at
-    Globus Auth, the clock, the store and its disk, and with --server at the address, its
-    certificate, what the provider says of itself, and whether a caller is taken. Run it where the
-    server runs, as its user, with its environment. Each line says ok, warn, fail, or skip for what
-    was not looked at; below a line is what to do. It changes nothing.
+    Looks at what is installed, the settings, the spool folder, the store and its disk. Where
+    settings of a server are set it looks at the client, its secret and scope at Globus Auth, and
+    the clock; with --server at the address, its certificate, what the provider says of itself, and
+    whether a caller is taken. For a server, run it where the server runs, as its user, with its
+    environment. Each line says ok, warn, fail, or skip for what was not looked at; below a line is
+    what to do. It changes nothing.
 
     \b
     braid doctor --server https://braid.example.org
@@ -62,13 +69,30 @@ def command(
 
 
 def _findings(source: Source, server: str | None, *, offline: bool) -> Iterator[Finding]:
+    from action_provider.settings import of_a_server
     from braid.diagnosis.machine import examine_machine
     from braid.settings import SERVER
-    from provenance_store.condition import examine
-    from provenance_store.errors import MissingExtra
+    from provenance_store.condition import Finding, examine
+    from provenance_store.settings import inherited
 
     url = server or SERVER.get()
-    yield from _all_of("machine", examine_machine(source.url))
+    here = bool(of_a_server(inherited()))
+    needed = [
+        *(["server"] if here else []),
+        *(["globus"] if here or url else []),
+        *(["postgres"] if source.url.startswith("postgres") else []),
+    ]
+    yield from _all_of("machine", examine_machine(needed))
+    if here or url:
+        yield from _of_a_server(url, offline=offline)
+    else:
+        yield Finding("server", "skip", NO_SERVER, WHERE_ONE_IS)
+    yield from _all_of("store", examine(source.url, source.shown))
+
+
+def _of_a_server(url: str | None, *, offline: bool) -> Iterator[Finding]:
+    from provenance_store.errors import MissingExtra
+
     try:
         from braid.diagnosis.registration import examine_registration
         from braid.diagnosis.server import examine_server
@@ -78,7 +102,6 @@ def _findings(source: Source, server: str | None, *, offline: bool) -> Iterator[
         asked = examine_registration(offline=offline, elsewhere=bool(url))
         yield from _all_of("client", asked)
         yield from _all_of("server", examine_server(url, offline=offline))
-    yield from _all_of("store", examine(source.url, source.shown))
 
 
 def _all_of(group: str, findings: Iterator[Finding]) -> Iterator[Finding]:

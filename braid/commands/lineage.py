@@ -7,13 +7,16 @@ from typing import Any, Literal
 
 import click
 
+from braid.alike import folded as alike_folded
 from braid.graph import ROLES, as_dot, as_mermaid, as_tree
 from braid.options import displays, reads
 from braid.output import Display, Document, Field, Form
 from braid.parameters import Reference
-from braid.picture import Shape, as_svg
+from braid.picture import Picture, Shape, as_svg
 from braid.rendering import rendered
 from braid.source import Source
+from provenance_store.errors import InvalidInput
+from provenance_store.quantities import counted
 
 __all__ = ["command"]
 
@@ -46,6 +49,7 @@ DRAWN: dict[str, Callable[[Document], Iterator[str]]] = {
     "dot": as_dot,
     "mermaid": as_mermaid,
 }
+WITHOUT_STEPS = ("fact", "data", "model", "dataset")
 PICTURES = ("svg", "png", "pdf")
 
 EXAMPLES = """
@@ -111,8 +115,10 @@ class Fit(click.ParamType[Shape]):
     "shape",
     type=Fit(),
     help="svg, png, pdf: lay it out for this shape, such as 16:9, 4:3 or A4. A long lineage "
-    "goes on in rows, and long columns become several.",
+    "goes on in rows, and long columns become several. Where the text would be too small to be "
+    "read, steps are left out unless --kind is given, and nodes that are alike become one.",
 )
+@click.option("--everything", is_flag=True, help="With --fit: draw all, however small.")
 @displays("text", "json", "csv", "svg", "png", "pdf", "dot", "mermaid")
 def command(
     *,
@@ -124,6 +130,7 @@ def command(
     folded: bool,
     limit: int,
     shape: Shape | None,
+    everything: bool,
     source: Source,
     display: Display,
 ) -> None:
@@ -137,20 +144,61 @@ def command(
     if shape is not None and display.format not in PICTURES:
         raise click.UsageError("--fit goes with --format svg, png and pdf.")
     with source.read() as history:
-        found = history.lineage(
-            id_,
-            direction=direction,
-            depth=depth,
-            roles=roles,
-            kinds=kinds,
-            folded=folded,
-            limit=limit,
-        )
+
+        def ask(kinds: Sequence[str]) -> Document:
+            return history.lineage(
+                id_,
+                direction=direction,
+                depth=depth,
+                roles=roles,
+                kinds=kinds,
+                folded=folded,
+                limit=limit,
+            )
+
+        found = ask(kinds)
+        if shape is not None and not everything:
+            found, told = _legible(found, shape, None if kinds else lambda: ask(WITHOUT_STEPS))
+            if told:
+                click.echo(told, err=True)
     _show(found, display, shape)
     if roles and len(found["nodes"]) == 1:
         click.echo(_nothing_linked(found, roles), err=True)
     if found["truncated"]:
         click.echo("Not everything is shown: --limit was reached. Raise it to see more.", err=True)
+
+
+def _legible(
+    found: Document, shape: Shape, without_steps: Callable[[], Document] | None
+) -> tuple[Document, str]:
+    """As much of a lineage as can be read in the shape, and in a sentence what is not drawn."""
+    size = first = _points(found, shape)
+    less = []
+    if size < shape.least and without_steps is not None:
+        other = without_steps()
+        if out := len(found["nodes"]) - len(other["nodes"]):
+            less.append(f"{counted(out, 'step')} left out")
+            found, size = other, _points(other, shape)
+    if size < shape.least:
+        other = alike_folded(found)
+        if out := len(found["nodes"]) - len(other["nodes"]):
+            less.append(f"{counted(out, 'node')} drawn as one with others that are alike")
+            found, size = other, _points(other, shape)
+    if not less and size >= shape.least:
+        return found, ""
+    told = f"Text of {first:.0f} points" if first else "More than a picture holds"
+    done = f": {' and '.join(less)}; --everything draws all." if less else "."
+    still = f" The text now has {size:.0f} points." if less else ""
+    more = " --kind model or --depth 3 draws less." if size < shape.least else ""
+    return found, f"{told} would be drawn, where {shape.least:.0f} can be read{done}{still}{more}"
+
+
+def _points(found: Document, shape: Shape) -> float:
+    """How large its text is in a picture; 0 for more than can be drawn."""
+    try:
+        return Picture(found, shape).points(shape)
+    except InvalidInput:
+        return 0.0
 
 
 def _nothing_linked(found: Document, roles: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ import click
 from braid.commands.models import environment_in_words
 from braid.commands.run import show as run_show
 from braid.curve import curves
+from braid.fields import UNKNOWN
 from braid.options import displays, reads
 from braid.output import Display, Document, inert, told_time
 from braid.parameters import Reference
@@ -219,7 +220,7 @@ def _other(item: Document) -> str:
     """Another record of one file, or at one place: which, when it was made, and where."""
     run = f", run {item['run_id']}" if item.get("run_id") else ""
     by = f": {item['digest']}" if "digest" in item else f": {item['uri']}"
-    return f"{_named_in(item)}, made {told_time(item['created_at'])}{run}{by}"
+    return f"{_named_in(item)}, made {told_time(item['created_at'] or UNKNOWN)}{run}{by}"
 
 
 def _named_in(item: Document) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import platform
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +14,7 @@ from braid import __version__
 from provenance_store.condition import Finding
 from provenance_store.errors import ConfigurationError
 from provenance_store.extras import EXTRAS
+from provenance_store.quantities import counted
 from provenance_store.settings import Setting, inherited
 
 __all__ = ["PACKAGES", "examine_machine", "settings"]
@@ -27,21 +28,20 @@ def settings() -> list[Setting[Any]]:
     return [one for name in PACKAGES for one in import_module(f"{name}.settings").SETTINGS]
 
 
-def examine_machine(store_url: str) -> Iterator[Finding]:
-    """Extras, settings, spool."""
-    yield from _extras(store_url)
+def examine_machine(needed: Collection[str]) -> Iterator[Finding]:
+    """Extras, of which some are `needed`, settings, spool."""
+    yield from _extras(needed)
     yield from _settings()
     yield from _spool()
 
 
-def _extras(store_url: str) -> Iterator[Finding]:
+def _extras(needed: Collection[str]) -> Iterator[Finding]:
     lacking = {
         name: [module for module in modules if find_spec(module) is None]
         for name, modules in EXTRAS.items()
         if name != "demo"
     }
     here = ", ".join(name for name, modules in lacking.items() if not modules) or "no extra"
-    needed = ["server", "globus", *(["postgres"] if store_url.startswith("postgres") else [])]
     missing = [name for name in needed if lacking[name]]
     program = f"Braid {__version__}, Python {platform.python_version()}"
     if not missing:
@@ -50,7 +50,7 @@ def _extras(store_url: str) -> Iterator[Finding]:
     yield Finding(
         "installed",
         "fail",
-        f"{program}, without what a server needs: {', '.join(missing)}.",
+        f"{program}, without what is needed here: {', '.join(missing)}.",
         f"pip install 'braid-provenance[{','.join(missing)}]'",
     )
 
@@ -63,7 +63,7 @@ def _settings() -> Iterator[Finding]:
             setting.get()
         except ConfigurationError as error:
             wrong.append(
-                Finding("settings", "fail", error.message, "`braid serve` does not start.")
+                Finding("settings", "fail", error.message, "What reads it does not start.")
             )
     names = {setting.name for setting in known}
     for name in sorted(inherited()):
@@ -74,34 +74,35 @@ def _settings() -> Iterator[Finding]:
     yield from wrong
     if not wrong:
         count = sum(1 for name in inherited() if name in names and name.startswith("BRAID_"))
-        yield Finding("settings", "ok", f"{count} settings are set, each to a valid value.")
+        yield Finding("settings", "ok", f"{counted(count, 'setting')} set, to valid values.")
 
 
 def _spool() -> Iterator[Finding]:
     from hpc.settings import SPOOL
+    from hpc.spool_load import files_in
 
     folder = Path(SPOOL.get())
-    waiting = {name: len(list((folder / name).glob("*.braid"))) for name in ("new", "tmp", "bad")}
-    if waiting["new"]:
+    new, unfinished, bad = (len(files_in(folder, name)) for name in ("new", "tmp", "bad"))
+    if new:
         yield Finding(
             "spool",
             "warn",
-            f"{waiting['new']} files in {folder} are not loaded yet.",
+            f"Not loaded yet: {counted(new, 'file')} in {folder}.",
             f"braid spool load {folder}",
         )
-    if waiting["tmp"]:
+    if unfinished:
         yield Finding(
             "spool",
             "warn",
-            f"{waiting['tmp']} files in {folder} are being written, or their writer died.",
+            f"Being written, or their writer died: {counted(unfinished, 'file')} in {folder}/tmp.",
             f"When no job writes there any more: braid spool load --unfinished {folder}",
         )
-    if waiting["bad"]:
+    if bad:
         yield Finding(
             "spool",
             "warn",
-            f"{waiting['bad']} files in {folder}/bad were refused or are damaged.",
+            f"Refused or damaged: {counted(bad, 'file')} in {folder}/bad.",
             "`braid spool load` said why; correct the cause, move them back to new/, load again.",
         )
-    if not any(waiting.values()):
+    if not new + unfinished + bad:
         yield Finding("spool", "ok", f"Nothing waits in {folder}.")

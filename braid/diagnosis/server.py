@@ -16,9 +16,9 @@ import globus_sdk
 
 from action_provider.settings import AUTH_URL, CLIENT_ID, SCOPE, usual_scope
 from braid.settings import SERVER_SCOPE
-from flows.definition.introspection import ask_provider
+from flows.definition.introspection import NotTheProvider, ask_provider
 from provenance_store.condition import Finding
-from provenance_store.errors import ConfigurationError, InvalidInput
+from provenance_store.errors import ConfigurationError
 from provenance_store.extras import extra
 from provenance_store.quantities import counted
 from provenance_store.shown import LOOPBACK, check_server, shown
@@ -153,38 +153,33 @@ def _description(url: str) -> Generator[Finding, None, _Told]:
     """The provider's word on itself, as Globus Flows asks for it."""
     try:
         asked = ask_provider(url, "record")
-    except InvalidInput as error:
+    except NotTheProvider as error:
         yield Finding(
             "description",
             "fail",
-            shown(
-                error.message.removeprefix("provider_url: ")
-                .replace("Give the address that ends so, or --offline to ask nobody.", "")
-                .strip(),
-                400,
-            ),
+            shown(error.said, 400),
             "The proxy must pass /record to Braid, and BRAID_VISIBLE_TO be public: otherwise "
             "Globus Flows cannot find out the scope, and calls nothing.",
         )
         return _Told(False)
     if asked.doubt:
-        to_all = "not logged in" in asked.doubt
         yield Finding(
             "description",
             "fail",
             f"{asked.url} did not describe itself: {asked.doubt}.",
             "Set BRAID_VISIBLE_TO=public: Globus Flows asks without a token."
-            if to_all
+            if asked.closed
             else "Is `braid serve` running, and does the proxy reach it? Look into its log.",
         )
-        return _Told(to_all)
+        return _Told(asked.closed)
     expected = _expected_scope()
     if expected and asked.scope != expected:
         yield Finding(
             "description",
             "fail",
             f"{asked.url} asks for the scope {asked.scope}, the settings here say {expected}.",
-            "Start the server with the settings that are meant, or ask the server that is meant.",
+            f"One of the two is wrong, or --server names another server: correct {SCOPE.name} and "
+            "start the server again. The line `scope` tells whether the one here is registered.",
         )
         return _Told(True)
     yield Finding("description", "ok", f"{asked.url} is Braid, with the scope {asked.scope}.")

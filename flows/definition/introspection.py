@@ -21,7 +21,14 @@ from flows.definition.secrets import plain_key
 from provenance_store.errors import InvalidInput
 from provenance_store.shown import shown
 
-__all__ = ["Asked", "ask_provider", "completed", "providers_of", "require_known"]
+__all__ = [
+    "Asked",
+    "NotTheProvider",
+    "ask_provider",
+    "completed",
+    "providers_of",
+    "require_known",
+]
 
 SECONDS = 10.0
 LONGEST = 4 << 20
@@ -38,13 +45,26 @@ states."""
 
 class Asked(NamedTuple):
     """A provider that was asked: where it is, its scope if it tells one, why it could not be
-    asked, or could not tell what it is, and which fields its body may have, such as ``result`` and
-    ``step.name``; None where that is not known."""
+    asked, or could not tell what it is, which fields its body may have, such as ``result`` and
+    ``step.name`` (None where that is not known), and whether it is `closed`: it answers, and
+    describes itself to nobody who is not logged in."""
 
     url: str
     scope: str | None = None
     doubt: str | None = None
     fields: frozenset[str] | None = None
+    closed: bool = False
+
+
+class NotTheProvider(InvalidInput):
+    """Something else answers at an address; `said` is the sentence without what to do about it."""
+
+    def __init__(self, name: str, refused: list[str]) -> None:
+        self.said = f"This is not the address of a Braid server's /{name}: {'; '.join(refused)}."
+        super().__init__(
+            f"{self.said} Give the address that ends so, or --offline to ask nobody.",
+            path="provider_url",
+        )
 
 
 class _NotThis(Exception):
@@ -65,7 +85,7 @@ def ask_provider(url: str, name: str) -> Asked:
     """Where the provider ``name`` (``record`` or ``harvest``) is that an address means.
 
     It is asked at the address, and at ``/name`` below it when something else answers there.
-    Raises InvalidInput when neither is the provider; who cannot be reached is in doubt only, for
+    Raises NotTheProvider when neither is the provider; who cannot be reached is in doubt only, for
     this machine may not be where Globus is.
     """
     first = completed(url, name)
@@ -77,11 +97,7 @@ def ask_provider(url: str, name: str) -> Asked:
             return _asked(address, name)
         except _NotThis as error:
             refused.append(f"{shown(address)} {error}")
-    raise InvalidInput(
-        f"this is not the address of a Braid server's /{name}: {'; '.join(refused)}. Give the "
-        "address that ends so, or --offline to ask nobody.",
-        path="provider_url",
-    )
+    raise NotTheProvider(name, refused)
 
 
 def providers_of(definition: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -174,7 +190,9 @@ def _asked(url: str, name: str) -> Asked:
     except urllib.error.HTTPError as error:
         with error:
             if error.code in (401, 403):
-                return Asked(url, doubt="it describes itself to nobody who is not logged in")
+                return Asked(
+                    url, doubt="it describes itself to nobody who is not logged in", closed=True
+                )
             if error.code >= 500:
                 return Asked(url, doubt=f"it answered {error.code}")
             raise _NotThis(f"answered {error.code}") from None

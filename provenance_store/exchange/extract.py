@@ -179,6 +179,7 @@ class _Gathering:
             for mark in details.mark.get(row.id, ())
         ]
         return documents.record_document(row, details, view.urn) | {
+            "created_at": format_time(row.created_at),
             "marks": marks,
             "tag_settings": self._tag_settings(row, details),
             "recorded_uris": [

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from provenance_store.errors import BadFile
+from provenance_store.sql.dialects import driver
+from provenance_store.sql.failures import PUT_BACK
 from provenance_store.sql.schema import current_version
 from provenance_store.sql.tables import METADATA, TABLE
 
 __all__ = [
     "copied",
     "damage",
+    "damage_of",
+    "damage_told",
     "drop_tables",
-    "first_damage",
     "held_alone",
     "others_connected",
     "rights_missing",
@@ -44,15 +47,40 @@ def copied(source: sqlite3.Connection, file: Path, progress: Callable[[int, int]
         source.backup(target, pages=PAGES_AT_ONCE, progress=tell)
 
 
-def damage(file: Path) -> str | None:
-    """What SQLite finds wrong with a file that nobody has open; None if nothing."""
-    uri = f"{file.absolute().as_uri()}?immutable=1"  # nothing is made beside it
+def damage(connection: sa.Connection, most: int = 1) -> list[str]:
+    """What SQLite finds wrong first, when it looks through all of a database; empty if nothing.
+    PostgreSQL is not asked."""
+    if connection.dialect.name != "sqlite":
+        return []
+    with driver(connection) as raw:
+        return _reported(raw, most)
+
+
+def damage_of(file: Path, most: int = 1) -> list[str]:
+    """The same of a file that nobody writes to; nothing is made beside it."""
+    uri = f"{file.absolute().as_uri()}?immutable=1"
+    with closing(sqlite3.connect(uri, uri=True)) as looked:
+        return _reported(looked, most)
+
+
+def damage_told(found: Iterable[str]) -> list[str]:
+    """What SQLite reports, as sentences, and what to do."""
+    return [
+        *(f"SQLite reports: {what}." for what in found),
+        f"A damaged file is not repaired, and nothing else was looked at: {PUT_BACK}.",
+    ]
+
+
+def _reported(connection: sqlite3.Connection, most: int) -> list[str]:
+    found = []
     try:
-        with closing(sqlite3.connect(uri, uri=True)) as looked:
-            (found,) = looked.execute("PRAGMA quick_check(1)").fetchone()
+        for (text,) in connection.execute(f"PRAGMA quick_check({most:d})"):
+            found.append(" ".join(str(text).split()))
     except sqlite3.DatabaseError as error:
-        found = str(error)
-    return None if found == "ok" else str(found)
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise
+        return found or [str(error)]
+    return [text for text in found if text != "ok"]
 
 
 def row_counts(connection: sa.Connection) -> Mapping[str, int] | None:
@@ -111,14 +139,6 @@ def drop_tables(connection: sa.Connection, *, keeping: Collection[str]) -> None:
     """Drop our tables but for some: those of a newer schema than the one that was put back."""
     gone = [table for table in METADATA.sorted_tables if table.name not in keeping]
     METADATA.drop_all(connection, tables=gone)
-
-
-def first_damage(connection: sa.Connection) -> str | None:
-    """What SQLite finds first when it looks through all of a file; PostgreSQL is not asked."""
-    if connection.dialect.name != "sqlite":
-        return None
-    found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-    return None if found == "ok" else str(found)
 
 
 def rights_missing(connection: sa.Connection) -> str:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
-from provenance_store.errors import StoreUnavailable
+from provenance_store.errors import DiskFull, StoreDamaged, StoreUnavailable
 from provenance_store.sql.waits import WaitedInVain
 
-__all__ = ["SILENT", "TOO_LONG", "cannot_hold", "should_retry", "unavailable"]
+__all__ = [
+    "INCOMPLETE",
+    "PUT_BACK",
+    "SILENT",
+    "TOO_LONG",
+    "cannot_hold",
+    "should_retry",
+    "unavailable",
+]
 
+PUT_BACK = "`braid store restore BACKUP` puts a backup back"
+"""What each message about a store that is lost or damaged says last."""
 _SERIALIZATION = {"40001", "40P01"}
 _LOCK_NOT_AVAILABLE = "55P03"
 _CANCELED = "57014"
@@ -17,7 +29,21 @@ BUSY = "The store is busy; try again."
 LOCKED = "The store is locked by another program; try again."
 SILENT = "The database server does not answer; try again."
 SLOW = "The database took too long to answer; try again."
-_WAITED = {BUSY, LOCKED, SILENT, SLOW}
+FULL = "The disk that holds the store is full; nothing of this was written."
+DAMAGED = f"The store's file is damaged: `braid store check` says where, {PUT_BACK}."
+NOT_SQLITE = f"The store's file is not a SQLite database; if it was a store, {PUT_BACK}."
+_KINDS: dict[str, type[StoreUnavailable]] = {
+    **dict.fromkeys((BUSY, LOCKED, SILENT, SLOW), WaitedInVain),
+    **dict.fromkeys((DAMAGED, NOT_SQLITE), StoreDamaged),
+    FULL: DiskFull,
+}
+_CANNOT_WRITE = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_TRUNCATE,
+}
+"""What SQLite says where no room is left, a quota or a limit of file size included."""
 
 
 def should_retry(error: DBAPIError) -> bool:
@@ -51,23 +77,25 @@ def unavailable(error: DBAPIError) -> StoreUnavailable | None:
         return StoreUnavailable(TOO_LONG)
     if (missing := _MISSING.get(getattr(error.orig, "sqlstate", None) or "")) is not None:
         return StoreUnavailable(missing)
+    if getattr(error.orig, "sqlite_errorcode", None) in _CANNOT_WRITE:
+        return DiskFull(FULL)
     text = str(error.orig).lower()
     for sign, message in _SIGNS:
         if sign in text:
-            kind = WaitedInVain if message in _WAITED else StoreUnavailable
-            return kind(message)
+            return _KINDS.get(message, StoreUnavailable)(message)
     if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
-        if getattr(error.orig, "sqlstate", None) in ("28P01", "28000", "3D000"):
+        if getattr(error.orig, "sqlstate", None) in ("28P01", "28000"):
             return StoreUnavailable("The database server refused the login; check the store's URL.")
         return StoreUnavailable("The store cannot be reached; check its URL and the server.")
     return None
 
 
-INCOMPLETE = "The database holds no Braid store any more, or not all of one."
+INCOMPLETE = f"The database holds no Braid store any more, or not all of one; {PUT_BACK}."
 _MISSING = {
     "42P01": INCOMPLETE,
     "42703": INCOMPLETE,
     "3F000": INCOMPLETE,
+    "3D000": f"The database of the store's URL does not exist; once it is created, {PUT_BACK}.",
     "42501": "The database does not let the user of the store's URL do this; give it the rights.",
 }
 """Of PostgreSQL: no such table, column or schema, and no right."""
@@ -80,12 +108,12 @@ _SIGNS = (
     ("too long to answer", SLOW),
     ("interrupted", TOO_LONG),
     ("busy", BUSY),
-    ("disk is full", "The disk that holds the store is full; nothing of this was written."),
-    ("no space left", "The disk that holds the store is full; nothing of this was written."),
+    ("disk is full", FULL),
+    ("no space left", FULL),
     ("disk i/o", "The disk that holds the store reports an error; nothing of this was written."),
     ("readonly", "The store is read-only; give write permission to its file and folder."),
     ("read-only", "The store is read-only; give write permission to its file and folder."),
     ("unable to open", "The store's file cannot be opened; its folder must exist and be writable."),
-    ("not a database", "The store's file is not a SQLite database."),
-    ("malformed", "The store's file is damaged; restore it from a copy."),
+    ("not a database", NOT_SQLITE),
+    ("malformed", DAMAGED),
 )

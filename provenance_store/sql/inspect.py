@@ -14,7 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from provenance_store.errors import BadFile
 from provenance_store.ids import short_id
 from provenance_store.kinds import Kind
+from provenance_store.sql.copies import damage, damage_told
 from provenance_store.sql.cycles import first_cycle
+from provenance_store.sql.failures import PUT_BACK
 from provenance_store.sql.invalidate import unfollowed, unsupported
 from provenance_store.sql.schema import current_version
 from provenance_store.sql.tables import TABLE
@@ -72,7 +74,9 @@ def info(connection: sa.Connection) -> dict[str, Any]:
 
 def problems(connection: sa.Connection) -> list[str]:
     """Rows that cannot be, or belong to records that are not there, and damage SQLite finds."""
-    found = [*_damage(connection), *_wrong(connection), *_unreadable(connection)]
+    if damaged := damage(connection, 10):
+        return damage_told(damaged)  # else the rows would be blamed for what they are not
+    found = [*_wrong(connection), *_unreadable(connection)]
     if cycle := first_cycle(connection):
         found.append(
             f"Records derive from themselves: {', '.join(map(short_id, cycle))}; nothing repairs "
@@ -120,7 +124,7 @@ def explaining(connection: sa.Connection) -> Iterator[None]:
         if wrong := _wrong(connection):
             raise BadFile(
                 f"The store is damaged and cannot be read here. {wrong[0]} "
-                "Run `braid store check`, which lists everything that is wrong."
+                f"`braid store check` lists everything that is wrong, {PUT_BACK}."
             ) from error
         raise
 
@@ -220,10 +224,3 @@ _MAY_BE_STUBS = {
     ("taint", "root_id"),
 }
 """What a slice may name without holding it."""
-
-
-def _damage(connection: sa.Connection) -> list[str]:
-    if connection.dialect.name != "sqlite":
-        return []
-    rows = connection.exec_driver_sql("PRAGMA quick_check(10)").scalars().all()
-    return [f"SQLite reports: {row}." for row in rows if row != "ok"]

@@ -336,7 +336,11 @@ def _check(file: Path) -> None:
                     f"`braid store upgrade --store {file}` first."
                 )
             _check_rows(file, found)
-    except sqlite3.Error:
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT:
+            raise BadFile(
+                f"{file} is damaged: `braid store check --store {file}` says where."
+            ) from None
         raise BadFile(f"{file} is not a Braid store in a SQLite file.") from None
 
 

@@ -27,6 +27,7 @@ from sqlalchemy.sql import operators
 
 from provenance_store.errors import BadFile
 from provenance_store.measuring import not_opened
+from provenance_store.sql.failures import PUT_BACK
 from provenance_store.sql.tables import METADATA, POSTGRESQL_INDEXES, SCHEMA_VERSION, TABLE
 
 __all__ = ["checked_connect", "open_foreign", "undefended"]
@@ -93,7 +94,7 @@ def checked_connect() -> Connect:
         connection: sqlite3.Connection = dialect.connect(*args, **options)
         try:
             if not checked:
-                _check(connection, str(args[0]))
+                _check(connection, str(args[0]), f"; if it was a store, {PUT_BACK}")
                 checked = True
             _distrust(connection)
         except BaseException:
@@ -183,8 +184,9 @@ def _refuse_journal(file: Path) -> None:
 # ---- the list of objects ---------------------------------------------------------------
 
 
-def _check(connection: sqlite3.Connection, file: str) -> None:
-    """Raise BadFile when the file has an object that no Braid store has."""
+def _check(connection: sqlite3.Connection, file: str, todo: str = "") -> None:
+    """Raise BadFile when the file has an object that no Braid store has; `todo` ends its
+    sentence."""
     with _bounded(connection):
         try:
             query = "SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT ?"
@@ -192,9 +194,9 @@ def _check(connection: sqlite3.Connection, file: str) -> None:
             objects = [Named(*_as_texts(row)) for row in rows]
             _require_ours(connection, objects)
         except _Strange as error:
-            raise BadFile(f"{file} is not opened: it has {error}.") from None
+            raise BadFile(f"{file} is not opened: it has {error}{todo}.") from None
         except UnicodeDecodeError:  # what SQLite says of a damaged table names it
-            raise BadFile(f"{file} is not opened: it is damaged.") from None
+            raise BadFile(f"{file} is not opened: it is damaged{todo}.") from None
         except sqlite3.Error as error:
             if not _is_too_much(error):
                 raise

@@ -8,12 +8,14 @@ import sqlalchemy as sa
 
 from provenance_store.errors import NotFound, SchemaMismatch
 from provenance_store.sql.dialects import advisory_lock, begin_write
+from provenance_store.sql.failures import PUT_BACK
 from provenance_store.sql.online import index_runs
 from provenance_store.sql.tables import METADATA, SCHEMA_VERSION, TABLE
 
 __all__ = [
     "MIN_READER",
     "MIN_WRITER",
+    "NO_STORE",
     "SCHEMA_VERSION",
     "create",
     "current_version",
@@ -31,6 +33,7 @@ MIN_WRITER = "0004"
 """The oldest schema whose Braid can write to a store of this one: it fills in every column that
 must not be empty."""
 
+NO_STORE = f"There is no store here yet; `braid store init` makes one, {PUT_BACK}."
 _NUMBER = re.compile("[0-9]{4}")
 _VERSION = sa.table("alembic_version", sa.column("version_num"))
 _info = TABLE["store_info"]
@@ -91,7 +94,7 @@ def require_current(engine: sa.Engine) -> None:
     """Raise NotFound when there is no store, SchemaMismatch when it is older, or too new."""
     with engine.connect() as connection:
         if current_version(connection) is None:
-            raise NotFound("There is no store here yet; make one with `braid store init`.")
+            raise NotFound(NO_STORE)
         require_compatible(connection)
 
 

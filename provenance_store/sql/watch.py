@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from provenance_store import forks
 from provenance_store.errors import BraidError, SchemaMismatch, StoreUnavailable
+from provenance_store.sql.failures import INCOMPLETE
 from provenance_store.sql.place import Place
 from provenance_store.sql.waits import Waits
 
@@ -108,7 +109,7 @@ class Watch(forks.Forkable):
         except (ProgrammingError, OperationalError) as error:
             if not _has_no_table(error):
                 raise
-            self._is_lost(StoreUnavailable("The database holds no Braid store any more."))
+            self._is_lost(StoreUnavailable(INCOMPLETE))
         connection.info[_CHECKED] = mark
 
     def check_new(self, connection: sa.Connection) -> None:
@@ -142,8 +143,9 @@ class Watch(forks.Forkable):
     def _has_moved(self, place: Place, connection: sa.Connection | None) -> NoReturn:
         self.lost = StoreUnavailable(
             f"The store's file {place.name}, or its -wal or -shm file, was removed, moved or "
-            "replaced while the store was open; nothing more is recorded in it. Put the file back "
-            "and open the store again; a server does so by itself."
+            "replaced while the store was open; nothing more is recorded in it. Put the file back, "
+            "or a backup with `braid store restore BACKUP`, and open the store again; a server "
+            "does so by itself."
         )
         place.leave()
         with suppress(Exception):

@@ -78,6 +78,8 @@ def test_the_command_line_records_lists_and_handles_flows_with_the_core(
         ran = core.run("braid", *call, cwd=tmp_path)
         assert ran.returncode == 0, (call, ran.stderr)
     ran = core.run("braid", "doctor", cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    ran = core.run("braid", "doctor", cwd=tmp_path, environ={"BRAID_CLIENT_ID": "x"})
     assert (ran.returncode, ran.stderr) == (1, "")
     assert "pip install 'braid-provenance[server,globus]'" in ran.stdout
 

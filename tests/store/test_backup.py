@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -199,6 +201,44 @@ def test_a_backup_is_never_written_over_its_store_or_unasked_over_a_file(tmp_pat
         restore(url, file)
 
 
+FILL = """
+import resource, signal, sys
+from pathlib import Path
+from provenance_store import backup
+from provenance_store.errors import DiskFull
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    getattr(backup, sys.argv[1])(sys.argv[2], Path(sys.argv[3]))
+except DiskFull as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("call", ["back_up", "restore"])
+def test_a_target_without_room_is_not_told_as_damage_and_nothing_half_written_stays(
+    tmp_path: Path, call: str
+) -> None:
+    store, there = tmp_path / "store.db", tmp_path / "there"
+    recorded(f"sqlite:///{store}", "first")
+    back_up(f"sqlite:///{store}", tmp_path / "b.db")
+    there.mkdir()
+    if call == "back_up":
+        target, source = there / "new.db", f"sqlite:///{store}"
+        arguments = (source, str(target))
+    else:
+        target = there / "store.db"
+        recorded(f"sqlite:///{target}", "second")
+        arguments = (f"sqlite:///{target}", str(tmp_path / "b.db"))
+    before = {path.name: path.read_bytes() for path in there.iterdir()}
+    ran = subprocess.run(
+        [sys.executable, "-c", FILL, call, *arguments], capture_output=True, text=True, check=True
+    )
+    assert f"{target} was not written: {there} has no room" in ran.stdout
+    assert {path.name: path.read_bytes() for path in there.iterdir()} == before
+    assert names(f"sqlite:///{store}") == ["first"]
+
+
 def test_without_the_programs_of_postgresql_it_is_said_what_to_install(
     postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,3 +246,17 @@ def test_without_the_programs_of_postgresql_it_is_said_what_to_install(
     with pytest.raises(ConfigurationError, match="postgresql-client"):
         back_up(postgres_server.new_store(), tmp_path / "backup")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dump_that_is_cut_off_changes_nothing_in_the_database(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    url, file = postgres_server.new_store(), tmp_path / "backup"
+    recorded(url, "first")
+    back_up(url, file)
+    recorded(url, "second")
+    os.truncate(file, file.stat().st_size * 9 // 10)
+    with pytest.raises(BadFile, match="damaged") as error:
+        restore(url, file, force=True)
+    assert str(file) in error.value.message
+    assert names(url) == ["first", "second"]

@@ -73,6 +73,8 @@ def _intake(source: Source, directory: Path) -> AbstractContextManager[Store | I
 
 
 def _show(display: Display, loaded: Loaded, into: str, directory: Path) -> None:
+    from hpc.spool_load import files_in
+
     for bad in loaded.bad:
         say(f"{bad.path}: {bad.reason}")
     if loaded.unfinished:
@@ -93,7 +95,7 @@ def _show(display: Display, loaded: Loaded, into: str, directory: Path) -> None:
         )
     else:
         click.echo(f"Files loaded into {into}: {loaded.files}, records: {loaded.records}.")
-        done = 0 if loaded.files else len(list((directory / "done").glob("*.braid")))
+        done = 0 if loaded.files else len(files_in(directory, "done"))
         if done:
             click.echo(
                 f"Nothing is new in {directory}; {counted(done, 'file')} in done/ loaded before. "

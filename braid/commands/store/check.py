@@ -21,10 +21,11 @@ def command(context: click.Context, /, *, source: Source, display: Display) -> N
 
     Every problem is one line on standard output.
     """
-    with source.open(create=False) as store:
-        problems = store.check()
+    from provenance_store.condition import problems
+
+    found = problems(source.url)
     if display.format == "json":
-        display.json({"problems": problems})
+        display.json({"problems": found})
     else:
-        display.lines(problems, empty="Nothing is wrong.")
-    context.exit(SAID_NO if problems else 0)
+        display.lines(found, empty="Nothing is wrong.")
+    context.exit(SAID_NO if found else 0)

@@ -27,19 +27,29 @@ FIELDS = [
 @click.option(
     "--force",
     is_flag=True,
-    help="Also when a program has the store open, or it holds more than the backup.",
+    help="Also when a program has the store open, or when the store holds more than the backup "
+    "(on PostgreSQL: any record at all) or cannot be read.",
 )
 @displays("text", "json")
 def command(*, file: Path, source: Source, force: bool, display: Display) -> None:
     """Put a backup in the place of the store.
 
-    Stop the server first. What was in the store's place is kept: a SQLite file as FILE.before
-    beside the new one, a PostgreSQL database as a dump beside the backup. A damaged backup is not
-    put back. A backup of an older schema is put back as it is: `braid serve` or `braid store
-    upgrade` upgrades it.
+    Stop the server first. What was in the store's place is kept: a SQLite file as STORE.before
+    beside the new one, a PostgreSQL database as a dump, FILE.before, beside the backup. A damaged
+    backup is not put back, and when something goes wrong the store stays as it was. A backup of an
+    older schema is put back as it is: `braid serve` or `braid store upgrade` upgrades it.
+
+    \b
+    braid store restore /backup/braid-2026-11-30 --store sqlite:////var/lib/braid/braid.db
     """
     from provenance_store.backup import restore
 
     with parts_progress("Restoring") as progress:
         done = restore(source.url, file, force=force, progress=progress)
     display.details({"store": source.shown, **done.document()}, fields=FIELDS)
+    if done.before is not None and source.url.startswith("sqlite"):
+        into = f" --store {source.store}" if source.store else ""
+        told = (
+            f"What was recorded since that backup comes back with: braid merge {done.before}{into}"
+        )
+        click.echo(told, err=True)

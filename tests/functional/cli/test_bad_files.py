@@ -5,10 +5,14 @@ What is typed on the command line itself, and files that are not there, are call
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from provenance_store import open_store
 from tests.support.command_line import Braid
 
 PROVIDER = "--provider-url http://127.0.0.1:9/record"
@@ -108,3 +112,68 @@ def test_a_key_that_is_none_is_a_no(braid: Braid, folder: Path) -> None:
     signed = braid("statement", "1.1", "--sign", "key.pem")
     assert (signed.code, signed.out) == (1, "")
     assert "is no private key" in signed.err
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def without_tags(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("DROP TABLE tag")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        cut,
+        without_tags,
+        lambda file: file.unlink(),
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_text("no database" * 99),
+    ],
+    ids=["cut-off", "a-table-lost", "lost", "emptied", "text"],
+)
+def test_a_lost_or_damaged_store_is_said_with_the_way_out(
+    braid: Braid, folder: Path, spoil: Callable[[Path], object]
+) -> None:
+    spoil(folder / "braid.db")
+    for command in ("records", "store check", "store backup b.db", "tag 1.1 a=1"):
+        answer = braid(*command.split())
+        assert answer.code == 1, command
+        assert "`braid store restore BACKUP` puts a backup back" in answer.out + answer.err, command
+    assert not (folder / "b.db").exists()
+
+
+def test_a_restore_tells_how_what_came_after_the_backup_comes_back(
+    braid: Braid, folder: Path
+) -> None:
+    for command in ("store backup b.db", "record fact later", "store restore b.db --force"):
+        answer = braid(*command.split())
+        assert answer.code == 0, command
+    assert "later" not in braid("records").out
+    assert braid(*answer.err.strip().partition(": braid ")[2].split()).code == 0
+    assert "later" in braid("records").out
+
+
+def test_what_is_damaged_is_listed_by_a_check_of_a_store_that_does_not_open(
+    braid: Braid, folder: Path
+) -> None:
+    with open_store("sqlite:///braid.db") as store:
+        for number in range(300):
+            store.data(f"scan-{number}", tags={"n": number})
+    data = bytearray((folder / "braid.db").read_bytes())
+    with closing(sqlite3.connect("braid.db")) as connection:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'tag'"
+        (page,) = connection.execute(query).fetchone()
+    data[(page - 1) * 4096 + 100 : page * 4096] = b"\xff" * 3996  # counting finds nothing
+    Path("braid.db").write_bytes(data)
+    answer = braid("store", "backup", "b.db")
+    assert (answer.code, "no backup was made" in answer.err) == (1, True)
+    assert not Path("b.db").exists()
+    cut(folder / "braid.db")
+    answer = braid("records")
+    assert (answer.code, "`braid store check` says where" in answer.err) == (1, True)
+    answer = braid("store", "check")
+    assert (answer.code, answer.err) == (1, "")
+    assert answer.out.startswith("SQLite reports: ")

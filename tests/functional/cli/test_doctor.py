@@ -76,10 +76,29 @@ def test_all_is_well_in_the_sandbox(
     }
 
 
-def test_without_anything_it_says_what_to_set_first(doctor: Doctor) -> None:
+def test_who_has_a_store_alone_is_asked_for_nothing_that_a_server_needs(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("server", "globus"):
+        monkeypatch.setitem(EXTRAS, name, ("no_such_module",))
+    monkeypatch.setenv("GLOBUS_SDK_SERVICE_URL_AUTH", "http://127.0.0.1:9/")  # of globus-sdk
+    open_store(f"sqlite:///{tmp_path / 's.db'}").close()
+    found = doctor("--store", tmp_path / "s.db", code=0)
+    assert {check["status"] for check in found.values()} == {"ok", "skip"}
+    skipped = {name for name, check in found.items() if check["status"] == "skip"}
+    assert skipped == {"server"}
+    assert "--server" in found["server"]["todo"]
+    assert "store" in doctor("--store", "no/folder.db", code=1)
+
+
+@pytest.mark.parametrize("name", ["BRAID_SCOPE", "BRAID_CLIENT_ID", "BRAID_VISIBLE_TO"])
+def test_where_one_setting_of_a_server_is_set_the_others_are_asked_for(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "public")
     found = doctor(code=1)
     assert found["client"]["status"] == "fail"
-    assert "BRAID_CLIENT_ID and BRAID_CLIENT_SECRET are not set" in found["client"]["said"]
+    assert "BRAID_CLIENT_SECRET" in found["client"]["said"]
     assert "register-with-globus-auth" in found["client"]["todo"]
     assert (found["server"]["status"], found["store"]["status"]) == ("skip", "warn")
 
@@ -452,7 +471,7 @@ def test_spool_files_that_wait_are_counted(
         next((tmp_path / "braid-spool" / "new").glob("*.braid")),
         tmp_path / "braid-spool" / "bad" / "x.braid",
     )
-    assert "refused or are damaged" in doctor(code=0)["spool"]["said"]
+    assert "Refused or damaged: 1 file" in doctor(code=0)["spool"]["said"]
 
 
 def test_a_store_that_may_only_be_read_is_said(
@@ -485,7 +504,7 @@ def test_a_disk_or_log_that_is_too_full_is_said(
     with open_store(url) as store:
         store.data("scan")
         found = doctor("--store", url, code=0)["store log"]
-        assert (found["status"], "MB, which are not in the file" in found["said"]) == ("warn", True)
+        assert (found["status"], "which are not in the file" in found["said"]) == ("warn", True)
     monkeypatch.setattr(condition, "ROOM_WARN", 1 << 60)
     found = doctor("--store", url, code=0)["disk room"]
     assert (found["status"], "braid store reduce" in found["todo"]) == ("warn", True)

@@ -153,6 +153,26 @@ def test_a_picture_fits_a_slide(braid: Braid, names: Names) -> None:
     assert struct.unpack(">II", data[16:24]) == (3200, 1800)
 
 
+def test_what_could_not_be_read_on_a_slide_is_folded_and_said(braid: Braid, tmp_path: Path) -> None:
+    with open_store("sqlite:///braid.db") as store:
+        fits = []
+        for number in range(16):
+            scan = store.data(f"scan-{number}.npy")
+            with store.step("Fit", inputs=[scan]) as step:
+                fits.append(step.output(f"fit {number}.json", depends_on=[scan]))
+        urn = store.data("result", depends_on=fits).urn
+    widths = {}
+    for options in ((), ("--everything",)):
+        answer = braid("lineage", urn, "--fit", "16:9", "--format", "svg", *options)
+        assert answer.code == 0
+        widths[options] = int(answer.out.split('viewBox="')[1].split()[2])
+        assert ("--everything draws all" in answer.err) is not bool(options)
+        assert ("16 fit *.json" in answer.out) is not bool(options)
+    assert widths[()] * 1.5 < widths["--everything",]
+    answer = braid("lineage", urn, "--fit", "16:9", "--kind", "step", "--format", "svg")
+    assert ("Fit" in answer.out, "left out" in answer.err) == (True, False)
+
+
 def test_a_missing_extra_is_told_with_its_name(
     braid: Braid, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -51,6 +53,10 @@ def test_each_line_is_json_and_names_the_request_whichever_process_wrote_it(
         assert (refused.status_code, bool(SANE.fullmatch(made))) == (401, True)
         back_up(f"sqlite:///{store}", tmp_path / "backup.db")
         restore(f"sqlite:///{store}", tmp_path / "backup.db", force=True)
+        for head in ("no header", "A: " + "x" * 200_000):
+            with socket.create_connection(("127.0.0.1", urlsplit(server.url).port or 0)) as line:
+                line.sendall(f"GET /api/v1/runs HTTP/1.1\r\n{head}\r\n\r\n".encode())
+                assert line.recv(99).startswith(b"HTTP/1.1 4")
         away = run("away", headers=named)
         assert away.status_code == 503
         assert away.json()["description"].endswith(f". (Request {MINE})")
@@ -66,6 +72,9 @@ def test_each_line_is_json_and_names_the_request_whichever_process_wrote_it(
         (MINE, "GET", "/api/v1/runs"),
         (made, "POST", "/record/run"),
     ]
+    refused_early = [line for line in access if line["seconds"] is None]
+    assert {line["status"] for line in refused_early} == {400, 431}
+    access = [line for line in access if line not in refused_early]
     assert [line["status"] for line in access[:4]] == [202, 200, 401, 503]
     assert access[0]["caller"].endswith(environ["BRAID_LOGIN_CLIENT_ID"])
     assert access[2]["caller"] is None

@@ -21,6 +21,7 @@ from braid.commands import command as root
 from braid.commands.serve import command as serve
 from braid.diagnosis.machine import settings
 from provenance_store import open_store
+from provenance_store.backup import DUMP_OPTIONS, RESTORE_OPTIONS
 from provenance_store.sql.dialects import read_url
 from tests.functional.provider.harvests import wait_until
 from tests.functional.provider.house import House, Person, Town
@@ -201,3 +202,17 @@ def test_the_containers_fit_each_other_and_what_they_call(
     with serving(first, *options, environ=environ, folder=tmp_path) as server:
         assert requests.get(f"{server.url}/readyz", timeout=60).json() == {"status": "ok"}
         assert server.stop() == 0
+
+
+def test_what_the_image_brings_and_what_the_page_says_of_backups_in_containers() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    found = re.search(r"apt-get install --yes --no-install-recommends ([^&\\]+)", dockerfile)
+    assert found is not None
+    assert "libcairo2" in found[1].split()
+    page = (ROOT / "docs" / "operate.md").read_text()
+    calls = {
+        program: next(part for part in page.split("exec -T postgres ")[1:] if program in part[:20])
+        for program in ("pg_dump", "pg_restore")
+    }
+    assert set(DUMP_OPTIONS) - {"--format=custom"} <= set(calls["pg_dump"].split())
+    assert set(RESTORE_OPTIONS) <= set(calls["pg_restore"].split())

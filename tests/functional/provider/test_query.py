@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jsonschema
 import pytest
 
 from provenance_store.ids import short_id
@@ -191,3 +192,17 @@ def test_the_versions_of_a_model_come_in_pages(house: House, ada: Person) -> Non
     assert not any("metrics" in version for version in found)
     assert house.get(f"/api/v1/records/{found[0]['id']}", ada).json()["metrics"]
     assert house.get("/api/v1/models/net?limit=0", ada).status_code == 422
+
+
+def test_a_time_that_nobody_told_is_null_and_not_the_beginning_of_1970(
+    house: House, ada: Person
+) -> None:
+    recorder = house.store.recorder(audience=Audience(ada.urn), clock=lambda: 0)
+    record = recorder.data("of a document without times")
+    found = house.get(f"/api/v1/records/{record.urn}", ada).json()
+    assert found["created_at"] is None
+    schemas = house.get("/api/openapi.json").json()["components"]["schemas"]
+    jsonschema.validate(
+        found, {"$ref": "#/components/schemas/Record", "components": {"schemas": schemas}}
+    )
+    assert "1970" not in house.get("/api/v1/records", ada).text
