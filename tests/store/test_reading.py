@@ -475,19 +475,24 @@ def test_who_is_alone_looks_and_writes_by_turns(store: Store, store_url: str) ->
             assert other.reader().find_uri(f"file:///ours-{number}") == ours.id
 
 
-def test_what_a_step_asks_of_its_run_does_not_grow_with_the_run(tmp_path: Path) -> None:
+def test_what_a_step_asks_does_not_grow_with_its_run_or_its_model(tmp_path: Path) -> None:
     def work(steps: int) -> int:
         """Hundreds of instructions of SQLite's virtual machine."""
         looks = itertools.count()
         with open_store(f"sqlite:///{tmp_path}/{steps}.db") as store:
             recorder = store.recorder(run_id="long")
             with recorder.together():
+                version = recorder.model("net")
+                for _ in range(steps // 10):
+                    version = recorder.update(version)
                 made = [recorder.step(f"step {number}") for number in range(steps)]
             prepared, session = store.sink.prepared, store.sink.session
             with session.look() as raw:
                 raw.set_progress_handler(lambda: next(looks) and None, 100)
                 assert prepared.last_step(raw, EVERYTHING, "long") == made[-1].id
-                assert prepared.documented(raw, ["long"], "paths") == set()
+                assert prepared.documented(raw, ["long"], "paths")() == set()
+                heads = prepared.nearest_heads(raw, EVERYTHING, "net")
+                assert [head[0] for head in heads] == [version.id]
                 raw.set_progress_handler(None, 0)
         return next(looks)
 
