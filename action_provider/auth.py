@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import time
@@ -24,7 +25,7 @@ from globus_action_provider_tools.errors import (
 from globus_action_provider_tools.flask.helpers import FlaskAuthStateBuilder
 from globus_sdk.authorizers import GlobusAuthorizer
 
-from action_provider.caches import replace_toolkit_caches
+from action_provider.caches import LockedCache, replace_toolkit_caches
 from action_provider.errors import Unauthorized
 from action_provider.introspection import BoundedAuthClient, asking
 from action_provider.lanes.turns import TURNS
@@ -149,6 +150,11 @@ class Authenticator:
         factory = Clients(options)
         client = factory.make_confidential_app_auth_client(options.client_id, options.client_secret)
         self._reader_group = options.reader_group
+        self._states: LockedCache[AuthState] = LockedCache(
+            maxsize=options.token_cache_size, ttl=options.token_cache_seconds
+        )
+        """By the digest of an Authorization header: to check a token anew takes longer than to see
+        that Globus Auth's answer about it still counts."""
         self.builder = FlaskAuthStateBuilder(client, [options.scope], client_factory=factory)
 
     def caller(self, request: Request) -> Caller:
@@ -164,8 +170,17 @@ class Authenticator:
 
     def who(self, request: HasHeaders) -> Caller:
         """As `caller`, of whatever has a request's headers."""
+        given = request.headers.get("Authorization", "")
+        name = hashlib.sha256(given.encode(errors="replace")).hexdigest()
+        state = self._states.get(name)
+        known = None if state is None else AuthState.introspect_cache.get(state._token_hash)
+        if state is None or known is not state._token_data:
+            state = self._states[name] = self._state(request)
+        return self._current(state)
+
+    def _state(self, request: HasHeaders) -> AuthState:
         try:
-            state = self.builder.build_from_request(request=request)
+            return self.builder.build_from_request(request=request)
         except UnverifiedAuthenticationError as error:
             raise Unauthorized(f"{error}; send `Authorization: Bearer TOKEN`.") from None
         except globus_sdk.GlobusAPIError as error:
@@ -176,7 +191,6 @@ class Authenticator:
             raise ServiceUnavailable("Globus Auth cannot be reached; try again.") from None
         except AuthenticationError as error:
             raise _refused(error) from None
-        return self._current(state)
 
     def _current(self, state: AuthState) -> Caller:
         if (state._token_data.get("exp") or math.inf) <= time.time():
@@ -256,6 +270,7 @@ def _ask_for_groups(state: AuthState) -> frozenset[str]:
         return frozenset(group_principal(group["id"]) for group in groups if _is_member(group))
     finally:
         client.transport.close()
+        state.__dict__.pop("_groups_client", None)  # a later one may need another token
 
 
 def _is_member(group: Mapping[str, Any]) -> bool:

@@ -26,6 +26,7 @@ __all__ = ["Child"]
 log = logging.getLogger(__name__)
 
 END_SECONDS = 10
+ENDING_SECONDS = 2
 
 
 class Child:
@@ -102,6 +103,10 @@ class Child:
             line.close()
             if isinstance(error, BlockingIOError):
                 self.end(asked)
+            elif isinstance(error, ConnectionError) and asked is not None:
+                # It closes its sockets a moment before it is seen to have ended.
+                with suppress(subprocess.TimeoutExpired):
+                    asked.wait(ENDING_SECONDS)
             raise
         self._idle.append(line)
         return reply

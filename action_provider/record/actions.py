@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from action_provider.actions.envelope import (
@@ -43,8 +42,7 @@ PERHAPS_KNOWN = (Conflict, InvalidInput, NotFound, NotAllowed)
 """What recording raises for a request that was answered before, besides for bad ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An action's status as JSON, whether it is new, and how much was written for it."""
 
     document: str
@@ -53,8 +51,7 @@ class Answer:
     steps: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """A request as it was read."""
 
     caller: Caller
@@ -64,8 +61,7 @@ class _Asked:
     uris: UrisOf
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
+class _Made(NamedTuple):
     """A request whose records are made and held back by their recorder."""
 
     asked: _Asked
@@ -75,8 +71,7 @@ class _Made:
     steps: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Failed:
+class _Failed(NamedTuple):
     """A request that cannot be recorded; `asked` is None when it cannot even be read."""
 
     asked: _Asked | None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from weakref import ref
 
 from action_provider.auth import Caller
-from action_provider.caches import LockedCache
 from flows.steps.lookup import StoreLookup
 from provenance_store.errors import NotAllowed
 from provenance_store.kinds import Level
@@ -36,8 +36,7 @@ class CallersLookup(StoreLookup):
 class ManagedRuns:
     """Keeps strangers out of runs: who may see a run may see its records.
 
-    A run's audience is the first that was recorded for it, so a yes is remembered. So is what
-    this process recorded last of a run: a step that says the same again needs no new event.
+    A run's audience is the first that was recorded for it, so a yes is remembered.
     """
 
     REMEMBERED = 20_000
@@ -45,10 +44,8 @@ class ManagedRuns:
 
     def __init__(self) -> None:
         self._store: Callable[[], Store | None] = lambda: None
-        self._begin_anew()
-
-    def _begin_anew(self) -> None:
-        self._managed: LockedCache[bool] = LockedCache(maxsize=self.REMEMBERED, ttl=self.SECONDS)
+        self._managed: dict[tuple[str, str], float] = {}
+        """Until when it counts that an identity manages a run, by `time.monotonic`."""
 
     def require(self, store: Store, caller: Caller, run_id: str) -> frozenset[str] | None:
         """Raise NotAllowed when the run is known and the caller does not manage it.
@@ -57,10 +54,10 @@ class ManagedRuns:
         store sees to that when it writes, for others may be writing at this moment.
         """
         if self._store() is not store:  # another was opened, which may know other runs
-            self._begin_anew()
+            self._managed = {}
             self._store = ref(store)
-        known, key = self._managed, f"{caller.identity} {run_id}"
-        if known.get(key):
+        known, key, now = self._managed, (caller.identity, run_id), time.monotonic()
+        if known.get(key, 0.0) > now:
             return None
         members = store.reader().run_members(run_id)
         if members is None:
@@ -72,5 +69,7 @@ class ManagedRuns:
                 "manage_by."
             )
         if managers & caller.identities:
-            known[key] = True
+            if len(known) >= self.REMEMBERED:
+                known.clear()
+            known[key] = now + self.SECONDS
         return None

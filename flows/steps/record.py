@@ -102,8 +102,7 @@ def record_step(
         informed_by = informed_by if before is None else (*informed_by, before)
     body = as_decided(as_it_came_out(body))
     with recorder.together():
-        known = collections_of_settings() if collections is None else collections
-        step = _Recording(recorder, lookup, body, known, uris)
+        step = _Recording(recorder, lookup, body, collections, uris)
         located("run", lambda: _record_run(recorder, body.run, label, step.outcome, only_news))
         step.things.steps.extend(informed_by)
         return step.record(ordinal, also_used, also_models, files)
@@ -173,7 +172,7 @@ class _Recording:
         recorder: Recorder,
         lookup: Lookup,
         body: Body,
-        collections: Collections,
+        collections: Collections | None,
         uris: UrisOf | None,
     ) -> None:
         self.recorder = recorder
@@ -273,8 +272,9 @@ class _Recording:
         return [self.things.derived(thing, ()) for thing in new]
 
     def _collections(self) -> Collections:
+        known = collections_of_settings() if self.collections is None else self.collections
         said = read_collections(tuple(self.body.collections or ()))
-        return {**self.collections, **said} if said else self.collections
+        return {**known, **said} if said else known
 
     def _inputs(self, derived: Derived) -> list[int]:
         paths = self.paths

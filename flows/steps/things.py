@@ -53,8 +53,9 @@ class Things:
         self._by_uri: dict[str, int] = {}
         self._asked: set[str] = set()
         self._ids: dict[str, int] = {}
-        self.left: Callable[[Thing], int | None] = lambda thing: None
-        """The record of what functions of the run left at the place of a thing, if they did."""
+        self.left: Callable[[Thing], int | None] | None = None
+        """The record of what functions of the run left at the place of a thing, if they did; None
+        where none can have left anything."""
         self._places: dict[int, list[Uri]] = {}
         self._uris: UrisOf = {} if uris is None else uris
 
@@ -181,7 +182,7 @@ class Things:
 
     def at(self, uri: str, path: str) -> int:
         """The record at a URI, made if there is none."""
-        found = self.left(Thing(name_of_uri(uri), uris=(Uri(uri),)))
+        found = self._left_at(Uri(uri))
         if found is None and (found := self.known(uri)) is None:
             found = self._make(path, self.recorder.data, name_of_uri(uri), uris=[Uri(uri)])
         self._by_uri[norm_of(uri)] = found
@@ -219,21 +220,25 @@ class Things:
         had other bytes.
         """
         uris = self.uris_of(definition)
-        left = (self.left(Thing(name_of_uri(uri.uri), uris=(uri,))) for uri in uris)
+        left = [] if self.left is None else map(self._left_at, uris)
         sources = [record_id for record_id in left if record_id is not None]
         before = None
-        for record_id in () if sources else map(self.known, (uri.uri for uri in uris)):
+        for record_id in () if sources else [self.known(uri.uri) for uri in uris]:
             if record_id is not None and self.differs(record_id, uris):
                 before = record_id
             elif record_id is not None:
                 sources.append(record_id)
-        members = self.used(definition.members or (), f"{path}.members")
+        inner = definition.members
+        members = self.used(inner, f"{path}.members") if inner else ()
         return self.define(definition, path, derived_from=sources, members=members, before=before)
+
+    def _left_at(self, uri: Uri) -> int | None:
+        return None if self.left is None else self.left(Thing(name_of_uri(uri.uri), uris=(uri,)))
 
     def derived_input(self, thing: Thing) -> int:
         """An input that an adapter found: the record at its URI, made if there is none, or if the
         bytes there are others now."""
-        if (left := self.left(thing)) is not None:
+        if self.left is not None and (left := self.left(thing)) is not None:
             return left
         before = None
         for uri in thing.uris:
@@ -287,7 +292,8 @@ class Things:
         """A new record as defined; `before` is one with other bytes at its place."""
         uris = self.uris_of(definition)
         differs = {} if before is None else {DIFFERS: self.urn(before)}
-        depends = self.references(definition.depends_on, f"{path}.depends_on")
+        given = definition.depends_on
+        depends = self.references(given, f"{path}.depends_on") if given else ()
         make: Callable[..., Record] = getattr(self.recorder, str(definition.kind or "data"))
         made = self._make(
             path,
@@ -317,7 +323,8 @@ class Things:
         """What later steps find at these URIs is that record."""
         there = [*uris]
         self._created.setdefault(record_id, None)
-        self._by_uri.update((norm_of(uri.uri), record_id) for uri in there)
+        for uri in there:
+            self._by_uri[norm_of(uri.uri)] = record_id
         self._places[record_id] = there
         self.lookup.note_places(record_id, there)
 

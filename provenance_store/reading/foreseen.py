@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Container, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from provenance_store import redaction
 from provenance_store.errors import BraidError
+from provenance_store.sql.dialects import pipelined
 from provenance_store.store_sink import StoreSink
 from provenance_store.viewer import Viewer
 
@@ -57,27 +58,48 @@ def ask_together(sink: StoreSink, foreseen: Foreseen) -> None:
 
 def _ask(sink: StoreSink, foreseen: Foreseen) -> None:
     session, prepared = sink.session, sink.prepared
-    with session.look() as raw:
-        if foreseen.runs:
-            said = prepared.runs(raw, sorted(foreseen.runs))
-            session.remember(_of_runs(foreseen.runs, said))
-        for viewer, names in foreseen.heads.items():
-            given = {name: redaction.scrub_text(name) for name in names}
-            found = prepared.nearest_heads_of(raw, viewer, sorted({*given.values()}))
-            heads = {
-                heads_key(viewer, name): found[kept]
-                for name, kept in given.items()
-                if kept in found
-            }
-            session.remember(heads)
-    for name, run_ids in foreseen.documents.items():
-        session.look_up_all(
-            documents_key(name),
-            run_ids,
-            lambda raw, asked, name=name: prepared.documented(raw, asked, name),  # type: ignore[misc]
+    heads = {
+        viewer: {name: redaction.scrub_text(name) for name in names}
+        for viewer, names in foreseen.heads.items()
+    }
+    kept = sorted({name for given in heads.values() for name in given.values()})
+    with session.look() as raw, pipelined(raw, session.engine.dialect):
+        runs = prepared.runs(raw, sorted(foreseen.runs)) if foreseen.runs else None
+        often = prepared.named_often(raw, kept) if kept else None
+        among: list[tuple[Hashable, Collection[str], Callable[[], set[str]]]] = [
+            (documents_key(name), run_ids, prepared.documented(raw, [*run_ids], name))
+            for name, run_ids in foreseen.documents.items()
+            if run_ids
+        ]
+        if foreseen.uris:
+            uris = [*foreseen.uris]
+            among.append((URIS, uris, prepared.known_uris(raw, uris)))
+        if runs is not None:
+            session.remember(_of_runs(foreseen.runs, runs()))
+        if often is not None:
+            _ask_for_heads(sink, raw, heads, often())
+        for what, keys, found in among:
+            session.remember_among(what, keys, found())
+
+
+def _ask_for_heads(
+    sink: StoreSink, raw: Any, heads: Mapping[Viewer, Mapping[str, str]], often: Container[str]
+) -> None:
+    """`heads` are names as they are asked for, with those that are kept for them."""
+    sent = [
+        (
+            viewer,
+            given,
+            sink.prepared.nearest_heads_of(raw, viewer, sorted({*given.values()}), often),
         )
-    if foreseen.uris:
-        session.look_up_all(URIS, foreseen.uris, prepared.known_uris)
+        for viewer, given in heads.items()
+    ]
+    for viewer, given, find in sent:
+        found = find()
+        answers: dict[Hashable, Any] = {
+            heads_key(viewer, name): found[kept] for name, kept in given.items() if kept in found
+        }
+        sink.session.remember(answers)
 
 
 def _of_runs(run_ids: Collection[str], said: Mapping[str, Any]) -> dict[Hashable, Any]:

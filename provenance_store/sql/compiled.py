@@ -184,8 +184,15 @@ class Compiled:
 
     def ask(self, raw: Any, **given: Any) -> list[Any]:
         """The rows that a query finds, planned for the store as it is now."""
-        rows: list[Any] = raw.execute(self.text, self.values(**given), **self._how).fetchall()
-        return rows
+        return self.send(raw, **given)()
+
+    def send(self, raw: Any, **given: Any) -> Callable[[], list[Any]]:
+        """As `ask`; what is returned waits for the rows. So several may be on their way, see
+        `dialects.pipelined`."""
+        found: Callable[[], list[Any]] = raw.execute(
+            self.text, self.values(**given), **self._how
+        ).fetchall
+        return found
 
     def values(self, **given: Any) -> list[Any]:
         """The values of its parameters in their order."""

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ __all__ = [
     "lock_links",
     "make_engine",
     "make_private",
+    "pipelined",
     "read_url",
     "savepoint",
     "short_work",
@@ -430,10 +431,12 @@ def driver(connection: sa.Connection) -> Iterator[Any]:
 
 @contextmanager
 def in_a_row(connection: sa.Connection) -> Iterator[None]:
-    """Statements of the driver's own connection are sent to PostgreSQL one behind the other: it is
-    waited for only where rows are fetched, and at the end, where errors come out at the latest."""
-    if connection.dialect.name != "postgresql":
+    """As `pipelined`, for the driver's own connection of SQLAlchemy's."""
+    with driver(connection) as raw, pipelined(raw, connection.dialect):
         yield
-        return
-    with driver(connection) as raw, raw.pipeline():
-        yield
+
+
+def pipelined(raw: Any, dialect: sa.Dialect) -> AbstractContextManager[Any]:
+    """Statements are sent to PostgreSQL one behind the other: it is waited for only where rows are
+    fetched, and at the end, where errors come out at the latest."""
+    return raw.pipeline() if dialect.name == "postgresql" else nullcontext()

@@ -6,7 +6,7 @@ built and compiled once and then run as text with parameters, like the INSERTs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -60,7 +60,10 @@ class _Question:
 
 
 class Prepared:
-    """Queries as text, run on the driver's own connection (`Session.look`); rows are tuples."""
+    """Queries as text, run on the driver's own connection (`Session.look`); rows are tuples.
+
+    What is often asked together with others is sent, and waited for by what is returned.
+    """
 
     def __init__(self, dialect: sa.Dialect) -> None:
         self._dialect = dialect
@@ -69,7 +72,7 @@ class Prepared:
         """Whether a record is there and seen."""
         return bool(self._rows(raw, viewer, _see, id=record_id))
 
-    def known_uris(self, raw: Any, norms: Sequence[str]) -> set[str]:
+    def known_uris(self, raw: Any, norms: Sequence[str]) -> Callable[[], set[str]]:
         """Those of these normal forms of URIs at which there is a record."""
         return self._of_these(raw, _known_uris, norms)
 
@@ -96,7 +99,7 @@ class Prepared:
         rows = self._rows(raw, viewer, _last_step, run_id=run_id)
         return rows[0][0] if rows else None
 
-    def documented(self, raw: Any, run_ids: Sequence[str], name: str) -> set[str]:
+    def documented(self, raw: Any, run_ids: Sequence[str], name: str) -> Callable[[], set[str]]:
         """Those of these runs of which a step has a document of that name."""
         return self._of_these(raw, _documented, run_ids, name=name)
 
@@ -114,7 +117,7 @@ class Prepared:
         """(id, line_id, version, name, run_id, status of the step that made it, created_at,
         standing) of versions that none revises: the nearest to the viewer first
         (`Access.standing`), of these the newest."""
-        build = _latest_heads if self._of_these(raw, _many_named, [name]) else _heads
+        build = _latest_heads if self.named_often(raw, [name])() else _heads
         return self._rows(raw, viewer, build, name=name)
 
     def nearest_heads(self, raw: Any, viewer: Viewer, name: str) -> Sequence[Any]:
@@ -141,23 +144,34 @@ class Prepared:
         """The ids of the versions that come of a version by steps that all FAILED, oldest first."""
         return [row[0] for row in self._rows(raw, viewer, _failed_revisions, id=version_id)]
 
+    def named_often(self, raw: Any, names: Sequence[str]) -> Callable[[], set[str]]:
+        """Those of these names that so many records have that not all are looked at for heads."""
+        return self._of_these(raw, _named_often, names)
+
     def nearest_heads_of(
-        self, raw: Any, viewer: Viewer, names: Sequence[str]
-    ) -> dict[str, Sequence[Any]]:
-        """`nearest_heads` of these names; of none where there are so many that some are cut."""
-        many = self._of_these(raw, _many_named, names)
-        few = [name for name in names if name not in many] if many else names
-        rows = self._rows(raw, viewer, _heads_of, names=as_one(self._dialect.name, few))
-        if len(rows) == HEADS:
-            return {}
-        of_name: dict[str, Sequence[Any]] = {
-            name: self._rows(raw, viewer, _latest_heads, name=name) for name in many
-        }
-        found: dict[str, list[Any]] = {name: [] for name in few}
-        for row in rows:
-            found[row[3]].append(row)
-        of_name |= found
-        return {name: self._sound(raw, viewer, heads) for name, heads in of_name.items()}
+        self, raw: Any, viewer: Viewer, names: Sequence[str], often: Container[str]
+    ) -> Callable[[], dict[str, Sequence[Any]]]:
+        """`nearest_heads` of these names, some of which are `named_often`; of these alone where
+        the others have so many heads that some are cut."""
+        few = [name for name in names if name not in often]
+        find = self._send(raw, viewer, _heads_of, names=as_one(self._dialect.name, few))
+        latest = [
+            (name, self._send(raw, viewer, _latest_heads, name=name))
+            for name in names
+            if name in often
+        ]
+
+        def found() -> dict[str, Sequence[Any]]:
+            of_name: dict[str, list[Any]] = {name: [] for name in few}
+            if len(rows := find()) == HEADS:
+                of_name = {}
+                rows = []
+            for row in rows:
+                of_name[row[3]].append(row)
+            each = (*of_name.items(), *((name, rows()) for name, rows in latest))
+            return {name: self._sound(raw, viewer, heads) for name, heads in each}
+
+        return found
 
     def version(self, raw: Any, viewer: Viewer, record_id: int) -> Any | None:
         """(id, line_id, version, name, run_id, status of the step that made it) of a model version;
@@ -176,12 +190,13 @@ class Prepared:
     def run(self, raw: Any, run_id: str) -> Any | None:
         """What is said of a run, in the order of an event's fields, then when something was last
         said of it; None when nothing is."""
-        return self.runs(raw, [run_id]).get(run_id)
+        return self.runs(raw, [run_id])().get(run_id)
 
-    def runs(self, raw: Any, run_ids: Sequence[str]) -> dict[str, Any]:
+    def runs(self, raw: Any, run_ids: Sequence[str]) -> Callable[[], dict[str, Any]]:
         """`run` of those of these of which something is said."""
         given = as_one(self._dialect.name, run_ids)
-        return {row[0]: row[1:] for row in self._rows(raw, EVERYTHING, _runs, each=given)}
+        rows = self._send(raw, EVERYTHING, _runs, each=given)
+        return lambda: {row[0]: row[1:] for row in rows()}
 
     def run_members(self, raw: Any, run_id: str) -> Sequence[Any]:
         """(principal, level) of a run's audience."""
@@ -201,10 +216,11 @@ class Prepared:
         build: Callable[[Access], Query],
         values: Sequence[str],
         **others: Any,
-    ) -> set[str]:
+    ) -> Callable[[], set[str]]:
         """The values that a query of one column, `each`, leaves."""
         given = as_one(self._dialect.name, values)
-        return {row[0] for row in self._rows(raw, EVERYTHING, build, each=given, **others)}
+        rows = self._send(raw, EVERYTHING, build, each=given, **others)
+        return lambda: {row[0] for row in rows()}
 
     def _rows(
         self,
@@ -213,9 +229,18 @@ class Prepared:
         build: Callable[[Access], Query],
         **values: Any,
     ) -> Sequence[Any]:
+        return self._send(raw, viewer, build, **values)()
+
+    def _send(
+        self,
+        raw: Any,
+        viewer: Viewer,
+        build: Callable[[Access], Query],
+        **values: Any,
+    ) -> Callable[[], list[Any]]:
         query = compiled(_Question(build, viewer.everything), self._dialect)
         values["principals"] = listed(self._dialect, viewer)
-        return query.ask(raw, **values)
+        return query.send(raw, **values)
 
 
 def listed(dialect: sa.Dialect, viewer: Viewer) -> Any:
@@ -505,7 +530,7 @@ def _heads_of(access: Access) -> Query:
     return _heads_named(access, _record.c.name.in_(sa.select(access.each("names").c.value)))
 
 
-def _many_named(access: Access) -> Query:
+def _named_often(access: Access) -> Query:
     each = access.each("each").c.value
     named = sa.select(_record.c.id).where(_record.c.name == each).correlate(each.table)
     return sa.select(each).where(sa.exists(named.limit(1).offset(LATEST)))

@@ -88,7 +88,10 @@ class Session:
         return answer
 
     def look_up_all(
-        self, what: Hashable, keys: Iterable[K], ask: Callable[[Any, list[K]], Container[K]]
+        self,
+        what: Hashable,
+        keys: Iterable[K],
+        ask: Callable[[Any, list[K]], Callable[[], Container[K]]],
     ) -> list[K]:
         """Those of the keys that `ask` finds among them, asked together; while `one_look` is open
         each is asked once."""
@@ -97,7 +100,7 @@ class Session:
         found: dict[K, bool] = {} if kept is None else kept.among.setdefault(what, {})
         if unknown := [key for key in wanted if key not in found]:
             with self.look() as raw:
-                answer = ask(raw, unknown)
+                answer = ask(raw, unknown)()
             found.update((key, key in answer) for key in unknown)
         return [key for key in wanted if found[key]]
 
@@ -106,6 +109,12 @@ class Session:
         kept: _Kept | None = getattr(self._threads, "kept", None)
         if kept is not None:
             kept.found.update(answers)
+
+    def remember_among(self, what: Hashable, keys: Iterable[K], answer: Container[K]) -> None:
+        """As `remember`, what `look_up_all` would find."""
+        kept: _Kept | None = getattr(self._threads, "kept", None)
+        if kept is not None:
+            kept.among.setdefault(what, {}).update((key, key in answer) for key in keys)
 
     @contextmanager
     def _look(self) -> Iterator[Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -478,6 +480,30 @@ def test_who_is_alone_looks_and_writes_by_turns(store: Store, store_url: str) ->
 END = 1 << 62
 
 
+def test_what_a_step_asks_does_not_grow_with_its_run_or_its_model(tmp_path: Path) -> None:
+    def work(steps: int) -> int:
+        """Hundreds of instructions of SQLite's virtual machine."""
+        looks = itertools.count()
+        with open_store(f"sqlite:///{tmp_path}/{steps}.db") as store:
+            recorder = store.recorder(run_id="long")
+            with recorder.together():
+                version = recorder.model("net")
+                for _ in range(steps // 10):
+                    version = recorder.update(version)
+                made = [recorder.step(f"step {number}") for number in range(steps)]
+            prepared, session = store.sink.prepared, store.sink.session
+            with session.look() as raw:
+                raw.set_progress_handler(lambda: next(looks) and None, 100)
+                assert prepared.last_step(raw, EVERYTHING, "long") == made[-1].id
+                assert prepared.documented(raw, ["long"], "paths")() == set()
+                heads = prepared.nearest_heads(raw, EVERYTHING, "net")
+                assert [head[0] for head in heads] == [version.id]
+                raw.set_progress_handler(None, 0)
+        return next(looks)
+
+    assert work(20_000) < 2 * work(5_000)
+
+
 class Counting:
     """A driver's connection that counts: instructions of SQLite's virtual machine, by hundreds, or
     rows and index entries of records that PostgreSQL read."""
@@ -524,7 +550,7 @@ def test_what_a_step_asks_of_its_run_does_not_grow_with_the_run(store: Store) ->
         with session.look() as raw:
             counting = Counting(raw)
             assert prepared.last_step(counting, EVERYTHING, run) == last[run]
-            found = prepared.documented(counting, [run, "another"], "parameters")
+            found = prepared.documented(counting, [run, "another"], "parameters")()
             assert found == {run} & {"of 12,000"}
             assert last[run] in {row[0] for row in prepared.run_files(counting, run, "paths", END)}
         assert counting.count
