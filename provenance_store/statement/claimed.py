@@ -130,7 +130,7 @@ def gap_lines(story: Story, gap: Mapping[str, Any]) -> Iterator[Line]:
         for one in story.evidence["imports"][:LISTED]:
             number = counted(len(one["records"]), "record")
             yield Line(f"{number}: {imported_by(one)},", one["id"])
-    elif here:
+    elif here and gap["what"] != "same_things":  # each pair of which is named below
         yield Line(story.names_of(here))
     if gap["what"] == "unconnected_steps":
         apart = {step["id"]: step for step in story.evidence["unconnected"]}

@@ -149,7 +149,7 @@ def test_what_is_wrong_is_said_on_every_rank_and_nobody_waits(tmp_path: Path) ->
     from mpi4py import MPI
     import hpc
     from provenance_store.errors import ConfigurationError
-    wrong = (("sqlite:///no/folder/run.db", 1), ("nonsense", 1), ("sqlite:///run.db", 3))
+    wrong = (("sqlite:///no/folder/run.db", 1), ("nonsense://x", 1), ("sqlite:///run.db", 3))
     for url, aggregators in wrong:
         try:
             with hpc.aggregated(url, MPI.COMM_WORLD, aggregators=aggregators):

@@ -94,8 +94,9 @@ def test_a_name_of_several_records_is_refused_with_the_choices(
     for line in choices:
         one = records[line.split()[0]]
         made = one["created_at"][:19].replace("T", " ")
-        place = f", at {one['uris'][0]['uri']}" if one["uris"] else ""
-        assert line.strip() == f"{one['short_id']} (data, made {made}{place})"
+        place = one["uris"][0]["uri"][-20:] if one["uris"] else made
+        assert line.strip().startswith(f"{one['short_id']} (data, made {made}")
+        assert line.endswith(f"{place})")  # a long place is elided before its end
         assert documented(braid, "show", one["short_id"], *where)["id"] == one["id"]
     assert other in {one["id"] for one in records.values()}
 

@@ -356,7 +356,7 @@ def in_a_sentence(file: Path, *kinds: type[BraidError]) -> None:
 def test_a_file_that_is_cut_in_the_middle_is_told(file: Path) -> None:
     with file.open("r+b") as data:
         data.truncate(file.stat().st_size // 2 // 4096 * 4096 + 100)
-    with pytest.raises(BadFile, match="is not a Braid store"):
+    with pytest.raises(BadFile, match="is damaged"):
         merging(file)
     with pytest.raises(StoreUnavailable, match="damaged"):
         opening(file, create=False)
