@@ -17,20 +17,17 @@ NUMBER = re.compile("[0-9]+")
 
 def folded(lineage: Document) -> Document:
     """The lineage with one node for several that are alike: of one kind, whose names differ in
-    their numbers only, and which depend on the same sorts of nodes by the same roles.
+    their numbers only, and of which each has the same links as the others, by the same roles, with
+    the same nodes or with others that are drawn as one. So every arrow is true of each of them.
 
-    Such a node is named ``4 scan-*.npy``, or as a model with its versions, in the place of the
+    Such a node is named ``3 scan-*.npy``, or as a model with its versions, in the place of the
     first of them. The root stays alone, and so does what is invalid or did not succeed. Links
     within a group are left out, and those of "influenced by" that follow from others.
     """
-    sorts = {node["id"]: _sort(node, lineage["root"]) for node in lineage["nodes"]}
-    needs: dict[str, set[Hashable]] = defaultdict(set)
-    for link in lineage["links"]:
-        here, there = sorts[link["from"]], sorts[link["to"]]
-        needs[link["from"]].add((link["role"], there if here != there else "its own sort"))
-    groups: dict[Hashable, list[Document]] = defaultdict(list)
+    group_of = _groups(lineage)
+    groups: dict[int, list[Document]] = defaultdict(list)
     for node in lineage["nodes"]:
-        groups[sorts[node["id"]], frozenset(needs[node["id"]])].append(node)
+        groups[group_of[node["id"]]].append(node)
     first = {node["id"]: group[0]["id"] for group in groups.values() for node in group}
     links: dict[tuple[str, str, str], Document] = {}
     for link in lineage["links"]:
@@ -40,6 +37,29 @@ def folded(lineage: Document) -> Document:
             links.setdefault(key, {**link, "from": here, "to": there})
     nodes = [_one(group) for group in groups.values()]
     return {**lineage, "nodes": nodes, "links": _telling(list(links.values()))}
+
+
+def _groups(lineage: Document) -> dict[str, int]:
+    """The number of each node's group. Groups are parted until all nodes of each are linked with
+    the same groups, in both directions."""
+    sorts = {node["id"]: _sort(node, lineage["root"]) for node in lineage["nodes"]}
+    numbers: dict[Hashable, int] = {}
+    group_of = {node: numbers.setdefault(sort, len(numbers)) for node, sort in sorts.items()}
+    parted = len(numbers)
+    while True:
+        linked: dict[str, set[Hashable]] = defaultdict(set)
+        for link in lineage["links"]:
+            here, there = link["from"], link["to"]
+            linked[here].add((link["role"], "to", group_of[there]))
+            linked[there].add((link["role"], "from", group_of[here]))
+        numbers = {}
+        group_of = {
+            node: numbers.setdefault((group, frozenset(linked[node])), len(numbers))
+            for node, group in group_of.items()
+        }
+        if len(numbers) == parted:
+            return group_of
+        parted = len(numbers)
 
 
 def _telling(links: Sequence[Document]) -> list[Document]:

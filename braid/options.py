@@ -191,7 +191,8 @@ def format_of(file: Path, formats: Sequence[str], given: str) -> str:
 def format_by_name(file: Path, formats: Sequence[str], usual: str) -> str:
     """The format that a file's suffix says, the usual one where it says none. Raises UsageError for
     a format that cannot be written here."""
-    found = SUFFIXES.get(file.suffix.lower(), usual)
+    suffix = file.suffix.lower()
+    found = SUFFIXES.get(suffix, suffix or usual)
     if found not in formats:
         raise click.UsageError(
             f"{file} cannot be written as {found}; end its name with "

@@ -95,10 +95,10 @@ def plan_upgrade(url: str | os.PathLike[str] | None = None) -> UpgradePlan:
     holds something else.
     """
     text = url or STORE_URL.get()
-    file = store_file(text)
-    if file is not None and not file.exists():
+    try:
+        engine = engine_at(text, create=False)
+    except NotFound:  # also while another program is about to make it
         return UpgradePlan(None)
-    engine = engine_at(text, create=False)
     try:
         with Session(engine).read() as connection:
             found = schema.current_version(connection)
@@ -107,6 +107,13 @@ def plan_upgrade(url: str | os.PathLike[str] | None = None) -> UpgradePlan:
     finally:
         engine.dispose()
     return UpgradePlan(found)
+
+
+def _is_empty(file: Path) -> bool:
+    """Whether a file has nothing in it, nor a log beside it: SQLite would begin a database in it,
+    also for somebody who only reads."""
+    log = file.with_name(f"{file.name}-wal")
+    return file.is_file() and file.stat().st_size == 0 and not (log.exists() and log.stat().st_size)
 
 
 def store_file(url: str | os.PathLike[str]) -> Path | None:
@@ -124,9 +131,10 @@ def engine_at(text: str | os.PathLike[str], *, create: bool) -> sa.Engine:
     url = read_url(text)
     if url.get_backend_name() == "sqlite":
         file = Path(url.database or "")
-        if not create and not file.exists():
+        if not create and (not file.exists() or _is_empty(file)):
+            empty = ": the file is empty" if file.exists() else ""
             raise NotFound(
-                f"There is no store at {file}; `braid store init` makes one, {PUT_BACK}."
+                f"There is no store at {file}{empty}; `braid store init` makes one, {PUT_BACK}."
             )
         if file.is_dir():
             raise ConfigurationError(f"{file} is a folder; a store is a file.")

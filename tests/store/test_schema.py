@@ -312,6 +312,16 @@ def test_no_tables_are_put_beside_those_of_others(store_url: str, statements: li
     assert described(store_url) == before
 
 
+def test_an_empty_file_is_no_store_and_stays_empty_for_who_reads(tmp_path: Path) -> None:
+    file = tmp_path / "braid.db"
+    file.touch()
+    with pytest.raises(NotFound, match="the file is empty"):
+        open_store(f"sqlite:///{file}", create=False)
+    assert file.stat().st_size == 0
+    with open_store(f"sqlite:///{file}") as store:
+        assert store.data("scan")
+
+
 def test_an_empty_table_of_revisions_is_no_hindrance(store_url: str) -> None:
     execute(store_url, "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)")
     with open_store(store_url) as store:

@@ -47,9 +47,21 @@ def command(*, file: Path, source: Source, force: bool, display: Display) -> Non
     with parts_progress("Restoring") as progress:
         done = restore(source.url, file, force=force, progress=progress)
     display.details({"store": source.shown, **done.document()}, fields=FIELDS)
-    if done.before is not None and source.url.startswith("sqlite"):
+    if done.before is not None and source.url.startswith("sqlite") and _holds_records(done.before):
         into = f" --store {source.store}" if source.store else ""
         told = (
-            f"What was recorded since that backup comes back with: braid merge {done.before}{into}"
+            f"Records that are not in that backup come back with: braid merge {done.before}{into}"
         )
         click.echo(told, err=True)
+
+
+def _holds_records(file: Path) -> bool:
+    """Whether a file opens as a store with something in it; damage further in may show later."""
+    from provenance_store import open_store
+    from provenance_store.errors import BraidError
+
+    try:
+        with open_store(f"sqlite:///{file}", create=False) as store:
+            return bool(store.reader().records(limit=1)["records"])
+    except BraidError:
+        return False

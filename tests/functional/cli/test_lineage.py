@@ -144,7 +144,9 @@ def test_a_name_that_says_no_format_and_a_call_that_fails_write_nothing(
     for command in ("export", "statement"):
         refused = braid(command, names["peaks"], "-o", "a.pdf")
         assert (refused.code, "cannot be written as pdf" in refused.err) == (2, True)
-    assert not Path("a.pdf").exists()
+        refused = braid(command, names["peaks"], "-o", "a.ttl")
+        assert (refused.code, "cannot be written as .ttl" in refused.err) == (2, True)
+    assert not [*Path().glob("a.pdf"), *Path().glob("a.ttl")]
 
 
 def test_a_picture_fits_a_slide(braid: Braid, names: Names) -> None:
