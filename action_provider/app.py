@@ -15,28 +15,28 @@ with extra("server", "The action provider"):
     from flask import Flask
 
 from action_provider import errors, health, logs, openapi
-from action_provider.advice import operations as questions
-from action_provider.advice.advice import Advice
-from action_provider.advice.blueprint import AdviceBlueprint
-from action_provider.advice.questions import question_schema
+from action_provider.api import batch_routes as batches
+from action_provider.api import invalidation, statement
+from action_provider.api import routes as query
+from action_provider.api.batch_service import BatchService
 from action_provider.auth import Authenticator, Caller
-from action_provider.batches import routes as batches
-from action_provider.batches.taking import Batches
-from action_provider.harvest import operations as harvest
-from action_provider.harvest.actions import Harvests
-from action_provider.harvest.blueprint import HarvestBlueprint
-from action_provider.harvest.body import harvest_schema
-from action_provider.harvest.crew import Crew
 from action_provider.lanes.admission import PLACES, Lanes
 from action_provider.lanes.inside import Tally, open_patiently
 from action_provider.metrics import Metrics
-from action_provider.query import invalidation, statement
-from action_provider.query import routes as query
-from action_provider.record import operations as record
-from action_provider.record.actions import Actions, Answer
-from action_provider.record.blueprint import RecordBlueprint
-from action_provider.record.desk import Desk
-from action_provider.record.direct import DirectRecording
+from action_provider.providers.harvest import blueprint as harvest
+from action_provider.providers.harvest.actions import HarvestActions
+from action_provider.providers.harvest.blueprint import HarvestBlueprint
+from action_provider.providers.harvest.body import harvest_schema
+from action_provider.providers.harvest.worker_pool import WorkerPool
+from action_provider.providers.query import blueprint as questions
+from action_provider.providers.query.actions import QueryActions
+from action_provider.providers.query.blueprint import QueryBlueprint
+from action_provider.providers.query.questions import question_schema
+from action_provider.providers.record import blueprint as record
+from action_provider.providers.record.actions import Answer, RecordActions
+from action_provider.providers.record.blueprint import RecordBlueprint
+from action_provider.recording_process.client import RecordingProcess
+from action_provider.recording_process.direct import DirectRecording
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from flows.settings import ENDPOINT_COLLECTIONS
@@ -65,8 +65,8 @@ class Braid:
     stores: StoreHolder
     authenticator: Authenticator
     metrics: Metrics
-    desk: Desk | None
-    crew: Crew
+    desk: RecordingProcess | None
+    crew: WorkerPool
     lanes: Lanes | None
 
     def begin(self) -> None:
@@ -117,11 +117,11 @@ def create_app(
     authenticator = Authenticator(options)
     app = Flask("action_provider", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = options.body_limit
-    desk = None if lane or options.recording == "threads" else Desk(url, environ)
+    desk = None if lane or options.recording == "threads" else RecordingProcess(url, environ)
     lanes = None
     if not lane:
         lanes = Lanes(options, authenticator, metrics, url, environ, stores=stores, places=places)
-    crew = Crew(stores, options, metrics, now)
+    crew = WorkerPool(stores, options, metrics, now)
     braid = Braid(options, stores, authenticator, metrics, desk, crew, lanes)
     app.extensions[EXTENSION] = braid
     errors.install(app)
@@ -130,7 +130,7 @@ def create_app(
         metrics.watch(app)
         lanes.watch(app)
     schema = body_schema()
-    actions = Actions(stores, options, now)
+    actions = RecordActions(stores, options, now)
     recording = actions.run if desk is None else _recording(desk, stores)
     provider = RecordBlueprint(
         actions, recording, authenticator, metrics, options, schema, crew.silent.heard
@@ -144,11 +144,11 @@ def create_app(
     app.register_blueprint(query.query_blueprint(stores, authenticator))
     app.register_blueprint(statement.statement_blueprint(stores, authenticator))
     app.register_blueprint(invalidation.invalidation_blueprint(stores, authenticator, options))
-    advice = Advice(stores, options, now)
-    app.register_blueprint(AdviceBlueprint(advice, authenticator, options))
-    harvests = Harvests(stores, options, now, crew)
+    advice = QueryActions(stores, options, now)
+    app.register_blueprint(QueryBlueprint(advice, authenticator, options))
+    harvests = HarvestActions(stores, options, now, crew)
     app.register_blueprint(HarvestBlueprint(harvests, authenticator, options))
-    taking = Batches(stores, options, metrics)
+    taking = BatchService(stores, options, metrics)
     app.register_blueprint(batches.batches_blueprint(taking, authenticator, options))
     app.register_blueprint(health.health_blueprint(stores, metrics))
     app.register_blueprint(openapi.openapi_blueprint(_document))
@@ -167,7 +167,7 @@ def _document() -> bytes:
     return msgspec.json.encode(openapi.openapi(OPERATIONS, version=VERSION, bodies=bodies))
 
 
-def _recording(desk: Desk, stores: StoreHolder) -> Callable[[Caller, bytes], Answer]:
+def _recording(desk: RecordingProcess, stores: StoreHolder) -> Callable[[Caller, bytes], Answer]:
     """Record apart, in a store that this process has opened, and has not lost, itself."""
 
     def record(caller: Caller, data: bytes) -> Answer:

@@ -1,15 +1,21 @@
-"""Who calls: Globus Auth tokens by way of the toolkit's introspection, groups when they matter."""
+"""Who calls: Globus Auth tokens by way of the toolkit's introspection, in bounds; groups when
+they matter."""
 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import logging
 import math
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
+import cachetools  # type: ignore[import-untyped]
 import globus_sdk
 from flask import Request, g
 from globus_action_provider_tools.authentication import (
@@ -23,18 +29,163 @@ from globus_action_provider_tools.errors import (
     UnverifiedAuthenticationError,
 )
 from globus_action_provider_tools.flask.helpers import FlaskAuthStateBuilder
+from globus_action_provider_tools.utils import TypedTTLCache
 from globus_sdk.authorizers import GlobusAuthorizer
 
-from action_provider.caches import LockedCache, replace_toolkit_caches
-from action_provider.errors import Unauthorized
-from action_provider.introspection import BoundedAuthClient, asking
-from action_provider.lanes.turns import TURNS
+from action_provider.errors import Busy, TooManyRequests, Unauthorized
+from action_provider.fair_queue import TURNS, FairLane, Rates
+from action_provider.logs import asked
 from action_provider.settings import Options
 from provenance_store.errors import NotAllowed, ServiceUnavailable
 from provenance_store.globus import transport_options
-from provenance_store.viewer import Viewer
+from provenance_store.values import Viewer
 
-__all__ = ["Authenticator", "Caller", "Dependents"]
+__all__ = [
+    "Authenticator",
+    "BoundedAuthClient",
+    "Caller",
+    "Dependents",
+    "LockedCache",
+    "MustAsk",
+    "asking",
+    "not_asking",
+    "replace_toolkit_caches",
+    "source_of",
+]
+
+T = TypeVar("T")
+
+DEPENDENT_TOKEN_SECONDS = 47 * 3600
+
+
+class LockedCache(TypedTTLCache, Generic[T]):  # type: ignore[misc]
+    """A TypedTTLCache whose every operation holds a lock; deleting what is gone is no error."""
+
+    def __init__(self, *, maxsize: int, ttl: float) -> None:
+        self._lock = threading.Lock()
+        self._cache: MutableMapping[str, T] = cachetools.TTLCache(maxsize=maxsize, ttl=ttl)
+
+    def get(self, key: str) -> T | None:
+        with self._lock:
+            return self._cache.get(key)
+
+    def __setitem__(self, key: str, value: T) -> None:
+        with self._lock:
+            self._cache[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        with self._lock:
+            self._cache.pop(key, None)
+
+    def __getitem__(self, key: str) -> T:
+        with self._lock:
+            return self._cache[key]
+
+    def __contains__(self, key: str) -> bool:
+        with self._lock:
+            return key in self._cache
+
+    def clear(self) -> None:
+        with self._lock:
+            self._cache.clear()
+
+
+def replace_toolkit_caches(*, maxsize: int, token_seconds: int, group_seconds: int) -> None:
+    """Give every AuthState of this process larger caches with locks."""
+    AuthState.introspect_cache = LockedCache(maxsize=maxsize, ttl=token_seconds)
+    AuthState.dependent_tokens_cache = LockedCache(maxsize=maxsize, ttl=DEPENDENT_TOKEN_SECONDS)
+    AuthState.group_membership_cache = LockedCache(maxsize=maxsize, ttl=group_seconds)
+
+
+KNOWN_SECONDS = 48 * 3600
+"""How long a token may be valid, at the most."""
+WAIT_SECONDS = 5.0
+BUSY = "Too many unknown tokens are being looked up; send the request again."
+OF_ONE_SITE = 64
+"""So many leading bits of an IPv6 address are those of a site, which has all the others."""
+
+_MAY_ASK: ContextVar[bool] = ContextVar("_MAY_ASK", default=True)
+
+
+class MustAsk(Exception):
+    """Globus would have to be asked, and who wants to know does not wait."""
+
+
+@contextmanager
+def not_asking() -> Iterator[None]:
+    """While it is open, what this thread would have to ask Globus is a MustAsk instead."""
+    before = _MAY_ASK.set(False)
+    try:
+        yield
+    finally:
+        _MAY_ASK.reset(before)
+
+
+def asking() -> None:
+    """Told before Globus is asked: raises MustAsk where that is not to be waited for."""
+    if not _MAY_ASK.get():
+        raise MustAsk
+
+
+def source_of(header: str | None) -> str:
+    """Where the request of this thread comes from: its address, or what the header says that the
+    proxy in front sets: of several addresses the last, for the others are the caller's own words.
+    A site of IPv6 is one source."""
+    if (environ := asked()) is None:
+        return ""
+    told = environ.get(f"HTTP_{header.upper().replace('-', '_')}", "") if header else ""
+    text = str(told).rpartition(",")[2].strip() or str(environ.get("REMOTE_ADDR") or "")
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text[:64]
+    if address.version == 6 and address.ipv4_mapped is not None:  # IPv4 at a socket of both
+        address = address.ipv4_mapped
+    if address.version == 4:
+        return str(address)
+    return str(ipaddress.ip_network((int(address), OF_ONE_SITE), strict=False))
+
+
+class BoundedAuthClient(globus_sdk.ConfidentialAppAuthClient):
+    """The client of Globus Auth; `places` lookups of unknown tokens are under way at the most.
+
+    `header` is where a proxy in front says from which address a request comes."""
+
+    def __init__(
+        self,
+        *arguments: Any,
+        places: int,
+        remembered: int,
+        header: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(*arguments, **options)
+        room = 2 * places
+        self._strangers = FairLane(
+            places=places,
+            room=room,
+            seconds=WAIT_SECONDS,
+            most_of_one=places + room,
+            rates=Rates(0),
+        )
+        self._header = header
+        self._known: LockedCache[bool] = LockedCache(maxsize=remembered, ttl=KNOWN_SECONDS)
+
+    def oauth2_token_introspect(self, token: str, **options: Any) -> globus_sdk.GlobusHTTPResponse:
+        """As globus-sdk's. Raises Busy when too many unknown tokens are being looked up."""
+        asking()
+        name = hashlib.sha256(token.encode(errors="replace")).hexdigest()
+        if self._known.get(name):
+            return super().oauth2_token_introspect(token, **options)
+        try:
+            with self._strangers.place(source_of(self._header)):
+                answer = super().oauth2_token_introspect(token, **options)
+        except (Busy, TooManyRequests):  # of nobody's own doing: whose the token is, is not known
+            raise Busy(BUSY) from None
+        if answer["active"]:
+            self._known[name] = True
+        return answer
+
 
 log = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ from globus_action_provider_tools.errors import AuthenticationError
 from werkzeug.exceptions import HTTPException
 
 from action_provider.logs import request_id
+from provenance_store.display import shown
 from provenance_store.errors import (
     Ambiguous,
     BraidError,
@@ -32,7 +33,6 @@ from provenance_store.errors import (
     StoreUnavailable,
     TooLarge,
 )
-from provenance_store.shown import shown
 
 __all__ = [
     "ERRORS",

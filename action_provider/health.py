@@ -1,7 +1,8 @@
 """Whether the server lives, whether it can work, and its metrics: no token needed.
 
-`/healthz` needs nothing but a thread; under `braid serve` not even that (`braid.worker`). `/readyz`
-asks the store, and waits for its word no longer than READY_SECONDS.
+`/healthz` needs nothing but a thread; under `braid serve` not even that
+(`braid.web_server.worker`). `/readyz` asks the store, and waits for its word no longer than
+READY_SECONDS.
 """
 
 from __future__ import annotations

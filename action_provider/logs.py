@@ -24,9 +24,9 @@ import msgspec
 from flask import Flask, Response, g, has_request_context, request
 
 from action_provider.settings import LOG_FORMAT
-from provenance_store.recorder import NOT_AS_GIVEN
+from provenance_store.display import shown
+from provenance_store.recording.recorder import NOT_AS_GIVEN
 from provenance_store.redaction import scrub_text
-from provenance_store.shown import shown
 
 __all__ = [
     "HEADER",

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from provenance_store import forks
+from provenance_store import processes
+from provenance_store.display import shown
 from provenance_store.errors import (
     BraidError,
     ConfigurationError,
@@ -22,7 +23,6 @@ from provenance_store.errors import (
 )
 from provenance_store.ids import now
 from provenance_store.opening import open_store
-from provenance_store.shown import shown
 from provenance_store.sql.waits import SharedAttempt
 from provenance_store.store import Store
 
@@ -39,7 +39,7 @@ GONE = (
 FOREIGN = "What lies where this server's store was is no store of Braid; the log says why."
 
 
-class StoreHolder(forks.Forkable):
+class StoreHolder(processes.Forkable):
     """Opens the store once in each process, and again after a failure to open, or when it is lost.
 
     A forked child opens one of its own, and sweeps itself. A server thus starts, and answers 503,
@@ -63,7 +63,7 @@ class StoreHolder(forks.Forkable):
         self._lock = SharedAttempt()
         self._store: Store | None = None
         self._stop = threading.Event()
-        forks.watch(self)
+        processes.watch(self)
 
     def after_fork_in_child(self) -> None:
         self._lock = SharedAttempt()
@@ -75,7 +75,7 @@ class StoreHolder(forks.Forkable):
 
         Those who ask meanwhile are answered with the same attempt to open it.
         """
-        forks.check()
+        processes.check()
         store = self._store
         if store is None or store.is_lost:
             with self._lock:

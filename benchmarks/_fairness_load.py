@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from _http_load import body
 
 from provenance_store.batch import Batch, encode_batch
-from provenance_store.recorder import Recorder
+from provenance_store.recording.recorder import Recorder
 from provenance_store.sink import MemorySink
 
 PAUSE = 0.025

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from hpc.mascot import Size, play  # noqa: E402
 from provenance_store import open_store  # noqa: E402
-from provenance_store.kinds import Kind, Role  # noqa: E402
+from provenance_store.enums import Kind, Role  # noqa: E402
 from provenance_store.sql.tables import METADATA, TABLE, fit_postgresql  # noqa: E402
 
 Rows = Iterator[tuple[Any, ...]]

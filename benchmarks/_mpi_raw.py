@@ -17,7 +17,7 @@ from typing import Any
 from _mascot_sides import ORIGIN, TABLES, Raw, ddl
 
 from hpc.mascot import Size
-from provenance_store.kinds import Kind, Role
+from provenance_store.enums import Kind, Role
 from provenance_store.sql.tables import TABLE
 
 Rows = Iterator[tuple[Any, ...]]

@@ -67,7 +67,7 @@ def gunicorn(name: str, environ: dict[str, str], workers: int) -> Iterator[int]:
     app = name if name in FLOORS else "braid"
     command = [sys.executable, "-m", "gunicorn", f"_http_apps:{app}()", "--log-level", "error"]
     command += ["--bind", f"127.0.0.1:{port}", "--workers", str(workers)]
-    command += ["--worker-class", "braid.worker.Worker" if app == "braid" else "gthread"]
+    command += ["--worker-class", "braid.web_server.worker.Worker" if app == "braid" else "gthread"]
     command += ["--threads", str(THREADS), "--keep-alive", "60"]
     environ = {**os.environ, **environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
     with shared_metrics.folder() as metrics:

@@ -33,7 +33,7 @@ from _results import Result, tell  # noqa: E402
 
 from hpc.mascot import Size, play  # noqa: E402
 from provenance_store import Store, open_store  # noqa: E402
-from provenance_store.reading.lineage import Direction  # noqa: E402
+from provenance_store.queries.lineage import Direction  # noqa: E402
 
 BUDGET = 2.0
 HOP_BUDGET = "instant means less than 5 ms for some hundred nodes"

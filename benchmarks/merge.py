@@ -25,9 +25,9 @@ from _results import Result, tell
 from hpc.mascot import Size, play
 from provenance_store import open_store
 from provenance_store.ids import SEQUENCE_BITS
+from provenance_store.sql.insert import ID_COLUMNS
 from provenance_store.sql.merge import MERGED
 from provenance_store.sql.tables import TABLE
-from provenance_store.sql.write import ID_COLUMNS
 
 BUDGET = 1.5
 SLICE = Size(420, 420, 3, 1600)

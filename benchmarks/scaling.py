@@ -41,7 +41,7 @@ from _simulation import Outcome, Service, burst, simulate, steady
 
 from provenance_store import open_store
 from provenance_store.batch import Batch, decode_batch, encode_batch
-from provenance_store.recorder import Recorder
+from provenance_store.recording.recorder import Recorder
 from provenance_store.sink import MemorySink
 
 NODES, PERIOD, WEEK = 10_000, 300.0, 7 * 86_400.0

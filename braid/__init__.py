@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import provenance_store
-from provenance_store.lazily import names_of
+from provenance_store.lazy_exports import names_of
 from provenance_store.version import VERSION
 
 if TYPE_CHECKING:

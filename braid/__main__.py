@@ -50,7 +50,7 @@ def _run(args: Sequence[str] | None) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
-        from braid.errors import report
+        from braid.cli.errors import report
 
         return report(error)
     return code if isinstance(code, int) else 0

@@ -1,25 +1,252 @@
-"""The reference pages of docs/reference, written from the code: `make docs`.
-
-A test holds that the pages in the repository are what this module writes.
-"""
+"""The reference pages of docs/reference, written from the code: `make docs`."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
+import re
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
+import hpc
+import provenance_store
 from braid.commands import command
 from braid.diagnosis.machine import PACKAGES
-from braid.python_reference import python_page
+from provenance_store.decisions import Option
+from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
+from provenance_store.queries.reader import Reader
+from provenance_store.recording.recorder import Recorder
 from provenance_store.settings import Setting
+from provenance_store.store import Store
+from provenance_store.values import Audience, Uri
 
-__all__ = ["cli_page", "settings_page", "write"]
+__all__ = ["LEFT_OUT", "Section", "cli_page", "python_page", "sections", "settings_page", "write"]
+
+WIDTH = 80
+HEAD = """\
+# Python
+
+Written from the code by `make docs`. `import braid` has all of it; `store` is
+what `braid.open_store` returns, `recorder` that or what `hpc.spool`,
+`hpc.remote` and `hpc.aggregated` give, which record in the same way. A script
+from start to end is in [record-from-python.md](../record-from-python.md); what
+becomes of odd values in [values.md](../values.md).
+
+Where records are taken (`depends_on`, `inputs`, `models`, `trained_on`, ...)
+one or several will do: what a call returned, an id, a URN, a URI, a `Path`, a
+name, `NAME@v3` or `NAME@ALIAS` ([how things are named](../query-history.md)).
+`uris`, `file` and `files` take one or several, too; `metrics` points such as
+`{"epoch": 3, "loss": 0.2}`.
+"""
+
+
+class Section(NamedTuple):
+    """Calls that serve one purpose, each as it is written and what is called."""
+
+    title: str
+    text: str
+    calls: tuple[tuple[str, Callable[..., Any]], ...]
+
+
+LEFT_OUT = {
+    Recorder: {"decided", "generated", "id_of", "link_later", "mark", "payload"},
+    Store: {
+        *("ask_together", "belongings", "explaining", "glance", "histories", "holders", "linked"),
+        *("one_look", "ping", "waiting_since", "write", "write_all", "write_held", "write_parts"),
+    },
+    Reader: {
+        *(
+            "called",
+            "document",
+            "has_documents",
+            "evidence",
+            "evidence_again",
+            "extract",
+            "find_uri",
+            "find_uris",
+            "find_uris_of_then",
+        ),
+        *(
+            "heads",
+            "invalid",
+            "is_said_of_run",
+            "last_step",
+            "made_by",
+            "makers",
+            "named",
+            "places",
+            "resolve_all",
+            "run_files",
+        ),
+        *("run_members", "run_steps", "sees", "urn", "used_elsewhere", "version"),
+    },
+}
+"""What servers, adapters and commands call, and scripts need not."""
+
+
+def sections() -> list[Section]:
+    """The sections in the order of the page."""
+    return [
+        Section(
+            "Open a store, or what takes records elsewhere",
+            "All of them are context managers, and have `close()`.",
+            (
+                ("braid.open_store", provenance_store.open_store),
+                ("hpc.spool", hpc.spool),
+                ("hpc.remote", hpc.remote),
+                ("hpc.aggregated", hpc.aggregated),
+                ("hpc.workers", hpc.workers),
+                ("hpc.load_spool", hpc.load_spool),
+                ("store.recorder", Store.recorder),
+                ("store.bulk_load", Store.bulk_load),
+            ),
+        ),
+        Section(
+            "Record facts, data, datasets and models",
+            "",
+            _methods("recorder", Recorder, "fact", "data", "dataset", "model", "update"),
+        ),
+        Section(
+            "Record a step",
+            "`step` is what `recorder.step` returns. As a context manager it ends itself, FAILED "
+            "if the block raises.",
+            (
+                *_methods("recorder", Recorder, "step"),
+                *_methods("step", StepHandle, "used", "output", "updated", "finish"),
+                *_methods("recorder", Recorder, "used", "finish"),
+            ),
+        ),
+        Section(
+            "Train a model",
+            "`version` is what `model`, `update` and `step.updated` return.",
+            (
+                *_methods("version", ModelVersion, "update", "log", "add", "alias"),
+                *_methods("recorder", Recorder, "log", "alias", "unalias"),
+            ),
+        ),
+        Section(
+            "Say more of a record, or take it back",
+            "`record` is anything that was recorded. It has the attributes `urn`, `short_id`, "
+            "`name` and `kind`.",
+            (
+                *_methods("record", Record, "tag", "untag", "add", "promote"),
+                *_methods("dataset", Dataset, "add_members"),
+                *_methods("recorder", Recorder, "tag", "untag", "add", "promote", "found_file"),
+                *_methods("store", Store, "invalidate", "restore", "link_same"),
+            ),
+        ),
+        Section(
+            "Record runs, decisions, and several things at once",
+            "",
+            _methods("recorder", Recorder, "run", "decide", "together", "flush"),
+        ),
+        Section(
+            "Ask about the history",
+            "`reader` is `store.reader()`. Answers are the documents of the query API: "
+            "dictionaries of what JSON has.",
+            (
+                *_methods("store", Store, "reader", "lineage"),
+                *_methods("reader", Reader, "record", "records", "runs", "run"),
+                *_methods("reader", Reader, "models", "model", "model_version"),
+                *_methods("reader", Reader, "lineage", "graph", "statement", "resolve"),
+            ),
+        ),
+        Section(
+            "Look after a store",
+            "",
+            _methods(
+                "store", Store, "info", "check", "repair", "slice", "merge", "reduce", "close"
+            ),
+        ),
+        Section(
+            "Values",
+            "",
+            (("braid.Uri", Uri), ("braid.Audience", Audience), ("braid.Option", Option)),
+        ),
+    ]
+
+
+def python_page() -> str:
+    """Every call that a script makes, with its signature and what it does."""
+    return "\n".join([HEAD, *(part for section in sections() for part in _section(section))])
+
+
+def _methods(name: str, owner: type, *methods: str) -> tuple[tuple[str, Callable[..., Any]], ...]:
+    return tuple((f"{name}.{method}", getattr(owner, method)) for method in methods)
+
+
+def _section(section: Section) -> Iterator[str]:
+    yield f"## {section.title}\n"
+    if section.text:
+        yield f"{_folded(section.text)}\n"
+    for name, call in section.calls:
+        yield f"### {name}\n\n```\n{_call(name, call)}\n```\n"
+        yield f"{_described(call)}\n"
+
+
+def _call(name: str, call: Callable[..., Any]) -> str:
+    """How it is called: the names of what it takes and their defaults, in lines that fit."""
+    words = [f"{word}," for word in _parameters(call)]
+    if not words:
+        return f"{name}()"
+    words[-1] = words[-1].removesuffix(",")
+    text = f"{name}({' '.join(word.replace(' ', chr(0)) for word in words)})"
+    lines = textwrap.wrap(
+        text, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(lines).replace(chr(0), " ")
+
+
+def _parameters(call: Callable[..., Any]) -> Iterator[str]:
+    only_by_name = False
+    for parameter in inspect.signature(call).parameters.values():
+        if parameter.name == "self":
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not only_by_name:
+            only_by_name = True
+            yield "*"
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            only_by_name = True
+            yield f"*{parameter.name}"
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            names = _unpacked(call, parameter.name)
+            if names and not only_by_name:
+                yield "*"
+            yield from names or (f"**{parameter.name}",)
+        elif parameter.default is parameter.empty:
+            yield parameter.name
+        else:
+            yield f"{parameter.name}={_default_of(parameter.default)}"
+
+
+def _unpacked(call: Callable[..., Any], name: str) -> tuple[str, ...]:
+    """The names that a typed ``**options`` takes."""
+    found = re.fullmatch(r"Unpack\[(\w+)\]", str(inspect.get_annotations(call).get(name, "")))
+    if found is None:
+        return ()
+    options = vars(inspect.getmodule(call))[found[1]]
+    return tuple(f"{key}=..." for key in options.__annotations__)
+
+
+def _default_of(value: object) -> str:
+    return "..." if callable(value) else repr(value)
+
+
+def _described(call: Callable[..., Any]) -> str:
+    """Its docstring as Markdown."""
+    paragraphs = (inspect.getdoc(call) or "").replace("``", "`").split("\n\n")
+    return "\n\n".join(_folded(" ".join(each.split())) for each in paragraphs)
+
+
+def _folded(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
 
 CLI_HEAD = """\
 # The command line

@@ -17,14 +17,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provenance_store.lazily import names_of
+from provenance_store.lazy_exports import names_of
 from provenance_store.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from hpc.aggregate import aggregated, workers
+    from hpc.mpi.aggregated import aggregated, workers
     from hpc.remote_sink import remote
-    from hpc.spool_load import Loaded, load_spool
-    from hpc.spool_sink import ClosingRecorder, spool
+    from hpc.spooling.load import Loaded, load_spool
+    from hpc.spooling.sink import ClosingRecorder, spool
 
 __all__ = [
     "ClosingRecorder",
@@ -40,9 +40,9 @@ __all__ = [
 __getattr__, __dir__ = names_of(
     __name__,
     {
-        "hpc.aggregate": ("aggregated", "workers"),
+        "hpc.mpi.aggregated": ("aggregated", "workers"),
         "hpc.remote_sink": ("remote",),
-        "hpc.spool_load": ("Loaded", "load_spool"),
-        "hpc.spool_sink": ("ClosingRecorder", "spool"),
+        "hpc.spooling.load": ("Loaded", "load_spool"),
+        "hpc.spooling.sink": ("ClosingRecorder", "spool"),
     },
 )

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hpc.apart import DIVISIONS, halves
+from hpc.buffered_sink import DIVISIONS, halves
 from hpc.settings import SPOOL, WAIT_SECONDS
-from hpc.spool_sink import ClosingRecorder, KeepingSink
-from provenance_store import forks
+from hpc.spooling.sink import ClosingRecorder, KeepingSink
+from provenance_store import processes
+from provenance_store.display import check_server
 from provenance_store.errors import InvalidInput, NotFound, ServiceUnavailable
 from provenance_store.extras import extra
+from provenance_store.pickling import sent
 from provenance_store.references import Head
-from provenance_store.shown import check_server
 from provenance_store.sink import VersionOf
-from provenance_store.travel import sent
 
 with extra("globus", "Recording through a server"):
     import globus_sdk
@@ -64,7 +64,7 @@ class RemoteSink(KeepingSink):
 
     def after_fork_in_child(self) -> None:
         super().after_fork_in_child()
-        forks.leave_behind(self._client)
+        processes.leave_behind(self._client)
         self._client = None
         self.refusal = None
         if not isinstance(self._token, str):
@@ -94,7 +94,7 @@ class RemoteSink(KeepingSink):
         if not found:
             raise NotFound(f"There is no record {reference[:200]} on the server.")
         if len(found) > 1:
-            from provenance_store.documents import ambiguous
+            from provenance_store.queries.documents import ambiguous
 
             raise ambiguous(reference, found)
         return self.resolve(str(found[0]["id"]))
@@ -222,7 +222,7 @@ def _connect_anew(authorizer: GlobusAuthorizer) -> None:
     session = session_of(authorizer)
     if session is not None:
         for prefix, adapter in list(session.adapters.items()):
-            forks.leave_behind(adapter)
+            processes.leave_behind(adapter)
             session.mount(prefix, HTTPAdapter())
 
 

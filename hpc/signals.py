@@ -15,10 +15,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from provenance_store.forks import Forkable, watch
+from provenance_store.processes import Forkable, watch
 
 if TYPE_CHECKING:
-    from hpc.carrier import CarrierSink
+    from hpc.buffered_sink import BufferedSink
 
 __all__ = ["guard"]
 
@@ -27,11 +27,11 @@ NUDGE = signal.SIGURG
 NUDGES = 40
 LONGEST_PAUSE = 1.0
 
-_sinks: WeakSet[CarrierSink] = WeakSet()
+_sinks: WeakSet[BufferedSink] = WeakSet()
 _previous: Any = signal.SIG_DFL
 
 
-def guard(sink: CarrierSink, *, is_child: bool) -> None:
+def guard(sink: BufferedSink, *, is_child: bool) -> None:
     """Have the sink save what it holds on SIGTERM, before whatever SIGTERM did so far.
 
     The handler is put in place by the main thread only, the one that Python lets do it; from

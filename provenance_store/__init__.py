@@ -14,20 +14,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provenance_store.lazily import names_of
+from provenance_store.lazy_exports import names_of
 from provenance_store.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from provenance_store.batch import Batch, decode_batch, encode_batch
     from provenance_store.decisions import Option
+    from provenance_store.enums import Kind, Level, Mark, Role
     from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
-    from provenance_store.kinds import Kind, Level, Mark, Role
     from provenance_store.opening import open_store, upgrade_store
-    from provenance_store.reader import Reader
-    from provenance_store.recorder import Recorder
+    from provenance_store.queries.reader import Reader
+    from provenance_store.recording.recorder import Recorder
     from provenance_store.store import Store
-    from provenance_store.values import Audience, Uri
-    from provenance_store.viewer import EVERYTHING, Viewer
+    from provenance_store.values import EVERYTHING, Audience, Uri, Viewer
 
 __all__ = [
     "EVERYTHING",
@@ -60,12 +59,11 @@ __getattr__, __dir__ = names_of(
         "provenance_store.batch": ("Batch", "decode_batch", "encode_batch"),
         "provenance_store.decisions": ("Option",),
         "provenance_store.handles": ("Dataset", "ModelVersion", "Record", "StepHandle"),
-        "provenance_store.kinds": ("Kind", "Level", "Mark", "Role"),
+        "provenance_store.enums": ("Kind", "Level", "Mark", "Role"),
         "provenance_store.opening": ("open_store", "upgrade_store"),
-        "provenance_store.reader": ("Reader",),
-        "provenance_store.recorder": ("Recorder",),
+        "provenance_store.queries.reader": ("Reader",),
+        "provenance_store.recording.recorder": ("Recorder",),
         "provenance_store.store": ("Store",),
-        "provenance_store.values": ("Audience", "Uri"),
-        "provenance_store.viewer": ("EVERYTHING", "Viewer"),
+        "provenance_store.values": ("EVERYTHING", "Audience", "Uri", "Viewer"),
     },
 )

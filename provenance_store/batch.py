@@ -18,9 +18,9 @@ from typing import Any
 
 import msgspec
 
+from provenance_store.enums import Series, TagType
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import SEQUENCE_BITS
-from provenance_store.kinds import Series, TagType
 from provenance_store.rows import (
     ROWS,
     ActionRow,

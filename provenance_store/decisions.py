@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provenance_store.handles import Record
 from provenance_store.references import Reference, is_document, is_id, several
-from provenance_store.validation.policy import Gate
+from provenance_store.validation.limits import Gate
 from provenance_store.validation.scalars import described, is_a, plain
 
 if TYPE_CHECKING:
-    from provenance_store.recorder import Recorder
+    from provenance_store.recording.recorder import Recorder
 
 __all__ = ["DECISION", "DOCUMENT", "Choice", "Option", "OptionLike", "read_choice"]
 

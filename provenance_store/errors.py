@@ -20,7 +20,7 @@
         └── MissingExtra    ... and it is a library that an extra of Braid brings
 
 Views and commands never catch these: ``action_provider.errors`` maps them to HTTP and
-``braid.errors`` to exit codes, once, each in one table.
+``braid.cli.errors`` to exit codes, once, each in one table.
 """
 
 from __future__ import annotations

@@ -11,12 +11,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
+from provenance_store.digests import (
+    ALGORITHM,
+    ROOM,
+    Measured,
+    Progress,
+    Tree,
+    Unread,
+    is_tree,
+    measure,
+    measure_tree,
+    not_opened,
+)
+from provenance_store.display import counted, escaped
 from provenance_store.errors import InvalidInput
-from provenance_store.measuring import Measured, Progress, Unread, measure, not_opened
-from provenance_store.quantities import counted
-from provenance_store.trees import ALGORITHM, ROOM, Tree, is_tree, measure_tree
-from provenance_store.undecoded import escaped
-from provenance_store.validation.uris import normal_uri
+from provenance_store.validation.texts import normal_uri
 
 __all__ = [
     "DIRECTORY",

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from provenance_store.enums import RUN_STATUSES, Kind, Role
 from provenance_store.errors import InvalidInput
-from provenance_store.kinds import RUN_STATUSES, Kind, Role
 
 __all__ = [
     "MAX_LIMIT",

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
-from provenance_store import forks
+from provenance_store import processes
+from provenance_store.enums import Kind, Role
 from provenance_store.ids import short_id
-from provenance_store.kinds import Kind, Role
-from provenance_store.travel import arrived
+from provenance_store.pickling import arrived
 from provenance_store.validation.scalars import one_or_many
 
 if TYPE_CHECKING:
-    from provenance_store.recorder import (
+    from provenance_store.recording.recorder import (
         FileLike,
         Files,
         Points,
@@ -214,7 +214,7 @@ class StepHandle(Record):
         self.recorder.finish(self, status, **how)
 
     def __enter__(self) -> Self:
-        self._entered.append(forks.process)
+        self._entered.append(processes.process)
         return self
 
     def __exit__(
@@ -223,7 +223,7 @@ class StepHandle(Record):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._entered.pop() != forks.process:
+        if self._entered.pop() != processes.process:
             return
         if error is None:
             self.finish()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provenance_store.kinds import SAME_AS, Role
+from provenance_store.enums import SAME_AS, Role
 
 __all__ = ["INFLUENCED_BY", "WORDS", "words_of"]
 

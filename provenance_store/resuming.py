@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from provenance_store.quantities import counted
+from provenance_store.display import counted
 
 __all__ = ["told_of_resuming"]
 

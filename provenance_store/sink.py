@@ -13,11 +13,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from provenance_store import forks
+from provenance_store import processes
 from provenance_store.batch import Batch
+from provenance_store.enums import Kind
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, new_uuid, now, parse_id
-from provenance_store.kinds import Kind
 from provenance_store.rows import MetricRow, OriginRow
 from provenance_store.version import VERSION
 
@@ -100,7 +100,7 @@ class VersionOf(NamedTuple):
     version: int
 
 
-class Sink(ABC, forks.Forkable):
+class Sink(ABC, processes.Forkable):
     """A place that takes batches.
 
     Life cycle: `new_id` and `resolve` as often as needed, `write` for each batch, `flush` when
@@ -113,7 +113,7 @@ class Sink(ABC, forks.Forkable):
         self._lock: AbstractContextManager[object] = threading.Lock()
         self._origin: OriginRow | None = None
         self._sequence = itertools.count(1)
-        forks.watch(self)
+        processes.watch(self)
 
     def after_fork_in_child(self) -> None:
         self._lock = threading.Lock()
@@ -133,7 +133,7 @@ class Sink(ABC, forks.Forkable):
 
     def new_batch(self) -> Batch:
         """An empty batch to record into."""
-        forks.check()
+        processes.check()
         return Batch()
 
     @property

@@ -11,37 +11,36 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import sqlalchemy as sa
 
-from provenance_store.actions import Actions
-from provenance_store.author import Author, making_origins
 from provenance_store.batch import Batch
-from provenance_store.documents import FIRST_NAMED
 from provenance_store.errors import BraidError, NotAllowed
 from provenance_store.ids import now
-from provenance_store.reader import LineageOptions, Reader
-from provenance_store.reading.foreseen import Foreseen, ask_together
-from provenance_store.recorder import Recorder
+from provenance_store.queries.actions import Actions
+from provenance_store.queries.documents import FIRST_NAMED
+from provenance_store.queries.foreseen import Foreseen, ask_together
+from provenance_store.queries.reader import LineageOptions, Reader
+from provenance_store.recording.environment import Author, making_origins
+from provenance_store.recording.recorder import Recorder
 from provenance_store.references import Reference, several
 from provenance_store.sink import Sink
+from provenance_store.sinks.database import BatchRefused, DatabaseSink, GuardedSink, HeldSink
+from provenance_store.sinks.group_commit import Guard
 from provenance_store.sql.dialects import driver
-from provenance_store.sql.prepared import Prepared
-from provenance_store.sql.same import new_same
-from provenance_store.store_sink import GuardedSink, HeldSink, Refused, StoreSink
+from provenance_store.sql.known_later import new_same
+from provenance_store.sql.recording import Prepared
 from provenance_store.validation.batches import check_sound
-from provenance_store.validation.policy import Gate, Policy
+from provenance_store.validation.limits import Gate, Policy
 from provenance_store.validation.rows import same_as_row
-from provenance_store.values import Audience
-from provenance_store.viewer import EVERYTHING, Viewer
-from provenance_store.writer import Guard
+from provenance_store.values import EVERYTHING, Audience, Viewer
 
 if TYPE_CHECKING:
-    from provenance_store.invalidation import Affected
-    from provenance_store.lineage import Lineage
-    from provenance_store.merge import Merged
-    from provenance_store.reading.lineage import Direction
-    from provenance_store.retention import Reduced
-    from provenance_store.slices import Sliced
-    from provenance_store.sql.belonging import Belonging, Holder
+    from provenance_store.queries.invalidation import Affected
+    from provenance_store.queries.lineage import Direction
+    from provenance_store.queries.lineage_graph import Lineage
+    from provenance_store.sql.ownership import OriginOwner, RecordOwner
     from provenance_store.sql.repair import Mended
+    from provenance_store.transfer.merge import Merged
+    from provenance_store.transfer.retention import Reduced
+    from provenance_store.transfer.slices import Sliced
 
 __all__ = ["Store"]
 
@@ -56,10 +55,10 @@ class Store(Recorder):
     commands are over before they would have loaded all of it.
     """
 
-    sink: StoreSink
+    sink: DatabaseSink
 
-    def __init__(self, behind: sa.Engine | StoreSink, *, strict: bool = False) -> None:
-        sink = behind if isinstance(behind, StoreSink) else StoreSink(behind)
+    def __init__(self, behind: sa.Engine | DatabaseSink, *, strict: bool = False) -> None:
+        sink = behind if isinstance(behind, DatabaseSink) else DatabaseSink(behind)
         super().__init__(sink, strict=strict)
         self.actions = Actions(sink.session)
 
@@ -150,7 +149,7 @@ class Store(Recorder):
         raises. Links are held in memory in pieces of some millions. Other writers of the store
         wait meanwhile. Only new records can be recorded, not additions to earlier ones.
         """
-        from provenance_store.bulk import BulkSink
+        from provenance_store.sinks.bulk import BulkSink
         from provenance_store.sql.load import conflicts_told, loading
 
         engine = self.sink.session.engine
@@ -180,12 +179,12 @@ class Store(Recorder):
         self.sink.write_checked(own, guard)
 
     def _by(self, author: Author, origins: set[int]) -> Guard:
-        from provenance_store.sql import belonging
+        from provenance_store.sql import ownership
 
         guards = [self._alone(author.identities, run_id) for run_id in sorted(author.alone_in)]
 
         def guard(connection: sa.Connection) -> None:
-            if foreign := belonging.foreign_origin(connection, origins, author.identities):
+            if foreign := ownership.foreign_origin(connection, origins, author.identities):
                 raise NotAllowed(
                     f"The origin {foreign} belongs to somebody else; record with your own."
                 )
@@ -194,33 +193,33 @@ class Store(Recorder):
 
         return guard
 
-    def holders(self, uuids: Iterable[str]) -> dict[str, Holder]:
+    def holders(self, uuids: Iterable[str]) -> dict[str, OriginOwner]:
         """Who writes with those of these origins that are known here, by UUID."""
-        from provenance_store.sql import belonging
+        from provenance_store.sql import ownership
 
         with self.sink.session.read() as connection:
-            return belonging.holders(connection, uuids)
+            return ownership.holders(connection, uuids)
 
-    def belongings(self, ids: Collection[int]) -> dict[int, Belonging]:
+    def belongings(self, ids: Collection[int]) -> dict[int, RecordOwner]:
         """Kind and audience of those of these records that are here, whoever asks."""
-        from provenance_store.sql import belonging
+        from provenance_store.sql import ownership
 
         with self.sink.session.read() as connection:
-            return belonging.belongings(connection, ids)
+            return ownership.belongings(connection, ids)
 
     def histories(self, ids: Collection[int]) -> dict[int, int]:
         """How often one tag of these records was set, or marks were made of them, at the most."""
-        from provenance_store.sql import belonging
+        from provenance_store.sql import ownership
 
         with self.sink.session.read() as connection:
-            return belonging.histories(connection, ids)
+            return ownership.histories(connection, ids)
 
     def linked(self, links: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
         """Those of these links, as (from_id, to_id), that are here, whoever asks."""
-        from provenance_store.sql import belonging
+        from provenance_store.sql import ownership
 
         with self.sink.session.read() as connection:
-            return belonging.linked(connection, links)
+            return ownership.linked(connection, links)
 
     def write_all(self, batches: Sequence[Batch]) -> list[BraidError | None]:
         """Write batches that were made elsewhere in as few commits as may be.
@@ -232,7 +231,7 @@ class Store(Recorder):
         """
         return self.sink.write_all(batches)
 
-    def write_parts(self, batches: Sequence[Batch]) -> list[list[Refused]]:
+    def write_parts(self, batches: Sequence[Batch]) -> list[list[BatchRefused]]:
         """As `write_all`; the answer for each batch is what was refused of it, part by part."""
         return self.sink.write_parts(batches)
 
@@ -254,7 +253,7 @@ class Store(Recorder):
         Raises MergeConflict with a report when the stores say other things of the same records,
         InvalidInput when the file is no store, SchemaMismatch when it is of another version.
         """
-        from provenance_store.merge import merge_file
+        from provenance_store.transfer.merge import merge_file
 
         merged = merge_file(self.sink, Path(file), dry_run=dry_run, tags=tags, progress=progress)
         self.sink.session.watch.look()
@@ -297,7 +296,7 @@ class Store(Recorder):
 
         Raises NotFound for what the viewer may not see, NotAllowed for what it does not manage.
         """
-        from provenance_store.invalidation import invalidate
+        from provenance_store.queries.invalidation import invalidate
 
         return invalidate(
             self.sink, reference, cause=cause, dry_run=dry_run, viewer=viewer, named=named
@@ -317,7 +316,7 @@ class Store(Recorder):
         Raises Conflict when the record was not invalidated itself, naming what was; else as
         `invalidate`.
         """
-        from provenance_store.invalidation import restore
+        from provenance_store.queries.invalidation import restore
 
         return restore(
             self.sink, reference, cause=cause, dry_run=dry_run, viewer=viewer, named=named
@@ -336,7 +335,7 @@ class Store(Recorder):
         Some hundred records at a time are one transaction; `progress` is told how many. With
         `dry_run` nothing is dropped, and the answer says what would be.
         """
-        from provenance_store.retention import reduce
+        from provenance_store.transfer.retention import reduce
 
         return reduce(self.sink, before=before, dry_run=dry_run, progress=progress)
 
@@ -368,10 +367,10 @@ class Store(Recorder):
         Raises NotFound for a start that is not there, InvalidInput when the file is there
         already and `force` is not given.
         """
-        from provenance_store.slices import Wanted, take_slice
+        from provenance_store.transfer.slices import SliceRequest, take_slice
 
         ids = [self.id_of(each) for each in several(references)]
-        wanted = Wanted(
+        wanted = SliceRequest(
             ids=ids,
             run_ids=run_ids,
             flow_ids=flow_ids,

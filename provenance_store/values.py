@@ -1,4 +1,5 @@
-"""Values that rows are made of: URIs with what is known of them, audiences, tags, digests."""
+"""Values that rows are made of: URIs with what is known of them, audiences, tags, digests; and
+who is looking."""
 
 from __future__ import annotations
 
@@ -10,21 +11,40 @@ from typing import Any
 
 import msgspec
 
+from provenance_store.display import is_kept
+from provenance_store.enums import Level, TagType
 from provenance_store.errors import InvalidInput
-from provenance_store.kinds import Level, TagType
 from provenance_store.rows import AudienceMemberRow, AudienceRow
-from provenance_store.undecoded import is_kept
 from provenance_store.validation.limits import MAX_PRINCIPAL
 from provenance_store.validation.scalars import one_or_many
 
 __all__ = [
+    "EVERYTHING",
     "Audience",
     "TagValue",
     "Uri",
+    "Viewer",
     "canonical_json",
     "digest_of",
     "tag_value",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """The principals (Globus identity and group URNs) on whose behalf something is read.
+
+    With `everything` nothing is hidden: the owner of the store's file, or a member of the
+    store-wide reader group.
+    """
+
+    principals: frozenset[str] = frozenset()
+    everything: bool = False
+
+
+EVERYTHING = Viewer(everything=True)
+"""Sees all: whoever can open the store itself."""
+
 
 _PRINCIPAL = f"A principal is text of 1 to {MAX_PRINCIPAL} characters."
 TagValue = str | int | float | bool

@@ -22,12 +22,12 @@ from typing import NamedTuple, cast
 from flask import Flask, Request, Response, g, request
 
 from action_provider.auth import Authenticator
-from action_provider.guard import whole_body
+from action_provider.fair_queue import FairLane, Rates
 from action_provider.lanes.messages import Forwarded
 from action_provider.lanes.process import LaneProcess
-from action_provider.lanes.queue import FairLane, Rates
 from action_provider.logs import request_id
 from action_provider.metrics import Metrics
+from action_provider.request_guard import whole_body
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.sql.waits import begin_question, end_question

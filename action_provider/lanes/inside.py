@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import g, has_request_context
 
-from action_provider.lanes.turns import TURNS
+from action_provider.fair_queue import TURNS
 from action_provider.metrics import Metrics
 from provenance_store.opening import open_store
 from provenance_store.store import Store

@@ -23,9 +23,9 @@ from flask import Flask, Response, g, request
 
 from action_provider import logs
 from action_provider.app import EXTENSION, create_app
+from action_provider.child_messages import receive, send
+from action_provider.fair_queue import TURNS
 from action_provider.lanes.messages import Answered, Forwarded
-from action_provider.lanes.turns import TURNS
-from action_provider.record.messages import receive, send
 from provenance_store.sql.waits import begin_question
 
 __all__ = ["main"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from action_provider.child import Child
+from action_provider.child_process import Child
 from action_provider.errors import Busy
 from action_provider.lanes.messages import Answered, Forwarded
 from provenance_store.errors import StoreUnavailable

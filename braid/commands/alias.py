@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from braid.options import displays, records
-from braid.output import Display, Document, Field, Form
-from braid.parameters import Reference
-from braid.recording import Place, recording
-from braid.source import Source
+from braid.cli.arguments import Reference
+from braid.cli.options import displays, records
+from braid.cli.output import Display, Document, Field, Form
+from braid.cli.recording import RecordingTarget, recording
+from braid.cli.source import Source
 
 __all__ = ["command"]
 
@@ -63,7 +63,7 @@ def command(
         place.tell(display, recorder.sink.urn(version))
 
 
-def _known(place: Place, reference: str) -> Document:
+def _known(place: RecordingTarget, reference: str) -> Document:
     """The model, with all its aliases."""
     if place.history is None:
         raise click.UsageError("A spool cannot list aliases; give --store or --server.")

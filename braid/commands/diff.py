@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.errors import SAID_NO
-from braid.options import displays, reads
-from braid.output import Display, Document, Field
-from braid.parameters import Reference
-from braid.source import Source, is_run
+from braid.cli.arguments import Reference
+from braid.cli.errors import SAID_NO
+from braid.cli.options import displays, reads
+from braid.cli.output import Display, Document, Field
+from braid.cli.source import Source, is_run
 from provenance_store.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from braid.client import QueryClient
-    from provenance_store.reader import Reader
+    from braid.cli.client import QueryClient
+    from provenance_store.queries.reader import Reader
 
 __all__ = ["command"]
 
@@ -99,7 +99,7 @@ def _put_aside(count: int) -> str:
 
 
 def _compared(history: Reader | QueryClient, a: str, b: str, limit: int) -> dict[str, Any]:
-    from provenance_store.difference import compare_records, compare_runs
+    from provenance_store.statement.difference import compare_records, compare_runs
     from provenance_store.statement.document import evidence_of
 
     of_runs = [is_run(history, one, by_default=True) for one in (a, b)]
@@ -123,7 +123,7 @@ def _whole_run(history: Reader | QueryClient, run_id: str) -> dict[str, Any]:
 
 def _evidence(history: Reader | QueryClient, runs: list[dict[str, Any]]) -> Document:
     """The steps of the runs, and what each used and made."""
-    from braid.client import QueryClient
+    from braid.cli.client import QueryClient
     from provenance_store.ids import now
 
     if isinstance(history, QueryClient):

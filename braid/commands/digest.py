@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.errors import SAID_NO
-from braid.options import displays, writes
-from braid.output import Display, Document, Field, Form
-from braid.places import files_of, maps, of_run
-from braid.progress import bytes_progress
-from braid.source import Source, run_named
+from braid.cli.errors import SAID_NO
+from braid.cli.file_map import files_of, maps, of_run
+from braid.cli.options import displays, writes
+from braid.cli.output import Display, Document, Field, Form
+from braid.cli.progress import bytes_progress
+from braid.cli.source import Source, run_named
 
 if TYPE_CHECKING:
     from provenance_store.files import Place
-    from provenance_store.reader import Reader
+    from provenance_store.queries.reader import Reader
     from provenance_store.store import Store
 
 __all__ = ["command", "digest_run"]
@@ -103,7 +103,7 @@ def _sorted_out(
     """Records by id with the URIs that are meant, None for all; and files that none names."""
     from provenance_store.files import uris_of
     from provenance_store.references import is_id
-    from provenance_store.validation.uris import normal_uri
+    from provenance_store.validation.texts import normal_uri
 
     wanted: dict[str, frozenset[str] | None] = {}
     unknown = []
@@ -124,8 +124,7 @@ def _sorted_out(
 
 def _check_file(path: Path) -> None:
     """Raises UsageError for what is named on the command line and has no digest."""
-    from provenance_store.measuring import not_opened
-    from provenance_store.trees import is_tree
+    from provenance_store.digests import is_tree, not_opened
 
     try:
         refused = None if is_tree(path) else not_opened(os.stat(path))
@@ -143,7 +142,7 @@ def _is_meant(
 ) -> bool:
     if run_id and record["run_id"] == run_id:
         return True
-    from provenance_store.validation.uris import normal_uri
+    from provenance_store.validation.texts import normal_uri
 
     uris = wanted.get(record["id"], frozenset())
     return uris is None or normal_uri(uri["uri"]) in uris

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from braid.errors import SAID_NO, describe
-from braid.options import displays, store_option
-from braid.output import Display
-from braid.source import Source
+from braid.cli.errors import SAID_NO, describe
+from braid.cli.options import displays, store_option
+from braid.cli.output import Display
+from braid.cli.source import Source
 
 if TYPE_CHECKING:
-    from provenance_store.condition import Finding
+    from provenance_store.transfer.condition import Finding
 
 __all__ = ["command"]
 
@@ -72,8 +72,8 @@ def _findings(source: Source, server: str | None, *, offline: bool) -> Iterator[
     from action_provider.settings import of_a_server
     from braid.diagnosis.machine import examine_machine
     from braid.settings import SERVER
-    from provenance_store.condition import Finding, examine
     from provenance_store.settings import inherited
+    from provenance_store.transfer.condition import Finding, examine
 
     url = server or SERVER.get()
     here = bool(of_a_server(inherited()))
@@ -115,7 +115,7 @@ def _all_of(group: str, findings: Iterator[Finding]) -> Iterator[Finding]:
 
 
 def _not_looked_at(group: str, error: Exception) -> Finding:
-    from provenance_store.condition import Finding
+    from provenance_store.transfer.condition import Finding
 
     todo = "Ask as the user that `braid serve` runs as." if isinstance(error, OSError) else ""
     return Finding(group, "skip", f"Not all was looked at: {describe(error)}", todo)

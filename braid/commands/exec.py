@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.errors import SAID_NO, describe
-from braid.executing import Finished, job_environment, run
-from braid.options import model_option, records, run_option, strict_option, tag_option
-from braid.output import say
-from braid.recording import reading, recording
-from braid.source import Source
+from braid.cli.errors import SAID_NO, describe
+from braid.cli.options import model_option, records, run_option, strict_option, tag_option
+from braid.cli.output import say
+from braid.cli.recording import reading, recording
+from braid.cli.source import Source
+from braid.cli.subprocess_step import Finished, job_environment, run
+from provenance_store.display import escaped
 from provenance_store.errors import (
     BraidError,
     ConfigurationError,
@@ -24,12 +25,11 @@ from provenance_store.errors import (
     ServiceUnavailable,
     StoreUnavailable,
 )
-from provenance_store.undecoded import escaped
 
 if TYPE_CHECKING:
-    from braid.command_step import CommandStep
+    from braid.cli.subprocess_step import CommandStep
+    from provenance_store.digests import Progress
     from provenance_store.files import LocalFile
-    from provenance_store.measuring import Progress
 
 __all__ = ["command"]
 
@@ -91,7 +91,7 @@ def command(
     \b
     braid exec --input scan.h5 --output peaks.h5 -- ./find_peaks scan.h5 peaks.h5
     """
-    from braid.command_step import CommandStep
+    from braid.cli.subprocess_step import CommandStep
 
     _check_run_id(run_id)
     notes = _undecoded(command_line)
@@ -161,7 +161,7 @@ def _inputs(given: Sequence[str], notes: list[str]) -> list[str | LocalFile]:
 
 def _outputs(given: Sequence[str]) -> tuple[list[LocalFile], list[str], list[str]]:
     """The files that are there now, notes of those that are not, and notes of the former."""
-    from provenance_store.measuring import Unread
+    from provenance_store.digests import Unread
 
     made, missing, notes = [], [], list[str]()
     for text, file in _look(given, notes):
@@ -196,8 +196,8 @@ def _look(
 
 
 def _file(text: str, progress: Progress) -> LocalFile:
+    from provenance_store.digests import Measured
     from provenance_store.files import LocalFile, look
-    from provenance_store.measuring import Measured
 
     if URI.match(text) and not os.path.lexists(text):
         # Behind the path of an address there may be a signature.

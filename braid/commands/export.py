@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.flowfile import JsonFile
-from braid.options import format_by_name, writes
-from braid.output import inert, printable
-from braid.parameters import Reference
-from braid.source import Source, is_run, run_named
+from braid.cli.arguments import Reference
+from braid.cli.files import JsonFile
+from braid.cli.options import format_by_name, writes
+from braid.cli.output import inert, printable
+from braid.cli.source import Source, is_run, run_named
 
 if TYPE_CHECKING:
     from provenance_store.exchange.extract import Extract, Way
@@ -171,8 +171,8 @@ def command(
 
 def _text(store: Store, wanted: Wanted, format_: str, about: dict[str, Any]) -> str:
     if format_ in PROV:
-        from provenance_store.exchange.prov_export import to_prov
-        from provenance_store.exchange.prov_said import is_as_said
+        from provenance_store.exchange.prov.export import to_prov
+        from provenance_store.exchange.prov.verbatim import is_as_said
 
         found = wanted.whole(store)
         if is_as_said(found):
@@ -183,14 +183,14 @@ def _text(store: Store, wanted: Wanted, format_: str, about: dict[str, Any]) -> 
     if wanted.everything:
         raise click.UsageError(f"{format_} describes records or runs; give them instead of --all.")
     if format_ == "gmeta":
-        from provenance_store.exchange.gmeta import ingest_document, to_gmeta
+        from provenance_store.exchange.globus_search import ingest_document, to_gmeta
 
         entries = wanted.one_by_one(store)
         visible_to = about["visible_to"]
         return ingest_document(
             [to_gmeta(found, run_id=run, visible_to=visible_to) for found, run in entries]
         )
-    from provenance_store.exchange.datacite import to_datacite
+    from provenance_store.exchange.catalog import to_datacite
 
     if len(wanted.records) + len(wanted.runs) > 1:
         raise click.UsageError("A DOI describes one record or run; give one only.")
@@ -206,7 +206,7 @@ def _text(store: Store, wanted: Wanted, format_: str, about: dict[str, Any]) -> 
 
 
 def _crate(store: Store, wanted: Wanted, output: Path, about: dict[str, Any]) -> None:
-    from provenance_store.exchange.crate import write_crate
+    from provenance_store.exchange.crate.export import write_crate
     from provenance_store.ids import now
     from provenance_store.times import format_time
 

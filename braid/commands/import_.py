@@ -8,12 +8,11 @@ from typing import Any
 
 import click
 
-from braid.escaping import printable
-from braid.fields import Field, Form
-from braid.filling import filling
-from braid.options import displays, writes
-from braid.output import Display
-from braid.source import Source
+from braid.cli.fields import Field, Form, printable
+from braid.cli.import_target import filling
+from braid.cli.options import displays, writes
+from braid.cli.output import Display
+from braid.cli.source import Source
 
 __all__ = ["command"]
 
@@ -102,7 +101,7 @@ def command(
         return _list(source, display)
     if undo is not None:
         return _undo(source, display, undo, dry_run=not yes, force=force)
-    from provenance_store.exchange.files import import_file
+    from provenance_store.exchange.formats import import_file
 
     with filling(source, dry_run=dry_run) as store:
         imported = []
@@ -117,7 +116,7 @@ def command(
 
 
 def _list(source: Source, display: Display) -> None:
-    from provenance_store.exchange.undo import list_imports
+    from provenance_store.exchange.imports import list_imports
 
     with source.open(create=False) as store:
         found = list_imports(store)
@@ -125,7 +124,7 @@ def _list(source: Source, display: Display) -> None:
 
 
 def _undo(source: Source, display: Display, id_: str, *, dry_run: bool, force: bool) -> None:
-    from provenance_store.exchange.undo import undo_import
+    from provenance_store.exchange.imports import undo_import
 
     with source.open(create=False) as store:
         document = undo_import(store, id_, dry_run=dry_run, force=force).document()

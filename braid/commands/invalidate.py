@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from braid.flowfile import JsonFile
-from braid.options import changes, displays
-from braid.output import Display, Document, Field, printable
-from braid.parameters import Reference
-from braid.source import Source
+from braid.cli.arguments import Reference
+from braid.cli.files import JsonFile
+from braid.cli.options import changes, displays
+from braid.cli.output import Display, Document, Field, printable
+from braid.cli.source import Source
 
 __all__ = ["command"]
 
@@ -132,7 +132,7 @@ def _starter(flow_id: str | None, template: dict[str, Any] | None, told: Documen
     """What starts the flow; whatever can go wrong before goes wrong before anything is marked."""
     if flow_id is None:
         return None
-    from braid.reaction import filled, flow_starter
+    from braid.cli.trigger import filled, flow_starter
 
     filled(template or {}, dict(told))
     start = flow_starter(flow_id, f"{told['record']['name']}: {told['cause']}")

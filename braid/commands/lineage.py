@@ -7,16 +7,16 @@ from typing import Any, Literal
 
 import click
 
-from braid.alike import folded as alike_folded
-from braid.graph import ROLES, as_dot, as_mermaid, as_tree
-from braid.options import displays, reads
-from braid.output import Display, Document, Field, Form
-from braid.parameters import Reference
-from braid.picture import Picture, Shape, as_svg
-from braid.rendering import rendered
-from braid.source import Source
+from braid.cli.arguments import Reference
+from braid.cli.options import displays, reads
+from braid.cli.output import Display, Document, Field, Form
+from braid.cli.source import Source
+from braid.pictures.alike import folded as alike_folded
+from braid.pictures.graph import ROLES, as_dot, as_mermaid, as_tree
+from braid.pictures.rendering import rendered
+from braid.pictures.svg import Picture, Shape, as_svg
+from provenance_store.display import counted
 from provenance_store.errors import InvalidInput
-from provenance_store.quantities import counted
 
 __all__ = ["command"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from braid.options import displays, writes
-from braid.output import Display, Field, Form
-from braid.source import Source
+from braid.cli.options import displays, writes
+from braid.cli.output import Display, Field, Form
+from braid.cli.source import Source
 
 __all__ = ["command"]
 
@@ -123,9 +123,9 @@ def command(
     `pip install 'braid-provenance[plot]'`, and takes about a minute;
     --up-to 20146000 goes to the published size, which takes long with a commit for each record.
     """
-    from braid import mascot
-    from hpc.launcher import launched
+    from braid.cli import mascot
     from hpc.mascot import Size
+    from hpc.mpi.topology import launched
 
     job = launched()
     with mascot.one_voice(job):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from braid.filling import filling
-from braid.options import displays, writes
-from braid.output import Display, Field, in_words
-from braid.progress import stage_progress
-from braid.source import Source
+from braid.cli.import_target import filling
+from braid.cli.options import displays, writes
+from braid.cli.output import Display, Field, in_words
+from braid.cli.progress import stage_progress
+from braid.cli.source import Source
 
 __all__ = ["command"]
 

@@ -7,13 +7,12 @@ from typing import Any
 
 import click
 
-from braid.curve import curves
-from braid.options import Time, displays, pages, reads
-from braid.output import Display, Document, Field, Form
-from braid.parameters import Reference
-from braid.source import Source
-from braid.validity import bad_end, cause, ended, marked, validity
-from provenance_store.quantities import counted
+from braid.cli.arguments import Reference
+from braid.cli.options import Time, displays, pages, reads
+from braid.cli.output import Display, Document, Field, Form, bad_end, cause, ended, marked, validity
+from braid.cli.source import Source
+from braid.pictures.curve import curves
+from provenance_store.display import counted
 
 __all__ = ["command", "environment_in_words"]
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 
-from braid.options import Time, displays, pages, reads
-from braid.output import Display, Document, Field, Form
-from braid.source import Source, run_named
-from braid.validity import bad_end, validity
+from braid.cli.options import Time, displays, pages, reads
+from braid.cli.output import Display, Document, Field, Form, bad_end, validity
+from braid.cli.source import Source, run_named
 
 __all__ = ["command"]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from braid.options import Time, displays, pages, reads
-from braid.output import Display, Field, Form, run_status, seconds_between
-from braid.source import Source
+from braid.cli.options import Time, displays, pages, reads
+from braid.cli.output import Display, Field, Form, run_status, seconds_between
+from braid.cli.source import Source
 
 __all__ = ["command"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from braid.options import port_option, writes
-from braid.source import Source
+from braid.cli.options import port_option, writes
+from braid.cli.source import Source
 from provenance_store.extras import require
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def command(
     require("server", "A server")
     from action_provider import shared_metrics
     from action_provider.settings import Options
-    from braid.limits import Limits
-    from braid.server import listen, serve
+    from braid.web_server.limits import Limits
+    from braid.web_server.server import listen, serve
     from provenance_store.settings import BUSY_TIMEOUT_MS
 
     os.environ.setdefault(BUSY_TIMEOUT_MS.name, str(BUSY_MS))

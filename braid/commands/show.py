@@ -11,16 +11,15 @@ from typing import Any
 
 import click
 
+from braid.cli.arguments import Reference
+from braid.cli.fields import UNKNOWN
+from braid.cli.options import displays, reads
+from braid.cli.output import Display, Document, bad_end, cause, inert, marked, told_time
+from braid.cli.source import Source, is_run, run_named
 from braid.commands.models import environment_in_words
 from braid.commands.run import show as run_show
-from braid.curve import curves
-from braid.fields import UNKNOWN
-from braid.options import displays, reads
-from braid.output import Display, Document, inert, told_time
-from braid.parameters import Reference
-from braid.source import Source, is_run, run_named
-from braid.validity import bad_end, cause, marked
-from provenance_store.quantities import counted, size
+from braid.pictures.curve import curves
+from provenance_store.display import counted, size
 from provenance_store.relations import words_of
 
 __all__ = ["command"]

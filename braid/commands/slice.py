@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from braid.options import displays, writes
-from braid.output import Display, Field, Form, in_words
-from braid.parameters import Reference
-from braid.progress import stage_progress
-from braid.source import Source, run_named
+from braid.cli.arguments import Reference
+from braid.cli.options import displays, writes
+from braid.cli.output import Display, Field, Form, in_words
+from braid.cli.progress import stage_progress
+from braid.cli.source import Source, run_named
 
 __all__ = ["command"]
 

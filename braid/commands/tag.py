@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from braid.options import displays, records, strict_option
-from braid.output import Display
-from braid.parameters import Pair, Reference
-from braid.recording import recording
-from braid.source import Source
+from braid.cli.arguments import Pair, Reference
+from braid.cli.options import displays, records, strict_option
+from braid.cli.output import Display
+from braid.cli.recording import recording
+from braid.cli.source import Source
 
 __all__ = ["command"]
 

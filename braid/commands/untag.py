@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from braid.options import displays, records
-from braid.output import Display
-from braid.parameters import Reference
-from braid.recording import recording
-from braid.source import Source
+from braid.cli.arguments import Reference
+from braid.cli.options import displays, records
+from braid.cli.output import Display
+from braid.cli.recording import recording
+from braid.cli.source import Source
 
 __all__ = ["command"]
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.errors import SAID_NO
-from braid.options import displays, reads
-from braid.output import Display, Document, Field, Form
-from braid.parameters import Reference
-from braid.places import files_of, maps, of_run, short_ids
-from braid.progress import bytes_progress
-from braid.source import Source, run_named
-from provenance_store.quantities import counted
+from braid.cli.arguments import Reference
+from braid.cli.errors import SAID_NO
+from braid.cli.file_map import files_of, maps, of_run, short_ids
+from braid.cli.options import displays, reads
+from braid.cli.output import Display, Document, Field, Form
+from braid.cli.progress import bytes_progress
+from braid.cli.source import Source, run_named
+from provenance_store.display import counted
 
 if TYPE_CHECKING:
     from provenance_store.files import Place

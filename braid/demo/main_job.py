@@ -18,21 +18,20 @@ from globus_sdk import AccessTokenAuthorizer
 from rich.console import Console
 from rich.markup import escape
 
-from braid.client import QueryClient
+from braid.cli.client import QueryClient
+from braid.cli.trigger import reason
 from braid.commands.digest import digest_run
 from braid.demo import report
-from braid.demo.progress import Watch
-from braid.demo.provider import Provider, serving
-from braid.reason import reason
-from flows.definition.login import told_plainly
+from braid.demo.progress import RunProgress
+from braid.demo.provider import ProviderProcess, serving
+from flows.definition.deploy import told_plainly
 from flows.examples.bragg import example
 from flows.sandbox import Identity, Sandbox
 from flows.sandbox.runner import RunOutcome, run_definition
+from provenance_store.display import counted, shown
 from provenance_store.errors import BraidError, InvalidInput
 from provenance_store.files import Place
 from provenance_store.opening import open_store
-from provenance_store.quantities import counted
-from provenance_store.shown import shown
 
 __all__ = ["demonstrate", "prepare_folder"]
 
@@ -103,14 +102,14 @@ def demonstrate(folder: Path) -> None:
 def _run(
     console: Console,
     sandbox: Sandbox,
-    provider: Provider,
+    provider: ProviderProcess,
     user: Identity,
     flow: dict[str, Any],
     given: dict[str, Any],
 ) -> RunOutcome:
     _head(console, f"Running the flow “{example.TITLE}”, each step recorded as it ends")
     steps = STEPS_BEFORE + given["cycles"] * STEPS_OF_A_CYCLE + STEPS_AFTER
-    with Watch(console, flow, provider.record_url, expected=steps) as watch:
+    with RunProgress(console, flow, provider.record_url, expected=steps) as watch:
         outcome = run_definition(
             flow,
             given,
@@ -175,7 +174,7 @@ def _final_result(run: dict[str, Any]) -> str:
     return str(made[-1]["id"])
 
 
-def _query_client(sandbox: Sandbox, provider: Provider, user: Identity) -> QueryClient:
+def _query_client(sandbox: Sandbox, provider: ProviderProcess, user: Identity) -> QueryClient:
     """The query API as the user sees it, who has a token for the provider's scope."""
     token = sandbox.token_for(user, provider.scope)
     return QueryClient(base_url=provider.url, authorizer=AccessTokenAuthorizer(token))

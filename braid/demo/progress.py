@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-__all__ = ["Watch"]
+__all__ = ["RunProgress"]
 
 Entry = Mapping[str, Any]
 
@@ -20,7 +20,7 @@ STEP_WIDTH = 22
 TEXT_WIDTH = 54
 
 
-class Watch:
+class RunProgress:
     """Follows the log of one run, entry by entry; a context manager for the bar's sake.
 
     A step's line comes when its record was made: record states are those that call `recorder`.
@@ -47,7 +47,7 @@ class Watch:
         self.unrecorded: list[str] = []
         """Steps whose record could not be made."""
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> RunProgress:
         self._bar.start()
         return self
 

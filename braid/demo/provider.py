@@ -18,7 +18,7 @@ from flows.sandbox import Sandbox
 from flows.sandbox.surroundings import inherited
 from provenance_store.errors import ServiceUnavailable
 
-__all__ = ["Provider", "serving"]
+__all__ = ["ProviderProcess", "serving"]
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -27,7 +27,7 @@ POLL_SECONDS = 0.05
 _SERVING = re.compile(r"^braid: serving (?P<url>http://\S+)", re.MULTILINE)
 
 
-class Provider(NamedTuple):
+class ProviderProcess(NamedTuple):
     """Where a provider listens, and the scope that its callers' tokens need."""
 
     url: str
@@ -46,14 +46,14 @@ class Starting(NamedTuple):
     scope: str
     log: Path
 
-    def ready(self) -> Provider:
+    def ready(self) -> ProviderProcess:
         """Waits until it listens. Raises ServiceUnavailable when it does not come up."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             ended = self.process.poll() is not None
             said = self.log.read_text(encoding="utf-8", errors="replace")
             if found := _SERVING.search(said):
-                return Provider(found["url"], self.scope)
+                return ProviderProcess(found["url"], self.scope)
             if ended:
                 last = (said.strip().splitlines() or ["it said nothing"])[-1]
                 raise ServiceUnavailable(f"The provider did not start: {last} (see {self.log})")

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from braid import __version__
-from provenance_store.condition import Finding
+from provenance_store.display import counted
 from provenance_store.errors import ConfigurationError
 from provenance_store.extras import EXTRAS
-from provenance_store.quantities import counted
 from provenance_store.settings import Setting, inherited
+from provenance_store.transfer.condition import Finding
 
 __all__ = ["PACKAGES", "examine_machine", "settings"]
 
@@ -79,7 +79,7 @@ def _settings() -> Iterator[Finding]:
 
 def _spool() -> Iterator[Finding]:
     from hpc.settings import SPOOL
-    from hpc.spool_load import files_in
+    from hpc.spooling.load import files_in
 
     folder = Path(SPOOL.get())
     new, unfinished, bad = (len(files_in(folder, name)) for name in ("new", "tmp", "bad"))

@@ -9,9 +9,9 @@ from typing import Any
 
 from action_provider.settings import AUTH_URL, CLIENT_ID, CLIENT_SECRET, SCOPE, usual_scope
 from braid.settings import LOGIN_CLIENT_ID, LOGIN_CLIENT_SECRET
-from provenance_store.condition import Finding
+from provenance_store.display import shown
 from provenance_store.extras import extra
-from provenance_store.shown import shown
+from provenance_store.transfer.condition import Finding
 
 with extra("globus", "Asking Globus Auth"):
     import globus_sdk

@@ -17,11 +17,10 @@ import globus_sdk
 from action_provider.settings import AUTH_URL, CLIENT_ID, SCOPE, usual_scope
 from braid.settings import SERVER_SCOPE
 from flows.definition.introspection import NotTheProvider, ask_provider
-from provenance_store.condition import Finding
+from provenance_store.display import LOOPBACK, check_server, counted, shown
 from provenance_store.errors import ConfigurationError
 from provenance_store.extras import extra
-from provenance_store.quantities import counted
-from provenance_store.shown import LOOPBACK, check_server, shown
+from provenance_store.transfer.condition import Finding
 
 __all__ = ["examine_server"]
 
@@ -202,8 +201,8 @@ def _ready(url: str) -> Iterator[Finding]:
 def _caller(url: str, scope: str | None) -> Iterator[Finding]:
     """A call with a token for a scope that may be asked for: not any that a server names, for the
     token is sent there."""
+    from braid.cli.login import SCOPE as OF_A_CLIENT
     from braid.diagnosis.registration import token_of_the_login
-    from braid.login import SCOPE as OF_A_CLIENT
 
     try:
         token = token_of_the_login(scope) if scope and OF_A_CLIENT.fullmatch(scope) else None

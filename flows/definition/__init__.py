@@ -1,13 +1,12 @@
 """Flow definitions: read, check, instrument, strip, deploy. Pure functions over JSON values,
-but for `flows.definition.deploy` and `flows.definition.login`, which are imported by name so
+but for `flows.definition.deploy` and `flows.definition.deploy`, which are imported by name so
 that nobody waits for globus-sdk who does not deploy.
 """
 
 from __future__ import annotations
 
-from flows.definition.digest import definition_digest
 from flows.definition.instrument import instrument
-from flows.definition.load import Document, load_document, parse_document
+from flows.definition.load import Document, definition_digest, load_document, parse_document
 from flows.definition.options import (
     Instrumented,
     MissingResultPath,

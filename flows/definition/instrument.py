@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flows.definition.ask_at_end import Asker
-from flows.definition.digest import definition_digest
-from flows.definition.nulls import without_nulls
+from flows.definition.harvest_state import Asker
+from flows.definition.insert_states import StateInserter
+from flows.definition.load import definition_digest
 from flows.definition.options import (
     Instrumented,
     MissingResultPath,
@@ -25,10 +25,9 @@ from flows.definition.options import (
     WholeState,
 )
 from flows.definition.paths import join
-from flows.definition.problems import Severity
-from flows.definition.record_state import RECEIPTS, Provider, RecordStates
-from flows.definition.strip import strip
-from flows.definition.survey import (
+from flows.definition.problems import Severity, without_nulls
+from flows.definition.record_state import RECEIPTS, RecordProvider, RecordStates
+from flows.definition.state_reads import (
     after_recorded,
     has_records,
     is_recorded,
@@ -36,9 +35,9 @@ from flows.definition.survey import (
     recorded_by_hand,
     result_place,
 )
-from flows.definition.urls import url_problem
+from flows.definition.strip import strip
 from flows.definition.validate import validate
-from flows.definition.weave import Weaver
+from flows.definition.value_rules import url_problem
 from provenance_store.errors import InvalidInput
 
 __all__ = ["instrument"]
@@ -67,18 +66,18 @@ def instrument(
     written = strip(definition) if isinstance(definition, dict) else definition
     _check_valid(written)
     original = without_nulls(written)
-    provider = Provider(provider_url, provider_scope, options.run_as, options.wait_seconds)
+    provider = RecordProvider(provider_url, provider_scope, options.run_as, options.wait_seconds)
     if options.mode is Mode.RUN:
         asker = Asker(original, written, provider, options)
         return Instrumented(asker.weave(), (*_about_asking(provider), *asker.notes))
     _check_result_paths(original, options, provider_url)
     notes = _check_whole_state(original, options, provider_url)
     states = RecordStates(provider, definition_digest(written), flow_title)
-    weaver = Weaver(original, written, states, options)
+    weaver = StateInserter(original, written, states, options)
     return Instrumented(weaver.weave(), (_consent(provider), *notes, *weaver.notes))
 
 
-def _consent(provider: Provider) -> Note:
+def _consent(provider: RecordProvider) -> Note:
     if provider.run_as == "User":
         message = "whoever runs the flow is asked once more for consent, to the record states too."
     else:
@@ -89,7 +88,7 @@ def _consent(provider: Provider) -> Note:
     return Note("$", message)
 
 
-def _about_asking(provider: Provider) -> Iterator[Note]:
+def _about_asking(provider: RecordProvider) -> Iterator[Note]:
     yield Note(
         "$",
         "whoever runs the flow is asked once more for consent: to the state that asks, and that "

@@ -16,10 +16,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from flows.definition.marker import marker_of
-from flows.definition.secrets import plain_key
+from flows.definition.parameter_capture import plain_key
+from flows.definition.strip import marker_of
+from provenance_store.display import shown
 from provenance_store.errors import InvalidInput
-from provenance_store.shown import shown
 
 __all__ = [
     "Asked",

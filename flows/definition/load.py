@@ -1,11 +1,9 @@
-"""Read a flow definition from a file, strictly.
-
-Python's JSON reader keeps the last of two equal keys and lets NaN pass; a definition with either
-means something else to its author than to the service. Both are refused here with their place.
-"""
+"""Read a flow definition from a file, strictly; and one digest for it, however its JSON is laid
+out."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -15,7 +13,18 @@ from flows.definition.paths import join
 from flows.settings import DEFINITION_DEPTH, DEFINITION_LIMIT_BYTES
 from provenance_store.errors import BadFile, InvalidInput, TooLarge
 
-__all__ = ["Document", "load_document", "parse_document"]
+__all__ = ["Document", "definition_digest", "load_document", "parse_document"]
+
+
+def definition_digest(definition: Any) -> str:
+    """``sha256:<hex>`` of the canonical JSON: sorted keys, no blanks, UTF-8.
+
+    Equal for documents that are equal as JSON values; NaN and infinities raise ValueError.
+    """
+    text = json.dumps(
+        definition, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 class Document(NamedTuple):

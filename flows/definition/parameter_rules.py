@@ -1,4 +1,5 @@
-"""The rules of Parameters: references, expressions and private keys, at any depth."""
+"""The rules of Parameters: references, expressions and private keys, at any depth; those of Web
+Input states."""
 
 from __future__ import annotations
 
@@ -7,17 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.definition.expressions import ExpressionSyntaxError, parse_expression
+from flows.definition.parameter_capture import PRIVATE_PARAMETERS, plain_key
 from flows.definition.paths import PathSyntaxError, join, parse_path
 from flows.definition.problems import Problems
 from flows.definition.rules import COMPARISONS
-from flows.definition.secrets import PRIVATE_PARAMETERS, plain_key
 from flows.definition.value_rules import check_context, check_path, check_text
+
+__all__ = ["check_parameters", "check_static_result", "check_web_input"]
 
 _OF_RULES = frozenset({"Variable", *(f"{name}Path" for name in COMPARISONS)})
 """Of the rules of a Choice, which a record of it repeats: a path in them is what they say."""
 _PATH = re.compile(r"\$[.\[]")
-
-__all__ = ["check_parameters", "check_static_result"]
 
 
 def check_parameters(problems: Problems, path: str, value: Any) -> None:
@@ -124,3 +125,40 @@ def check_static_result(problems: Problems, path: str, value: Any) -> None:
     elif isinstance(value, str) and "$." in value:
         advice = "use Parameters with a key ending in .$ to take the value at a path"
         problems.warn(path, "Result is not evaluated: the path stays a text", advice)
+
+
+_STYLES = ("Table", "Text")
+
+
+def check_web_input(problems: Problems, path: str, state: Mapping[str, Any]) -> None:
+    """Report what is wrong or missing in the Parameters of a Web Input state."""
+    parameters = state.get("Parameters")
+    if not isinstance(parameters, dict):
+        return
+    place = join(path, "Parameters")
+    names = {plain_key(key) for key in parameters}
+    create = state["Type"] == "CreateWebInput"
+    for needed in ("InputType", "Options") if create else ("web_input_id",):
+        if needed not in names:
+            problems.error(place, f"{needed} is missing", f"{state['Type']} states need it: add it")
+    if create:
+        _check_create(problems, place, parameters)
+
+
+def _check_create(problems: Problems, path: str, parameters: Mapping[str, Any]) -> None:
+    if parameters.get("InputType", "Selection") != "Selection":
+        advice = 'the only input type is "Selection"'
+        problems.error(join(path, "InputType"), f"it is {parameters['InputType']!r}", advice)
+    context = parameters.get("Context")
+    if isinstance(context, dict) and context.get("PresentationStyle", "Text") not in _STYLES:
+        advice = "use Table or Text"
+        style = context["PresentationStyle"]
+        problems.error(join(join(path, "Context"), "PresentationStyle"), f"it is {style!r}", advice)
+    options = parameters.get("Options", [{}])
+    if not isinstance(options, list) or not options:
+        problems.error(join(path, "Options"), "it is not a list of options", "give at least one")
+        return
+    for number, option in enumerate(options):
+        if not isinstance(option, dict):
+            place = join(join(path, "Options"), number)
+            problems.error(place, "the option is not an object", "give Value, Label, Description")

@@ -1,18 +1,16 @@
-"""JSON paths as a flow definition writes them: parsing, overlap and printing.
-
-Only the shape of a path matters here (which part of the run's state it names), never a value:
-evaluating paths is the interpreter's business (`flows.language`). Shapes are what decides
-whether a step overwrites something that it read.
-"""
+"""JSON paths as a flow definition writes them, and names that collide with nothing."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
 __all__ = [
+    "STATE_NAME_LIMIT",
     "Any",
+    "Names",
     "Path",
     "PathSyntaxError",
     "Segment",
@@ -20,7 +18,37 @@ __all__ = [
     "overlaps",
     "parse_path",
     "simple_prefix",
+    "slug_of",
 ]
+
+STATE_NAME_LIMIT = 128
+
+
+class Names:
+    """Hands out names, each once; the same calls in the same order give the same names."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(taken)
+        self._numbers: dict[tuple[str, str, int], int] = {}
+        """The last number that each wanted name got: all before it are taken."""
+
+    def unique(self, wanted: str, *, limit: int = STATE_NAME_LIMIT, mark: str = " ") -> str:
+        """The wanted name, cut to the limit and numbered when it is taken."""
+        name, key = wanted[:limit], (wanted, mark, limit)
+        number = self._numbers.get(key, 1)
+        while name in self._taken:
+            number += 1
+            suffix = f"{mark}{number}"
+            name = wanted[: limit - len(suffix)] + suffix
+        self._taken.add(name)
+        self._numbers[key] = number
+        return name
+
+
+def slug_of(state_name: str) -> str:
+    """A state's name as a member name that paths and expressions can spell."""
+    slug = re.sub(r"[^A-Za-z0-9]+", "_", state_name).strip("_") or "step"
+    return slug if slug[0].isalpha() else f"s_{slug}"
 
 
 class Any(Enum):

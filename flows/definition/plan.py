@@ -11,14 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.definition.choice_record import MOST_RULES, ChoiceRecord, record_of_choice
-from flows.definition.copying import Capture, Copier
 from flows.definition.graph import edges_of
-from flows.definition.names import Names, slug_of
 from flows.definition.options import MissingResultPath, Note, Options, ResultDetail
-from flows.definition.paths import join, parse_path, simple_prefix
-from flows.definition.record_state import RECEIPTS, State
-from flows.definition.survey import (
+from flows.definition.parameter_capture import Capture, ParameterCapture
+from flows.definition.paths import Names, join, parse_path, simple_prefix, slug_of
+from flows.definition.record_state import (
+    MOST_RULES,
+    RECEIPTS,
+    ChoiceRecord,
+    State,
+    record_of_choice,
+)
+from flows.definition.state_reads import (
     choice_by_hand,
     is_recorded,
     may_not_be_object,
@@ -196,7 +200,7 @@ class Planner:
         if plan.after and result_place(state):
             writers.insert(0, state)
         places = [result_place(writer) for writer in writers]
-        copier = Copier(tuple(places), Capture(plan.place))
+        copier = ParameterCapture(tuple(places), Capture(plan.place))
         if "InputPath" in state:
             plan.input = copier.input_path(state["InputPath"])
         elif "Parameters" in state:

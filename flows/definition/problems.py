@@ -1,14 +1,41 @@
-"""A problem in a flow definition, and the collector that the rules report to."""
+"""A problem in a flow definition, the collector that the rules report to, and keys that are
+null."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from provenance_store.redaction import scrub_text
 
-__all__ = ["Problem", "Problems", "Severity"]
+__all__ = ["Problem", "Problems", "Severity", "without_nulls"]
+
+
+def without_nulls(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition without the null keys of itself, its states and their Catches.
+
+    What is in Parameters, Result and Choices is data, or a rule, and stays. Any JSON object may be
+    given; it is not modified.
+    """
+    copy = _kept(definition)
+    if isinstance(states := copy.get("States"), dict):
+        copy["States"] = {name: _state(state) for name, state in states.items()}
+    return copy
+
+
+def _state(state: Any) -> Any:
+    if not isinstance(state, dict):
+        return state
+    copy = _kept(state)
+    if isinstance(entries := copy.get("Catch"), list):
+        copy["Catch"] = [_kept(entry) if isinstance(entry, dict) else entry for entry in entries]
+    return copy
+
+
+def _kept(holder: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in holder.items() if value is not None}
 
 
 class Severity(Enum):

@@ -1,15 +1,21 @@
-"""The Action state that records a step, and the small states that go with it."""
+"""The states that record a step or a Choice, and the small states that go with them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from flows.definition.marker import OUTCOME, Marker
+from flows.definition.parameter_capture import without_secrets
+from flows.definition.paths import PathSyntaxError, parse_path, simple_prefix
+from flows.definition.strip import OUTCOME, Marker
+from flows.language.branches import ABSENT, compared, is_private, shown_rules
+from provenance_store.redaction import REDACTED
 
 __all__ = [
-    "Provider",
+    "MOST_RULES",
+    "ChoiceRecord",
+    "RecordProvider",
     "RecordStates",
     "call_state",
     "emptied",
@@ -18,10 +24,61 @@ __all__ = [
     "fail_state",
     "failed_state",
     "guard_state",
+    "record_of_choice",
     "record_state_example",
     "run_parameters",
     "start_state",
 ]
+
+MOST_RULES = 1_000
+"""A body with more of them would be refused."""
+
+
+@dataclass
+class ChoiceRecord:
+    """A part of the Parameters of a record state."""
+
+    body: dict[str, Any]
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Path -> why its value is not recorded."""
+    may_fail: dict[str, None] = field(default_factory=dict)
+    """Paths that cannot be read where there is nothing, so that no record is made then."""
+
+
+def record_of_choice(state: Mapping[str, Any]) -> ChoiceRecord:
+    """The record of a Choice that is valid and has no more than `MOST_RULES` rules."""
+    choice = {"Choices": without_secrets("Choices", shown_rules(state["Choices"]))}
+    if state.get("Default") is not None:
+        choice["Default"] = state["Default"]
+    values: dict[str, Any] = {}
+    record = ChoiceRecord({"choice": choice})
+    for path in compared(state):
+        _read(path, values, record)
+    if values:
+        record.body = {"parameters": values, **record.body}
+    return record
+
+
+def _read(path: str, values: dict[str, Any], record: ChoiceRecord) -> None:
+    """How the value at a path is sent. What an expression can name is sent without ever failing."""
+    if is_private(path):
+        values[path] = REDACTED
+        record.left_out[path] = "it is private"
+        return
+    try:
+        segments = parse_path(path).segments
+    except PathSyntaxError as error:
+        record.left_out[path] = f"the path {error}"
+        return
+    name, used = simple_prefix(segments)
+    if not segments:
+        record.left_out[path] = "it is the whole of the run's state"
+    elif used < len(segments) or segments[0] == "_context":
+        values[f"{path}.$"] = path
+        record.may_fail[path] = None
+    else:
+        values[f"{path}.="] = f"getattr('{name}', '{ABSENT}')"
+
 
 State = dict[str, Any]
 RECEIPTS = "_braid"
@@ -29,7 +86,7 @@ RECEIPTS = "_braid"
 
 
 @dataclass(frozen=True)
-class Provider:
+class RecordProvider:
     """The action provider that records: its URL, its scope, how it is run, how long it has."""
 
     url: str
@@ -42,7 +99,7 @@ class Provider:
 class RecordStates:
     """Makes the injected states of one flow."""
 
-    provider: Provider
+    provider: RecordProvider
     digest: str
     title: str | None = None
     """The flow's title, where it is known: a run knows the flow's id only."""
@@ -180,7 +237,7 @@ def ended_by(state: Mapping[str, Any], following: str) -> State:
 
 
 def call_state(
-    provider: Provider,
+    provider: RecordProvider,
     parameters: Mapping[str, Any],
     *,
     comment: str,

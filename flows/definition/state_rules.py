@@ -1,21 +1,23 @@
-"""The rules of one state: its type, its keys, and what its keys may hold."""
+"""The rules of one state: its type, its keys, who carries it out, and its choices."""
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flows.definition.choice_rules import check_choices
-from flows.definition.handler_rules import check_handler, check_scope, check_url
-from flows.definition.parameter_rules import check_parameters, check_static_result
+from flows.definition.parameter_rules import check_parameters, check_static_result, check_web_input
 from flows.definition.paths import join
-from flows.definition.problems import Problems
+from flows.definition.problems import Problems, Severity
 from flows.definition.rules import (
     CATCH_KEYS,
+    COMPARISONS,
     ELSEWHERE,
     ERROR_NAMES,
     FOREIGN_TYPES,
     STATES,
+    TESTS,
     StateRules,
 )
 from flows.definition.value_rules import (
@@ -25,10 +27,162 @@ from flows.definition.value_rules import (
     check_text,
     check_timestamp,
     check_unknown_key,
+    url_problem,
 )
-from flows.definition.web_input_rules import check_web_input
 
-__all__ = ["check_state"]
+__all__ = ["check_choices", "check_handler", "check_scope", "check_state", "check_url"]
+
+_HANDLE = re.compile(r"urn:globus:flows:handle:globus:[\w-]+\.[\w.-]+", re.ASCII)
+
+
+def check_url(problems: Problems, path: str, value: Any) -> None:
+    """An https URL; http on this machine is a warning."""
+    if not check_text(problems, path, value, "the URL of an action"):
+        return
+    problem = url_problem(value)
+    if problem is not None:
+        report = problems.error if problem.severity is Severity.ERROR else problems.warn
+        report(path, problem.message, problem.advice)
+
+
+def check_scope(problems: Problems, path: str, value: Any) -> None:
+    """A scope string."""
+    check_text(problems, path, value, "a scope string")
+
+
+def check_handler(problems: Problems, path: str, value: Any) -> None:
+    """A handle, or an object of one of the two handler types."""
+    if isinstance(value, str):
+        if not _HANDLE.fullmatch(value):
+            advice = "write urn:globus:flows:handle:globus:SERVICE.ROUTE, or an object"
+            problems.error(path, f"{value[:100]!r} is not a handle", advice)
+        return
+    if not isinstance(value, dict):
+        problems.error(path, "the Handler is not an object", 'give {"Type": …} or a handle')
+        return
+    if value.get("Type") == "ActionProvider":
+        _check_handler_keys(problems, path, value, "Url", ("Type", "Url", "Scope"))
+        if "Url" in value:
+            check_url(problems, join(path, "Url"), value["Url"])
+        if "Scope" in value:
+            check_scope(problems, join(path, "Scope"), value["Scope"])
+    elif value.get("Type") == "RegisteredAPI":
+        _check_handler_keys(problems, path, value, "Id", ("Type", "Id"))
+        if "Id" in value and not _is_uuid(value["Id"]):
+            advice = "give the id that the registration returned"
+            problems.error(join(path, "Id"), "the Id is not a UUID", advice)
+    else:
+        advice = 'use "ActionProvider" or "RegisteredAPI"'
+        problems.error(path, f"the Handler's Type is {value.get('Type')!r}", advice)
+
+
+def _check_handler_keys(
+    problems: Problems, path: str, value: Mapping[str, Any], needed: str, keys: tuple[str, ...]
+) -> None:
+    if needed not in value:
+        problems.error(path, f"{needed} is missing", f"add {needed}")
+    for key in value:
+        if key not in keys:
+            check_unknown_key(problems, join(path, key), key, keys, f"{value['Type']} handlers")
+
+
+def _is_uuid(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(uuid.UUID(value))
+    except ValueError:
+        return False
+
+
+_PATHS = frozenset(f"{name}Path" for name in COMPARISONS if name != "StringMatches")
+_OPERATORS = (*COMPARISONS, *sorted(_PATHS), *sorted(TESTS))
+_COMBINATIONS = ("And", "Or", "Not")
+
+
+def check_choices(problems: Problems, path: str, value: Any, states: Mapping[str, Any]) -> None:
+    """Report everything wrong in the list of rules of a Choice."""
+    if not isinstance(value, list) or not value:
+        problems.error(path, "Choices is not a list of rules", "give at least one rule")
+        return
+    for number, rule in enumerate(value):
+        place = join(path, number)
+        if not isinstance(rule, dict):
+            problems.error(
+                place, "the rule is not an object", "give Variable, an operator and Next"
+            )
+            continue
+        if "Next" not in rule:
+            problems.error(place, "Next is missing", "say where the rule leads")
+        elif check_text(problems, join(place, "Next"), rule["Next"], "the name of a state"):
+            _check_target(problems, join(place, "Next"), rule["Next"], states)
+        _check_rule(problems, place, {key: rule[key] for key in rule if key != "Next"})
+
+
+def _check_target(problems: Problems, path: str, name: str, states: Mapping[str, Any]) -> None:
+    if name not in states:
+        problems.error(path, f"there is no state {name!r}", "name one of the states")
+
+
+def _check_rule(problems: Problems, path: str, rule: Mapping[str, Any]) -> None:
+    combined = [key for key in rule if key in _COMBINATIONS]
+    operators = [key for key in rule if key in _OPERATORS]
+    if len(combined) + len(operators) > 1:
+        both = " and ".join((*combined, *operators))
+        problems.error(path, f"{both} in one rule", "keep one operator; combine rules with And")
+    elif not combined and not operators:
+        problems.error(path, "the rule has no operator", "add one, such as StringEquals")
+    if combined and "Variable" in rule:
+        advice = "move it into the rules that are combined"
+        problems.error(join(path, "Variable"), f"Variable does not go with {combined[0]}", advice)
+    elif not combined and "Variable" not in rule:
+        problems.error(path, "Variable is missing", "give the path of the value to look at")
+    for key, value in rule.items():
+        _check_entry(problems, join(path, key), key, value, is_combined=bool(combined))
+
+
+def _check_entry(problems: Problems, path: str, key: str, value: Any, *, is_combined: bool) -> None:
+    if key == "Variable":
+        if not is_combined:
+            check_path(problems, path, value)
+    elif key == "Not":
+        _check_nested(problems, path, value)
+    elif key in _COMBINATIONS:
+        if not isinstance(value, list) or not value:
+            problems.error(path, f"{key} is not a list of rules", "give at least one rule")
+            return
+        for number, rule in enumerate(value):
+            _check_nested(problems, join(path, number), rule)
+    elif key in _PATHS:
+        check_path(problems, path, value)
+    elif key in TESTS or key in COMPARISONS:
+        _check_constant(problems, path, key, value)
+    else:
+        check_unknown_key(problems, path, key, ("Variable", *_COMBINATIONS, *_OPERATORS), "a rule")
+
+
+def _check_nested(problems: Problems, path: str, rule: Any) -> None:
+    if not isinstance(rule, dict):
+        problems.error(path, "the rule is not an object", "give Variable and an operator")
+        return
+    if "Next" in rule:
+        advice = "only the outermost rule leads somewhere: move Next there"
+        problems.error(join(path, "Next"), "a nested rule has a Next", advice)
+    _check_rule(problems, path, {key: rule[key] for key in rule if key != "Next"})
+
+
+def _check_constant(problems: Problems, path: str, key: str, value: Any) -> None:
+    kind = "Boolean" if key in TESTS else COMPARISONS[key]
+    if kind == "Timestamp":
+        check_timestamp(problems, path, value)
+        return
+    fits = {
+        "Boolean": isinstance(value, bool),
+        "String": isinstance(value, str),
+        "Numeric": isinstance(value, int | float) and not isinstance(value, bool),
+    }[kind]
+    if not fits:
+        wanted = {"Boolean": "true or false", "String": "a string", "Numeric": "a number"}[kind]
+        problems.error(path, f"{key} compares with {wanted}", f"give {wanted}")
+
 
 _LONGEST_WAIT = 31_536_000
 _States = Mapping[str, Any]

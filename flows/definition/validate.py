@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.definition.graph import edges, reachable
-from flows.definition.names import STATE_NAME_LIMIT
-from flows.definition.paths import join
+from flows.definition.paths import STATE_NAME_LIMIT, join
 from flows.definition.problems import Problem, Problems
 from flows.definition.rules import TOP_KEYS
 from flows.definition.state_rules import check_state

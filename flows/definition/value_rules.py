@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from flows.definition.paths import Path, PathSyntaxError, parse_path
-from flows.definition.problems import Problems
+from flows.definition.problems import Problems, Severity
 from flows.definition.rules import CONTEXT_MEMBERS, FOREIGN_KEYS
 
 __all__ = [
+    "UrlProblem",
     "check_context",
     "check_null",
     "check_path",
@@ -20,7 +23,50 @@ __all__ = [
     "check_text",
     "check_timestamp",
     "check_unknown_key",
+    "url_problem",
 ]
+
+
+class UrlProblem(NamedTuple):
+    """What is wrong with a URL, and what to do."""
+
+    message: str
+    advice: str
+    severity: Severity
+
+
+def url_problem(url: str) -> UrlProblem | None:
+    """None for an https URL; a warning for http on this machine (the sandbox); else an error."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    if parts.scheme not in ("http", "https") or not host or any(map(str.isspace, url)):
+        return UrlProblem(
+            f"{url[:1000]!r} is not a URL", "give the action's https:// URL", Severity.ERROR
+        )
+    if parts.scheme == "https":
+        return None
+    if _is_loopback(host):
+        return UrlProblem(
+            "this http URL is on this machine, which only the sandbox can reach",
+            "give the action's https:// URL before deploying to Globus",
+            Severity.WARNING,
+        )
+    return UrlProblem(
+        "the URL is not https", "Globus Flows calls https:// URLs only", Severity.ERROR
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 

@@ -8,9 +8,9 @@
 
 from __future__ import annotations
 
-from flows.harvest.conventions import Conventions, read_conventions
+from flows.harvest.convention_files import Conventions, read_conventions
 from flows.harvest.harvesting import check_definition, harvest, is_harvested
-from flows.harvest.report import Harvested, RunLog
+from flows.harvest.job import Harvested, RunLog
 
 __all__ = [
     "Conventions",

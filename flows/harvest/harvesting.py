@@ -6,14 +6,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from flows.definition.nulls import without_nulls
-from flows.harvest.adding import Adder
-from flows.harvest.completing import add_files, add_models, complete
-from flows.harvest.conventions import Conventions
-from flows.harvest.facts import read_run, run_named_by
-from flows.harvest.gaps import check_states, gaps_of, has_more_pages
-from flows.harvest.job import Job
-from flows.harvest.links import note_outputs
+from flows.definition.problems import without_nulls
+from flows.harvest.adding import Adder, add_files, add_models, complete
+from flows.harvest.convention_files import Conventions
+from flows.harvest.job import Harvested, Job, RunLog
 from flows.harvest.log import read_log
 from flows.harvest.recorded import (
     Trace,
@@ -24,18 +20,70 @@ from flows.harvest.recorded import (
     records_follow,
     run_id_of,
 )
-from flows.harvest.report import Harvested, RunLog
-from flows.harvest.run_event import say_of_run
+from flows.harvest.run_metadata import RunFacts, read_run, run_named_by
 from flows.harvest.sink import MAX_ORDINAL, HarvestSink
-from flows.harvest.sources import sources_of
-from flows.harvest.visits import read_visits
+from flows.harvest.sources import note_outputs, sources_of
+from flows.harvest.state_visits import check_states, gaps_of, has_more_pages, read_visits
 from flows.steps.collections import Collections, collections_of_settings
-from provenance_store.errors import Conflict, InvalidInput, TooLarge
-from provenance_store.reader import RunStep
+from provenance_store.errors import Conflict, InvalidInput, NotFound, TooLarge
+from provenance_store.queries.reader import Reader, RunStep
+from provenance_store.recording.recorder import Recorder
+from provenance_store.sink import MemorySink
 from provenance_store.store import Store
-from provenance_store.viewer import EVERYTHING, Viewer
+from provenance_store.times import format_time
+from provenance_store.values import EVERYTHING, Viewer
 
-__all__ = ["check_definition", "harvest", "is_harvested"]
+__all__ = ["check_definition", "harvest", "is_harvested", "say_of_run"]
+
+
+def say_of_run(job: Job) -> None:
+    """Hold the event that says of the run what the store does not say yet: of one that is over
+    and whose log is whole, the last there is, under an id of its own."""
+    facts = job.facts
+    if facts.is_over and job.gaps.is_whole:
+        event_id = job.sink.final_event_id
+        if job.reader.is_said_of_run(event_id):
+            return
+    elif _is_said(facts, job.reader):
+        return
+    else:
+        event_id = job.sink.new_event_id()
+    held = MemorySink()
+    Recorder(held, environment=None).run(
+        facts.run_id,
+        at=facts.ended if facts.is_over and facts.ended is not None else job.last_time,
+        flow_id=facts.flow_id,
+        flow_title=facts.flow_title,
+        label=facts.label,
+        status=facts.status,
+        run_owner=facts.owner,
+        start_time=facts.started,
+        completion_time=facts.ended if facts.is_over else None,
+        audience=facts.audience,
+        tags=facts.tags,
+    )
+    (batch,) = held.batches
+    batch.run_event = [event._replace(id=event_id) for event in batch.run_event]
+    job.sink.hold(batch)
+
+
+def _is_said(facts: RunFacts, reader: Reader) -> bool:
+    """Whether the store says the same of the run already."""
+    try:
+        said = reader.run(facts.run_id, limit=1)
+    except NotFound:
+        return False
+    wanted = {
+        "flow_id": facts.flow_id,
+        "flow_title": facts.flow_title,
+        "label": facts.label,
+        "status": facts.status,
+        "run_owner": facts.owner,
+        "start_time": None if facts.started is None else format_time(facts.started),
+    }
+    same = all(value is None or said.get(name) == value for name, value in wanted.items())
+    return same and set(facts.tags) <= set(said.get("tags") or ())
+
 
 ROWS_TOGETHER = 20_000
 """A long run is written in pieces of about so many rows."""

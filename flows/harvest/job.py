@@ -1,32 +1,104 @@
-"""One run that is being harvested: what the parts of a harvest share."""
+"""One run that is being harvested: what is given, what the parts of a harvest share, what it
+says that it did."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from flows.definition.digest import definition_digest
-from flows.definition.nulls import without_nulls
+from flows.definition.load import definition_digest
+from flows.definition.problems import without_nulls
 from flows.definition.strip import strip
-from flows.harvest.conventions import Conventions
-from flows.harvest.facts import RunFacts
-from flows.harvest.gaps import Gaps
-from flows.harvest.lookup import LookupOfThen
-from flows.harvest.report import Harvested
+from flows.harvest.convention_files import Conventions
+from flows.harvest.run_metadata import RunFacts
 from flows.harvest.sink import HarvestSink
-from flows.harvest.telling import Teller
-from flows.harvest.visits import History
-from flows.steps.adapters.base import ToldFiles
+from flows.harvest.state_visits import Gaps, History
+from flows.harvest.step_body import StepBodies
+from flows.steps.adapters.base import FUNCTIONS, ToldFiles
 from flows.steps.body import Body, ModelEntry
 from flows.steps.collections import Collections
-from flows.steps.lookup import MemoryLookup
+from flows.steps.lookup import MemoryLookup, StoreLookup, files_of_run
 from flows.steps.outcome import outcome_of
+from flows.steps.run_files import RunFiles
 from provenance_store.errors import InvalidInput
-from provenance_store.recorder import Recorder
+from provenance_store.queries.reader import Reader
+from provenance_store.recording.recorder import Recorder
 from provenance_store.store import Store
-from provenance_store.viewer import Viewer
+from provenance_store.values import Viewer
 
-__all__ = ["Job"]
+__all__ = ["Harvested", "Job", "LookupOfThen", "RunLog"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunLog:
+    """What the Flows service tells of a run: its log (any form that `read_log` takes), the
+    definition as it was when the run started, and the run object if there is one."""
+
+    log: Any
+    definition: Mapping[str, Any]
+    run: Mapping[str, Any] | None = None
+    run_id: str | None = None
+
+
+@dataclass(slots=True)
+class Harvested:
+    """What a harvest did. `steps` are the visits that the log tells of, Braid's own aside: each
+    was `added`, `known` or is `waiting`; of the known ones `completed` got what they lacked."""
+
+    run_id: str
+    status: str
+    steps: int = 0
+    added: int = 0
+    known: int = 0
+    completed: int = 0
+    waiting: int = 0
+    linked: int = 0
+    """How many links were added to known steps and their files, which nobody had told of."""
+    records: int = 0
+    """How many records were written, steps among them."""
+    skipped: bool = False
+    """Whether the log was not even read, for all of it was harvested before."""
+    notes: list[str] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """The same as JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class LookupOfThen(StoreLookup):
+    """A store's lookup as of the time `at`, in microseconds UTC."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__(reader)
+        self._all = reader
+        self.at = 0
+        self._new: dict[str, int] = {}
+
+    def note(self, urns: Mapping[str, int]) -> None:
+        """Told of what is recorded but not written yet."""
+        self._new.update(urns)
+
+    def resolve(self, reference: str) -> int:
+        found = self._new.get(reference)
+        return super().resolve(reference) if found is None else found
+
+    def resolve_all(self, references: Iterable[str]) -> dict[str, int]:
+        asked = list(references)
+        new = {urn: self._new[urn] for urn in asked if urn in self._new}
+        return new | super().resolve_all(urn for urn in asked if urn not in new)
+
+    def find_uri(self, uri: str, *, run_id: str | None = None) -> int | None:
+        return self.find_uris([uri], run_id=run_id).get(uri)
+
+    def run_files(self, run_id: str) -> RunFiles:
+        return RunFiles(*files_of_run(self._all, run_id, self.at))
+
+    def called(self, run_id: str) -> set[int]:
+        return self._all.called(run_id, FUNCTIONS, until=self.at)
+
+    def find_uris(self, uris: Iterable[str], *, run_id: str | None = None) -> dict[str, int]:
+        return self._all.find_uris_of_then(uris, at=self.at, run_id=run_id)
 
 
 class _Clock:
@@ -63,7 +135,7 @@ class Job:
         self.states: Mapping[str, Any] = without_nulls(definition)["States"]
         self.conventions = conventions
         self.collections = collections
-        self.teller = Teller(facts, history, self.states, _digest(definition))
+        self.teller = StepBodies(facts, history, self.states, _digest(definition))
         self.sink = HarvestSink(store, facts.run_id, who=who)
         self._behind = store.recorder(run_id=facts.run_id, alone_as=alone_as).sink
         self.clock = _Clock(facts.started or history.last_time or 0)

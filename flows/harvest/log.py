@@ -1,20 +1,21 @@
-"""The log of a run, as the Flows service gives it: read, put in order, never refused for a code.
-
-An entry has a time, a code, a description and details. Pages of a log, a list of entries and
-whole answers of the service are read alike, newest first or oldest first.
-"""
+"""The log of a run, as the Flows service gives it or from a file: read and put in order."""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from flows.settings import LOG_LIMIT_BYTES
 from flows.steps.adapters.base import clean
-from flows.steps.moments import moment_or_none
-from provenance_store.errors import InvalidInput
+from flows.steps.timestamps import moment_or_none
+from flows.steps.validation_errors import within
+from provenance_store.errors import InvalidInput, TooLarge
 
-__all__ = ["BEGIN", "ENDS", "MAX_NAME", "Entry", "read_log"]
+__all__ = ["BEGIN", "ENDS", "MAX_NAME", "Entry", "load_log", "read_log"]
 
 BEGIN = "FlowStarted"
 ENDS = {"FlowSucceeded": "SUCCEEDED", "FlowFailed": "FAILED", "FlowCanceled": "FAILED"}
@@ -114,3 +115,52 @@ def _with_times(entries: list[Entry]) -> Iterator[tuple[int, Entry]]:
     for entry in entries:
         last = last if entry.time is None else entry.time
         yield last, entry
+
+
+def load_log(path: Path) -> Any:
+    """The log that a JSON file holds, or standard input for ``-``, for `read_log`.
+
+    Raises InvalidInput naming the file and the place in it, TooLarge past the limit in the
+    settings.
+    """
+    name = "standard input" if str(path) == "-" else str(path)
+    document = _read(path, name)
+    try:
+        read_log(document)
+    except InvalidInput as error:
+        raise within(error, f"{name}: {error.path}") from None
+    return document
+
+
+def _read(path: Path, name: str) -> Any:
+    try:
+        return json.loads(_bytes(path, name).decode("utf-8-sig"), parse_constant=_nothing)
+    except UnicodeDecodeError as error:
+        message = f"is not UTF-8: byte {error.start} cannot be read."
+        raise InvalidInput(message, path=f"{name}: $") from None
+    except json.JSONDecodeError as error:
+        place = f"{name}: line {error.lineno} column {error.colno}"
+        raise InvalidInput(f"is not JSON: {error.msg}.", path=place) from None
+    except RecursionError:
+        raise TooLarge("is nested too deeply.", path=f"{name}: $") from None
+    except ValueError:
+        raise InvalidInput("holds a number that is too long.", path=f"{name}: $") from None
+
+
+def _bytes(path: Path, name: str) -> bytes:
+    limit = LOG_LIMIT_BYTES.get()
+    if str(path) == "-":
+        data = sys.stdin.buffer.read(limit + 1)
+    else:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    if len(data) > limit:
+        raise TooLarge(
+            f"has more than {limit} bytes; raise {LOG_LIMIT_BYTES.name} to read it.",
+            path=f"{name}: $",
+        )
+    return data
+
+
+def _nothing(constant: str) -> None:
+    """NaN and the infinities, which JSON has not, are null."""

@@ -1,9 +1,4 @@
-"""What of a run is recorded already: by its own record states, or by an earlier harvest.
-
-A visit and a recorded step are the same when the receipt of a record state says so, when they
-have the same action id, or when they have the same place in the run; at last when both have
-neither and are the next of their name.
-"""
+"""What of a run is recorded already: by its own record states, or by an earlier harvest."""
 
 from __future__ import annotations
 
@@ -11,17 +6,22 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from flows.definition.marker import Kind, mark_in, marker_of
-from flows.harvest.asking import is_asking
+from flows.definition.strip import InjectedKind, mark_in, marker_of
+from flows.harvest.job import RunLog
+from flows.harvest.log import read_log
+from flows.harvest.run_metadata import FINAL
+from flows.harvest.state_visits import MISSING, Visit, catches_of, read_visits
 from flows.harvest.values import result_of
-from flows.harvest.visits import MISSING, Visit, catches_of
 from flows.language.templates import bare_key
 from flows.steps.body import Body
 from provenance_store.ids import looks_like_id
-from provenance_store.reader import RunStep
+from provenance_store.queries.reader import RunStep
 
 __all__ = [
+    "ASKED",
     "Trace",
+    "is_asking",
+    "is_behind",
     "is_ours",
     "is_record_of",
     "keeps_failed",
@@ -30,6 +30,35 @@ __all__ = [
     "records_follow",
     "run_id_of",
 ]
+
+ASKED = frozenset({"run_id", "flow_id", "conventions", "on_missing_consent"})
+"""The members of the body of a harvest action."""
+
+
+def is_asking(state: Any) -> bool:
+    """Whether a state calls the action provider at ``/harvest``, injected or by hand."""
+    if not isinstance(state, dict) or state.get("Type") != "Action":
+        return False
+    url, parameters = state.get("ActionUrl"), state.get("Parameters")
+    if not isinstance(url, str) or not url.rstrip("/").endswith("/harvest"):
+        return False
+    names = {bare_key(key) for key in parameters} if isinstance(parameters, dict) else set()
+    return "run_id" in names <= ASKED
+
+
+def is_behind(given: RunLog) -> bool:
+    """Whether a run goes on, and its log has not come to any of its states that ask.
+
+    A run does one thing at a time: when such a state is asking, all before it is over. So a log
+    that does not tell of it yet may lack more.
+    """
+    states: Mapping[str, Any] = given.definition.get("States") or {}
+    asking = {name for name, state in states.items() if is_asking(state)}
+    if not asking or (given.run or {}).get("status") in FINAL:
+        return False
+    visits = read_visits(read_log(given.log), given.definition).visits
+    return not visits or visits[-1].name not in asking
+
 
 BODY = frozenset(Body.__struct_fields__)
 
@@ -93,12 +122,12 @@ def records_follow(name: str, states: Mapping[str, Any]) -> bool:
 def keeps_failed(name: str, states: Mapping[str, Any]) -> bool:
     """Whether a state keeps which step failed, for the state that records it."""
     mark = mark_in(states, name)
-    return mark is not None and mark.kind is Kind.FAILED
+    return mark is not None and mark.kind is InjectedKind.FAILED
 
 
 def _records(state: Any, name: str) -> bool:
     mark = marker_of(state)
-    if mark is not None and mark.kind is Kind.FAILED:
+    if mark is not None and mark.kind is InjectedKind.FAILED:
         kept = state.get("Result")
         return isinstance(kept, dict) and kept.get("name") == name
     parameters = _bare(state.get("Parameters")) if isinstance(state, dict) else None
@@ -118,7 +147,7 @@ def receipts_of(visits: Sequence[Visit], states: Mapping[str, Any]) -> dict[int,
             continue
         kind = states.get(name, {}).get("Type") if isinstance(states.get(name), dict) else None
         mark = mark_in(states, visit.name)
-        is_ahead = kind == "Fail" or (mark is not None and mark.kind is Kind.CHOICE)
+        is_ahead = kind == "Fail" or (mark is not None and mark.kind is InjectedKind.CHOICE)
         around = range(place + 1, len(visits)) if is_ahead else range(place - 1, -1, -1)
         of = next((at for at in around if visits[at].name == name), None)
         if of is not None:

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from flows.definition.login import told_plainly
-from flows.harvest.report import RunLog
+from flows.definition.deploy import told_plainly
+from flows.harvest.job import RunLog
 from flows.settings import LOG_LIMIT_BYTES
 from provenance_store.errors import NotAllowed, NotFound, TooLarge
 from provenance_store.extras import extra

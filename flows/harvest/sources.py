@@ -1,4 +1,4 @@
-"""What of earlier results a visit took: from the references that its state's definition makes."""
+"""What of earlier results a visit took, and the links of that."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flows.definition.paths import PathSyntaxError, Segment, overlaps
-from flows.definition.survey import is_identity, reads, result_place
-from flows.harvest.visits import MISSING, Visit
+from flows.definition.state_reads import is_identity, reads, result_place
+from flows.harvest.job import Job
+from flows.harvest.state_visits import MISSING, Visit
+from flows.steps import adapters
+from flows.steps.adapters.base import Action
+from flows.steps.outcome import outcome_of
+from provenance_store.errors import InvalidInput
+from provenance_store.redaction import redact
 
-__all__ = ["Taken", "outputs_taken", "sources_of"]
+__all__ = ["Taken", "links_of", "note_outputs", "outputs_taken", "sources_of"]
 
 _WRITERS_OF_NOTHING = frozenset({"Choice", "Wait", "Fail"})
 _CONTEXT = "_context"
@@ -104,3 +110,45 @@ def outputs_taken(path: tuple[Segment, ...], result: Any, outputs: Sequence[int]
     if isinstance(at, int) and -count <= at < count:
         return [outputs[at % count]]
     return list(outputs[:count])
+
+
+def links_of(job: Job, taken: Sequence[Taken], before: int | None) -> tuple[list[int], list[int]]:
+    """The records that a visit took values of, and the steps that it only followed."""
+    used: dict[int, None] = {}
+    informed: dict[int, None] = {}
+    gave: set[int] = set()
+    for place, path in taken:
+        if place not in job.ids:
+            continue
+        result = job.teller.result(job.visits[place])
+        if found := outputs_taken(path, result, job.outputs_of(place)):
+            used.update(dict.fromkeys(found))
+            gave.add(place)
+        else:
+            informed[job.ids[place]] = None
+    if before is not None and before not in gave:
+        informed[job.ids[before]] = None
+    return list(used), list(informed)
+
+
+def note_outputs(job: Job, place: int) -> None:
+    """What a recorded step made is what later steps find at its URIs."""
+    body = job.teller.body(place)
+    step = body.step
+    try:
+        action = Action(
+            step.name,
+            step.action_url,
+            redact(body.parameters),
+            redact(body.result),
+            outcome_of(body).succeeded,
+            step.type == "Action",
+        )
+    except InvalidInput:
+        return
+    things, outputs = adapters.derive(action).outputs, job.outputs_of(place)
+    if len(things) != len(outputs):
+        return
+    for thing, record_id in zip(things, outputs, strict=True):
+        for uri in thing.uris:
+            job.lookup.note_uri(uri.uri, record_id, run_id=job.facts.run_id)

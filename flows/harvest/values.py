@@ -1,8 +1,4 @@
-"""What a visit was given and what it made of it: the values that a record of it would hold.
-
-The log shows a state's input with its references resolved and its expressions as they were
-written; they are evaluated here, against the state of the run before the visit.
-"""
+"""What a visit was given and what it made of it."""
 
 from __future__ import annotations
 
@@ -12,11 +8,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flows.definition.copying import NOT_RECORDED
-from flows.harvest.visits import MISSING, Visit
+from flows.definition.parameter_capture import NOT_RECORDED
+from flows.harvest.state_visits import MISSING, Visit
 from flows.language import evaluate
+from flows.language.branches import compared, is_private
 from flows.language.errors import LanguageError
-from flows.language.paths import CONTEXT_KEY, result_steps
+from flows.language.paths import CONTEXT_KEY, resolve, result_steps
 from flows.language.templates import (
     EXPRESSION_SUFFIX,
     PRIVATE_LIST,
@@ -25,7 +22,7 @@ from flows.language.templates import (
 )
 from provenance_store.redaction import REDACTED
 
-__all__ = ["error_of", "parameters_of", "result_of"]
+__all__ = ["error_of", "looked_at", "parameters_of", "result_of"]
 
 LONGEST_LITERAL = 200_000
 """Characters of a cause that are read as a Python literal."""
@@ -132,3 +129,21 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str | bool | int | float):
         return value
     raise ValueError("not JSON")
+
+
+def looked_at(visit: Visit, state: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
+    """What the rules of a Choice compared, by the paths in the rules, as it was then; None where
+    the log does not tell."""
+    if not isinstance(visit.before, dict):  # a log may not tell
+        return None
+    view = {**visit.before, CONTEXT_KEY: context}
+    found: dict[str, Any] = {}
+    for path in compared(state):
+        if is_private(path):
+            found[path] = REDACTED
+            continue
+        try:
+            found[path] = resolve(path, view)
+        except (LanguageError, RecursionError):
+            continue
+    return found or None

@@ -9,17 +9,17 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 
-from flows.harvest.conventions import Conventions
-from flows.harvest.facts import FINAL
+from flows.harvest.convention_files import Conventions
 from flows.harvest.harvesting import harvest, is_harvested
-from flows.harvest.report import Harvested
+from flows.harvest.job import Harvested
+from flows.harvest.run_metadata import FINAL
 from flows.harvest.service import FlowsLogs
 from flows.steps.collections import Collections
-from flows.steps.moments import moment_or_none
+from flows.steps.timestamps import moment_or_none
 from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.store import Store
 
-__all__ = ["Round", "Watch"]
+__all__ = ["HarvestWatch", "Round"]
 
 HOUR = 3_600_000_000
 """Microseconds: how far behind the last round the next one looks, for clocks that differ."""
@@ -45,7 +45,7 @@ class Round:
         return sum(one.status not in FINAL for one in self.harvested)
 
 
-class Watch:
+class HarvestWatch:
     """The runs of some flows, or of somebody, since a time; in microseconds UTC. `conventions` and
     `collections` are as of `harvest`."""
 

@@ -1,16 +1,123 @@
-"""The Action state: run a provider's action, poll it to the end, and judge the result."""
+"""The Action state: where it goes, as whom; run the action, poll it to the end, judge the
+result."""
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
+from dataclasses import dataclass, field
 from typing import Any
 
-from flows.sandbox.loopback import Answer, call
-from flows.sandbox.outcome import Outcome, RunCanceled, StateFailed, Step
-from flows.sandbox.targets import Target, action_token, find_target
+from flows.sandbox.states import Outcome, RunCanceled, StateFailed, Step
+from flows.sandbox.webserver import Answer, call, is_loopback
 
-__all__ = ["action_state"]
+__all__ = ["ECHO", "Target", "action_state", "action_token", "find_target", "provider_for"]
+
+ECHO = "echo"
+"""The provider for everything that has no stand-in of its own."""
+
+_ACTIONS = r"https://actions(?:\.automate)?\.globus\.org"
+_TRANSFER = rf"(?:{_ACTIONS}/transfer|https://transfer\.actions\.globus\.org)"
+
+_TABLE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern + r"/?$"), provider)
+    for pattern, provider in (
+        (rf"{_TRANSFER}(?:/transfer)?", "transfer"),
+        (rf"{_TRANSFER}/ls", "ls"),
+        (rf"{_TRANSFER}/stat", "stat"),
+        (rf"{_TRANSFER}/collection_info", "collection_info"),
+        (rf"{_TRANSFER}/mkdir", "mkdir"),
+        (rf"{_TRANSFER}/delete", "delete"),
+        (r"https://compute\.actions\.globus\.org(?:/v2|/v3|/fxap)?", "compute"),
+        (r"https://(?:api\.funcx\.org|automate\.funcx\.org)(?:/automate)?", "funcx"),
+        (rf"{_ACTIONS}/hello_world", "hello"),
+        (r"https://hello-world\.actions\.globus\.org(?:/.*)?", "hello"),
+        (rf"{_ACTIONS}/expression_eval", "expression"),
+    )
+)
+
+
+def provider_for(action_url: str) -> str | None:
+    """The name of the stand-in for a hosted action URL, or None when there is none."""
+    for pattern, provider in _TABLE:
+        if pattern.match(action_url):
+            return provider
+    return None
+
+
+@dataclass(frozen=True)
+class Target:
+    """The provider that is really called; `named` is the address in the definition."""
+
+    url: str
+    scope: str
+    named: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def find_target(step: Step) -> Target:
+    """The provider of an Action. Raises StateFailed (ActionUnableToRun) when it has none."""
+    url, scope = _named(step.definition)
+    if is_loopback(url):
+        return Target(url.rstrip("/"), scope or _scope_of(step, url.rstrip("/")), url)
+    provider = step.engine.stand_in(url)
+    if provider is None:
+        raise StateFailed(
+            "ActionUnableToRun",
+            {"code": "NotReachable", "description": f"{url} has no stand-in in this sandbox."},
+        )
+    return Target(provider.url, provider.scope, url, {"X-Sandbox-Action-Url": url})
+
+
+def _named(definition: dict[str, Any]) -> tuple[str, str | None]:
+    handler = definition.get("Handler")
+    if isinstance(handler, str):
+        return handler, None
+    if isinstance(handler, dict):
+        url = handler.get("Url") or f"urn:globus:flows:registered-api:{handler.get('Id')}"
+        return str(url), handler.get("Scope")
+    return str(definition["ActionUrl"]), definition.get("ActionScope")
+
+
+def _scope_of(step: Step, url: str) -> str:
+    """The scope that a provider says it needs; asked once for each address."""
+    known = step.engine.scopes.get(url)
+    if known is not None:
+        return known
+    try:
+        answer = call("GET", f"{url}/", timeout=step.engine.http_timeout)
+    except OSError as error:
+        raise StateFailed("ActionUnableToRun", _unreachable(url, error)) from None
+    scope = answer.body.get("globus_auth_scope") if isinstance(answer.body, dict) else None
+    if answer.status != 200 or not isinstance(scope, str):
+        raise StateFailed("ActionUnableToRun", answer.body)
+    step.engine.scopes[url] = scope
+    return scope
+
+
+def _unreachable(url: str, error: OSError) -> dict[str, str]:
+    return {"code": "ConnectionError", "description": f"{url}: {error}"}
+
+
+def action_token(step: Step, scope: str) -> str:
+    """A new token for an action's scope: the RunAs identity's, issued to the flow's client."""
+    role = step.definition.get("RunAs", "User")
+    engine, flow_id = step.engine, step.run.flow.id
+    identity_id = step.run.owner.id
+    if role == "Flow":
+        identity_id = flow_id
+    elif role != "User":
+        given = engine.tokens.find(step.run.role_tokens.get(role, ""))
+        if given is None:
+            raise StateFailed(
+                "ActionUnableToRun",
+                {"code": "MissingToken", "description": f"_tokens has no valid token for {role}."},
+            )
+        identity_id = given.identity_id
+    issued = engine.tokens.issue(identity_id, flow_id, scope, consents=step.run.consents)
+    return issued[0].text
+
 
 DEFAULT_WAIT = 300
 RUN_ATTEMPTS = 3

@@ -7,10 +7,9 @@ import logging
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from flows.sandbox.auth import AuthApi
+from flows.sandbox.auth import AuthApi, authorize_blueprint
 from flows.sandbox.auth_api import DirectoryApi
 from flows.sandbox.auth_requests import NotPermitted, Refused
-from flows.sandbox.authorize import authorize_blueprint
 from flows.sandbox.caller import Doorkeeper
 from flows.sandbox.consents import ConsentStore
 from flows.sandbox.directory import Directory
@@ -19,8 +18,7 @@ from flows.sandbox.flow import FlowStore
 from flows.sandbox.flow_errors import FlowsError
 from flows.sandbox.flows_api import FlowsApi
 from flows.sandbox.groups import groups_blueprint
-from flows.sandbox.providers.base import Provider, Workers
-from flows.sandbox.providers.routes import ProviderRoutes
+from flows.sandbox.providers.base import Provider, ProviderRoutes, Workers
 from flows.sandbox.registered_apis import RegisteredApis, RegisteredApisApi
 from flows.sandbox.run import RunStore
 from flows.sandbox.runs_api import RunsApi

@@ -1,22 +1,100 @@
-"""The stand-in for Globus Auth: tokens, introspection, and OpenID Connect."""
+"""The stand-in for Globus Auth: tokens, introspection, OpenID Connect, and its page to log in."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify, redirect, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
 
-from flows.sandbox.auth_requests import NotPermitted, Refused, bearer, form_client
+from flows.sandbox.auth_requests import (
+    ISSUER,
+    NotPermitted,
+    Refused,
+    bearer,
+    form_client,
+    key_set,
+    openid_configuration,
+    profile,
+)
 from flows.sandbox.consents import ConsentStore
 from flows.sandbox.directory import Client, Directory, Identity
-from flows.sandbox.grants import Codes, Grants
-from flows.sandbox.id_tokens import ISSUER, key_set, openid_configuration, profile
-from flows.sandbox.scopes import VIEW_IDENTITY_SET
+from flows.sandbox.grants import Codes, Grants, Pending
+from flows.sandbox.scopes import VIEW_IDENTITY_SET, bare_scopes
 from flows.sandbox.tokens import Token, TokenStore
+from flows.sandbox.webserver import is_loopback
 
-__all__ = ["AuthApi", "identity_document", "introspection"]
+__all__ = ["AuthApi", "authorize_blueprint", "identity_document", "introspection"]
+
+CODE_PAGE = "/v2/web/auth-code"
+
+
+def authorize_blueprint(directory: Directory, codes: Codes) -> Blueprint:
+    """The pages that people see of ``/auth``."""
+    blueprint = Blueprint("authorize", __name__, template_folder="pages")
+
+    @blueprint.get("/v2/oauth2/authorize")
+    def authorize() -> AnyResponse | str:
+        asked = request.args.to_dict()
+        client = _asking(directory, asked)
+        people = _offered(directory, asked)
+        if not people:
+            raise Refused("access_denied", 403, "Nobody in this sandbox can log in so.")
+        if len(people) > 1:
+            links = [
+                (person, f"?{urlencode(asked | {'identity': person.id})}") for person in people
+            ]
+            scopes = bare_scopes(asked["scope"])
+            return render_template("authorize.html", client=client, links=links, scopes=scopes)
+        code = codes.issue(Pending(people[0], client.client_id, asked))
+        answer = {"code": code, "state": asked.get("state", "")}
+        uri = asked["redirect_uri"]
+        return redirect(f"{uri}{'&' if '?' in uri else '?'}{urlencode(answer)}")
+
+    @blueprint.get(CODE_PAGE)
+    def show_code() -> Response:
+        page = render_template("code.html", code=request.args.get("code", ""))
+        return Response(page, headers={"Cache-Control": "no-store"})
+
+    return blueprint
+
+
+def _asking(directory: Directory, asked: Mapping[str, str]) -> Client:
+    """The client that wants somebody to log in. Raises Refused for a request that is not valid."""
+    client = directory.client(asked.get("client_id", ""))
+    if client is None:
+        raise Refused("unauthorized_client", 400, "There is no client with this client_id.")
+    uri = asked.get("redirect_uri", "")
+    if not is_loopback(uri):
+        text = "A sandbox sends people back to http addresses of this machine only."
+        raise Refused("invalid_request", 400, text)
+    if asked.get("response_type") != "code":
+        raise Refused("unsupported_response_type")
+    if client.public and not asked.get("code_challenge"):
+        raise Refused("invalid_request", 400, "A client without a secret needs a code_challenge.")
+    wanted = bare_scopes(asked.get("scope", ""))
+    unknown = [scope for scope in wanted if not directory.knows_scope(scope)]
+    if unknown or not wanted:
+        text = f"Unknown scopes: {' '.join(unknown)}" if unknown else "No scope is asked for."
+        raise Refused("unknown_scope" if unknown else "invalid_scope", 400, text)
+    return client
+
+
+def _offered(directory: Directory, asked: Mapping[str, str]) -> list[Identity]:
+    """Who may log in: everybody, those whom the client requires, or the one who was picked."""
+    people = directory.people()
+    required = set(filter(None, asked.get("session_required_identities", "").split(",")))
+    if required:
+        people = [p for p in people if required & {p.id, p.username}]
+    domains = set(filter(None, asked.get("session_required_single_domain", "").split(",")))
+    if domains:
+        people = [p for p in people if p.username.rpartition("@")[2] in domains]
+    picked = asked.get("identity") or asked.get("login_hint")
+    return [p for p in people if picked in (None, p.id, p.username)]
 
 
 def introspection(token: Token, identity: Identity, include: set[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema import Draft7Validator, SchemaError
 from jsonschema.validators import validator_for
 
-from flows.definition.nulls import without_nulls
+from flows.definition.problems import without_nulls
 from flows.language.choice import operator_of
 from flows.language.errors import LanguageError
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from flows.sandbox.hosted import ECHO, provider_for
+from flows.sandbox.actions import ECHO, provider_for
 from flows.sandbox.run import Run
 from flows.sandbox.times import Timing
 from flows.sandbox.tokens import TokenStore

@@ -13,10 +13,9 @@ from typing import Any
 
 from flask import request
 
-from flows.sandbox.auth_requests import Refused
+from flows.sandbox.auth_requests import Refused, id_token
 from flows.sandbox.consents import ConsentStore
 from flows.sandbox.directory import Client, Directory, Identity
-from flows.sandbox.id_tokens import id_token
 from flows.sandbox.scopes import AUTH, bare_scopes
 from flows.sandbox.tokens import Token, TokenStore
 

@@ -10,14 +10,17 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from flows.definition.nulls import without_nulls
+from flows.definition.problems import without_nulls
 from flows.language import put
 from flows.language.errors import LanguageError
 from flows.sandbox.actions import action_state
 from flows.sandbox.engine import Engine
-from flows.sandbox.outcome import Outcome, RunCanceled, StateFailed, Step
 from flows.sandbox.run import Run
 from flows.sandbox.states import (
+    Outcome,
+    RunCanceled,
+    StateFailed,
+    Step,
     choice_state,
     expression_state,
     fail_state,

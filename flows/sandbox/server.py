@@ -19,16 +19,16 @@ from flows.sandbox.consents import ConsentStore
 from flows.sandbox.directory import Client, Directory, Group, Identity
 from flows.sandbox.engine import Engine, Limits, StandIn, Unmapped
 from flows.sandbox.providers.base import Provider, Workers
-from flows.sandbox.providers.collections import Collections
-from flows.sandbox.providers.compute import ComputeProvider, FuncxProvider
 from flows.sandbox.providers.files import (
     CollectionInfoProvider,
+    Collections,
     DeleteProvider,
     ListProvider,
     MakeDirectoryProvider,
     StatProvider,
+    TransferProvider,
 )
-from flows.sandbox.providers.functions import Functions
+from flows.sandbox.providers.functions import ComputeProvider, Functions, FuncxProvider
 from flows.sandbox.providers.simple import (
     EchoProvider,
     ExpressionProvider,
@@ -36,7 +36,6 @@ from flows.sandbox.providers.simple import (
     HelloProvider,
     SlowProvider,
 )
-from flows.sandbox.providers.transfer import TransferProvider
 from flows.sandbox.registered_apis import RegisteredApi, RegisteredApis
 from flows.sandbox.scopes import FLOWS_RUN_STATUS, VIEW_MY_GROUPS
 from flows.sandbox.surroundings import direct, without_proxy

@@ -1,16 +1,99 @@
-"""The states that need nobody else: Pass, ExpressionEval, Choice, Wait, Fail."""
+"""The states that need nobody else, and what executing a state can come to."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flows.language import choose, resolve
+from flows.language import choose, put, render, render_for_log, resolve, with_context
 from flows.language.errors import LanguageError
-from flows.sandbox.outcome import Outcome, RunCanceled, StateFailed, Step
+from flows.language.templates import hide_private_parameters
 
-__all__ = ["choice_state", "expression_state", "fail_state", "pass_state", "wait_state"]
+__all__ = [
+    "Outcome",
+    "RunCanceled",
+    "StateFailed",
+    "Step",
+    "choice_state",
+    "expression_state",
+    "fail_state",
+    "pass_state",
+    "wait_state",
+]
+
+if TYPE_CHECKING:
+    from flows.sandbox.engine import Engine
+    from flows.sandbox.run import Run
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A state is done: the run's new state, and which state is next (None: the run is over)."""
+
+    state: Any
+    next: str | None
+
+
+class StateFailed(Exception):
+    """A state failed: the name that Catch looks for, and what is known about the cause."""
+
+    def __init__(self, error: str, cause: Any) -> None:
+        super().__init__(error)
+        self.error = error
+        self.cause = cause
+
+
+class RunCanceled(Exception):
+    """Somebody canceled the run."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One visit of a state: its name and definition, and the run's state on entry."""
+
+    engine: Engine
+    run: Run
+    name: str
+    definition: dict[str, Any]
+    state: Any
+
+    @property
+    def view(self) -> Any:
+        """The run's state with ``_context``, as references see it."""
+        return with_context(self.state, self.run.context)
+
+    def body(self) -> Any:
+        """What the state is given: its Parameters, the value at its InputPath, or everything.
+
+        Raises StateFailed when a reference or an expression fails.
+        """
+        try:
+            if "Parameters" in self.definition:
+                return render(self.definition["Parameters"], self.view)
+            if "InputPath" in self.definition:
+                return resolve(self.definition["InputPath"], self.view)
+        except LanguageError as error:
+            raise StateFailed("States.Runtime", error.message) from None
+        return self.state
+
+    def logged_input(self) -> Any:
+        """The same for the log: expressions stay unevaluated; a template that fails stays as is."""
+        try:
+            if "Parameters" in self.definition:
+                return render_for_log(self.definition["Parameters"], self.view)
+            return self.body()
+        except (LanguageError, StateFailed):
+            return hide_private_parameters(self.definition.get("Parameters", {}))
+
+    def done(self, result: Any) -> Outcome:
+        """The outcome with a result at the ResultPath (default ``$``: it replaces the state)."""
+        try:
+            state = put(self.definition.get("ResultPath", "$"), self.state, result)
+        except LanguageError as error:
+            raise StateFailed("States.Runtime", error.message) from None
+        return Outcome(state, self.definition.get("Next"))
 
 
 def pass_state(step: Step) -> Outcome:

@@ -7,8 +7,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.sandbox.outcome import Outcome, RunCanceled, StateFailed, Step
 from flows.sandbox.run import Run
+from flows.sandbox.states import Outcome, RunCanceled, StateFailed, Step
 from flows.sandbox.times import now_text
 
 __all__ = ["Option", "WebInput", "WebInputs", "await_web_input_state", "create_web_input_state"]

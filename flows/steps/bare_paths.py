@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 
 from flows.steps.adapters.base import FOLDER, RECURSIVE, BarePath, Derived, Thing
 from flows.steps.collections import Collections
+from flows.steps.record_resolver import RecordResolver
 from flows.steps.run_files import (
     GLOBUS,
     NamedPath,
@@ -39,12 +40,11 @@ from flows.steps.run_files import (
     path_key,
     split_uri,
 )
-from flows.steps.things import Things
 from flows.steps.uris import name_of_uri
+from provenance_store.enums import Kind
 from provenance_store.handles import StepHandle
-from provenance_store.kinds import Kind
-from provenance_store.reader import Call
-from provenance_store.validation.uris import normal_uri
+from provenance_store.queries.reader import Call
+from provenance_store.validation.texts import normal_uri
 from provenance_store.values import TagValue, Uri
 
 __all__ = ["ASSUMED", "BarePaths", "Evidence"]
@@ -96,7 +96,7 @@ class BarePaths:
 
     def __init__(
         self,
-        things: Things,
+        things: RecordResolver,
         files: RunFiles,
         paths: Iterable[BarePath],
         collections: Collections,

@@ -15,7 +15,6 @@ import msgspec
 from msgspec import Meta
 
 from flows.steps.decision import Decided, DecidedOption
-from flows.steps.moments import Moment
 from flows.steps.references import (
     MAKING,
     IdReference,
@@ -25,8 +24,9 @@ from flows.steps.references import (
     UriReference,
     read_receipt,
 )
-from flows.steps.refusals import Refused, refusal
+from flows.steps.timestamps import Moment
 from flows.steps.uris import is_uri, tidy_uri
+from flows.steps.validation_errors import BodyRefused, refusal
 from flows.steps.values import (
     MAX_ITEMS,
     MAX_TAGS,
@@ -141,9 +141,9 @@ class Definition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
     def __post_init__(self) -> None:
         _needs_uri(self)
         if self.members and self.kind != "dataset":
-            raise Refused('Only a dataset has members: give "kind": "dataset".', "members")
+            raise BodyRefused('Only a dataset has members: give "kind": "dataset".', "members")
         if self.nesting > MAX_NESTING:
-            raise Refused(
+            raise BodyRefused(
                 f"Datasets are nested at most {MAX_NESTING} deep; record the inner ones first.",
                 "members",
             )
@@ -208,10 +208,10 @@ class ModelEntry(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
 
     def __post_init__(self) -> None:
         if self.name is None and self.id is None:
-            raise Refused("Say which model this is: give its name or its id.")
+            raise BodyRefused("Say which model this is: give its name or its id.")
         _needs_uri(self)
         if self.new and (self.how != "trained" or self.id is not None):
-            raise Refused(
+            raise BodyRefused(
                 "Only a model that is trained can be new, under a name: say that it was trained "
                 "and leave out the id of another version.",
                 "new",
@@ -219,7 +219,7 @@ class ModelEntry(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
         if not self.makes_version:
             for name in ("hyperparameters", "metrics", "scores", "trained_on", "depends_on"):
                 if getattr(self, name) is not None:
-                    raise Refused(
+                    raise BodyRefused(
                         f"A model that is only {self.verb} takes no {name}; leave it out, or say "
                         "that it was trained or updated.",
                         name,
@@ -318,7 +318,7 @@ class OptionEntry(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
 
     def __post_init__(self) -> None:
         if self.id is None and self.name is None:
-            raise Refused("Say which option this is: give its id or its name.")
+            raise BodyRefused("Say which option this is: give its id or its name.")
 
 
 class Decision(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -434,7 +434,7 @@ def _needs_uri(document: Definition | ModelEntry) -> None:
     if document.uri is None and not document.uris and document.digest is None:
         for name in ("size", "media_type"):
             if getattr(document, name, None) is not None:
-                raise Refused(f"A {name} is said of bytes: give their uri or digest too.", name)
+                raise BodyRefused(f"A {name} is said of bytes: give their uri or digest too.", name)
 
 
 _STRUCTS: dict[str, type[msgspec.Struct]] = {
@@ -488,7 +488,7 @@ def _read_item(value: Any) -> Item:
     if isinstance(value, str):
         return _read_text(value)
     if not isinstance(value, dict):
-        raise Refused("An entry must be a URN, a short id, a URI or an object with a name.")
+        raise BodyRefused("An entry must be a URN, a short id, a URI or an object with a name.")
     if (reference := read_receipt(value)) is not None:
         return reference
     if "id" in value and value.keys() <= {"id", "name", "version", "how"}:
@@ -502,13 +502,13 @@ def read_reference(value: Any) -> Reference:
     """What a reference names, from its JSON; raises Refused for everything else."""
     item = _read_item(value)
     if isinstance(item, PathReference):
-        raise Refused(
+        raise BodyRefused(
             "A path can be an input or an output of a step, where the files of its run tell what "
             "it is; give its URI or id here."
         )
     if isinstance(item, Reference):
         return item
-    raise Refused("Only what is recorded already can stand here: give its id or uri.")
+    raise BodyRefused("Only what is recorded already can stand here: give its id or uri.")
 
 
 def _read_text(text: str) -> Reference:
@@ -518,7 +518,7 @@ def _read_text(text: str) -> Reference:
         return _read_uri(text)
     if text.startswith(("/", "~/")):
         return PathReference(text)
-    raise Refused(
+    raise BodyRefused(
         f"{text[:80]!r} is neither an id nor a URI: give a URN (urn:braid:...), a short id "
         "(3.17), a URI with its scheme (file:///...), a whole path (/...), or define it with "
         '{"name": ...}.'
@@ -530,18 +530,18 @@ def _read_id(value: Any) -> Reference:
         return IdReference(value)
     if isinstance(value, dict):
         return read_reference(value)
-    raise Refused("An id must be urn:braid:<uuid>:<number>, or 3.17 for short.", "id")
+    raise BodyRefused("An id must be urn:braid:<uuid>:<number>, or 3.17 for short.", "id")
 
 
 def _read_uri(value: Any) -> Reference:
     if not isinstance(value, str) or not is_uri(value):
-        raise Refused("A URI must begin with its scheme, such as globus:// or https://.", "uri")
+        raise BodyRefused("A URI must begin with its scheme, such as globus:// or https://.", "uri")
     return UriReference(tidy_uri(value))
 
 
 def _read_definition(value: dict[Any, Any]) -> Definition:
     if "name" not in value:
-        raise Refused(
+        raise BodyRefused(
             "This neither refers to a record nor defines one: give an id or a uri alone to "
             "refer, or a name to define."
         )

@@ -12,12 +12,12 @@ from flows.steps.collections import Collections
 from flows.steps.lookup import Lookup
 from flows.steps.outcome import outcome_of
 from flows.steps.record import derived_of, is_moved, told_of
+from flows.steps.record_resolver import RecordResolver
 from flows.steps.run_files import PATHS, named_paths
-from flows.steps.things import Things
+from provenance_store.enums import Kind, Role
 from provenance_store.handles import StepHandle
-from provenance_store.kinds import Kind, Role
-from provenance_store.recorder import Recorder
-from provenance_store.validation.uris import normal_uri
+from provenance_store.recording.recorder import Recorder
+from provenance_store.validation.texts import normal_uri
 
 __all__ = ["LateLinks", "Links", "may_have_more"]
 
@@ -67,7 +67,7 @@ class LateLinks:
         self._body = body
         self._links = links
         self._by = by
-        self._things = Things(recorder, lookup)
+        self._things = RecordResolver(recorder, lookup)
         self._known = frozenset[str]().union(*links.used.values())
         self._new_made: list[int] = []
         self.added = 0

@@ -12,10 +12,10 @@ import msgspec
 from flows.steps.adapters.base import FUNCTIONS
 from flows.steps.limits import MAX_LINKS
 from flows.steps.run_files import PATHS, NamedPath, RunFile, RunFiles, named_paths
+from provenance_store.enums import Kind
 from provenance_store.errors import NotFound
-from provenance_store.kinds import Kind
-from provenance_store.reader import LAST, Call, Head, Reader
-from provenance_store.validation.uris import normal_uri
+from provenance_store.queries.reader import LAST, Call, Head, Reader
+from provenance_store.validation.texts import normal_uri
 from provenance_store.values import Uri
 
 __all__ = ["Head", "Lookup", "Made", "MemoryLookup", "StoreLookup", "files_of_run"]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from flows.steps.body import ModelEntry
 from flows.steps.lookup import Head
-from flows.steps.things import Things, located
+from flows.steps.record_resolver import RecordResolver, located
 from flows.steps.uris import norm_of
+from provenance_store.enums import Kind
 from provenance_store.errors import InvalidInput
 from provenance_store.handles import ModelVersion, VersionAbout
-from provenance_store.kinds import Kind
 
 __all__ = ["Models"]
 
@@ -35,7 +35,7 @@ class _Making:
 class Models:
     """The models of one step: `used` and `deployed` ones, and those it makes."""
 
-    things: Things
+    things: RecordResolver
     step_name: str
     used: list[Head] = field(default_factory=list)
     deployed: list[Head] = field(default_factory=list)

@@ -10,7 +10,7 @@ import msgspec
 
 from flows.steps.adapters.base import clean, text
 from flows.steps.body import Body
-from flows.steps.moments import moment_or_none
+from flows.steps.timestamps import moment_or_none
 from flows.steps.values import RunStatus, StepStatus
 
 __all__ = ["Outcome", "as_it_came_out", "outcome_of"]

@@ -24,23 +24,44 @@ from flows.steps.collections import Collections, collections_of_settings, read_c
 from flows.steps.decision import Decided
 from flows.steps.lookup import Head, Lookup, Made
 from flows.steps.models import Models
-from flows.steps.moments import Moment
 from flows.steps.outcome import Outcome, as_it_came_out, outcome_of
 from flows.steps.receipt import Receipt
+from flows.steps.record_resolver import RecordResolver, UrisOf, located, uris_in
 from flows.steps.references import PathReference
 from flows.steps.run_files import PATHS, are_moved, named_paths
-from flows.steps.things import Things, UrisOf, located
+from flows.steps.timestamps import Moment
+from flows.steps.uris import norm_of
 from provenance_store.decisions import Option
+from provenance_store.enums import Role
 from provenance_store.errors import TooLarge
 from provenance_store.handles import StepHandle
 from provenance_store.ids import looks_like_id
-from provenance_store.kinds import Role
-from provenance_store.reader import Call
-from provenance_store.recorder import Recorder
+from provenance_store.queries.foreseen import Foreseen
+from provenance_store.queries.reader import Call
+from provenance_store.recording.recorder import Recorder
 from provenance_store.redaction import redact
-from provenance_store.values import Audience, TagValue
+from provenance_store.values import Audience, TagValue, Viewer
 
-__all__ = ["audience_of", "derived_of", "is_moved", "record_step", "told_of"]
+__all__ = ["audience_of", "derived_of", "foresee", "is_moved", "record_step", "told_of"]
+
+
+def foresee(bodies: Iterable[tuple[Body, Viewer | None, UrisOf]]) -> Foreseen:
+    """What recording these bodies asks, as far as they tell; each with who asks, where it is known
+    what that one may see, and a place for the URIs of its definitions."""
+    foreseen = Foreseen()
+    with_paths = foreseen.documents.setdefault(PATHS, set())
+    for body, viewer, known in bodies:
+        run_id = body.run.run_id
+        foreseen.runs.add(run_id)
+        uris = [*uris_in(body.inputs or (), known)]
+        if are_moved(uris):
+            with_paths.add(run_id)
+        foreseen.uris.update((norm_of(uri), None) for uri in uris)
+        if viewer is not None:
+            names = (m.name for m in body.models or () if m.id is None and not m.new)
+            foreseen.heads.setdefault(viewer, set()).update(filter(None, names))
+    return foreseen
+
 
 ENDS = frozenset({"SUCCEEDED", "FAILED", "ENDED"})
 """The statuses of a run that is over."""
@@ -152,7 +173,7 @@ def told_of(body: Body, outcome: Outcome, files: ToldFiles) -> ToldFiles:
     used, made = files.used, files.made
     if body.files:
         # Conventions read bodies: imported here, they may be imported first as well.
-        from flows.harvest.conventions import files_told_by
+        from flows.harvest.convention_files import files_told_by
 
         told = files_told_by(body)
         used, made = (*used, *told.used), (*made, *told.made)
@@ -178,7 +199,7 @@ class _Recording:
         self.recorder = recorder
         self.body = body
         self.outcome = outcome_of(body)
-        self.things = Things(recorder, lookup, uris)
+        self.things = RecordResolver(recorder, lookup, uris)
         self.models = Models(self.things, body.step.name)
         self.lookup = lookup
         self.collections = collections

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flows.steps.refusals import Refused
+from flows.steps.validation_errors import BodyRefused
 from provenance_store.ids import looks_like_id
 
 __all__ = [
@@ -88,7 +88,7 @@ def read_receipt(value: dict[Any, Any]) -> Reference | None:
             return _receipt(details)
         if value["status"] in ("FAILED", "INACTIVE", "ACTIVE"):
             return Unrecorded()
-        raise Refused("This action status holds no receipt: it is not of a recorded step.")
+        raise BodyRefused("This action status holds no receipt: it is not of a recorded step.")
     if value.keys() & _ERROR_FIELDS and not value.keys() & _ITEM_FIELDS:
         return Unrecorded()
     return None
@@ -103,7 +103,7 @@ def _receipt(value: Mapping[str, Any]) -> ReceiptReference:
     outputs = _ids(value.get("outputs"), "outputs")
     entries = value.get("models") or []
     if not isinstance(entries, list):
-        raise Refused("The models of a receipt must be a list.", "models")
+        raise BodyRefused("The models of a receipt must be a list.", "models")
     models = _ids([e.get("id") if isinstance(e, dict) else e for e in entries], "models")
     is_made = [not isinstance(e, dict) or e.get("how", "trained") in MAKING for e in entries]
     step = _ids([value["step"]], "step")[0]
@@ -123,13 +123,13 @@ def _ids(values: Any, name: str) -> tuple[str, ...]:
     if values is None:
         return ()
     if not isinstance(values, list) or len(values) > MAX_RECEIPT_ITEMS:
-        raise Refused(
+        raise BodyRefused(
             "This is not an unchanged receipt; pass the receipt as the record state returned it.",
             name,
         )
     for place, value in enumerate(values):
         if not isinstance(value, str) or not looks_like_id(value):
-            raise Refused(
+            raise BodyRefused(
                 "The ids of a receipt must be URNs such as urn:braid:<uuid>:3.", f"{name}[{place}]"
             )
     return tuple(values)

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from flows.steps.body import Body, Definition
-from flows.steps.moments import Moment
 from flows.steps.references import Item, Reference
+from flows.steps.timestamps import Moment
 from flows.steps.values import (
     MAX_ITEMS,
     MAX_SCORES,

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from flows.steps.moments import Moment, moment
-from flows.steps.refusals import Refused
+from flows.steps.timestamps import Moment, moment
+from flows.steps.validation_errors import BodyRefused
+from provenance_store.enums import RUN_STATUSES
 from provenance_store.errors import InvalidInput
-from provenance_store.kinds import RUN_STATUSES
 from provenance_store.redaction import redact
 
 __all__ = [
@@ -104,18 +104,18 @@ WORDS: tuple[type[Word], ...] = (StepStatus, RunStatus, KindName, How)
 
 def _read_moment(value: Any) -> Moment:
     if not isinstance(value, str):
-        raise Refused("A time must be RFC 3339 text, such as 2026-11-22T07:30:00Z.")
+        raise BodyRefused("A time must be RFC 3339 text, such as 2026-11-22T07:30:00Z.")
     try:
         return moment(value)
     except ValueError as error:
-        raise Refused(str(error)) from None
+        raise BodyRefused(str(error)) from None
 
 
 def _word(kind: type[Word]) -> Callable[[Any], Word]:
     def read(value: Any) -> Word:
         if value in kind.choices:
             return kind(value)
-        raise Refused(f"must be one of {', '.join(kind.choices)}; got {value!r:.80}.")
+        raise BodyRefused(f"must be one of {', '.join(kind.choices)}; got {value!r:.80}.")
 
     return read
 
@@ -131,28 +131,30 @@ def _read_scores(value: Any) -> Scores:
 
 def _read_points(value: Any) -> Points:
     if not isinstance(value, list) or len(value) > MAX_ITEMS:
-        raise Refused(f"Metrics must be a list of at most {MAX_ITEMS} points.")
+        raise BodyRefused(f"Metrics must be a list of at most {MAX_ITEMS} points.")
     return Points([_point(point, place) for place, point in enumerate(value)])
 
 
 def _point(point: Any, place: int) -> dict[str, Any]:
     if not isinstance(point, dict):
-        raise Refused('A point must be an object such as {"epoch": 1, "loss": 0.5}.', f"[{place}]")
+        raise BodyRefused(
+            'A point must be an object such as {"epoch": 1, "loss": 0.5}.', f"[{place}]"
+        )
     return _mapping(point, MAX_SCORES, "A point", f"[{place}]")
 
 
 def _mapping(value: Any, most: int, what: str, path: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Refused(f"{what} must be an object of names and values.", path)
+        raise BodyRefused(f"{what} must be an object of names and values.", path)
     if len(value) > most:
-        raise Refused(f"{what} must have at most {most} names.", path)
+        raise BodyRefused(f"{what} must have at most {most} names.", path)
     return value
 
 
 def read_principal(value: Any) -> Principal:
     """A principal from its URN; raises Refused for everything else, "public" among it."""
     if not isinstance(value, str) or not PRINCIPAL.fullmatch(value):
-        raise Refused(
+        raise BodyRefused(
             "A principal must be urn:globus:auth:identity:<uuid> or urn:globus:groups:id:<uuid>."
         )
     return Principal(value.lower())
@@ -160,13 +162,15 @@ def read_principal(value: Any) -> Principal:
 
 def _read_environment(value: Any) -> Environment:
     if not isinstance(value, dict):
-        raise Refused("The environment must be an object.")
+        raise BodyRefused("The environment must be an object.")
     try:
         redacted: dict[str, Any] = redact(value)
     except InvalidInput as error:
-        raise Refused(error.message) from None
+        raise BodyRefused(error.message) from None
     if len(msgspec.json.encode(redacted)) > MAX_ENVIRONMENT_BYTES:
-        raise Refused(f"The environment must have at most {MAX_ENVIRONMENT_BYTES} bytes of JSON.")
+        raise BodyRefused(
+            f"The environment must have at most {MAX_ENVIRONMENT_BYTES} bytes of JSON."
+        )
     return Environment(redacted)
 
 

@@ -5,7 +5,6 @@ experiments, each depending on `dependencies` random configurations, with U URIs
 cycle every model is exposed to all new experiments and becomes a new version.
 """
 
-from hpc.mascot.size import Size
-from hpc.mascot.workload import Progress, play
+from hpc.mascot.workload import Progress, Size, play
 
 __all__ = ["Progress", "Size", "play"]

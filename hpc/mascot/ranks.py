@@ -8,16 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from hpc.aggregate import aggregated, workers
-from hpc.launcher import load_mpi
-from hpc.mascot.size import Size
-from hpc.mascot.workload import play
+from hpc.mascot.workload import Size, play
+from hpc.mpi.aggregated import aggregated, workers
+from hpc.mpi.topology import load_mpi
 from provenance_store.handles import Record
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-    from provenance_store.recorder import Recorder
+    from provenance_store.recording.recorder import Recorder
 
 __all__ = ["play_on_ranks", "wait_for_all"]
 

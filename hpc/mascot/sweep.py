@@ -11,8 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hpc.mascot.size import Size
-from hpc.mascot.workload import Progress, play
+from hpc.mascot.workload import Progress, Size, play
 from provenance_store.errors import InvalidInput
 from provenance_store.opening import open_store
 

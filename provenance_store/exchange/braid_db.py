@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from provenance_store.batch import Batch
+from provenance_store.display import counted
+from provenance_store.enums import Kind, Mark, Role
 from provenance_store.errors import InvalidInput
-from provenance_store.exchange.incoming import Imported, Numbers, known_kinds, take_in
-from provenance_store.exchange.prov_foreign import IMPORTED
-from provenance_store.exchange.values import micros, plain_value, sentence
-from provenance_store.kinds import Kind, Mark, Role
-from provenance_store.quantities import counted
+from provenance_store.exchange.import_target import Imported, Numbers, known_kinds, take_in
+from provenance_store.exchange.parsing import micros, plain_value, sentence
+from provenance_store.exchange.prov.foreign import IMPORTED
 from provenance_store.redaction import scrub_text
 from provenance_store.rows import (
     LinkRow,
@@ -34,8 +34,7 @@ from provenance_store.rows import (
     VersionRow,
 )
 from provenance_store.sql.braid_db import BraidDb, opened
-from provenance_store.validation.limits import MAX_NAME, MAX_NOTE
-from provenance_store.validation.policy import Gate
+from provenance_store.validation.limits import MAX_NAME, MAX_NOTE, Gate
 from provenance_store.validation.rows import note_text, tag_row, uri_row
 from provenance_store.validation.texts import check_text
 

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from provenance_store import documents
-from provenance_store.documents import Details
+from provenance_store.enums import Kind, Mark, Role, TagType
 from provenance_store.errors import InvalidInput, NotFound
-from provenance_store.kinds import Kind, Mark, Role, TagType
-from provenance_store.reading.view import Row, View
-from provenance_store.sql import around, exchange, later, read
+from provenance_store.queries import documents
+from provenance_store.queries.documents import Details
+from provenance_store.queries.view import Row, View
+from provenance_store.sql import around, known_later, select
 from provenance_store.times import format_time
 
 __all__ = ["Extract", "Link", "Way", "gather"]
@@ -94,11 +94,11 @@ def gather(
     limit = max(1, min(limit, MAX_NODES))
     starts = list(ids)
     for run_id in run_ids:
-        if view.first(read.run_by_id(run_id, view.viewer)) is None:
+        if view.first(select.run_by_id(run_id, view.viewer)) is None:
             raise NotFound(f"There is no run {run_id[:80]}.")
-        starts += view.connection.scalars(exchange.of_run(run_id, view.viewer, limit + 1))
+        starts += view.connection.scalars(around.of_run(run_id, view.viewer, limit + 1))
     if everything:
-        starts += view.connection.scalars(exchange.all_ids(view.viewer, limit + 1))
+        starts += view.connection.scalars(around.all_ids(view.viewer, limit + 1))
     nodes = list(dict.fromkeys(starts))
     truncated = len(nodes) > limit
     walks = [(way == "down", depth) for way in directions] or [(False, 1)]
@@ -117,13 +117,13 @@ def _reach(view: View, nodes: list[int], *, down: bool, depth: int | None, limit
     seen = set(nodes)
     frontier = list(nodes)
     hops = 0
-    any_same = view.first(later.any_same()) is not None
+    any_same = view.first(known_later.any_same()) is not None
     while frontier and (depth is None or hops < depth):
         hops += 1
         links = view.links(frontier, down=down)
         ends = {x.from_id if down else x.to_id for found in links.values() for x in found}
         if any_same:
-            ends.update(row.other_id for row in view.chunked(later.same_things, frontier))
+            ends.update(row.other_id for row in view.chunked(known_later.same_things, frontier))
         frontier = sorted(ends - seen)
         if len(seen) + len(frontier) > limit:
             nodes += frontier[: limit - len(seen)]
@@ -151,7 +151,7 @@ class _Gathering:
             name = self._names[record_id] = self._view.urn(record_id)
             self._found.records[name] = self._record(self._rows[record_id], details)
         links = [x for found in self._view.links(visible).values() for x in found]
-        same = [*self._view.chunked(later.same_things, visible)]
+        same = [*self._view.chunked(known_later.same_things, visible)]
         others = {row.other_id for row in same}
         self._name_others({x.to_id for x in links} | others | set(self._ids))
         self._found.same = sorted(
@@ -250,7 +250,7 @@ def _add_runs(view: View, found: Extract, run_ids: Iterable[str]) -> None:
     for start in range(0, len(wanted), 500):
         chunk = wanted[start : start + 500]
         tags: dict[str, list[str]] = {}
-        for row in view.all(read.run_tags(chunk)):
+        for row in view.all(select.run_tags(chunk)):
             tags.setdefault(row.run_id, []).append(row.tag)
         for row in view.all(around.runs(chunk, view.viewer)):
             about = documents.run_document(row, tags.get(row.run_id, ()), row.owner)
@@ -266,7 +266,7 @@ def _readers(view: View, ids: Sequence[int], run_ids: Sequence[str]) -> list[str
     wanted += [{of_run.get(run_id)} for run_id in run_ids]
     digests = sorted({digest for group in wanted for digest in group if digest})
     members: dict[str, set[str]] = {}
-    for row in view.all(exchange.members(digests)) if digests else ():
+    for row in view.all(around.members(digests)) if digests else ():
         members.setdefault(row.digest, set()).add(row.principal)
     allowed = [set().union(*(members.get(d, set()) for d in group if d)) for group in wanted]
     return sorted(set.intersection(*allowed)) if allowed else []

@@ -10,7 +10,7 @@ package, as `redaction.scrub_text`, and not what is in it.
 
 from typing import TYPE_CHECKING
 
-from provenance_store.lazily import names_of
+from provenance_store.lazy_exports import names_of
 
 if TYPE_CHECKING:
     from provenance_store.redaction.documents import is_secret_value, redact, scrub_text

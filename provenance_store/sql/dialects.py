@@ -12,24 +12,30 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.util import LRUCache
 
+from provenance_store import redaction
 from provenance_store.errors import ConfigurationError, StoreUnavailable
 from provenance_store.extras import extra
+from provenance_store.sql.connection_forks import Counted, ForkGate
 from provenance_store.sql.failures import SILENT, TOO_LONG
-from provenance_store.sql.forking import Counted, ForkGate
-from provenance_store.sql.place import Place
-from provenance_store.sql.sharing import shared_engine
+from provenance_store.sql.store_file import StoreFile
 from provenance_store.sql.tables import fit_postgresql
 from provenance_store.sql.waits import WaitedInVain, Waits
 from provenance_store.sql.watch import Watch, watch_of
 from provenance_store.store_path import store_path
-
-if TYPE_CHECKING:
-    from provenance_store.sql.patient import PatientConnection
+from provenance_store.validation.texts import normal_uri
 
 __all__ = [
+    "SCRUBBED",
+    "URI_NORM",
+    "Shared",
+    "SharedSQLite",
+    "add_functions",
     "advisory_lock",
     "begin_write",
     "changed",
@@ -43,9 +49,77 @@ __all__ = [
     "pipelined",
     "read_url",
     "savepoint",
+    "shared_engine",
     "short_work",
     "wait_less",
 ]
+
+SCRUBBED = "braid_scrubbed"
+"""A text without secrets."""
+
+URI_NORM = "braid_uri_norm"
+"""The normal form of a URI."""
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Make the functions known to a connection."""
+    connection.create_function(URI_NORM, 1, _norm, deterministic=True)
+    connection.create_function(SCRUBBED, 1, _scrubbed, deterministic=True)
+
+
+def _scrubbed(text: Any) -> Any:
+    return redaction.scrub_text(text) if isinstance(text, str) else text
+
+
+def _norm(uri: object) -> str:
+    return normal_uri(uri if isinstance(uri, str) else str(uri))
+
+
+STATEMENTS = 1_000
+"""So many compiled statements are kept; those of one store are some hundreds."""
+_COMPILED: LRUCache[Any, Any] = LRUCache(STATEMENTS)
+
+
+class Shared:
+    """Equal to every dialect of its class that writes SQL for the same server version.
+
+    The hash is of the class alone: the version is known from the first connection on.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and _how(other) == _how(self)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+
+def _how(dialect: Any) -> tuple[object, ...]:
+    version = getattr(dialect, "server_version_info", None)
+    return dialect.paramstyle, version, getattr(dialect, "_backslash_escapes", None)
+
+
+class SharedSQLite(Shared, SQLiteDialect_pysqlite):
+    """SQLite through Python's own driver."""
+
+    supports_statement_cache = True
+
+
+registry.register("sqlite.braid", __name__, SharedSQLite.__name__)
+registry.register("postgresql.braid", f"{__package__}.sharing_postgresql", "SharedPostgreSQL")
+
+
+def shared_engine(url: sa.URL, **options: Any) -> sa.Engine:
+    """As `sqlalchemy.create_engine`; statements are shared with all others of its database."""
+    name = f"{url.get_backend_name()}+braid"
+    engine = sa.create_engine(
+        url.set(drivername=name), execution_options={"compiled_cache": _COMPILED}, **options
+    )
+    engine.url = url  # as somebody writes it, who opens the same store again
+    return engine
+
+
+if TYPE_CHECKING:
+    from provenance_store.sql.postgresql_waits import PatientConnection
 
 POOL_SIZE = 8
 POOL_OVERFLOW = 24
@@ -111,7 +185,7 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
     )
     file = Path(url.database or "")
     # What is opened as a URI, or can only be read, is taken as it is.
-    place = None if "uri" in url.query or _stands_still(file) else Place(file)
+    place = None if "uri" in url.query or _stands_still(file) else StoreFile(file)
     watch = Watch(engine, waits, place)
 
     @event.listens_for(engine, "do_connect")
@@ -146,7 +220,11 @@ def make_engine(url: sa.URL, *, cache_mb: int, busy_ms: int) -> sa.Engine:
 def _postgres_engine(url: sa.URL, waits: Waits) -> sa.Engine:
     """An engine whose connections give up waiting for locks, and for a server that hangs."""
     with extra("postgres", "A store on PostgreSQL"):
-        from provenance_store.sql.patient import PatientConnection, SilentServer, connect_options
+        from provenance_store.sql.postgresql_waits import (
+            PatientConnection,
+            SilentServer,
+            connect_options,
+        )
 
     fit_postgresql()
     engine = shared_engine(

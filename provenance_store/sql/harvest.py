@@ -6,13 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from provenance_store.kinds import Kind, Mark
-from provenance_store.sql.prepared import RECENT
-from provenance_store.sql.read import can_see
+from provenance_store.enums import Kind, Mark
+from provenance_store.sql.order import each_way
+from provenance_store.sql.recording import RECENT
+from provenance_store.sql.select import can_see
 from provenance_store.sql.tables import TABLE
-from provenance_store.sql.uris import each_way
-from provenance_store.validation.uris import normal_uri
-from provenance_store.viewer import Viewer
+from provenance_store.validation.texts import normal_uri
+from provenance_store.values import Viewer
 
 __all__ = ["at_uri", "document", "event", "payload_names", "steps"]
 

@@ -12,16 +12,15 @@ from typing import Final, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
+from provenance_store.enums import Mark, TagType
 from provenance_store.ids import SEQUENCE_BITS
-from provenance_store.kinds import Mark, TagType
-from provenance_store.sql.chunks import chunks
 from provenance_store.sql.dialects import changed, lock_links
-from provenance_store.sql.invalidate import follow_all
-from provenance_store.sql.order import is_newer
+from provenance_store.sql.order import chunks, is_newer
 from provenance_store.sql.tables import TABLE
+from provenance_store.sql.validity import follow_all
 
 __all__ = [
-    "Entry",
+    "ImportEntry",
     "Needs",
     "add",
     "dependents",
@@ -51,7 +50,7 @@ _OF_RECORD: Final = {
 """The tables with rows of a record, and the columns by which these are its rows."""
 
 
-class Entry(msgspec.Struct, omit_defaults=True):
+class ImportEntry(msgspec.Struct, omit_defaults=True):
     """What an import brought, by this store's ids; ranges are first and last.
 
     `marks` are (record, mark) of those on records that were known before. `origins` are the numbers
@@ -93,18 +92,18 @@ def _expanded(found: Sequence[tuple[int, int]]) -> list[int]:
     return [i for first, last in found for i in range(first, last + 1)]
 
 
-def entries(connection: sa.Connection, beginning: str = "") -> list[Entry]:
+def entries(connection: sa.Connection, beginning: str = "") -> list[ImportEntry]:
     """The imports whose UUID begins so, the oldest first."""
     name = _info.c.name
     query = sa.select(_info.c.value).where(name.startswith(PREFIX + beginning, autoescape=True))
     values = connection.execute(query).scalars()
-    found = [msgspec.json.decode(value, type=Entry) for value in values]
+    found = [msgspec.json.decode(value, type=ImportEntry) for value in values]
     return sorted(found, key=lambda entry: (entry.at, entry.uuid))
 
 
-def of_records(connection: sa.Connection, ids: Collection[int]) -> dict[int, Entry]:
+def of_records(connection: sa.Connection, ids: Collection[int]) -> dict[int, ImportEntry]:
     """Which import brought each of these records; those are left out that none here brought."""
-    found: dict[int, Entry] = {}
+    found: dict[int, ImportEntry] = {}
     if not (known := entries(connection)):
         return found
     wanted = sorted(ids)
@@ -129,7 +128,7 @@ def import_in(software: str | None) -> tuple[str, str] | None:
     return format_, import_uuid
 
 
-def add(connection: sa.Connection, new: Entry) -> None:
+def add(connection: sa.Connection, new: ImportEntry) -> None:
     """Write down what an import brought, together with what it brought before."""
     for before in entries(connection, new.uuid):
         new = msgspec.structs.replace(
@@ -160,7 +159,7 @@ class Needs(NamedTuple):
     is_said: bool = False
 
 
-def dependents(connection: sa.Connection, entry: Entry) -> Iterator[Needs]:
+def dependents(connection: sa.Connection, entry: ImportEntry) -> Iterator[Needs]:
     """All that is not of an import and needs something that is, or speaks of it and counts today.
 
     Nobody else writes links until the transaction ends.
@@ -245,7 +244,7 @@ def _said(connection: sa.Connection, ids: Sequence[int], origins: Sequence[int])
         yield Needs(record_id, "was given a link here later", is_said=True)
 
 
-def remove(connection: sa.Connection, entry: Entry) -> dict[str, int]:
+def remove(connection: sa.Connection, entry: ImportEntry) -> dict[str, int]:
     """Delete all rows of an import, and its entry; how many rows by table."""
     counted: dict[str, int] = {}
     mark, taint, stub, link = (TABLE[n] for n in ("mark", "taint", "stub", "link"))

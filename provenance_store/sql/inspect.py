@@ -11,23 +11,23 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from provenance_store.enums import Kind
 from provenance_store.errors import BadFile
 from provenance_store.ids import short_id
-from provenance_store.kinds import Kind
 from provenance_store.sql.copies import damage, damage_told
-from provenance_store.sql.cycles import first_cycle
 from provenance_store.sql.failures import PUT_BACK
-from provenance_store.sql.invalidate import unfollowed, unsupported
-from provenance_store.sql.schema import current_version
-from provenance_store.sql.tables import TABLE
-from provenance_store.sql.wrong import (
+from provenance_store.sql.integrity_check import (
     DOCUMENTS,
     NOT_JSON,
-    Wrong,
+    Violation,
     is_unreadable,
     reading_broken_text,
     wrong_rows,
 )
+from provenance_store.sql.schema import current_version
+from provenance_store.sql.tables import TABLE
+from provenance_store.sql.traverse import first_cycle
+from provenance_store.sql.validity import unfollowed, unsupported
 
 __all__ = ["explaining", "info", "origin_number", "origin_uuid", "problems"]
 
@@ -144,7 +144,7 @@ def _wrong(connection: sa.Connection) -> list[str]:
     return [wrong.sentence() for wrong in found]
 
 
-def _not_json(connection: sa.Connection) -> Iterator[Wrong]:
+def _not_json(connection: sa.Connection) -> Iterator[Violation]:
     """The first document of each table that is not JSON. PostgreSQL before 16 cannot tell without
     an error, so they are read here, some at a time: each may be large."""
     for name, column in DOCUMENTS:
@@ -154,7 +154,7 @@ def _not_json(connection: sa.Connection) -> Iterator[Wrong]:
         with rows:
             for document, *key in rows:
                 if not _is_json(document):
-                    yield Wrong(name, column, tuple(key), NOT_JSON)
+                    yield Violation(name, column, tuple(key), NOT_JSON)
                     break
 
 

@@ -9,15 +9,15 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIndex
 
-from provenance_store import forks
+from provenance_store import processes
 from provenance_store.batch import Batch
 from provenance_store.errors import Conflict
 from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.sql.compiled import stream_rows
 from provenance_store.sql.dialects import begin_write
-from provenance_store.sql.invalidate import follow_all
+from provenance_store.sql.insert import Statements
 from provenance_store.sql.tables import TABLE
-from provenance_store.sql.write import Statements
+from provenance_store.sql.validity import follow_all
 
 __all__ = ["Load", "conflicts_told", "indexed_later", "loading"]
 
@@ -64,19 +64,19 @@ def loading(engine: sa.Engine, statements: Statements) -> Iterator[Load]:
     store as it was. Other writers wait until it ends.
     """
     connection = engine.connect()
-    process = forks.process
+    process = processes.process
     try:
         begin_write(connection)
         with indexed_later(connection):
             yield (load := Load(connection, statements))
-        if process == forks.process:
+        if process == processes.process:
             load.keep_up()
             connection.commit()
     finally:
-        if process == forks.process:
+        if process == processes.process:
             connection.close()
         else:  # a child, forked inside the block, that leaves it: the load is its parent's
-            forks.leave_behind(connection)
+            processes.leave_behind(connection)
 
 
 @contextmanager
@@ -98,9 +98,9 @@ def indexed_later(connection: sa.Connection) -> Iterator[None]:
     later = _made_later(connection.dialect) if is_first else ()
     for _, drop in later:
         connection.execute(drop)
-    process = forks.process
+    process = processes.process
     yield
-    for make, _ in reversed(later) if process == forks.process else ():
+    for make, _ in reversed(later) if process == processes.process else ():
         connection.execute(make)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from provenance_store.kinds import Role
+from provenance_store.enums import Role
 from provenance_store.sql.tables import TABLE
 
 __all__ = ["in_the_making", "status_of_maker"]

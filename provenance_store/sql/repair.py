@@ -16,11 +16,11 @@ import sqlalchemy as sa
 from provenance_store.errors import InvalidInput
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, make_id, short_id
 from provenance_store.rows import OriginRow, TagRow
-from provenance_store.sql.parameters import index_all
+from provenance_store.sql.integrity_check import is_unreadable
+from provenance_store.sql.models import index_all
 from provenance_store.sql.tables import TABLE
-from provenance_store.sql.wrong import is_unreadable
 from provenance_store.times import micros
-from provenance_store.validation.policy import Gate
+from provenance_store.validation.limits import Gate
 from provenance_store.validation.rows import tag_row
 from provenance_store.values import tag_value
 
@@ -82,7 +82,7 @@ def _tags(connection: sa.Connection) -> Iterator[Mended]:
 
 def _repairer(connection: sa.Connection, no: int) -> int:
     """The origin of the values that mend those of an origin."""
-    from provenance_store.sql.write import register_origin
+    from provenance_store.sql.insert import register_origin
 
     of_row = connection.execute(sa.select(_origin).where(_origin.c.no == no)).first()
     named = str(no) if of_row is None else of_row.uuid

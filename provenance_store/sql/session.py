@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from provenance_store.errors import InvalidInput, StoreUnavailable
-from provenance_store.forks import leave_behind
+from provenance_store.processes import leave_behind
 from provenance_store.sql.dialects import begin_write, interrupted_at, short_work, wait_less
 from provenance_store.sql.failures import cannot_hold, unavailable
 from provenance_store.sql.waits import WaitedInVain, Waits, reading_ends

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from provenance_store.sql.sharing import Shared
+from provenance_store.sql.dialects import Shared
 
 __all__ = ["SharedPostgreSQL"]
 

@@ -17,18 +17,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from provenance_store.batch import TABLES
+from provenance_store.enums import SAME_AS, Mark, Role
 from provenance_store.ids import SEQUENCE_BITS
-from provenance_store.kinds import SAME_AS, Mark, Role
 from provenance_store.sql import schema
-from provenance_store.sql.chunks import chunks
 from provenance_store.sql.compiled import ignoring, stream_rows
-from provenance_store.sql.dialects import changed, detach
-from provenance_store.sql.later import said_both_ways
-from provenance_store.sql.objects import undefended
-from provenance_store.sql.sharing import shared_engine
+from provenance_store.sql.dialects import changed, detach, shared_engine
+from provenance_store.sql.foreign_objects import undefended
+from provenance_store.sql.known_later import said_both_ways
+from provenance_store.sql.order import chunks
 from provenance_store.sql.tables import METADATA, POSTGRESQL_INDEXES, TABLE, Id
 
-__all__ = ["COPIED", "Selection", "Target", "taking"]
+__all__ = ["COPIED", "Selection", "SliceFile", "taking"]
 
 COPIED = (*(name for name in TABLES if name != "action"), "parameter", "taint", "run")
 """Tables of which a slice takes rows; actions belong to the server that answered them."""
@@ -287,7 +286,7 @@ def _schema(name: str | None) -> _Schema:
     return _Schema(tables, creating, indexing)
 
 
-class Target:
+class SliceFile:
     """The tables of a new store, which a slice is put into: first the rows, then the indexes."""
 
     def __init__(self, connection: sa.Connection, name: str | None = None) -> None:
@@ -319,7 +318,7 @@ class Target:
 
 
 @contextmanager
-def taking(engine: sa.Engine, file: Path) -> Iterator[tuple[sa.Connection, Target]]:
+def taking(engine: sa.Engine, file: Path) -> Iterator[tuple[sa.Connection, SliceFile]]:
     """One state of a store in which temporary tables can be made, and a new store in a file.
 
     When the block ends the file has all of the new store, and nothing of it may be there when
@@ -335,7 +334,7 @@ def taking(engine: sa.Engine, file: Path) -> Iterator[tuple[sa.Connection, Targe
 
 
 @contextmanager
-def _attached(connection: sa.Connection, file: Path) -> Iterator[Target]:
+def _attached(connection: sa.Connection, file: Path) -> Iterator[SliceFile]:
     connection.exec_driver_sql("ATTACH DATABASE ? AS slice", (str(file),))
     with undefended(connection):
         connection.exec_driver_sql("PRAGMA slice.journal_mode=OFF")
@@ -343,14 +342,14 @@ def _attached(connection: sa.Connection, file: Path) -> Iterator[Target]:
     connection.commit()
     try:
         connection.exec_driver_sql("BEGIN")
-        yield Target(connection, "slice")
+        yield SliceFile(connection, "slice")
         connection.commit()
     finally:
         detach(connection, "slice")
 
 
 @contextmanager
-def _apart(connection: sa.Connection, file: Path) -> Iterator[Target]:
+def _apart(connection: sa.Connection, file: Path) -> Iterator[SliceFile]:
     connection.execution_options(isolation_level="REPEATABLE READ")
     new = shared_engine(sa.URL.create("sqlite", database=str(file)))
     try:
@@ -360,7 +359,7 @@ def _apart(connection: sa.Connection, file: Path) -> Iterator[Target]:
             for pragma in ("journal_mode=OFF", "synchronous=OFF"):
                 made.exec_driver_sql(f"PRAGMA {pragma}")
             made.exec_driver_sql("BEGIN")
-            yield Target(made)
+            yield SliceFile(made)
             made.exec_driver_sql("COMMIT")
     finally:
         new.dispose()

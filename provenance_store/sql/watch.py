@@ -15,10 +15,10 @@ from typing import Any, NoReturn
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from provenance_store import forks
+from provenance_store import processes
 from provenance_store.errors import BraidError, SchemaMismatch, StoreUnavailable
 from provenance_store.sql.failures import INCOMPLETE
-from provenance_store.sql.place import Place
+from provenance_store.sql.store_file import StoreFile
 from provenance_store.sql.waits import Waits
 
 __all__ = ["Watch", "watch_of"]
@@ -35,10 +35,10 @@ while, then says that there is nothing in a log, whichever they have open."""
 Check = Callable[[sa.Connection], None]
 
 
-class Watch(forks.Forkable):
+class Watch(processes.Forkable):
     """The watch of one engine. `checks` are asked with every new connection, and by `ping`."""
 
-    def __init__(self, engine: sa.Engine, waits: Waits, place: Place | None) -> None:
+    def __init__(self, engine: sa.Engine, waits: Waits, place: StoreFile | None) -> None:
         self.waits = waits
         self.place = place
         self.checks: list[Check] = []
@@ -46,7 +46,7 @@ class Watch(forks.Forkable):
         """Why the store that was opened is not there any more; None while it is."""
         self._engine = engine
         engine.update_execution_options(**{_OPTION: self})
-        forks.watch(self)
+        processes.watch(self)
 
     def after_fork_in_child(self) -> None:
         if self.place is not None:
@@ -140,7 +140,7 @@ class Watch(forks.Forkable):
             StoreUnavailable("The store was replaced by another one; open the store again.")
         )
 
-    def _has_moved(self, place: Place, connection: sa.Connection | None) -> NoReturn:
+    def _has_moved(self, place: StoreFile, connection: sa.Connection | None) -> NoReturn:
         self.lost = StoreUnavailable(
             f"The store's file {place.name}, or its -wal or -shm file, was removed, moved or "
             "replaced while the store was open; nothing more is recorded in it. Put the file back, "

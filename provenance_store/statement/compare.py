@@ -1,27 +1,347 @@
-"""A statement beside what a store says today: every claim that was derived from it, again.
-
-What changed since and may change (records reduced by age, invalidity taken back, runs that went
-on, nodes that a slice left out and that are here) becomes a note; everything else that differs
-is a difference.
-"""
+"""A statement beside what a store says today."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
-from provenance_store.documents import HIDDEN, RESTRICTED
-from provenance_store.quantities import counted
+from provenance_store.display import counted
+from provenance_store.enums import Kind, Mark
+from provenance_store.ids import now
+from provenance_store.queries import documents
+from provenance_store.queries.documents import HIDDEN, RESTRICTED
+from provenance_store.queries.lineage import walk
+from provenance_store.queries.validity import Invalidation
+from provenance_store.queries.view import Row, View, grouped
+from provenance_store.sql import around, select
 from provenance_store.sql.imports import import_in
-from provenance_store.statement.again import Beside, History, Present
-from provenance_store.statement.differences import Difference, same
-from provenance_store.statement.records import compare_records
-from provenance_store.times import format_time
+from provenance_store.statement.evidence import (
+    LINKS_A_RECORD,
+    MAX_RECORDS,
+    RESTS_ON,
+    added_since,
+    gather_these,
+    unconnected,
+)
+from provenance_store.statement.verify import Difference, same
+from provenance_store.times import format_time, parse_time
 
-__all__ = ["NOT_THERE", "against_store"]
+__all__ = [
+    "NOT_THERE",
+    "Beside",
+    "History",
+    "Present",
+    "RunHistory",
+    "against_store",
+    "compare_records",
+    "look_again",
+]
+
+Leaf = Mapping[str, Any]
+
+DROPPED_BY_AGE = ("tags", "documents")
+ABOUT_A_FILE = ("size", "digest", "media_type", "checks")
+
+
+def compare_records(
+    stated: Leaf, today: Leaf, *, reduced: bool, known: Set[str], saw_less: bool
+) -> Iterator[Difference]:
+    """Each field that differs.
+
+    `reduced`: what goes with age may be gone. With `saw_less`, whoever made the statement did not
+    see all, and ends of links that are not `known`, the statement's records, may be hidden.
+    """
+    urn = stated["id"]
+    yield from _links(stated, today, known)
+    for name in sorted((stated.keys() | today.keys()) - {"links", "hidden_links"}):
+        before, now = stated.get(name), today.get(name)
+        if same(before, now):
+            continue
+        if name == "uris":
+            yield from _uris(urn, before, now)
+        elif isinstance(before, dict) and isinstance(now, dict):
+            for key in sorted(before.keys() | now.keys()):
+                if same(before.get(key), now.get(key)) or (reduced and _dropped(name, key, now)):
+                    continue
+                if saw_less and _is_hidden(key, before, now, known):
+                    continue
+                yield Difference(urn, f"{name}.{key}", before.get(key), now.get(key))
+        else:
+            yield Difference(urn, name, before, now)
+
+
+def _dropped(name: str, key: str, now: Mapping[str, Any]) -> bool:
+    """Whether this is gone from a record, and not another now, where things were dropped by age."""
+    if name == "model":
+        return (key == "scores" and not now[key]) or (key == "curve" and now[key]["values"] == 0)
+    return name in DROPPED_BY_AGE and key not in now
+
+
+def _is_hidden(
+    key: str, before: Mapping[str, Any], now: Mapping[str, Any], known: Set[str]
+) -> bool:
+    """Whether one of both sides may not see the first version or the parent of a model."""
+    if key not in ("line", "parent"):
+        return False
+    told, is_so = before.get(key), now.get(key)
+    return is_so == RESTRICTED or (told == RESTRICTED and is_so is not None and is_so not in known)
+
+
+def _uris(urn: str, told: Any, found: Any) -> Iterator[Difference]:
+    stated, today = ({uri["uri"]: uri for uri in some or ()} for some in (told, found))
+    for uri in sorted(stated.keys() | today.keys()):
+        if uri not in today or uri not in stated:
+            where = "stated only" if uri in stated else "in the store only"
+            yield Difference(urn, f"the file {uri} is {where}")
+            continue
+        for key in ABOUT_A_FILE:
+            before, now = stated[uri].get(key), today[uri].get(key)
+            if key in ("digest", "checks"):
+                before, now = _spelled(before), _spelled(now)
+            if not same(before, now):
+                yield Difference(urn, f"{key} of {uri}", before, now)
+
+
+def _spelled(value: Any) -> Any:
+    """A digest in lower case, as records of before may not have it; and so in checks."""
+    if isinstance(value, list):
+        return [{**check, "digest": _spelled(check["digest"])} for check in value]
+    return value.lower() if isinstance(value, str) else value
+
+
+def _links(stated: Leaf, today: Leaf, known: Set[str]) -> Iterator[Difference]:
+    """Links that are gone; and new ones, beyond those that whoever asked could not see."""
+    urn = stated["id"]
+    before = {(link["role"], link["to"]) for link in stated["links"]}
+    now = {(link["role"], link["to"]) for link in today["links"]}
+    gone, added = sorted(before - now), sorted(now - before)
+    if len(gone) <= today["hidden_links"]:
+        gone = []  # whoever asks today may not see them
+    if len(added) <= stated["hidden_links"] and not any(to in known for _, to in added):
+        added = []  # whoever made the statement did not see them
+    for role, to in gone:
+        yield Difference(urn, f"the link {role} {to} is stated only")
+    for role, to in added:
+        yield Difference(urn, f"the link {role} {to} is in the store only")
+    hidden = len(now) + today["hidden_links"] - len(before)
+    if not gone and not added and hidden != stated["hidden_links"]:
+        yield Difference(urn, "the number of hidden links", stated["hidden_links"], hidden)
+
 
 Evidence = Mapping[str, Any]
+Locate = Callable[[str], int | None]
+
+SAID = ("flow_id", "flow_title", "label", "status", "run_owner")
+"""What is said of a run, where the latest word counts."""
+
+
+class Beside(NamedTuple):
+    """What became of a node that a statement tells of and has no record of, or does not tell of.
+
+    `audience` and `run_audience` are digests: with the same one, the same people see it.
+    """
+
+    state: Literal["record", "stub", "missing"]
+    kind: str | None = None
+    name: str | None = None
+    run_id: str | None = None
+    audience: str | None = None
+    run_audience: str | None = None
+
+
+@dataclass(frozen=True)
+class RunHistory:
+    """Each field of a run as it was at the time of a statement, and what was said of it since."""
+
+    then: Mapping[str, Any]
+    later: Mapping[str, Set[Any]]
+
+    def was_once(self, name: str, value: Any, today: Any) -> bool:
+        """Whether this was so at that time, or after it, and something said since made it what
+        it is today."""
+        later = self.later.get(name, ())
+        return value in later or (bool(self.then[name] == value) and today in later)
+
+
+@dataclass(frozen=True)
+class History:
+    """What only the store itself can tell, to somebody who sees all of it.
+
+    `reached` are the nodes that the statement's record rests on today, up to the statement's
+    limit; `beside` tells of those that are no records of the statement. `invalid` has for a
+    record what it was invalid for, oldest first, once for each time since the statement when that
+    changed.
+    """
+
+    reached: frozenset[str] = frozenset()
+    truncated: bool = False
+    unconnected: Sequence[Mapping[str, Any]] = ()
+    """The steps of its run that have nothing to do with the record."""
+    beside: Mapping[str, Beside] = field(default_factory=dict)
+    audiences: Mapping[str, Beside] = field(default_factory=dict)
+    runs: Mapping[str, RunHistory] = field(default_factory=dict)
+    invalid: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]] = field(default_factory=dict)
+    reduced: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Present:
+    """The evidence as it is today; without a `history` where somebody else's store was asked."""
+
+    evidence: Evidence
+    history: History | None = None
+
+
+def look_again(view: View, stated: Evidence, locate: Locate) -> Present:
+    """What the store says of the records in a statement's evidence, as of its time.
+
+    The statement has been found to be whole: its ids are ids, and its time is a time.
+    """
+    as_of = parse_time(stated["as_of"], now=now())
+    urns = [leaf["id"] for leaf in stated["leaves"]]
+    ids = {i for i in map(locate, urns) if i is not None}
+    found = gather_these(view, ids, as_of=as_of)
+    return Present(found, _Looking(view, stated, found, as_of, locate).history(ids))
+
+
+@dataclass(frozen=True)
+class _Looking:
+    view: View
+    stated: Evidence
+    found: Evidence
+    as_of: int
+    locate: Locate
+
+    def history(self, ids: Set[int]) -> History:
+        reached, truncated = self._reached()
+        told = [*(stub["id"] for stub in self.stated["stubs"]), *self.stated["missing"]]
+        others = {i for i in map(self.locate, told) if i is not None} | (reached - ids)
+        hides = self.stated["scope"] != "everything"
+        return History(
+            reached=frozenset(map(self.view.urn, reached)),
+            truncated=truncated,
+            unconnected=self._unconnected(reached),
+            beside=dict(self._beside(sorted(others))),
+            audiences=dict(self._beside(sorted(ids))) if hides else {},
+            runs=dict(self._runs(self._differing("runs"))),
+            invalid=dict(self._invalid(self._located("invalidated"))),
+            reduced=dict(self._reduced(self._located("reduced"))),
+        )
+
+    def _reached(self) -> tuple[frozenset[int], bool]:
+        root = self.locate(self.stated["root"])
+        if root is None:
+            return frozenset(), False
+        limit = min(max(self.stated["limit"], 1), MAX_RECORDS)
+        most = LINKS_A_RECORD * limit
+        found = walk(
+            self.view,
+            root,
+            direction="up",
+            depth=None,
+            limit=limit,
+            roles=RESTS_ON,
+            most_links=most,
+            without=added_since(self.view, self.as_of),
+            same="same_things" in self.stated,  # older versions did not go on from these
+        )
+        return frozenset(found.nodes), found.truncated
+
+    def _unconnected(self, reached: Set[int]) -> list[dict[str, Any]]:
+        root = self.locate(self.stated["root"])
+        if root is None or root not in self.view.by_id([root]):
+            return []
+        return unconnected(self.view, root, reached, self.as_of)
+
+    def _beside(self, ids: Sequence[int]) -> Iterator[tuple[str, Beside]]:
+        stubs = {row.id: row for row in self.view.chunked(around.stubs, ids)}
+        records = {row.id: row for row in self.view.chunked(around.nodes, ids)}
+        for i in ids:
+            if row := records.get(i):
+                seen = (row.run_id, row.audience, row.run_audience)
+                beside = Beside("record", Kind(row.kind).label, row.name, *seen)
+            elif row := stubs.get(i):
+                beside = Beside("stub", Kind(row.kind).label, row.name)
+            else:
+                beside = Beside("missing")
+            yield self.view.urn(i), beside
+
+    def _differing(self, part: str) -> list[str]:
+        stated, today = self.stated[part], self.found[part]
+        return sorted(key for key, value in stated.items() if today.get(key) != value)
+
+    def _located(self, part: str) -> list[int]:
+        found = (self.locate(urn) for urn in self._differing(part))
+        return sorted({i for i in found if i is not None})
+
+    def _runs(self, run_ids: Sequence[str]) -> Iterator[tuple[str, RunHistory]]:
+        for run_id in run_ids:
+            yield run_id, _history(self.view.all(around.run_events([run_id])), self.as_of)
+
+    def _invalid(
+        self, ids: Sequence[int]
+    ) -> Iterator[tuple[str, Sequence[Sequence[Mapping[str, Any]]]]]:
+        roots: dict[int, list[int]] = defaultdict(list)
+        for row in self.view.chunked(around.roots, ids):
+            roots[row.record_id].append(row.root_id)
+        marks = self._marks({root for some in roots.values() for root in some})
+        for i in ids:
+            own = [mark for root in roots[i] for mark in marks.get(root, ()) if _is_verdict(mark)]
+            times = sorted({self.as_of, *(m.at for m in own if m.at > self.as_of)})
+            yield self.view.urn(i), [self._causes(own, at) for at in times]
+
+    def _causes(self, marks: Sequence[Row], at: int) -> list[Mapping[str, Any]]:
+        """What these marks invalidated at a time, oldest first."""
+        last: dict[int, Row] = {}
+        for mark in sorted(marks, key=lambda m: (m.at, m.mark, m.id)):
+            if mark.at <= at:
+                last[mark.record_id] = mark
+        causes = [
+            Invalidation(m.at, m.note, m.record_id, m.id)
+            for m in sorted(last.values(), key=lambda m: (m.at, m.id))
+            if m.mark == Mark.INVALIDATED
+        ]
+        return [documents.validity(cause, self.view.urn)["invalidated"] for cause in causes]
+
+    def _reduced(self, ids: Sequence[int]) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
+        for i, marks in self._marks(set(ids)).items():
+            said = [m for m in marks if m.mark == Mark.REDUCED]
+            yield self.view.urn(i), [{"at": format_time(m.at), "note": m.note} for m in said]
+
+    def _marks(self, ids: Set[int]) -> Mapping[int, Sequence[Row]]:
+        return grouped(self.view.chunked(select.marks, sorted(ids)), lambda row: row.record_id)
+
+
+def _is_verdict(mark: Row) -> bool:
+    return mark.mark in (Mark.INVALIDATED, Mark.RESTORED)
+
+
+def _history(events: Iterable[Row], as_of: int) -> RunHistory:
+    """What was said of a run until a time, and after it.
+
+    What a session said that began after that time came later, whenever it says it was so.
+    """
+    then: dict[str, Any] = dict.fromkeys((*SAID, "start_time", "completion_time"))
+    later: dict[str, set[Any]] = defaultdict(set)
+    begun: list[int] = []
+    first: list[int] = []
+    for event in events:
+        said = {name: getattr(event, name) for name in SAID}
+        said["completion_time"] = format_time(event.completion_time)
+        said = {name: value for name, value in said.items() if value is not None}
+        if event.at <= as_of and (event.session_started_at or 0) <= as_of:
+            then |= said
+            first.append(event.at)
+            begun += [] if event.start_time is None else [event.start_time]
+        else:
+            for name, value in said.items():
+                later[name].add(value)
+            later["start_time"] |= {format_time(event.at), format_time(event.start_time)} - {None}
+    then["start_time"] = format_time(min(begun or first, default=None))
+    return RunHistory(then, later)
+
 
 NOT_THERE = "the record is not in the store"
 NOT_SHOWN = "the record is not there, or you may not see it"

@@ -1,13 +1,11 @@
-"""Signed statements: DSSE envelopes, through securesystemslib; keys are ed25519 or ECDSA P-256.
-
-The one module that needs the extra ``sign``. The key of an envelope is given by whoever checks
-it; what an envelope says of its key is not believed.
-"""
+"""Statements as files: strict JSON, and DSSE envelopes signed with ed25519 or ECDSA P-256."""
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,10 +13,10 @@ import msgspec
 from provenance_store.errors import BadFile
 from provenance_store.extras import extra
 
+__all__ = ["PAYLOAD_TYPE", "is_envelope", "payload_of", "read_json", "sign", "signed_by"]
+
 if TYPE_CHECKING:
     from securesystemslib.dsse import Envelope
-
-__all__ = ["PAYLOAD_TYPE", "is_envelope", "payload_of", "sign", "signed_by"]
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 KINDS = "ed25519 or ECDSA P-256"
@@ -177,3 +175,62 @@ def _library() -> tuple[Any, Any]:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+
+
+MAX_INTEGER = (1 << 64) - 1
+NOT_THE_JSON = "verify takes the JSON form of a statement, as `--format json` writes it."
+
+
+def read_json(data: bytes, *, path: str = "") -> Any:
+    """The document in UTF-8 JSON text; raises BadFile, with a path, for anything doubtful."""
+    try:
+        text = data.decode("utf-8-sig")
+        document = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_integer,
+        )
+        if "\\u" in text:
+            json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadFile("it has text that is not Unicode: half of a pair.", path=path) from None
+    except RecursionError:
+        raise BadFile("it is nested too deeply.", path=path) from None
+    except _Doubtful as error:
+        raise BadFile(f"{error}", path=path) from None
+    except ValueError as error:
+        looks_like_json = data.lstrip().startswith((b"{", b"["))
+        why = f"it is not JSON: {error}." if looks_like_json else NOT_THE_JSON
+        raise BadFile(why, path=path) from None
+    return document
+
+
+class _Doubtful(ValueError):
+    """JSON that programs read differently."""
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _Doubtful(f"an object has the field {twice!r:.80} twice; each may be there once.")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise _Doubtful(f"{name} is not a JSON number.")
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise _Doubtful(f"the number {text:.40} is too large.")
+    return number
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20 or not -MAX_INTEGER // 2 <= (number := int(text)) <= MAX_INTEGER:
+        raise _Doubtful(f"the number {text:.40} has more than 64 bits.")
+    return number

@@ -8,17 +8,17 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from provenance_store import documents
-from provenance_store.documents import Details, read_document
+from provenance_store.enums import SAME_AS, Kind, Role
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import SEQUENCE_BITS
-from provenance_store.kinds import SAME_AS, Kind, Role
-from provenance_store.reading.imported import imports_of
-from provenance_store.reading.lineage import walk
-from provenance_store.reading.validity import validity_of
-from provenance_store.reading.view import Row, View, grouped
-from provenance_store.sql import around, evidence, later, read
-from provenance_store.statement.leaf import Parts, document_part, record_leaf
+from provenance_store.queries import documents
+from provenance_store.queries.documents import Details, read_document
+from provenance_store.queries.imported import imports_of
+from provenance_store.queries.lineage import walk
+from provenance_store.queries.validity import validity_of
+from provenance_store.queries.view import Row, View, grouped
+from provenance_store.sql import around, known_later, select
+from provenance_store.statement.record_hash import RecordParts, document_part, record_leaf
 from provenance_store.times import format_time
 
 __all__ = [
@@ -80,8 +80,8 @@ def gather(view: View, start: int, *, as_of: int, limit: int) -> dict[str, Any]:
 def added_since(view: View, as_of: int) -> frozenset[tuple[int, int, int]]:
     """(from_id, to_id, role) of the links that became known later than at a time, those between
     records that are one thing in both directions."""
-    links = {tuple(row) for row in view.all(later.late_links_after(as_of))}
-    for one, other in view.all(later.same_after(as_of)):
+    links = {tuple(row) for row in view.all(known_later.late_links_after(as_of))}
+    for one, other in view.all(known_later.same_after(as_of)):
         links |= {(one, other, SAME_AS.value), (other, one, SAME_AS.value)}
     return frozenset(links)
 
@@ -91,7 +91,7 @@ def unconnected(view: View, start: int, above: Container[int], as_of: int) -> li
     (run_id,) = (row.run_id for row in view.by_id([start]).values())
     if run_id is None:
         return []
-    steps = view.all(later.steps_of_run(run_id, as_of, view.viewer))
+    steps = view.all(known_later.steps_of_run(run_id, as_of, view.viewer))
     left = [row for row in steps if row.id not in above]
     if not left:
         return []
@@ -157,15 +157,15 @@ class _Gathering:
 
     def _late(self, ids: Sequence[int]) -> list[Row]:
         """The links that came late, oldest first."""
-        rows = self.view.chunked(later.late_links, ids)
+        rows = self.view.chunked(known_later.late_links, ids)
         return sorted(rows, key=lambda row: (row.at, self.view.urn(row.id)))
 
     def _one_thing(self, ids: Sequence[int]) -> list[Row]:
         """Which of the records were one thing with others at that time, in the order of URNs."""
-        if self.view.first(later.any_same()) is None:
+        if self.view.first(known_later.any_same()) is None:
             return []
         since = added_since(self.view, self.as_of)
-        rows = self.view.chunked(later.same_things, ids)
+        rows = self.view.chunked(known_later.same_things, ids)
         then = (x for x in rows if (x.record_id, x.other_id, SAME_AS.value) not in since)
         return sorted(then, key=lambda x: (self.view.urn(x.record_id), self.view.urn(x.other_id)))
 
@@ -178,7 +178,7 @@ class _Gathering:
         ]
 
     def _shown(
-        self, parts: Parts, rows: Mapping[int, Row], others: Iterable[int]
+        self, parts: RecordParts, rows: Mapping[int, Row], others: Iterable[int]
     ) -> Callable[[int], bool]:
         """Which ends of links may be named: all, here or not, for who may see everything."""
         if self.view.viewer.everything:
@@ -189,8 +189,8 @@ class _Gathering:
         visible = rows.keys() | self.view.by_id(ends - rows.keys()).keys()
         return visible.__contains__
 
-    def _parts(self, ids: Sequence[int], late: Sequence[Row]) -> Parts:
-        return Parts(
+    def _parts(self, ids: Sequence[int], late: Sequence[Row]) -> RecordParts:
+        return RecordParts(
             uri=self._many("uri", ids),
             check=self._until_then(self._many("file_check", ids), "at"),
             tag=self._until_then(self._many("tag", ids), "set_at"),
@@ -201,7 +201,7 @@ class _Gathering:
 
     def _links(self, ids: Sequence[int], late: Sequence[Row]) -> dict[int, list[Row]]:
         """The links that records had when they were closed: no leaf changes by others."""
-        count = sum(row.links for row in self.view.chunked(evidence.link_count, ids))
+        count = sum(row.links for row in self.view.chunked(around.link_count, ids))
         if count > MAX_LINKS:
             raise TooLarge(
                 f"These records have {count:,} links, and a statement lists at most "
@@ -218,7 +218,7 @@ class _Gathering:
         return links
 
     def _many(self, table: str, ids: Sequence[int]) -> dict[int, list[Row]]:
-        rows = self.view.chunked(lambda chunk: read.details(table, chunk), ids)
+        rows = self.view.chunked(lambda chunk: select.details(table, chunk), ids)
         return grouped(rows, lambda row: row.record_id)
 
     def _until_then(self, rows: Mapping[int, list[Row]], column: str) -> dict[int, list[Row]]:
@@ -229,7 +229,7 @@ class _Gathering:
 
     def _documents(self, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
         kept: dict[int, dict[str, Any]] = {}
-        for row in self._rows(lambda chunk: read.details("payload", chunk), ids):
+        for row in self._rows(lambda chunk: select.details("payload", chunk), ids):
             part = document_part(row.name, row.document)
             kept.setdefault(row.record_id, {})[row.name] = part
         return kept
@@ -257,7 +257,7 @@ class _Gathering:
         }
 
     def _said_later(self, ids: Sequence[int], rows: Mapping[int, Row]) -> dict[str, Any]:
-        marks = grouped(self.view.chunked(read.marks, ids), lambda row: row.record_id)
+        marks = grouped(self.view.chunked(select.marks, ids), lambda row: row.record_id)
         about = Details(mark=marks, invalid=validity_of(self.view, ids))
         then = Details(mark=self._until_then(marks, "at"))
         urn = self.view.urn
@@ -296,7 +296,7 @@ class _Gathering:
         """Writing sessions; accounts and hosts, which may be a server's own, are for those who
         may see everything."""
         told = self.view.viewer.everything
-        for row in self.view.chunked(evidence.origins, numbers):
+        for row in self.view.chunked(around.origins, numbers):
             yield (
                 row.uuid,
                 {

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from provenance_store.documents import RESTRICTED
+from provenance_store.queries.documents import RESTRICTED
 
 __all__ = ["SAME", "Graph", "Leaf", "with_later_links"]
 

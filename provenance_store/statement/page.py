@@ -1,33 +1,52 @@
-"""A statement on one page: what it concludes, on what basis, what speaks against it, what is not
-known, and who and what vouches for it. Its whole account is in `account`."""
+"""A statement as people read it: on one page, or in full."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
-from provenance_store.quantities import counted
-from provenance_store.statement.around import (
-    HOW_TO_CHECK_IT,
-    WHO_AND_WHERE,
-    people,
-    title_of,
+from provenance_store.display import counted
+from provenance_store.statement.format import (
+    Item,
+    Line,
+    Section,
+    as_markdown,
+    as_text,
+    environment_of,
+    label,
+    scores_of,
+    tags_of,
+    time_of,
 )
-from provenance_store.statement.claimed import (
+from provenance_store.statement.graph import Leaf
+from provenance_store.statement.sections import (
     BASIS,
     CONCLUDES,
+    HOW_TO_CHECK_IT,
+    LISTED,
+    WHO_AND_WHERE,
+    AccountContext,
+    dataset_item,
+    decision_item,
+    decisions_in,
+    fact_item,
+    how_it_came_about,
+    how_to_check_it,
+    model_item,
+    nearest_records,
+    people,
+    title_of,
     what_is_not_proven,
+    what_it_concludes,
     what_it_is,
     what_it_rests_on,
     what_speaks_against_it,
+    who_and_where,
 )
-from provenance_store.statement.graph import Leaf
-from provenance_store.statement.prose import Item, Line, Section, as_markdown, as_text
-from provenance_store.statement.story import Story
-from provenance_store.statement.wording import environment_of, label, scores_of, tags_of, time_of
 
-__all__ = ["page"]
+__all__ = ["account", "page"]
 
 MOST_STEPS, MOST_MODELS, MOST_FILES, MOST_NAMED = 12, 4, 3, 3
 """So many are told of each; more steps than that are told by name."""
@@ -38,7 +57,7 @@ MOST_LINES = 3
 def page(statement: Mapping[str, Any], form: Literal["text", "markdown"] = "text") -> str:
     """The statement as a page of plain text or Markdown. Names in it are not numbered: which of
     several records of a name is meant, the whole account tells."""
-    story = Story(statement, numbered=False)
+    story = AccountContext(statement, numbered=False)
     write = as_text if form == "text" else as_markdown
     sections = [
         _concludes(story),
@@ -51,7 +70,7 @@ def page(statement: Mapping[str, Any], form: Literal["text", "markdown"] = "text
     return write(f"Statement on {label(story.graph.root)}", sections)
 
 
-def _concludes(story: Story) -> Section:
+def _concludes(story: AccountContext) -> Section:
     root = story.graph.root
     lines = [Line(what_it_is(story)), Line("", root["id"]), *story.files(root, MOST_FILES)]
     if root["tags"]:
@@ -59,7 +78,7 @@ def _concludes(story: Story) -> Section:
     return Section(CONCLUDES, lines)
 
 
-def _basis(story: Story) -> Section:
+def _basis(story: AccountContext) -> Section:
     predicate = story.predicate
     items = [*_steps(story, predicate["chain"]), *_models(story, predicate["models"])]
     for title, urns in (
@@ -71,7 +90,7 @@ def _basis(story: Story) -> Section:
     return Section(BASIS, [Line(what_it_rests_on(story))], items)
 
 
-def _steps(story: Story, chain: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
+def _steps(story: AccountContext, chain: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
     """The steps, the earliest first; of many those of one name together."""
     if not chain:
         return
@@ -85,7 +104,7 @@ def _steps(story: Story, chain: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
     yield Item(Line("How it came about, the earliest step first:"), lines)
 
 
-def _step(story: Story, same: Sequence[Mapping[str, Any]]) -> Line:
+def _step(story: AccountContext, same: Sequence[Mapping[str, Any]]) -> Line:
     records = [story.graph.records[told["step"]] for told in same]
     times = f", {len(same):,} times" if len(same) > 1 else ""
     bad = Counter(r["step"]["status"] for r in records if r["step"]["status"] != "SUCCEEDED")
@@ -98,7 +117,7 @@ def _step(story: Story, same: Sequence[Mapping[str, Any]]) -> Line:
     return Line(f"{records[0]['name']}{times}{ended}: {'; '.join(parts) or 'nothing is known'}")
 
 
-def _models(story: Story, models: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
+def _models(story: AccountContext, models: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
     """The latest model versions, with what they come from."""
     if not models:
         return
@@ -108,7 +127,7 @@ def _models(story: Story, models: Sequence[Mapping[str, Any]]) -> Iterator[Item]
     yield Item(Line(head), lines)
 
 
-def _model(story: Story, told: Mapping[str, Any]) -> Line:
+def _model(story: AccountContext, told: Mapping[str, Any]) -> Line:
     record = story.graph.records[told["model"]]
     parts = [
         f"{words} {story.names_of(told[key], MOST_NAMED)}"
@@ -124,13 +143,13 @@ def _model(story: Story, told: Mapping[str, Any]) -> Line:
     return Line(f"{label(record)}{': ' if parts else ''}{'; '.join(parts)}")
 
 
-def _who_and_where(story: Story) -> Section:
+def _who_and_where(story: AccountContext) -> Section:
     return Section(
         WHO_AND_WHERE, [], [*people(story, MOST_NAMED), *_runs(story), *_environments(story)]
     )
 
 
-def _how_to_check_it(story: Story) -> Section:
+def _how_to_check_it(story: AccountContext) -> Section:
     tree = story.evidence["tree"]
     head = f"As of {time_of(story.evidence['as_of'])}, over {counted(tree['size'], 'record')}."
     digest = Line("Digest of the evidence: SHA-256", tree["root"])
@@ -143,7 +162,7 @@ HOW_TO_GO_ON = (
 )
 
 
-def _runs(story: Story) -> Iterator[Item]:
+def _runs(story: AccountContext) -> Iterator[Item]:
     runs = list(story.evidence["runs"].values())
     for run in runs[:MOST_NAMED]:
         title = title_of(run)
@@ -154,7 +173,7 @@ def _runs(story: Story) -> Iterator[Item]:
         yield Item(Line(f"and {len(runs) - MOST_NAMED:,} more flow runs"))
 
 
-def _environments(story: Story) -> Iterator[Item]:
+def _environments(story: AccountContext) -> Iterator[Item]:
     used = Counter(_environment(record) for record in story.graph.records.values())
     for digest in story.environments[:MOST_NAMED]:
         told = environment_of(story.evidence["environments"][digest])
@@ -165,3 +184,37 @@ def _environments(story: Story) -> Iterator[Item]:
 
 def _environment(record: Leaf) -> str:
     return str(record.get("environment") or "")
+
+
+def account(statement: Mapping[str, Any], form: Literal["text", "markdown"] = "text") -> str:
+    """The statement as plain text or Markdown."""
+    story = AccountContext(statement)
+    write = as_text if form == "text" else as_markdown
+    return write(f"Statement on {label(story.graph.root)}", list(_sections(story)))
+
+
+def _sections(story: AccountContext) -> Iterator[Section]:
+    predicate = story.predicate
+    fact = partial(fact_item, story)
+    yield what_it_concludes(story)
+    yield Section(BASIS, [Line(what_it_rests_on(story))])
+    yield what_speaks_against_it(story)
+    yield what_is_not_proven(story)
+    yield from _told("Models", predicate["models"], partial(model_item, story))
+    yield from _told("Decisions", decisions_in(story), partial(decision_item, story))
+    yield how_it_came_about(story)
+    yield from _told("Datasets", story.graph.of_kind("dataset"), partial(dataset_item, story))
+    yield from _told("Static facts", predicate["facts"], fact)
+    yield from _told("Where it begins", predicate["begins_with"], fact)
+    yield who_and_where(story)
+    yield nearest_records(story)
+    yield how_to_check_it(story)
+
+
+def _told(title: str, entries: Sequence[Any], tell: Callable[[Any], Item]) -> Iterator[Section]:
+    if not entries:
+        return
+    items = [tell(entry) for entry in entries[-LISTED:]]
+    more = len(entries) - len(items)
+    cut = [Line(f"The latest {LISTED} of {len(entries):,}; the JSON has all.")] if more else []
+    yield Section(title, cut, items)

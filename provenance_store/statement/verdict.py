@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from provenance_store.statement import envelope as dsse
-from provenance_store.statement.again import Present
-from provenance_store.statement.compare import against_store
-from provenance_store.statement.differences import Difference
-from provenance_store.statement.reading import read_json
-from provenance_store.statement.verify import against_itself, read_statement
+from provenance_store.statement.compare import Present, against_store
+from provenance_store.statement.envelope import read_json
+from provenance_store.statement.verify import Difference, against_itself, read_statement
 
 __all__ = ["Verdict", "judge", "opened"]
 

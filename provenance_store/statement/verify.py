@@ -1,40 +1,75 @@
-"""Does a statement hold in itself? Its shape, its digests, and whatever follows from its evidence.
-
-The evidence says some things twice: links name what must be told of as a record or as left out,
-records name their runs, environments and writing sessions. Here all of that has to agree; what
-only the store knows is compared in `statement.compare`.
-"""
+"""Does a statement hold in itself? Its shape, its digests, and what follows from its evidence."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from provenance_store.documents import RESTRICTED
+from provenance_store.display import counted
 from provenance_store.errors import BadFile, InvalidInput
 from provenance_store.ids import Urn, now, parse_id
-from provenance_store.quantities import counted
+from provenance_store.queries.documents import RESTRICTED
 from provenance_store.statement.claims import derive
-from provenance_store.statement.differences import Difference, same
 from provenance_store.statement.document import (
     DERIVED,
     HASHING,
     PREDICATE_TYPE,
     STATEMENT_TYPE,
+    check_shape,
     evidence_of,
     subjects,
 )
 from provenance_store.statement.evidence import LINKS_A_RECORD, MAX_RECORDS
 from provenance_store.statement.graph import with_later_links
-from provenance_store.statement.merkle import leaf_hash, root_hash
-from provenance_store.statement.shape import check_shape
+from provenance_store.statement.record_hash import leaf_hash, root_hash
 from provenance_store.times import format_time, parse_time
-from provenance_store.values import digest_of
+from provenance_store.values import canonical_json, digest_of
 
-__all__ = ["against_itself", "read_statement"]
+__all__ = ["Difference", "against_itself", "read_statement", "same"]
+
+MAX_SHOWN = 200
+
+
+class Difference(NamedTuple):
+    """What does not hold: which record (or part of the statement), which field, and both values
+    where there are two."""
+
+    record: str
+    field: str
+    stated: object = None
+    found: object = None
+
+    def sentence(self) -> str:
+        """For people."""
+        if self.stated is None and self.found is None:
+            return f"{self.record}: {self.field}."
+        return f"{self.record}: {self.field} is stated as {_brief(self.stated)}, but is " + (
+            f"{_brief(self.found)}."
+        )
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "record": self.record,
+            "field": self.field,
+            "stated": self.stated,
+            "found": self.found,
+        }
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON: to Python true is 1, and 1 is 1.0."""
+    return one == other and canonical_json(one) == canonical_json(other)
+
+
+def _brief(value: object) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = re.sub(r"\s+", " ", text)
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 4] + " ..."
+
 
 Evidence = Mapping[str, Any]
 

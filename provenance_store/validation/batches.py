@@ -8,13 +8,12 @@ from operator import itemgetter
 from typing import Any
 
 from provenance_store.batch import ID_PLACES, TABLES, Batch, origins_of
+from provenance_store.enums import Kind, Level, Mark, Role, Series, Special, TagType
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, short_id
-from provenance_store.kinds import Kind, Level, Mark, Role, Series, Special, TagType
 from provenance_store.rows import ROWS, AudienceMemberRow, LinkRow
 from provenance_store.validation.checked import checked
-from provenance_store.validation.limits import MAX_INTEGER, MAX_SMALL, YEARS
-from provenance_store.validation.policy import Gate
+from provenance_store.validation.limits import MAX_INTEGER, MAX_SMALL, YEARS, Gate
 from provenance_store.values import Audience
 
 __all__ = [

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from provenance_store import redaction
+from provenance_store.enums import RUN_STATUSES, Kind, Level, Mark, Role, Series, Special, TagType
 from provenance_store.ids import MAX_ORIGIN_NO, now
-from provenance_store.kinds import RUN_STATUSES, Kind, Level, Mark, Role, Series, Special, TagType
 from provenance_store.rows import (
     AliasRow,
     AudienceMemberRow,
@@ -42,8 +42,8 @@ from provenance_store.validation.limits import (
     MAX_SMALL,
     MAX_TAG_NAME,
     YEARS,
+    Gate,
 )
-from provenance_store.validation.policy import Gate
 from provenance_store.validation.rows import (
     SPELLED,
     UNNAMED,

@@ -17,9 +17,10 @@ from typing import Any
 import msgspec
 
 from provenance_store import redaction
+from provenance_store.display import is_kept
+from provenance_store.enums import Series, Special, TagType
 from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.ids import now
-from provenance_store.kinds import Series, Special, TagType
 from provenance_store.rows import (
     AliasRow,
     FileCheckRow,
@@ -34,7 +35,6 @@ from provenance_store.rows import (
     UriRow,
 )
 from provenance_store.times import micros
-from provenance_store.undecoded import is_kept
 from provenance_store.validation.limits import (
     AHEAD,
     MAX_DIGEST,
@@ -53,8 +53,9 @@ from provenance_store.validation.limits import (
     MAX_TAG_TEXT,
     MAX_URI,
     YEARS,
+    Gate,
+    Policy,
 )
-from provenance_store.validation.policy import Gate, Policy
 from provenance_store.validation.scalars import (
     NOT_FINITE,
     described,

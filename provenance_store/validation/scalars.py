@@ -21,7 +21,7 @@ from numbers import Integral, Real
 from typing import Any
 from uuid import UUID
 
-from provenance_store.quantities import counted
+from provenance_store.display import counted
 
 __all__ = [
     "NOT_FINITE",

@@ -14,7 +14,7 @@ from typing import Any
 import globus_sdk
 
 import hpc
-from braid.client import open_server
+from braid.cli.client import open_server
 from provenance_store.errors import InvalidInput, NotFound
 
 

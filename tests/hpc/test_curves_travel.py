@@ -14,7 +14,7 @@ import pytest
 import hpc
 from provenance_store import Store, open_store
 from provenance_store.errors import InvalidInput
-from provenance_store.recorder import Recorder
+from provenance_store.recording.recorder import Recorder
 from tests.functional.provider.house import House, Person
 from tests.support.mpi import ROOT, run_mpi
 

@@ -11,7 +11,7 @@ import globus_sdk
 import pytest
 
 import hpc
-from hpc.spool_sink import ClosingRecorder
+from hpc.spooling.sink import ClosingRecorder
 from provenance_store import open_store
 from provenance_store.errors import ConfigurationError
 from provenance_store.values import Audience

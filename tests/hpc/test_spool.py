@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import hpc
-from hpc.spool_files import SpoolWriter, read_frames
-from hpc.spool_load import waiting_files
+from hpc.spooling.files import SpoolWriter, read_frames
+from hpc.spooling.load import waiting_files
 from provenance_store import Recorder, Store, encode_batch, open_store
 from provenance_store.errors import InvalidInput, NotFound, StoreUnavailable
 from provenance_store.sink import MemorySink

@@ -89,7 +89,9 @@ def test_commands_of_hpc_and_exchange_work_in_the_image(
 
 
 def test_the_server_of_the_image_has_what_it_imports(image: Installed, tmp_path: Path) -> None:
-    code = "import action_provider.app, braid.server, psycopg, globus_action_provider_tools"
+    code = (
+        "import action_provider.app, braid.web_server.server, psycopg, globus_action_provider_tools"
+    )
     ran = image.run("python", "-c", code, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
 

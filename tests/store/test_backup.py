@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from provenance_store import open_store, upgrade_store
-from provenance_store.backup import back_up, restore
 from provenance_store.errors import (
     BadFile,
     BraidError,
@@ -26,6 +25,7 @@ from provenance_store.errors import (
 )
 from provenance_store.opening import engine_at
 from provenance_store.sql import schema
+from provenance_store.transfer.backup import back_up, restore
 from tests.support.postgres import PostgresServer
 
 
@@ -204,7 +204,7 @@ def test_a_backup_is_never_written_over_its_store_or_unasked_over_a_file(tmp_pat
 FILL = """
 import resource, signal, sys
 from pathlib import Path
-from provenance_store import backup
+from provenance_store.transfer import backup
 from provenance_store.errors import DiskFull
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

@@ -151,8 +151,8 @@ def test_two_sessions_never_hand_out_the_same_id(store_url: str) -> None:
 def test_rows_are_plain_tuples_in_the_order_of_their_columns() -> None:
     from provenance_store import rows
     from provenance_store.batch import TABLES
+    from provenance_store.sql.insert import told
     from provenance_store.sql.tables import TABLE
-    from provenance_store.sql.write import told
 
     for name in TABLES:
         row_type = getattr(rows, "".join(part.title() for part in name.split("_")) + "Row")

@@ -10,7 +10,7 @@ import pytest
 from provenance_store import open_store
 from provenance_store.errors import Conflict, Sealed
 from provenance_store.files import file_uri
-from provenance_store.recorder import NOTE_TAG
+from provenance_store.recording.recorder import NOTE_TAG
 from provenance_store.store import Store
 from tests.support import statements
 

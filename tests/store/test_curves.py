@@ -15,7 +15,7 @@ import pytest
 
 from provenance_store import open_store
 from provenance_store.errors import InvalidInput
-from provenance_store.recorder import NOTE_TAG
+from provenance_store.recording.recorder import NOTE_TAG
 from provenance_store.sink import MemorySink
 from provenance_store.store import Store
 from tests.support.processes import ROOT
@@ -138,7 +138,7 @@ def test_only_a_model_has_a_curve(store: Store) -> None:
 
 
 def test_in_a_batch_the_points_are_written_with_it() -> None:
-    from provenance_store.recorder import Recorder
+    from provenance_store.recording.recorder import Recorder
 
     sink = MemorySink()
     recorder = Recorder(sink, environment=None)

@@ -10,7 +10,7 @@ import pytest
 import hpc
 from provenance_store import Audience, Option, Store, Viewer
 from provenance_store.errors import InvalidInput, NotFound
-from provenance_store.statement.account import account
+from provenance_store.statement.page import account
 from tests.support.statements import verified
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from provenance_store import ModelVersion, Record, Store
-from provenance_store.difference import compare_records, compare_runs
 from provenance_store.ids import now
+from provenance_store.statement.difference import compare_records, compare_runs
 from provenance_store.statement.document import evidence_of
 
 Rows = list[tuple[str, str, Any, Any]]

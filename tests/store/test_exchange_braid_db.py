@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from provenance_store import Store, open_store
+from provenance_store.enums import Kind
 from provenance_store.errors import Conflict, InvalidInput
 from provenance_store.exchange.braid_db import Old, import_braid_db, infer_kind
-from provenance_store.exchange.files import import_file
-from provenance_store.kinds import Kind
+from provenance_store.exchange.formats import import_file
 from tests.support.exchange import braid_db
 
 T = "2022-11-01 12:00:00.000001"

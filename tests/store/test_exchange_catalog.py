@@ -14,10 +14,10 @@ import pytest
 
 from provenance_store import Audience, Record, Store
 from provenance_store.errors import ConfigurationError, InvalidInput, TooLarge
-from provenance_store.exchange.crate import write_crate
-from provenance_store.exchange.datacite import to_datacite
-from provenance_store.exchange.gmeta import MAX_BYTES, ingest_document, to_gmeta
-from provenance_store.exchange.prov_import import import_prov
+from provenance_store.exchange.catalog import to_datacite
+from provenance_store.exchange.crate.export import write_crate
+from provenance_store.exchange.globus_search import MAX_BYTES, ingest_document, to_gmeta
+from provenance_store.exchange.prov.importing import import_prov
 from tests.support.crate import broken_rules, graph
 from tests.support.exchange import OWNER, READER, RUN, some_science
 from tests.support.needs import need_module

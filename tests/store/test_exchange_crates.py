@@ -15,10 +15,10 @@ import pytest
 
 from provenance_store import Store, open_store
 from provenance_store.errors import InvalidInput, TooLarge
-from provenance_store.exchange.crate import write_crate
-from provenance_store.exchange.crate_reading import read_crate
-from provenance_store.exchange.files import import_file
-from provenance_store.exchange.incoming import Imported
+from provenance_store.exchange.crate.export import write_crate
+from provenance_store.exchange.crate.reading import read_crate
+from provenance_store.exchange.formats import import_file
+from provenance_store.exchange.import_target import Imported
 from tests.support.crates import CRATES, SHA256, crate_folder, entity, metadata
 from tests.support.exchange import RUN, some_science, whole
 from tests.support.needs import need_module

@@ -13,14 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provenance_store import Store, open_store
+from provenance_store.enums import Kind, Mark, Role
 from provenance_store.errors import Conflict, InvalidInput, NotFound, TooLarge
-from provenance_store.exchange.crate import write_crate
-from provenance_store.exchange.datacite import to_datacite
-from provenance_store.exchange.files import import_file
-from provenance_store.exchange.prov_export import RELATIONS, to_prov, to_prov_json
-from provenance_store.exchange.prov_import import import_prov
-from provenance_store.kinds import Kind, Mark, Role
-from provenance_store.viewer import Viewer
+from provenance_store.exchange.catalog import to_datacite
+from provenance_store.exchange.crate.export import write_crate
+from provenance_store.exchange.formats import import_file
+from provenance_store.exchange.prov.export import RELATIONS, to_prov, to_prov_json
+from provenance_store.exchange.prov.importing import import_prov
+from provenance_store.values import Viewer
 from tests.support.exchange import OWNER, RUN, graphs, record_graph, some_science, whole, written
 from tests.support.needs import need_module
 

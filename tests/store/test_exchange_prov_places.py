@@ -10,8 +10,8 @@ import pytest
 
 from provenance_store import Store
 from provenance_store.errors import InvalidInput
-from provenance_store.exchange.names import NAMESPACES
-from provenance_store.exchange.prov_import import import_prov
+from provenance_store.exchange.prov.importing import import_prov
+from provenance_store.exchange.prov.names import NAMESPACES
 from tests.support.needs import need_module
 
 need_module("prov.model")

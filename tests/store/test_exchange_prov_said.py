@@ -15,10 +15,10 @@ import pytest
 from provenance_store import Store, open_store
 from provenance_store.errors import InvalidInput, MissingExtra
 from provenance_store.exchange.extract import Extract
-from provenance_store.exchange.files import import_file
-from provenance_store.exchange.prov_export import to_prov, to_prov_json
-from provenance_store.exchange.prov_import import import_prov
-from provenance_store.statement.account import account
+from provenance_store.exchange.formats import import_file
+from provenance_store.exchange.prov.export import to_prov, to_prov_json
+from provenance_store.exchange.prov.importing import import_prov
+from provenance_store.statement.page import account
 from tests.support.exchange import some_science, whole, written
 from tests.support.needs import need_module
 

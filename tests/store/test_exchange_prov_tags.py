@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance_store import Audience, Batch, Store
-from provenance_store.exchange.prov_import import import_prov
+from provenance_store.exchange.prov.importing import import_prov
 from provenance_store.ids import now
 from provenance_store.rows import TagRow
 from tests.support.exchange import whole, written

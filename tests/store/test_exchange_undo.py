@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from provenance_store import Store, open_store
+from provenance_store.enums import Mark
 from provenance_store.errors import Ambiguous, Conflict, NotFound
-from provenance_store.exchange.files import import_file
-from provenance_store.exchange.prov_export import to_prov_json
-from provenance_store.exchange.undo import list_imports, undo_import
-from provenance_store.kinds import Mark
+from provenance_store.exchange.formats import import_file
+from provenance_store.exchange.imports import list_imports, undo_import
+from provenance_store.exchange.prov.export import to_prov_json
 from tests.support.crates import CRATES, crate_folder
 from tests.support.exchange import braid_db, some_science, whole
 from tests.support.needs import need_module

@@ -10,11 +10,11 @@ from urllib.parse import quote
 
 import pytest
 
+from provenance_store.digests import measure_tree
 from provenance_store.errors import InvalidInput
 from provenance_store.files import check, look
-from provenance_store.recorder import NOTE_TAG, Recorder
+from provenance_store.recording.recorder import NOTE_TAG, Recorder
 from provenance_store.store import Store
-from provenance_store.trees import measure_tree
 
 
 def sha256(data: bytes) -> str:

@@ -15,13 +15,13 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 import hpc
 from provenance_store import Batch, Store, decode_batch, encode_batch, open_store
 from provenance_store.errors import BadFile, InvalidInput
-from provenance_store.exchange.prov_import import import_prov
-from provenance_store.recorder import Recorder
+from provenance_store.exchange.prov.importing import import_prov
+from provenance_store.recording.recorder import Recorder
 from provenance_store.sink import MemorySink
 from provenance_store.sql.tables import TABLE
 from provenance_store.validation.batches import gated
 from provenance_store.validation.checked import checked
-from provenance_store.validation.policy import Gate, Policy
+from provenance_store.validation.limits import Gate, Policy
 from tests.support.entrances import kept_of, noted, record
 from tests.support.needs import need_module
 from tests.support.values import CASES, Case, of_field

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 import hpc
-from hpc.spool_files import SpoolWriter
+from hpc.spooling.files import SpoolWriter
 from provenance_store import Batch, Store, decode_batch, encode_batch, open_store
 from provenance_store.errors import Ambiguous, BraidError, Conflict, InvalidInput, NotFound, Sealed
-from provenance_store.recorder import NOTE_TAG, Recorder
+from provenance_store.recording.recorder import NOTE_TAG, Recorder
 from provenance_store.rows import LinkRow, RecordRow
 from provenance_store.sink import MemorySink
-from provenance_store.store_sink import Refused
+from provenance_store.sinks.database import BatchRefused
 from provenance_store.validation.batches import gated
-from provenance_store.validation.policy import Gate
+from provenance_store.validation.limits import Gate
 from tests.support.hostile import (
     PARAMETERS,
     REFERENCES,
@@ -237,7 +237,7 @@ def test_a_spool_file_sets_aside_what_does_not_go_together_and_nothing_else(
 def test_an_aggregator_refuses_one_part_and_writes_the_others(store: Store, bad: str) -> None:
     _, batch = parts(lambda r: r.data("before"), BAD[bad], lambda r: r.data("after"))
     (refused,) = store.write_parts([batch])
-    assert [type(one) for one in refused] == [Refused]
+    assert [type(one) for one in refused] == [BatchRefused]
     names = {row["name"] for row in store.reader().records()["records"]}
     assert names >= {"before", "after"}
     assert store.check() == []

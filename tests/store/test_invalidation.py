@@ -13,7 +13,7 @@ from provenance_store import Audience, Mark, Store, Viewer
 from provenance_store.batch import Batch
 from provenance_store.errors import Conflict, NotAllowed, NotFound, TooLarge
 from provenance_store.ids import now
-from provenance_store.recorder import Recorder
+from provenance_store.recording.recorder import Recorder
 from provenance_store.rows import MarkRow
 from provenance_store.sink import MemorySink
 
@@ -224,7 +224,7 @@ def test_nothing_escapes_that_is_recorded_meanwhile(store: Store) -> None:
 def test_many_invalid_records_that_all_have_much_behind_them_are_too_large_for_one_batch(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provenance_store.sql.invalidate.MAX_FOLLOWING", 50)
+    monkeypatch.setattr("provenance_store.sql.validity.MAX_FOLLOWING", 50)
     roots = [store.data("root") for _ in range(10)]
     hub = store.data("hub", depends_on=roots)
     for _ in range(10):

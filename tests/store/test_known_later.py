@@ -10,12 +10,12 @@ import pytest
 
 from provenance_store import Store, open_store
 from provenance_store.batch import Batch, decode_batch, encode_batch
+from provenance_store.enums import Role
 from provenance_store.errors import InvalidInput
 from provenance_store.ids import now
-from provenance_store.kinds import Role
 from provenance_store.rows import AliasRow, LateLinkRow, LinkRow, SameAsRow
 from provenance_store.validation.batches import gated
-from provenance_store.validation.policy import Gate, Policy
+from provenance_store.validation.limits import Gate, Policy
 
 TABLES = ("late_link", "same_as", "alias")
 DIGEST = "sha256:" + "5" * 64

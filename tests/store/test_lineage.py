@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from provenance_store import Audience, Store, Viewer
 from provenance_store.batch import Batch
+from provenance_store.enums import Kind, Level, Role
 from provenance_store.errors import InvalidInput
 from provenance_store.handles import ModelVersion, Record
-from provenance_store.kinds import Kind, Level, Role
-from provenance_store.lineage import Lineage
-from provenance_store.reading import lineage as walking
-from provenance_store.reading.lineage import Direction
+from provenance_store.queries import lineage as walking
+from provenance_store.queries.lineage import Direction
+from provenance_store.queries.lineage_graph import Lineage
 from provenance_store.rows import AudienceMemberRow, AudienceRow, LinkRow, RecordRow
-from provenance_store.sql import walks
+from provenance_store.sql import traverse
 
 ALICE, BOB = "urn:globus:auth:identity:alice", "urn:globus:auth:identity:bob"
 
@@ -261,7 +261,7 @@ def test_a_wide_level_is_whole_whatever_was_recorded_between(store: Store, betwe
     with store.together():
         reports = [store.data(f"report {n}", depends_on=[everything]) for n in range(100)]
     ids = [scan.id for scan in scans]
-    assert (walks.ranges_of(ids) is None) is (between == 1)
+    assert (traverse.ranges_of(ids) is None) is (between == 1)
     up = store.lineage(everything.urn)
     assert names(up) == ["everything", *(f"scan {n}" for n in range(200)), "setup.cfg"]
     assert {(link.from_id, link.to_id) for link in up.links} == {
@@ -272,12 +272,12 @@ def test_a_wide_level_is_whole_whatever_was_recorded_between(store: Store, betwe
     assert [node.id for node in down.nodes] == [everything.id, *(one.id for one in reports)]
 
 
-@given(ids=st.sets(st.integers(0, 400), min_size=walks.FEW + 1))
+@given(ids=st.sets(st.integers(0, 400), min_size=traverse.FEW + 1))
 def test_ranges_hold_just_the_ids_that_they_stand_for(ids: set[int]) -> None:
-    found = walks.ranges_of(list(ids))
+    found = traverse.ranges_of(list(ids))
     if found is not None:
         assert [*itertools.chain(*map(range, found[0], [n + 1 for n in found[1]]))] == sorted(ids)
-        assert len(found[0]) <= 1 + len(ids) // walks.IDS_A_RANGE
+        assert len(found[0]) <= 1 + len(ids) // traverse.IDS_A_RANGE
 
 
 # ---- against networkx ------------------------------------------------------------------

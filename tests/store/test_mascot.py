@@ -87,7 +87,7 @@ def alone(name: str) -> set[str]:
 
 def test_datasets_change_the_links_and_not_the_answers(store: Store) -> None:
     """Both forms say the same of what a model version came from."""
-    from provenance_store.kinds import Kind
+    from provenance_store.enums import Kind
 
     answers = []
     for datasets in (False, True):

@@ -12,7 +12,7 @@ import pytest
 
 from provenance_store import Store, open_store
 from provenance_store.errors import InvalidInput, SchemaMismatch
-from provenance_store.merge import MergeConflict
+from provenance_store.transfer.merge import MergeConflict
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ import pytest
 
 from provenance_store import open_store
 from provenance_store.errors import Ambiguous, InvalidInput, NotFound
-from provenance_store.recorder import Recorder
+from provenance_store.recording.recorder import Recorder
 from provenance_store.store import Store
-from provenance_store.values import Audience
-from provenance_store.viewer import Viewer
+from provenance_store.values import Audience, Viewer
 
 ADA, BOB = (f"urn:globus:auth:identity:{n:08d}-0000-4000-8000-000000000000" for n in (1, 2))
 

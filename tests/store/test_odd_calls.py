@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 import hpc
-from hpc.spool_files import SpoolWriter, read_frames
+from hpc.spooling.files import SpoolWriter, read_frames
 from provenance_store import Audience, Store, Uri, open_store
+from provenance_store.enums import Mark, Role
 from provenance_store.errors import BadFile, InvalidInput, NotFound, Sealed, StoreUnavailable
-from provenance_store.kinds import Mark, Role
-from provenance_store.recorder import NOTE_TAG, Recorder
+from provenance_store.recording.recorder import NOTE_TAG, Recorder
 from provenance_store.sql import dialects
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.waits import begin_question, end_question

@@ -8,7 +8,7 @@ import pytest
 
 from provenance_store import Audience, Store
 from provenance_store.errors import InvalidInput
-from provenance_store.reading import runs
+from provenance_store.queries import runs
 
 ADA, BOB = "urn:globus:auth:identity:ada", "urn:globus:auth:identity:bob"
 HEAVY = {"metrics", "hyperparameters", "parameters", "result", "error"}

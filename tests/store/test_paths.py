@@ -9,8 +9,7 @@ import pytest
 from provenance_store import Store
 from provenance_store.errors import NotFound
 from provenance_store.references import Reference
-from provenance_store.values import Audience, Uri
-from provenance_store.viewer import Viewer
+from provenance_store.values import Audience, Uri, Viewer
 
 ADA = "urn:globus:auth:identity:00000001-0000-4000-8000-000000000000"
 

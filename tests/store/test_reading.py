@@ -16,10 +16,10 @@ from sqlalchemy.exc import DBAPIError
 from provenance_store import Audience, Batch, Role, Store, Viewer, open_store
 from provenance_store.errors import Ambiguous, InvalidInput, NotFound, StoreUnavailable
 from provenance_store.filters import write_marker
-from provenance_store.reading.foreseen import Foreseen
+from provenance_store.queries.foreseen import Foreseen
 from provenance_store.rows import LinkRow
-from provenance_store.sql.prepared import LATEST
-from provenance_store.viewer import EVERYTHING
+from provenance_store.sql.recording import LATEST
+from provenance_store.values import EVERYTHING
 
 ALICE, BOB = "urn:globus:auth:identity:alice", "urn:globus:auth:identity:bob"
 TEAM = "urn:globus:groups:id:team"

@@ -12,7 +12,7 @@ import pytest
 
 from provenance_store import Audience, Kind, Role, Store, Uri, open_store
 from provenance_store.errors import Conflict, InvalidInput, NotFound, Sealed
-from provenance_store.recorder import NOTE_TAG, Recorder
+from provenance_store.recording.recorder import NOTE_TAG, Recorder
 from provenance_store.sink import MemorySink
 from provenance_store.values import TagValue
 

@@ -11,7 +11,7 @@ import pytest
 
 from provenance_store.errors import Ambiguous, InvalidInput, NotFound
 from provenance_store.handles import ModelVersion
-from provenance_store.recorder import NOTE_TAG, Recorder
+from provenance_store.recording.recorder import NOTE_TAG, Recorder
 from provenance_store.sink import MemorySink
 from provenance_store.store import Store
 

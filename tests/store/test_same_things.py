@@ -13,16 +13,16 @@ import pytest
 import sqlalchemy as sa
 from rich.console import Console
 
-from braid.graph import as_tree
+from braid.pictures.graph import as_tree
 from provenance_store import Record, Recorder, Store, open_store
 from provenance_store.batch import TABLES, Batch
-from provenance_store.reading.lineage import Direction
+from provenance_store.queries.lineage import Direction
 from provenance_store.rows import FileCheckRow
 from provenance_store.sink import MemorySink
-from provenance_store.sql.same import LOOKED_AT, SameThings
+from provenance_store.sql.known_later import LOOKED_AT, SameThings
 from provenance_store.sql.tables import TABLE
-from provenance_store.statement.account import account
 from provenance_store.statement.document import evidence_of, state
+from provenance_store.statement.page import account
 from provenance_store.values import Audience
 from tests.support.statements import change, gaps, verified, where
 

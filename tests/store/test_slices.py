@@ -10,7 +10,7 @@ import pytest
 
 from provenance_store import Audience, Store, open_store
 from provenance_store.errors import InvalidInput, NotFound
-from provenance_store.recorder import Recorder
+from provenance_store.recording.recorder import Recorder
 from tests.store.test_schema import described
 
 

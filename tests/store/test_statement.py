@@ -8,9 +8,8 @@ import re
 from typing import Any
 
 from provenance_store import Store
-from provenance_store.statement.account import account
 from provenance_store.statement.document import PREDICATE_TYPE
-from provenance_store.statement.page import page
+from provenance_store.statement.page import account, page
 from tests.support.science import ADA, Science
 from tests.support.statements import (
     made,

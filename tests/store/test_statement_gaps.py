@@ -12,7 +12,7 @@ from provenance_store import Audience, Store, Viewer, open_store
 from provenance_store.errors import InvalidInput, NotFound, TooLarge
 from provenance_store.sql.tables import TABLE
 from provenance_store.statement import evidence
-from provenance_store.statement.account import account
+from provenance_store.statement.page import account
 from tests.support.science import ADA, HOUR, NOON, Science, some_science
 from tests.support.statements import (
     change,

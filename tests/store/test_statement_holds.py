@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from provenance_store import Mark, Store, open_store
 from provenance_store.sql.tables import TABLE
-from provenance_store.statement.account import account
 from provenance_store.statement.document import evidence_of, state
+from provenance_store.statement.page import account
 from provenance_store.statement.verdict import judge
 from tests.support.science import HOUR, NOON, Science, some_science
 from tests.support.statements import (
@@ -182,7 +182,7 @@ def test_a_file_whose_evidence_was_altered_names_the_record(store: Store, scienc
 def test_a_file_with_a_new_leaf_for_altered_evidence_does_not_hold(
     store: Store, science: Science
 ) -> None:
-    from provenance_store.statement.merkle import leaf_hash
+    from provenance_store.statement.record_hash import leaf_hash
 
     statement = copy.deepcopy(made(store, science))
     leaf = leaf_of(statement, science.scan.urn)

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from provenance_store import Store, Viewer, open_store
-from provenance_store.exchange.files import import_file
-from provenance_store.quantities import counted
-from provenance_store.statement.account import account
+from provenance_store.display import counted
+from provenance_store.exchange.formats import import_file
 from provenance_store.statement.document import evidence_of, state
-from provenance_store.statement.page import page
+from provenance_store.statement.page import account, page
 from tests.support.crates import CRATES, crate_folder
 from tests.support.exchange import braid_db, whole
 from tests.support.needs import need_module

@@ -15,7 +15,7 @@ import pytest
 from provenance_store import Store
 from provenance_store.errors import BadFile, BraidError
 from provenance_store.statement.document import evidence_of, state
-from provenance_store.statement.reading import read_json
+from provenance_store.statement.envelope import read_json
 from provenance_store.statement.verdict import Verdict, judge, opened
 from tests.support.altered import Alteration, alterations, altered, at_place
 from tests.support.histories import HISTORIES, stated

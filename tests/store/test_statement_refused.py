@@ -11,7 +11,7 @@ import pytest
 
 from provenance_store import Store
 from provenance_store.errors import BadFile, InvalidInput
-from provenance_store.statement.reading import read_json
+from provenance_store.statement.envelope import read_json
 from provenance_store.statement.verdict import judge, opened
 from tests.support.science import Science
 from tests.support.statements import (

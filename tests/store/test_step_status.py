@@ -10,10 +10,9 @@ import sqlalchemy as sa
 from provenance_store import open_store
 from provenance_store.errors import InvalidInput
 from provenance_store.filters import RecordFilter
-from provenance_store.sql import read
+from provenance_store.sql import select
 from provenance_store.store import Store
-from provenance_store.values import Audience
-from provenance_store.viewer import EVERYTHING, Viewer
+from provenance_store.values import EVERYTHING, Audience, Viewer
 
 ADA, BOB = (f"urn:globus:auth:identity:{n:08d}-0000-4000-8000-000000000000" for n in (1, 2))
 DAY = 86_400 * 1_000_000
@@ -88,7 +87,7 @@ def test_a_status_that_may_not_be_seen_is_not_known(store: Store) -> None:
 
 def test_failed_steps_are_found_by_their_index(tmp_path: Path) -> None:
     """In a store of many steps, without a look at each of them."""
-    query = read.records(RecordFilter(status="FAILED"), EVERYTHING, None, 25)
+    query = select.records(RecordFilter(status="FAILED"), EVERYTHING, None, 25)
     with (
         open_store(f"sqlite:///{tmp_path / 'a.db'}") as store,
         store.sink.session.read() as connection,

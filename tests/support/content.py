@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from provenance_store import Store
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS
+from provenance_store.sql.insert import ID_COLUMNS
 from provenance_store.sql.tables import TABLE
-from provenance_store.sql.write import ID_COLUMNS
 
 __all__ = ["content"]
 

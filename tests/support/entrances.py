@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from provenance_store import Store, Uri
-from provenance_store.documents import shown_number, whole
 from provenance_store.handles import Record
-from provenance_store.recorder import NOTE_TAG, Recorder
+from provenance_store.queries.documents import shown_number, whole
+from provenance_store.recording.recorder import NOTE_TAG, Recorder
 from provenance_store.sql.tables import TABLE
 from provenance_store.values import tag_value
 from tests.support.values import LEFT_OUT, Case

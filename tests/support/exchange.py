@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from provenance_store import Audience, Record, Store
-from provenance_store.exchange.prov_export import to_prov_json
-from provenance_store.kinds import Mark, Role
+from provenance_store.enums import Mark, Role
+from provenance_store.exchange.prov.export import to_prov_json
 
 __all__ = [
     "OWNER",

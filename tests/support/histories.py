@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from provenance_store import Audience, Store, Viewer, open_store
-from provenance_store.exchange.files import import_file
+from provenance_store.exchange.formats import import_file
 from provenance_store.sql.tables import TABLE
 from tests.support.exchange import whole
 from tests.support.science import ADA, HOUR, NOON, some_science

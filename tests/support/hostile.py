@@ -23,13 +23,13 @@ import numpy as np
 
 from provenance_store import Audience, Batch, Store, Uri, open_store
 from provenance_store.batch import TABLES
-from provenance_store.exchange.crate import write_crate
-from provenance_store.exchange.datacite import to_datacite
-from provenance_store.exchange.gmeta import ingest_document, to_gmeta
-from provenance_store.exchange.prov_export import to_prov, to_prov_json
-from provenance_store.kinds import Mark, Role
-from provenance_store.reader import Reader
-from provenance_store.recorder import Recorder
+from provenance_store.enums import Mark, Role
+from provenance_store.exchange.catalog import to_datacite
+from provenance_store.exchange.crate.export import write_crate
+from provenance_store.exchange.globus_search import ingest_document, to_gmeta
+from provenance_store.exchange.prov.export import to_prov, to_prov_json
+from provenance_store.queries.reader import Reader
+from provenance_store.recording.recorder import Recorder
 
 __all__ = ["Caller", "harmed", "mutated", "odd_values"]
 

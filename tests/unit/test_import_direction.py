@@ -219,3 +219,91 @@ def test_every_folder_with_modules_is_a_package_and_so_gets_installed() -> None:
         name_of(path.parent) for path in modules() if path.name == "__init__.py"
     }
     assert offences == set()
+
+
+LAYERS = {
+    "provenance_store": (
+        ("", "validation", "redaction"),
+        ("sql",),
+        ("sinks", "migrations"),
+        ("recording",),
+        ("queries",),
+        ("transfer",),
+        ("statement", "exchange"),
+        ("store",),
+        ("opening",),
+        ("transfer.backup", "transfer.condition"),
+    ),
+    "flows": (("", "language"), ("definition",), ("steps", "sandbox"), ("harvest", "examples")),
+    "hpc": (("", "spooling"), ("remote_sink", "mpi"), ("mascot",)),
+    "action_provider": (
+        ("",),
+        ("providers",),
+        ("api", "recording_process", "lanes"),
+        ("app",),
+        ("lanes.lane_process",),
+    ),
+    "braid": (
+        ("",),
+        ("cli", "web_server"),
+        ("pictures",),
+        ("diagnosis",),
+        ("commands",),
+        ("demo",),
+        ("reference",),
+    ),
+}
+"""The rooms of each package, the lowest first: a module imports from its own room and from those
+below. A room is a folder or a single module; `""` are the package's other modules."""
+
+
+def layer_of(module: str) -> tuple[str, int]:
+    """The room of a module, and how high it lies."""
+    package, _, inside = module.partition(".")
+    rooms = {room: layer for layer, names in enumerate(LAYERS[package]) for room in names}
+    found = [room for room in rooms if f"{inside}.".startswith(f"{room}.")]
+    room = max(found, key=len, default="")
+    return f"{package}.{room}", rooms[room]
+
+
+@cache
+def loaded_first() -> dict[str, set[str]]:
+    """Which of our modules each one imports when it is imported itself."""
+    names = {module_of(path): path for path in modules()}
+    graph: dict[str, set[str]] = {}
+    for module, path in names.items():
+        wanted = graph.setdefault(module, set())
+        for node in parse(path).body:
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    child = f"{node.module}.{alias.name}"
+                    wanted.add(child if child in names else node.module)
+        wanted.intersection_update(names)
+    return graph
+
+
+def module_of(path: Path) -> str:
+    return name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+@pytest.mark.parametrize("package", list(LAYERS))
+def test_rooms_import_from_rooms_below_them(package: str) -> None:
+    offences = []
+    for module, wanted in loaded_first().items():
+        for other in wanted if module.startswith(f"{package}.") else ():
+            if not other.startswith(f"{package}."):
+                continue
+            (room, layer), (its_room, its_layer) = layer_of(module), layer_of(other)
+            if room != its_room and its_layer >= layer and not (layer == its_layer == 0):
+                offences.append(f"{module} imports {other}")
+    assert offences == []
+
+
+def test_no_module_waits_for_itself_to_be_imported() -> None:
+    left = {module: set(wanted) for module, wanted in loaded_first().items()}
+    while free := [module for module, wanted in left.items() if not wanted]:
+        for module in free:
+            del left[module]
+        for wanted in left.values():
+            wanted.difference_update(free)
+    assert left == {}

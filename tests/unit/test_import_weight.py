@@ -39,14 +39,14 @@ def loaded(code: str) -> set[str]:
     [
         "from provenance_store import Recorder",
         "from hpc import spool",
-        "import hpc.worker",
+        "import hpc.mpi.rank_sink",
         "import braid; braid.Recorder; braid.hpc.spool",
         "from hpc import aggregated",
     ],
 )
 def test_a_recorder_needs_msgspec_and_the_standard_library(code: str) -> None:
     foreign = loaded(code) - OURS - OF_MSGSPEC
-    if "worker" in code:
+    if "rank_sink" in code:
         foreign = {name for name in foreign if "cython" not in name} - {"mpi4py"}
     assert foreign == set()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from gunicorn.http.errors import InvalidChunkSize
 
-from braid.incoming import Incoming
+from braid.web_server.requests import Incoming
 
 HEAD = b"POST /record/run HTTP/1.1\r\nHost: here\r\n"
 LARGE = 1 << 20

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from braid.flowfile import JsonFile, definition_argument, offline_option, read_definition
-from braid.options import displays
-from braid.output import Display, printable
+from braid.cli.files import JsonFile, definition_argument, offline_option, read_definition
+from braid.cli.options import displays
+from braid.cli.output import Display, printable
 from braid.settings import OFFLINE
 
 __all__ = ["command"]
@@ -51,9 +51,8 @@ def command(
     document = read_definition(flow)
     if not (offline or OFFLINE.get()):
         _ask(document.definition)
-    from braid.login import globus_app
-    from flows.definition.deploy import deploy
-    from flows.definition.login import flows_client
+    from braid.cli.login import globus_app
+    from flows.definition.deploy import deploy, flows_client
 
     made = deploy(
         flows_client(globus_app()),

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from braid.errors import SAID_NO, describe
-from braid.flowfile import JsonFile, read_definition
-from braid.options import Time, displays, map_option, writes
-from braid.output import Display, printable
-from braid.progress import rows_progress
-from braid.source import Source
-from provenance_store.quantities import counted
+from braid.cli.errors import SAID_NO, describe
+from braid.cli.files import JsonFile, read_definition
+from braid.cli.options import Time, displays, map_option, writes
+from braid.cli.output import Display, printable
+from braid.cli.progress import rows_progress
+from braid.cli.source import Source
+from provenance_store.display import counted
 
 if TYPE_CHECKING:
     from flows.harvest import Conventions, Harvested, RunLog
@@ -126,7 +126,7 @@ def command(
         found = [_offline(log, definition, run, run_id, told, source, states)]
         refused = 0
     else:
-        from braid.login import globus_app
+        from braid.cli.login import globus_app
         from flows.harvest.service import FlowsLogs, reading_client
 
         logs = FlowsLogs(reading_client(globus_app()))
@@ -169,8 +169,8 @@ def _offline(
     if definition is None:
         raise click.UsageError("--log needs --definition: it tells where results are.")
     from flows.harvest import RunLog, check_definition
-    from flows.harvest.files import load_log
-    from flows.steps.refusals import within
+    from flows.harvest.log import load_log
+    from flows.steps.validation_errors import within
     from provenance_store.errors import InvalidInput
 
     flow = read_definition(definition).definition

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from braid.errors import SAID_NO
-from braid.flowfile import (
+from braid.cli.errors import SAID_NO
+from braid.cli.files import (
     definition_argument,
     offline_option,
     read_definition,
     write_definition,
     written,
 )
-from braid.options import map_option
-from braid.output import printable
+from braid.cli.options import map_option
+from braid.cli.output import printable
 from braid.settings import OFFLINE
 
 if TYPE_CHECKING:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.errors import SAID_NO
-from braid.flowfile import JsonFile, definition_argument, problem_line, read_definition
-from braid.options import displays, time_scale_option, writes
-from braid.output import Display, Document, json_text, printable
-from braid.reason import reason, refusals
-from braid.source import Source
-from braid.surroundings import answer_option, collection_option, function_option
+from braid.cli.errors import SAID_NO
+from braid.cli.files import JsonFile, definition_argument, problem_line, read_definition
+from braid.cli.local_run import answer_option, collection_option, function_option
+from braid.cli.options import displays, time_scale_option, writes
+from braid.cli.output import Display, Document, json_text, printable
+from braid.cli.source import Source
+from braid.cli.trigger import reason, refusals
 from provenance_store.extras import require
 
 if TYPE_CHECKING:
-    from braid.trial import Trial
+    from braid.cli.local_run import Trial
 
 __all__ = ["command"]
 
@@ -101,7 +101,7 @@ def command(
     if not _is_valid(document.definition):
         context.exit(SAID_NO)
     require("sandbox", "Running a flow here")
-    from braid.trial import Trial, try_flow
+    from braid.cli.local_run import Trial, try_flow
 
     log: list[Document] = []
 
@@ -210,7 +210,7 @@ def _show(
     whole: bool,
 ) -> None:
     """How the run ended, and which of the author's states it came to."""
-    from flows.definition.marker import injected
+    from flows.definition.strip import injected
 
     if display.format == "json":
         return display.json(run)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from braid.flowfile import definition_argument, read_definition, write_definition, written
+from braid.cli.files import definition_argument, read_definition, write_definition, written
 
 __all__ = ["command"]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from braid.errors import SAID_NO
-from braid.flowfile import definition_argument, problem_line, read_definition
-from braid.options import displays
-from braid.output import Display, Field, Form
+from braid.cli.errors import SAID_NO
+from braid.cli.files import definition_argument, problem_line, read_definition
+from braid.cli.options import displays
+from braid.cli.output import Display, Field, Form
 
 __all__ = ["command"]
 

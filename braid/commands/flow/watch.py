@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from braid.errors import describe
-from braid.options import Time, map_option, writes
-from braid.output import printable
-from braid.source import Source
-from provenance_store.quantities import counted
+from braid.cli.errors import describe
+from braid.cli.options import Time, map_option, writes
+from braid.cli.output import printable
+from braid.cli.source import Source
+from provenance_store.display import counted
 
 if TYPE_CHECKING:
     from flows.harvest import Harvested
-    from flows.harvest.watching import Round, Watch
+    from flows.harvest.watching import HarvestWatch, Round
 
 __all__ = ["command"]
 
@@ -99,16 +99,16 @@ def command(
     it says so and tries again after the pause. A line on standard output tells of each run that
     brought something.
     """
-    from braid.login import globus_app
+    from braid.cli.login import globus_app
     from flows.harvest import Conventions, read_conventions
     from flows.harvest.service import FlowsLogs, reading_client
-    from flows.harvest.watching import Watch
+    from flows.harvest.watching import HarvestWatch
     from flows.steps.collections import read_collections
 
     conventions = Conventions() if models is None else read_conventions(models)
     logs = FlowsLogs(reading_client(globus_app(), retries=RETRIES))
     with _until_stopped(), source.open(create=True) as store:
-        watch = Watch(
+        watch = HarvestWatch(
             store,
             logs,
             flow_ids=flow_ids,
@@ -120,7 +120,7 @@ def command(
         _watch(watch, every, _Metrics(metrics_port))
 
 
-def _watch(watch: Watch, every: float, metrics: _Metrics) -> NoReturn:
+def _watch(watch: HarvestWatch, every: float, metrics: _Metrics) -> NoReturn:
     from provenance_store.errors import ServiceUnavailable, StoreUnavailable
     from provenance_store.ids import now
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from braid.options import Time, displays, records, run_option, strict_option, tag_option
-from braid.output import Display
-from braid.parameters import NumberPair, Reference
-from braid.recording import recording
-from braid.source import Source
+from braid.cli.arguments import NumberPair, Reference
+from braid.cli.options import Time, displays, records, run_option, strict_option, tag_option
+from braid.cli.output import Display
+from braid.cli.recording import recording
+from braid.cli.source import Source
 
 __all__ = ["command"]
 

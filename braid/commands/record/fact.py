@@ -6,10 +6,10 @@ from functools import partial
 
 import click
 
-from braid.options import Described, describes, displays, records
-from braid.output import Display
-from braid.recording import recording
-from braid.source import Source
+from braid.cli.options import Described, describes, displays, records
+from braid.cli.output import Display
+from braid.cli.recording import recording
+from braid.cli.source import Source
 
 __all__ = ["command"]
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.options import Described, describes, displays, records
-from braid.output import Display, say
-from braid.parameters import JsonText, NumberPair, Reference
-from braid.recording import Place, recording
-from braid.source import Source
+from braid.cli.arguments import JsonText, NumberPair, Reference
+from braid.cli.options import Described, describes, displays, records
+from braid.cli.output import Display, say
+from braid.cli.recording import RecordingTarget, recording
+from braid.cli.source import Source
 
 if TYPE_CHECKING:
     from provenance_store.handles import ModelVersion
@@ -111,7 +111,7 @@ def command(
         place.show(display, place.make(described, make))
 
 
-def _log(place: Place, reference: str, metrics: Any, display: Display) -> None:
+def _log(place: RecordingTarget, reference: str, metrics: Any, display: Display) -> None:
     """Append to the curve of a version."""
     if not metrics:
         raise click.UsageError("--log needs --metrics with the points to append.")
@@ -122,19 +122,19 @@ def _log(place: Place, reference: str, metrics: Any, display: Display) -> None:
     place.tell(display, urn, kind="model", name=reference)
 
 
-def _is_there(place: Place, name: str) -> bool:
+def _is_there(place: RecordingTarget, name: str) -> bool:
     """Whether there is anything of this name to go on with."""
     if place.history is None:
         raise click.UsageError("--resume looks up the model and cannot be used with --spool.")
     return bool(place.history.named(name)["records"])
 
 
-def _version(place: Place, reference: str) -> ModelVersion:
+def _version(place: RecordingTarget, reference: str) -> ModelVersion:
     """The version that a name or an id stands for; a name must have one newest version."""
-    from provenance_store.documents import ambiguous
+    from provenance_store.enums import Kind, not_a_model
     from provenance_store.errors import NotFound
     from provenance_store.handles import ModelVersion
-    from provenance_store.kinds import Kind, not_a_model
+    from provenance_store.queries.documents import ambiguous
     from provenance_store.references import is_name
     from provenance_store.resuming import told_of_resuming
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.options import (
+from braid.cli.arguments import JsonText, Reference
+from braid.cli.options import (
     Time,
     displays,
     model_option,
@@ -17,10 +18,9 @@ from braid.options import (
     strict_option,
     tag_option,
 )
-from braid.output import Display
-from braid.parameters import JsonText, Reference
-from braid.recording import look_at, recording
-from braid.source import Source
+from braid.cli.output import Display
+from braid.cli.recording import look_at, recording
+from braid.cli.source import Source
 
 if TYPE_CHECKING:
     from provenance_store.files import LocalFile

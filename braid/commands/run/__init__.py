@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from braid.tree import LazyGroup
+from braid.cli.lazy_group import LazyGroup
 
 __all__ = ["command"]
 

@@ -7,17 +7,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from braid.options import displays, reads
-from braid.output import Display, Document, Field, Form, run_status, seconds_between
-from braid.reason import what_went_wrong
-from braid.source import Source
-from braid.tables import Below
-from braid.validity import marked, validity
+from braid.cli.options import displays, reads
+from braid.cli.output import (
+    Display,
+    Document,
+    Field,
+    Form,
+    marked,
+    run_status,
+    seconds_between,
+    validity,
+)
+from braid.cli.source import Source
+from braid.cli.tables import Below
+from braid.cli.trigger import what_went_wrong
 from provenance_store.relations import words_of
 
 if TYPE_CHECKING:
-    from braid.client import QueryClient
-    from provenance_store.reader import Reader
+    from braid.cli.client import QueryClient
+    from provenance_store.queries.reader import Reader
 
 __all__ = ["command", "show", "whole_run"]
 

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from braid.errors import SAID_NO
-from braid.options import displays, loads
-from braid.output import Display, say
-from braid.source import Source
-from provenance_store.quantities import counted
+from braid.cli.errors import SAID_NO
+from braid.cli.options import displays, loads
+from braid.cli.output import Display, say
+from braid.cli.source import Source
+from provenance_store.display import counted
 
 if TYPE_CHECKING:
-    from hpc.spool_intake import Intake
-    from hpc.spool_load import Loaded
+    from hpc.spooling.load import Intake, Loaded
     from provenance_store.store import Store
 
 __all__ = ["command"]
@@ -50,7 +49,7 @@ def command(
     Loading twice changes nothing. Files that are torn, damaged or refused are set aside in bad/,
     each with a line on standard error; the exit code is then 1.
     """
-    from hpc.spool_load import load_spool, waiting_files
+    from hpc.spooling.load import load_spool, waiting_files
 
     files = waiting_files(directory, unfinished=unfinished)
     with (
@@ -67,13 +66,13 @@ def command(
 def _intake(source: Source, directory: Path) -> AbstractContextManager[Store | Intake]:
     if source.server is None:
         return source.open(create=True)
-    from braid.delivery import taking
+    from braid.cli.recording import taking
 
     return taking(source.server, directory)
 
 
 def _show(display: Display, loaded: Loaded, into: str, directory: Path) -> None:
-    from hpc.spool_load import files_in
+    from hpc.spooling.load import files_in
 
     for bad in loaded.bad:
         say(f"{bad.path}: {bad.reason}")

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from braid.given import LARGEST_KEY, read_given
-from braid.options import format_by_name, reads
-from braid.output import Document, json_text, printable
-from braid.parameters import Reference
-from braid.source import Source
+from braid.cli.arguments import Reference
+from braid.cli.files import LARGEST_KEY, read_given
+from braid.cli.options import format_by_name, reads
+from braid.cli.output import Document, json_text, printable
+from braid.cli.source import Source
 
 __all__ = ["KEY", "command", "signed", "tell"]
 
@@ -104,8 +104,7 @@ def signed(statement: Document, key: Path) -> str:
 def _written(statement: Document, form: str, *, full: bool) -> str:
     if form == "json":
         return _json(statement)
-    from provenance_store.statement.account import account
-    from provenance_store.statement.page import page
+    from provenance_store.statement.page import account, page
 
     return (account if full else page)(statement, "markdown" if form == "markdown" else "text")
 

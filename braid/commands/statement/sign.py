@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from braid.cli.files import read_given
 from braid.commands.statement.make import KEY, signed, tell
-from braid.given import read_given
 
 __all__ = ["command"]
 
@@ -31,7 +31,7 @@ def command(*, file: Path, key: Path, output: Path | None) -> None:
     openssl writes it.
     """
     from provenance_store.errors import BadFile
-    from provenance_store.statement.reading import read_json
+    from provenance_store.statement.envelope import read_json
     from provenance_store.statement.verdict import judge, opened
 
     document = read_json(read_given(file), path=f"{file}: $")

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.errors import SAID_NO
-from braid.given import LARGEST_KEY, read_given
-from braid.options import displays
-from braid.output import Display
-from braid.source import Source
-from provenance_store.quantities import counted
+from braid.cli.errors import SAID_NO
+from braid.cli.files import LARGEST_KEY, read_given
+from braid.cli.options import displays
+from braid.cli.output import Display
+from braid.cli.source import Source
+from provenance_store.display import counted
 
 if TYPE_CHECKING:
-    from provenance_store.statement.again import Present
+    from provenance_store.statement.compare import Present
     from provenance_store.statement.verdict import Verdict
 
 __all__ = ["command"]
@@ -64,7 +64,7 @@ def command(
     """
     if store and server:
         raise click.UsageError("--store and --server exclude each other; give one of them.")
-    from provenance_store.statement.reading import read_json
+    from provenance_store.statement.envelope import read_json
     from provenance_store.statement.verdict import judge, opened
 
     document = read_json(read_given(file), path=f"{file}: $")
@@ -85,7 +85,7 @@ def command(
 def _looking(evidence: dict[str, Any], source: Source) -> Callable[[], Present]:
     """Asks the store, or the server, what it says of the same records, as of the same time."""
     from provenance_store.ids import now
-    from provenance_store.statement.again import Present
+    from provenance_store.statement.compare import Present
     from provenance_store.statement.document import evidence_of
     from provenance_store.times import parse_time
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from braid.fields import Field, Form
-from braid.options import displays, writes
-from braid.output import Display
-from braid.progress import parts_progress
-from braid.source import Source
+from braid.cli.fields import Field, Form
+from braid.cli.options import displays, writes
+from braid.cli.output import Display
+from braid.cli.progress import parts_progress
+from braid.cli.source import Source
 
 __all__ = ["command"]
 
@@ -38,7 +38,7 @@ def command(*, file: Path, source: Source, force: bool, display: Display) -> Non
     \b
     braid store backup /backup/braid-$(date +%F).db
     """
-    from provenance_store.backup import back_up
+    from provenance_store.transfer.backup import back_up
 
     with parts_progress("Backing up") as progress:
         done = back_up(source.url, file, force=force, progress=progress)

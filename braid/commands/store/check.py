@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from braid.errors import SAID_NO
-from braid.options import displays, writes
-from braid.output import Display
-from braid.source import Source
+from braid.cli.errors import SAID_NO
+from braid.cli.options import displays, writes
+from braid.cli.output import Display
+from braid.cli.source import Source
 
 __all__ = ["command"]
 
@@ -21,7 +21,7 @@ def command(context: click.Context, /, *, source: Source, display: Display) -> N
 
     Every problem is one line on standard output.
     """
-    from provenance_store.condition import problems
+    from provenance_store.transfer.condition import problems
 
     found = problems(source.url)
     if display.format == "json":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from braid.options import writes
-from braid.source import Source
+from braid.cli.options import writes
+from braid.cli.source import Source
 
 __all__ = ["command"]
 

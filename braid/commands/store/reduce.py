@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from braid.options import Time, displays, writes
-from braid.output import Display, Field
-from braid.progress import rows_progress
-from braid.source import Source
+from braid.cli.options import Time, displays, writes
+from braid.cli.output import Display, Field
+from braid.cli.progress import rows_progress
+from braid.cli.source import Source
 
 __all__ = ["command"]
 

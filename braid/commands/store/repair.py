@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from braid.options import displays, writes
-from braid.output import Display
-from braid.source import Source
+from braid.cli.options import displays, writes
+from braid.cli.output import Display
+from braid.cli.source import Source
 
 __all__ = ["command"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from braid.options import displays, writes
-from braid.output import Display, Field
-from braid.progress import parts_progress
-from braid.source import Source
+from braid.cli.options import displays, writes
+from braid.cli.output import Display, Field
+from braid.cli.progress import parts_progress
+from braid.cli.source import Source
 
 __all__ = ["command"]
 
@@ -42,7 +42,7 @@ def command(*, file: Path, source: Source, force: bool, display: Display) -> Non
     \b
     braid store restore /backup/braid-2026-11-30 --store sqlite:////var/lib/braid/braid.db
     """
-    from provenance_store.backup import restore
+    from provenance_store.transfer.backup import restore
 
     with parts_progress("Restoring") as progress:
         done = restore(source.url, file, force=force, progress=progress)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from braid.options import writes
-from braid.source import Source
+from braid.cli.options import writes
+from braid.cli.source import Source
 
 if TYPE_CHECKING:
     from provenance_store.opening import UpgradePlan

@@ -26,7 +26,7 @@ from flows.examples.bragg.peaks import (
     fit_offsets,
     simulate_patches,
 )
-from provenance_store.environment import hardware, system
+from provenance_store.recording.environment import hardware, system
 
 __all__ = ["analyse", "apply", "compare", "compress", "pretrain", "simulate", "train"]
 

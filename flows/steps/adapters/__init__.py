@@ -14,11 +14,13 @@ from flows.steps.adapters.base import (
     tidied_tags,
 )
 from flows.steps.adapters.compute import ComputeAdapter
-from flows.steps.adapters.datacite import DataciteAdapter
 from flows.steps.adapters.delete import DeleteAdapter, ListAdapter, MakeDirectoryAdapter
-from flows.steps.adapters.generic import GenericAdapter
-from flows.steps.adapters.query import QueryAdapter
-from flows.steps.adapters.search_ingest import SearchIngestAdapter
+from flows.steps.adapters.services import (
+    DataciteAdapter,
+    GenericAdapter,
+    QueryAdapter,
+    SearchIngestAdapter,
+)
 from flows.steps.adapters.transfer import TransferAdapter
 
 __all__ = ["ADAPTERS", "adapter_for", "derive"]

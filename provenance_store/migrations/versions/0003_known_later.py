@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from provenance_store.sql.parameters import index_all
+from provenance_store.sql.models import index_all
 
 revision = "0003"
 down_revision = "0002"

@@ -28,10 +28,11 @@ from sqlalchemy import make_url
 from braid.diagnosis import registration
 from braid.diagnosis.server import _get
 from flows.sandbox import Sandbox
-from provenance_store import condition, open_store
+from provenance_store import open_store
 from provenance_store.extras import EXTRAS
 from provenance_store.opening import engine_at
 from provenance_store.sql import schema
+from provenance_store.transfer import condition
 from tests.functional.cli.servers import served
 from tests.support.command_line import Braid
 from tests.support.permissions import as_anybody

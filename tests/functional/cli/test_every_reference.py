@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from braid.parameters import Reference
+from braid.cli.arguments import Reference
 from provenance_store import open_store
 from tests.support.command_line import Braid, every_command
 

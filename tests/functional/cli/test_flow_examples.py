@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from braid.trial import Trial, try_flow
+from braid.cli.local_run import Trial, try_flow
 from tests.support.command_line import Braid
 
 TRANSFER = "https://transfer.actions.globus.org"

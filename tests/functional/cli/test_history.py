@@ -12,8 +12,8 @@ import pytest
 
 from braid.commands.run import show
 from provenance_store import open_store
+from provenance_store.enums import Role
 from provenance_store.ids import now
-from provenance_store.kinds import Role
 from provenance_store.times import format_time
 from tests.support.command_line import Braid
 

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from braid.commands.lineage import HOLDERS
-from braid.graph import ROLES
+from braid.pictures.graph import ROLES
 from provenance_store import Store, open_store
 from provenance_store.handles import Record
 from tests.support.command_line import Braid

@@ -13,7 +13,7 @@ import requests
 
 from action_provider.logs import SANE
 from flows.sandbox import Sandbox
-from provenance_store.backup import back_up, restore
+from provenance_store.transfer.backup import back_up, restore
 from tests.functional.provider.harvests import wait_until
 from tests.functional.provider.house import a_body
 from tests.support.processes import Serving, serving

@@ -10,13 +10,13 @@ from typing import Any
 import globus_sdk
 import pytest
 
+from braid.cli.trigger import PLACEHOLDERS, filled
 from braid.commands import merge, slice
-from braid.reaction import PLACEHOLDERS, filled
 from flows.sandbox import Sandbox
 from provenance_store import open_store
 from provenance_store.errors import InvalidInput
-from provenance_store.merge import TAGS
-from provenance_store.slices import LEFT_OUT, RULES
+from provenance_store.transfer.merge import TAGS
+from provenance_store.transfer.slices import LEFT_OUT, RULES
 from tests.support.command_line import Braid
 
 

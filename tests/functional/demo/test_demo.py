@@ -23,8 +23,8 @@ import pytest
 from flows.definition import instrument, strip, validate
 from flows.examples.bragg import example, functions
 from provenance_store import open_store
-from provenance_store.exchange.crate import write_crate
-from provenance_store.reader import Reader
+from provenance_store.exchange.crate.export import write_crate
+from provenance_store.queries.reader import Reader
 from provenance_store.statement.page import page
 from tests.support.crate import broken_rules, graph
 from tests.support.needs import need_module

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from braid.demo.story import tell
+from braid.demo.report import tell
 
 
 def node(name: str, kind: str = "data", **more: Any) -> dict[str, Any]:

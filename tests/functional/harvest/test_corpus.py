@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flows.definition.marker import injected
+from flows.definition.strip import injected
 from flows.harvest import RunLog, harvest
 from provenance_store import Store, open_store
 from tests.functional.history.test_history_equals_log import REFUSED, run_instrumented

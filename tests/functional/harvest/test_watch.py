@@ -17,7 +17,7 @@ from uuid import uuid4
 import pytest
 
 from flows.harvest.service import FlowsLogs
-from flows.harvest.watching import Watch
+from flows.harvest.watching import HarvestWatch
 from flows.sandbox import Identity, Sandbox
 from flows.sandbox.runner import deploy, flows_client, specific_flow_client
 from provenance_store import open_store
@@ -48,14 +48,14 @@ def test_a_round_takes_what_has_come_and_asks_for_nothing_twice(
     client = flows_client(globus, who)
     logs = FlowsLogs(client)
     with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
-        watch = Watch(store, logs, mine=True)
+        watch = HarvestWatch(store, logs, mine=True)
         assert [one.run_id for one in watch.round(now()).harvested] == [first]
         asked = logs.requests
         second = watch.round(now())
         assert (second.listed, second.harvested, logs.requests - asked) == (1, [], 1)
         third = run(globus, who, ONE).run["run_id"]
         assert [one.run_id for one in watch.round(now()).harvested] == [third]
-        restarted = Watch(store, logs, mine=True)
+        restarted = HarvestWatch(store, logs, mine=True)
         assert restarted.round(now()).harvested == []
     client.transport.session.close()
 
@@ -68,7 +68,7 @@ def test_a_run_that_goes_on_is_looked_at_however_old_it_is(globus: Sandbox, tmp_
     run_id = starter.run_flow({})["run_id"]
     try:
         with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
-            watch = Watch(store, FlowsLogs(client), mine=True)
+            watch = HarvestWatch(store, FlowsLogs(client), mine=True)
             for _ in range(2):
                 done = watch.round(now() + 7_200_000_000)
                 assert (done.listed, done.active) == (1, 1)

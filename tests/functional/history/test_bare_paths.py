@@ -11,7 +11,7 @@ from flows.definition import Mode, Options, WholeState, instrument
 from flows.harvest import RunLog, harvest
 from flows.sandbox.runner import RunOutcome, run_definition
 from provenance_store import Reader, Store, open_store
-from provenance_store.statement.account import account
+from provenance_store.statement.page import account
 from tests.functional.history.test_history_equals_log import REFUSED
 from tests.functional.provider.house import House, Person, Town
 from tests.support.corpus import CORPUS, MENDED, Case, mended

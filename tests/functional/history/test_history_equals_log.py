@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flows.definition import Options, WholeState, instrument
-from flows.definition.marker import injected
+from flows.definition.strip import injected
 from flows.sandbox.runner import RunOutcome, run_definition
 from provenance_store.redaction import redact
 from tests.functional.provider.house import House, Person, Town

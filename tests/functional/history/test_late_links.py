@@ -10,7 +10,7 @@ import pytest
 from flows.definition import Options, WholeState, instrument
 from flows.harvest import RunLog, harvest, read_conventions
 from flows.sandbox.runner import RunOutcome
-from provenance_store.statement.account import account
+from provenance_store.statement.page import account
 from tests.functional.history.test_bare_paths import (
     BOTH_ENDS,
     compute_steps,

@@ -7,9 +7,9 @@ from typing import Any
 import requests
 
 from provenance_store import Batch, encode_batch
+from provenance_store.enums import Role
 from provenance_store.handles import Record
-from provenance_store.kinds import Role
-from provenance_store.recorder import Recorder
+from provenance_store.recording.recorder import Recorder
 from provenance_store.rows import LinkRow, OriginRow, SameAsRow
 from provenance_store.sink import MemorySink
 from provenance_store.values import Audience

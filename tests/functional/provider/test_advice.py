@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from action_provider.advice.answers import MAX_ANSWER_BYTES
+from action_provider.providers.query.actions import MAX_ANSWER_BYTES
 from provenance_store.values import Audience
 from tests.functional.provider.batches import Job, post
 from tests.functional.provider.house import House, Person, a_body, at_once

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import pytest
 
-from action_provider.batches.rights import MAX_SAID
+from action_provider.api.batch_authorization import MAX_SAID
 from provenance_store import Batch
+from provenance_store.enums import Kind, Mark, TagType
 from provenance_store.handles import Record
 from provenance_store.ids import new_uuid, now
-from provenance_store.kinds import Kind, Mark, TagType
 from provenance_store.rows import MarkRow, OriginRow, TagRow
 from provenance_store.validation.batches import (
     MAX_HISTORY,

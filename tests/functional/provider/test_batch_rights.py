@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import hpc
-from hpc.spool_files import SpoolWriter
+from hpc.spooling.files import SpoolWriter
 from provenance_store import Batch, encode_batch
-from provenance_store.kinds import Mark, Role
-from provenance_store.recorder import Recorder
+from provenance_store.enums import Mark, Role
+from provenance_store.recording.recorder import Recorder
 from provenance_store.rows import ActionRow, AliasRow, LinkRow, OutcomeRow, RunTagRow, VersionRow
 from provenance_store.values import Audience
 from tests.functional.provider.batches import Job, everything, grown, post, record_of

@@ -21,8 +21,8 @@ from braid.commands import command as root
 from braid.commands.serve import command as serve
 from braid.diagnosis.machine import settings
 from provenance_store import open_store
-from provenance_store.backup import DUMP_OPTIONS, RESTORE_OPTIONS
 from provenance_store.sql.dialects import read_url
+from provenance_store.transfer.backup import DUMP_OPTIONS, RESTORE_OPTIONS
 from tests.functional.provider.harvests import wait_until
 from tests.functional.provider.house import House, Person, Town
 from tests.support.needs import missing

@@ -11,7 +11,7 @@ import globus_sdk
 import pytest
 
 from action_provider.app import EXTENSION, Braid
-from action_provider.harvest.reading import RUN_STATUS
+from action_provider.providers.harvest.task import RUN_STATUS
 from flows.sandbox.runner import deploy, flows_client, specific_flow_client
 from flows.sandbox.scopes import flow_scope
 from tests.functional.provider.gate import Gate
@@ -504,7 +504,7 @@ def test_many_harvests_at_once_all_come_to_their_end(town: Town, house: House, a
 def test_who_asks_for_very_many_harvests_leaves_room_for_others(
     town: Town, ada: Person, bob: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("action_provider.harvest.crew.MOST_OF_ONE", 3)
+    monkeypatch.setattr("action_provider.providers.harvest.worker_pool.MOST_OF_ONE", 3)
     run_id, other = (run(town, who, PLAIN).run["run_id"] for who in (ada, bob))
     with gated(town, tmp_path) as (house, gate):
         asked = [ask(house, ada, run_id, f"r{n}").json()["action_id"] for n in range(6)]

@@ -19,9 +19,9 @@ from flask import Flask
 from werkzeug.test import Client, EnvironBuilder, TestResponse, run_wsgi_app
 
 from action_provider.app import EXTENSION, Braid
-from action_provider.record.actions import Actions, Group
-from action_provider.record.desk_process import WritingMeanwhile
-from action_provider.record.direct import DirectRecording, QuickRecording
+from action_provider.providers.record.actions import Group, RecordActions
+from action_provider.recording_process.direct import DirectRecording, QuickRecording
+from action_provider.recording_process.process import WritingMeanwhile
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.ids import now
@@ -311,7 +311,7 @@ def test_a_server_records_what_comes_together_and_loses_nothing_with_the_process
 
 
 def is_desk(pid: int) -> bool:
-    return b"desk_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b"recording_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def test_the_process_ends_with_the_application(town: Town, tmp_path: Path) -> None:
@@ -352,7 +352,7 @@ def test_a_process_that_cannot_write_any_more_ends_to_be_replaced(
 ) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     stores = StoreHolder(f"sqlite:///{tmp_path / 's.db'}", purge_seconds=None)
-    writing = Breaks(Actions(stores, Options.read(town.environ()), now))
+    writing = Breaks(RecordActions(stores, Options.read(town.environ()), now))
     with writing.done:
         writing.put(([], Group(None, [], [], None)))
         with pytest.raises(SystemExit):

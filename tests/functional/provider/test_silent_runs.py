@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from action_provider.app import EXTENSION, Braid
-from action_provider.harvest.silent import Silent
+from action_provider.providers.harvest.silent_runs import SilentRuns
 from flows.definition import Options, instrument
 from tests.functional.provider.harvests import hello, run, wait_until
 from tests.functional.provider.house import House, Person, Town, serving
@@ -113,13 +113,13 @@ def test_a_run_whose_end_another_server_recorded_is_left_as_it_is(
 def noted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether there was no more to be asked, for each run that was looked at."""
     asked: list[bool] = []
-    is_done = Silent._is_done
+    is_done = SilentRuns._is_done
 
-    def noting(silent: Silent, *args: Any) -> bool:
+    def noting(silent: SilentRuns, *args: Any) -> bool:
         asked.append(is_done(silent, *args))
         return asked[-1]
 
-    monkeypatch.setattr(Silent, "_is_done", noting)
+    monkeypatch.setattr(SilentRuns, "_is_done", noting)
     return asked
 
 

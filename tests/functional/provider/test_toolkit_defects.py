@@ -15,7 +15,7 @@ import pytest
 from globus_action_provider_tools.authentication import AuthState
 
 from action_provider.app import create_app
-from action_provider.caches import LockedCache
+from action_provider.auth import LockedCache
 from action_provider.settings import Options
 from provenance_store.errors import ConfigurationError
 from tests.functional.provider.house import House, Person, Town, a_body, serving

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flows.sandbox import Identity, Sandbox
-from flows.sandbox.loopback import Answer, NotLoopback, call
+from flows.sandbox.webserver import Answer, NotLoopback, call
 from tests.functional.sandbox.support import wait_for
 
 Ask = Callable[..., Answer]

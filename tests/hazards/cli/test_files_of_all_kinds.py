@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from provenance_store import measuring, open_store
+from provenance_store import digests, open_store
+from provenance_store.digests import Unread, measure
 from provenance_store.files import look
-from provenance_store.measuring import Unread, measure
 from tests.support.command_line import Braid
 from tests.support.needs import missing
 
@@ -196,7 +196,7 @@ def test_a_file_that_changes_once_is_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["written", "same size", "appended", "replaced", "removed", "fifo"])
 def test_a_file_that_goes_on_changing_has_no_digest(tmp_path: Path, how: str) -> None:
     file = tmp_path / "data"
-    file.write_bytes(b"0" * (measuring.PIECE + 1))
+    file.write_bytes(b"0" * (digests.PIECE + 1))
     times = iter(range(1, 100))
 
     def change(_: int) -> None:
@@ -205,14 +205,14 @@ def test_a_file_that_goes_on_changing_has_no_digest(tmp_path: Path, how: str) ->
             with file.open("ab") as opened:
                 opened.write(b"more")
         elif how == "replaced":
-            (tmp_path / "new").write_bytes(b"1" * (measuring.PIECE + 1))
+            (tmp_path / "new").write_bytes(b"1" * (digests.PIECE + 1))
             (tmp_path / "new").rename(file)
         elif how in ("removed", "fifo"):
             file.unlink(missing_ok=True)
             if how == "fifo":
                 os.mkfifo(file)
         else:
-            content = b"1" * (at if how == "written" else measuring.PIECE + 1)
+            content = b"1" * (at if how == "written" else digests.PIECE + 1)
             file.write_bytes(content)
             os.utime(file, ns=(at, at))
 
@@ -225,14 +225,14 @@ def test_a_file_that_goes_on_changing_has_no_digest(tmp_path: Path, how: str) ->
 
 def test_a_file_that_grows_as_fast_as_it_is_read_comes_to_an_end(tmp_path: Path) -> None:
     file = tmp_path / "log"
-    file.write_bytes(b"x" * measuring.PIECE)
+    file.write_bytes(b"x" * digests.PIECE)
     read: list[int] = []
 
     def grow(size: int) -> None:
         read.append(size)
         assert len(read) < 50, "it would be read for ever"
         with file.open("ab") as opened:
-            opened.write(b"x" * measuring.PIECE)
+            opened.write(b"x" * digests.PIECE)
 
     assert measure(file, progress=grow) == (
         None,

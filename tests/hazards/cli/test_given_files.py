@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from braid import given
-from braid.given import read_given
+from braid.cli import files
+from braid.cli.files import read_given
 from provenance_store.errors import BadFile
 from tests.support.command_line import Braid
 
@@ -58,7 +58,7 @@ def test_of_what_never_ends_no_more_is_read_than_is_taken(pipe: Path) -> None:
 def test_a_pipe_that_nobody_writes_into_is_not_waited_for_for_ever(
     braid: Braid, pipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(given, "SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(files, "SILENT_SECONDS", 0.05)
     for command in (("statement", "verify"), ("flow", "run", "--input"), ("record", "step")):
         extra = ("--parameters", f"@{pipe}", "s") if command[0] == "record" else (pipe,)
         more = ("flow.json",) if command[0] == "flow" else ()
@@ -70,7 +70,7 @@ def test_a_pipe_that_nobody_writes_into_is_not_waited_for_for_ever(
 
 
 def test_a_pipe_that_falls_silent_is_given_up(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(given, "SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(files, "SILENT_SECONDS", 0.05)
     handle = os.open(pipe, os.O_RDWR)  # somebody who has it open, and writes no more
     os.write(handle, b"{")
     try:

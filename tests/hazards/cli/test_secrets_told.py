@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import hpc
+from provenance_store.display import LOOKED_AT, shown
 from provenance_store.errors import ConfigurationError
-from provenance_store.shown import LOOKED_AT, shown
 from tests.support.command_line import Braid
 
 SECRET = "hunter2Correct"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import hpc
-from hpc.spool_files import read_frames
+from hpc.spooling.files import read_frames
 from provenance_store import Recorder, Store, open_store
 from provenance_store.errors import InvalidInput, StoreUnavailable
 from provenance_store.rows import TagRow
@@ -178,7 +178,7 @@ def test_a_batch_that_no_file_takes_does_not_block_those_behind_it(
 ) -> None:
     recorder = hpc.spool(tmp_path / "spool")
     with monkeypatch.context() as patched:
-        patched.setattr("hpc.spool_files.FULL", 100_000)  # of 4 GiB
+        patched.setattr("hpc.spooling.files.FULL", 100_000)  # of 4 GiB
         recorder.data("huge", uris=[f"file:///{'x' * 5000}/{n}" for n in range(30)])
         with pytest.raises(StoreUnavailable, match="1 batch"):
             recorder.flush()

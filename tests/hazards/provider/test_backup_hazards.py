@@ -12,9 +12,9 @@ import requests
 
 from action_provider.app import EXTENSION
 from provenance_store import open_store
-from provenance_store.backup import back_up, restore
 from provenance_store.errors import Conflict
 from provenance_store.sql import copies
+from provenance_store.transfer.backup import back_up, restore
 from tests.functional.provider.harvests import wait_until
 from tests.functional.provider.house import House, Person, Town, a_body, serving
 

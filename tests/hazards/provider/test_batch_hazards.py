@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from provenance_store import Batch
+from provenance_store.enums import Mark
 from provenance_store.ids import now
-from provenance_store.kinds import Mark
 from provenance_store.rows import MarkRow, PayloadRow
 from provenance_store.sql.tables import TABLE
 from tests.functional.provider.batches import Job, everything, post

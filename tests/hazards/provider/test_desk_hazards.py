@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from action_provider.auth import Caller
-from action_provider.record import desk as desk_module
-from action_provider.record.desk import Desk
+from action_provider.recording_process import client as desk_module
+from action_provider.recording_process.client import RecordingProcess
 from provenance_store.errors import StoreUnavailable
 
 CALLER = Caller(
@@ -39,16 +39,16 @@ class Lines:
 
 
 @pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(desk_module.Desk, "_start", lambda self: None)
-    desk = Desk("sqlite://")
+def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingProcess]:
+    monkeypatch.setattr(desk_module.RecordingProcess, "_start", lambda self: None)
+    desk = RecordingProcess("sqlite://")
     yield desk
     desk.close()
 
 
 @pytest.mark.parametrize(("ended", "asked"), [(False, 1), (True, 2)], ids=["hangs", "ended"])
 def test_a_request_is_asked_again_only_when_the_process_has_ended(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, ended: bool, asked: int
+    desk: RecordingProcess, monkeypatch: pytest.MonkeyPatch, ended: bool, asked: int
 ) -> None:
     lines = Lines(ended=ended)
     monkeypatch.setattr(desk, "_connect", lines.connect)

@@ -18,17 +18,17 @@ import pytest
 import requests
 from flask import Flask, Response, request
 
+from action_provider.api import batch_service
 from action_provider.app import EXTENSION, Braid
-from action_provider.batches import taking
+from action_provider.auth import source_of
+from action_provider.batch_pieces import pieces
+from action_provider.child_messages import RecordRequest
 from action_provider.errors import Busy, TooManyRequests
-from action_provider.introspection import source_of
+from action_provider.fair_queue import FairLane, Rates
 from action_provider.lanes.admission import Lane, Lanes
 from action_provider.lanes.messages import Forwarded
-from action_provider.lanes.pieces import pieces
-from action_provider.lanes.queue import FairLane, Rates
 from action_provider.logs import answering
-from action_provider.record.desk_process import WORK_A_GROUP, Backlog, Line
-from action_provider.record.messages import Asking
+from action_provider.recording_process.process import WORK_A_GROUP, Backlog, Line
 from flows.sandbox.webserver import WebServer
 from provenance_store.batch import TABLES, Batch
 from provenance_store.errors import TooLarge
@@ -213,7 +213,7 @@ def test_a_group_of_the_recording_process_is_bounded_and_the_identities_take_tur
     line = Line(socket.socket())
     many, few = b"," * (WORK_A_GROUP // 4), b","
     for identity, data in (*(("ada", many),) * 9, ("bob", few), ("carol", few)):
-        backlog.put((line, Asking(identity, [], None, None, data, 0.0)))
+        backlog.put((line, RecordRequest(identity, [], None, None, data, 0.0)))
     groups = []
     while backlog:
         groups.append([asking.identity for _, asking in backlog.group()])
@@ -274,7 +274,7 @@ def test_what_was_recorded_together_is_one_piece_however_many_rows_it_has() -> N
 def test_a_batch_in_pieces_is_the_same_in_the_store_and_again_changes_nothing(
     both_houses: House, ada: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(taking, "pieces", partial(pieces, rows=7))
+    monkeypatch.setattr(batch_service, "pieces", partial(pieces, rows=7))
     batch = several()
     assert post(both_houses, ada, batch).json() == {"records": len(batch.record), "notes": []}
     counts = both_houses.counts()

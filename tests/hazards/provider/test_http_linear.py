@@ -17,27 +17,26 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from action_provider.actions.envelope import check_deadline, read_envelope, release_seconds
-from action_provider.advice.questions import read_question
-from action_provider.batches.reading import read_batch
-from action_provider.guard import check_json
-from action_provider.harvest.body import read_harvest_body
-from braid.flowfile import JsonFile
-from braid.incoming import Incoming
+from action_provider.api.batch_service import read_batch
+from action_provider.providers.envelope import check_deadline, read_envelope, release_seconds
+from action_provider.providers.harvest.body import read_harvest_body
+from action_provider.providers.query.questions import read_question
+from action_provider.request_guard import check_json
+from braid.cli.files import JsonFile
+from braid.web_server.requests import Incoming
 from flows.definition.expressions import ExpressionSyntaxError, parse_expression
 from flows.definition.load import parse_document
-from flows.definition.names import Names
-from flows.definition.paths import PathSyntaxError, parse_path
+from flows.definition.paths import Names, PathSyntaxError, parse_path
 from flows.definition.validate import validate
 from flows.harvest.log import read_log
-from flows.harvest.visits import read_visits
+from flows.harvest.state_visits import read_visits
 from flows.language import expressions
 from flows.language.errors import LanguageError
 from flows.steps.body import parse_body
-from hpc.spool_files import SpoolWriter, read_frames
+from hpc.spooling.files import SpoolWriter, read_frames
 from provenance_store.batch import Batch, encode_batch
 from provenance_store.errors import BraidError
-from provenance_store.exchange.prov_reading import read_prov
+from provenance_store.exchange.prov.reading import read_prov
 from provenance_store.filters import parse_tag, read_marker
 from provenance_store.ids import parse_id
 from provenance_store.rows import PayloadRow
@@ -46,7 +45,7 @@ from provenance_store.statement.document import PREDICATE_TYPE, STATEMENT_TYPE
 from provenance_store.statement.verify import read_statement
 from provenance_store.times import parse_time
 from provenance_store.validation.batches import gated
-from provenance_store.validation.policy import Gate
+from provenance_store.validation.limits import Gate
 from tests.functional.provider.house import a_body
 from tests.support.needs import need_module
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from braid.limits import FEWEST_CONNECTIONS, connections_possible
+from braid.web_server.limits import FEWEST_CONNECTIONS, connections_possible
 from tests.functional.provider.harvests import wait_until
 from tests.functional.provider.house import Person, Town, a_body
 from tests.support.processes import Serving, children, serving

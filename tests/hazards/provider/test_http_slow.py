@@ -14,8 +14,8 @@ import pytest
 import requests
 from gunicorn.config import Config
 
-from braid.connection import Connection
-from braid.limits import Limits
+from braid.web_server.connection import Connection
+from braid.web_server.limits import Limits
 from tests.functional.provider.house import Person, Town, a_body
 from tests.support.processes import Serving, serving
 from tests.support.raw_http import connect, half_open, read_answer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from provenance_store.kinds import Role
-from provenance_store.reading.lineage import MOST_KEPT
+from provenance_store.enums import Role
+from provenance_store.queries.lineage import MOST_KEPT
 from provenance_store.rows import LinkRow
 from tests.functional.provider.batches import Job, post
 from tests.functional.provider.house import House, Person

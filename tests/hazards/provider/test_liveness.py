@@ -133,9 +133,9 @@ def test_who_asks_for_readiness_waits_for_so_long_and_with_one_thread() -> None:
 def test_a_worker_that_is_told_to_stop_before_it_listens_to_signals_stops() -> None:
     code = """
 import os, signal
-from braid.limits import Limits
-from braid.server import _Gunicorn
-from braid.worker import Worker
+from braid.web_server.limits import Limits
+from braid.web_server.server import _Gunicorn
+from braid.web_server.worker import Worker
 
 options = {
     "bind": "127.0.0.1:0", "worker_class": Worker, "workers": 1, "threads": 1,

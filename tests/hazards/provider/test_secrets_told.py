@@ -14,7 +14,7 @@ import requests
 import sqlalchemy as sa
 
 from action_provider import logs
-from action_provider.actions.envelope import read_envelope
+from action_provider.providers.envelope import read_envelope
 from provenance_store.sql.tables import TABLE
 from tests.functional.provider.house import House, Person, Town, a_body
 from tests.support.processes import ROOT, serving

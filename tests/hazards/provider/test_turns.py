@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from action_provider.auth import Caller
-from action_provider.lanes.turns import Turns
-from action_provider.record.callers import CallersLookup
+from action_provider.fair_queue import Turns
+from action_provider.providers.record.actions import CallersLookup
 from provenance_store import open_store
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from provenance_store import open_store, upgrade_store
 from provenance_store.errors import BadFile, BraidError, NotFound, SchemaMismatch, StoreUnavailable
-from provenance_store.sql import objects
+from provenance_store.sql import foreign_objects
 from tests.support.command_line import Braid, caller
 
 ENDLESS = (
@@ -292,10 +292,10 @@ def test_stores_of_ours_open_however_they_came_to_be(file: Path, tmp_path: Path)
 def test_the_definitions_of_our_stores_need_not_be_parsed(file: Path) -> None:
     with closing(sqlite3.connect(file)) as connection:
         rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
-    found = [objects.Named(*row) for row in rows if row[3] and row[1] != "alembic_version"]
-    assert [one.name for one in found if not objects._is_as_written(one)] == []
-    unread = [one for one in found if objects._parsed(one) is None]
-    assert [one.name for one in unread if not objects._is_compiled(one)] == []
+    found = [foreign_objects.Named(*row) for row in rows if row[3] and row[1] != "alembic_version"]
+    assert [one.name for one in found if not foreign_objects._is_as_written(one)] == []
+    unread = [one for one in found if foreign_objects._parsed(one) is None]
+    assert [one.name for one in unread if not foreign_objects._is_compiled(one)] == []
 
 
 def test_an_index_under_another_condition_than_ours_is_refused(file: Path) -> None:
@@ -456,7 +456,7 @@ def test_a_journal_that_comes_and_goes_keeps_nobody_from_the_store(file: Path) -
     other.start()
     try:
         for _ in range(300):
-            objects.open_foreign(file).close()
+            foreign_objects.open_foreign(file).close()
     finally:
         done.set()
         other.join()

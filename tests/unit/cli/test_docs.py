@@ -11,11 +11,10 @@ from typing import Any
 import click
 import pytest
 
-from action_provider.advice.questions import read_question
-from action_provider.harvest.body import read_harvest_body
+from action_provider.providers.harvest.body import read_harvest_body
+from action_provider.providers.query.questions import read_question
 from braid.commands import command as root
-from braid.python_reference import LEFT_OUT, python_page, sections
-from braid.reference import PACKAGES, cli_page, settings_page
+from braid.reference import LEFT_OUT, PACKAGES, cli_page, python_page, sections, settings_page
 from flows.definition.problems import Severity
 from flows.definition.validate import validate
 from flows.steps.body import read_body

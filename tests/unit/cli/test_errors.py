@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 import pytest
 
-import braid.errors
-from braid.errors import describe, exit_code, report
+import braid.cli.errors
+from braid.cli.errors import describe, exit_code, report
 from provenance_store import errors as tree
 from provenance_store.errors import (
     Ambiguous,
@@ -78,7 +78,7 @@ def test_an_unexpected_error_tells_how_to_see_the_trace(
 
 
 def test_the_table_ends_with_everything() -> None:
-    assert braid.errors.EXIT_CODES[-1] == (BaseException, 1)
+    assert braid.cli.errors.EXIT_CODES[-1] == (BaseException, 1)
 
 
 def test_what_an_error_quotes_cannot_drive_the_terminal(

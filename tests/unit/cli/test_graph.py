@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from braid.graph import (
+from braid.cli.output import Display
+from braid.pictures.graph import (
     MAX_LEVELS,
     MERMAID,
     ROLES,
@@ -17,9 +18,8 @@ from braid.graph import (
     as_mermaid,
     as_tree,
 )
-from braid.output import Display
-from braid.picture import EDGES, FILLS, STROKES
-from provenance_store.kinds import Kind, Role
+from braid.pictures.svg import EDGES, FILLS, STROKES
+from provenance_store.enums import Kind, Role
 from provenance_store.relations import INFLUENCED_BY, WORDS
 
 

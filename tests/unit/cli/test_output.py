@@ -7,16 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from braid.output import (
-    ROWS,
-    Display,
-    Field,
-    Form,
-    in_words,
-    json_text,
-    printable,
-    run_status,
-)
+from braid.cli.output import ROWS, Display, Field, Form, in_words, json_text, printable, run_status
 from provenance_store.batch import TABLES
 
 DOCUMENT = {

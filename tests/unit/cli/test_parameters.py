@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braid.parameters import NumberPair, Pair, typed
+from braid.cli.arguments import NumberPair, Pair, typed
 
 TEXTS = [
     *("1.10", "7e10", "12e3456", "1234567a", "00", "007", "-0", "+1", "1_000", " 1", "1 ", "１"),

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from braid.output import Display, Field, Form
-from braid.tables import elided_uri
-from provenance_store.quantities import counted, duration, rounded, size
+from braid.cli.output import Display, Field, Form
+from braid.cli.tables import elided_uri
+from provenance_store.display import counted, duration, rounded, size
 from tests.support.command_line import Braid, every_command
 
 RUN = "{:08x}-191e-4c32-b650-8225bb5493a9"

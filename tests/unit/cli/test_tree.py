@@ -12,8 +12,8 @@ import click
 import pytest
 
 import braid
+from braid.cli.lazy_group import LazyGroup, module_name
 from braid.commands import command as root
-from braid.tree import LazyGroup, module_name
 from provenance_store.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from flows.definition import Options, WholeState, instrument, load_document
-from flows.definition.marker import marker_of
+from flows.definition.strip import marker_of
 from flows.sandbox import Sandbox
 from flows.sandbox.runner import RunOutcome, run_definition
 from flows.steps.body import parse_body, read_body

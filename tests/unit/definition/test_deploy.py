@@ -13,8 +13,7 @@ import pytest
 from globus_sdk.globus_app import GlobusAppConfig
 
 from flows.definition import instrument, strip
-from flows.definition.deploy import deploy
-from flows.definition.login import flows_client
+from flows.definition.deploy import deploy, flows_client
 from flows.sandbox import Sandbox
 from flows.sandbox.runner import flows_client as sandbox_client
 from provenance_store.errors import (

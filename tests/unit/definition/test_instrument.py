@@ -23,8 +23,8 @@ from flows.definition import (
     strip,
     validate,
 )
-from flows.definition.marker import injected
-from flows.definition.nulls import without_nulls
+from flows.definition.problems import without_nulls
+from flows.definition.strip import injected
 from provenance_store.errors import InvalidInput
 from tests.unit.definition.builders import URL, action, done, flow
 

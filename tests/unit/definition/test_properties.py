@@ -19,7 +19,7 @@ from flows.definition import (
     strip,
     validate,
 )
-from flows.definition.marker import Kind, injected
+from flows.definition.strip import InjectedKind, injected
 from tests.unit.definition.builders import URL
 from tests.unit.definition.strategies import flows
 
@@ -96,7 +96,7 @@ def test_each_step_is_recorded_once_on_its_way_out(
     woven = instrument(definition, provider_url=URL, options=chosen).definition["States"]
     actions = {n: s for n, s in definition["States"].items() if s["Type"] == "Action"}
     own = {n: s for n, s in actions.items() if s["ActionUrl"].rstrip("/") == URL}
-    after = [name for name, mark in injected(woven).items() if mark.kind is Kind.AFTER]
+    after = [name for name, mark in injected(woven).items() if mark.kind is InjectedKind.AFTER]
     marks = [woven[name]["Parameters"]["step"]["name"] for name in after]
     recorded = [*(record["Parameters"]["step"]["name"] for record in own.values()), *marks]
     assert len(set(recorded)) == len(recorded)

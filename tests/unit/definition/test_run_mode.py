@@ -21,7 +21,7 @@ from flows.definition import (
     strip,
     validate,
 )
-from flows.definition.marker import Kind, injected
+from flows.definition.strip import InjectedKind, injected
 from provenance_store.errors import InvalidInput
 from tests.support.corpus import CORPUS
 from tests.unit.definition.builders import URL, action, flow
@@ -86,7 +86,7 @@ def test_what_comes_out_is_valid_and_every_end_asks(
     assert errors == {p.message for p in validate(definition) if p.severity is Severity.ERROR}
     marks = injected(woven["States"])
     kinds = [mark.kind for mark in marks.values()]
-    assert kinds.count(Kind.HARVEST) <= 1
+    assert kinds.count(InjectedKind.HARVEST) <= 1
     asking = [name for name, mark in marks.items() if "Parameters" in woven["States"][name]]
     for name, state in woven["States"].items():
         if state.get("End") and name not in marks:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from flows.harvest.choices import looked_at
-from flows.harvest.visits import Visit
+from flows.harvest.state_visits import Visit
+from flows.harvest.values import looked_at
 from flows.steps.choices import decision_of
 from provenance_store.redaction import REDACTED
 

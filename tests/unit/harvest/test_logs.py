@@ -12,10 +12,10 @@ import pytest
 
 from flows.definition import Mode, Options, instrument
 from flows.harvest import Harvested, RunLog, harvest, is_harvested
-from flows.harvest.files import load_log
+from flows.harvest.log import load_log
 from provenance_store import Store, open_store
+from provenance_store.enums import Mark
 from provenance_store.errors import BraidError, InvalidInput
-from provenance_store.kinds import Mark
 
 TRANSFER = "https://transfer.actions.globus.org/transfer"
 COMPUTE = "https://compute.actions.globus.org/v3"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hpc.layout import aggregator_by_node, aggregator_by_share, shard_url
+from hpc.mpi.topology import aggregator_by_node, aggregator_by_share, shard_url
 from provenance_store.errors import ConfigurationError
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from flows.steps import MemoryLookup, Receipt, read_body, record_step
 from provenance_store.batch import Batch
-from provenance_store.kinds import Role
-from provenance_store.recorder import Recorder
+from provenance_store.enums import Role
+from provenance_store.recording.recorder import Recorder
 from provenance_store.sink import MemorySink
 
 TRANSFER = "https://transfer.actions.globus.org/transfer"

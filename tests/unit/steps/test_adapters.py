@@ -13,14 +13,12 @@ from hypothesis import strategies as st
 from flows.steps.adapters import ADAPTERS, adapter_for, derive
 from flows.steps.adapters.base import Action, Derived
 from flows.steps.adapters.compute import ComputeAdapter
-from flows.steps.adapters.datacite import DataciteAdapter
 from flows.steps.adapters.delete import DeleteAdapter, ListAdapter, MakeDirectoryAdapter
-from flows.steps.adapters.generic import GenericAdapter
-from flows.steps.adapters.search_ingest import SearchIngestAdapter
+from flows.steps.adapters.services import DataciteAdapter, GenericAdapter, SearchIngestAdapter
 from flows.steps.adapters.transfer import TransferAdapter
 from flows.steps.uris import globus_uri, name_of_uri, tidy_uri
 from provenance_store.ids import now
-from provenance_store.validation.policy import Gate, Policy
+from provenance_store.validation.limits import Gate, Policy
 from provenance_store.validation.rows import payload_document, tag_row, uri_row
 from provenance_store.values import Uri
 

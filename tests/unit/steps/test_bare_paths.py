@@ -10,8 +10,8 @@ import pytest
 
 from flows.steps.receipt import Receipt
 from provenance_store.batch import Batch
+from provenance_store.enums import CARRIES, Role
 from provenance_store.errors import InvalidInput
-from provenance_store.kinds import CARRIES, Role
 from tests.unit.steps.room import TRANSFER, Room
 
 COMPUTE = "https://compute.actions.globus.org/v3"

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 
 from flows.steps import MemoryLookup, read_body, record_step
 from flows.steps.receipt import MAX_RECEIPT_BYTES
+from provenance_store.enums import Kind, Role
 from provenance_store.errors import InvalidInput
-from provenance_store.kinds import Kind, Role
-from provenance_store.recorder import Recorder
+from provenance_store.recording.recorder import Recorder
 from provenance_store.sink import MemorySink
 from tests.unit.steps.room import TRANSFER, Room, status, transfer
 from tests.unit.steps.test_adapters import SOUND, URLS

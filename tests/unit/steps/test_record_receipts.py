@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from flows.steps.receipt import MAX_LISTED, MAX_RECEIPT_BYTES
-from provenance_store.kinds import Role
+from provenance_store.enums import Role
 from tests.unit.steps.room import Room, status
 
 # ---- the receipt ----------------------------------------------------------------------

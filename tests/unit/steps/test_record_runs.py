@@ -9,9 +9,9 @@ import pytest
 
 from flows.steps import MemoryLookup, audience_of, read_body, record_step
 from provenance_store.batch import decode_batch, encode_batch
+from provenance_store.enums import Kind
 from provenance_store.errors import InvalidInput
-from provenance_store.kinds import Kind
-from provenance_store.recorder import Recorder
+from provenance_store.recording.recorder import Recorder
 from provenance_store.sink import MemorySink
 from provenance_store.values import Audience
 from tests.unit.steps.room import Room, status

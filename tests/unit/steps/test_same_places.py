@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from flows.steps.receipt import Receipt
-from provenance_store.kinds import Role
+from provenance_store.enums import Role
 from tests.unit.steps.room import Room
 from tests.unit.steps.test_bare_paths import (
     CLUSTER,

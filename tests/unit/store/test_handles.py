@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provenance_store.handles import About, End, VersionAbout
-from provenance_store.recorder import Recorder
+from provenance_store.recording.recorder import Recorder
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance_store.errors import InvalidInput
-from provenance_store.statement.merkle import leaf_hash, node_hash, root_hash
+from provenance_store.statement.record_hash import leaf_hash, node_hash, root_hash
 
 hashes = st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=40)
 plain = st.recursive(

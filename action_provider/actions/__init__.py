@@ -1,1 +1,0 @@
-"""What the action providers have in common: requests, statuses, routes."""

@@ -1,1 +1,0 @@
-"""Batches of remote recorders, at ``/api/v1/batches``."""

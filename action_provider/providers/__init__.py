@@ -1,0 +1,1 @@
+"""The action providers: what a flow's Action states call."""

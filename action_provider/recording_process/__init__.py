@@ -1,0 +1,1 @@
+"""Recording in a process of its own, beside the worker that speaks HTTP."""

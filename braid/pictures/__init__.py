@@ -1,0 +1,1 @@
+"""Lineage as trees, graphs and pictures."""

@@ -1,0 +1,1 @@
+"""The production server: gunicorn with threads, safe against callers that are slow or many."""

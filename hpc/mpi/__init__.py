@@ -1,0 +1,1 @@
+"""Recording from MPI jobs: ranks send batches to aggregators, which write."""

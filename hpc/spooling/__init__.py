@@ -1,0 +1,1 @@
+"""Spool files: batches on disk, for nodes without network and MPI."""

@@ -1,0 +1,1 @@
+"""Questions to a store; every answer holds only what its viewer may see."""

@@ -1,0 +1,1140 @@
+"""The Recorder: what a script, an MPI rank or the action provider writes with.
+
+Each call makes rows with ids of its own and hands them to a Sink as one Batch; inside
+`Recorder.together` the calls make one batch in all.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from provenance_store import redaction
+from provenance_store.batch import Batch
+from provenance_store.decisions import DECISION, DOCUMENT, OptionLike, read_choice
+from provenance_store.enums import Kind, Mark, Role, Series
+from provenance_store.errors import NotFound, TooLarge
+from provenance_store.files import LocalFile
+from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
+from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, make_id, now
+from provenance_store.recording.environment import current_environment
+from provenance_store.recording.transaction import Inside, Together, inside
+from provenance_store.references import Head, Reference, is_document, is_name, path_of, spelled
+from provenance_store.resuming import told_of_resuming
+from provenance_store.rows import (
+    AudienceRow,
+    EnvironmentRow,
+    LinkRow,
+    MarkRow,
+    MetricRow,
+    OutcomeRow,
+    PayloadRow,
+    RecordRow,
+    RunEventRow,
+    VersionRow,
+)
+from provenance_store.settings import MAX_PAYLOAD_BYTES
+from provenance_store.sink import Sink, VersionOf, login
+from provenance_store.validation import rows
+from provenance_store.validation.batches import DEPENDENT
+from provenance_store.validation.limits import YEARS, Gate, Policy
+from provenance_store.validation.scalars import described, is_a, plain, plain_document
+from provenance_store.values import Audience, TagValue, Uri, canonical_json, digest_of
+
+__all__ = [
+    "NOTE_TAG",
+    "FileLike",
+    "Files",
+    "Points",
+    "RecordLike",
+    "Recorder",
+    "Records",
+    "TimeLike",
+    "UriLike",
+    "Uris",
+]
+
+log = logging.getLogger("braid")
+
+NOTE_TAG = "braid_note"
+"""The tag that says what was not recorded as it was given, and why."""
+CHOICES = 5
+"""So many versions are listed where one of them is meant."""
+ONLY_AT_THE_BEGINNING = (
+    "%s is there already, as v%s: depends_on and tags are of its beginning, or of the version that "
+    "update() makes."
+)
+NOT_AS_GIVEN = "Not recorded as given: %s"
+"""What is logged of a note, which quotes what was given."""
+RecordLike = Reference
+"""A record to depend on: what a Recorder returned, its id, or whatever else names it
+(`references`); names and URIs only where a store can be asked."""
+Records = RecordLike | Iterable[RecordLike]
+"""Records to depend on; one alone is taken as one."""
+UriLike = str | os.PathLike[str] | Uri | Mapping[str, Any]
+"""A URI as text, a path of this machine, or with size (bytes), digest (``sha256:…``) and
+media_type."""
+Uris = UriLike | Iterable[UriLike]
+"""URIs; one alone is taken as one."""
+FileLike = str | os.PathLike[str] | LocalFile
+"""A path of this machine, or what `files.look` has seen there."""
+Points = Mapping[str, Any] | Iterable[Mapping[str, Any]]
+"""Points of a curve such as ``{"epoch": 3, "loss": 0.2}``; one alone is taken as one."""
+Files = FileLike | Iterable[FileLike]
+"""Files and directories of this machine; one alone is taken as one. See `files.look`."""
+TimeLike = datetime | int | str
+"""A time: a datetime with a time zone, microseconds since 1970 UTC, or RFC 3339 text."""
+_NONE: tuple[()] = ()
+"""What the arguments are by default that take several: Python makes one empty tuple only."""
+SAID_ONCE = {"payload": (2, "document"), "outcome": (1, "end of a step"), "uri": (2, "URI")}
+"""Tables in which a record says something once: how many columns say what of, and what it is."""
+DEFAULTS = ("run_id", "audience", "clock", "_environment", "strict", "_policy")
+"""The attributes of a Recorder that go with it to another process."""
+
+
+Named = TypeVar("Named", Role, Mark)
+_START = RunEventRow._fields.index("start_time") - 3
+FIRST_ID, LAST_ID = make_id(1, 1), make_id(MAX_ORIGIN_NO, MAX_SEQUENCE)
+
+
+class Recorder:
+    """Writes facts, data, models, datasets and steps to a Sink.
+
+    `run_id` and `audience` are put on every record made here. `environment` is a document, or
+    "auto" for this process's own, which is then put on steps and model versions. `clock` gives
+    microseconds since 1970 UTC. Safe to use from several threads.
+
+    What happened is recorded, also where a value cannot be kept as it is: that one is then kept
+    as what can be said of it, the tag `NOTE_TAG` says why, and the logger ``braid`` warns. With
+    `strict` such a value is an InvalidInput, and nothing of the call is written.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        run_id: str | None = None,
+        audience: Audience | None = None,
+        environment: Mapping[str, Any] | str | None = "auto",
+        clock: Callable[[], int] = now,
+        strict: bool = False,
+    ) -> None:
+        self.sink = sink
+        self.strict = strict
+        self._policy = Policy.REFUSE if strict else Policy.DEGRADE
+        self.run_id = rows.run_id_of(Gate(Policy.REFUSE), run_id)
+        self.audience = rows.audience_of(Gate(Policy.REFUSE), audience)
+        self.clock = clock
+        self._environment = environment
+        self._environment_row: EnvironmentRow | None = None
+        self._last_audience: tuple[Audience, AudienceRow] | None = None
+        self._payload_limit = MAX_PAYLOAD_BYTES.get()
+        self._local = threading.local()
+        self._logged: dict[tuple[int, int, str], MetricRow] = {}
+        """The furthest point of each curve that was logged here."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.sink,), {name: getattr(self, name) for name in DEFAULTS}
+
+    # ---- records -------------------------------------------------------------------------
+
+    def fact(
+        self,
+        name: str,
+        *,
+        depends_on: Records = (),
+        uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
+        tags: Mapping[str, TagValue] | None = None,
+    ) -> Record:
+        """Record static knowledge: a literature value, software, a configuration."""
+        with self._batch() as batch:
+            gate = self._gate()
+            seen = self._look(gate, file, files)
+            made = self._record(batch, gate, Kind.FACT, name, depends_on, uris, tags, seen)
+            self._note(batch, gate, made.id)
+            return made
+
+    def data(
+        self,
+        name: str,
+        *,
+        depends_on: Records = (),
+        uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
+        tags: Mapping[str, TagValue] | None = None,
+        live: bool = False,
+    ) -> Record:
+        """Record something measured, simulated or computed.
+
+        With `live` it stays open to `Record.add` until `Record.promote`.
+        """
+        with self._batch() as batch:
+            gate = self._gate()
+            seen = self._look(gate, file, files)
+            made = self._record(
+                batch, gate, Kind.DATA, name, depends_on, uris, tags, seen, live=live
+            )
+            self._note(batch, gate, made.id)
+            return made
+
+    def dataset(
+        self,
+        name: str,
+        members: Records = (),
+        *,
+        depends_on: Records = (),
+        uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
+        tags: Mapping[str, TagValue] | None = None,
+        live: bool = False,
+    ) -> Dataset:
+        """Record a collection of records that is used as one; `live` as for `data`."""
+        with self._batch() as batch:
+            gate = self._gate()
+            seen = self._look(gate, file, files)
+            made = self._record(
+                batch, gate, Kind.DATASET, name, depends_on, uris, tags, seen, live=live
+            )
+            self._link(batch, gate, made.id, members, Role.HAS_MEMBER)
+            self._note(batch, gate, made.id)
+            return Dataset(made.id, Kind.DATASET, made.name, self)
+
+    def model(
+        self,
+        name: str,
+        *,
+        depends_on: Records = (),
+        uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
+        tags: Mapping[str, TagValue] | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+        metrics: Points = (),
+        scores: Mapping[str, Any] | None = None,
+        trained_on: Records = (),
+        resume: bool = False,
+    ) -> ModelVersion:
+        """Begin a line of model versions: the model as it is before its first `update`.
+
+        `depends_on` may name another line's version: a model fine-tuned from a model. With
+        `resume` it goes on with the model that is there already, and only begins one where there
+        is none: `name` is then its name, or names one of its versions (`references`). The newest
+        version is returned as it is, or, where something is given that makes a version (training
+        data, files, hyperparameters, metrics, scores), what `update` makes of it. So a script that
+        is run twice makes one line, and one that fails before it trains leaves no version. Versions
+        whose step failed are passed over, which is logged, unless one is named by its id or as
+        ``NAME@v3``, or there is no other.
+        `depends_on` and `tags` are then of that version; alone they are of the beginning, and tell
+        nothing of a model that is there.
+        """
+        if resume and (newest := self._newest(name)) is not None:
+            makes = (trained_on, uris, file, files, hyperparameters, metrics, scores)
+            if not any(given is not None and given != () for given in makes):
+                if tags is not None or depends_on != ():
+                    log.info(ONLY_AT_THE_BEGINNING, newest.name, newest.version)
+                return newest
+            return self.update(
+                newest,
+                trained_on,
+                depends_on=depends_on,
+                uris=uris,
+                file=file,
+                files=files,
+                tags=tags,
+                hyperparameters=hyperparameters,
+                metrics=metrics,
+                scores=scores,
+            )
+        with self._batch() as batch:
+            gate = self._gate()
+            seen = self._look(gate, file, files)
+            made = self._record(batch, gate, Kind.MODEL, name, depends_on, uris, tags, seen)
+            if resume and self.sink.heads(made.name) is None:
+                message = (
+                    "Whether there is a model of this name is not known where this was recorded; "
+                    "it begins a line of its own."
+                )
+                gate.instead(None, message, path="resume")
+            batch.version.append(VersionRow(made.id, made.id, None, 0))
+            self._link(batch, gate, made.id, trained_on, Role.TRAINED_ON)
+            self._numbers(batch, gate, made.id, hyperparameters, metrics, scores)
+            self._note(batch, gate, made.id)
+            return ModelVersion(made.id, Kind.MODEL, made.name, self, made.id, 0)
+
+    def update(
+        self,
+        version: ModelVersion | RecordLike,
+        records: Records = (),
+        *,
+        depends_on: Records = (),
+        uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
+        tags: Mapping[str, TagValue] | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+        metrics: Points = (),
+        scores: Mapping[str, Any] | None = None,
+    ) -> ModelVersion:
+        """Expose a model to records: the next version, a revision of the one given.
+
+        Two updates of the same version are two branches; both have the same number.
+        `metrics` are points of the convergence curve such as ``{"epoch": 3, "loss": 0.2}``,
+        `scores` validation scores of the finished version. What is given as the version and is
+        none that is known here begins a line of its own, which derives from it.
+        """
+        parent = self.id_of(version)
+        with self._batch() as batch:
+            gate = self._gate()
+            seen = self._look(gate, file, files)
+            known = self._version(batch, version, parent)
+            name = known.name if known else self._called(version)
+            made = self._record(batch, gate, Kind.MODEL, name, depends_on, uris, tags, seen)
+            if known is None:
+                line, depth = made.id, 0
+                batch.version.append(VersionRow(line, line, None, depth))
+                gate.instead(
+                    None,
+                    f"{self.sink.urn(parent)} is not a model version that is known here: what is "
+                    "made "
+                    "of it begins a line of its own.",
+                    path="version",
+                )
+                self._link(batch, gate, made.id, [parent], Role.DERIVED_FROM)
+            else:
+                line, depth = known.line_id, known.version + 1
+                batch.version.append(VersionRow(made.id, line, parent, depth))
+                batch.link.append(LinkRow(parent, made.id, Role.REVISION_OF.value))
+            self._link(batch, gate, made.id, records, Role.TRAINED_ON)
+            self._numbers(batch, gate, made.id, hyperparameters, metrics, scores)
+            self._note(batch, gate, made.id)
+            return ModelVersion(made.id, Kind.MODEL, made.name, self, line, depth)
+
+    def log(
+        self,
+        version: RecordLike,
+        points: Points = (),
+        *,
+        scores: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append points to the curve of a model version, as `update` takes them, while it trains;
+        or validation scores, once it is done.
+
+        They are durable within about a second (`Sink.write_soon`), so that of a training that is
+        killed the curve so far is there; `flush` waits for the last ones. A point that the curve
+        has already at that place, and a score that the version has, stays as it is, and a note
+        says so.
+        """
+        version_id = self.id_of(version)
+        gate = self._gate()
+        given = rows.several(gate, points, "metrics", mapping=True)
+        named = rows.named(gate, scores, "scores")
+        if not self._may_be(gate, version, version_id, Kind.MODEL, "has a curve"):
+            given, named = [], {}
+        new = rows.metric_rows(gate, version_id, given)
+        new += rows.score_rows(gate, version_id, named)
+        with Together(self.sink, self._local, soon=True) as batch:
+            batch.metric.extend(self._not_logged(gate, batch, list(new)))
+            self._note(batch, gate, version_id)
+
+    # ---- steps ---------------------------------------------------------------------------
+
+    def step(
+        self,
+        name: str,
+        *,
+        inputs: Records = (),
+        models: Records = (),
+        informed_by: Records = (),
+        parameters: Any = None,
+        tags: Mapping[str, TagValue] | None = None,
+        type: str = "Script",
+        action_url: str | None = None,
+        action_id: str | None = None,
+        run_as: str | None = None,
+        definition_digest: str | None = None,
+        ordinal: int | None = None,
+        started_at: TimeLike | None = None,
+    ) -> StepHandle:
+        """Record that something begins; use it as a context manager, or `finish` it.
+
+        `inputs` and `models` are what it uses. Without `started_at` the step starts now. A step
+        that never finishes stays in the store, without an outcome.
+        """
+        with self._batch() as batch:
+            gate = self._gate()
+            made = self._record(batch, gate, Kind.STEP, name, (), (), tags)
+            row = rows.step_row(
+                gate,
+                made.id,
+                type=type,
+                action_url=action_url,
+                action_id=action_id,
+                run_as=run_as,
+                definition_digest=definition_digest,
+                ordinal=ordinal,
+                started_at=self._time(gate, started_at, "started_at"),
+            )
+            batch.step.append(row)
+            used = [
+                *_several(gate, inputs, "inputs"),
+                *_several(gate, models, "models"),
+            ]
+            self._link(batch, gate, made.id, used, Role.USED)
+            self._link(batch, gate, made.id, informed_by, Role.INFORMED_BY)
+            if parameters is not None:
+                self._payload(batch, gate, made.id, "parameters", parameters)
+            self._note(batch, gate, made.id)
+            return StepHandle(made.id, Kind.STEP, made.name, self)
+
+    def finish(
+        self,
+        step: RecordLike,
+        status: str = "SUCCEEDED",
+        *,
+        completed_at: TimeLike | None = None,
+        result: Any = None,
+        error: Any = None,
+    ) -> None:
+        """Record how a step ended, and when, by default now."""
+        step_id = self.id_of(step)
+        gate = self._gate()
+        end = self._time(gate, completed_at, "completed_at")
+        row = OutcomeRow(step_id, rows.status_of(gate, status), end)
+        with self._batch() as batch:
+            if self._may_be(gate, step, step_id, Kind.STEP, f"has the status {row.status}"):
+                batch.outcome.append(row)
+            for name, document in (("result", result), ("error", error)):
+                if document is not None:
+                    self._payload(batch, gate, step_id, name, document)
+            self._note(batch, gate, step_id)
+
+    def decide(
+        self,
+        name: str,
+        options: OptionLike | Iterable[OptionLike] = (),
+        chosen: OptionLike | Iterable[OptionLike] = (),
+        *,
+        why: str | None = None,
+        question: str | None = None,
+        decider: str | None = None,
+        policy: str | None = None,
+        inputs: Records = (),
+        informed_by: Records = (),
+        tags: Mapping[str, TagValue] | None = None,
+        decided_at: TimeLike | None = None,
+    ) -> StepHandle:
+        """Record a decision: what could be chosen, what was, and why.
+
+        `options` are records, or `Option` with a score and a reason, or with a name alone where
+        nothing is recorded of it; `chosen` those of them that were taken, none or several too.
+        `decider` is the person, program or model that decided, `policy` the rule it went by,
+        `inputs` what it looked at besides. The decision rests on its inputs and on what was chosen:
+        when an option that was not taken is invalidated later, nothing follows from that.
+        """
+        with self.together():
+            when = self._time(self._gate(), decided_at, "decided_at")
+            step = self.step(
+                name,
+                inputs=inputs,
+                informed_by=informed_by,
+                tags=tags,
+                type=DECISION,
+                started_at=when,
+            )
+            about = {"question": question, "decider": decider, "policy": policy}
+            self.decided(step, options, chosen, why=why, **about)
+            self.finish(step, completed_at=when)
+            return step
+
+    def decided(
+        self,
+        step: RecordLike,
+        options: OptionLike | Iterable[OptionLike] = (),
+        chosen: OptionLike | Iterable[OptionLike] = (),
+        *,
+        why: str | None = None,
+        question: str | None = None,
+        decider: str | None = None,
+        policy: str | None = None,
+    ) -> None:
+        """Record what a step decided, once, before it finishes; see `decide`."""
+        step_id = self.id_of(step)
+        with self._batch() as batch:
+            gate = self._gate()
+            choice = read_choice(self, gate, options, chosen)
+            about = {"question": question, "why": why, "decider": decider, "policy": policy}
+            document = about | {"options": choice.options, "chosen": choice.chosen}
+            self._payload(batch, gate, step_id, DOCUMENT, document)
+            links = {Role.CHOSEN: choice.chosen_ids, Role.CONSIDERED: choice.considered_ids}
+            self._add(gate, step, links)
+
+    def used(self, step: RecordLike, records: Records, role: Role = Role.USED) -> None:
+        """Link further inputs to a step that has not finished yet."""
+        gate = self._gate()
+        found = _named(Role, role)
+        if found is None or DEPENDENT.get(found) is not Kind.STEP:
+            message = f"There is no role {described(role)} of what a step uses; taken as used."
+            found = gate.instead(Role.USED, message, path="role")
+        self._add(gate, step, {found: records})
+
+    def generated(self, step: RecordLike, records: Records) -> None:
+        """Link records that were just made to the step that made them."""
+        step_id = self.id_of(step)
+        gate = self._gate()
+        with self._batch() as batch:
+            ids = self._ids(_several(gate, records, "records"))
+            if self._may_be(gate, step, step_id, Kind.STEP, "generates records"):
+                for record_id in self._without_cycles(batch, gate, ids, step_id, made_by=True):
+                    batch.link.append(LinkRow(step_id, record_id, Role.GENERATED_BY.value))
+            self._note(batch, gate, step_id)
+
+    def link_later(
+        self,
+        record: RecordLike,
+        records: Records,
+        *,
+        rule: str,
+        role: Role = Role.USED,
+        by: str | None = None,
+    ) -> None:
+        """Add links that became known after the record was closed, such as the inputs of a step
+        that has ended.
+
+        `rule` says in a few words what they were found by, `by` who found them, by default who
+        records. A link by which the record would derive from itself is left out, with a note.
+        """
+        record_id = self.id_of(record)
+        gate = self._gate()
+        who = by or (self.audience.owner if self.audience else login())
+        with self._batch() as batch:
+            ids = self._ids(rows.several(gate, records, "records"))
+            if ids and self._can_have(gate, record, record_id, role):
+                for other in dict.fromkeys(self._without_cycles(batch, gate, ids, record_id)):
+                    link = LinkRow(other, record_id, role.value)
+                    about = (self.sink.new_id(), now(), who, rule)
+                    batch.link.append(link)
+                    batch.late_link.append(rows.late_link_row(gate, link, *about))
+            self._note(batch, gate, record_id)
+
+    # ---- what changes --------------------------------------------------------------------
+
+    def tag(self, record: RecordLike, tags: Mapping[str, TagValue]) -> None:
+        """Set tags; the earlier values stay in the history."""
+        record_id = self.id_of(record)
+        gate = self._gate()
+        with self._batch() as batch:
+            for name, value in rows.named(gate, tags, "tags").items():
+                row = rows.tag_row(gate, record_id, self.sink.new_id(), name, value, 0)
+                batch.tag.append(row._replace(set_at=self._now("tag", record_id, row.name)))
+            self._note(batch, gate, record_id)
+
+    def untag(self, record: RecordLike, *names: str) -> None:
+        """Take tags away: the record has none of these names then; the history keeps them."""
+        record_id = self.id_of(record)
+        gate = self._gate()
+        with self._batch() as batch:
+            for name in names:
+                row = rows.removed_tag_row(gate, record_id, self.sink.new_id(), name, 0)
+                batch.tag.append(row._replace(set_at=self._now("tag", record_id, row.name)))
+            self._note(batch, gate, record_id)
+
+    def alias(self, version: RecordLike, *names: str) -> None:
+        """Give a version of a model further names within its line, such as ``champion``.
+
+        The version that had one of them before has it no more; the history keeps when it did.
+        Raises InvalidInput for what is no name, such as ``v3``.
+        """
+        self._name_version(version, names, self.id_of(version))
+
+    def unalias(self, model: RecordLike, *names: str) -> None:
+        """Take names away from whatever version of the model of this version has them."""
+        self._name_version(model, names, None)
+
+    def _name_version(
+        self, version: RecordLike, names: Iterable[str], version_id: int | None
+    ) -> None:
+        gate = self._gate()
+        given = self.id_of(version)
+        with self._batch() as batch:
+            known = self._version(batch, version, given)
+            if known is None:
+                message = f"{self.sink.urn(given)} is not a model version that is known here."
+                gate.instead(None, message, path="alias")
+                return self._warn(gate)
+            for name in names:
+                new_id = self.sink.new_id()
+                row = rows.alias_row(gate, known.line_id, name, new_id, version_id, 0)
+                batch.alias.append(row._replace(at=self._now("alias", known.line_id, row.name)))
+
+    def add(
+        self,
+        record: RecordLike,
+        *,
+        depends_on: Records = (),
+        members: Records = (),
+        uris: Uris = (),
+        file: FileLike | None = None,
+        files: Files = (),
+        scores: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add to live data, a live dataset, or a model version that a step makes: raises Sealed
+        once the data is static, or the step has ended.
+
+        So a version that was recorded before it was trained gets its weights and its scores. A link
+        by which the record would derive from itself is left out, with a note.
+        """
+        links = {Role.DERIVED_FROM: depends_on, Role.HAS_MEMBER: members}
+        gate = self._gate()
+        seen = self._look(gate, file, files)
+        with self.together():
+            if scores:
+                self.log(record, scores=scores)
+            self._add(gate, record, links, uris, seen)
+
+    def found_file(
+        self,
+        record: RecordLike,
+        uri: str,
+        *,
+        size: int,
+        digest: str,
+        at: TimeLike | None = None,
+    ) -> None:
+        """Record what the file at one of a record's URIs was found to be.
+
+        The record stays as it is: this is how a size (bytes) and a digest (``sha256:…``) become
+        known afterwards, or that they are others now. `at` is by default now. Raises InvalidInput
+        for a size or digest that is none.
+        """
+        record_id = self.id_of(record)
+        gate = self._gate()
+        then = rows.moment(gate, at, "at")
+        then = self._at() if then is None else then
+        new_id = self.sink.new_id()
+        row = rows.file_check_row(gate, record_id, new_id, uri, then, size, digest)
+        with self._batch() as batch:
+            batch.file_check.append(row)
+            self._note(batch, gate, record_id)
+
+    def promote(self, record: RecordLike, note: str = "") -> None:
+        """Make live data static: from now on it takes no additions."""
+        self.mark(record, Mark.PROMOTED, note)
+
+    def mark(self, record: RecordLike, mark: Mark, note: str = "") -> None:
+        """Say something about a record that is already written."""
+        record_id = self.id_of(record)
+        gate = self._gate()
+        found = _named(Mark, mark)
+        if found is None:
+            message = f"There is no mark {described(mark)}; the record is not marked."
+            gate.instead(None, message, path="mark")
+        said = rows.note_text(gate, note)
+        with self._batch() as batch:
+            if found is not None:
+                cause = record_id if found in (Mark.INVALIDATED, Mark.RESTORED) else None
+                row = (record_id, found.value, self._now("mark", record_id), said, cause)
+                batch.mark.append(MarkRow(self.sink.new_id(), *row))
+            self._note(batch, gate, record_id)
+
+    def payload(
+        self,
+        record: RecordLike,
+        name: str,
+        document: Any,
+        private: Iterable[str] = (),
+        *,
+        decoded: bool = False,
+    ) -> None:
+        """Keep a JSON document with a record, secrets and `private` keys redacted.
+
+        `decoded` says that it was decoded from JSON, so that nothing in it needs converting.
+        """
+        record_id = self.id_of(record)
+        gate = self._gate()
+        names = [plain(key) for key in rows.several(gate, private, "private keys")]
+        hidden = [key for key in names if type(key) is str]
+        with self._batch() as batch:
+            self._payload(batch, gate, record_id, name, document, hidden, decoded=decoded)
+            self._note(batch, gate, record_id)
+
+    def run(
+        self,
+        run_id: str,
+        *,
+        at: TimeLike | None = None,
+        flow_id: str | None = None,
+        flow_title: str | None = None,
+        label: str | None = None,
+        status: str | None = None,
+        run_owner: str | None = None,
+        start_time: TimeLike | None = None,
+        completion_time: TimeLike | None = None,
+        audience: Audience | None = None,
+        tags: str | Iterable[str] = (),
+        only_news: bool = False,
+    ) -> None:
+        """Record what is known of a flow run; None says nothing, the latest word counts.
+
+        Of `start_time` the earliest counts, or the first `at` where nothing was said. `at` is
+        when this was so, default now. With `only_news` what the store says already is not said
+        again. Raises InvalidInput for a run id over 64 characters.
+        """
+        said = (flow_id, flow_title, label, status, run_owner)
+        times = (start_time, completion_time)
+        only_news = only_news is True
+        if only_news and tags is _NONE and run_id is self.run_id and audience is self.audience:
+            digest = None if audience is None else audience.rows()[0].digest
+            if self._is_known(run_id, (*said, *times, digest)):  # nearly always: the quick way
+                return
+        gate = self._gate()
+        # What the recorder was made with went through the gate then.
+        known = run_id is not None and run_id is self.run_id
+        run = run_id if known else rows.run_id_of(self._gate(), run_id) or ""
+        when = rows.moment_said(gate, at, "at")
+        audience = audience if audience is self.audience else rows.audience_of(gate, audience)
+        with self._batch() as batch:
+            digest = self._audience(batch, audience)
+            when = self._now("run", run) if when is None else when
+            row = rows.run_event_row(gate, self.sink.new_id(), run, when, said, times, digest)
+            if not (only_news and self._is_known(run, row[3:])):
+                batch.run_event.append(row)
+            names = rows.several(gate, tags, "tags")
+            batch.run_tag.extend(rows.run_tag_row(gate, run, name) for name in names)
+        self._warn(gate)
+
+    def _is_known(self, run_id: str, said: tuple[Any, ...]) -> bool:
+        """Whether all that is said of a run, in the order of an event's fields, stands in the
+        store, as far as can be seen here. Of the times when it began the earliest counts."""
+        known = self.sink.run_known(run_id)
+        if known is None:
+            return False
+        start, first = said[_START], known[_START]
+        if type(start) is int and first is not None and start >= first:
+            said = (*said[:_START], None, *said[_START + 1 :])
+        return all(new is None or new == old for new, old in zip(said, known, strict=True))
+
+    def flush(self) -> None:
+        """Return when everything recorded so far is durable."""
+        self.sink.flush()
+
+    # ---- batches and ids -----------------------------------------------------------------
+
+    def together(self) -> Together:
+        """Everything that this thread records inside is one batch: all or nothing, one commit.
+
+        If the block raises, nothing of it is written. Blocks may be nested: the outermost writes.
+        Of two documents of one name, two ends of a step or two descriptions of one URI the first
+        stays, with a note, as it does where the second is recorded later.
+        """
+        return Together(self.sink, self._local, settle=self._say_once)
+
+    def _batch(self) -> Together | Inside:
+        return inside(self._local) or Together(self.sink, self._local)
+
+    def id_of(self, record: RecordLike, number: int | None = None) -> int:
+        """The id of a record as this recorder's sink numbers origins.
+
+        `number` picks another id of the same numbering, such as a version's line.
+        Raises NotFound for what names nothing known, Ambiguous for a name that several have,
+        InvalidInput for what is no reference.
+        """
+        if type(record) is int and FIRST_ID <= record <= LAST_ID:
+            return record
+        if is_a(record, Record):
+            handle: Record = record  # type: ignore[assignment]
+            own = handle.id if number is None else number
+            if handle.recorder.sink.numbering is self.sink.numbering:
+                return own
+            return self.sink.resolve(handle.recorder.sink.urn(own))
+        if is_a(record, Head):
+            return record.id if number is None else number  # type: ignore[union-attr]
+        reference = plain(record)
+        if type(reference) is int:
+            if FIRST_ID <= reference <= LAST_ID:
+                return reference
+            raise NotFound(f"There is no record {described(reference)}.")
+        return self.sink.resolve(spelled(record))
+
+    def _may_be(
+        self, gate: Gate, given: RecordLike, record_id: int, wanted: Kind, what: str
+    ) -> bool:
+        """Whether a record can be of a kind, as far as is known here; if not, that is noted."""
+        known = is_a(given, Record)
+        kind = given.kind if known else self.sink.kind_of(record_id)  # type: ignore[union-attr]
+        if kind is None or kind is wanted:
+            return True
+        message = f"Only a {wanted.label} {what}, not a {kind.label}; that is left out."
+        gate.instead(None, message)
+        return False
+
+    def _version(
+        self, batch: Batch, given: ModelVersion | RecordLike, version_id: int
+    ) -> VersionOf | None:
+        """The line, name and number of a model version, as far as it is known here."""
+        if is_a(given, ModelVersion):
+            handle: ModelVersion = given  # type: ignore[assignment]
+            return VersionOf(handle.name, self.id_of(handle, handle.line_id), handle.version)
+        for row in batch.version:  # what is recorded together with it is not in the store yet
+            if row.id == version_id:
+                name = next(made.name for made in batch.record if made.id == version_id)
+                return VersionOf(name, row.line_id, row.depth)
+        return self.sink.version_of(version_id)
+
+    def _called(self, given: RecordLike) -> str:
+        return given.name if is_a(given, Record) else described(given)  # type: ignore[union-attr]
+
+    def _newest(self, reference: RecordLike) -> ModelVersion | None:
+        """The version of a model to go on from, which is named or is its newest; None where there
+        is none, or that cannot be known."""
+        name = plain(reference)
+        if type(name) is str and is_name(name):
+            heads = self.sink.heads(redaction.scrub_text(name)) or []
+            if len(heads) > 1:
+                choices = ", ".join(self.sink.urn(head.id) for head in heads[:CHOICES])
+                gate = self._gate()
+                message = (
+                    f"{len(heads)} versions are the newest of {name[:80]!r}: {choices}; it goes on "
+                    "from the one that was made last."
+                )
+                gate.instead(None, message, path="resume")
+                self._warn(gate)
+            if not heads:
+                return None
+            head = heads[0]
+            failed = [self.sink.urn(version) for version in head.passed_over]
+            if told := told_of_resuming(head.name, head.version, head.status, failed):
+                log.warning("%s", told)
+            return self._handle(head)
+        version_id = self.id_of(reference)
+        known = self._version(Batch(), reference, version_id)
+        if known is None:
+            raise NotFound(f"{spelled(reference)[:200]} is not a model version that is known here.")
+        return self._handle(Head(version_id, known.line_id, known.version, known.name, None))
+
+    def _not_logged(self, gate: Gate, batch: Batch, new: list[MetricRow]) -> list[MetricRow]:
+        """Points of a curve that it does not have yet; of the others it is noted where they
+        differ. Training goes forward: only a point that is not beyond the last is looked for."""
+        last = self._logged
+        doubtful = [row for row in new if row[:3] not in last or row.step <= last[row[:3]].step]
+        there = {row[:4]: row for row in self.sink.points(doubtful)} if doubtful else {}
+        for row in (*batch.metric, *(last[row[:3]] for row in doubtful if row[:3] in last)):
+            there.setdefault(row[:4], row)
+        kept = []
+        for row in new:
+            known = there.get(row[:4])
+            if known is None:
+                kept.append(row)
+                last[row[:3]] = max(row, last.get(row[:3], row), key=lambda point: point.step)
+            elif known[4:] != row[4:]:
+                place = "" if row.series == Series.SCORE else f" at {row.step:g}"
+                message = (
+                    f"{row.name}{place} was logged as {rows.shown_point(known)} before "
+                    f"and stays so; {rows.shown_point(row)} is left out."
+                )
+                gate.instead(None, message, path="metrics")
+        return kept
+
+    def _handle(self, head: Head) -> ModelVersion:
+        return ModelVersion(head.id, Kind.MODEL, head.name, self, head.line_id, head.version)
+
+    # ---- notes ---------------------------------------------------------------------------
+
+    def _gate(self) -> Gate:
+        return Gate(self._policy)
+
+    def _note(self, batch: Batch, gate: Gate, record_id: int) -> None:
+        """Say with the record what was not taken as it was given."""
+        if not gate.notes:
+            return
+        self._warn(gate)
+        text = " ".join(dict.fromkeys(gate.notes))
+        change = (self.sink.new_id(), NOTE_TAG, text, self._now("tag", record_id, NOTE_TAG))
+        batch.tag.append(rows.tag_row(Gate(), record_id, *change))
+
+    def _warn(self, gate: Gate) -> None:
+        for note in gate.notes:
+            log.warning(NOT_AS_GIVEN, redaction.scrub_text(note))
+
+    def _say_once(self, batch: Batch) -> None:
+        """Leave out of a batch what it says again of one record: a store would refuse all of it."""
+        noted: dict[int, Gate] = {}
+        for name, (width, what) in SAID_ONCE.items():
+            table: list[Any] = getattr(batch, name)
+            if len(table) < 2 or len({row[:width] for row in table}) == len(table):
+                continue
+            first: dict[Any, Any] = {}
+            for row in table:
+                if first.setdefault(row[:width], row) != row:
+                    about = f" {row[1]!r:.80}" if width > 1 else ""
+                    message = (
+                        f"The {what}{about} was recorded twice in one block, and differently; what "
+                        "was said first stays."
+                    )
+                    noted.setdefault(row[0], self._gate()).instead(None, message, path=name)
+            table[:] = first.values()
+        for record_id, gate in noted.items():
+            self._note(batch, gate, record_id)
+
+    # ---- rows ----------------------------------------------------------------------------
+
+    def _time(self, gate: Gate, given: TimeLike | None, what: str) -> int | None:
+        return self._at() if given is None else rows.moment(gate, given, what)
+
+    def _at(self) -> int:
+        """The time by the clock of this recorder; ours where that one tells none."""
+        try:
+            at = self.clock()
+        except Exception:
+            return now()
+        return at if type(at) is int and at in YEARS else now()
+
+    def _record(
+        self,
+        batch: Batch,
+        gate: Gate,
+        kind: Kind,
+        name: str,
+        depends_on: Records,
+        uris: Uris,
+        tags: Mapping[str, TagValue] | None,
+        seen: Sequence[LocalFile] = (),
+        *,
+        live: bool = False,
+    ) -> Record:
+        name = rows.name_of(gate, name)
+        record_id = self.sink.new_id()
+        where = self._environment_digest(batch) if kind in (Kind.STEP, Kind.MODEL) else None
+        audience = self._audience(batch, self.audience)
+        at = self._at()
+        is_live = int(live if type(live) is bool else rows.truth_of(gate, live, "live"))
+        batch.record.append(
+            RecordRow(record_id, int(kind), name, at, is_live, self.run_id, where, audience)
+        )
+        self._link(batch, gate, record_id, depends_on, Role.DERIVED_FROM)
+        self._uris(batch, gate, record_id, uris)
+        if seen:
+            self._files(batch, gate, record_id, seen)
+        if tags is not None:
+            self._tags(batch, gate, record_id, tags)
+        return Record(record_id, kind, name, self)
+
+    def _look(self, gate: Gate, file: FileLike | None, files: Files) -> list[LocalFile]:
+        """What is there of these files. One without a digest is noted, with why it has none."""
+        if file is None and files is _NONE:
+            return []
+        given = [*([] if file is None else [file]), *rows.several(gate, files, "files")]
+        if not given:
+            return []
+        from provenance_store.files import look
+
+        seen = []
+        for each in given:
+            if type(each) is LocalFile:
+                seen.append(each)
+                continue
+            path = plain(each)
+            if type(path) is not str or not path or "\x00" in path:
+                gate.instead(None, f"{described(each)} is not a path of a file.", path="files")
+                continue
+            found = look(Path(path))
+            if found.found.why:
+                message = f"{path} {found.found.why}: recorded without size and digest."
+                gate.instead(None, message, path="files")
+            seen.append(found)
+        return seen
+
+    def _files(self, batch: Batch, gate: Gate, record_id: int, seen: Sequence[LocalFile]) -> None:
+        from provenance_store.files import MEMBERS, members_of, tags_of
+
+        self._uris(batch, gate, record_id, [file.place for file in seen])
+        self._tags(batch, gate, record_id, tags_of(seen))
+        if members := members_of(seen):
+            self._payload(batch, gate, record_id, MEMBERS, members, decoded=True)
+
+    def _uris(self, batch: Batch, gate: Gate, record_id: int, uris: Uris) -> None:
+        if places := [
+            rows.uri_row(gate, record_id, _here(uri))
+            for uri in rows.several(gate, uris, "URIs", mapping=True)
+        ]:
+            batch.uri.extend({place.uri: place for place in places}.values())
+
+    def _add(
+        self,
+        gate: Gate,
+        record: RecordLike,
+        links: Mapping[Role, Records],
+        uris: Uris = (),
+        seen: Sequence[LocalFile] = (),
+    ) -> None:
+        record_id = self.id_of(record)
+        with self._batch() as batch:
+            self._uris(batch, gate, record_id, uris)
+            if seen:
+                self._files(batch, gate, record_id, seen)
+            for role, records in links.items():
+                ids = self._ids(_several(gate, records, "records"))
+                if not ids or not self._can_have(gate, record, record_id, role):
+                    continue
+                new = self._without_cycles(batch, gate, ids, record_id)
+                batch.add_links(dict.fromkeys(new), record_id, role.value)
+            self._note(batch, gate, record_id)
+
+    def _can_have(self, gate: Gate, record: RecordLike, record_id: int, role: Role) -> bool:
+        wanted = DEPENDENT.get(role)
+        what = f"has links of the role {role.label}"
+        return wanted is None or self._may_be(gate, record, record_id, wanted, what)
+
+    def _link(self, batch: Batch, gate: Gate, record_id: int, records: Records, role: Role) -> None:
+        """Link a record that is being made: nothing depends on it yet but, by mistake, itself."""
+        if records is _NONE or not (given := _several(gate, records, "records")):
+            return
+        ids = dict.fromkeys(self._ids(given))
+        if record_id in ids:
+            gate.instead(None, "A record cannot depend on itself; the link is left out.")
+            del ids[record_id]
+        batch.add_links(ids, record_id, int(role))
+
+    def _without_cycles(
+        self, batch: Batch, gate: Gate, ids: list[int], record_id: int, *, made_by: bool = False
+    ) -> list[int]:
+        """Those of these records that a record can be linked to, or with `made_by` from, without
+        deriving from itself, as far as can be seen here."""
+        if not ids:
+            return []
+        closing = self.sink.closing(batch, ids, record_id, made_by=made_by)
+        for other in closing:
+            gate.instead(
+                None,
+                f"The link with {self.sink.urn(other)} is left out: with it the record would "
+                "derive from itself.",
+            )
+        return [i for i in ids if i not in closing] if closing else ids
+
+    def _ids(self, records: list[RecordLike]) -> list[int]:
+        """`id_of` for many: quick for ids, and for what this very recorder has made."""
+        id_of = self.id_of
+        try:
+            return [
+                r
+                if type(r) is int and FIRST_ID <= r <= LAST_ID
+                else r.id  # type: ignore[union-attr]
+                if r.recorder is self  # type: ignore[union-attr]
+                else id_of(r)
+                for r in records
+            ]
+        except Exception:  # something else than handles, whatever it does when it is asked
+            return [id_of(record) for record in records]
+
+    def _tags(self, batch: Batch, gate: Gate, record_id: int, tags: Mapping[str, TagValue]) -> None:
+        at = self._at()
+        new_id = self.sink.new_id
+        batch.tag.extend(
+            rows.tag_row(gate, record_id, new_id(), n, v, at)
+            for n, v in rows.named(gate, tags, "tags").items()
+        )
+
+    def _now(self, table: str, *key: Any) -> int:
+        return self.sink.later(table, key, self._at())
+
+    def _numbers(
+        self,
+        batch: Batch,
+        gate: Gate,
+        record_id: int,
+        hyperparameters: Mapping[str, Any] | None,
+        metrics: Points,
+        scores: Mapping[str, Any] | None,
+    ) -> None:
+        if given := rows.named(gate, hyperparameters, "hyperparameters"):
+            self._payload(batch, gate, record_id, "hyperparameters", dict(given))
+        points = rows.several(gate, metrics, "metrics", mapping=True)
+        batch.metric.extend(rows.metric_rows(gate, record_id, points))
+        batch.metric.extend(rows.score_rows(gate, record_id, rows.named(gate, scores, "scores")))
+
+    def _payload(
+        self,
+        batch: Batch,
+        gate: Gate,
+        record_id: int,
+        name: str,
+        document: Any,
+        private: Iterable[str] = (),
+        *,
+        decoded: bool = False,
+    ) -> None:
+        kept_name = rows.document_name(gate, name)
+        text = rows.payload_document(
+            gate,
+            document,
+            limit=self._payload_limit,
+            private=private,
+            decoded=decoded,
+            path=kept_name,
+        )
+        batch.payload.append(PayloadRow(record_id, kept_name, text))
+
+    def _environment_digest(self, batch: Batch) -> str | None:
+        if self._environment is None:
+            return None
+        if self._environment_row is None:
+            document = self._environment
+            if is_a(document, str):
+                document = current_environment()
+            try:
+                document = redaction.redact(plain_document(document))
+                row = EnvironmentRow(digest_of(document), canonical_json(document).decode())
+            except (TooLarge, ValueError):  # half a character, or nested without end
+                document = {"unreadable": redaction.scrub_text(described(document))}
+                row = EnvironmentRow(digest_of(document), canonical_json(document).decode())
+            self._environment_row = row
+        if self._environment_row not in batch.environment:
+            batch.environment.append(self._environment_row)
+        return self._environment_row.digest
+
+    def _audience(self, batch: Batch, audience: Audience | None) -> str | None:
+        if audience is None:
+            return None
+        last = self._last_audience  # hashing one takes longer than all the rest
+        if last is not None and last[0] is audience and last[1] in batch.audience:
+            return last[1].digest
+        row, members = audience.rows()
+        self._last_audience = (audience, row)
+        if row not in batch.audience:
+            batch.audience.append(row)
+            batch.audience_member.extend(members)
+        return row.digest
+
+
+def _several(gate: Gate, given: Any, what: str) -> list[Any]:
+    """Records that are given: a document of one is one record, another mapping that of its keys."""
+    if type(given) is list or type(given) is tuple:  # nearly always
+        return [*given]
+    return rows.several(gate, given, what, mapping=is_document(given))
+
+
+def _named(kinds: type[Named], given: object) -> Named | None:
+    """The role or mark that is given, or whose name or number is."""
+    value = plain(given)
+    if type(value) is str:
+        return kinds.__members__.get(value.upper())
+    return next((member for member in kinds if type(value) is int and member == value), None)
+
+
+def _here(uri: Any) -> Any:
+    """A URI that was given; of text that is a path of this machine without doubt, the path. A `Uri`
+    is as it is: those of other machines are given so."""
+    given = type(uri)
+    if issubclass(given, str):
+        return uri if (path := path_of(str.__str__(uri))) is None else path
+    if given is dict and type(place := uri.get("uri")) is str:
+        return uri if (path := path_of(place)) is None else {**uri, "uri": path}
+    return uri

@@ -1,0 +1,1 @@
+"""Where a Recorder's batches go."""

@@ -1,0 +1,1 @@
+"""Whole stores and parts of them: merged, sliced, backed up, reduced."""
