@@ -1,4 +1,4 @@
-"""Where the `braid record` commands and `braid exec` record to: a store, a server, a spool."""
+"""Where the `braid record` commands and `braid exec` record to."""
 
 from __future__ import annotations
 
@@ -13,118 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.cli.client import QueryClient, error_of, open_server
-from braid.cli.errors import describe
 from braid.cli.options import Described
 from braid.cli.output import Display, Document, say
 from braid.cli.progress import bytes_progress
 from braid.cli.source import Source
-from hpc.remote_sink import RemoteSink, remote
-from hpc.settings import SPOOL
-from hpc.spooling.load import ServerIntake
-from hpc.spooling.sink import ClosingRecorder, spool
-from provenance_store.errors import (
-    Ambiguous,
-    BraidError,
-    ConfigurationError,
-    InvalidInput,
-    ServiceUnavailable,
-)
-from provenance_store.extras import extra
-
-__all__ = ["Delivery", "RecordingTarget", "delivering", "look_at", "reading", "recording", "taking"]
-
-with extra("globus", "Recording through a server"):
-    import globus_sdk
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """A recorder to a server; `client` asks that server, and is None where it cannot be asked."""
-
-    url: str
-    spool: Path
-    recorder: ClosingRecorder
-    client: QueryClient | None
-    absence: str = ""
-    """Why it cannot be asked, in a sentence."""
-
-    def ask(self) -> QueryClient:
-        """What answers questions about the server's history; raises ServiceUnavailable."""
-        if self.client is None:
-            raise ServiceUnavailable(f"{self.url} cannot be asked: {self.absence}")
-        return self.client
-
-    def problem(self) -> BraidError | None:
-        """Why the server has not taken what is flushed, which is in the spool then; None when it
-        has. ServiceUnavailable when it has not answered, else the server has refused it."""
-        sink = self.recorder.sink
-        if isinstance(sink, RemoteSink):
-            if sink.refusal is None:
-                return None
-            status, why = sink.refusal
-            kind = error_of(status)
-            return kind(self._kept(why, later=kind is ServiceUnavailable))
-        return ServiceUnavailable(self._kept(self.absence, later=True))
-
-    def _kept(self, why: str, *, later: bool) -> str:
-        reason = why.removesuffix(".")
-        load = f"`braid spool load {self.spool}"
-        where = f" --server {self.url}` later" if later else "` on the server's machine"
-        return (
-            f"{self.url} has not taken it ({reason}); it is kept in {self.spool}, and "
-            f"{load}{where} brings it in."
-        )
-
-
-@contextmanager
-def delivering(url: str, about: Mapping[str, Any]) -> Iterator[Delivery]:
-    """A recorder to the server at that address, logged in as the reading commands are; `about` is
-    what recorders are opened with.
-
-    Where the server or the login service is away, everything goes into the spool. Raises
-    ConfigurationError for a bad address or settings that no login is possible with.
-    """
-    folder = Path(SPOOL.get())
-    absence = ""
-    client = None
-    try:
-        client = open_server(url)
-    except ConfigurationError:
-        raise
-    except (BraidError, globus_sdk.GlobusError) as error:
-        absence = describe(error)
-    if client is None or client.authorizer is None:
-        recorder = spool(folder, **about)
-    else:
-        recorder = remote(url, client.authorizer, spool=folder, **about)
-    with recorder:
-        yield Delivery(url, folder, recorder, client, absence)
-
-
-@contextmanager
-def taking(url: str, directory: Path) -> Iterator[ServerIntake]:
-    """The server at that address, to take what the spool folder `directory` holds.
-
-    Raises ServiceUnavailable when it goes away, or is, or a login service.
-    """
-    try:
-        yield ServerIntake(open_server(url).write_batch)
-    except (ServiceUnavailable, globus_sdk.NetworkError) as error:
-        reason = describe(error).removesuffix(".")
-        raise ServiceUnavailable(
-            f"{url} has not taken it ({reason}); what it has not is still in {directory}, to be "
-            "loaded when it is back."
-        ) from error
-
+from provenance_store.errors import Ambiguous, BraidError, InvalidInput, ServiceUnavailable
 
 if TYPE_CHECKING:
     from braid.cli.client import QueryClient
+    from braid.cli.delivery import Delivery
     from provenance_store.files import LocalFile
     from provenance_store.handles import Record
     from provenance_store.queries.reader import Reader
     from provenance_store.recording.recorder import Recorder
     from provenance_store.store import Store
+
+__all__ = ["RecordingTarget", "look_at", "reading", "recording"]
 
 logging.getLogger("braid.hpc").addHandler(logging.NullHandler())
 """What a sink logs, a command says in its own words, once."""
@@ -241,6 +145,8 @@ def recording(
             yield RecordingTarget(recorder)
         return
     if source.server is not None:
+        from braid.cli.delivery import delivering
+
         with delivering(source.server, about) as delivery:
             yield RecordingTarget(delivery.recorder, delivery=delivery)
         return

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from braid.cli.local_run import (
+from braid.cli.options import port_option, time_scale_option
+from braid.cli.sandbox_options import (
     GivenFunction,
     answer_option,
     collection_option,
     function_option,
     furnish,
 )
-from braid.cli.options import port_option, time_scale_option
 
 if TYPE_CHECKING:
     from flows.sandbox import Sandbox

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from braid.cli.client import QueryClient
-from braid.cli.trigger import reason
+from braid.cli.failure_reason import reason
 from braid.commands.digest import digest_run
 from braid.demo import report
 from braid.demo.progress import RunProgress

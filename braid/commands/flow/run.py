@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from braid.cli.errors import SAID_NO
+from braid.cli.failure_reason import reason, refusals
 from braid.cli.files import JsonFile, definition_argument, problem_line, read_definition
-from braid.cli.local_run import answer_option, collection_option, function_option
 from braid.cli.options import displays, time_scale_option, writes
 from braid.cli.output import Display, Document, json_text, printable
+from braid.cli.sandbox_options import answer_option, collection_option, function_option
 from braid.cli.source import Source
-from braid.cli.trigger import reason, refusals
 from provenance_store.extras import require
 
 if TYPE_CHECKING:

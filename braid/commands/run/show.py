@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from braid.cli.failure_reason import what_went_wrong
 from braid.cli.options import displays, reads
 from braid.cli.output import (
     Display,
@@ -20,7 +21,6 @@ from braid.cli.output import (
 )
 from braid.cli.source import Source
 from braid.cli.tables import Below
-from braid.cli.trigger import what_went_wrong
 from provenance_store.relations import words_of
 
 if TYPE_CHECKING:

@@ -66,7 +66,7 @@ def command(
 def _intake(source: Source, directory: Path) -> AbstractContextManager[Store | Intake]:
     if source.server is None:
         return source.open(create=True)
-    from braid.cli.recording import taking
+    from braid.cli.delivery import taking
 
     return taking(source.server, directory)
 
