@@ -17,16 +17,24 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from action_provider.child_messages import receive, send
 from provenance_store.settings import inherited
 
-__all__ = ["Child"]
+__all__ = ["Child", "Line"]
 
 log = logging.getLogger(__name__)
 
 END_SECONDS = 10
 ENDING_SECONDS = 2
+
+
+class Line(NamedTuple):
+    """A socket to a process, and the process that holds its other end."""
+
+    socket: socket.socket
+    process: subprocess.Popen[bytes]
 
 
 class Child:
@@ -51,7 +59,7 @@ class Child:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._idle: deque[socket.socket] = deque()
+        self._idle: deque[Line] = deque()
         self._was_asked = False
         atexit.register(self.close)
 
@@ -69,11 +77,8 @@ class Child:
     def close(self) -> None:
         """Let the process end, and wait for it; one that was never asked has nothing to end."""
         with self._lock:
-            process, control = self._process, self._control
-            self._process = self._control = None
+            process = self._let_go()
         self._hang_up()
-        if control is not None:
-            control.close()
         if process is not None:
             if not self._was_asked:  # perhaps it has not even begun
                 process.kill()
@@ -91,25 +96,51 @@ class Child:
         A process that takes too long is ended: nobody waits for its answer any more, and what it
         goes on with would keep its place, and the store, from others.
         """
+        line = self._idle_line() or self._connect()
         try:
-            line = self._idle.pop()
-        except IndexError:
-            line = self._connect()
-        asked = self._process
-        try:
-            send(line, message)
-            reply = receive(line)
+            send(line.socket, message)
+            reply = receive(line.socket)
         except BaseException as error:
-            line.close()
+            line.socket.close()
             if isinstance(error, BlockingIOError):
-                self.end(asked)
-            elif isinstance(error, ConnectionError) and asked is not None:
-                # It closes its sockets a moment before it is seen to have ended.
-                with suppress(subprocess.TimeoutExpired):
-                    asked.wait(ENDING_SECONDS)
+                self.end(line.process)
+            elif isinstance(error, ConnectionError):
+                self._ended(line.process)
             raise
         self._idle.append(line)
         return reply
+
+    def _idle_line(self) -> Line | None:
+        """One that may be used again; those to a process that is gone are closed."""
+        while True:
+            try:
+                line = self._idle.pop()
+            except IndexError:
+                return None
+            if line.process is self._process and line.process.poll() is None:
+                return line
+            line.socket.close()
+
+    def _ended(self, process: subprocess.Popen[bytes]) -> None:
+        """Ask a process no more that has closed a socket: whoever asks next has a new one.
+
+        It closes its sockets a moment before it is seen to have ended, and while one thread waits
+        for that, another one is told that it goes on.
+        """
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(ENDING_SECONDS)
+        with self._lock:
+            if process is self._process:
+                log.warning("%s ended; another one is started.", self.module)
+                self._let_go()
+
+    def _let_go(self) -> subprocess.Popen[bytes] | None:
+        """Close the control socket: the process, if there is one, ends when it has finished."""
+        process, control = self._process, self._control
+        self._process = self._control = None
+        if control is not None:
+            control.close()
+        return process
 
     def end(self, process: subprocess.Popen[bytes] | None) -> None:
         """Kill a process, unless another one has ended it; the next request starts a new one."""
@@ -126,13 +157,13 @@ class Child:
         """Close the sockets that are not in use."""
         with suppress(IndexError):
             while True:
-                self._idle.pop().close()
+                self._idle.pop().socket.close()
 
-    def _connect(self) -> socket.socket:
+    def _connect(self) -> Line:
         ours, theirs = socket.socketpair()
         try:
             with self._lock, theirs:
-                self._hand_over(theirs)
+                process = self._hand_over(theirs)
         except BaseException:
             ours.close()
             raise
@@ -141,29 +172,34 @@ class Child:
         limit = struct.pack("ll", self.wait_seconds, 0)
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             ours.setsockopt(socket.SOL_SOCKET, option, limit)
-        return ours
+        return Line(ours, process)
 
-    def _hand_over(self, line: socket.socket) -> None:
-        if self._process is None or self._process.poll() is not None:
-            if self._process is not None:
-                log.warning("%s ended; another one is started.", self.module)
-            self._start()
-        assert self._control is not None
+    def _hand_over(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
+        """Give a socket to the process, or to a new one if it is gone."""
+        if self._process is not None and self._control is not None:
+            with suppress(ConnectionError):
+                if self._process.poll() is None:
+                    socket.send_fds(self._control, [b"+"], [theirs.fileno()])
+                    self._was_asked = True
+                    return self._process
+            log.warning("%s ended; another one is started.", self.module)
+        process, control = self._start()
+        socket.send_fds(control, [b"+"], [theirs.fileno()])
         self._was_asked = True
-        socket.send_fds(self._control, [b"+"], [line.fileno()])
+        return process
 
-    def _start(self) -> None:
-        if self._control is not None:
-            self._control.close()
+    def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        self._let_go()
         self._control, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
+            self._process = process = subprocess.Popen(
                 [sys.executable, "-m", self.module, str(theirs.fileno()), *self._arguments],
                 env={**self.memory, **inherited(self._environ)},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.PIPE,
             )
         self._was_asked = False
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError), self._process.stdin as told:
+        assert process.stdin is not None
+        with suppress(BrokenPipeError), process.stdin as told:
             told.write(self._store_url.encode())
+        return process, self._control

@@ -40,9 +40,6 @@ class LaneProcess(Child):
 
         It is asked once, for not every request may be repeated.
         """
-        process = self._process
-        if process is not None and process.poll() is not None:
-            self._hang_up()
         try:
             return _decode(self._exchange(_encode(request)))
         except BlockingIOError:

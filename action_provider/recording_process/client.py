@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import socket
-import subprocess
 import time
 from collections.abc import Mapping
 
@@ -23,7 +21,7 @@ import msgspec
 
 from action_provider.auth import Caller
 from action_provider.child_messages import CHUNK, RecordReply, RecordRequest, framed, taken
-from action_provider.child_process import Child
+from action_provider.child_process import Child, Line
 from action_provider.errors import error_named
 from action_provider.logs import request_id
 from action_provider.providers.record.actions import Answer
@@ -65,7 +63,7 @@ class RecordingProcess(Child):
 
     def line(self) -> DeskLine:
         """The one line to the process; raises OSError when there can be none."""
-        self._line = DeskLine(self, self._connect(), self._process)
+        self._line = DeskLine(self, self._connect())
         return self._line
 
     def close(self) -> None:
@@ -79,7 +77,6 @@ class RecordingProcess(Child):
             try:
                 return _decode(self._exchange(asking))
             except ConnectionError:  # The process may have ended long ago; a new one is asked once.
-                self._hang_up()
                 return _decode(self._exchange(asking))
         except BlockingIOError:  # Asking again would only make it wait for longer.
             raise StoreUnavailable(TOO_LONG) from None
@@ -97,13 +94,12 @@ class DeskLine:
     def __init__(
         self,
         desk: RecordingProcess,
-        connection: socket.socket,
-        process: subprocess.Popen[bytes] | None,
+        line: Line,
     ) -> None:
-        connection.setblocking(False)
+        line.socket.setblocking(False)
         self._desk = desk
-        self._process = process
-        self._socket = connection
+        self._process = line.process
+        self._socket = line.socket
         self._unsent = bytearray()
         self._come = bytearray()
         self._numbers = itertools.count(1)

@@ -273,6 +273,23 @@ def test_what_a_process_that_ends_or_hangs_has_begun_is_not_lost(
         assert quick.wants(b"POST /record/run HTTP/1.1")
 
 
+def test_a_process_that_is_gone_is_replaced_though_another_thread_waits_for_its_end(
+    town: Town, ada: Person, tmp_path: Path
+) -> None:
+    environ = town.environ(BRAID_RECORDING="process")
+    with serving(f"sqlite:///{tmp_path / 'store.db'}", environ) as house:
+        assert house.run(ada, "first").status_code == 202
+        desk = house.app.extensions[EXTENSION].desk
+        gone = desk._process
+        gone.kill()
+        os.waitid(os.P_PID, gone.pid, os.WEXITED | os.WNOWAIT)
+        with gone._waitpid_lock:  # as the other thread holds it: whether it ended is not told
+            assert gone.poll() is None
+            assert house.run(ada, "second", body=a_body(run_id="second")).status_code == 202
+        assert pid_of(house) != gone.pid
+        gone.wait()
+
+
 def test_a_server_records_what_comes_together_and_loses_nothing_with_the_process(
     town: Town, ada: Person, tmp_path: Path
 ) -> None:

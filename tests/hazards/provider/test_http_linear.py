@@ -6,6 +6,7 @@ compared, at sizes so far apart that what grows with their square takes many tim
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
@@ -249,11 +250,13 @@ def calls(thunk: Callable[[], object]) -> int:
         count += event in ("call", "c_call")
 
     before = sys.getprofile()
+    gc.disable()  # What other tests left behind would be cleared away, and counted, here.
     sys.setprofile(note)
     try:
         attempt(thunk)
     finally:
         sys.setprofile(before)
+        gc.enable()
     return count
 
 
