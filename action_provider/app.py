@@ -21,7 +21,7 @@ from action_provider.api import routes as query
 from action_provider.api.batch_service import BatchService
 from action_provider.auth import Authenticator, Caller
 from action_provider.lanes.admission import PLACES, Lanes
-from action_provider.lanes.inside import Tally, open_patiently
+from action_provider.lanes.lane_overrides import Tally, open_patiently
 from action_provider.metrics import Metrics
 from action_provider.providers.harvest import blueprint as harvest
 from action_provider.providers.harvest.actions import HarvestActions
@@ -36,7 +36,7 @@ from action_provider.providers.record import blueprint as record
 from action_provider.providers.record.actions import Answer, RecordActions
 from action_provider.providers.record.blueprint import RecordBlueprint
 from action_provider.recording_process.client import RecordingProcess
-from action_provider.recording_process.direct import DirectRecording
+from action_provider.recording_process.without_flask import DirectRecording
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from flows.settings import ENDPOINT_COLLECTIONS

@@ -72,7 +72,7 @@ def batches(token: str) -> Requests:
         sink = MemorySink()
         recorder = Recorder(sink, environment=None)
         for first in range(0, BATCH_RECORDS, TOGETHER):
-            with recorder.together():
+            with recorder.transaction():
                 for number in range(first, first + TOGETHER):
                     recorder.data("frame", uris=[f"file:///{sink.origin.uuid}/{number}"])
         batch = Batch.joined(sink.batches)

@@ -87,7 +87,7 @@ def load(url: str, size: Size) -> None:
 
 
 def last_version(store: Store) -> str:
-    newest: str = store.reader().model("model-0")["versions"][-1]["id"]
+    newest: str = store.documents().model("model-0")["versions"][-1]["id"]
     return newest
 
 
@@ -121,7 +121,7 @@ def one_hop(database: str, url: str, size: Size, rounds: int) -> list[Result]:
     """One hop, up and down, in a large store."""
     load(url, size)
     with open_store(url) as store:
-        page = store.reader().records(kind="data", name="experiment-*", limit=1)
+        page = store.documents().records(kind="data", name="experiment-*", limit=1)
         experiment = page["records"][0]["id"]
         asked: list[tuple[str, Direction]] = [
             (experiment, "up"),

@@ -7,7 +7,7 @@
     with braid.open_store("sqlite:///braid.db") as store:
         scan = store.data("scan-17", uris=["file:///data/scan-17.h5"])
         model = store.model("braggnn").update([scan], hyperparameters={"lr": 0.001})
-        store.reader().lineage(model.urn, direction="up")
+        store.documents().lineage(model.urn, direction="up")
 
     with braid.hpc.spool("spool") as recorder: ...
 

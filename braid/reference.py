@@ -20,7 +20,7 @@ from braid.commands import command
 from braid.diagnosis.machine import PACKAGES
 from provenance_store.decisions import Option
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
-from provenance_store.queries.reader import Reader
+from provenance_store.queries.document_reader import DocumentReader
 from provenance_store.recording.recorder import Recorder
 from provenance_store.settings import Setting
 from provenance_store.store import Store
@@ -57,10 +57,18 @@ class Section(NamedTuple):
 LEFT_OUT = {
     Recorder: {"decided", "generated", "id_of", "link_later", "mark", "payload"},
     Store: {
-        *("ask_together", "belongings", "explaining", "glance", "histories", "holders", "linked"),
-        *("one_look", "ping", "waiting_since", "write", "write_all", "write_held", "write_parts"),
+        *("prefetch", "belongings", "explaining", "glance", "histories", "holders", "linked"),
+        *(
+            "read_snapshot",
+            "ping",
+            "waiting_since",
+            "write",
+            "write_all",
+            "write_held",
+            "write_parts",
+        ),
     },
-    Reader: {
+    DocumentReader: {
         *(
             "called",
             "document",
@@ -144,17 +152,17 @@ def sections() -> list[Section]:
         Section(
             "Record runs, decisions, and several things at once",
             "",
-            _methods("recorder", Recorder, "run", "decide", "together", "flush"),
+            _methods("recorder", Recorder, "run", "decide", "transaction", "flush"),
         ),
         Section(
             "Ask about the history",
-            "`reader` is `store.reader()`. Answers are the documents of the query API: "
+            "`reader` is `store.documents()`. Answers are the documents of the query API: "
             "dictionaries of what JSON has.",
             (
-                *_methods("store", Store, "reader", "lineage"),
-                *_methods("reader", Reader, "record", "records", "runs", "run"),
-                *_methods("reader", Reader, "models", "model", "model_version"),
-                *_methods("reader", Reader, "lineage", "graph", "statement", "resolve"),
+                *_methods("store", Store, "documents", "lineage"),
+                *_methods("reader", DocumentReader, "record", "records", "runs", "run"),
+                *_methods("reader", DocumentReader, "models", "model", "model_version"),
+                *_methods("reader", DocumentReader, "lineage", "graph", "statement", "resolve"),
             ),
         ),
         Section(

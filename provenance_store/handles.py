@@ -192,7 +192,7 @@ class StepHandle(Record):
 
     def output(self, name: str, **about: Unpack[About]) -> Record:
         """Record data that this step makes; `about` as `Recorder.data`."""
-        with self.recorder.together():
+        with self.recorder.transaction():
             made = self.recorder.data(name, **about)
             self.recorder.generated(self, [made])
         return made
@@ -204,7 +204,7 @@ class StepHandle(Record):
         **about: Unpack[VersionAbout],
     ) -> ModelVersion:
         """Record that this step makes the next version of a model; `about` as `Recorder.update`."""
-        with self.recorder.together():
+        with self.recorder.transaction():
             made = self.recorder.update(version, records, **about)
             self.recorder.generated(self, [made])
         return made

@@ -79,7 +79,7 @@ class Parts(NamedTuple):
 
 
 def is_document(given: object) -> bool:
-    """Whether it is a document of one record, such as `Reader.record` answers with."""
+    """Whether it is a document of one record, such as `DocumentReader.record` answers with."""
     return type(given) is dict and "id" in given
 
 

@@ -1,4 +1,4 @@
-"""A store: the database behind a Recorder and a Reader."""
+"""A store: the database behind a Recorder and a DocumentReader."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from provenance_store.batch import Batch
 from provenance_store.errors import BraidError, NotAllowed
 from provenance_store.ids import now
 from provenance_store.queries.actions import Actions
+from provenance_store.queries.document_reader import DocumentReader, LineageOptions
 from provenance_store.queries.documents import FIRST_NAMED
-from provenance_store.queries.foreseen import Foreseen, ask_together
-from provenance_store.queries.reader import LineageOptions, Reader
+from provenance_store.queries.prefetch import Prefetch, prefetch
 from provenance_store.recording.environment import Author, making_origins
 from provenance_store.recording.recorder import Recorder
 from provenance_store.references import Reference, several
@@ -108,24 +108,24 @@ class Store(Recorder):
             (sink.batch or Batch(), sink.guard) for sink in sinks if isinstance(sink, HeldSink)
         )
 
-    def one_look(self, *, alone: bool = False) -> AbstractContextManager[None]:
+    def read_snapshot(self, *, alone: bool = False) -> AbstractContextManager[None]:
         """While it is open, all that this thread looks up singly goes over one connection.
 
         With `alone`, which says that no other thread uses this store meanwhile, over the one that
         it writes with, which has read most of it already.
         """
-        return self.sink.session.one_look(self.sink.writer if alone else None)
+        return self.sink.session.read_snapshot(self.sink.writer if alone else None)
 
-    def ask_together(self, foreseen: Foreseen) -> None:
-        """While `one_look` is open: ask at once what is going to be asked singly."""
-        ask_together(self.sink, foreseen)
+    def prefetch(self, wanted: Prefetch) -> None:
+        """While `read_snapshot` is open: ask at once what is going to be asked singly."""
+        prefetch(self.sink, wanted)
 
     def _alone(self, principals: frozenset[str], run_id: str) -> Guard:
         return _Alone(self.sink.prepared, principals, run_id)
 
-    def reader(self, viewer: Viewer = EVERYTHING) -> Reader:
+    def documents(self, viewer: Viewer = EVERYTHING) -> DocumentReader:
         """Read what a viewer may see."""
-        return Reader(self.sink, viewer)
+        return DocumentReader(self.sink, viewer)
 
     def lineage(
         self,
@@ -137,9 +137,9 @@ class Store(Recorder):
     ) -> Lineage:
         """What a record came from (up), what came of it (down), or both, as a small graph.
 
-        Options and answer are those of `Reader.graph`.
+        Options and answer are those of `DocumentReader.graph`.
         """
-        return self.reader(viewer).graph(reference, direction=direction, **options)
+        return self.documents(viewer).graph(reference, direction=direction, **options)
 
     @contextmanager
     def bulk_load(self) -> Iterator[Recorder]:
@@ -272,7 +272,7 @@ class Store(Recorder):
         if not pairs:
             return 0
         at, gate = now(), Gate(Policy.REFUSE)
-        with self.together() as batch:
+        with self.transaction() as batch:
             for one, other, digest in pairs:
                 for ends in ((one, other), (other, one)):
                     row = same_as_row(gate, *ends, self.sink.new_id(), at, digest)

@@ -16,7 +16,7 @@ from provenance_store.batch import Batch, mentioned_origins
 from provenance_store.enums import Kind, Level
 from provenance_store.errors import InvalidInput, NotAllowed, TooLarge
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id
-from provenance_store.queries.reader import Head
+from provenance_store.queries.document_reader import Head
 from provenance_store.recording.environment import making_origins
 from provenance_store.rows import OriginRow
 from provenance_store.sql.ownership import OriginOwner, RecordOwner
@@ -161,8 +161,8 @@ class Claim:
         own = self._here_as(version_id)
         if own is None:
             return None
-        mine = self._store.reader(Viewer(self._caller.identities)).version(own)
-        return mine or self._store.reader(self._caller.viewer()).version(own)
+        mine = self._store.documents(Viewer(self._caller.identities)).version(own)
+        return mine or self._store.documents(self._caller.viewer()).version(own)
 
     def _of_others(self, record_id: int) -> int | None:
         """The id that a record has in the store if somebody else's origin made it; else None."""
@@ -173,9 +173,9 @@ class Claim:
     def _seen(self, ids: Mapping[int, int]) -> set[int]:
         """Those of these records that the caller sees; groups are asked for only if they count."""
         mine = Viewer(self._caller.identities)
-        seen = self._store.reader(mine).sees(ids.values()) if ids else set()
+        seen = self._store.documents(mine).sees(ids.values()) if ids else set()
         if len(seen) < len(set(ids.values())):
-            seen |= self._store.reader(self._caller.viewer()).sees(ids.values())
+            seen |= self._store.documents(self._caller.viewer()).sees(ids.values())
         return {i for i, own in ids.items() if own in seen}
 
     def _owner(self, uuid: str) -> str:
@@ -210,7 +210,7 @@ class Claim:
 
     def _refusal(self, record_id: int) -> InvalidInput | NotAllowed:
         urn = self._urn(record_id)
-        if self._store.reader(self._caller.viewer()).resolve_all([urn]):
+        if self._store.documents(self._caller.viewer()).resolve_all([urn]):
             return NotAllowed(f"You may see {urn}, but not add to it.")
         return InvalidInput(f"The batch adds to {urn}, which is not in this store.")
 

@@ -27,7 +27,7 @@ from action_provider.operations import Operation, read_parameters
 from action_provider.stores import StoreHolder
 from provenance_store.errors import InvalidInput
 from provenance_store.ids import now
-from provenance_store.queries.reader import Reader
+from provenance_store.queries.document_reader import DocumentReader
 from provenance_store.times import parse_time
 
 __all__ = ["OPERATIONS", "query_blueprint"]
@@ -64,36 +64,38 @@ class Question:
         )
 
 
-def _runs(reader: Reader, wanted: RunsParameters) -> dict[str, Any]:
+def _runs(reader: DocumentReader, wanted: RunsParameters) -> dict[str, Any]:
     return reader.runs(**_filters(wanted))
 
 
-def _run(reader: Reader, wanted: RunParameters, *, run_id: str) -> dict[str, Any]:
+def _run(reader: DocumentReader, wanted: RunParameters, *, run_id: str) -> dict[str, Any]:
     return reader.run(run_id, **msgspec.structs.asdict(wanted))
 
 
-def _records(reader: Reader, wanted: RecordsParameters) -> dict[str, Any]:
+def _records(reader: DocumentReader, wanted: RecordsParameters) -> dict[str, Any]:
     filters = _filters(wanted)
     return reader.records(tags=filters.pop("tag"), **filters)
 
 
-def _named(reader: Reader, wanted: NameParameters) -> dict[str, Any]:
+def _named(reader: DocumentReader, wanted: NameParameters) -> dict[str, Any]:
     return reader.named(wanted.reference)
 
 
-def _record(reader: Reader, _: NoParameters, *, record_id: str) -> dict[str, Any]:
+def _record(reader: DocumentReader, _: NoParameters, *, record_id: str) -> dict[str, Any]:
     return reader.record(record_id)
 
 
-def _lineage(reader: Reader, wanted: LineageParameters, *, record_id: str) -> dict[str, Any]:
+def _lineage(
+    reader: DocumentReader, wanted: LineageParameters, *, record_id: str
+) -> dict[str, Any]:
     return reader.lineage(record_id, **msgspec.structs.asdict(wanted))
 
 
-def _model_version(reader: Reader, _: NoParameters, *, record_id: str) -> dict[str, Any]:
+def _model_version(reader: DocumentReader, _: NoParameters, *, record_id: str) -> dict[str, Any]:
     return reader.model_version(record_id)
 
 
-def _models(reader: Reader, wanted: ModelsParameters) -> dict[str, Any]:
+def _models(reader: DocumentReader, wanted: ModelsParameters) -> dict[str, Any]:
     if wanted.highest and not wanted.best:
         raise InvalidInput("It needs the parameter best.", path="highest")
     filters = msgspec.structs.asdict(wanted)
@@ -102,7 +104,7 @@ def _models(reader: Reader, wanted: ModelsParameters) -> dict[str, Any]:
     return reader.models(tags=filters.pop("tag"), **filters)
 
 
-def _model(reader: Reader, wanted: ModelParameters, *, name: str) -> dict[str, Any]:
+def _model(reader: DocumentReader, wanted: ModelParameters, *, name: str) -> dict[str, Any]:
     return reader.model(name, **msgspec.structs.asdict(wanted))
 
 
@@ -236,7 +238,7 @@ def _view(
     def view(**path: str) -> Response:
         caller = authenticator.caller(request)
         wanted = read_parameters(request.args, question.parameters)
-        reader = stores.get().reader(caller.viewer())
+        reader = stores.get().documents(caller.viewer())
         document = question.ask(reader, wanted, **path)
         return Response(msgspec.json.encode(document), mimetype="application/json")
 

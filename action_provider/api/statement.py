@@ -216,7 +216,7 @@ def statement_blueprint(stores: StoreHolder, authenticator: Authenticator) -> Bl
         form = wanted.format or _accepted(request.accept_mimetypes)
         document = (
             stores.get()
-            .reader(caller.viewer())
+            .documents(caller.viewer())
             .statement(record_id, limit=wanted.limit, as_of=_time(wanted.as_of))
         )
         written = msgspec.json.encode(document) if form == "json" else account(document, form)

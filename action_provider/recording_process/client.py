@@ -27,7 +27,7 @@ from action_provider.logs import request_id
 from action_provider.providers.record.actions import Answer
 from provenance_store.errors import StoreUnavailable
 
-__all__ = ["NEEDS_GROUPS", "DeskLine", "RecordingProcess", "answer_of"]
+__all__ = ["NEEDS_GROUPS", "RecordingLine", "RecordingProcess", "answer_of"]
 
 NEEDS_GROUPS = "NeedsGroups"
 """The process cannot ask Globus on the caller's behalf; the worker does, and asks again."""
@@ -48,7 +48,7 @@ class RecordingProcess(Child):
 
     def __init__(self, store_url: str, environ: Mapping[str, str] | None = None) -> None:
         super().__init__(store_url, environ)
-        self._line: DeskLine | None = None
+        self._line: RecordingLine | None = None
         self.begin()
 
     def run(self, caller: Caller, data: bytes) -> Answer:
@@ -61,9 +61,9 @@ class RecordingProcess(Child):
             reply = self._ask(caller, caller.groups, data)
         return answer_of(reply)
 
-    def line(self) -> DeskLine:
+    def line(self) -> RecordingLine:
         """The one line to the process; raises OSError when there can be none."""
-        self._line = DeskLine(self, self._connect())
+        self._line = RecordingLine(self, self._connect())
         return self._line
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class RecordingProcess(Child):
             raise StoreUnavailable("Recording was interrupted; send the request again.") from None
 
 
-class DeskLine:
+class RecordingLine:
     """Asks the process about any number of requests at a time, for one thread that never waits.
 
     So the worker is woken once for all that were recorded together, and the process once for all

@@ -13,7 +13,7 @@ from braid.cli.output import Document
 if TYPE_CHECKING:
     from braid.cli.client import QueryClient
     from provenance_store.files import Place
-    from provenance_store.queries.reader import Reader
+    from provenance_store.queries.document_reader import DocumentReader
 
 __all__ = ["PlaceParam", "files_of", "maps", "of_run", "short_ids"]
 
@@ -52,7 +52,7 @@ def maps(command: Command) -> Command:
 
 
 def files_of(
-    history: Reader | QueryClient, ids: Sequence[str], *, limit: int = 1
+    history: DocumentReader | QueryClient, ids: Sequence[str], *, limit: int = 1
 ) -> Iterator[tuple[Document, Document]]:
     """Every (record, URI) of these records, and of the nearest of what each depends on up to
     `limit` records in all, as statements have them; each record once."""
@@ -65,17 +65,17 @@ def files_of(
                 yield from ((leaf["record"], uri) for uri in leaf["record"]["uris"])
 
 
-def short_ids(history: Reader | QueryClient, urns: Iterable[str]) -> dict[str, str]:
+def short_ids(history: DocumentReader | QueryClient, urns: Iterable[str]) -> dict[str, str]:
     """The short ids of these records, where a store tells; a server is not asked for each."""
     from provenance_store.ids import short_id
-    from provenance_store.queries.reader import Reader
+    from provenance_store.queries.document_reader import DocumentReader
 
-    if not isinstance(history, Reader):
+    if not isinstance(history, DocumentReader):
         return {}
     return {urn: short_id(found) for urn, found in history.resolve_all(urns).items()}
 
 
-def of_run(history: Reader | QueryClient, run_id: str) -> Iterator[str]:
+def of_run(history: DocumentReader | QueryClient, run_id: str) -> Iterator[str]:
     """The ids of all records of a run that name a file."""
     marker = None
     while True:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from braid.cli.delivery import Delivery
     from provenance_store.files import LocalFile
     from provenance_store.handles import Record
-    from provenance_store.queries.reader import Reader
+    from provenance_store.queries.document_reader import DocumentReader
     from provenance_store.recording.recorder import Recorder
     from provenance_store.store import Store
 
@@ -43,13 +43,13 @@ class RecordingTarget:
     delivery: Delivery | None = None
 
     @property
-    def history(self) -> Reader | QueryClient | None:
+    def history(self) -> DocumentReader | QueryClient | None:
         """What knows what is there already; None when a spool is recorded into.
 
         Raises ServiceUnavailable for a server that is away.
         """
         if self.store is not None:
-            return self.store.reader()
+            return self.store.documents()
         return None if self.delivery is None else self.delivery.ask()
 
     def begin_run(self, since: int | None = None) -> None:
@@ -60,14 +60,14 @@ class RecordingTarget:
             return
         if self.store is None or since is not None:
             recorder.run(run_id, start_time=since)
-        elif not self.store.reader().records(run_id=run_id, limit=1)["records"]:
+        elif not self.store.documents().records(run_id=run_id, limit=1)["records"]:
             recorder.run(run_id, start_time=recorder.clock())
 
     def make(self, described: Described, make: Callable[..., Record]) -> Record:
         """Make a record in its run and link it to its step, at once; `make` is called with what
         the options say of any record."""
         files = look_at(described.files, strict=described.strict)
-        with self.recorder.together():
+        with self.recorder.transaction():
             self.begin_run()
             made = make(
                 uris=described.uris,
@@ -85,14 +85,14 @@ class RecordingTarget:
         """
         if step is None:
             return
-        if self.store is not None and self.store.reader().record(step)["kind"] != "step":
+        if self.store is not None and self.store.documents().record(step)["kind"] != "step":
             raise InvalidInput(f"{step} is not a step; --made-by takes a step.")
         self.recorder.generated(step, [made])
 
     def known(self, reference: str) -> Document | None:
         """The document of a record; None where nothing can be asked. Raises NotFound."""
         client = self.delivery.client if self.delivery else None
-        history = self.store.reader() if self.store is not None else client
+        history = self.store.documents() if self.store is not None else client
         return None if history is None else history.record(reference)
 
     def show(self, display: Display, made: Record) -> None:

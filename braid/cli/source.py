@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from braid.cli.client import QueryClient
-    from provenance_store.queries.reader import Reader
+    from provenance_store.queries.document_reader import DocumentReader
     from provenance_store.store import Store
 
 __all__ = ["Source", "is_run", "run_named", "store_url"]
@@ -29,7 +29,7 @@ class Source:
     spool: Path | None = None
 
     @contextmanager
-    def read(self) -> Iterator[Reader | QueryClient]:
+    def read(self) -> Iterator[DocumentReader | QueryClient]:
         """What answers questions, closed afterwards.
 
         In order: the option given, the server that BRAID_SERVER names, the store that
@@ -40,10 +40,10 @@ class Source:
             yield server
         else:
             with self.open(create=False) as store:
-                yield store.reader()
+                yield store.documents()
 
     @contextmanager
-    def known(self) -> Iterator[Reader | QueryClient]:
+    def known(self) -> Iterator[DocumentReader | QueryClient]:
         """What knows what is there already, of the place that is recorded into: the server that
         is given, else the store."""
         if self.server is not None:
@@ -52,7 +52,7 @@ class Source:
             yield open_server(self.server)
         else:
             with self.open(create=False) as store:
-                yield store.reader()
+                yield store.documents()
 
     @contextmanager
     def change(self) -> Iterator[Store | QueryClient]:
@@ -98,7 +98,7 @@ class Source:
         return shown(self.url)
 
 
-def run_named(history: Reader | QueryClient, text: str) -> str:
+def run_named(history: DocumentReader | QueryClient, text: str) -> str:
     """The id of the run that is named by it or by its beginning.
 
     Raises NotFound, or Ambiguous with the choices. Records may be of a run of which nothing else
@@ -114,7 +114,7 @@ def run_named(history: Reader | QueryClient, text: str) -> str:
         raise
 
 
-def is_run(history: Reader | QueryClient, text: str, *, by_default: bool = False) -> bool:
+def is_run(history: DocumentReader | QueryClient, text: str, *, by_default: bool = False) -> bool:
     """Whether a text that may be a record's or a run's id names a run: if both, it does, and
     `by_default` if it names neither."""
     from provenance_store.errors import NotFound

@@ -260,8 +260,10 @@ def _places(record: Mapping[str, Any], uri: str | None) -> list[Mapping[str, Any
 def _newest(place: RecordingTarget, uri: str) -> list[Any]:
     """The newest record at a URI, if one is known; a server that is away knows none."""
     if place.store is not None:
-        found = place.store.reader().find_uri(uri)
-        return [] if found is None else [place.store.reader().record(place.store.sink.urn(found))]
+        found = place.store.documents().find_uri(uri)
+        return (
+            [] if found is None else [place.store.documents().record(place.store.sink.urn(found))]
+        )
     client = place.delivery.client if place.delivery else None
     if client is None or "*" in uri:
         return []
@@ -271,7 +273,7 @@ def _newest(place: RecordingTarget, uri: str) -> list[Any]:
 def _links_to(place: RecordingTarget, uri: str) -> list[Any]:
     """The newest record whose name was a link to what has that URI, if one is known."""
     condition = f"{LINK_TARGET}={uri}"
-    history = place.store.reader() if place.store is not None else None
+    history = place.store.documents() if place.store is not None else None
     client = place.delivery.client if place.delivery else None
     asked = history or client
     if asked is None or len(condition) > LONGEST_QUESTION:

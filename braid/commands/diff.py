@@ -15,7 +15,7 @@ from provenance_store.errors import InvalidInput
 
 if TYPE_CHECKING:
     from braid.cli.client import QueryClient
-    from provenance_store.queries.reader import Reader
+    from provenance_store.queries.document_reader import DocumentReader
 
 __all__ = ["command"]
 
@@ -98,7 +98,7 @@ def _put_aside(count: int) -> str:
     return f"{count} {what} of actions put aside, new each time; --format json lists them."
 
 
-def _compared(history: Reader | QueryClient, a: str, b: str, limit: int) -> dict[str, Any]:
+def _compared(history: DocumentReader | QueryClient, a: str, b: str, limit: int) -> dict[str, Any]:
     from provenance_store.statement.difference import compare_records, compare_runs
     from provenance_store.statement.document import evidence_of
 
@@ -113,7 +113,7 @@ def _compared(history: Reader | QueryClient, a: str, b: str, limit: int) -> dict
     return compare_runs(runs[0], runs[1], _evidence(history, runs))
 
 
-def _whole_run(history: Reader | QueryClient, run_id: str) -> dict[str, Any]:
+def _whole_run(history: DocumentReader | QueryClient, run_id: str) -> dict[str, Any]:
     run = page = history.run(run_id, limit=STEPS_ON_A_PAGE)
     while page["has_next_page"]:
         page = history.run(run_id, limit=STEPS_ON_A_PAGE, marker=page["marker"])
@@ -121,7 +121,7 @@ def _whole_run(history: Reader | QueryClient, run_id: str) -> dict[str, Any]:
     return run
 
 
-def _evidence(history: Reader | QueryClient, runs: list[dict[str, Any]]) -> Document:
+def _evidence(history: DocumentReader | QueryClient, runs: list[dict[str, Any]]) -> Document:
     """The steps of the runs, and what each used and made."""
     from braid.cli.client import QueryClient
     from provenance_store.ids import now

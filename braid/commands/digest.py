@@ -18,7 +18,7 @@ from braid.cli.source import Source, run_named
 
 if TYPE_CHECKING:
     from provenance_store.files import Place
-    from provenance_store.queries.reader import Reader
+    from provenance_store.queries.document_reader import DocumentReader
     from provenance_store.store import Store
 
 __all__ = ["command", "digest_run"]
@@ -75,7 +75,7 @@ def command(
     if not things and not run_id:
         raise click.UsageError("Give records by ID, files, or a run with --run.")
     with source.open(create=False) as store:
-        reader = store.reader()
+        reader = store.documents()
         run_id = run_named(reader, run_id) if run_id else None
         wanted, unknown = _sorted_out(reader, things, places)
         records = list(files_of(reader, [*wanted, *(of_run(reader, run_id) if run_id else ())]))
@@ -91,14 +91,14 @@ def command(
 
 def digest_run(store: Store, run_id: str, places: Sequence[Place]) -> int:
     """Record size and digest of the files of a run that have none yet; returns of how many."""
-    reader = store.reader()
+    reader = store.documents()
     files = list(files_of(reader, list(of_run(reader, run_id))))
     done = list(_recorded(store, files, places, "sha256", again=False))
     return sum(document["state"] == RECORDED for document in done)
 
 
 def _sorted_out(
-    reader: Reader, things: Sequence[str], places: Sequence[Place]
+    reader: DocumentReader, things: Sequence[str], places: Sequence[Place]
 ) -> tuple[dict[str, frozenset[str] | None], list[str]]:
     """Records by id with the URIs that are meant, None for all; and files that none names."""
     from provenance_store.files import uris_of

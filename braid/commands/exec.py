@@ -260,7 +260,7 @@ def _try(
     environment = job_environment()
     try:
         with recording(source, run_id=run_id, environment=environment, strict=strict) as place:
-            with place.recorder.together():
+            with place.recorder.transaction():
                 place.begin_run(step.finished.started_at)
                 notes = step.write_plainly(place, refused) if refused else step.write(place)
                 if strict and (doubts := step.doubts(notes)):

@@ -40,7 +40,7 @@ class Wanted:
         """The part of the history around some of them."""
         up = self.up or (bool(records) and not self.down)
         ways: list[Way] = [*(["up"] if up else []), *(["down"] if self.down else [])]  # type: ignore[list-item]
-        found = store.reader().extract(
+        found = store.documents().extract(
             records,
             run_ids=runs,
             everything=self.everything,
@@ -154,7 +154,7 @@ def command(
     if bool(ids or runs) == everything:
         raise click.UsageError("Give records or runs, or --all for the whole store.")
     with source.open(create=False) as store, store.explaining():
-        reader = store.reader()
+        reader = store.documents()
         of_runs = [text for text in ids if is_run(reader, text, by_default=True)]
         records = [text for text in ids if text not in of_runs]
         run_ids = [run_named(reader, text) for text in (*runs, *of_runs)]

@@ -109,7 +109,7 @@ def command(
     braid slice --run RUN_ID --without-documents -o run.db
     """
     with source.open(create=False) as store, stage_progress() as progress:
-        runs = [run_named(store.reader(), text) for text in run_ids]
+        runs = [run_named(store.documents(), text) for text in run_ids]
         done = store.slice(
             output,
             ids,

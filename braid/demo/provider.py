@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flows.sandbox import Sandbox
-from flows.sandbox.surroundings import inherited
+from flows.sandbox.environment import inherited
 from provenance_store.errors import ServiceUnavailable
 
 __all__ = ["ProviderProcess", "serving"]

@@ -11,9 +11,9 @@ import msgspec
 
 from flows.harvest.job import Job
 from flows.harvest.recorded import is_record_of
-from flows.harvest.sources import Taken, links_of
 from flows.harvest.state_visits import MISSING, Visit
 from flows.harvest.step_body import spare_body
+from flows.harvest.taken_results import Taken, links_of
 from flows.language import put, render
 from flows.language.paths import CONTEXT_KEY
 from flows.language.templates import bare_key, hide_private_parameters
@@ -28,7 +28,7 @@ from flows.steps.record_resolver import RecordResolver
 from flows.steps.run_files import PATHS, RunFile
 from provenance_store.enums import Role
 from provenance_store.errors import InvalidInput
-from provenance_store.queries.reader import RunStep
+from provenance_store.queries.document_reader import RunStep
 from provenance_store.recording.recorder import Recorder
 
 __all__ = ["SAID", "Adder", "Receipts", "add_files", "add_models", "complete", "said_of"]
@@ -120,7 +120,7 @@ class Adder:
         job = self._job
         used, informed = links
         job.sink.at(ordinal)
-        with self._recorder.together():
+        with self._recorder.transaction():
             receipt = record_step(
                 self._recorder,
                 job.lookup,
@@ -188,7 +188,7 @@ def complete(job: Job, recorder: Recorder, place: int, step: RunStep) -> None:
     if not (missing or ends):
         return
     try:
-        with recorder.together():
+        with recorder.transaction():
             if ends:
                 recorder.finish(step.id, outcome.status, completed_at=outcome.completed_at)
             for name, value in missing.items():
@@ -276,7 +276,7 @@ def add_models(job: Job, recorder: Recorder, place: int, ordinal: int | None) ->
     used = _used_by(job, step_id)
     job.sink.at(ordinal, addition=True)
     try:
-        with recorder.together():
+        with recorder.transaction():
             things = RecordResolver(recorder, job.lookup)
             models = Models(things, body.step.name)
             models.read(making)

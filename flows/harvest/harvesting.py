@@ -22,11 +22,11 @@ from flows.harvest.recorded import (
 )
 from flows.harvest.run_metadata import RunFacts, read_run, run_named_by
 from flows.harvest.sink import MAX_ORDINAL, HarvestSink
-from flows.harvest.sources import note_outputs, sources_of
 from flows.harvest.state_visits import check_states, gaps_of, has_more_pages, read_visits
+from flows.harvest.taken_results import note_outputs, sources_of
 from flows.steps.collections import Collections, collections_of_settings
 from provenance_store.errors import Conflict, InvalidInput, NotFound, TooLarge
-from provenance_store.queries.reader import Reader, RunStep
+from provenance_store.queries.document_reader import DocumentReader, RunStep
 from provenance_store.recording.recorder import Recorder
 from provenance_store.sink import MemorySink
 from provenance_store.store import Store
@@ -67,7 +67,7 @@ def say_of_run(job: Job) -> None:
     job.sink.hold(batch)
 
 
-def _is_said(facts: RunFacts, reader: Reader) -> bool:
+def _is_said(facts: RunFacts, reader: DocumentReader) -> bool:
     """Whether the store says the same of the run already."""
     try:
         said = reader.run(facts.run_id, limit=1)
@@ -92,7 +92,7 @@ ROWS_TOGETHER = 20_000
 def is_harvested(store: Store, run_id: str) -> bool:
     """Whether a run was harvested after it had ended: there is nothing more to come."""
     event_id = HarvestSink.final_event_of(store, run_id)
-    return event_id is not None and store.reader().is_said_of_run(event_id)
+    return event_id is not None and store.documents().is_said_of_run(event_id)
 
 
 def check_definition(definition: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from flows.steps.lookup import MemoryLookup, StoreLookup, files_of_run
 from flows.steps.outcome import outcome_of
 from flows.steps.run_files import RunFiles
 from provenance_store.errors import InvalidInput
-from provenance_store.queries.reader import Reader
+from provenance_store.queries.document_reader import DocumentReader
 from provenance_store.recording.recorder import Recorder
 from provenance_store.store import Store
 from provenance_store.values import Viewer
@@ -69,7 +69,7 @@ class Harvested:
 class LookupOfThen(StoreLookup):
     """A store's lookup as of the time `at`, in microseconds UTC."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: DocumentReader) -> None:
         super().__init__(reader)
         self._all = reader
         self.at = 0
@@ -128,7 +128,7 @@ class Job:
         collections: Collections,
     ) -> None:
         self.store = store
-        self.reader = store.reader()
+        self.reader = store.documents()
         self.facts = facts
         self.visits = history.visits
         self.gaps = gaps
@@ -140,7 +140,7 @@ class Job:
         self._behind = store.recorder(run_id=facts.run_id, alone_as=alone_as).sink
         self.clock = _Clock(facts.started or history.last_time or 0)
         self.last_time = history.last_time or self.clock.at
-        self.lookup_of_then = LookupOfThen(store.reader(viewer))
+        self.lookup_of_then = LookupOfThen(store.documents(viewer))
         self.lookup = MemoryLookup(self.lookup_of_then)
         self.ids: dict[int, int] = {}
         """Ids of steps by the places of their visits."""

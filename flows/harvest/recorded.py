@@ -15,7 +15,7 @@ from flows.harvest.values import result_of
 from flows.language.templates import bare_key
 from flows.steps.body import Body
 from provenance_store.ids import looks_like_id
-from provenance_store.queries.reader import RunStep
+from provenance_store.queries.document_reader import RunStep
 
 __all__ = [
     "ASKED",

@@ -18,6 +18,7 @@ from flows.sandbox.application import add_provider, add_transfer, build_applicat
 from flows.sandbox.consents import ConsentStore
 from flows.sandbox.directory import Client, Directory, Group, Identity
 from flows.sandbox.engine import Engine, Limits, StandIn, Unmapped
+from flows.sandbox.environment import direct, without_proxy
 from flows.sandbox.providers.base import Provider, Workers
 from flows.sandbox.providers.files import (
     CollectionInfoProvider,
@@ -38,7 +39,6 @@ from flows.sandbox.providers.simple import (
 )
 from flows.sandbox.registered_apis import RegisteredApi, RegisteredApis
 from flows.sandbox.scopes import FLOWS_RUN_STATUS, VIEW_MY_GROUPS
-from flows.sandbox.surroundings import direct, without_proxy
 from flows.sandbox.times import Timing
 from flows.sandbox.tokens import LIFETIME, TokenStore
 from flows.sandbox.transfer_api import TransferApi

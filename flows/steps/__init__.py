@@ -4,7 +4,7 @@
 
     body = parse_body(data)
     recorder = store.recorder(run_id=body.run.run_id, audience=..., environment=body.environment)
-    receipt = record_step(recorder, StoreLookup(store.reader(viewer)), body)
+    receipt = record_step(recorder, StoreLookup(store.documents(viewer)), body)
     receipt.document()
 """
 

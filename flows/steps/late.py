@@ -90,7 +90,7 @@ class LateLinks:
         )
         things.left = paths.source
         things.prepare((), (*derived.inputs, *told.used, *told.made), paths.uris)
-        with recorder.together():
+        with recorder.transaction():
             if not self._links.has_parameters:
                 self._use([*map(things.derived_input, self._new(derived.inputs))], BY_PARAMETERS)
             self._use([things.derived_input(thing) for thing in self._new(told.used)], BY_RULE)

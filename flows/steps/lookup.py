@@ -14,7 +14,7 @@ from flows.steps.limits import MAX_LINKS
 from flows.steps.run_files import PATHS, NamedPath, RunFile, RunFiles, named_paths
 from provenance_store.enums import Kind
 from provenance_store.errors import NotFound
-from provenance_store.queries.reader import LAST, Call, Head, Reader
+from provenance_store.queries.document_reader import LAST, Call, DocumentReader, Head
 from provenance_store.validation.texts import normal_uri
 from provenance_store.values import Uri
 
@@ -121,9 +121,9 @@ class Lookup(ABC):
 
 
 class StoreLookup(Lookup):
-    """Asks a store on behalf of the reader's viewer: ``StoreLookup(store.reader(viewer))``."""
+    """Asks a store on behalf of the reader's viewer: ``StoreLookup(store.documents(viewer))``."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: DocumentReader) -> None:
         self._reader = reader
 
     def resolve(self, reference: str) -> int:
@@ -175,7 +175,7 @@ class StoreLookup(Lookup):
 
 
 def files_of_run(
-    reader: Reader, run_id: str, until: int = LAST
+    reader: DocumentReader, run_id: str, until: int = LAST
 ) -> tuple[list[RunFile], list[NamedPath]]:
     """What a store has of the files of a run, until a time in microseconds UTC."""
     places = reader.run_files(run_id, PATHS, until=until)

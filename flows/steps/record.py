@@ -36,8 +36,8 @@ from provenance_store.enums import Role
 from provenance_store.errors import TooLarge
 from provenance_store.handles import StepHandle
 from provenance_store.ids import looks_like_id
-from provenance_store.queries.foreseen import Foreseen
-from provenance_store.queries.reader import Call
+from provenance_store.queries.document_reader import Call
+from provenance_store.queries.prefetch import Prefetch
 from provenance_store.recording.recorder import Recorder
 from provenance_store.redaction import redact
 from provenance_store.values import Audience, TagValue, Viewer
@@ -45,22 +45,22 @@ from provenance_store.values import Audience, TagValue, Viewer
 __all__ = ["audience_of", "derived_of", "foresee", "is_moved", "record_step", "told_of"]
 
 
-def foresee(bodies: Iterable[tuple[Body, Viewer | None, UrisOf]]) -> Foreseen:
+def foresee(bodies: Iterable[tuple[Body, Viewer | None, UrisOf]]) -> Prefetch:
     """What recording these bodies asks, as far as they tell; each with who asks, where it is known
     what that one may see, and a place for the URIs of its definitions."""
-    foreseen = Foreseen()
-    with_paths = foreseen.documents.setdefault(PATHS, set())
+    wanted = Prefetch()
+    with_paths = wanted.documents.setdefault(PATHS, set())
     for body, viewer, known in bodies:
         run_id = body.run.run_id
-        foreseen.runs.add(run_id)
+        wanted.runs.add(run_id)
         uris = [*uris_in(body.inputs or (), known)]
         if are_moved(uris):
             with_paths.add(run_id)
-        foreseen.uris.update((norm_of(uri), None) for uri in uris)
+        wanted.uris.update((norm_of(uri), None) for uri in uris)
         if viewer is not None:
             names = (m.name for m in body.models or () if m.id is None and not m.new)
-            foreseen.heads.setdefault(viewer, set()).update(filter(None, names))
-    return foreseen
+            wanted.heads.setdefault(viewer, set()).update(filter(None, names))
+    return wanted
 
 
 ENDS = frozenset({"SUCCEEDED", "FAILED", "ENDED"})
@@ -122,7 +122,7 @@ def record_step(
         before = lookup.last_step(body.run.run_id)
         informed_by = informed_by if before is None else (*informed_by, before)
     body = as_decided(as_it_came_out(body))
-    with recorder.together():
+    with recorder.transaction():
         step = _Recording(recorder, lookup, body, collections, uris)
         located("run", lambda: _record_run(recorder, body.run, label, step.outcome, only_news))
         step.things.steps.extend(informed_by)

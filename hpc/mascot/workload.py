@@ -77,7 +77,7 @@ Exchange = Callable[[Sequence[Record]], Sequence[Any]]
 UPDATES_TOGETHER = 20
 
 
-class _Together(Protocol):
+class _Transaction(Protocol):
     def __call__(self) -> Any: ...
 
 
@@ -98,19 +98,19 @@ def play(
     of ranks. With `each`, every record is written by itself; otherwise a cycle's experiments are
     one batch and models are updated twenty to a batch.
     """
-    together: _Together = _nothing if each else recorder.together
+    transaction: _Transaction = _nothing if each else recorder.transaction
     mine = _Share(rank, ranks)
-    with together():
+    with transaction():
         own = [_configuration(recorder, i, size) for i in mine.of(size.configurations)]
     configurations = _in_order(exchange(own), ranks)
-    with together():
+    with transaction():
         models = [
             recorder.model(f"model-{i}", depends_on=[configurations[i]])
             for i in mine.of(size.models)
         ]
     progress(len(own) * (1 + size.uris) + 3 * len(models))
     for cycle in range(size.cycles):
-        with together():
+        with transaction():
             experiments = [
                 _experiment(recorder, cycle, i, size, configurations, seed)
                 for i in mine.of(size.experiments)
@@ -118,7 +118,7 @@ def play(
         progress(len(experiments) * (1 + size.uris + size.dependencies))
         everybodys = list(exchange(experiments))
         exposed = _dataset(recorder, cycle, size, everybodys, exchange, rank)
-        models = _updated(models, exposed, together, progress)
+        models = _updated(models, exposed, transaction, progress)
 
 
 class _Share:
@@ -183,14 +183,14 @@ def _dataset(
 def _updated(
     models: list[ModelVersion],
     exposed: Iterable[RecordLike],
-    together: _Together,
+    transaction: _Transaction,
     progress: Progress,
 ) -> list[ModelVersion]:
     updated: list[ModelVersion] = []
     exposed = list(exposed)
     for place in range(0, len(models), UPDATES_TOGETHER):
         some = models[place : place + UPDATES_TOGETHER]
-        with together():
+        with transaction():
             updated += [model.update(exposed) for model in some]
         progress(len(some) * (len(exposed) + 3))
     return updated

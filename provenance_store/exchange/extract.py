@@ -14,7 +14,7 @@ from provenance_store.errors import InvalidInput, NotFound
 from provenance_store.queries import documents
 from provenance_store.queries.documents import Details
 from provenance_store.queries.view import Row, View
-from provenance_store.sql import around, known_later, select
+from provenance_store.sql import known_later, select, surrounding_records
 from provenance_store.times import format_time
 
 __all__ = ["Extract", "Link", "Way", "gather"]
@@ -96,9 +96,11 @@ def gather(
     for run_id in run_ids:
         if view.first(select.run_by_id(run_id, view.viewer)) is None:
             raise NotFound(f"There is no run {run_id[:80]}.")
-        starts += view.connection.scalars(around.of_run(run_id, view.viewer, limit + 1))
+        starts += view.connection.scalars(
+            surrounding_records.of_run(run_id, view.viewer, limit + 1)
+        )
     if everything:
-        starts += view.connection.scalars(around.all_ids(view.viewer, limit + 1))
+        starts += view.connection.scalars(surrounding_records.all_ids(view.viewer, limit + 1))
     nodes = list(dict.fromkeys(starts))
     truncated = len(nodes) > limit
     walks = [(way == "down", depth) for way in directions] or [(False, 1)]
@@ -226,7 +228,7 @@ class _Gathering:
         """Name what is no record that the viewer may see: outside the part, left out, or hidden."""
         outside = sorted(ids - self._names.keys())
         seen = self._view.by_id([i for i in outside if i not in set(self._ids)])
-        stubs = {row.id: row for row in self._view.chunked(around.stubs, outside)}
+        stubs = {row.id: row for row in self._view.chunked(surrounding_records.stubs, outside)}
         for number, record_id in enumerate(outside, start=1):
             about = seen.get(record_id) or stubs.get(record_id)
             if about is None:
@@ -240,7 +242,9 @@ class _Gathering:
     def _environments(self) -> None:
         digests = sorted({row.environment for row in self._rows.values()} - {None})
         for start in range(0, len(digests), 500):
-            for row in self._view.all(around.environments(digests[start : start + 500])):
+            for row in self._view.all(
+                surrounding_records.environments(digests[start : start + 500])
+            ):
                 self._found.environments[row.digest] = documents.read_document(row.document)
 
 
@@ -252,7 +256,7 @@ def _add_runs(view: View, found: Extract, run_ids: Iterable[str]) -> None:
         tags: dict[str, list[str]] = {}
         for row in view.all(select.run_tags(chunk)):
             tags.setdefault(row.run_id, []).append(row.tag)
-        for row in view.all(around.runs(chunk, view.viewer)):
+        for row in view.all(surrounding_records.runs(chunk, view.viewer)):
             about = documents.run_document(row, tags.get(row.run_id, ()), row.owner)
             found.runs[row.run_id] = about
 
@@ -261,12 +265,15 @@ def _readers(view: View, ids: Sequence[int], run_ids: Sequence[str]) -> list[str
     """Who may see all of the roots: the members of the audiences of each, or of its run."""
     rows = view.by_id(ids).values()
     runs = {row.run_id for row in rows if row.run_id} | set(run_ids)
-    of_run = {row.run_id: row.audience for row in view.all(around.runs(sorted(runs), view.viewer))}
+    of_run = {
+        row.run_id: row.audience
+        for row in view.all(surrounding_records.runs(sorted(runs), view.viewer))
+    }
     wanted = [{row.audience, of_run.get(row.run_id)} for row in rows]
     wanted += [{of_run.get(run_id)} for run_id in run_ids]
     digests = sorted({digest for group in wanted for digest in group if digest})
     members: dict[str, set[str]] = {}
-    for row in view.all(around.members(digests)) if digests else ():
+    for row in view.all(surrounding_records.members(digests)) if digests else ():
         members.setdefault(row.digest, set()).add(row.principal)
     allowed = [set().union(*(members.get(d, set()) for d in group if d)) for group in wanted]
     return sorted(set.intersection(*allowed)) if allowed else []

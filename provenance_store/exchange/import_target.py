@@ -21,9 +21,9 @@ from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, now,
 from provenance_store.redaction import scrub_text
 from provenance_store.rows import ROWS, LinkRow, OriginRow
 from provenance_store.sink import new_origin
-from provenance_store.sql import around, select
+from provenance_store.sql import select, surrounding_records
 from provenance_store.sql.imports import ImportEntry, add, entries, ranges, software_of
-from provenance_store.sql.order import chunks
+from provenance_store.sql.query_parts import chunks
 from provenance_store.times import format_time
 from provenance_store.validation.batches import check_sound, leave_out_cycles
 from provenance_store.validation.limits import AHEAD, MAX_ORIGIN_FIELD, ORDERED_TIMES, Gate
@@ -229,7 +229,10 @@ def known_kinds(store: Store, numbers: Numbers, sequences: Sequence[int]) -> dic
     if shift is None:
         return {}
     ids = [make_id(numbers.own.no, sequence) + shift for sequence in sequences]
-    return {row.id & MAX_SEQUENCE: Kind(row.kind) for row in _rows(store, around.known, ids)}
+    return {
+        row.id & MAX_SEQUENCE: Kind(row.kind)
+        for row in _rows(store, surrounding_records.known, ids)
+    }
 
 
 def _rows(
@@ -257,13 +260,13 @@ def _known(store: Store, batch: Batch, shifts: Mapping[int, int]) -> set[int]:
         for row in batch.stub
         if row.id >> SEQUENCE_BITS in shifts
     }
-    found = {stubs[row.id] for row in _rows(store, around.known, sorted(stubs))}
+    found = {stubs[row.id] for row in _rows(store, surrounding_records.known, sorted(stubs))}
     given = {
         row.id + shifts[row.id >> SEQUENCE_BITS]: row
         for row in batch.record
         if row.id >> SEQUENCE_BITS in shifts
     }
-    for row in _rows(store, around.known, sorted(given)):
+    for row in _rows(store, surrounding_records.known, sorted(given)):
         ours = given[row.id]
         for name in ("kind", "name", "created_at"):
             if getattr(ours, name) != getattr(row, name):
@@ -301,7 +304,7 @@ def _marks_there(store: Store, batch: Batch, shifts: Mapping[int, int]) -> set[t
                 values[place] += shifts[values[place] >> SEQUENCE_BITS]
             ours[tuple(values)] = tuple(row)
     records = sorted({there[1] for there in ours})
-    found = (tuple(row) for row in _rows(store, around.marks, records))
+    found = (tuple(row) for row in _rows(store, surrounding_records.marks, records))
     return {ours[row] for row in found if row in ours}
 
 
@@ -319,7 +322,7 @@ def _refuse_turned(batch: Batch, there: set[LinkRow], numbers: Numbers) -> None:
 
 def _known_runs(store: Store, batch: Batch) -> set[str]:
     wanted = sorted({row.run_id for row in batch.run_event})
-    return {row.run_id for row in _rows(store, around.known_runs, wanted)}
+    return {row.run_id for row in _rows(store, surrounding_records.known_runs, wanted)}
 
 
 def _leave_out(batch: Batch, known: set[int], runs: set[str], *, additions: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.queries.view import View
-from provenance_store.sql import around, imports
+from provenance_store.sql import imports, surrounding_records
 from provenance_store.times import format_time
 
 __all__ = ["imports_of"]
@@ -33,7 +33,7 @@ def imports_of(view: View, ids: Sequence[int]) -> list[tuple[int, dict[str, Any]
     numbers = sorted({record_id >> SEQUENCE_BITS for record_id in others})
     sessions = {
         row.no: (*told, row)
-        for row in view.chunked(around.origins, numbers)
+        for row in view.chunked(surrounding_records.origins, numbers)
         if (told := imports.import_in(row.software)) is not None
     }
     for record_id in others:

@@ -72,7 +72,7 @@ def trace(
     folded: bool = False,
     limit: int,
 ) -> Lineage:
-    """The lineage of a record as the viewer may see it; see `Reader.graph`."""
+    """The lineage of a record as the viewer may see it; see `DocumentReader.graph`."""
     roles = tuple(roles)
     most_links = LINKS_A_NODE * limit
     found = walk(

@@ -16,7 +16,7 @@ from provenance_store.queries import documents
 from provenance_store.queries.documents import Details
 from provenance_store.queries.validity import Invalidation, validity_of
 from provenance_store.sql import names, recording, select, traverse
-from provenance_store.sql.order import chunks
+from provenance_store.sql.query_parts import chunks
 from provenance_store.values import Viewer
 
 __all__ = ["MENTIONED", "Row", "View", "grouped", "page"]

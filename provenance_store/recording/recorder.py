@@ -1,7 +1,7 @@
 """The Recorder: what a script, an MPI rank or the action provider writes with.
 
 Each call makes rows with ids of its own and hands them to a Sink as one Batch; inside
-`Recorder.together` the calls make one batch in all.
+`Recorder.transaction` the calls make one batch in all.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from provenance_store.files import LocalFile
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, make_id, now
 from provenance_store.recording.environment import current_environment
-from provenance_store.recording.transaction import Inside, Together, inside
+from provenance_store.recording.transaction import Inside, Transaction, inside
 from provenance_store.references import Head, Reference, is_document, is_name, path_of, spelled
-from provenance_store.resuming import told_of_resuming
+from provenance_store.resume_notice import told_of_resuming
 from provenance_store.rows import (
     AudienceRow,
     EnvironmentRow,
@@ -341,7 +341,7 @@ class Recorder:
             given, named = [], {}
         new = rows.metric_rows(gate, version_id, given)
         new += rows.score_rows(gate, version_id, named)
-        with Together(self.sink, self._local, soon=True) as batch:
+        with Transaction(self.sink, self._local, soon=True) as batch:
             batch.metric.extend(self._not_logged(gate, batch, list(new)))
             self._note(batch, gate, version_id)
 
@@ -440,7 +440,7 @@ class Recorder:
         `inputs` what it looked at besides. The decision rests on its inputs and on what was chosen:
         when an option that was not taken is invalidated later, nothing follows from that.
         """
-        with self.together():
+        with self.transaction():
             when = self._time(self._gate(), decided_at, "decided_at")
             step = self.step(
                 name,
@@ -595,7 +595,7 @@ class Recorder:
         links = {Role.DERIVED_FROM: depends_on, Role.HAS_MEMBER: members}
         gate = self._gate()
         seen = self._look(gate, file, files)
-        with self.together():
+        with self.transaction():
             if scores:
                 self.log(record, scores=scores)
             self._add(gate, record, links, uris, seen)
@@ -728,17 +728,17 @@ class Recorder:
 
     # ---- batches and ids -----------------------------------------------------------------
 
-    def together(self) -> Together:
+    def transaction(self) -> Transaction:
         """Everything that this thread records inside is one batch: all or nothing, one commit.
 
         If the block raises, nothing of it is written. Blocks may be nested: the outermost writes.
         Of two documents of one name, two ends of a step or two descriptions of one URI the first
         stays, with a note, as it does where the second is recorded later.
         """
-        return Together(self.sink, self._local, settle=self._say_once)
+        return Transaction(self.sink, self._local, settle=self._say_once)
 
-    def _batch(self) -> Together | Inside:
-        return inside(self._local) or Together(self.sink, self._local)
+    def _batch(self) -> Transaction | Inside:
+        return inside(self._local) or Transaction(self.sink, self._local)
 
     def id_of(self, record: RecordLike, number: int | None = None) -> int:
         """The id of a record as this recorder's sink numbers origins.

@@ -9,11 +9,11 @@ from provenance_store import processes
 from provenance_store.batch import TABLES, Batch
 from provenance_store.sink import Sink
 
-__all__ = ["Inside", "Together", "inside"]
+__all__ = ["Inside", "Transaction", "inside"]
 
 
 class Inside:
-    """A block inside a `Together` whose sink takes all or nothing: there is nothing to undo."""
+    """A block inside a `Transaction` whose sink takes all or nothing: there is nothing to undo."""
 
     __slots__ = ("_batch",)
 
@@ -33,8 +33,8 @@ def inside(local: threading.local) -> Inside | None:
     return found if found is None or local.process == processes.process else None
 
 
-class Together:
-    """The block of `Recorder.together`; a class, for it is entered many times for each step."""
+class Transaction:
+    """The block of `Recorder.transaction`; a class, for it is entered many times for each step."""
 
     __slots__ = ("_before", "_local", "_outermost", "_settle", "_sink", "_soon")
 

@@ -206,7 +206,7 @@ class DatabaseSink(Sink):
         return None if run is None else run[:-1]
 
     def _run(self, run_id: str) -> Any | None:
-        """`Prepared.run`, asked once in each `Session.one_look`."""
+        """`Prepared.run`, asked once in each `Session.read_snapshot`."""
         return self.session.look_up(("run", run_id), lambda raw: self.prepared.run(raw, run_id))
 
     def closing(

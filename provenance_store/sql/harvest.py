@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from provenance_store.enums import Kind, Mark
-from provenance_store.sql.order import each_way
+from provenance_store.sql.query_parts import each_way
 from provenance_store.sql.recording import RECENT
 from provenance_store.sql.select import can_see
 from provenance_store.sql.tables import TABLE

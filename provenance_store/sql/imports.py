@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from provenance_store.enums import Mark, TagType
 from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.sql.dialects import changed, lock_links
-from provenance_store.sql.order import chunks, is_newer
+from provenance_store.sql.query_parts import chunks, is_newer
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.validity import follow_all
 

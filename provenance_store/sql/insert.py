@@ -19,8 +19,8 @@ from provenance_store.sql.dialects import changed, driver, in_a_row, savepoint
 from provenance_store.sql.known_later import SameThings
 from provenance_store.sql.makers import in_the_making
 from provenance_store.sql.models import Parameters
-from provenance_store.sql.order import chunks
 from provenance_store.sql.ownership import belongings
+from provenance_store.sql.query_parts import chunks
 from provenance_store.sql.recording import Access, as_one
 from provenance_store.sql.tables import KEYS, LOCAL, TABLE
 from provenance_store.sql.validity import Follow

@@ -14,7 +14,6 @@ from sqlalchemy.exc import IntegrityError
 from provenance_store.enums import Kind
 from provenance_store.errors import BadFile
 from provenance_store.ids import short_id
-from provenance_store.sql.copies import damage, damage_told
 from provenance_store.sql.failures import PUT_BACK
 from provenance_store.sql.integrity_check import (
     DOCUMENTS,
@@ -25,6 +24,7 @@ from provenance_store.sql.integrity_check import (
     wrong_rows,
 )
 from provenance_store.sql.schema import current_version
+from provenance_store.sql.sqlite_copies import damage, damage_told
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.traverse import first_cycle
 from provenance_store.sql.validity import unfollowed, unsupported

@@ -18,7 +18,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from provenance_store.enums import Kind, Level, Mark, Role, Series, Special, TagType
 from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, SEQUENCE_BITS, now, short_id
 from provenance_store.sql.insert import ID_COLUMNS
-from provenance_store.sql.order import is_newer
+from provenance_store.sql.query_parts import is_newer
 from provenance_store.sql.tables import KEYS, LOCAL, METADATA, TABLE
 from provenance_store.validation.limits import (
     AHEAD,

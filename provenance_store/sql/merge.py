@@ -36,7 +36,7 @@ from provenance_store.sql.integrity_check import (
     reading_broken_text,
     wrong_rows,
 )
-from provenance_store.sql.order import is_newer
+from provenance_store.sql.query_parts import is_newer
 from provenance_store.sql.tables import KEYS, LOCAL, SCHEMA_VERSION, TABLE
 from provenance_store.sql.traverse import first_cycle
 

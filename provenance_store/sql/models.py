@@ -16,7 +16,7 @@ from provenance_store.ids import SEQUENCE_BITS
 from provenance_store.sql import names
 from provenance_store.sql.compiled import Insert
 from provenance_store.sql.known_later import said_both_ways
-from provenance_store.sql.order import chunks
+from provenance_store.sql.query_parts import chunks
 from provenance_store.sql.select import (
     can_see,
     compared,

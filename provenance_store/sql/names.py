@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from provenance_store.enums import Kind
-from provenance_store.sql.order import is_newer, uuid_of
+from provenance_store.sql.query_parts import is_newer, uuid_of
 from provenance_store.sql.select import can_see, can_see_run, named
 from provenance_store.sql.tables import TABLE
 from provenance_store.values import Viewer

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from provenance_store.enums import Kind
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS
-from provenance_store.sql.order import chunks
+from provenance_store.sql.query_parts import chunks
 from provenance_store.sql.tables import TABLE
 
 __all__ = [

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from provenance_store.enums import CARRIES, Kind, Level, Role
 from provenance_store.sql.compiled import as_array, compiled
 from provenance_store.sql.makers import status_of_maker
-from provenance_store.sql.order import each_way, lies_at, norm_of
+from provenance_store.sql.query_parts import each_way, lies_at, norm_of
 from provenance_store.sql.select import can_see
 from provenance_store.sql.tables import TABLE
 from provenance_store.validation.limits import MAX_INTEGER

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from provenance_store.errors import NotFound, SchemaMismatch
 from provenance_store.sql.dialects import advisory_lock, begin_write
 from provenance_store.sql.failures import PUT_BACK
-from provenance_store.sql.online import index_runs
+from provenance_store.sql.online_indexes import index_runs
 from provenance_store.sql.tables import METADATA, SCHEMA_VERSION, TABLE
 
 __all__ = [

@@ -77,7 +77,7 @@ class Session:
         return self._look() if kept is None else kept
 
     def look_up(self, what: Hashable, ask: Callable[[Any], T]) -> T:
-        """What `ask` finds with a `look`; while `one_look` is open it is asked once."""
+        """What `ask` finds with a `look`; while `read_snapshot` is open it is asked once."""
         kept: _Kept | None = getattr(self._threads, "kept", None)
         if kept is not None and what in kept.found:
             return cast("T", kept.found[what])
@@ -93,8 +93,8 @@ class Session:
         keys: Iterable[K],
         ask: Callable[[Any, list[K]], Callable[[], Container[K]]],
     ) -> list[K]:
-        """Those of the keys that `ask` finds among them, asked together; while `one_look` is open
-        each is asked once."""
+        """Those of the keys that `ask` finds among them, asked together; while `read_snapshot` is
+        open each is asked once."""
         kept: _Kept | None = getattr(self._threads, "kept", None)
         wanted = [*keys]
         found: dict[K, bool] = {} if kept is None else kept.among.setdefault(what, {})
@@ -105,7 +105,7 @@ class Session:
         return [key for key in wanted if found[key]]
 
     def remember(self, answers: Mapping[Hashable, Any]) -> None:
-        """What `look_up` would find, where it was asked together; while `one_look` is open."""
+        """What `look_up` would find, where it was asked together; while `read_snapshot` is open."""
         kept: _Kept | None = getattr(self._threads, "kept", None)
         if kept is not None:
             kept.found.update(answers)
@@ -127,7 +127,7 @@ class Session:
             raw.close()
 
     @contextmanager
-    def one_look(self, lender: Lender | None = None) -> Iterator[None]:
+    def read_snapshot(self, lender: Lender | None = None) -> Iterator[None]:
         """While it is open, every `look` of this thread is over the same connection, in one
         transaction, which on SQLite sees one state throughout. It is the lender's, else one of
         the pool.
@@ -231,7 +231,7 @@ class _Pool:
 
 
 class _Kept:
-    """What `look` gives while `one_look` is open: a connection that is taken at the first.
+    """What `look` gives while `read_snapshot` is open: a connection that is taken at the first.
 
     It is let go when a statement fails, and another is taken for the next.
     """

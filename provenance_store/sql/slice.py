@@ -24,7 +24,7 @@ from provenance_store.sql.compiled import ignoring, stream_rows
 from provenance_store.sql.dialects import changed, detach, shared_engine
 from provenance_store.sql.foreign_objects import undefended
 from provenance_store.sql.known_later import said_both_ways
-from provenance_store.sql.order import chunks
+from provenance_store.sql.query_parts import chunks
 from provenance_store.sql.tables import METADATA, POSTGRESQL_INDEXES, TABLE, Id
 
 __all__ = ["COPIED", "Selection", "SliceFile", "taking"]

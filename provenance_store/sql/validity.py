@@ -21,7 +21,7 @@ from provenance_store.rows import SameAsRow
 from provenance_store.sql import known_later
 from provenance_store.sql.compiled import compiled, ignoring
 from provenance_store.sql.dialects import changed, driver, lock_links
-from provenance_store.sql.order import chunks
+from provenance_store.sql.query_parts import chunks
 from provenance_store.sql.select import can_see
 from provenance_store.sql.tables import TABLE
 from provenance_store.values import Viewer

@@ -15,7 +15,7 @@ from provenance_store.queries.documents import HIDDEN, RESTRICTED
 from provenance_store.queries.lineage import walk
 from provenance_store.queries.validity import Invalidation
 from provenance_store.queries.view import Row, View, grouped
-from provenance_store.sql import around, select
+from provenance_store.sql import select, surrounding_records
 from provenance_store.sql.imports import import_in
 from provenance_store.statement.evidence import (
     LINKS_A_RECORD,
@@ -256,8 +256,8 @@ class _Looking:
         return unconnected(self.view, root, reached, self.as_of)
 
     def _beside(self, ids: Sequence[int]) -> Iterator[tuple[str, Beside]]:
-        stubs = {row.id: row for row in self.view.chunked(around.stubs, ids)}
-        records = {row.id: row for row in self.view.chunked(around.nodes, ids)}
+        stubs = {row.id: row for row in self.view.chunked(surrounding_records.stubs, ids)}
+        records = {row.id: row for row in self.view.chunked(surrounding_records.nodes, ids)}
         for i in ids:
             if row := records.get(i):
                 seen = (row.run_id, row.audience, row.run_audience)
@@ -278,13 +278,16 @@ class _Looking:
 
     def _runs(self, run_ids: Sequence[str]) -> Iterator[tuple[str, RunHistory]]:
         for run_id in run_ids:
-            yield run_id, _history(self.view.all(around.run_events([run_id])), self.as_of)
+            yield (
+                run_id,
+                _history(self.view.all(surrounding_records.run_events([run_id])), self.as_of),
+            )
 
     def _invalid(
         self, ids: Sequence[int]
     ) -> Iterator[tuple[str, Sequence[Sequence[Mapping[str, Any]]]]]:
         roots: dict[int, list[int]] = defaultdict(list)
-        for row in self.view.chunked(around.roots, ids):
+        for row in self.view.chunked(surrounding_records.roots, ids):
             roots[row.record_id].append(row.root_id)
         marks = self._marks({root for some in roots.values() for root in some})
         for i in ids:

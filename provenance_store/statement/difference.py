@@ -231,8 +231,8 @@ def compare_runs(
 ) -> dict[str, Any]:
     """What differs between two runs: their steps by name, each with what it used and made.
 
-    Runs are documents of `Reader.run` with all steps, `evidence` what `Reader.evidence` says of
-    the steps and of what they used and made.
+    Runs are documents of `DocumentReader.run` with all steps, `evidence` what
+    `DocumentReader.evidence` says of the steps and of what they used and made.
     """
     side = _side({"root": "", **evidence})
     comparison = _Comparison(side, side, deep=False)

@@ -17,7 +17,7 @@ from provenance_store.queries.imported import imports_of
 from provenance_store.queries.lineage import walk
 from provenance_store.queries.validity import validity_of
 from provenance_store.queries.view import Row, View, grouped
-from provenance_store.sql import around, known_later, select
+from provenance_store.sql import known_later, select, surrounding_records
 from provenance_store.statement.record_hash import RecordParts, document_part, record_leaf
 from provenance_store.times import format_time
 
@@ -201,7 +201,7 @@ class _Gathering:
 
     def _links(self, ids: Sequence[int], late: Sequence[Row]) -> dict[int, list[Row]]:
         """The links that records had when they were closed: no leaf changes by others."""
-        count = sum(row.links for row in self.view.chunked(around.link_count, ids))
+        count = sum(row.links for row in self.view.chunked(surrounding_records.link_count, ids))
         if count > MAX_LINKS:
             raise TooLarge(
                 f"These records have {count:,} links, and a statement lists at most "
@@ -246,7 +246,7 @@ class _Gathering:
         others = [i for i in ids if i not in rows]
         if not self.view.viewer.everything:
             return {"restricted": len(others), "stubs": [], "missing": []}
-        stubs = {row.id: row for row in self.view.chunked(around.stubs, others)}
+        stubs = {row.id: row for row in self.view.chunked(surrounding_records.stubs, others)}
         return {
             "restricted": 0,
             "stubs": [
@@ -283,20 +283,22 @@ class _Gathering:
             "runs": {run["run_id"]: run for run in self._runs(run_ids)},
             "environments": {
                 row.digest: read_document(row.document)
-                for row in self._rows(around.environments, digests)
+                for row in self._rows(surrounding_records.environments, digests)
             },
             "origins": dict(self._origins(numbers)),
         }
 
     def _runs(self, run_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
-        for row in self._rows(lambda chunk: around.runs(chunk, self.view.viewer), run_ids):
+        for row in self._rows(
+            lambda chunk: surrounding_records.runs(chunk, self.view.viewer), run_ids
+        ):
             yield documents.run_document(row, (), row.owner)
 
     def _origins(self, numbers: Sequence[int]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Writing sessions; accounts and hosts, which may be a server's own, are for those who
         may see everything."""
         told = self.view.viewer.everything
-        for row in self.view.chunked(around.origins, numbers):
+        for row in self.view.chunked(surrounding_records.origins, numbers):
             yield (
                 row.uuid,
                 {

@@ -91,7 +91,7 @@ def judge(
 ) -> Verdict:
     """Check a statement against itself, its signature, and what a store says at present.
 
-    `look` is called for that, if the statement is whole: `Reader.evidence_again`. With a
+    `look` is called for that, if the statement is whole: `DocumentReader.evidence_again`. With a
     `public_key` (PEM) a statement that is not signed does not hold.
     """
     evidence = statement["predicate"]["evidence"]

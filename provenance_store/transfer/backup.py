@@ -35,7 +35,10 @@ from provenance_store.errors import (
 from provenance_store.opening import engine_at, store_file
 from provenance_store.settings import BUSY_TIMEOUT_MS, PAGE_CACHE_MB, inherited
 from provenance_store.sql import schema
-from provenance_store.sql.copies import (
+from provenance_store.sql.dialects import driver, make_engine, read_url
+from provenance_store.sql.failures import PUT_BACK
+from provenance_store.sql.session import Session
+from provenance_store.sql.sqlite_copies import (
     copied,
     damage_of,
     drop_tables,
@@ -43,9 +46,6 @@ from provenance_store.sql.copies import (
     others_connected,
     row_counts,
 )
-from provenance_store.sql.dialects import driver, make_engine, read_url
-from provenance_store.sql.failures import PUT_BACK
-from provenance_store.sql.session import Session
 from provenance_store.sql.store_file import BESIDE
 from provenance_store.transfer.atomic_file import made_whole, sync, unfinished_in
 

@@ -26,9 +26,9 @@ from provenance_store.errors import (
 )
 from provenance_store.opening import engine_at, open_store, store_file
 from provenance_store.sql import schema
-from provenance_store.sql.copies import damage, damage_of, damage_told, rights_missing
 from provenance_store.sql.failures import PUT_BACK
 from provenance_store.sql.session import Session
+from provenance_store.sql.sqlite_copies import damage, damage_of, damage_told, rights_missing
 from provenance_store.sql.tables import SCHEMA_VERSION
 
 __all__ = ["Finding", "Status", "examine", "problems"]

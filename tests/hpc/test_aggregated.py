@@ -38,7 +38,7 @@ def test_workers_record_through_one_aggregator(store_url: str, tmp_path: Path) -
         assert info["records"]["data"] == 3000
         assert info["tables"]["tag"] == 3000
         assert info["origins"] == 2
-        lineage = store.reader().lineage(urn, direction="up")
+        lineage = store.documents().lineage(urn, direction="up")
         assert sorted(node["name"] for node in lineage["nodes"]) == sorted(
             ["net", "net", *(f"scan-1-{n}" for n in (0, 1)), *(f"scan-2-{n}" for n in (0, 1, 2))]
         )
@@ -234,7 +234,7 @@ def test_flush_means_that_another_process_can_read_it(tmp_path: Path) -> None:
                 made = recorder.data(f"scan-{n}")
                 recorder.flush()
                 with open_store("sqlite:///run.db", create=False) as store:
-                    assert store.reader().record(made.urn)["name"] == f"scan-{n}"
+                    assert store.documents().record(made.urn)["name"] == f"scan-{n}"
     """
     ended = run_mpi(job, tmp_path, ranks=2)
     assert ended.code == 0, ended.err

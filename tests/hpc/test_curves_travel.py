@@ -46,7 +46,7 @@ def killed(opened: str, folder: Path) -> None:
 
 
 def epochs(store: Store) -> list[int]:
-    return [point["epoch"] for point in store.reader().record("net@v1")["metrics"]]
+    return [point["epoch"] for point in store.documents().record("net@v1")["metrics"]]
 
 
 def test_of_a_training_that_is_killed_the_spool_has_the_curve(store: Store, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_of_a_rank_that_is_killed_the_aggregator_has_the_curve(
 ) -> None:
     run_mpi(JOB, tmp_path, arguments=[store_url])
     with open_store(store_url, create=False) as store:
-        if not store.reader().records(name="net")["records"]:
+        if not store.documents().records(name="net")["records"]:
             hpc.load_spool(store, tmp_path / "braid-spool", unfinished=True)
         assert epochs(store) == [0, 1, 2]
         assert store.check() == []
@@ -119,7 +119,7 @@ def completed(recorder: Recorder, folder: Path) -> None:
 
 
 def check_completed(store: Store) -> None:
-    found = store.reader().record("net@v1")
+    found = store.documents().record("net@v1")
     assert [(uri["size"], uri["digest"]) for uri in found["uris"]] == [(7, TRAINED)]
     assert (found["scores"], found["metrics"]) == ({"accuracy": 0.9}, [{"epoch": 0, "loss": 0.5}])
     assert store.check() == []
@@ -163,7 +163,7 @@ def test_a_remote_recorder_knows_names(house: House, ada: Person, tmp_path: Path
             recorder.untag(scan, "nothing")
             with pytest.raises(InvalidInput):
                 recorder.alias(version, "v1")
-    line = house.store.reader().model("net")
+    line = house.store.documents().model("net")
     assert [v["aliases"] for v in line["versions"]] == [[], [], ["champion"]]
     assert [v["tags"].get("number") for v in line["versions"]] == [None, 1, 2]
     assert house.store.check() == []
@@ -180,6 +180,6 @@ def test_aliases_and_removed_tags_come_through_a_spool(store: Store, tmp_path: P
         version = recorder.model("net", tags={"a": 1}).update(tags={"a": 1})
         version.alias("champion").untag("a").log([{"step": 1, "loss": 0.5}])
     assert hpc.load_spool(store, tmp_path).bad == []
-    found = store.reader().record("net@champion")
+    found = store.documents().record("net@champion")
     assert (found["version"], found["tags"]) == (1, {})
     assert found["metrics"] == [{"step": 1, "loss": 0.5}]

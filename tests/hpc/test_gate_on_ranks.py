@@ -56,7 +56,7 @@ if comm.rank == 1:
     sink.VERSION = "0.0.9"
 with hpc.aggregated(sys.argv[1], comm=comm, environment=None) as recorder:
     if recorder is not None:
-        with recorder.together() as batch:
+        with recorder.transaction() as batch:
             record = recorder.data(f"of rank {comm.rank}")
             new = recorder.sink.new_id()
             at = 1_700_000_000_000_000
@@ -71,6 +71,6 @@ def test_what_a_rank_of_another_version_sends_goes_through_the_gate_again(
     ended = run_mpi(OLDER, tmp_path, arguments=[store_url])
     assert ended.code == 0, ended.err
     with open_store(store_url, create=False) as store:
-        assert store.reader().record("of rank 1")["tags"] == {"how": "curl -u me:[redacted]"}
+        assert store.documents().record("of rank 1")["tags"] == {"how": "curl -u me:[redacted]"}
         # One of this version has done so itself.
-        assert "hunter2secret" in store.reader().record("of rank 2")["tags"]["how"]
+        assert "hunter2secret" in store.documents().record("of rank 2")["tags"]["how"]

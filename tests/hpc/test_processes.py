@@ -52,12 +52,12 @@ def recorded(folder: Path, where: dict[str, str], hows: list[str]) -> dict[str, 
 def holds_all(store: Store, urns: dict[str, str], hows: list[str]) -> None:
     """Everything is there once, linked; the parent is one origin that no child is."""
     assert store.check() == []
-    records = store.reader().records(limit=1000)["records"]
+    records = store.documents().records(limit=1000)["records"]
     assert sorted(record["name"] for record in records) == names(hows)
     by_name = {record["name"]: record["id"] for record in records}
     assert {name: by_name[name] for name in urns} == urns
     for how in hows:
-        down = store.reader().lineage(urns[how], direction="down")
+        down = store.documents().lineage(urns[how], direction="down")
         assert sorted(node["name"] for node in down["nodes"]) == names([how])
     origins = [urn.rpartition(":")[0] for urn in by_name.values()]
     parents = {urn.rpartition(":")[0] for urn in urns.values()}
@@ -81,7 +81,7 @@ def test_a_spool_is_recorded_into_by_children(tmp_path: Path, method: str) -> No
         loaded = hpc.load_spool(store, spool)
         assert (loaded.bad, loaded.records) == ([], len(names(WAYS[method])))
         holds_all(store, urns, WAYS[method])
-        runs = store.reader().records(run_id="run-1", limit=1000)["records"]
+        runs = store.documents().records(run_id="run-1", limit=1000)["records"]
         assert len(runs) == loaded.records
 
 
@@ -92,7 +92,7 @@ def test_a_server_is_recorded_to_by_children(
     spool = tmp_path / "spool"
     where = {"kind": "remote", "url": house.url, "token": ada.token, "spool": str(spool)}
     urns = recorded(tmp_path, where, WAYS[method])
-    there = {record["name"] for record in house.store.reader().records(limit=1000)["records"]}
+    there = {record["name"] for record in house.store.documents().records(limit=1000)["records"]}
     late = set(names(WAYS[method])) - there
     assert {name.partition(" ")[0] for name in late} <= set(KILLED)
     if late:  # by SIGTERM, as Pool ends its workers: what was gathered is in the spool

@@ -29,7 +29,7 @@ def asked(house: House) -> dict[str, int]:
 
 
 def names(house: House) -> set[str]:
-    return {record["name"] for record in house.store.reader().records()["records"]}
+    return {record["name"] for record in house.store.documents().records()["records"]}
 
 
 def loaded(house: House, spool: Path) -> int:
@@ -51,7 +51,7 @@ def test_batches_are_posted_with_a_token(house: House, ada: Person, spool: Path)
         recorder.flush()
         assert asked(house) == {"200": 2}
         assert house.store.info()["records"]["data"] == 1200
-        assert len(house.store.reader().lineage(model.urn)["nodes"]) == 5
+        assert len(house.store.documents().lineage(model.urn)["nodes"]) == 5
     assert house.store.check() == []
     assert not spool.exists()
 

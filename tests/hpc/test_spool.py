@@ -38,7 +38,7 @@ def test_a_spool_loads_into_a_store_once(store: Store, tmp_path: Path) -> None:
     loaded = hpc.load_spool(store, folder)
     assert (loaded.files, loaded.records, loaded.bad) == (1, 2502, [])
     assert store.check() == []
-    assert len(store.reader().lineage(urn)["nodes"]) == 2502
+    assert len(store.documents().lineage(urn)["nodes"]) == 2502
     before = store.info()
     files(folder, "done")[0].rename(folder / "new" / "again.braid")
     assert hpc.load_spool(store, folder, delete=True).records == 2502
@@ -64,7 +64,10 @@ def test_records_of_one_process_are_depended_on_in_another(store: Store, tmp_pat
         made = recorder.data("image", depends_on=[urn])
     hpc.load_spool(store, tmp_path / "spool")
     assert store.check() == []
-    assert {node["name"] for node in store.reader().lineage(made.urn)["nodes"]} == {"scan", "image"}
+    assert {node["name"] for node in store.documents().lineage(made.urn)["nodes"]} == {
+        "scan",
+        "image",
+    }
     with store.sink.session.read() as connection:
         blank = "SELECT count(*) FROM origin WHERE who = ''"
         assert connection.exec_driver_sql(blank).scalar() == 0
@@ -79,7 +82,7 @@ def test_an_addition_may_come_in_an_earlier_file_than_what_it_adds_to(
     then.close()
     first.close()
     assert hpc.load_spool(store, tmp_path / "spool").bad == []
-    assert len(store.reader().lineage(shared.urn)["nodes"]) == 2
+    assert len(store.documents().lineage(shared.urn)["nodes"]) == 2
 
 
 def python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -203,8 +206,8 @@ def test_a_batch_that_the_store_refuses_sets_its_file_aside(tmp_path: Path, stor
     [bad] = hpc.load_spool(store, tmp_path / "spool").bad
     assert "'scan'" in bad.reason
     assert "not a batch" in bad.reason
-    assert len(store.reader().records(name="behind")["records"]) == 1
-    assert store.reader().record(made.urn)["name"] == "scan"
+    assert len(store.documents().records(name="behind")["records"]) == 1
+    assert store.documents().record(made.urn)["name"] == "scan"
 
 
 def test_what_a_killed_writer_left_can_be_loaded(tmp_path: Path, store: Store) -> None:
@@ -277,7 +280,7 @@ def test_a_large_batch_is_divided_but_not_what_was_recorded_together(tmp_path: P
         recorder.sink.largest = 5000  # type: ignore[attr-defined]
         for n in range(500):
             recorder.data(f"scan-{n}")
-        with recorder.together():
+        with recorder.transaction():
             for n in range(200):
                 recorder.data(f"image-{n}")
     [file] = files(tmp_path, "new")

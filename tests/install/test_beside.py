@@ -21,7 +21,7 @@ with braid.hpc.spool("spool") as recorder:
     recorder.data("scan-18")
 with braid.open_store("sqlite:///braid.db") as store:
     braid.hpc.load_spool(store, "spool")
-    print(len(store.reader().records()["records"]))
+    print(len(store.documents().records()["records"]))
 """
 BESIDE = {
     "globus-compute": (("globus-compute-sdk==4.19.*",), ("globus_compute_sdk",)),

@@ -19,9 +19,9 @@ import braid
 with braid.open_store("sqlite:///braid.db") as store:
     scan = store.data("scan-17", uris=["file:///data/scan-17.h5"], tags={"sample": "Ni"})
     model = store.model("braggnn").update([scan], hyperparameters={"lr": 0.001})
-    found = store.reader().lineage(model.urn, direction="up")
+    found = store.documents().lineage(model.urn, direction="up")
     assert {node["name"] for node in found["nodes"]} == {"scan-17", "braggnn"}, found
-    assert store.reader().statement(model.urn)["_type"]
+    assert store.documents().statement(model.urn)["_type"]
     assert store.check() == []
 
 with braid.hpc.spool("spool") as recorder:

@@ -38,7 +38,7 @@ def recorded(url: str, *names: str) -> None:
 def names(url: str) -> list[str]:
     with open_store(url, create=False) as store:
         assert store.check() == []
-        return sorted(record["name"] for record in store.reader().records()["records"])
+        return sorted(record["name"] for record in store.documents().records()["records"])
 
 
 def test_a_backup_put_back_is_the_store_as_it_was(

@@ -32,8 +32,8 @@ def test_a_batch_keeps_its_urns_when_it_is_renumbered(store: Store) -> None:
     batch = travelled(number=7)
     store.write(batch)
     uuid = batch.origin[0].uuid
-    assert store.reader().record(f"urn:braid:{uuid}:1")["name"] == "scan"
-    assert store.reader().model("m")["versions"][1]["id"].startswith(f"urn:braid:{uuid}:")
+    assert store.documents().record(f"urn:braid:{uuid}:1")["name"] == "scan"
+    assert store.documents().model("m")["versions"][1]["id"].startswith(f"urn:braid:{uuid}:")
     assert store.check() == []
 
 
@@ -120,10 +120,10 @@ def test_an_action_and_its_records_are_written_together_or_not_at_all(store: Sto
     def action(action_id: str) -> ActionRow:
         return ActionRow(action_id, "urn:a", "request", "d", "SUCCEEDED", "{}", None, "x", 1, 2)
 
-    with store.together() as batch:
+    with store.transaction() as batch:
         store.data("one")
         batch.action.append(action("a1"))
-    with pytest.raises(Conflict), store.together() as batch:
+    with pytest.raises(Conflict), store.transaction() as batch:
         store.data("two")
         batch.action.append(action("a2"))
     assert store.info()["records"]["data"] == 1
@@ -133,12 +133,12 @@ def test_an_action_and_its_records_are_written_together_or_not_at_all(store: Sto
 
 
 def test_a_large_batch_is_written_whole(store: Store) -> None:
-    with store.together():
+    with store.transaction():
         scans = [store.data(f"scan-{n}", uris=[f"file:///{n}"]) for n in range(5000)]
         store.model("m").update(scans)
     assert store.info()["tables"]["link"] == 5001
-    end = store.sink.urn(store.reader().heads("m")[0].id)
-    assert len(store.reader().lineage(end)["nodes"]) == 5002
+    end = store.sink.urn(store.documents().heads("m")[0].id)
+    assert len(store.documents().lineage(end)["nodes"]) == 5002
 
 
 def test_two_sessions_never_hand_out_the_same_id(store_url: str) -> None:

@@ -14,7 +14,7 @@ def a_workload(recorder: Recorder) -> None:
     configurations = [recorder.fact(f"cfg-{n}", uris=[f"file:///{n}"]) for n in range(3)]
     models = [recorder.model(f"model-{n}", depends_on=[configurations[n]]) for n in range(3)]
     for cycle in range(2):
-        with recorder.together():
+        with recorder.transaction():
             scans = [
                 recorder.data(
                     f"scan-{cycle}-{n}", depends_on=configurations[: n % 4], tags={"n": n}
@@ -29,7 +29,7 @@ def a_workload(recorder: Recorder) -> None:
 
 def what_is_in(store: Store) -> object:
     """Records by name and their links by name."""
-    read = store.reader()
+    read = store.documents()
     page = read.records(limit=1000)
     assert not page["has_next_page"]
     return sorted(
@@ -47,7 +47,7 @@ def what_is_in(store: Store) -> object:
 
 
 def test_a_bulk_load_gives_what_recording_one_by_one_gives(store: Store, tmp_path: object) -> None:
-    with store.bulk_load() as recorder, recorder.together():
+    with store.bulk_load() as recorder, recorder.transaction():
         a_workload(recorder)
     with open_store(f"sqlite:///{tmp_path}/plain.db") as plain:
         a_workload(plain)
@@ -72,7 +72,7 @@ def test_a_bulk_load_that_fails_leaves_nothing(store: Store) -> None:
         recorder.flush()
         raise RuntimeError("changed my mind")
     test_indexes_are_there_after_a_bulk_load(store)
-    assert [r["name"] for r in store.reader().records()["records"]] == ["scan", "before"]
+    assert [r["name"] for r in store.documents().records()["records"]] == ["scan", "before"]
     assert store.check() == []
 
 
@@ -82,7 +82,7 @@ def test_a_bulk_load_depends_on_what_was_there_and_goes_on_after_it(store: Store
         scan = recorder.data("scan", depends_on=[cfg, cfg.urn])
         model = recorder.model("m").update([scan])
     later = store.update(model, [scan])
-    assert [n["name"] for n in store.reader().lineage(later.urn)["nodes"]].count("cfg") == 1
+    assert [n["name"] for n in store.documents().lineage(later.urn)["nodes"]].count("cfg") == 1
     assert later.version == 2
 
 
@@ -110,5 +110,5 @@ def test_others_wait_for_a_bulk_load_and_lose_nothing(
                 with pytest.raises(StoreUnavailable):
                     other.data("refused")
         other.data("after")
-        names = [r["name"] for r in store.reader().records()["records"]]
+        names = [r["name"] for r in store.documents().records()["records"]]
         assert sorted(names) == ["after", "before", "loaded"]

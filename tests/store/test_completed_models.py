@@ -16,7 +16,7 @@ from tests.support import statements
 
 
 def gaps(store: Store, version: Any) -> dict[str, dict[str, Any]]:
-    return statements.gaps(store.reader().statement(version))
+    return statements.gaps(store.documents().statement(version))
 
 
 def test_a_version_takes_its_weights_and_scores_when_it_is_trained(
@@ -25,12 +25,12 @@ def test_a_version_takes_its_weights_and_scores_when_it_is_trained(
     weights = tmp_path / "weights.bin"
     with store.step("Train") as step:
         version = step.updated(store.model("net"), hyperparameters={"lr": 0.1})
-        assert store.reader().record(version)["live"] is True
+        assert store.documents().record(version)["live"] is True
         assert "versions_open" in gaps(store, version)
         version.log(epoch=0, loss=0.5)
         weights.write_bytes(b"trained")
         version.add(file=weights, uris="globus://c/weights.bin", scores={"accuracy": 0.9})
-    found = store.reader().record(version)
+    found = store.documents().record(version)
     assert found["live"] is False
     places = {uri["uri"]: uri["size"] for uri in found["uris"]}
     assert places == {file_uri(weights): 7, "globus://c/weights.bin": None}
@@ -48,7 +48,7 @@ def test_a_version_is_closed_when_its_step_has_ended(store: Store) -> None:
     with pytest.raises(Sealed, match=r"once the step that makes it has ended.*`update`"):
         version.add(uris="file:///later", scores={"accuracy": 1})
     version.add(uris="file:///w")  # what is there already may be said again
-    found = store.reader().record(version)
+    found = store.documents().record(version)
     assert [uri["uri"] for uri in found["uris"]] == ["file:///w"]
     assert found["scores"] == {}
     for made_at_once in (store.model("plain"), store.model("plain").update()):
@@ -60,7 +60,7 @@ def test_a_version_can_be_closed_before_its_step_ends(store: Store) -> None:
     with store.step("Train") as step:
         version = step.updated(store.model("net"))
         version.promote()
-        assert store.reader().record(version)["live"] is False
+        assert store.documents().record(version)["live"] is False
         with pytest.raises(Sealed):
             version.add(uris="file:///x")
 
@@ -87,7 +87,7 @@ def test_scores_are_logged_and_stay(store: Store) -> None:
     version.log(scores={"accuracy": 0.9})
     version.log(scores={"accuracy": 0.9, "f1": 0.8})
     version.log(scores={"accuracy": 0.1})
-    found = store.reader().record(version)
+    found = store.documents().record(version)
     assert found["scores"] == {"accuracy": 0.9, "f1": 0.8}
     note = "accuracy was logged as 0.9 before and stays so; 0.1 is left out."
     assert note in found["tags"][NOTE_TAG]
@@ -97,7 +97,7 @@ def test_live_data_takes_files(store: Store, tmp_path: Path) -> None:
     (part := tmp_path / "part.h5").write_bytes(b"part")
     stream = store.data("stream", live=True)
     stream.add(file=part)
-    assert store.reader().record(stream)["uris"][0]["size"] == 4
+    assert store.documents().record(stream)["uris"][0]["size"] == 4
 
 
 def test_what_was_completed_is_merged(store: Store, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_what_was_completed_is_merged(store: Store, tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path / 'other.db'}") as other:
         for part in ("before.db", "after.db", "after.db"):
             other.merge(tmp_path / part)
-        found = other.reader().record(version.urn)
+        found = other.documents().record(version.urn)
         assert [uri["uri"] for uri in found["uris"]] == ["file:///w"]
         assert (found["scores"], found["live"]) == ({"accuracy": 0.9}, False)
         assert other.check() == []

@@ -35,7 +35,7 @@ TRAINER: list[dict[str, Any]] = [
 
 
 def curve(store: Store, version: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = store.reader().record(version)["metrics"]
+    found: list[dict[str, Any]] = store.documents().record(version)["metrics"]
     return found
 
 
@@ -57,7 +57,7 @@ def test_a_point_is_at_its_step_and_its_epoch_is_a_value(store: Store) -> None:
         {"step": 1000, "epoch": 0.32, "grad_norm": "NaN", "learning_rate": 4.8e-05, "loss": "NaN"},
         {"step": 3125, "epoch": 1.0, "loss": 0.9},
     ]
-    assert store.reader().record(version)["tags"] == {}
+    assert store.documents().record(version)["tags"] == {}
     assert store.check() == []
 
 
@@ -83,7 +83,7 @@ def test_two_values_at_one_place_are_told(store: Store) -> None:
     points = [{"epoch": 1, "loss": loss} for loss in (0.9, 0.7, 0.6, 0.5, 0.4)]
     version = store.model("net", metrics=points)
     assert curve(store, version) == [{"epoch": 1, "loss": 0.4}]
-    note = store.reader().record(version)["tags"][NOTE_TAG]
+    note = store.documents().record(version)["tags"][NOTE_TAG]
     assert "loss at epoch 1 is given as 0.9 and as 0.7" in note
     assert "and 1 more: the last is kept" in note
 
@@ -110,10 +110,10 @@ def test_a_curve_goes_on_under_any_name_of_its_version(store: Store) -> None:
 def test_what_the_curve_has_stays_and_that_is_noted(store: Store) -> None:
     version = store.model("net", metrics=[{"epoch": 1, "loss": 0.5}])
     version.log(epoch=1, loss=0.5)
-    assert NOTE_TAG not in store.reader().record(version)["tags"]
+    assert NOTE_TAG not in store.documents().record(version)["tags"]
     version.log([{"epoch": 1, "loss": 0.4}, {"epoch": 2, "loss": 0.3}])
     assert curve(store, version) == [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.3}]
-    note = store.reader().record(version)["tags"][NOTE_TAG]
+    note = store.documents().record(version)["tags"][NOTE_TAG]
     assert "loss at 1 was logged as 0.5 before and stays so; 0.4 is left out" in note
 
 
@@ -133,7 +133,9 @@ def test_two_stores_that_log_the_same_place_lose_no_other_point(store_url: str) 
 def test_only_a_model_has_a_curve(store: Store) -> None:
     scan = store.data("scan")
     store.log(scan, {"epoch": 1, "loss": 0.5})
-    assert "Only a model has a curve, not a data" in store.reader().record(scan)["tags"][NOTE_TAG]
+    assert (
+        "Only a model has a curve, not a data" in store.documents().record(scan)["tags"][NOTE_TAG]
+    )
     assert store.check() == []
 
 
@@ -142,7 +144,7 @@ def test_in_a_batch_the_points_are_written_with_it() -> None:
 
     sink = MemorySink()
     recorder = Recorder(sink, environment=None)
-    with recorder.together():
+    with recorder.transaction():
         version = recorder.model("net")
         version.log(step=1, loss=0.5)
     (batch,) = sink.batches
@@ -205,7 +207,7 @@ def trained(store: Store) -> Store:
 
 @pytest.mark.parametrize("highest", [False, True])
 def test_a_version_that_diverged_is_last_and_says_so(trained: Store, highest: bool) -> None:
-    found = trained.reader().models(best="loss", highest=highest)["models"]
+    found = trained.documents().models(best="loss", highest=highest)["models"]
     order = [model["name"] for model in found]
     assert order[:2] == (["worse", "good"] if highest else ["good", "worse"])
     assert set(order[2:]) == {"nan", "inf", "minus", "absurd", "scored"}
@@ -217,7 +219,7 @@ def test_a_version_that_diverged_is_last_and_says_so(trained: Store, highest: bo
 def test_pages_of_the_best_end_with_what_diverged(trained: Store) -> None:
     names, marker = [], None
     while True:
-        page = trained.reader().models(best="loss", limit=1, marker=marker)
+        page = trained.documents().models(best="loss", limit=1, marker=marker)
         names += [model["name"] for model in page["models"]]
         if (marker := page["marker"]) is None:
             break
@@ -228,18 +230,18 @@ def test_pages_of_the_best_end_with_what_diverged(trained: Store) -> None:
 def test_of_one_model_the_version_that_did_not_diverge_is_the_best(store: Store) -> None:
     first = store.model("net", scores={"loss": 0.5})
     first.update(scores={"loss": math.nan})
-    (found,) = store.reader().models(best="loss")["models"]
+    (found,) = store.documents().models(best="loss")["models"]
     assert found["match"]["id"] == first.urn
 
 
 def test_a_measure_that_nothing_has_is_refused_with_those_there_are(trained: Store) -> None:
     with pytest.raises(InvalidInput, match="There are: acc, loss; did you mean 'loss'"):
-        trained.reader().models(best="los")
-    assert trained.reader().models(best="loss", name="other")["models"] == []
+        trained.documents().models(best="los")
+    assert trained.documents().models(best="loss", name="other")["models"] == []
 
 
 def test_a_store_without_models_has_no_best(store: Store) -> None:
-    assert store.reader().models(best="loss")["models"] == []
+    assert store.documents().models(best="loss")["models"] == []
 
 
 def test_the_logs_of_trainers_are_kept_whole(store: Store, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def models(store: Store) -> list[Any]:
 
 
 def roles(store: Store, step: Any) -> dict[str, list[str]]:
-    graph = store.reader().lineage(step.urn, direction="up")
+    graph = store.documents().lineage(step.urn, direction="up")
     names = {node["id"]: node["name"] for node in graph["nodes"]}
     found: dict[str, list[str]] = {}
     for link in graph["links"]:
@@ -29,7 +29,7 @@ def roles(store: Store, step: Any) -> dict[str, list[str]]:
 
 
 def is_valid(store: Store, record: Any) -> bool:
-    return "invalidated" not in store.reader().record(record.urn)
+    return "invalidated" not in store.documents().record(record.urn)
 
 
 def test_a_decision_has_its_question_its_options_and_its_reason(store: Store) -> None:
@@ -43,7 +43,7 @@ def test_a_decision_has_its_question_its_options_and_its_reason(store: Store) ->
         decider="ada",
         policy="lowest mae",
     )
-    shown = store.reader().record(decision.urn)
+    shown = store.documents().record(decision.urn)
     assert (shown["type"], shown["status"]) == ("Decision", "SUCCEEDED")
     assert shown["decision"] == {
         "question": "Which model goes to the edge?",
@@ -83,7 +83,7 @@ def test_an_option_of_which_nothing_is_recorded_has_a_name(
 ) -> None:
     best, *_ = models(store)
     decision = store.decide("Go on?", [best, Option(name="train anew", score=1)], chosen)
-    document = store.reader().record(decision.urn)["decision"]
+    document = store.documents().record(decision.urn)["decision"]
     assert document["chosen"] == said
     names = [option["name"] for option in document["options"]]
     assert names[:2] == ["braggnn", "train anew"]
@@ -94,17 +94,17 @@ def test_an_option_of_which_nothing_is_recorded_has_a_name(
 def test_several_can_be_chosen_and_a_record_is_one_option_however_it_is_named(store: Store) -> None:
     best, second, third = models(store)
     decision = store.decide("Ensemble", [best, best.urn, second, third], [best.urn, second])
-    document = store.reader().record(decision.urn)["decision"]
+    document = store.documents().record(decision.urn)["decision"]
     assert (len(document["options"]), document["chosen"]) == (3, [best.urn, second.urn])
     assert roles(store, decision) == {"chosen": ["braggnn", "resnet"], "considered": ["unet"]}
 
 
 def test_options_may_come_as_documents(store: Store) -> None:
     best, *_ = models(store)
-    known = store.reader().record(best.urn)
+    known = store.documents().record(best.urn)
     options = [{"id": best.urn, "score": 0.5, "why": "quick"}, {"name": "none", "why": "costly"}]
     decision = store.decide("Which", options, known)
-    document = store.reader().record(decision.urn)["decision"]
+    document = store.documents().record(decision.urn)["decision"]
     assert document["options"][0] | {"name": None} == options[0] | {"name": None}
     assert document["options"][1] == {"id": None, "name": "none", "score": None, "why": "costly"}
     assert document["chosen"] == [best.urn]
@@ -127,7 +127,7 @@ def test_what_was_decided_is_recorded_also_where_a_part_cannot_be_kept(store: St
         best,
         why=object(),  # type: ignore[arg-type]
     )
-    shown = store.reader().record(decision.urn)
+    shown = store.documents().record(decision.urn)
     assert shown["decision"]["options"][0]["score"] is None
     assert "score of an option" in shown["tags"]["braid_note"]
     assert "object" in shown["decision"]["why"]
@@ -140,7 +140,7 @@ def test_what_was_decided_is_recorded_also_where_a_part_cannot_be_kept(store: St
 def test_a_secret_in_a_reason_is_not_kept(store: Store) -> None:
     best, *_ = models(store)
     decision = store.decide("Which", [best], best, why="password=hunter2-hunter2 let me in")
-    assert "hunter2" not in str(store.reader().record(decision.urn))
+    assert "hunter2" not in str(store.documents().record(decision.urn))
 
 
 def test_a_record_tells_which_decisions_were_about_it(store: Store) -> None:
@@ -148,7 +148,7 @@ def test_a_record_tells_which_decisions_were_about_it(store: Store) -> None:
     for number in range(12):
         store.decide("Try", [Option(second, why="cheap"), best], second, why=f"round {number}")
     last = store.decide("Deploy", [Option(best, score=0.02), second], best, why="lowest error")
-    about = store.reader().record(best.urn)["decisions"]
+    about = store.documents().record(best.urn)["decisions"]
     assert len(about) == 10
     assert {name: about[0][name] for name in ("id", "name", "chosen", "score", "why")} == {
         "id": last.urn,
@@ -159,8 +159,8 @@ def test_a_record_tells_which_decisions_were_about_it(store: Store) -> None:
     }
     assert [one["chosen"] for one in about[1:]] == [False] * 9
     assert about[1]["why"] == "round 11"
-    assert store.reader().record(second.urn)["decisions"][1]["why"] == "cheap"
-    assert "decisions" not in store.reader().record(last.urn)
+    assert store.documents().record(second.urn)["decisions"][1]["why"] == "cheap"
+    assert "decisions" not in store.documents().record(last.urn)
 
 
 def test_who_may_not_see_a_decision_does_not_hear_of_it(store: Store) -> None:
@@ -168,7 +168,7 @@ def test_who_may_not_see_a_decision_does_not_hear_of_it(store: Store) -> None:
     both = store.recorder(audience=Audience(ada, (bob,)))
     scan = both.data("scan")
     store.recorder(audience=Audience(ada)).decide("Keep", [scan], scan, why="sharp")
-    readers = [store.reader(Viewer(frozenset({who}))) for who in (ada, bob)]
+    readers = [store.documents(Viewer(frozenset({who}))) for who in (ada, bob)]
     seen = [reader.record(scan.urn).get("decisions", []) for reader in readers]
     assert [len(found) for found in seen] == [1, 0]
 
@@ -178,7 +178,7 @@ def test_a_decision_may_be_recorded_into_a_spool(store: Store, tmp_path: Path) -
         one, other = recorder.data("one"), recorder.data("other")
         decision = recorder.decide("Which", [one, other], other, why="sharper")
     assert hpc.load_spool(store, tmp_path / "spool").bad == []
-    shown = store.reader().record(decision.urn)
+    shown = store.documents().record(decision.urn)
     assert shown["decision"]["chosen"] == [other.urn]
     assert roles(store, decision) == {"chosen": ["other"], "considered": ["one"]}
     assert store.check() == []
@@ -196,7 +196,7 @@ def test_a_statement_says_why_this_and_not_that(store: Store) -> None:
     )
     with store.step("Deploy", inputs=[decision]) as step:
         report = step.output("report")
-    statement = store.reader().statement(report.urn)
+    statement = store.documents().statement(report.urn)
     told = account(statement)
     section = told[told.index("DECISIONS") : told.index("HOW IT CAME ABOUT")]
     for words in (
@@ -210,7 +210,7 @@ def test_a_statement_says_why_this_and_not_that(store: Store) -> None:
         assert words in section, section
     assert verified(store, statement).holds
     store.invalidate(second, cause="wrong energy")
-    later = store.reader().statement(report.urn)
+    later = store.documents().statement(report.urn)
     assert later["predicate"]["evidence"]["invalidated"] == {}
     assert verified(store, statement).holds
 
@@ -219,5 +219,5 @@ def test_an_option_that_follows_from_the_decision_is_left_out_with_a_note(store:
     with store.step("Choose") as step:
         made = step.output("made by it")
         store.decided(step, [made], made)
-    assert "would derive from itself" in store.reader().record(step.urn)["tags"]["braid_note"]
+    assert "would derive from itself" in store.documents().record(step.urn)["tags"]["braid_note"]
     assert store.check() == []

@@ -17,7 +17,7 @@ def rows(document: dict[str, Any]) -> Rows:
 
 
 def differs(store: Store, one: Record, other: Record) -> Rows:
-    sides = (evidence_of(store.reader().statement(record.urn)) for record in (one, other))
+    sides = (evidence_of(store.documents().statement(record.urn)) for record in (one, other))
     return rows(compare_records(*sides))
 
 
@@ -35,7 +35,7 @@ def an_inference(
     environment = {"software": {"python": "3.11", "packages": {"numpy": numpy}}}
     recorder = store.recorder(run_id=run_id, environment=environment)
     data = recorder.data(scan, uris=[{"uri": f"globus://c/{scan}", "digest": f"sha256:{digest}"}])
-    with recorder.step("Train", inputs=[data]) as train, recorder.together():
+    with recorder.step("Train", inputs=[data]) as train, recorder.transaction():
         model = recorder.model(
             "braggnn", trained_on=[data], hyperparameters={"rate": rate, "opt": {"name": "adam"}}
         )
@@ -106,7 +106,7 @@ def test_cycles_and_shared_ancestors_are_looked_at_once(store: Store) -> None:
         for level in range(1, 12):
             layer = [store.data(f"{level}.{n}", depends_on=layer) for n in range(6)]
         records.append(store.data("top", depends_on=layer))
-    sides = [evidence_of(store.reader().statement(record.urn)) for record in records]
+    sides = [evidence_of(store.documents().statement(record.urn)) for record in records]
     document = compare_records(*sides)
     assert document["compared"] == 68
     assert not document["truncated"]
@@ -133,7 +133,7 @@ def test_two_runs_are_compared_step_by_step(store: Store) -> None:
         an_inference(store, rate=rate, run_id=run_id)
     with store.recorder(run_id="run-2", environment=None).step("Publish"):
         pass
-    reader = store.reader()
+    reader = store.documents()
     runs = [reader.run(run_id) for run_id in ("run-1", "run-2")]
     steps = [step for run in runs for step in run["steps"]]
     parts = [p for step in steps for n in ("inputs", "outputs", "models") for p in step[n]]
@@ -161,7 +161,7 @@ def a_transfer(store: Store, number: int, *, source: str = "lab", **tags: str) -
 
 
 def test_ids_and_labels_of_actions_are_put_aside_and_counted(store: Store) -> None:
-    sides = [store.reader().statement(a_transfer(store, n).urn) for n in (1, 2)]
+    sides = [store.documents().statement(a_transfer(store, n).urn) for n in (1, 2)]
     document = compare_records(*map(evidence_of, sides))
     assert document["differences"] == []
     assert {(row["where"], row["what"]) for row in document["put_aside"]} == {

@@ -51,8 +51,8 @@ def old(tmp_path: Path) -> Path:
 
 
 def named(store: Store, name: str) -> dict[str, Any]:
-    (found,) = store.reader().records(name=name)["records"]
-    return store.reader().record(found["id"])
+    (found,) = store.documents().records(name=name)["records"]
+    return store.documents().record(found["id"])
 
 
 def ends(record: dict[str, Any]) -> set[tuple[str, str]]:

@@ -109,7 +109,7 @@ ENTRY = {
 
 
 def of_run(store: Store) -> Any:
-    return store.reader().extract(run_ids=[RUN], directions=())
+    return store.documents().extract(run_ids=[RUN], directions=())
 
 
 # ---- crates ----------------------------------------------------------------------------------
@@ -155,11 +155,11 @@ def test_steps_of_a_crate_are_in_the_order_in_which_they_began_however_they_were
 ) -> None:
     recorder = store.recorder(run_id="late", environment=None)
     recorder.run("late", status="SUCCEEDED")
-    with recorder.together():
+    with recorder.transaction():
         scan = recorder.data("scan")
         recorder.step("Fit", inputs=[scan], started_at=2_000_000).finish()
         recorder.generated(recorder.step("Scan", started_at=1_000_000), [scan])
-    found = store.reader().extract(run_ids=["late"], directions=())
+    found = store.documents().extract(run_ids=["late"], directions=())
     write_crate(found, tmp_path / "crate", run_id="late", published=WHEN)
     assert broken_rules(tmp_path / "crate") == []
     steps = [e for e in graph(tmp_path / "crate").values() if e["@type"] == "HowToStep"]
@@ -169,7 +169,7 @@ def test_steps_of_a_crate_are_in_the_order_in_which_they_began_however_they_were
 def test_the_history_of_a_record_is_a_crate_of_processes(store: Store, tmp_path: Path) -> None:
     peaks = some_science(store)
     write_crate(
-        store.reader().extract([peaks.urn]), tmp_path / "crate", run_id=None, published=WHEN
+        store.documents().extract([peaks.urn]), tmp_path / "crate", run_id=None, published=WHEN
     )
     assert broken_rules(tmp_path / "crate", run=False) == []
     assert "#" + peaks.urn not in graph(tmp_path / "crate")
@@ -185,7 +185,7 @@ def test_each_state_of_an_overwritten_file_is_an_entity_with_its_own_digest(
     again, unknown = state("w1 again", "sha256:" + "01" * 32), state("unread", None)
     last = state("w3", "md5:" + "03" * 16)
     both = store.step("Compare", inputs=[first, second, again, unknown, last])
-    write_crate(store.reader().extract([both.urn]), tmp_path / "c", run_id=None, published=WHEN)
+    write_crate(store.documents().extract([both.urn]), tmp_path / "c", run_id=None, published=WHEN)
     assert broken_rules(tmp_path / "c", run=False) == []
     found = graph(tmp_path / "c")
     files = {e["name"]: e for e in found.values() if e["@type"] == "File" and "dateCreated" in e}
@@ -240,7 +240,7 @@ def test_a_crate_of_an_unfinished_run_without_flow_or_owner_breaks_no_rule(
     recorder.run("r 1/ü")
     recorder.step("Look", parameters=[1, 2])
     recorder.data("here", uris=["no scheme", "file:///a b"], tags={"x": "y"})
-    found = store.reader().extract(run_ids=["r 1/ü"], directions=())
+    found = store.documents().extract(run_ids=["r 1/ü"], directions=())
     write_crate(found, tmp_path / "crate", run_id="r 1/ü", published=WHEN)
     assert broken_rules(tmp_path / "crate") == []
 
@@ -272,7 +272,7 @@ def test_a_missing_library_is_one_sentence_that_names_the_extra(
 def test_a_datacite_document_has_what_the_kernel_asks_for(store: Store) -> None:
     peaks = some_science(store)
     for document in (
-        json.loads(to_datacite(store.reader().extract([peaks.urn]))),
+        json.loads(to_datacite(store.documents().extract([peaks.urn]))),
         json.loads(to_datacite(of_run(store), run_id=RUN)),
     ):
         assert document["data"]["type"] == "dois"
@@ -282,7 +282,7 @@ def test_a_datacite_document_has_what_the_kernel_asks_for(store: Store) -> None:
 def test_a_datacite_document_tells_what_a_record_came_from(store: Store) -> None:
     peaks = some_science(store)
     text = to_datacite(
-        store.reader().extract([peaks.urn]),
+        store.documents().extract([peaks.urn]),
         publisher="A light source",
         doi="10.5072/x",
         license="https://spdx.org/licenses/CC0-1.0",
@@ -303,7 +303,7 @@ def test_a_datacite_document_tells_what_a_record_came_from(store: Store) -> None
 
 def test_a_search_entry_is_seen_by_those_who_may_see_the_record(store: Store) -> None:
     peaks = some_science(store)
-    entry = to_gmeta(store.reader().extract([peaks.urn]))
+    entry = to_gmeta(store.documents().extract([peaks.urn]))
     jsonschema.validate(entry, ENTRY)
     assert entry["subject"] == peaks.urn
     assert set(entry["visible_to"]) == {OWNER, READER}
@@ -328,7 +328,7 @@ def test_several_entries_are_one_list_and_the_sdk_takes_it(store: Store) -> None
 
     peaks = some_science(store)
     entries = [
-        to_gmeta(store.reader().extract([peaks.urn])),
+        to_gmeta(store.documents().extract([peaks.urn])),
         to_gmeta(of_run(store), run_id=RUN, visible_to=["public"]),
     ]
     document = json.loads(ingest_document(entries))
@@ -350,7 +350,7 @@ def test_several_entries_are_one_list_and_the_sdk_takes_it(store: Store) -> None
 
 def test_a_record_that_nobody_may_see_is_not_published_by_accident(store: Store) -> None:
     record = store.data("mine alone")
-    found = store.reader().extract([record.urn])
+    found = store.documents().extract([record.urn])
     with pytest.raises(InvalidInput, match="--visible-to"):
         to_gmeta(found)
     assert to_gmeta(found, visible_to=["public"])["visible_to"] == ["public"]
@@ -359,15 +359,15 @@ def test_a_record_that_nobody_may_see_is_not_published_by_accident(store: Store)
 def test_only_who_may_see_all_of_it_finds_it(store: Store) -> None:
     a = store.recorder(audience=Audience("urn:x:a", readers=("urn:x:b",))).data("a")
     b = store.recorder(audience=Audience("urn:x:b")).data("b")
-    assert store.reader().extract([a.urn]).readers == ["urn:x:a", "urn:x:b"]
-    assert store.reader().extract([a.urn, b.urn]).readers == ["urn:x:b"]
+    assert store.documents().extract([a.urn]).readers == ["urn:x:a", "urn:x:b"]
+    assert store.documents().extract([a.urn, b.urn]).readers == ["urn:x:b"]
 
 
 def test_a_long_history_gives_a_short_entry(store: Store) -> None:
-    with store.together():
+    with store.transaction():
         facts = [store.fact(f"fact {i}", uris=[f"globus://c/{i}"]) for i in range(300)]
     record = store.data("made of many", depends_on=facts)
-    entry = to_gmeta(store.reader().extract([record.urn]), visible_to=["public"])
+    entry = to_gmeta(store.documents().extract([record.urn]), visible_to=["public"])
     lineage = entry["content"]["lineage"]
     assert (lineage["counts"]["fact"], len(lineage["facts"])) == (300, 100)
     assert len(ingest_document([entry])) < 100_000
@@ -383,7 +383,7 @@ def test_a_crate_does_not_hold_the_bytes_of_the_files(store: Store, tmp_path: Pa
     recorder.run("r")
     uri = {"uri": local.as_uri(), "size": 10, "digest": digest}
     recorder.step("Look", inputs=[recorder.data("scan", uris=[uri])]).finish()
-    found = store.reader().extract(run_ids=["r"], directions=())
+    found = store.documents().extract(run_ids=["r"], directions=())
     write_crate(found, tmp_path / "crate", run_id="r", published=WHEN)
     names = {file.name for file in (tmp_path / "crate").iterdir()}
     assert names == {"ro-crate-metadata.json", "provenance.prov.json", "flow-as-recorded.json"}

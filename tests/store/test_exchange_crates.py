@@ -25,8 +25,8 @@ from tests.support.needs import need_module
 
 
 def named(store: Store, name: str, kind: str | None = None) -> dict[str, Any]:
-    (found,) = store.reader().records(name=name, kind=kind)["records"]
-    return store.reader().record(found["id"])
+    (found,) = store.documents().records(name=name, kind=kind)["records"]
+    return store.documents().record(found["id"])
 
 
 def ends(record: dict[str, Any]) -> set[tuple[str, str]]:
@@ -71,7 +71,7 @@ def test_a_workflow_run_crate_is_a_run_that_reads_collections(store: Store, tmp_
     assert ends(step) == {("used", "Two lists"), ("used", "Sorting")}
     assert ends(named(store, "Two lists")) == {("has_member", "first"), ("has_member", "second")}
     assert named(store, "sorted")["tags"]["parameter"] == "sorted lines"
-    (run,) = store.reader().runs()["runs"]
+    (run,) = store.documents().runs()["runs"]
     assert (run["label"], run["status"]) == ("Sorting", "ENDED")
     assert named(store, "sorted")["run_id"] == step["run_id"] == run["run_id"]
 
@@ -80,13 +80,13 @@ def test_a_provenance_run_crate_is_a_run_with_its_steps(store: Store, tmp_path: 
     found = taken(store, tmp_path / "c", CRATES["provenance"])
     assert found.records == {"fact": 2, "data": 3, "step": 2}
     assert "'2024-05-01T10:02:60Z' of '#task/2'" in found.notes[0]
-    (run,) = store.reader().runs()["runs"]
-    shown = store.reader().run(run["run_id"])
+    (run,) = store.documents().runs()["runs"]
+    shown = store.documents().run(run["run_id"])
     assert [step["name"] for step in shown["steps"]] == ["rev (1)", "sort (1)"]
     assert (run["status"], run["flow_title"]) == ("SUCCEEDED", "wf.cwl")
     assert ends(named(store, "sort (1)")) == {("used", "rev.txt"), ("used", "sort")}
     assert named(store, "sort (1)")["completion_time"].startswith("2024-05-01T10:02:59.999999")
-    usage = store.reader().extract([named(store, "rev (1)")["id"]]).records
+    usage = store.documents().extract([named(store, "rev (1)")["id"]]).records
     said = usage[named(store, "rev (1)")["id"]]["payloads"]["ro_crate"]
     assert said["resourceUsage"][0]["value"] == "4096"
     assert named(store, "whale.txt")["uris"][0]["digest"].startswith("sha1:")
@@ -118,7 +118,7 @@ def test_a_crate_is_the_same_in_a_folder_a_zip_and_by_its_metadata_and_comes_in_
     assert store.info() == before
     with open_store(f"sqlite:///{tmp_path / 'zip.db'}") as other:
         assert import_file(other, archive)[1].records == first.records
-        places = [u["uri"] for r in other.reader().records()["records"] for u in r["uris"]]
+        places = [u["uri"] for r in other.documents().records()["records"] for u in r["uris"]]
         assert not any(place.startswith("file:///") for place in places)
 
 
@@ -141,7 +141,7 @@ def test_our_own_crate_comes_back_under_its_own_identity(
     need_module("rocrate.rocrate")
     need_module("prov.model")
     some_science(store)
-    extract = store.reader().extract(everything=True)
+    extract = store.documents().extract(everything=True)
     write_crate(extract, tmp_path / "c.zip", run_id=RUN, published="2026-11-22")
     format_, found = import_file(other, tmp_path / "c.zip")
     assert (format_, found.notes) == ("RO-Crate", ())
@@ -160,7 +160,7 @@ def test_no_name_leads_out_of_a_crate(store: Store, tmp_path: Path) -> None:
     os.symlink(tmp_path / "secret", folder / "link")
     found = import_file(store, folder)[1]
     assert "Not looked at, since their names lead out of the crate: 5 files." in found.notes
-    records = store.reader().records(kind="data")["records"]
+    records = store.documents().records(kind="data")["records"]
     assert len(records) == len(names)
     for record in records:
         for uri in record["uris"]:

@@ -65,8 +65,8 @@ FOREIGN = {
 
 
 def named(store: Store, name: str) -> dict[str, Any]:
-    (found,) = store.reader().records(name=name)["records"]
-    return store.reader().record(found["id"])
+    (found,) = store.documents().records(name=name)["records"]
+    return store.documents().record(found["id"])
 
 
 def test_every_role_has_a_relation() -> None:
@@ -75,7 +75,7 @@ def test_every_role_has_a_relation() -> None:
 
 def test_a_record_is_exported_with_all_that_it_came_from(store: Store) -> None:
     peaks = some_science(store)
-    document = json.loads(to_prov_json(store.reader().extract([peaks.urn])))
+    document = json.loads(to_prov_json(store.documents().extract([peaks.urn])))
     labels = {e["prov:label"] for e in document["entity"].values() if "braid:created_at" in e}
     assert labels == {"peaks", "scan-1", "setup.cfg", "training pair", "braggnn"}
     assert {a["prov:label"] for a in document["activity"].values()} == {
@@ -101,7 +101,7 @@ def test_prov_reads_what_is_exported_and_writes_the_same(store: Store) -> None:
     again = prov.ProvDocument.deserialize(content=document.serialize(format="json"), format="json")
     assert document == again
     assert document.unified() == document
-    assert "wasDerivedFrom" in to_prov(store.reader().extract(everything=True), "prov-n")
+    assert "wasDerivedFrom" in to_prov(store.documents().extract(everything=True), "prov-n")
 
 
 def test_an_export_imported_elsewhere_is_exported_as_the_same_document(
@@ -114,11 +114,11 @@ def test_an_export_imported_elsewhere_is_exported_as_the_same_document(
     assert imported.records == {"fact": 1, "data": 2, "model": 2, "dataset": 1, "step": 2}
     assert whole(other) == text
     assert other.check() == []
-    theirs = other.reader().record(peaks.urn)
+    theirs = other.documents().record(peaks.urn)
     assert theirs["name"] == "peaks"
     assert "root" in theirs["invalidated"]
-    assert other.reader().run(RUN)["recorded_by"] == OWNER
-    assert other.reader(Viewer(frozenset({OWNER}))).run(RUN)["label"] == "night shift"
+    assert other.documents().run(RUN)["recorded_by"] == OWNER
+    assert other.documents(Viewer(frozenset({OWNER}))).run(RUN)["label"] == "night shift"
 
 
 @pytest.mark.parametrize("depth", [None, 1], ids=["whole", "stub"])
@@ -130,7 +130,7 @@ def test_records_that_are_one_thing_are_alternates_and_are_one_thing_where_it_is
     one = store.data("scan", uris=[place, "globus://c/copy.h5"], depends_on=[beam])
     two = store.data("copy", uris=[place])
     made = store.data("made", depends_on=[two])
-    found = store.reader().extract([made.urn], depth=depth)
+    found = store.documents().extract([made.urn], depth=depth)
     text = to_prov_json(found)
     document = prov.ProvDocument.deserialize(content=text, format="json")
     assert len(list(document.get_records(prov.ProvAlternate))) == 1
@@ -138,22 +138,24 @@ def test_records_that_are_one_thing_are_alternates_and_are_one_thing_where_it_is
     assert imported.notes == ()
     assert other.check() == []
     if depth is None:
-        assert to_prov_json(other.reader().extract([made.urn])) == text
+        assert to_prov_json(other.documents().extract([made.urn])) == text
         import_prov(other, written(tmp_path, text))
-        assert to_prov_json(other.reader().extract([made.urn])) == text
-        up = {node["id"] for node in other.reader().lineage(made.urn)["nodes"]}
+        assert to_prov_json(other.documents().extract([made.urn])) == text
+        up = {node["id"] for node in other.documents().lineage(made.urn)["nodes"]}
         assert up == {each.urn for each in (beam, one, two, made)}
         write_crate(found, tmp_path / "crate", run_id=None, published="2026-01-01")
         crate = json.loads((tmp_path / "crate" / "ro-crate-metadata.json").read_text())
         named = {e["name"]: e for e in crate["@graph"] if "identifier" in e}
         assert named["copy"]["sameAs"] == {"@id": named["scan"]["@id"]}
-        related = json.loads(to_datacite(store.reader().extract([two.urn])))["data"]["attributes"]
+        related = json.loads(to_datacite(store.documents().extract([two.urn])))["data"][
+            "attributes"
+        ]
         same = {(r["relationType"], r["relatedIdentifier"]) for r in related["relatedIdentifiers"]}
         assert same == {("IsIdenticalTo", one.urn)}
-    near = to_prov_json(store.reader().extract([two.urn], depth=1))
+    near = to_prov_json(store.documents().extract([two.urn], depth=1))
     import_prov(other, written(tmp_path, near))
     assert other.check() == []
-    assert [o["id"] for o in other.reader().record(two.urn)["same_as"]] == [one.urn]
+    assert [o["id"] for o in other.documents().record(two.urn)["same_as"]] == [one.urn]
 
 
 def test_importing_twice_and_where_it_came_from_changes_nothing(
@@ -185,10 +187,10 @@ def test_a_later_export_brings_what_was_invalidated_since(
     scan = other.data("scan")
     result = other.data("result", depends_on=[scan])
     import_prov(store, written(tmp_path, whole(other)))
-    assert "invalidated" not in store.reader().record(result.urn)
+    assert "invalidated" not in store.documents().record(result.urn)
     other.mark(scan, Mark.INVALIDATED, "beam was off")
     import_prov(store, written(tmp_path, whole(other)))
-    assert store.reader().record(scan.urn)["invalidated"]["cause"] == "beam was off"
+    assert store.documents().record(scan.urn)["invalidated"]["cause"] == "beam was off"
 
 
 def test_a_record_that_is_something_else_here_is_a_conflict(
@@ -205,12 +207,12 @@ def test_what_lies_beyond_the_depth_is_named_and_linked_to(
     store: Store, other: Store, tmp_path: Path
 ) -> None:
     peaks = some_science(store)
-    found = store.reader().extract([peaks.urn], depth=1)
+    found = store.documents().extract([peaks.urn], depth=1)
     assert {stub["name"] for stub in found.stubs.values()} == {"setup.cfg", "Train", "braggnn"}
     text = to_prov_json(found)
     import_prov(other, written(tmp_path, text))
     assert other.check() == []
-    again = to_prov_json(other.reader().extract([peaks.urn]))
+    again = to_prov_json(other.documents().extract([peaks.urn]))
     assert json.loads(again)["entity"].keys() == json.loads(text)["entity"].keys()
 
 
@@ -223,10 +225,10 @@ def test_what_is_invalid_stays_so_where_its_cause_is_left_out(
     result = store.data("result", depends_on=[between])
     step = store.step("Look", inputs=[result])
     made = step.output("made")
-    file = written(tmp_path, to_prov_json(store.reader().extract([made.urn], depth=2)))
+    file = written(tmp_path, to_prov_json(store.documents().extract([made.urn], depth=2)))
     import_prov(other, file)
     for record in (result, step, made):
-        cause = other.reader().record(record.urn)["invalidated"]["cause"]
+        cause = other.documents().record(record.urn)["invalidated"]["cause"]
         assert cause == f"beam was off (because of {bad.urn})"
     before = other.info()
     import_prov(other, file)
@@ -244,7 +246,7 @@ def test_who_may_not_see_a_record_gets_a_placeholder_in_its_place(
     secret = store.recorder(audience=Audience("urn:x:them")).data("secret")
     mine = store.recorder(audience=Audience("urn:x:me"))
     seen = mine.data("seen", depends_on=[secret])
-    text = to_prov_json(store.reader(Viewer(frozenset({"urn:x:me"}))).extract([seen.urn]))
+    text = to_prov_json(store.documents(Viewer(frozenset({"urn:x:me"}))).extract([seen.urn]))
     assert "secret" not in text
     assert secret.urn not in text
     assert "hidden:1" in text
@@ -258,10 +260,10 @@ def test_a_whole_run_is_exported_with_what_it_used(store: Store) -> None:
     recorder = store.recorder(run_id="run-1")
     recorder.run("run-1", status="SUCCEEDED")
     recorder.step("Look", inputs=[outside]).finish()
-    found = store.reader().extract(run_ids=["run-1"], directions=())
+    found = store.documents().extract(run_ids=["run-1"], directions=())
     assert {r["name"] for r in found.records.values()} == {"Look", "a constant"}
     with pytest.raises(NotFound, match="no run nothing"):
-        store.reader().extract(run_ids=["nothing"])
+        store.documents().extract(run_ids=["nothing"])
 
 
 @settings(

@@ -97,8 +97,8 @@ def read(text: str, format: str = "json") -> Any:
 
 
 def named(store: Store, name: str) -> dict[str, Any]:
-    (found,) = store.reader().records(name=name)["records"]
-    return store.reader().record(found["id"])
+    (found,) = store.documents().records(name=name)["records"]
+    return store.documents().record(found["id"])
 
 
 def test_all_documents_that_prov_is_tested_with_come_in_and_go_out_equal(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_all_documents_that_prov_is_tested_with_come_in_and_go_out_equal(tmp_pat
         for file in files:
             brought.setdefault(str(import_file(store, file)[1].origin), set()).add(file.name)
         assert store.check() == []
-        records = store.reader().extract(everything=True, limit=10_000).records
+        records = store.documents().extract(everything=True, limit=10_000).records
     by_origin: dict[str, dict[str, Any]] = {}
     for urn, record in records.items():
         by_origin.setdefault(urn.split(":")[2], {})[urn] = record
@@ -161,9 +161,9 @@ def test_what_was_said_here_of_imported_records_goes_out_with_their_words(
 ) -> None:
     import_prov(store, written(tmp_path, RICH))
     fit = store.data("fit", depends_on=[named(store, "out")["id"]])
-    text = to_prov_json(store.reader().extract([fit.urn]))
+    text = to_prov_json(store.documents().extract([fit.urn]))
     import_prov(other, written(tmp_path, text))
-    assert to_prov_json(other.reader().extract([fit.urn])) == text
+    assert to_prov_json(other.documents().extract([fit.urn])) == text
     activities = json.loads(text)["activity"].values()  # in one bundle it is one
     kept = next(a for a in activities if a.get("prov:label") == "Zebra")
     assert json.loads(kept["document:prov"])["entity"]["ex:in"]["prov:label"][0]["lang"] == "en"
@@ -178,7 +178,7 @@ def test_every_format_comes_in_as_it_went_out(
         some_science(store)
     else:
         import_prov(store, written(tmp_path, RICH))
-    extract = store.reader().extract(everything=True)
+    extract = store.documents().extract(everything=True)
     if format_ == "prov-xml" and find_spec("lxml") is None:
         with pytest.raises(MissingExtra, match=r"pip install 'prov\[xml\]'"):
             to_prov(extract, format_)
@@ -265,7 +265,7 @@ def test_statements_are_kept_in_their_own_words_with_the_prefixes_that_they_need
     import_prov(store, written(tmp_path, document))
     kept = {
         record["name"]: record["payloads"]["prov"]
-        for record in store.reader().extract(everything=True).records.values()
+        for record in store.documents().extract(everything=True).records.values()
         if "prov" in record["payloads"]
     }
     prefixes = document["prefix"]
@@ -286,7 +286,7 @@ def test_a_document_without_times_claims_none(store: Store, tmp_path: Path) -> N
     }
     import_prov(store, written(tmp_path, document))
     for name in ("a", "b"):
-        statement = store.reader().statement(named(store, name)["id"])
+        statement = store.documents().statement(named(store, name)["id"])
         text = account(statement)
         assert "1970" not in text
         assert "at an unknown time" in text

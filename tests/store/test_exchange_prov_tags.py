@@ -38,12 +38,12 @@ def test_a_tag_that_was_set_again_goes_along_with_all_its_values(
         ("checked", True)
     }
     import_prov(other, written(tmp_path, text))
-    theirs = other.reader().record(scan.urn)["tags"]
-    assert theirs == store.reader().record(scan.urn)["tags"]
+    theirs = other.documents().record(scan.urn)["tags"]
+    assert theirs == store.documents().record(scan.urn)["tags"]
     assert whole(other) == text
     assert other.check() == []
     other.tag(scan.urn, {"temperature_K": 320})
-    assert other.reader().record(scan.urn)["tags"]["temperature_K"] == 320
+    assert other.documents().record(scan.urn)["tags"]["temperature_K"] == 320
 
 
 def test_what_came_as_prov_and_comes_as_a_slice_has_each_value_once(
@@ -56,7 +56,7 @@ def test_what_came_as_prov_and_comes_as_a_slice_has_each_value_once(
     store.slice(tmp_path / "slice.db")
     other.merge(tmp_path / "slice.db")
     assert other.info()["tables"]["tag"] == 3
-    assert other.reader().record(scan.urn)["tags"] == {"n": 2}
+    assert other.documents().record(scan.urn)["tags"] == {"n": 2}
 
 
 def test_tags_given_when_a_record_was_made_need_no_history(store: Store) -> None:

@@ -106,7 +106,7 @@ def test_an_import_that_something_here_needs_stays(
     store: Store, tmp_path: Path, make: Make, how: str
 ) -> None:
     found = import_file(store, make(tmp_path))[1]
-    record = next(r for r in store.reader().records()["records"] if r["kind"] != "step")
+    record = next(r for r in store.documents().records()["records"] if r["kind"] != "step")
     named = record["id"]
     if how == "link":
         named = store.data("mine", depends_on=[record["id"]]).urn
@@ -146,9 +146,9 @@ def test_marks_on_records_that_were_known_are_taken_back_alone(
     other.mark(scan, Mark.INVALIDATED, "beam was off")
     file.write_text(whole(other))
     found = import_file(store, file)[1]
-    assert "invalidated" in store.reader().record(made.urn)
+    assert "invalidated" in store.documents().record(made.urn)
     undo_import(store, found.origin)
-    assert "invalidated" not in store.reader().record(made.urn)
+    assert "invalidated" not in store.documents().record(made.urn)
     assert store.check() == []
     assert len(list_imports(store)) == 1
 
@@ -181,7 +181,7 @@ def test_an_id_that_is_no_imports_is_refused(store: Store, tmp_path: Path) -> No
 def test_what_was_said_here_of_a_run_of_an_import_keeps_it(store: Store, tmp_path: Path) -> None:
     import_file(store, ours(tmp_path))
     (entry,) = list_imports(store)
-    (run,) = store.reader().runs()["runs"]
+    (run,) = store.documents().runs()["runs"]
     store.recorder(run_id=run["run_id"]).run(run["run_id"], status="FAILED")
     before = rows(store)
     with pytest.raises(Conflict, match="says more of a run of it"):
@@ -195,7 +195,7 @@ def test_a_stub_that_something_here_depends_on_stays(store: Store, tmp_path: Pat
         for number in range(2):
             copy = theirs.data(f"copy {number}", depends_on=[source])
             result = theirs.data(f"result {number}", depends_on=[copy])
-            near = theirs.reader().extract([result.urn], depth=1)
+            near = theirs.documents().extract([result.urn], depth=1)
             (tmp_path / f"{number}.json").write_text(to_prov_json(near))
     for number in range(2):
         import_file(store, tmp_path / f"{number}.json")
@@ -229,7 +229,7 @@ def say(store: Store, what: str, urn: str) -> None:
         store.found_file(urn, "http://example.org/model", size=3, digest="sha256:" + "a" * 64)
     elif what == "age":
         store.reduce(before=store.clock())
-        assert "reduced" in store.reader().record(urn)
+        assert "reduced" in store.documents().record(urn)
 
 
 def take_back(store: Store, what: str, urn: str) -> None:
@@ -247,7 +247,7 @@ def test_what_was_said_and_taken_back_or_found_does_not_lock_an_import(
 ) -> None:
     before = rows(store)
     found = import_file(store, foreign(tmp_path))[1]
-    model = store.reader().records()["records"]
+    model = store.documents().records()["records"]
     urn = next(record["id"] for record in model if record["kind"] == "model")
     say(store, what, urn)
     if what in ("tag", "alias", "invalidity"):
@@ -266,7 +266,7 @@ def test_what_was_said_goes_with_an_import_that_is_forced(
 ) -> None:
     before = rows(store)
     found = import_file(store, foreign(tmp_path))[1]
-    model = next(r for r in store.reader().records()["records"] if r["kind"] == "model")
+    model = next(r for r in store.documents().records()["records"] if r["kind"] == "model")
     say(store, what, model["id"])
     undo_import(store, found.origin, force=True)
     assert rows(store) == before
@@ -276,7 +276,7 @@ def test_what_was_said_goes_with_an_import_that_is_forced(
 def test_what_needs_an_import_names_the_way_out(store: Store, tmp_path: Path) -> None:
     """Records of another import are taken back with that; records from here stay."""
     found = import_file(store, foreign(tmp_path))[1]
-    scan = next(r for r in store.reader().records()["records"] if r["name"] == "in")
+    scan = next(r for r in store.documents().records()["records"] if r["name"] == "in")
     ends = {"prov:generatedEntity": "prov:of_it", "prov:usedEntity": "u:" + scan["id"][4:]}
     near = {"prefix": {"u": "urn:"}, "entity": {"prov:of_it": {}}, "wasDerivedFrom": {"_:d": ends}}
     (tmp_path / "near.json").write_text(json.dumps(near))

@@ -22,7 +22,7 @@ def sha256(data: bytes) -> str:
 
 
 def found(store: Store, record: Any) -> dict[str, Any]:
-    return store.reader().record(record)
+    return store.documents().record(record)
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_directory_is_one_thing(store: Store, zarr: Path) -> None:
     assert (members["count"], members["size"], members["truncated"]) == (4, 7, False)
     assert [file["path"] for file in members["files"]] == ["a%20b", "c/0/0", "latest", "zarr.json"]
     assert members["files"][2] == {"path": "latest", "target": "c/0"}
-    assert store.reader().records(digest=DIGEST)["records"][0]["id"] == made.urn
+    assert store.documents().records(digest=DIGEST)["records"][0]["id"] == made.urn
 
 
 def test_the_digest_of_a_directory_is_of_its_content_alone(zarr: Path, tmp_path: Path) -> None:

@@ -25,13 +25,13 @@ SCAN = "urn:braid:5f8a3c1e-9d2b-4e77-8a10-3b6c0d9e4f21:3"
 def test_a_batch_of_the_first_format_is_written_as_it_was_meant(store: Store) -> None:
     store.write(decode_batch((FIXTURES / "batch.msgpack").read_bytes()))
     assert store.check() == []
-    scan = store.reader().record(SCAN)
+    scan = store.documents().record(SCAN)
     assert scan["name"] == "scan"
     assert scan["tags"] == {"sample": "Ni", "hot": True, "temperature_K": 300.5, "count": 1}
     assert [uri["uri"] for uri in scan["uris"]][-1] == "globus://6C54CADE/data/a b.h5"
-    assert store.reader().find_uri("globus://6c54cade/data/a%20b.h5") == store.sink.resolve(SCAN)
-    (line,) = store.reader().models()["models"]
-    version = store.reader().model_version(line["latest"]["id"])
+    assert store.documents().find_uri("globus://6c54cade/data/a%20b.h5") == store.sink.resolve(SCAN)
+    (line,) = store.documents().models()["models"]
+    version = store.documents().model_version(line["latest"]["id"])
     assert version["metrics"] == [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": None}]
 
 
@@ -107,18 +107,18 @@ OLD_ROWS = (  # of constants alone
 def test_a_store_of_the_first_schema_is_upgraded_with_all_that_it_holds(old_url: str) -> None:
     upgrade_store(old_url)
     with open_store(old_url) as store:
-        scan = store.reader().records(name="scan")["records"][0]
+        scan = store.documents().records(name="scan")["records"][0]
         assert scan["tags"] == {"T": 293.5, "good": 293.5, "odd": "seven"}
         assert scan["invalidated"]["cause"] == "bad"
-        assert store.reader().find_uri("globus://c/a%20b.h5") == ONE
-        net = store.reader().records(name="net")["records"][0]
+        assert store.documents().find_uri("globus://c/a%20b.h5") == ONE
+        net = store.documents().records(name="net")["records"][0]
         assert "invalidated" in net
-        version = store.reader().model_version(net["id"])
+        version = store.documents().model_version(net["id"])
         assert version["metrics"] == [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": None}]
-        assert store.reader().run("r1")["status"] == "ACTIVE"
-        ada = store.reader(_viewer("urn:globus:auth:identity:ada"))
+        assert store.documents().run("r1")["status"] == "ACTIVE"
+        ada = store.documents(_viewer("urn:globus:auth:identity:ada"))
         assert len(ada.records()["records"]) == 2
-        assert store.reader(_viewer("urn:globus:auth:identity:bob")).records()["records"] == []
+        assert store.documents(_viewer("urn:globus:auth:identity:bob")).records()["records"] == []
         store.data("later", depends_on=[scan["id"]])
 
 
@@ -127,13 +127,13 @@ def test_a_number_that_was_kept_as_numpy_writes_it_is_one_again_after_the_upgrad
 ) -> None:
     upgrade_store(old_url)
     with open_store(old_url) as store:
-        assert store.reader().records(tags=["T>290"])["records"][0]["name"] == "scan"
+        assert store.documents().records(tags=["T>290"])["records"][0]["name"] == "scan"
         assert store.repair() == []
         # The value that was written stays in the history, and the copy is mended alike.
         store.slice(tmp_path / "part.db", run_ids=["r1"])
         with open_store(f"sqlite:///{tmp_path / 'other.db'}") as other:
             other.merge(tmp_path / "part.db")
-            assert other.reader().records(tags=["T=293.5"])["records"][0]["name"] == "scan"
+            assert other.documents().records(tags=["T=293.5"])["records"][0]["name"] == "scan"
             other.merge(tmp_path / "part.db")
         assert store.check() == []
 
@@ -156,7 +156,7 @@ def test_what_no_reader_understands_is_shown_and_stands_in_nobodys_way(tmp_path:
         ):
             assert connection.execute(statement).rowcount == 1
     with open_store(f"sqlite:///{file}") as store:
-        reader = store.reader()
+        reader = store.documents()
         documents = reader.records()["records"]
         shown = {document["name"]: document for document in documents}
         assert shown["scan"]["tags"] == {"T": "NaN", "n": "tensor([3])"}
@@ -168,7 +168,7 @@ def test_what_no_reader_understands_is_shown_and_stands_in_nobodys_way(tmp_path:
         assert reader.statement(model.urn)["subject"]
         assert reader.extract(everything=True).records
         dry = store.repair(dry_run=True)
-        assert store.reader().record(step.urn)["start_time"] == "2026-11-29 12:00:00+00:00"
+        assert store.documents().record(step.urn)["start_time"] == "2026-11-29 12:00:00+00:00"
         assert store.repair() == dry
         assert [mended.field for mended in dry] == ["tag T", "tag n", "step.started_at"]
         assert reader.record(step.urn)["start_time"] == "2026-11-29T12:00:00.000000+00:00"
@@ -191,7 +191,7 @@ def test_the_check_names_all_tags_that_repair_mends_and_none_afterwards(tmp_path
         for told in ("T of 1.1", "n of 1.1", "dark of 1.1", "np.bool_(True)", "braid store repair"):
             assert told in problem
         assert [mended.after for mended in store.repair()] == ["2.5", "true", "3"]
-        assert store.reader().records()["records"][0]["tags"] == {
+        assert store.documents().records()["records"][0]["tags"] == {
             "T": 2.5,
             "n": 3,
             "dark": True,

@@ -71,7 +71,7 @@ def test_a_strict_script_is_told_of_what_cannot_be_kept(plain: Store, case: Case
         assert case.matches(kept_of(plain, made.urn, case.field))
     else:
         before = plain.info()["tables"]
-        with pytest.raises(InvalidInput) as caught, strict.together():
+        with pytest.raises(InvalidInput) as caught, strict.transaction():
             record(strict, case)
         assert "\n" not in caught.value.message
         assert plain.info()["tables"] == before
@@ -87,7 +87,7 @@ def test_a_report_names_what_would_not_be_kept(case: Case) -> None:
 
 
 def test_all_values_are_recorded_on_every_database(store: Store) -> None:
-    with store.together():
+    with store.transaction():
         made = [(case, record(store, case)) for case in CASES]
     wrong = [
         named(case)
@@ -237,10 +237,10 @@ def test_an_import_keeps_of_an_attribute_what_a_script_would(
     }
     file.write_text(json.dumps(document))
     import_prov(store, file)
-    (listed,) = store.reader().records()["records"]
+    (listed,) = store.documents().records()["records"]
     tags = {name: v for name, v in listed["tags"].items() if name.endswith(":t")}
     if case.name == "text that is too long":  # kept whole, as a document
-        assert store.reader().record(listed["id"])
+        assert store.documents().record(listed["id"])
         return
     (found,) = tags.values()
     assert case.matches(found)

@@ -122,7 +122,7 @@ def test_calls_at_random_leave_a_store_that_can_be_used(
                 caller = many(recorder, chance, allowed)
         elif entrance == "together":
             try:
-                with store.together():
+                with store.transaction():
                     caller = many(store, chance, allowed)
             except Conflict as error:  # two documents of one name: the block is refused
                 assert "\n" not in error.message
@@ -197,13 +197,13 @@ def parts(*of: Any) -> tuple[MemorySink, Batch]:
 
 
 def without_its_row(recorder: Recorder) -> None:
-    with recorder.together() as batch:
+    with recorder.transaction() as batch:
         recorder.step("half")
         batch.step.clear()
 
 
 def of_nowhere(recorder: Recorder) -> None:
-    with recorder.together() as batch:
+    with recorder.transaction() as batch:
         made = recorder.data("tagged", tags={"a": 1})
         batch.record.clear()
         batch.tag[:] = [row._replace(record_id=made.id + 1000) for row in batch.tag]
@@ -227,7 +227,7 @@ def test_a_spool_file_sets_aside_what_does_not_go_together_and_nothing_else(
     spooled(tmp_path / "spool", batch)
     report = hpc.load_spool(store, tmp_path / "spool")
     assert len(report.bad) == 1
-    names = {row["name"] for row in store.reader().records()["records"]}
+    names = {row["name"] for row in store.documents().records()["records"]}
     assert names >= {"before", "after"}
     assert "half" not in names
     assert store.check() == []
@@ -238,7 +238,7 @@ def test_an_aggregator_refuses_one_part_and_writes_the_others(store: Store, bad:
     _, batch = parts(lambda r: r.data("before"), BAD[bad], lambda r: r.data("after"))
     (refused,) = store.write_parts([batch])
     assert [type(one) for one in refused] == [BatchRefused]
-    names = {row["name"] for row in store.reader().records()["records"]}
+    names = {row["name"] for row in store.documents().records()["records"]}
     assert names >= {"before", "after"}
     assert store.check() == []
 
@@ -248,7 +248,7 @@ def test_a_batch_whose_parts_do_not_add_up_is_one_thing(store: Store, tmp_path: 
     batch.record.append(RecordRow(batch.record[0].id + 9, 99, "c", 1, 0, None, None, None))
     spooled(tmp_path / "spool", batch)
     hpc.load_spool(store, tmp_path / "spool")
-    assert {row["name"] for row in store.reader().records()["records"]} == {"a", "b"}
+    assert {row["name"] for row in store.documents().records()["records"]} == {"a", "b"}
 
 
 def test_what_the_kind_of_a_record_cannot_have_is_left_out_with_a_note(store: Store) -> None:
@@ -256,7 +256,7 @@ def test_what_the_kind_of_a_record_cannot_have_is_left_out_with_a_note(store: St
     store.finish(scan, "FAILED", error={"why": "no step"})
     store.generated(scan, [store.data("x")])
     store.finish(scan.urn)
-    note = store.reader().record(scan.urn)["tags"][NOTE_TAG]
+    note = store.documents().record(scan.urn)["tags"][NOTE_TAG]
     assert "Only a step" in note
     assert store.info()["tables"]["outcome"] == 0
     assert store.check() == []
@@ -266,12 +266,12 @@ def test_a_version_goes_by_its_id_and_what_is_none_begins_a_line(store: Store) -
     first, scan = store.model("net"), store.data("scan")
     second = store.update(first.urn, [scan])
     assert (second.version, second.name, second.line_id) == (1, "net", first.id)
-    with store.together():
+    with store.transaction():
         third = store.update(store.update(second.short_id).id)
     assert third.version == 3
     other = store.update(scan)  # a record of data
     assert (other.version, other.name) == (0, "scan")
-    shown = store.reader().record(other.urn)
+    shown = store.documents().record(other.urn)
     assert [(link["id"], link["role"]) for link in shown["links"]] == [(scan.urn, "derived_from")]
     assert "not a model version" in shown["tags"][NOTE_TAG]
     assert store.check() == []
@@ -281,7 +281,7 @@ def test_a_run_of_the_year_2999_is_said_now_and_can_be_merged(store: Store, tmp_
     with open_store(f"sqlite:///{tmp_path / 'theirs.db'}") as theirs:
         theirs.run("r1", at="2999-01-01", label="later", audience="x")  # type: ignore[arg-type]
     store.merge(tmp_path / "theirs.db")
-    assert store.reader().run("r1")["label"] == "later"
+    assert store.documents().run("r1")["label"] == "later"
 
 
 @pytest.mark.parametrize("decoded", [True, False])
@@ -292,12 +292,12 @@ def test_a_document_of_odd_classes_never_ends_the_process(store: Store, decoded:
     with store.sink.session.read() as connection:
         (kept,) = connection.exec_driver_sql("SELECT document FROM payload").scalars()
     assert '"good":1' in kept
-    assert store.reader().record(scan.urn)["tags"][NOTE_TAG]
+    assert store.documents().record(scan.urn)["tags"][NOTE_TAG]
 
 
 def test_a_path_that_is_a_number_is_kept_as_what_can_be_said_of_it(store: Store) -> None:
     scan = store.data("scan", uris=[FivePath(), "file:///good"])
-    shown = store.reader().record(scan.urn)
+    shown = store.documents().record(scan.urn)
     assert "file:///good" in [uri["uri"] for uri in shown["uris"]]
     assert "FivePath" in shown["uris"][0]["uri"] + shown["uris"][1]["uri"]
     assert "TypeError" in shown["tags"][NOTE_TAG]
@@ -309,6 +309,6 @@ def test_a_mapping_that_ends_with_an_error_is_kept_as_far_as_it_goes(store: Stor
             return 7
 
     scan = store.data("scan", tags=Cut())
-    tags = store.reader().record(scan.urn)["tags"]
+    tags = store.documents().record(scan.urn)["tags"]
     assert tags["a"] == 7
     assert "RuntimeError" in tags[NOTE_TAG]

@@ -35,7 +35,7 @@ def science(recorder: Recorder) -> dict[str, Any]:
 
 def invalid(store: Store, made: dict[str, Any]) -> set[str]:
     """The names of those that are shown as invalid."""
-    read = store.reader()
+    read = store.documents()
     return {name for name, handle in made.items() if "invalidated" in read.record(handle.urn)}
 
 
@@ -43,7 +43,7 @@ def test_all_that_derives_from_a_record_is_invalid_with_its_cause(store: Store) 
     made = science(store)
     said = store.invalidate(made["scan"].urn, cause="detector misaligned")
     assert invalid(store, made) == {"scan", "dataset", "second", "infer", "peaks"}
-    peaks = store.reader().record(made["peaks"].urn)
+    peaks = store.documents().record(made["peaks"].urn)
     assert peaks["invalidated"] == {
         "at": said.document()["at"],
         "cause": "detector misaligned",
@@ -61,7 +61,7 @@ def test_what_mentions_the_invalid_says_so(store: Store) -> None:
     with store.recorder(run_id="r").step("Use", inputs=[made["scan"]]) as step:
         step.output("result")
     store.invalidate(made["scan"].urn, cause="bad")
-    read = store.reader()
+    read = store.documents()
     (shown,) = read.run("r")["steps"]
     assert shown["invalidated"]["cause"] == "bad"
     assert shown["inputs"][0]["invalidated"]["root"] == made["scan"].urn
@@ -79,7 +79,7 @@ def test_what_is_recorded_later_from_the_invalid_is_invalid_too(store: Store) ->
     made = science(store)
     store.invalidate(made["scan"].urn, cause="bad")
     made["third"] = store.update(made["second"])
-    with store.together(), store.step("Again", models=[made["third"]]) as step:
+    with store.transaction(), store.step("Again", models=[made["third"]]) as step:
         made["again"] = step.output("peaks")
     made["apart"] = store.data("apart", depends_on=[made["other"]])
     sink = MemorySink()
@@ -93,7 +93,7 @@ def test_what_is_recorded_later_from_the_invalid_is_invalid_too(store: Store) ->
     names = invalid(store, made)
     assert {"third", "again"} <= names
     assert "apart" not in names
-    far = store.reader().records(name="far")["records"][0]
+    far = store.documents().records(name="far")["records"][0]
     assert far["id"] == batch_made.urn
     assert far["invalidated"]["root"] == made["scan"].urn
 
@@ -125,22 +125,22 @@ def test_an_undo_takes_it_back_and_keeps_the_history(store: Store) -> None:
     assert "scan" in invalid(store, made)
     store.restore(made["scan"].urn, cause="a mistake")
     assert invalid(store, made) == set()
-    said = store.reader().record(made["scan"].urn)["marks"]
+    said = store.documents().record(made["scan"].urn)["marks"]
     assert [(m["mark"], m["note"]) for m in said] == [
         ("invalidated", "bad"),
         ("restored", "a mistake"),
     ]
     store.invalidate(made["scan"].urn, cause="bad after all")
-    assert store.reader().record(made["peaks"].urn)["invalidated"]["cause"] == "bad after all"
+    assert store.documents().record(made["peaks"].urn)["invalidated"]["cause"] == "bad after all"
 
 
 def test_of_several_causes_each_is_taken_back_on_its_own(store: Store) -> None:
     made = science(store)
     store.invalidate(made["scan"].urn, cause="first")
     store.invalidate(made["other"].urn, cause="second")
-    assert store.reader().record(made["peaks"].urn)["invalidated"]["cause"] == "first"
+    assert store.documents().record(made["peaks"].urn)["invalidated"]["cause"] == "first"
     store.restore(made["scan"].urn)
-    assert store.reader().record(made["peaks"].urn)["invalidated"]["cause"] == "second"
+    assert store.documents().record(made["peaks"].urn)["invalidated"]["cause"] == "second"
     store.restore(made["other"].urn)
     assert invalid(store, made) == set()
 
@@ -164,17 +164,17 @@ def test_only_who_manages_a_record_invalidates_it(store: Store) -> None:
         store.invalidate(hidden.urn, cause="bad", viewer=ben)
     with pytest.raises(NotFound):
         store.invalidate("urn:braid:00000000-0000-0000-0000-000000000000:1", cause="bad")
-    assert store.reader().record(scan.urn).get("invalidated") is None
+    assert store.documents().record(scan.urn).get("invalidated") is None
     store.invalidate(hidden.urn, cause="bad", viewer=anna)
     derived = hers.data("derived", depends_on=[hidden])
-    shown = store.reader(ben).record(derived.urn)["invalidated"]
+    shown = store.documents(ben).record(derived.urn)["invalidated"]
     told = "a record that you may not see was invalidated"
     assert shown == {"at": None, "cause": told, "root": "restricted"}
-    statement = store.reader(ben).statement(derived.urn)
+    statement = store.documents(ben).statement(derived.urn)
     assert list(statement["predicate"]["evidence"]["invalidated"].values()) == [shown]
     store.invalidate(scan.urn, cause="seen", viewer=anna)
     both = hers.data("of both", depends_on=[hidden, scan])
-    assert store.reader(ben).record(both.urn)["invalidated"]["root"] == scan.urn
+    assert store.documents(ben).record(both.urn)["invalidated"]["root"] == scan.urn
 
 
 def test_cycles_end(store: Store) -> None:

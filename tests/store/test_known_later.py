@@ -28,7 +28,7 @@ def record_all(store: Store) -> dict[str, str]:
     trained = model.update()
     things = {"scan": scan, "copy": copy, "model": model, "trained": trained}
     ids = {name: store.sink.resolve(thing.urn) for name, thing in things.items()}
-    with store.together() as batch:
+    with store.transaction() as batch:
         new_id = store.sink.new_id
         batch.link.append(LinkRow(ids["scan"], ids["copy"], Role.DERIVED_FROM))
         batch.late_link.append(
@@ -68,12 +68,12 @@ def test_two_stores_may_both_find_that_records_are_one_thing(store: Store, tmp_p
     store.slice(file)
     with open_store(f"sqlite:///{file}") as other:
         ids = {name: other.sink.resolve(urn) for name, urn in urns.items()}
-        with other.together() as batch:
+        with other.transaction() as batch:
             for one, two in (("scan", "trained"), ("trained", "scan")):
                 row = SameAsRow(ids[one], ids[two], other.sink.new_id(), now(), DIGEST)
                 batch.same_as.append(row)
     ids = {name: store.sink.resolve(urn) for name, urn in urns.items()}
-    with store.together() as batch:
+    with store.transaction() as batch:
         for one, two in (("scan", "trained"), ("trained", "scan")):
             batch.same_as.append(SameAsRow(ids[one], ids[two], store.sink.new_id(), now(), DIGEST))
     store.merge(file)

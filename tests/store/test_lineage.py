@@ -234,7 +234,7 @@ def test_what_there_is_not_is_refused_in_a_sentence(store: Store, how: dict[str,
 
 
 def test_a_chain_of_three_thousand_is_walked_to_its_end(store: Store) -> None:
-    with store.together():
+    with store.transaction():
         record = first = store.data("0")
         for n in range(1, 3_001):
             record = store.data(str(n), depends_on=[record])
@@ -251,14 +251,14 @@ def test_a_chain_of_three_thousand_is_walked_to_its_end(store: Store) -> None:
 @pytest.mark.parametrize("between", [0, 50, 1], ids=["one range", "ranges", "one by one"])
 def test_a_wide_level_is_whole_whatever_was_recorded_between(store: Store, between: int) -> None:
     scans = []
-    with store.together():
+    with store.transaction():
         config = store.fact("setup.cfg")
         for n in range(200):
             scans.append(store.data(f"scan {n}", depends_on=[config]))
             if between and n % between == 0:
                 store.data(f"other {n}", depends_on=[scans[0]])
         everything = store.data("everything", depends_on=scans)
-    with store.together():
+    with store.transaction():
         reports = [store.data(f"report {n}", depends_on=[everything]) for n in range(100)]
     ids = [scan.id for scan in scans]
     assert (traverse.ranges_of(ids) is None) is (between == 1)

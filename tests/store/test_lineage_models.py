@@ -13,7 +13,7 @@ ALICE, BOB = "urn:globus:auth:identity:alice", "urn:globus:auth:identity:bob"
 
 
 def found(store: Store, **wanted: Any) -> list[str]:
-    page = store.reader().models(**wanted)
+    page = store.documents().models(**wanted)
     return [f"{model['name']} v{model['match']['version']}" for model in page["models"]]
 
 
@@ -57,7 +57,7 @@ def test_later_versions_and_models_made_from_one_count_what_they_made_does_not(
     assert set(found(store, trained_on=scan.urn)) == {"base v2", "fine-tuned v0"}
     assert found(store, trained_on=config.urn) == []
     assert set(found(store, trained_on=trained.urn)) == {"base v2", "fine-tuned v0"}
-    (model,) = store.reader().models(name="base", trained_on=scan.urn)["models"]
+    (model,) = store.documents().models(name="base", trained_on=scan.urn)["models"]
     assert (model["matches"], model["versions"], model["branches"]) == (2, 3, 1)
     assert model["latest"]["id"] == latest.urn == model["match"]["id"]
     assert model["match"]["value"] is None
@@ -74,7 +74,7 @@ def test_the_best_is_first_by_score_or_else_by_the_last_value_of_the_metric(
     worse = store.model("two versions").update(scores={"val_loss": 0.4})
     worse.update(scores={"val_loss": 0.3}).update(scores={"val_loss": 0.35})
     store.model("unknown").update(scores={"accuracy": 0.9})
-    best = store.reader().models(best="val_loss")["models"]
+    best = store.documents().models(best="val_loss")["models"]
     assert [(model["name"], model["match"]["value"]) for model in best] == [
         ("curve", 0.1),
         ("scored", 0.2),
@@ -101,7 +101,7 @@ def test_by_tag_and_page_by_page(store: Store) -> None:
         seen: list[str] = []
         marker = None
         while True:
-            page = store.reader().models(limit=2, marker=marker, **wanted)
+            page = store.documents().models(limit=2, marker=marker, **wanted)
             seen += [f"{model['name']} v1" for model in page["models"]]
             marker = page["marker"]
             if not page["has_next_page"]:
@@ -113,7 +113,7 @@ def test_what_is_invalid_is_found_and_marked(store: Store) -> None:
     scan = store.data("scan")
     store.model("m").update([scan], scores={"loss": 1.0})
     store.invalidate(scan.urn, cause="beam dump")
-    (model,) = store.reader().models(best="loss")["models"]
+    (model,) = store.documents().models(best="loss")["models"]
     assert model["match"]["invalidated"]["cause"] == "beam dump"
 
 
@@ -123,7 +123,7 @@ def test_models_of_others_are_not_found(store: Store) -> None:
     alice.model("hers").update([scan], scores={"loss": 0.1})
     shared = alice.model("line").update([scan])
     bob.update(shared, [scan], scores={"loss": 0.2})
-    reader = store.reader(Viewer(frozenset({BOB})))
+    reader = store.documents(Viewer(frozenset({BOB})))
     (model,) = reader.models(trained_on=scan.urn, best="loss")["models"]
     assert (model["name"], model["match"]["version"], model["versions"]) == ("line", 2, 1)
     assert "hers" not in str(reader.models(trained_on=scan.urn))
@@ -133,7 +133,7 @@ def test_models_of_others_are_not_found(store: Store) -> None:
 
 def test_a_marker_of_another_list_is_refused(store: Store) -> None:
     with pytest.raises(InvalidInput):
-        store.reader().models(best="loss", marker="xyz")
+        store.documents().models(best="loss", marker="xyz")
 
 
 def test_invalid_versions_are_left_out_on_request(store: Store) -> None:

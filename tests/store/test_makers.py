@@ -33,7 +33,7 @@ def made(store: Store) -> dict[str, int]:
 def test_makers_are_told_with_their_functions_and_whether_they_are_of_the_flow(
     store: Store, made: dict[str, int]
 ) -> None:
-    reader = store.reader()
+    reader = store.documents()
     for run, same in (("r1", True), ("r2", True), ("r3", False), ("r4", False), ("none", False)):
         (maker,) = reader.makers(made["r1 peaks"], run, FUNCTION)
         assert maker == (made["r1 Fit"], "Fit", {made["r1 fit"]}, same)
@@ -44,13 +44,13 @@ def test_makers_are_told_with_their_functions_and_whether_they_are_of_the_flow(
 
 
 def test_what_a_run_called_is_told_until_a_time(store: Store, made: dict[str, int]) -> None:
-    reader = store.reader()
+    reader = store.documents()
     assert reader.called("r2", FUNCTION) == {made["r2 fit"]}
     assert reader.called("r2", FUNCTION, until=0) == set()
 
 
 def test_documents_of_runs_are_found(store: Store, made: dict[str, int]) -> None:
-    reader = store.reader()
+    reader = store.documents()
     assert [reader.has_documents(run, "paths") for run in ("r1", "r4", "none")] == [
         *(True, False, False)
     ]
@@ -63,14 +63,14 @@ def test_places_are_told_with_what_is_known_of_the_bytes(
     store: Store, made: dict[str, int]
 ) -> None:
     ids = [made["r1 raw"], made["r1 Fit"]]
-    assert store.reader().places(ids) == {
+    assert store.documents().places(ids) == {
         ids[0]: [Uri("file:///r1/raw", 3, "sha256:0f")],
         ids[1]: [],
     }
 
 
 def test_what_other_runs_used_too_is_told(store: Store, made: dict[str, int]) -> None:
-    reader = store.reader()
+    reader = store.documents()
     ids = [made["r1 raw"], made["r1 peaks"]]
     assert reader.used_elsewhere(ids, "r1") == set()
     store.recorder(run_id="r9").step("Read", inputs=[made["r1 peaks"]]).finish()

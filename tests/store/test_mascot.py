@@ -67,8 +67,8 @@ def test_ranks_in_turn_record_the_same_science_as_one(store: Store) -> None:
 
 
 def depended_on(store: Store, name: str) -> set[str]:
-    record = store.reader().records(name=name)["records"][0]
-    return {link["name"] for link in store.reader().record(record["id"])["links"]}
+    record = store.documents().records(name=name)["records"][0]
+    return {link["name"] for link in store.documents().record(record["id"])["links"]}
 
 
 def alone(name: str) -> set[str]:
@@ -92,8 +92,8 @@ def test_datasets_change_the_links_and_not_the_answers(store: Store) -> None:
     answers = []
     for datasets in (False, True):
         play(store, Size(6, 4, 2, 5, 2, 3, datasets=datasets))
-        end = store.sink.urn(store.reader().heads("model-0")[0].id)
-        nodes = store.reader().lineage(end)["nodes"]
+        end = store.sink.urn(store.documents().heads("model-0")[0].id)
+        nodes = store.documents().lineage(end)["nodes"]
         answers.append(
             sorted(
                 (node["kind"], node["name"], node.get("version", 0))

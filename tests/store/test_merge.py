@@ -44,10 +44,10 @@ def test_a_merged_record_keeps_its_name_and_its_lineage(
     merged = store.merge(file)
     assert merged.origins == 1
     assert merged.rows["record"] == 5
-    assert store.reader().record(urn)["name"] == "inference of theirs"
-    theirs = {node["id"] for node in other.reader().lineage(urn)["nodes"]}
-    assert {node["id"] for node in store.reader().lineage(urn)["nodes"]} == theirs
-    assert store.reader().run("run of theirs")["status"] == "SUCCEEDED"
+    assert store.documents().record(urn)["name"] == "inference of theirs"
+    theirs = {node["id"] for node in other.documents().lineage(urn)["nodes"]}
+    assert {node["id"] for node in store.documents().lineage(urn)["nodes"]} == theirs
+    assert store.documents().run("run of theirs")["status"] == "SUCCEEDED"
     assert store.check() == []
 
 
@@ -61,7 +61,7 @@ def test_merging_twice_changes_nothing_and_a_newer_store_adds_the_difference(
     assert store.info() == before
     urn = some_science(other, "second")
     assert store.merge(file).rows["record"] == 5
-    assert store.reader().record(urn)["name"] == "inference of second"
+    assert store.documents().record(urn)["name"] == "inference of second"
     assert store.info()["tables"]["record"] == other.info()["tables"]["record"]
 
 
@@ -73,7 +73,7 @@ def test_a_store_of_many_origins_is_merged(store: Store, other: Store, file: Pat
             urns.append(some_science(session, str(n)))
     assert store.merge(file).origins == 5
     for n, urn in enumerate(urns):
-        assert store.reader().record(urn)["name"] == f"inference of {n}"
+        assert store.documents().record(urn)["name"] == f"inference of {n}"
     assert store.check() == []
 
 
@@ -98,7 +98,7 @@ def test_a_difference_stops_everything_and_is_said(store: Store, other: Store, f
         store.merge(file)
     assert "record.name is 'inference of theirs' here, 'forged' there" in caught.value.message
     assert store.info() == before
-    assert store.reader().record(urn)["name"] == "inference of theirs"
+    assert store.documents().record(urn)["name"] == "inference of theirs"
 
 
 def test_what_is_no_store_is_refused(store: Store, tmp_path: Path) -> None:
@@ -134,12 +134,14 @@ def test_merging_goes_both_ways_and_ends_in_the_same(
     some_science(store, "ours")
     some_science(other, "theirs")
     store.merge(file)
-    names = {r["id"]: r["name"] for r in store.reader().records(limit=100)["records"]}
+    names = {r["id"]: r["name"] for r in store.documents().records(limit=100)["records"]}
     assert len(names) == 10
     if store.sink.session.engine.dialect.name == "sqlite":
         back = Path(str(store.sink.session.engine.url.database))
         other.merge(back)
-        assert {r["id"]: r["name"] for r in other.reader().records(limit=100)["records"]} == names
+        assert {
+            r["id"]: r["name"] for r in other.documents().records(limit=100)["records"]
+        } == names
 
 
 @pytest.mark.parametrize(
@@ -192,7 +194,7 @@ def test_what_no_reader_understands_is_merged_as_it_is_and_found_by_a_check(
     with closing(sqlite3.connect(file)) as database:
         database.executescript(change)
     store.merge(file)
-    assert store.reader().records()["records"]
+    assert store.documents().records()["records"]
     if store.info()["database"] == "sqlite" or not says.startswith("payload"):
         assert any(re.search(says, problem) for problem in store.check())
 
@@ -201,5 +203,5 @@ def test_tags_of_every_type_are_merged(store: Store, other: Store, file: Path) -
     tags = {"a": -12, "b": 1.5e-300, "c": -1e22, "d": True, "e": "x", "f": (1 << 63) - 1, "g": 0.1}
     urn = other.data("scan", tags=tags).urn
     store.merge(file)
-    assert store.reader().record(urn)["tags"] == tags
+    assert store.documents().record(urn)["tags"] == tags
     assert store.check() == []

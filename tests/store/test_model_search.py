@@ -19,7 +19,7 @@ ADA, BOB = (f"urn:globus:auth:identity:{n:08d}-0000-4000-8000-000000000000" for 
 
 
 def names(store: Store, **wanted: Any) -> list[str]:
-    page = store.reader().models(**wanted)
+    page = store.documents().models(**wanted)
     return [f"{model['name']} v{model['match']['version']}" for model in page["models"]]
 
 
@@ -64,7 +64,7 @@ def test_all_conditions_must_hold(trained: Store) -> None:
 @pytest.mark.parametrize("where", ["lr<x", "", "<3"])
 def test_a_condition_that_is_none_is_refused(store: Store, where: str) -> None:
     with pytest.raises(InvalidInput):
-        store.reader().models(where=[where])
+        store.documents().models(where=[where])
 
 
 def test_all_versions_that_fit_are_listed_with_what_was_compared(store: Store) -> None:
@@ -73,8 +73,8 @@ def test_all_versions_that_fit_are_listed_with_what_was_compared(store: Store) -
         net = net.update(hyperparameters={"lr": rate, "optimizer": {"name": "sgd"}})
     store.model("other", hyperparameters={"lr": 0.05})
     wanted: dict[str, Any] = {"where": ["lr<0.2", "optimizer.name=sgd"], "versions": True}
-    page = store.reader().models(**wanted, limit=2)
-    rest = store.reader().models(**wanted, limit=2, marker=page["marker"])
+    page = store.documents().models(**wanted, limit=2)
+    rest = store.documents().models(**wanted, limit=2, marker=page["marker"])
     matches = [item["match"] for item in (*page["models"], *rest["models"])]
     assert [match["version"] for match in matches] == [3, 2, 1]
     assert matches[0]["compared"] == {"lr": 0.01, "optimizer.name": "sgd"}
@@ -118,7 +118,7 @@ def test_a_name_that_nothing_has_is_said(
 def test_a_name_that_may_not_be_seen_is_not_said(store: Store) -> None:
     store.recorder(audience=Audience(ADA)).model("hers", hyperparameters={"secret_knob": 1})
     store.recorder(audience=Audience(BOB)).model("his", hyperparameters={"lr": 1})
-    reader = store.reader(Viewer(frozenset({BOB})))
+    reader = store.documents(Viewer(frozenset({BOB})))
     with pytest.raises(InvalidInput, match=r"There are: lr\."):
         reader.models(where="secret_knob=1")
 
@@ -127,7 +127,7 @@ def test_numbers_of_single_precision_are_found_as_they_were_written(store: Store
     numbers = {"lr": np.float32(1e-3), "decay": np.float16(0.1), "betas": np.array([0.9], "f4")}
     made = store.model("net", hyperparameters=numbers, scores={"loss": np.float32(0.1)})
     assert names(store, where=["lr=0.001", "decay=0.1"]) == ["net v0"]
-    found = store.reader().record(made)
+    found = store.documents().record(made)
     assert found["hyperparameters"] == {"lr": 0.001, "decay": 0.1, "betas": [0.9]}
     assert found["scores"] == {"loss": 0.1}
     assert np.float32(found["hyperparameters"]["lr"]) == np.float32(1e-3)
@@ -182,7 +182,7 @@ def test_a_tag_that_was_taken_away_finds_nothing(store: Store) -> None:
     store.model("net", trained_on=scan)
     scan.untag("sample")
     assert names(store, tags="sample=Ni") == names(store, tags="sample") == []
-    assert store.reader().records(tags=["sample"])["records"] == []
+    assert store.documents().records(tags=["sample"])["records"] == []
     scan.tag(sample="Cu")
     assert names(store, tags="sample=Cu") == ["net v0"]
 
@@ -192,7 +192,7 @@ def test_tags_that_may_not_be_seen_find_nothing(store: Store) -> None:
     both = store.recorder(audience=Audience(ADA, readers=(BOB,)))
     both.model("net", trained_on=hers.data("scan", tags={"sample": "Ni"}))
     for viewer, expected in ((ADA, 1), (BOB, 0)):
-        found = store.reader(Viewer(frozenset({viewer}))).models(tags=["sample=Ni"])
+        found = store.documents(Viewer(frozenset({viewer}))).models(tags=["sample=Ni"])
         assert len(found["models"]) == expected
 
 
@@ -200,7 +200,7 @@ def test_tags_that_may_not_be_seen_find_nothing(store: Store) -> None:
 
 
 def aliases(store: Store, **wanted: Any) -> dict[str, list[str]]:
-    page = store.reader().models(**wanted)
+    page = store.documents().models(**wanted)
     return {f"{m['name']} v{m['match']['version']}": m["match"]["aliases"] for m in page["models"]}
 
 
@@ -208,11 +208,11 @@ def test_an_alias_names_one_version_of_its_model(store: Store) -> None:
     first = store.model("net")
     second = first.update()
     first.alias("champion", "deployed@edge")
-    assert store.reader().record("net@champion")["id"] == first.urn
-    assert store.reader().record("net@deployed@edge")["aliases"] == ["champion", "deployed@edge"]
+    assert store.documents().record("net@champion")["id"] == first.urn
+    assert store.documents().record("net@deployed@edge")["aliases"] == ["champion", "deployed@edge"]
     store.alias("net@v1", "champion")
     assert store.id_of("net@champion") == second.id
-    assert store.reader().record(first)["aliases"] == ["deployed@edge"]
+    assert store.documents().record(first)["aliases"] == ["deployed@edge"]
     store.unalias("net@v0", "champion")
     with pytest.raises(NotFound):
         store.id_of("net@champion")
@@ -265,5 +265,5 @@ def test_aliases_are_merged(store: Store, tmp_path: Path) -> None:
     store.slice(tmp_path / "part.db")
     with open_store(f"sqlite:///{tmp_path / 'other.db'}") as other:
         other.merge(tmp_path / "part.db")
-        assert other.reader().record("net@champion")["id"] == version.urn
+        assert other.documents().record("net@champion")["id"] == version.urn
         assert other.check() == []

@@ -49,7 +49,7 @@ def test_a_wrong_number_costs_a_spool_no_neighbour(store: Store, tmp_path: Any) 
             recorder.data("wrong", depends_on=[97])
         recorder.data("n2")
     hpc.load_spool(store, tmp_path / "spool")
-    assert {r["name"] for r in store.reader().records()["records"]} == {"n1", "n2"}
+    assert {r["name"] for r in store.documents().records()["records"]} == {"n1", "n2"}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_wrong_number_costs_a_spool_no_neighbour(store: Store, tmp_path: Any) 
 )
 def test_a_time_outside_of_all_years_is_none(store: Store, moment: datetime) -> None:
     step = store.step("s", started_at=moment)
-    assert "years 1 to 9999" in store.reader().record(step.urn)["tags"][NOTE_TAG]
+    assert "years 1 to 9999" in store.documents().record(step.urn)["tags"][NOTE_TAG]
     with pytest.raises(InvalidInput, match="years 1 to 9999"):
         Recorder(store.sink, strict=True).step("s", started_at=moment)
     assert store.check() == []
@@ -76,7 +76,7 @@ class Endless(int):
 
 def test_a_time_of_an_odd_class_of_integers_is_a_time(store: Store) -> None:
     step = store.step("s", started_at=Endless(5))
-    assert store.reader().record(step.urn)["start_time"].startswith("1970-01-01")
+    assert store.documents().record(step.urn)["start_time"].startswith("1970-01-01")
 
 
 @pytest.mark.parametrize("name", ["a\0b", "n" * 5000, b"a", None, "ghp_" + "a1B2c3" * 6])
@@ -84,7 +84,7 @@ def test_a_document_has_a_name_that_can_be_kept(store: Store, name: Any) -> None
     scan = store.data("scan")
     store.payload(scan, name, {"a": 1})
     assert store.check() == []
-    assert "ghp_a1" not in str(store.reader().record(scan.urn))
+    assert "ghp_a1" not in str(store.documents().record(scan.urn))
     with pytest.raises(InvalidInput) if "ghp" not in str(name) else _nothing():
         Recorder(store.sink, strict=True).payload(scan, name, {"a": 1})
 
@@ -99,7 +99,7 @@ def test_a_recorder_of_a_run_that_cannot_be_named_is_refused(store: Store, run_i
 def test_a_role_that_is_none_of_a_steps_counts_as_used(store: Store, role: Any) -> None:
     scan, step = store.data("scan"), store.step("s")
     store.used(step, [scan], role)
-    shown = store.reader().record(step.urn)
+    shown = store.documents().record(step.urn)
     assert [link["role"] for link in shown["links"]] == ["used"]
     assert "no role" in shown["tags"][NOTE_TAG]
     with pytest.raises(InvalidInput, match="no role"):
@@ -111,7 +111,7 @@ def test_a_role_that_is_none_of_a_steps_counts_as_used(store: Store, role: Any) 
 def test_a_mark_that_is_none_is_noted(store: Store, mark: Any) -> None:
     scan = store.data("scan")
     store.mark(scan, mark)
-    assert "no mark" in store.reader().record(scan.urn)["tags"][NOTE_TAG]
+    assert "no mark" in store.documents().record(scan.urn)["tags"][NOTE_TAG]
     assert store.info()["tables"]["mark"] == 0
     with pytest.raises(InvalidInput, match="no mark"):
         Recorder(store.sink, strict=True).mark(scan, mark)
@@ -121,7 +121,7 @@ def test_a_role_and_a_mark_go_by_their_names(store: Store) -> None:
     scan, step = store.data("scan", live=True), store.step("s")
     store.mark(scan, "promoted")  # type: ignore[arg-type]
     store.used(step, [scan], "chosen")  # type: ignore[arg-type]
-    (link,) = store.reader().record(step.urn)["links"]
+    (link,) = store.documents().record(step.urn)["links"]
     assert link["role"] == "chosen"
     with pytest.raises(Sealed):
         scan.add(uris="file:///x")
@@ -143,7 +143,7 @@ def doubled() -> list[Any]:
 @pytest.mark.parametrize("document", [in_itself(), doubled(), {"r": range(10**9)}])
 def test_a_document_without_end_is_kept_as_far_as_it_goes(other: Store, document: Any) -> None:
     step = other.step("s", parameters=document)
-    shown = other.reader().record(step.urn)
+    shown = other.documents().record(step.urn)
     assert "_truncated" in shown["parameters"]
     assert "more than" in shown["tags"][NOTE_TAG]
 
@@ -158,8 +158,8 @@ class Mute(Exception):
 def test_a_step_ends_with_the_scripts_own_error(store: Store) -> None:
     with pytest.raises(Mute), store.step("s"):
         raise Mute
-    (step,) = store.reader().records()["records"]
-    assert store.reader().record(step["id"])["status"] == "FAILED"
+    (step,) = store.documents().records()["records"]
+    assert store.documents().record(step["id"])["status"] == "FAILED"
 
 
 def _nothing() -> Any:
@@ -170,12 +170,12 @@ def _nothing() -> Any:
 
 def test_a_pattern_that_would_take_long_is_refused(store: Store) -> None:
     store.data("scan", uris=["file:///" + "a" * 100])
-    assert store.reader().records(uri="file:///*" + "a" * 100)["records"]
+    assert store.documents().records(uri="file:///*" + "a" * 100)["records"]
     for pattern in ("*" + "a" * 200, "*a" * 20):
         with pytest.raises(InvalidInput, match="behind the first"):
-            store.reader().records(uri=pattern)
+            store.documents().records(uri=pattern)
         with pytest.raises(InvalidInput, match="behind the first"):
-            store.reader().records(name=pattern)
+            store.documents().records(name=pattern)
 
 
 def test_an_environment_that_is_not_carried_costs_other_files_nothing(
@@ -194,7 +194,7 @@ def test_an_environment_that_is_not_carried_costs_other_files_nothing(
         recorder.data("good")
     report = hpc.load_spool(store, tmp_path / "bad")
     assert len(report.bad) == 1
-    assert [r["name"] for r in store.reader().records()["records"]] == ["good"]
+    assert [r["name"] for r in store.documents().records()["records"]] == ["good"]
 
 
 def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(store: Store, tmp_path: Path) -> None:
@@ -210,14 +210,14 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(store: Store, tmp_path
 
 
 def test_what_takes_too_long_to_find_out_is_given_up(store: Store) -> None:
-    with store.together():
+    with store.transaction():
         for number in range(3000):
             store.data(f"scan-{number}")
     store.sink.session.longest = 0.0
     with pytest.raises(StoreUnavailable, match="too long to find out"):
-        store.reader().records(name="*x*x*")
+        store.documents().records(name="*x*x*")
     store.sink.session.longest = None
-    assert store.reader().records(name="*x*x*")["records"] == []
+    assert store.documents().records(name="*x*x*")["records"] == []
 
 
 def test_a_question_has_one_time_for_all_that_it_reads(store: Store) -> None:
@@ -226,10 +226,10 @@ def test_a_question_has_one_time_for_all_that_it_reads(store: Store) -> None:
     try:
         with pytest.raises(StoreUnavailable, match="too long to find out"):
             while True:  # however little it reads at a time
-                store.reader().records(name="scan")
+                store.documents().records(name="scan")
     finally:
         end_question()
-    assert len(store.reader().records(name="scan")["records"]) == 1
+    assert len(store.documents().records(name="scan")["records"]) == 1
 
 
 ENDLESS = {
@@ -247,7 +247,7 @@ def test_the_database_stops_what_takes_too_long(store: Store) -> None:
         connection.exec_driver_sql(ENDLESS[name])
     session.longest = None
     store.data("scan")
-    assert len(store.reader().records()["records"]) == 1
+    assert len(store.documents().records()["records"]) == 1
     if name == "postgresql":
         with session.read() as connection:
             connection.exec_driver_sql("SELECT pg_sleep(0.3)")  # the limit holds no longer
@@ -271,7 +271,7 @@ def test_the_database_server_is_told_when_a_look_is_given_up(
 
 def test_of_a_call_that_fails_nothing_is_written_where_the_script_goes_on(store: Store) -> None:
     strict = Recorder(store.sink, environment=None, strict=True)
-    with store.together():
+    with store.transaction():
         with pytest.raises(NotFound):
             store.model("half", depends_on=["nonsense"])
         with pytest.raises(InvalidInput):
@@ -279,11 +279,11 @@ def test_of_a_call_that_fails_nothing_is_written_where_the_script_goes_on(store:
         scan = store.data("good", tags={"a": 1})
         with store.step("s") as step, pytest.raises(InvalidInput):
             store.add(step, uris=["file:///x"], depends_on=[None])  # type: ignore[list-item]
-    with strict.together():
+    with strict.transaction():
         made = strict.data("strict")
         with pytest.raises(InvalidInput):
             strict.tag(made, {"fine": 1, "wrong": None})  # type: ignore[dict-item]
-    names = {r["name"]: r for r in store.reader().records()["records"]}
+    names = {r["name"]: r for r in store.documents().records()["records"]}
     assert set(names) == {"good", "s", "strict"}
     assert names["good"]["id"] == scan.urn
     assert names["strict"]["tags"] == {}
@@ -315,13 +315,13 @@ def test_odd_values_cost_no_record(store: Store, how: dict[str, Any]) -> None:
 def test_an_array_of_one_id_names_one_record(store: Store) -> None:
     scan = store.data("scan")
     made = store.data("peaks", depends_on=np.array(scan.urn))
-    assert store.reader().record(made.urn)["links"][0]["id"] == scan.urn
+    assert store.documents().record(made.urn)["links"][0]["id"] == scan.urn
 
 
 def test_an_environment_with_half_a_character_costs_no_step(store: Store) -> None:
     recorder = store.recorder(environment={"a": "\ud800"})
     step = recorder.step("s")
-    assert store.reader().record(step.urn)["environment"].startswith("sha256:")
+    assert store.documents().record(step.urn)["environment"].startswith("sha256:")
     assert store.info()["tables"]["environment"] == 1
     assert store.check() == []
 
@@ -336,7 +336,7 @@ def test_an_audience_of_what_is_no_text_is_refused(store: Store) -> None:
     "document", ["{", "", "NaN", "[1,]", "{'a': 1}", '{"a": "\t"}', "[1] x", "nul"]
 )
 def test_a_document_that_is_not_json_is_found(store: Store, document: str) -> None:
-    with store.together():
+    with store.transaction():
         steps = [store.step(f"s{n}", parameters={"n": n}) for n in range(40)]
     assert store.check() == []
     payload = TABLE["payload"]

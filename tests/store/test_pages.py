@@ -26,7 +26,7 @@ def test_lists_carry_no_curves_and_no_documents_and_a_single_record_has_all(stor
     )
     step = rec.step("Train", parameters={"a": 1})
     step.finish("FAILED", error={"why": "no beam"})
-    read = store.reader()
+    read = store.documents()
     listed = {record["name"]: record for record in read.records()["records"]}
     (line,) = read.models()["models"]
     for document in (*listed.values(), line["latest"]):
@@ -46,10 +46,10 @@ def test_lists_carry_no_curves_and_no_documents_and_a_single_record_has_all(stor
 def test_the_steps_of_a_run_come_in_pages_in_the_order_in_which_they_began(store: Store) -> None:
     rec = store.recorder(run_id="r")
     rec.run("r")
-    with rec.together():
+    with rec.transaction():
         for number in range(7):
             rec.step(f"S{number}", started_at=number // 3)
-    read = store.reader()
+    read = store.documents()
     names: list[str] = []
     marker, pages = None, 0
     while pages == 0 or marker is not None:
@@ -73,7 +73,7 @@ def test_a_run_shows_parameters_and_errors_as_far_as_there_is_room_and_says_what
     for number in range(3):
         step = rec.step(f"S{number}", parameters={"text": "x" * 400}, started_at=number)
         step.finish("FAILED", result={"status": "FAILED"}, error={"why": number})
-    steps: list[dict[str, Any]] = store.reader().run("r")["steps"]
+    steps: list[dict[str, Any]] = store.documents().run("r")["steps"]
     assert all("result" not in step for step in steps)
     assert [step["left_out"] for step in steps] == [
         ["result"],
@@ -82,7 +82,7 @@ def test_a_run_shows_parameters_and_errors_as_far_as_there_is_room_and_says_what
     ]
     assert [step["error"] for step in steps] == [{"why": 0}, {"why": 1}, None]
     assert steps[2]["parameters"] is None
-    assert store.reader().record(steps[2]["id"])["parameters"] == {"text": "x" * 400}
+    assert store.documents().record(steps[2]["id"])["parameters"] == {"text": "x" * 400}
 
 
 def test_an_action_that_failed_without_an_error_comes_with_its_result(store: Store) -> None:
@@ -90,7 +90,7 @@ def test_an_action_that_failed_without_an_error_comes_with_its_result(store: Sto
     rec.run("r")
     rec.step("Fails", started_at=1).finish("FAILED", result={"details": {"description": "why"}})
     rec.step("Works", started_at=2).finish("SUCCEEDED", result={"details": "much"})
-    failed, worked = store.reader().run("r")["steps"]
+    failed, worked = store.documents().run("r")["steps"]
     assert failed["result"] == {"details": {"description": "why"}}
     assert (failed["error"], failed["left_out"]) == (None, [])
     assert "result" not in worked
@@ -103,19 +103,19 @@ def test_a_run_that_goes_on_tells_when_it_was_last_heard_of(store: Store) -> Non
         store.run(run_id, at=1_000_000, start_time=1_000_000, status=status)
     rec = store.recorder(run_id="goes on", clock=lambda: 5_000_000)
     rec.step("S", started_at=4_000_000)
-    heard = {run["run_id"]: run["last_heard_at"] for run in store.reader().runs()["runs"]}
+    heard = {run["run_id"]: run["last_heard_at"] for run in store.documents().runs()["runs"]}
     assert heard == {
         "goes on": "1970-01-01T00:00:05.000000+00:00",
         "waits": "1970-01-01T00:00:01.000000+00:00",
         "over": None,
     }
-    assert store.reader().run("goes on")["last_heard_at"] == heard["goes on"]
+    assert store.documents().run("goes on")["last_heard_at"] == heard["goes on"]
 
 
 def test_a_run_tells_who_recorded_it_beside_whom_it_names_as_its_owner(store: Store) -> None:
     audience = Audience(ADA)
     store.recorder(run_id="r", audience=audience).run("r", run_owner=BOB, audience=audience)
-    read = store.reader()
+    read = store.documents()
     for run in (read.run("r"), *read.runs()["runs"]):
         assert (run["run_owner"], run["recorded_by"]) == (BOB, ADA)
 
@@ -126,12 +126,12 @@ def test_versions_of_a_model_come_in_pages_without_their_curves(store: Store) ->
     ends = [branch.update(scores={"mae": 0.1}) for branch in branches[:2]]
     expected = [version.urn, *(v.urn for v in branches), *(v.urn for v in ends)]
     heads = {v.urn for v in (*branches[2:], *ends)}
-    whole = store.reader().model("net")
+    whole = store.documents().model("net")
     assert [v["id"] for v in whole["versions"]] == expected
     assert (whole["limit"], whole["has_next_page"], whole["marker"]) == (100, False, None)
     found, marker = [], None
     while True:
-        page = store.reader().model("net", limit=2, marker=marker)
+        page = store.documents().model("net", limit=2, marker=marker)
         assert (page["id"], page["name"]) == (version.urn, "net")
         found += page["versions"]
         marker = page["marker"]

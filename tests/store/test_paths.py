@@ -41,10 +41,10 @@ def test_a_path_is_recorded_as_the_uri_of_its_file(
 ) -> None:
     text = spelling.format(folder)
     record = store.data("raw", uris=[{"uri": text, "size": 3} if mapping else text])
-    (found,) = store.reader().record(record)["uris"]
+    (found,) = store.documents().record(record)["uris"]
     there = (folder / "data" / "raw 1.npy").as_uri()
     assert found["uri"] in (there, there.replace("/data/", "/other/../data/"))
-    assert store.reader().record(folder / "data" / "raw 1.npy")["id"] == record.urn
+    assert store.documents().record(folder / "data" / "raw 1.npy")["id"] == record.urn
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_what_is_no_path_without_doubt_stays_as_it_is(
     store: Store, folder: Path, text: str
 ) -> None:
     record = store.data("raw", uris=[text])
-    assert store.reader().record(record)["uris"][0]["uri"] == text
-    assert store.reader().record(text)["id"] == record.urn
-    assert [r["id"] for r in store.reader().records(uri=text)["records"]] == [record.urn]
+    assert store.documents().record(record)["uris"][0]["uri"] == text
+    assert store.documents().record(text)["id"] == record.urn
+    assert [r["id"] for r in store.documents().records(uri=text)["records"]] == [record.urn]
 
 
 @pytest.mark.parametrize("spelling", [*SPELLINGS, "data/raw 1.npy"])
@@ -76,7 +76,7 @@ def test_a_path_names_what_is_recorded_at_it_in_any_spelling(
     text = spelling.format(folder)
     if ".." in text and recorded != "uri":
         text = str(path)
-    reader = store.reader()
+    reader = store.documents()
     assert reader.record(text)["id"] == record.urn
     assert [r["id"] for r in reader.records(uri=text)["records"]] == [record.urn]
     made = store.data("made", depends_on=[text])
@@ -89,13 +89,13 @@ def test_a_folder_behind_a_link_is_one_place(store: Store, folder: Path) -> None
     (folder / "link").symlink_to("data")
     given: list[Reference] = [Path("link/raw 1.npy"), "./link/raw 1.npy", "./data/raw 1.npy"]
     one = store.data("raw", uris=[given[0]])
-    assert {store.reader().record(each)["id"] for each in given} == {one.urn}
+    assert {store.documents().record(each)["id"] for each in given} == {one.urn}
 
 
 def test_files_of_this_machine_are_not_told_of_to_others(store: Store, folder: Path) -> None:
     recorder = store.recorder(audience=Audience(ADA))
     recorder.data("raw", uris=[(folder / "data" / "raw 1.npy").as_uri()])
-    reader = store.reader(Viewer(frozenset({ADA})))
+    reader = store.documents(Viewer(frozenset({ADA})))
     for text in ("data/raw 1.npy", "./data/raw 1.npy", "~/work/data/raw 1.npy"):
         with pytest.raises(NotFound):
             reader.record(text)

@@ -32,7 +32,7 @@ def url(folder: Path) -> str:
 
 
 def names(store: Store) -> list[str]:
-    return [record["name"] for record in store.reader().records()["records"]]
+    return [record["name"] for record in store.documents().records()["records"]]
 
 
 def reads_and_does_not_write(folder: Path) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from provenance_store import Audience, Batch, Role, Store, Viewer, open_store
 from provenance_store.errors import Ambiguous, InvalidInput, NotFound, StoreUnavailable
 from provenance_store.filters import write_marker
-from provenance_store.queries.foreseen import Foreseen
+from provenance_store.queries.prefetch import Prefetch
 from provenance_store.rows import LinkRow
 from provenance_store.sql.recording import LATEST
 from provenance_store.values import EVERYTHING
@@ -74,7 +74,7 @@ def filled(store: Store) -> Store:
 def test_records_are_found_by_what_is_known_of_them(
     filled: Store, wanted: dict[str, Any], found: list[int]
 ) -> None:
-    assert names(filled.reader().records(**wanted)) == [f"scan_{n}" for n in found]
+    assert names(filled.documents().records(**wanted)) == [f"scan_{n}" for n in found]
 
 
 def test_a_run_is_named_by_the_beginning_of_its_id_that_no_other_has(store: Store) -> None:
@@ -82,7 +82,7 @@ def test_a_run_is_named_by_the_beginning_of_its_id_that_no_other_has(store: Stor
         store.run(run_id)
         store.recorder(run_id=run_id).step("only")
     store.run("abcd-3-secret", audience=Audience(BOB))
-    reader = store.reader()
+    reader = store.documents()
     for text, found in (("abcd-2", "abcd-2"), ("abcd", "abcd"), ("xxxx", "x" * 64)):
         run = reader.run(text)
         assert (run["run_id"], len(run["steps"])) == (found, 1)
@@ -93,14 +93,14 @@ def test_a_run_is_named_by_the_beginning_of_its_id_that_no_other_has(store: Stor
         with pytest.raises(NotFound):
             reader.run(text)
     with pytest.raises(NotFound):
-        store.reader(Viewer(frozenset({ALICE}))).run("abcd-3")
+        store.documents(Viewer(frozenset({ALICE}))).run("abcd-3")
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(filled: Store) -> None:
     seen: list[str] = []
     marker = None
     for expected_more in (True, True, True, False):
-        page = filled.reader().records(limit=3, marker=marker)
+        page = filled.documents().records(limit=3, marker=marker)
         seen += names(page)
         marker = page["marker"]
         assert page["has_next_page"] is expected_more
@@ -121,7 +121,7 @@ def test_runs_are_listed_latest_first_with_the_field_names_of_globus(store: Stor
             run_owner=ALICE,
             tags=["hedm", f"n{n}"],
         )
-    read = store.reader()
+    read = store.documents()
     page = read.runs(limit=2)
     assert [run["run_id"] for run in page["runs"]] == ["run-4", "run-3"]
     assert page["runs"][0] == {
@@ -171,7 +171,7 @@ def test_a_condition_holds_for_numbers_and_for_texts(
     recorder.data("other text", tags={"v": "1.9"})
     recorder.data("number", tags={"v": 1.1})
     recorder.data("text", tags={"v": "1.10", "commit": "12e3456"})
-    assert names(store.reader().records(tags=[condition])) == found
+    assert names(store.documents().records(tags=[condition])) == found
 
 
 @pytest.mark.parametrize(
@@ -192,10 +192,10 @@ def test_truth_values_are_found_by_either_word(
     """Texts are equal to themselves only."""
     for name, value in {"lie": False, "truth": True, "yes": "yes", "true": "true"}.items():
         store.data(name, tags={"ok": value})
-    assert names(store.reader().records(tags=[condition])) == found
+    assert names(store.documents().records(tags=[condition])) == found
     for name, value in {"lie": False, "truth": True, "yes": "yes", "true": "true"}.items():
         store.model(name, hyperparameters={"ok": value})
-    models = store.reader().models(where=[condition])["models"]
+    models = store.documents().models(where=[condition])["models"]
     assert {model["name"] for model in models} == set(found)
 
 
@@ -203,7 +203,7 @@ def test_runs_are_found_by_tags_of_their_steps(store: Store) -> None:
     for n in range(3):
         store.run(f"run-{n}")
         store.recorder(run_id=f"run-{n}").step("Measure", tags={"temperature_K": 290 + n})
-    found = store.reader().runs(tag="temperature_K>290")["runs"]
+    found = store.documents().runs(tag="temperature_K>290")["runs"]
     assert {run["run_id"] for run in found} == {"run-1", "run-2"}
 
 
@@ -218,7 +218,7 @@ def test_a_run_tells_its_steps_in_order_with_inputs_outputs_and_models(store: St
     recorder.finish(late)
     with recorder.step("First", started_at=10) as first:
         first.output("out")
-    steps = store.reader().run("r1")["steps"]
+    steps = store.documents().run("r1")["steps"]
     assert [step["name"] for step in steps] == ["First", "Second"]
     assert [o["name"] for o in steps[0]["outputs"]] == ["out"]
     second = steps[1]
@@ -237,17 +237,17 @@ def test_models_are_listed_with_their_latest_version(store: Store) -> None:
     latest = first.update([scan]).update([scan])
     first.update([scan])
     store.model("b")
-    page = store.reader().models(name="a")
+    page = store.documents().models(name="a")
     assert [(m["name"], m["versions"], m["branches"]) for m in page["models"]] == [("a", 4, 2)]
     assert page["models"][0]["latest"]["id"] == latest.urn
-    assert [m["name"] for m in store.reader().models()["models"]] == ["b", "a"]
+    assert [m["name"] for m in store.documents().models()["models"]] == ["b", "a"]
 
 
 # ---- who may see what ------------------------------------------------------------------
 
 
 def as_viewer(store: Store, *principals: str) -> Any:
-    return store.reader(Viewer(frozenset(principals)))
+    return store.documents(Viewer(frozenset(principals)))
 
 
 def test_a_record_is_seen_by_its_owner_and_readers_only(store: Store) -> None:
@@ -280,8 +280,8 @@ def test_who_may_see_a_run_sees_its_records(store: Store) -> None:
     store.run("r1", audience=Audience(ALICE, readers=(BOB,)))
     record = store.recorder(run_id="r1", audience=Audience(ALICE)).data("scan")
     assert as_viewer(store, BOB).record(record.urn)["name"] == "scan"
-    assert store.reader().run_members("r1") == {ALICE: 2, BOB: 1}
-    assert store.reader().run_members("r2") is None
+    assert store.documents().run_members("r1") == {ALICE: 2, BOB: 1}
+    assert store.documents().run_members("r2") is None
 
 
 def test_in_a_lineage_the_unseen_is_a_placeholder_and_not_a_hole(store: Store) -> None:
@@ -322,15 +322,15 @@ def test_among_very_many_versions_neither_the_newest_nor_the_viewers_own_is_miss
 ) -> None:
     own = store.recorder(audience=Audience(ALICE)).model("net")
     theirs = store.recorder(audience=Audience(BOB, readers=(ALICE,)))
-    with theirs.together():
+    with theirs.transaction():
         last = theirs.model("net")
         for _ in range(LATEST + 1):
             last = theirs.update(last)
     for viewer, wanted in ((ALICE, own), (BOB, last)):
         reader = as_viewer(store, viewer)
         assert [head.id for head in reader.heads("net")] == [wanted.id]
-        with store.one_look():
-            store.ask_together(Foreseen(heads={Viewer(frozenset([viewer])): {"net", "none"}}))
+        with store.read_snapshot():
+            store.prefetch(Prefetch(heads={Viewer(frozenset([viewer])): {"net", "none"}}))
             assert [head.id for head in reader.heads("net")] == [wanted.id]
             assert reader.heads("none") == []
 
@@ -342,7 +342,7 @@ def test_lineage_goes_up_and_down_by_depth(store: Store) -> None:
     a = store.data("a")
     b = store.data("b", depends_on=[a])
     c = store.data("c", depends_on=[a, b])
-    read = store.reader()
+    read = store.documents()
 
     def reached(reference: str, **how: Any) -> set[str]:
         return {node["name"] for node in read.lineage(reference, **how)["nodes"]}
@@ -362,7 +362,7 @@ def test_a_model_cycle_is_unrolled_by_version(store: Store) -> None:
     for n in range(3):
         data = store.data(f"made by version {n}", depends_on=[model])
         model = model.update([data])
-    nodes = store.reader().lineage(model.urn)["nodes"]
+    nodes = store.documents().lineage(model.urn)["nodes"]
     assert sorted(node["version"] for node in nodes if node["kind"] == "model") == [0, 1, 2, 3]
     assert len(nodes) == 7
 
@@ -371,7 +371,7 @@ def test_a_cycle_of_links_is_harmless(store: Store) -> None:
     one = store.data("one", live=True)
     two = store.data("two", depends_on=[one])
     store.sink.write(Batch(link=[LinkRow(two.id, one.id, Role.DERIVED_FROM.value)]))
-    assert len(store.reader().lineage(one.urn)["nodes"]) == 2
+    assert len(store.documents().lineage(one.urn)["nodes"]) == 2
 
 
 BAD_QUESTIONS: list[tuple[str, Callable[[Any], object]]] = [
@@ -399,14 +399,14 @@ def test_a_bad_question_is_answered_with_one_sentence(
 ) -> None:
     store.data("scan")
     with pytest.raises(InvalidInput) as caught:
-        ask(store.reader())
+        ask(store.documents())
     assert "\n" not in caught.value.message
     assert caught.value.message.endswith(".")
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\udcff"])
 def test_what_no_store_can_hold_is_not_found_in_one(store: Store, text: str) -> None:
-    reader = store.reader()
+    reader = store.documents()
     for ask in (reader.run, reader.model, lambda name: reader.record(f"urn:{name}")):
         with pytest.raises((NotFound, InvalidInput)):
             ask(text)
@@ -422,8 +422,8 @@ def test_many_questions_over_one_connection_survive_one_that_fails(
     store: Store, alone: bool
 ) -> None:
     scan = store.data("scan", uris=["file:///scan.h5"])
-    reader = store.reader()
-    with store.one_look(alone=alone):
+    reader = store.documents()
+    with store.read_snapshot(alone=alone):
         assert reader.find_uri("file:///scan.h5") == scan.id
         with pytest.raises((DBAPIError, StoreUnavailable)), store.sink.session.look() as raw:
             raw.execute("SELECT nothing FROM nowhere")
@@ -442,7 +442,7 @@ def test_what_is_asked_together_is_answered_as_if_it_was_asked_singly(store: Sto
     store.data("scan", uris=["file:///scan.h5"])
     first = store.model("net")
     second, branch = store.update(first), store.update(first)
-    reader = store.reader()
+    reader = store.documents()
     names, uris = ("net", "none", 'quoted "\\ {}, NULL'), ["file:///scan.h5", "file:///none\\n"]
 
     def answers() -> list[object]:
@@ -451,16 +451,16 @@ def test_what_is_asked_together_is_answered_as_if_it_was_asked_singly(store: Sto
 
     singly = answers()
     assert singly[0] == [[branch.id, second.id], [], []]
-    foreseen = Foreseen(
+    wanted = Prefetch(
         {"r1", "none"}, {"paths": {"r1"}}, dict.fromkeys(uris), {EVERYTHING: {*names}}
     )
-    with store.one_look():
-        store.ask_together(foreseen)
+    with store.read_snapshot():
+        store.prefetch(wanted)
         assert answers() == singly
         assert store.sink.run_known("none") is None
         assert not reader.has_documents("r1", "paths")
-    with store.one_look():  # one that no database takes leaves the others to be asked singly
-        store.ask_together(Foreseen({"\ud800", "r1"}, {}, dict.fromkeys([*uris, "\ud800"]), {}))
+    with store.read_snapshot():  # one that no database takes leaves the others to be asked singly
+        store.prefetch(Prefetch({"\ud800", "r1"}, {}, dict.fromkeys([*uris, "\ud800"]), {}))
         assert answers() == singly
 
 
@@ -468,13 +468,13 @@ def test_who_is_alone_looks_and_writes_by_turns(store: Store, store_url: str) ->
     with open_store(store_url) as other:
         for number in range(3):
             theirs = other.data("theirs", uris=[f"file:///theirs-{number}"])
-            with store.one_look(alone=True):
-                assert store.reader().find_uri(f"file:///theirs-{number}") == theirs.id
-            with pytest.raises(ZeroDivisionError), store.one_look(alone=True):
-                assert store.reader().find_uri(f"file:///ours-{number}") is None
+            with store.read_snapshot(alone=True):
+                assert store.documents().find_uri(f"file:///theirs-{number}") == theirs.id
+            with pytest.raises(ZeroDivisionError), store.read_snapshot(alone=True):
+                assert store.documents().find_uri(f"file:///ours-{number}") is None
                 raise ZeroDivisionError  # what it looked at is let go
             ours = store.data("ours", uris=[f"file:///ours-{number}"])
-            assert other.reader().find_uri(f"file:///ours-{number}") == ours.id
+            assert other.documents().find_uri(f"file:///ours-{number}") == ours.id
 
 
 END = 1 << 62
@@ -486,7 +486,7 @@ def test_what_a_step_asks_does_not_grow_with_its_run_or_its_model(tmp_path: Path
         looks = itertools.count()
         with open_store(f"sqlite:///{tmp_path}/{steps}.db") as store:
             recorder = store.recorder(run_id="long")
-            with recorder.together():
+            with recorder.transaction():
                 version = recorder.model("net")
                 for _ in range(steps // 10):
                     version = recorder.update(version)
@@ -541,7 +541,7 @@ def test_what_a_step_asks_of_its_run_does_not_grow_with_the_run(store: Store) ->
     last = {}
     for run, steps in (("of 2,000", 2_000), ("of 12,000", 12_000), ("another", 2_000)):
         recorder = store.recorder(run_id=run)
-        with recorder.together():
+        with recorder.transaction():
             recorder.step("first", parameters={"n": 0} if steps > 2_000 else None)
             last[run] = [recorder.step(f"step {number}").id for number in range(1, steps)][-1]
     prepared, session = store.sink.prepared, store.sink.session

@@ -34,7 +34,7 @@ def test_the_lines_of_the_readme_record_facts_data_models_and_steps(store: Store
     with store.step("Train", inputs=[scan], models=[model]) as step:
         weights = step.output("weights.h5", uris=["globus://c/weights.h5"])
 
-    read = store.reader()
+    read = store.documents()
     assert read.record(scan.urn) | {"created_at": ""} == {
         "id": scan.urn,
         "short_id": scan.short_id,
@@ -84,21 +84,21 @@ def test_the_lines_of_the_readme_record_facts_data_models_and_steps(store: Store
 def test_a_step_that_raises_is_recorded_as_failed_and_the_error_goes_on(store: Store) -> None:
     with pytest.raises(ZeroDivisionError), store.step("Fit") as step:
         _ = 1 // 0
-    document = store.reader().record(step.urn)
+    document = store.documents().record(step.urn)
     assert document["status"] == "FAILED"
     assert document["error"]["type"] == "ZeroDivisionError"
 
 
 def test_a_step_that_was_cut_off_stays_active(store: Store) -> None:
     step = store.step("Simulate")
-    assert store.reader().record(step.urn)["status"] == "ACTIVE"
-    assert store.reader().record(step.urn)["completion_time"] is None
+    assert store.documents().record(step.urn)["status"] == "ACTIVE"
+    assert store.documents().record(step.urn)["completion_time"] is None
 
 
 def test_steps_and_model_versions_keep_the_environment_once(store: Store) -> None:
     first = store.step("One")
     second = store.step("Two")
-    digests = {store.reader().record(s.urn)["environment"] for s in (first, second)}
+    digests = {store.documents().record(s.urn)["environment"] for s in (first, second)}
     assert len(digests) == 1
     assert next(iter(digests)).startswith("sha256:")
     assert store.info()["tables"]["environment"] == 1
@@ -111,7 +111,7 @@ def test_two_updates_of_one_version_are_two_branches(store: Store) -> None:
     end = right.update(scans[2:])
     assert (start.version, left.version, right.version, end.version) == (0, 1, 1, 2)
 
-    line = store.reader().model("braggnn")
+    line = store.documents().model("braggnn")
     assert line["id"] == start.urn
     assert [(v["id"], v["version"], v["parent"], v["head"]) for v in line["versions"]] == [
         (start.urn, 0, None, False),
@@ -119,7 +119,7 @@ def test_two_updates_of_one_version_are_two_branches(store: Store) -> None:
         (right.urn, 1, start.urn, False),
         (end.urn, 2, right.urn, True),
     ]
-    assert [head.id for head in store.reader().heads("braggnn")] == [end.id, left.id]
+    assert [head.id for head in store.documents().heads("braggnn")] == [end.id, left.id]
 
 
 def test_a_model_name_with_two_lines_is_answered_with_the_list(store: Store) -> None:
@@ -127,22 +127,22 @@ def test_a_model_name_with_two_lines_is_answered_with_the_list(store: Store) -> 
 
     lines = [store.model("unet"), store.model("unet")]
     with pytest.raises(Ambiguous) as caught:
-        store.reader().model("unet")
+        store.documents().model("unet")
     assert set(caught.value.choices) == {line.urn for line in lines}
-    assert store.reader().model(lines[0].short_id)["id"] == lines[0].urn
+    assert store.documents().model(lines[0].short_id)["id"] == lines[0].urn
 
 
 def test_live_data_takes_additions_until_it_is_promoted(store: Store) -> None:
     live = store.data("beamtime", live=True)
     cfg = store.fact("cfg")
     live.add(uris=["globus://c/1"], depends_on=[cfg])
-    assert store.reader().record(live.urn)["live"] is True
+    assert store.documents().record(live.urn)["live"] is True
     live.promote("end of shift")
-    assert store.reader().record(live.urn)["live"] is False
+    assert store.documents().record(live.urn)["live"] is False
     with pytest.raises(Sealed, match="takes no additions"):
         live.add(uris=["globus://c/2"])
     live.add(uris=["globus://c/1"])  # what is there already may be said again
-    assert [u["uri"] for u in store.reader().record(live.urn)["uris"]] == ["globus://c/1"]
+    assert [u["uri"] for u in store.documents().record(live.urn)["uris"]] == ["globus://c/1"]
 
 
 def test_static_data_takes_no_additions(store: Store) -> None:
@@ -160,7 +160,7 @@ def test_a_live_dataset_grows_until_it_is_promoted(store: Store) -> None:
     dataset.promote()
     with pytest.raises(Sealed):
         dataset.add_members([store.data("late")])
-    links = store.reader().record(dataset.urn)["links"]
+    links = store.documents().record(dataset.urn)["links"]
     assert [link["name"] for link in links if link["role"] == "has_member"] == [
         "scan-0",
         "scan-1",
@@ -179,12 +179,12 @@ def test_a_finished_step_takes_no_more_inputs(store: Store) -> None:
 def test_a_tag_that_changes_keeps_its_history(store: Store) -> None:
     scan = store.data("scan", tags={"quality": "unknown"})
     scan.tag(quality="good").tag(quality="best")
-    assert store.reader().record(scan.urn)["tags"] == {"quality": "best"}
+    assert store.documents().record(scan.urn)["tags"] == {"quality": "best"}
     assert store.info()["tables"]["tag"] == 3
 
 
 def test_of_what_is_said_twice_of_one_record_together_the_first_stays(store: Store) -> None:
-    with store.together():
+    with store.transaction():
         scan = store.data("scan")
         step = store.step("Fit", inputs=[scan])
         for number in (1, 1, 2):
@@ -194,26 +194,26 @@ def test_of_what_is_said_twice_of_one_record_together_the_first_stays(store: Sto
         for status in ("FAILED", "SUCCEEDED"):
             step.finish(status)
         other = store.data("other", depends_on=[scan])
-    shown = store.reader().extract([step.urn]).records[step.urn]
+    shown = store.documents().extract([step.urn]).records[step.urn]
     assert (shown["payloads"]["settings"], shown["status"]) == ({"n": 1}, "FAILED")
     assert [uri["size"] for uri in shown["uris"]] == [5]
     assert shown["tags"][NOTE_TAG].count("was said first stays") == 3
-    assert store.reader().record(other.urn)["name"] == "other"
+    assert store.documents().record(other.urn)["name"] == "other"
     strict = store.recorder(strict=True)
-    with pytest.raises(InvalidInput, match="twice in one block"), strict.together():
+    with pytest.raises(InvalidInput, match="twice in one block"), strict.transaction():
         twice = strict.data("twice")
         for number in (1, 2):
             strict.payload(twice, "settings", {"n": number})
-    assert store.reader().records(name="twice")["records"] == []
+    assert store.documents().records(name="twice")["records"] == []
 
 
 def test_everything_together_is_all_or_nothing(store: Store) -> None:
-    with pytest.raises(RuntimeError), store.together():
+    with pytest.raises(RuntimeError), store.transaction():
         store.data("one")
         store.data("two")
         raise RuntimeError("changed my mind")
     assert store.info()["records"]["data"] == 0
-    with store.together():
+    with store.transaction():
         a = store.data("one")
         store.data("two", depends_on=[a])
     assert store.info()["records"]["data"] == 2
@@ -221,7 +221,7 @@ def test_everything_together_is_all_or_nothing(store: Store) -> None:
 
 def test_a_metric_that_is_not_finite_is_kept_as_what_it_was(store: Store) -> None:
     model = store.model("m").update([], metrics=[{"epoch": 1, "loss": math.inf}])
-    assert store.reader().record(model.urn)["metrics"] == [{"epoch": 1, "loss": "Infinity"}]
+    assert store.documents().record(model.urn)["metrics"] == [{"epoch": 1, "loss": "Infinity"}]
 
 
 def test_secrets_are_redacted_before_they_are_written(store: Store) -> None:
@@ -234,7 +234,7 @@ def test_secrets_are_redacted_before_they_are_written(store: Store) -> None:
         "_private_thing": 2,
     }
     step = store.step("Call", parameters=parameters)
-    assert store.reader().record(step.urn)["parameters"] == {
+    assert store.documents().record(step.urn)["parameters"] == {
         "headers": {"Authorization": "[redacted]"},
         "api_key": "[redacted]",
         "max_tokens": 5,
@@ -249,25 +249,25 @@ def test_secrets_in_tags_names_and_uris_are_redacted(store: Store) -> None:
     made = store.data(url, uris=[url], tags=tags)
     step = store.step("Call", action_url=url)
     store.run("r", label="PASSWORD=S3CRET", tags=[url])
-    found = [store.reader().record(each.urn) for each in (made, step)]
+    found = [store.documents().record(each.urn) for each in (made, step)]
     assert found[0]["tags"] == {"api_token": "[redacted]", "where": "https://u:[redacted]@h/x"}
-    assert "S3CRET" not in f"{found}{store.reader().run('r')}"
+    assert "S3CRET" not in f"{found}{store.documents().run('r')}"
 
 
 def test_a_long_document_keeps_its_digest_and_beginning(store: Store) -> None:
     step = store.step("Call", parameters={"text": "x" * 1_000_000})
-    kept = store.reader().record(step.urn)["parameters"]["_truncated"]
+    kept = store.documents().record(step.urn)["parameters"]["_truncated"]
     assert kept["bytes"] == 1_000_011
     assert kept["digest"].startswith("sha256:")
     assert kept["beginning"].startswith('{"text":"xxx')
-    note = store.reader().record(step.urn)["tags"]["braid_note"]
+    note = store.documents().record(step.urn)["tags"]["braid_note"]
     assert "parameters: The document has 1,000,011 bytes" in note
 
 
 def test_a_long_document_is_refused_by_a_strict_recorder(store: Store) -> None:
     with pytest.raises(InvalidInput, match="1,000,011 bytes"):
         Recorder(store.sink, strict=True).step("Call", parameters={"text": "x" * 1_000_000})
-    assert store.reader().records()["records"] == []
+    assert store.documents().records()["records"] == []
 
 
 @pytest.mark.parametrize("wrong", [["a"], "abc", [1], 5])
@@ -275,7 +275,7 @@ def test_a_long_document_is_refused_by_a_strict_recorder(store: Store) -> None:
 def test_what_is_no_mapping_is_left_out_and_told(store: Store, what: str, wrong: Any) -> None:
     about: Any = {what: wrong}
     made = store.model("net", **about)
-    note = store.reader().record(made.urn)["tags"]["braid_note"]
+    note = store.documents().record(made.urn)["tags"]["braid_note"]
     assert note.startswith(f"{what}: The {what} are given as a mapping of names to values, not as")
     with pytest.raises(InvalidInput, match="as a mapping"):
         Recorder(store.sink, strict=True).model("net", **about)
@@ -284,7 +284,7 @@ def test_what_is_no_mapping_is_left_out_and_told(store: Store, what: str, wrong:
 def test_tags_that_are_no_mapping_change_nothing_afterwards(store: Store) -> None:
     made = store.data("scan", tags={"sample": "Ni"})
     store.tag(made, ["sample"])  # type: ignore[arg-type]
-    tags = store.reader().record(made.urn)["tags"]
+    tags = store.documents().record(made.urn)["tags"]
     assert tags.pop("braid_note").startswith("tags: ")
     assert tags == {"sample": "Ni"}
 
@@ -300,7 +300,7 @@ def test_what_names_no_record_is_one_clear_error(store: Store, reference: Any) -
     ):
         with pytest.raises(InvalidInput, match="is named by its handle, its id, its URN"):
             call()
-    assert store.reader().records()["records"] == []
+    assert store.documents().records()["records"] == []
 
 
 def test_none_where_several_are_meant_is_nothing(store: Store) -> None:
@@ -309,7 +309,7 @@ def test_none_where_several_are_meant_is_nothing(store: Store) -> None:
         "net",
         **dict.fromkeys(("uris", "depends_on", "tags", "metrics", "scores", "trained_on"), nothing),
     )
-    document = store.reader().record(made.urn)
+    document = store.documents().record(made.urn)
     assert document["uris"] == [] == document["links"]
     assert document["tags"] == {}
 
@@ -318,7 +318,7 @@ def test_a_run_is_what_was_last_said_of_it(store: Store) -> None:
     store.run("r1", at=10, flow_id="f", status="ACTIVE", label="first", tags=["hedm"])
     store.run("r1", at=30, status="SUCCEEDED", completion_time=30)
     store.run("r1", at=20, status="INACTIVE")
-    document = store.reader().run("r1")
+    document = store.documents().run("r1")
     assert document["status"] == "SUCCEEDED"
     assert document["label"] == "first"
     assert document["flow_id"] == "f"
@@ -332,15 +332,15 @@ def test_whoever_speaks_of_a_run_later_cannot_take_it_over(store: Store) -> None
     owner, thief = "urn:globus:auth:identity:1", "urn:globus:auth:identity:2"
     store.run("r1", at=10, audience=Audience(owner))
     store.run("r1", at=20, audience=Audience(thief))
-    assert store.reader(Viewer(frozenset({owner}))).run("r1")["run_id"] == "r1"
+    assert store.documents(Viewer(frozenset({owner}))).run("r1")["run_id"] == "r1"
     with pytest.raises(NotFound):
-        store.reader(Viewer(frozenset({thief}))).run("r1")
+        store.documents(Viewer(frozenset({thief}))).run("r1")
 
 
 def test_a_record_of_another_session_can_be_named_by_its_urn(store: Store) -> None:
     scan = store.data("scan")
     made = store.data("fit", depends_on=[scan.urn, scan.short_id])
-    assert [link["id"] for link in store.reader().record(made.urn)["links"]] == [scan.urn]
+    assert [link["id"] for link in store.documents().record(made.urn)["links"]] == [scan.urn]
 
 
 @pytest.mark.parametrize(
@@ -399,14 +399,14 @@ def test_roles_tell_how_a_model_took_part(store: Store) -> None:
     model = store.model("m")
     step = store.step("Deploy")
     step.used(model, role=Role.DEPLOYED)
-    assert store.reader().record(step.urn)["links"][0]["role"] == "deployed"
+    assert store.documents().record(step.urn)["links"][0]["role"] == "deployed"
     assert model.kind is Kind.MODEL
 
 
 def test_a_model_whose_name_holds_a_secret_is_found_again_without_it(store: Store) -> None:
     first = store.model("net token=abcdefgh1234").update()
-    assert "abcdefgh1234" not in store.reader().record(first.urn)["name"]
-    assert [head.id for head in store.reader().heads("net token=abcdefgh1234")] == [first.id]
+    assert "abcdefgh1234" not in store.documents().record(first.urn)["name"]
+    assert [head.id for head in store.documents().heads("net token=abcdefgh1234")] == [first.id]
 
 
 def test_a_uri_of_any_length_is_kept_and_found(store: Store) -> None:
@@ -415,7 +415,7 @@ def test_a_uri_of_any_length_is_kept_and_found(store: Store) -> None:
     Recorder(sink, environment=None).data("scan", uris=[long, long + "x", "globus://c/short"])
     store.write(sink.batch)
     store.write(sink.batch)
-    found = store.reader().records(uri=long)["records"]
+    found = store.documents().records(uri=long)["records"]
     assert [uri["uri"] for uri in found[0]["uris"]] == sorted(
         (long, long + "x", "globus://c/short")
     )
@@ -443,12 +443,12 @@ def test_texts_and_numbers_of_any_kind_are_kept_as_they_are(store: Store) -> Non
     numbers = [0.1, -0.0, 1e300, 5e-324, math.pi]
     values: list[TagValue] = [*texts, *numbers, 7, -(2**62), True]
     made = [store.data(f"x{text}y", tags={"t": text}) for text in texts]
-    with store.together():  # many rows of a table at once, and one after the other
+    with store.transaction():  # many rows of a table at once, and one after the other
         made += [store.data(f"x{text}y", tags={"t": text}) for text in texts]
         kept = store.data("values", tags={f"t{n}": value for n, value in enumerate(values)})
         version = store.model("m", metrics=[{"epoch": n, "x": x} for n, x in enumerate(numbers)])
         version.update(scores={"nan": math.nan, "inf": math.inf})
-    reader = store.reader()
+    reader = store.documents()
     assert [reader.record(one.urn)["name"] for one in made] == [f"x{text}y" for text in texts] * 2
     assert [reader.record(one.urn)["tags"]["t"] for one in made] == texts * 2
     tags = reader.record(kept.urn)["tags"]

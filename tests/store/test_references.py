@@ -22,8 +22,8 @@ SPELLED: list[tuple[str, Callable[[Store, ModelVersion], Any]]] = [
     ("the id", lambda store, v: v.id),
     ("the name", lambda store, v: "sgd"),
     ("the number", lambda store, v: "sgd@v1"),
-    ("a head", lambda store, v: store.reader().heads("sgd")[0]),
-    ("its document", lambda store, v: store.reader().record(v.urn)),
+    ("a head", lambda store, v: store.documents().heads("sgd")[0]),
+    ("its document", lambda store, v: store.documents().record(v.urn)),
     ("a URI", lambda store, v: "file:///models/sgd%20net.pt"),
     ("another spelling of the URI", lambda store, v: "FILE:///models/x/../sgd net.pt"),
     ("a path", lambda store, v: "/models/sgd net.pt"),
@@ -41,7 +41,7 @@ def test_every_call_takes_every_name_of_a_version(
     store: Store, version: ModelVersion, how: str, name: Callable[[Store, ModelVersion], Any]
 ) -> None:
     given = name(store, version)
-    reader = store.reader()
+    reader = store.documents()
     for read in (reader.record, reader.model_version):
         assert read(given)["id"] == version.urn
     assert reader.model(given)["versions"][1]["id"] == version.urn
@@ -67,15 +67,15 @@ def test_a_path_object_is_the_file_at_that_path(store: Store, tmp_path: Path) ->
     file = tmp_path / "a b.h5"
     file.write_bytes(b"x")
     scan = store.data("scan", uris=file)
-    assert store.reader().record(file)["id"] == scan.urn
+    assert store.documents().record(file)["id"] == scan.urn
     made = store.data("fit", depends_on=file)
-    assert [link["id"] for link in store.reader().record(made)["links"]] == [scan.urn]
+    assert [link["id"] for link in store.documents().record(made)["links"]] == [scan.urn]
 
 
 def test_a_name_that_several_have_is_answered_with_the_choices(store: Store) -> None:
     twice = [store.data("scan"), store.data("scan")]
     with pytest.raises(Ambiguous) as caught:
-        store.reader().record("scan")
+        store.documents().record("scan")
     assert sorted(caught.value.choices) == sorted(record.urn for record in twice)
     with pytest.raises(Ambiguous):
         store.data("fit", depends_on="scan")
@@ -116,14 +116,14 @@ def script(store: Store) -> ModelVersion:
 def test_a_script_that_is_run_twice_makes_one_line_that_goes_on(store: Store) -> None:
     first, second = script(store), script(store)
     assert [first.version, second.version] == [1, 2]
-    assert store.reader().model("sgd")["versions"][2]["id"] == second.urn
+    assert store.documents().model("sgd")["versions"][2]["id"] == second.urn
 
 
 def test_what_is_said_when_a_model_goes_on_makes_its_next_version(store: Store) -> None:
     begun = store.model("sgd", hyperparameters={"lr": 1}, resume=True)
     again = store.model("sgd", hyperparameters={"lr": 2}, resume=True)
     assert (begun.version, again.version) == (0, 1)
-    assert store.reader().record(again)["hyperparameters"] == {"lr": 2}
+    assert store.documents().record(again)["hyperparameters"] == {"lr": 2}
 
 
 def test_a_script_that_fails_before_it_trains_leaves_no_version(store: Store) -> None:
@@ -132,9 +132,9 @@ def test_a_script_that_fails_before_it_trains_leaves_no_version(store: Store) ->
         about: dict[str, Any] = {"depends_on": [code], "tags": {"project": "x"}}
         begun = store.model("sgd", resume=True, **about)
         assert begun.version == 0
-    assert len(store.reader().model("sgd")["versions"]) == 1
+    assert len(store.documents().model("sgd")["versions"]) == 1
     trained = store.model("sgd", resume=True, trained_on=store.data("scan"), **about)
-    found = store.reader().record(trained)
+    found = store.documents().record(trained)
     assert (found["version"], found["tags"]) == (1, {"project": "x"})
     assert "train.py" in {link["name"] for link in found["links"]}
 
@@ -179,17 +179,17 @@ def test_a_model_goes_on_from_the_newest_version_that_did_not_fail(
     again = trained(store, failed, ends="FAILED")
     assert store.model("sgd", resume=True) == good
     assert f"steps failed: {failed.urn}, {again.urn} (give an id" in caplog.text
-    assert store.reader().record("sgd")["id"] == good.urn
-    (named,) = store.reader().named("sgd")["records"]
+    assert store.documents().record("sgd")["id"] == good.urn
+    (named,) = store.documents().named("sgd")["records"]
     assert named["passed_over"] == [failed.urn, again.urn]
-    told = {v["id"]: v["status"] for v in store.reader().model("sgd")["versions"]}
+    told = {v["id"]: v["status"] for v in store.documents().model("sgd")["versions"]}
     assert told == {
         begun.urn: None,
         good.urn: "SUCCEEDED",
         failed.urn: "FAILED",
         again.urn: "FAILED",
     }
-    nodes = store.reader().lineage(again)["nodes"]
+    nodes = store.documents().lineage(again)["nodes"]
     assert {n["short_id"]: n.get("status") for n in nodes if n["kind"] == "model"} == {
         again.short_id: "FAILED",
         failed.short_id: "FAILED",
@@ -207,7 +207,7 @@ def test_a_model_goes_on_from_the_newest_version_that_did_not_fail(
 
 
 def test_where_every_version_failed_the_newest_is_the_one(store: Store) -> None:
-    with store.together():
+    with store.transaction():
         step = store.step("Train")
         begun = store.model("sgd")
         store.generated(step, begun)

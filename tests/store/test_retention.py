@@ -33,22 +33,22 @@ def old_and_new(store: Store) -> tuple[str, str]:
 
 def test_the_payload_of_old_records_is_dropped_and_their_history_stays(store: Store) -> None:
     old, new = old_and_new(store)
-    before, today = store.reader().record(old), store.reader().record(new)
-    lineage = store.reader().lineage(old)
+    before, today = store.documents().record(old), store.documents().record(new)
+    lineage = store.documents().lineage(old)
     limit = now() - 5 * DAY
     told = store.reduce(before=limit, dry_run=True)
-    assert store.reader().record(old) == before
+    assert store.documents().record(old) == before
     done = store.reduce(before=limit)
     assert done == told
     assert (done.records, done.rows) == (1, {"tag": 1, "metric": 2, "payload": 1})
-    after = store.reader().record(old)
+    after = store.documents().record(old)
     assert after["reduced"]["note"].startswith("made before ")
     assert [mark["mark"] for mark in after["marks"]] == ["reduced"]
     empty: dict[str, Any] = {"tags": {}, "metrics": [], "scores": {}, "hyperparameters": {}}
     assert after == before | empty | {"reduced": after["reduced"], "marks": after["marks"]}
-    assert store.reader().record(new) == today
-    assert store.reader().lineage(old) == lineage
-    assert store.reader().records(digest="sha256:ab")["records"]
+    assert store.documents().record(new) == today
+    assert store.documents().lineage(old) == lineage
+    assert store.documents().records(digest="sha256:ab")["records"]
     assert store.check() == []
 
 
@@ -61,7 +61,7 @@ def test_reducing_again_does_nothing(store: Store) -> None:
 
 
 def test_many_records_are_reduced(store: Store) -> None:
-    with store.together():
+    with store.transaction():
         for number in range(1203):
             store.data("scan", tags={"n": number})
     told: list[int] = []
@@ -79,9 +79,9 @@ def test_a_merge_neither_brings_back_nor_takes_away(
     store.slice(tmp_path / "whole.db")
     with open_store(f"sqlite:///{tmp_path / 'whole.db'}") as whole:
         (store if reduced_here else whole).reduce(before=now() - 5 * DAY)
-        expected = store.reader().record(old)
+        expected = store.documents().record(old)
         assert ("reduced" in expected) == reduced_here
         whole.data("new", depends_on=[old])
     assert store.merge(tmp_path / "whole.db").rows["record"] == 1
-    after = store.reader().record(old)
+    after = store.documents().record(old)
     assert after | {"dependents": []} == expected | {"dependents": []}

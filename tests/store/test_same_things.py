@@ -55,7 +55,7 @@ def test_equal_digests_at_one_place_are_one_thing(store: Store) -> None:
     (one, made), (two, other) = (team(store, n, SPELLINGS[i]) for i, n in enumerate("ab"))
     assert store.link_same() == 1
     assert store.link_same() == 0
-    reader = store.reader()
+    reader = store.documents()
     shown = reader.record(one.urn)
     assert [same["id"] for same in shown["same_as"]] == [two.urn]
     assert "same_uri" not in shown
@@ -76,7 +76,7 @@ def test_a_script_that_is_run_twice_reads_one_file(store: Store, tmp_path: Path)
     models = [store.model(f"m{n}", trained_on=[each]) for n, each in enumerate((first, second))]
     raw.write_bytes(b"measured again")
     third = store.data("raw", file=raw)
-    reader = store.reader()
+    reader = store.documents()
     assert [same["id"] for same in reader.record(second.urn)["same_as"]] == [first.urn]
     down = {node["id"] for node in reader.lineage(first.urn, direction="down")["nodes"]}
     assert {model.urn for model in models} <= down
@@ -96,12 +96,12 @@ def test_a_deep_lineage_goes_through_one_thing_wherever_it_is(store: Store) -> N
             records.append(store.data(f"{name} {i}", depends_on=[records[-1]]))
         return [*records, store.data(name, depends_on=[records[-1]], uris=[at(uri)] if uri else [])]
 
-    with store.together():
+    with store.transaction():
         first = chain("first", store.data("beam"), "globus://c/first")
         copy = store.data("copy of the first", uris=[at("globus://c/first")])
         second = chain("second", copy, "globus://c/second")
         last = chain("last", store.data("copy of the second", uris=[at("globus://c/second")]), "")
-    reader = store.reader()
+    reader = store.documents()
     everything = [*first, *second, *last]
     up = reader.lineage(last[-1].urn)
     assert {node["id"] for node in up["nodes"]} == {record.urn for record in everything}
@@ -131,7 +131,7 @@ def test_only_what_has_the_same_bytes_at_one_place_is_one_thing_in_any_spelling(
     for number in range(3):
         store.recorder(audience=of(f"b{number}")).data("no", uris=[at(SPELLINGS[0])])
     known = [recorder.data("yes", uris=[at(uri)]) for uri in (*reversed(SPELLINGS), SPELLINGS[0])]
-    reader = store.reader()
+    reader = store.documents()
     for record in known:
         down = reader.lineage(record.urn, direction="down")
         assert {node["id"] for node in down["nodes"]} == {each.urn for each in known}
@@ -173,9 +173,9 @@ def test_records_of_one_owner_are_one_thing_whichever_way_they_come(
             recorder.audience = of("a")
             made = record_copies(recorder)
     else:
-        with store.together() if way == "together" else nullcontext():
+        with store.transaction() if way == "together" else nullcontext():
             made = record_copies(store.recorder(audience=of("a")))
-    reader = store.reader()
+    reader = store.documents()
     urns = [record.urn for record in made]
     shown = reader.record(urns[0])
     assert urns[1] in {same["id"] for same in shown["same_as"]} or way == "merge"
@@ -201,14 +201,14 @@ def test_a_batch_of_before_with_a_digest_in_upper_case_comes_in_twice(store: Sto
     (row,) = sink.batch.uri
     sink.batch.uri[0] = row._replace(digest=DIGEST.upper())
     assert store.write_all([sink.batch]) == [None]
-    (shown,) = store.reader().record(made.urn)["uris"]
+    (shown,) = store.documents().record(made.urn)["uris"]
     assert shown["digest"] == DIGEST
-    before = store.reader().statement(made.urn)
+    before = store.documents().statement(made.urn)
     change(store, where("uri").values(digest=DIGEST.upper()))
     assert store.write_all([sink.batch]) == [None]
     assert verified(store, before).holds
     store.found_file(made.urn, SPELLINGS[0], size=5, digest=DIGEST)
-    assert "files_changed" not in gaps(store.reader().statement(made.urn))
+    assert "files_changed" not in gaps(store.documents().statement(made.urn))
 
 
 def test_one_of_the_same_owner_is_found_among_very_many_of_others(store: Store) -> None:
@@ -218,7 +218,7 @@ def test_one_of_the_same_owner_is_found_among_very_many_of_others(store: Store) 
             recorder.data("theirs", uris=[at(SPELLINGS[0])])
     ours = store.recorder(audience=of("a"))
     first, second = (ours.data("ours", uris=[at(SPELLINGS[0])]) for _ in range(2))
-    same = store.reader().record(second.urn)["same_as"]
+    same = store.documents().record(second.urn)["same_as"]
     assert [other["id"] for other in same] == [first.urn]
 
 
@@ -247,10 +247,10 @@ def test_a_slice_answers_of_one_thing_as_the_store_does(
     store.slice(tmp_path / "slice.db", [made.urn], **wanted)
     store.invalidate(one.urn, cause="the shutter was closed")
     store.slice(tmp_path / "later.db", [made.urn], **wanted)
-    whole = store.reader().lineage(made.urn)
+    whole = store.documents().lineage(made.urn)
     with open_store(f"sqlite:///{tmp_path / 'slice.db'}") as part:
         assert part.check() == []
-        found = part.reader().lineage(made.urn)
+        found = part.documents().lineage(made.urn)
         known, nodes = ({node["id"] for node in each["nodes"]} for each in (whole, found))
         assert nodes == known if how == "up" else nodes < known
         assert {one.urn, two.urn} <= nodes
@@ -258,13 +258,13 @@ def test_a_slice_answers_of_one_thing_as_the_store_does(
         assert same == {(two.urn, one.urn), (one.urn, two.urn)}
         part.merge(tmp_path / "later.db")
         assert part.check() == []
-        assert part.reader().record(made.urn)["invalidated"]["root"] == one.urn
+        assert part.documents().record(made.urn)["invalidated"]["root"] == one.urn
 
 
 def tree_of(store: Store, record: Record, direction: Direction) -> list[str]:
     text = StringIO()
     Console(file=text, width=200).print(
-        as_tree(store.reader().lineage(record.urn, direction=direction))
+        as_tree(store.documents().lineage(record.urn, direction=direction))
     )
     return text.getvalue().splitlines()
 
@@ -275,7 +275,7 @@ def test_invalidity_goes_through_all_records_of_one_thing(store: Store) -> None:
     told = store.invalidate(one.urn, cause="the shutter was closed", dry_run=True)
     done = store.invalidate(one.urn, cause="the shutter was closed")
     assert told.count == done.count == 5
-    reader = store.reader()
+    reader = store.documents()
     for record in (two, made, other):
         assert reader.record(record.urn)["invalidated"]["root"] == one.urn
     late = store.step("later", inputs=[two])
@@ -288,9 +288,9 @@ def test_invalidity_goes_through_all_records_of_one_thing(store: Store) -> None:
 def test_what_is_found_to_be_one_thing_with_the_invalid_is_so(store: Store) -> None:
     (one, _), (_, other) = (team(store, n, SPELLINGS[i]) for i, n in enumerate("ab"))
     store.invalidate(one.urn, cause="the shutter was closed")
-    assert "invalidated" not in store.reader().record(other.urn)
+    assert "invalidated" not in store.documents().record(other.urn)
     store.link_same()
-    assert store.reader().record(other.urn)["invalidated"]["root"] == one.urn
+    assert store.documents().record(other.urn)["invalidated"]["root"] == one.urn
     assert store.check() == []
 
 
@@ -307,12 +307,12 @@ def test_an_equal_uri_alone_is_a_hint_and_equal_bytes_alone_are_none(
     one = store.data("one", uris=[first])
     two = store.data("two", uris=[at(SPELLINGS[1], size=0) if second is None else second])
     assert store.link_same() == 0
-    shown = store.reader().record(one.urn)
+    shown = store.documents().record(one.urn)
     assert "same_as" not in shown
     there = second is None or second["uri"] == SPELLINGS[1]
     assert [hint["id"] for hint in shown.get("same_uri", ())] == ([two.urn] if there else [])
     store.invalidate(one.urn, cause="bad")
-    assert "invalidated" not in store.reader().record(two.urn)
+    assert "invalidated" not in store.documents().record(two.urn)
 
 
 def test_a_digest_that_is_found_later_makes_records_one(store: Store) -> None:
@@ -341,13 +341,13 @@ def of_two_teams(store: Store) -> tuple[Record, Record, Record]:
 
 def test_a_statement_goes_through_all_records_of_one_thing_and_says_so(store: Store) -> None:
     made, one, two = of_two_teams(store)
-    before = store.reader().statement(made.urn)
+    before = store.documents().statement(made.urn)
     assert before["predicate"]["evidence"]["same_things"] == []
     assert "origin_unknown" in gaps(before)
     store.link_same()
     assert verified(store, before).holds  # that they are one thing was said later
 
-    statement = store.reader().statement(made.urn)
+    statement = store.documents().statement(made.urn)
     names = {leaf["record"]["name"] for leaf in statement["predicate"]["evidence"]["leaves"]}
     assert names == {"result of b", "step of b", "scan of b", "scan", "expose", "beam"}
     same = statement["predicate"]["evidence"]["same_things"]
@@ -369,7 +369,7 @@ def test_a_statement_goes_through_all_records_of_one_thing_and_says_so(store: St
 def test_a_statement_on_a_copy_tells_what_the_other_record_of_it_came_from(store: Store) -> None:
     _, one, two = of_two_teams(store)
     store.link_same()
-    statement = store.reader().statement(two.urn)
+    statement = store.documents().statement(two.urn)
     assert statement["predicate"]["claim"]["same_as"] == [one.urn]
     assert "It is one thing with scan [2]." in " ".join(account(statement).split())
     assert "no_step" not in gaps(statement)
@@ -378,9 +378,9 @@ def test_a_statement_on_a_copy_tells_what_the_other_record_of_it_came_from(store
 def test_what_is_bad_in_a_statement_is_so_through_one_thing(store: Store) -> None:
     made, one, _ = of_two_teams(store)
     store.link_same()
-    good = store.reader().statement(made.urn)
+    good = store.documents().statement(made.urn)
     store.invalidate(one.urn, cause="the shutter was closed")
-    statement = store.reader().statement(made.urn)
+    statement = store.documents().statement(made.urn)
     evidence = statement["predicate"]["evidence"]
     assert evidence["invalidated"][made.urn]["root"] == one.urn
     assert one.urn in {leaf["id"] for leaf in evidence["leaves"]}
@@ -392,7 +392,7 @@ def test_what_is_bad_in_a_statement_is_so_through_one_thing(store: Store) -> Non
 def test_what_is_one_thing_cannot_be_stated_otherwise(store: Store, how: str) -> None:
     made, _, two = of_two_teams(store)
     store.link_same()
-    statement = store.reader().statement(made.urn)
+    statement = store.documents().statement(made.urn)
     evidence = statement["predicate"]["evidence"]
     if how == "left out":
         del evidence["same_things"]
@@ -418,7 +418,7 @@ def test_a_search_finds_all_records_of_one_thing(store: Store) -> None:
     one = store.data("one", uris=[at(SPELLINGS[0]), at("globus://d/copy.h5")])
     two = store.data("two", uris=[at(SPELLINGS[1])])
     for uri in ("globus://d/copy.h5", "globus://C/a b.h5"):
-        found = {r["id"] for r in store.reader().records(uri=uri)["records"]}
+        found = {r["id"] for r in store.documents().records(uri=uri)["records"]}
         assert found == {one.urn, two.urn}
 
 
@@ -430,7 +430,7 @@ def test_models_are_found_by_what_is_known_of_another_record_of_their_data(store
     version = store.model("net").update([cut])
     again = version.update()
     stranger = store.model("another net").update([store.data("elsewhere")])
-    reader = store.reader()
+    reader = store.documents()
 
     def found(**wanted: Any) -> set[str]:
         page = reader.models(**wanted)
@@ -460,7 +460,7 @@ def test_what_two_teams_recorded_of_one_file_is_one_thing_after_a_merge(
     one, _ = team(store, "a", SPELLINGS[0])
     store.merge(file)
     store.invalidate(one.urn, cause="bad")
-    assert "invalidated" in store.reader().record(urn)
+    assert "invalidated" in store.documents().record(urn)
     assert store.check() == []
 
 
@@ -485,8 +485,8 @@ def test_what_two_processes_record_of_one_file_at_one_moment_is_one_thing(
         else:
             store.sink.writer.write(batch, meanwhile)
     ours, theirs = sorted(record.urn for record in made)
-    assert [same["id"] for same in store.reader().record(ours)["same_as"]] == [theirs]
-    assert [same["id"] for same in store.reader().record(theirs)["same_as"]] == [ours]
+    assert [same["id"] for same in store.documents().record(ours)["same_as"]] == [theirs]
+    assert [same["id"] for same in store.documents().record(theirs)["same_as"]] == [ours]
     assert store.link_same() == 0
 
 
@@ -496,7 +496,7 @@ def test_very_many_equal_files_found_again_are_linked_in_linear_work(tmp_path: P
         looks = itertools.count()
         with open_store(f"sqlite:///{tmp_path}/{files}.db") as store:
             for turn in range(2):
-                with store.together():
+                with store.transaction():
                     scan = store.data(f"scan {turn}", uris=[f"file:///{n}" for n in range(files)])
                     for number in range(files):
                         store.found_file(scan, f"file:///{number}", size=1, digest="sha256:ab")

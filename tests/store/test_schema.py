@@ -239,10 +239,10 @@ def test_a_path_is_the_store_in_that_file(
         store.data("scan")
     (file,) = tmp_path.rglob("e*.db")
     with open_store(f"sqlite:////{file}" if "?" not in str(file) else file, create=False) as store:
-        assert store.reader().record("scan")["kind"] == "data"
+        assert store.documents().record("scan")["kind"] == "data"
     monkeypatch.setenv("BRAID_STORE_URL", str(given))
     with open_store(create=False) as store:
-        assert [each["name"] for each in store.reader().records()["records"]] == ["scan"]
+        assert [each["name"] for each in store.documents().records()["records"]] == ["scan"]
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:

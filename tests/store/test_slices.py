@@ -32,7 +32,7 @@ def names(url: Path) -> set[str]:
     """The names of the records in a store's file, versions with their number."""
     with open_store(f"sqlite:///{url}", create=False) as slice_:
         assert slice_.check() == []
-        found = slice_.reader().records(limit=1000)["records"]
+        found = slice_.documents().records(limit=1000)["records"]
     return {f"{r['name']} {r['version']}" if "version" in r else r["name"] for r in found}
 
 
@@ -52,8 +52,8 @@ def test_a_slice_holds_all_that_a_record_came_from(store: Store, file: Path) -> 
     with open_store(f"sqlite:///{file}") as slice_:
         for handle in made.values():
             if handle is not made["figure"]:
-                ours = store.reader().record(handle.urn)
-                theirs = slice_.reader().record(handle.urn)
+                ours = store.documents().record(handle.urn)
+                theirs = slice_.documents().record(handle.urn)
                 ours["dependents"] = [d for d in ours["dependents"] if d["name"] != "figure"]
                 assert theirs == ours
 
@@ -115,8 +115,8 @@ def test_a_slice_of_a_run_has_the_run(store: Store, file: Path) -> None:
     store.slice(file, run_ids=["one"])
     assert names(file) == {"Step of one", "elsewhere"}
     with open_store(f"sqlite:///{file}") as slice_:
-        (run,) = slice_.reader().runs()["runs"]
-        assert run == store.reader().runs(label="one")["runs"][0]
+        (run,) = slice_.documents().runs()["runs"]
+        assert run == store.documents().runs(label="one")["runs"][0]
         assert slice_.info()["tables"]["audience_member"] == 2
     store.slice(file, flow_ids=["flow"], force=True)
     assert names(file) == {"Step of one", "Step of two", "elsewhere"}

@@ -119,7 +119,7 @@ def test_the_page_and_the_account_say_the_same_under_the_same_headings(store: St
     scan = store.data("scan", uris=["globus://c/scan"])
     with store.step("Fit", inputs=[scan]) as step:
         step.updated(store.model("net"), [scan], scores={"rmse": 0.012345678912345})
-    statement = store.reader().statement("net@v1")
+    statement = store.documents().statement("net@v1")
     short, whole = page(statement), account(statement)
     headings = [line for line in short.splitlines() if line.isupper()]
     parts = [part.partition("\n") for part in whole.split("\n\n")[1:]]
@@ -144,7 +144,7 @@ def test_the_account_numbers_records_and_nothing_else(store: Store, science: Sci
 def test_names_cannot_act_as_markup_or_drive_a_terminal(store: Store) -> None:
     name = "[x](javascript:alert(1)) <b>*bold*</b>\x1b[31m`a``b\n# heading"
     record = store.data(name, uris=["globus://c/`x`"])
-    statement = store.reader().statement(record.urn)
+    statement = store.documents().statement(record.urn)
     text = account(statement) + page(statement)
     markdown = account(statement, "markdown") + page(statement, "markdown")
     assert "\x1b" not in text + markdown
@@ -155,13 +155,13 @@ def test_names_cannot_act_as_markup_or_drive_a_terminal(store: Store) -> None:
 
 
 def test_long_evidence_is_counted_in_text_and_whole_in_json(store: Store) -> None:
-    with store.together():
+    with store.transaction():
         scans = [store.data(f"scan-{n}") for n in range(300)]
         for n in range(50):
             with store.step("Fit", inputs=scans[n : n + 3]) as step:
                 scans.append(step.output(f"fit-{n}"))
         everything = store.dataset("everything", scans)
-    statement = store.reader().statement(everything.urn)
+    statement = store.documents().statement(everything.urn)
     assert len(statement["predicate"]["evidence"]["leaves"]) == 401
     text = account(statement)
     assert "Fit, 50 times" in text

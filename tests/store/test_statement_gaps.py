@@ -30,7 +30,7 @@ CHECK = TABLE["file_check"]
 def test_evidence_without_a_gap_says_so(store: Store) -> None:
     ada = store.recorder(audience=Audience(ADA), environment={"a": 1})
     config = ada.fact("g", tags={"value": 9.81})
-    statement = store.reader().statement(config.urn)
+    statement = store.documents().statement(config.urn)
     assert statement["predicate"]["not_supported"] == []
     assert "None: every rule was applied, and found nothing." in account(statement)
 
@@ -62,12 +62,12 @@ def test_failed_unfinished_and_late_steps_are_told(store: Store) -> None:
     recorder.finish(on_time, completed_at=NOON + HOUR)
     going_on = recorder.step("Going on", inputs=[third])
     backwards = recorder.step("Backwards", inputs=[third], started_at=NOON + 2 * HOUR)
-    with recorder.together():
+    with recorder.transaction():
         fourth = recorder.data("fourth", depends_on=[third])
         recorder.generated(going_on, [fourth])
         recorder.generated(backwards, [fourth])
     recorder.finish(backwards, completed_at=NOON + 2 * HOUR - 1)
-    found = gaps(store.reader().statement(fourth.urn))
+    found = gaps(store.documents().statement(fourth.urn))
     assert found["failed_steps"]["records"] == [failed.urn]
     assert found["failed_steps"]["level"] == "against"
     assert found["recorded_late"]["records"] == [late.urn]
@@ -80,13 +80,13 @@ def test_failed_unfinished_and_late_steps_are_told(store: Store) -> None:
 def test_live_data_that_was_never_closed_is_told(store: Store) -> None:
     live = store.data("stream", live=True)
     result = store.data("result", depends_on=[live])
-    assert gaps(store.reader().statement(result.urn))["still_open"]["records"] == [live.urn]
+    assert gaps(store.documents().statement(result.urn))["still_open"]["records"] == [live.urn]
     live.promote()
-    assert "still_open" not in gaps(store.reader().statement(result.urn))
+    assert "still_open" not in gaps(store.documents().statement(result.urn))
 
 
 def test_more_than_the_limit_is_told(store: Store, science: Science) -> None:
-    statement = store.reader().statement(science.peaks.urn, limit=3)
+    statement = store.documents().statement(science.peaks.urn, limit=3)
     assert len(statement["predicate"]["evidence"]["leaves"]) == 3
     gap = gaps(statement)["truncated"]
     assert gap["level"] == "unseen"
@@ -94,7 +94,7 @@ def test_more_than_the_limit_is_told(store: Store, science: Science) -> None:
     assert verified(store, statement).holds
     for limit in (0, 100_001):
         with pytest.raises(InvalidInput, match="1 to 100000"):
-            store.reader().statement(science.peaks.urn, limit=limit)
+            store.documents().statement(science.peaks.urn, limit=limit)
 
 
 def test_an_account_of_a_part_counts_at_least_and_acquits_only_what_it_tells(
@@ -102,8 +102,8 @@ def test_an_account_of_a_part_counts_at_least_and_acquits_only_what_it_tells(
 ) -> None:
     store.slice(tmp_path / "slice.db", [science.peaks.urn], depth=2)
     with open_store(f"sqlite:///{tmp_path / 'slice.db'}") as part:
-        sliced = part.reader().statement(science.peaks.urn)
-    for statement in (store.reader().statement(science.peaks.urn, limit=3), sliced):
+        sliced = part.documents().statement(science.peaks.urn)
+    for statement in (store.documents().statement(science.peaks.urn, limit=3), sliced):
         text = account(statement)
         assert "It rests on at least " in text
         assert "At least " in text.split("HOW IT CAME ABOUT")[1]
@@ -124,7 +124,7 @@ def test_what_may_not_be_seen_is_counted_and_not_named(store: Store) -> None:
     bob = "urn:globus:auth:identity:bbbbbbbb-0000-0000-0000-000000000002"
     secret = store.recorder(audience=Audience(ADA)).data("secret scan")
     shared = store.recorder(audience=Audience(bob)).data("shared", depends_on=[secret])
-    reader = store.reader(Viewer(principals=frozenset({bob})))
+    reader = store.documents(Viewer(principals=frozenset({bob})))
     statement = reader.statement(shared.urn)
     assert gaps(statement)["restricted"]["count"] == 1
     assert "secret" not in json.dumps(statement)
@@ -210,7 +210,7 @@ def test_it_is_the_same_after_a_slice_and_a_merge(
         team.data("so that numbers of origins differ")
         team.merge(tmp_path / "slice.db")
         assert verified(team, statement).holds
-        again = team.reader().statement(science.peaks.urn)
+        again = team.documents().statement(science.peaks.urn)
         tree = again["predicate"]["evidence"]["tree"]
         assert tree == statement["predicate"]["evidence"]["tree"]
         assert again["subject"] == statement["subject"]
@@ -223,7 +223,7 @@ def test_a_slice_tells_what_was_left_out_of_it(
     statement = made(store, science)
     store.slice(tmp_path / "slice.db", [science.peaks.urn], depth=2)
     with open_store(f"sqlite:///{tmp_path / 'slice.db'}") as part:
-        own = part.reader().statement(science.peaks.urn)
+        own = part.documents().statement(science.peaks.urn)
         assert gaps(own)["omitted"]["count"] > 0
         assert verified(part, own).holds
         assert verified(store, own).holds
@@ -247,11 +247,11 @@ def test_the_name_that_a_model_begins_with_is_no_gap(store: Store) -> None:
     scan = store.data("scan", uris={"uri": "file:///s", "digest": "sha256:aa"})
     with store.step("Train", inputs=[scan], models=[begun]) as step:
         trained = step.updated(begun, [scan], uris={"uri": "file:///w", "digest": "sha256:bb"})
-    found = gaps(store.reader().statement(trained))
+    found = gaps(store.documents().statement(trained))
     assert "no_file" not in found
     blank = store.model("bare")
     first = blank.update([scan], uris="file:///w1")
-    assert gaps(store.reader().statement(first))["origin_unknown"]["records"] == [scan.urn]
+    assert gaps(store.documents().statement(first))["origin_unknown"]["records"] == [scan.urn]
 
 
 def test_a_first_version_that_was_used_or_trained_needs_its_file(store: Store) -> None:
@@ -262,4 +262,4 @@ def test_a_first_version_that_was_used_or_trained_needs_its_file(store: Store) -
     later = used.update([peaks], uris="file:///w")
     trained = store.model("trained", trained_on=[scan])
     for version, missing in ((later, used), (trained.update([scan], uris="file:///v"), trained)):
-        assert gaps(store.reader().statement(version))["no_file"]["records"] == [missing.urn]
+        assert gaps(store.documents().statement(version))["no_file"]["records"] == [missing.urn]

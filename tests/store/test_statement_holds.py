@@ -36,7 +36,7 @@ def test_later_tags_and_descendants_do_not_break_it(store: Store, science: Scien
     store.tag(science.scan, {"sample": "Cu", "quality": 1})
     store.data("later", depends_on=[science.peaks])
     assert verified(store, statement).holds
-    tags = store.reader().statement(science.peaks.urn)["predicate"]["evidence"]["tree"]["root"]
+    tags = store.documents().statement(science.peaks.urn)["predicate"]["evidence"]["tree"]["root"]
     assert tags != statement["predicate"]["evidence"]["tree"]["root"]
 
 
@@ -278,7 +278,7 @@ def test_an_invalidation_that_was_never_made_does_not_hold(store: Store, science
 def test_data_that_was_closed_since_is_as_it_was_then(store: Store) -> None:
     live = store.data("stream", live=True)
     result = store.data("result", depends_on=[live])
-    before = store.reader().statement(result.urn)
+    before = store.documents().statement(result.urn)
     live.promote()
     assert verified(store, before).holds
     evidence = evidence_of(before)

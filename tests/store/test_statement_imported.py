@@ -55,9 +55,9 @@ def test_it_tells_of_an_import_in_a_sentence_and_holds_here_and_where_it_goes(
     store: Store, other: Store, tmp_path: Path, make: Make, format_: str
 ) -> None:
     import_file(store, make(tmp_path, other))
-    some = [r["id"] for r in store.reader().records()["records"] if r["kind"] != "step"]
+    some = [r["id"] for r in store.documents().records()["records"] if r["kind"] != "step"]
     mine = store.data("mine", depends_on=some)
-    statement = store.reader().statement(mine.urn)
+    statement = store.documents().statement(mine.urn)
     (one,) = statement["predicate"]["evidence"]["imports"]
     gap = gaps(statement)["imported"]
     assert gap["records"] == one["records"]
@@ -70,22 +70,22 @@ def test_it_tells_of_an_import_in_a_sentence_and_holds_here_and_where_it_goes(
         assert f"account {one['by']} on unknown" not in text
     assert verified(store, statement).notes == ()
     assert verified(store, statement).holds
-    shown = store.reader().record(some[0])["imported"]
+    shown = store.documents().record(some[0])["imported"]
     assert shown == {name: one[name] for name in ("id", "format", "at", "by")}
-    assert "imported" not in store.reader().record(mine.urn)
-    assert "It came by an import." in " ".join(page(store.reader().statement(some[0])).split())
+    assert "imported" not in store.documents().record(mine.urn)
+    assert "It came by an import." in " ".join(page(store.documents().statement(some[0])).split())
     assert "It came by an import." not in page(statement)
     store.slice(tmp_path / "part.db", [mine.urn])
     with open_store(f"sqlite:///{tmp_path / 'part.db'}") as part:
         assert verified(part, statement).holds
-        assert gaps(part.reader().statement(mine.urn))["imported"] == gap
+        assert gaps(part.documents().statement(mine.urn))["imported"] == gap
 
 
 def test_it_names_no_account_to_who_may_not_see_everything(store: Store, tmp_path: Path) -> None:
     crate_of_all = ours
     with open_store(f"sqlite:///{tmp_path / 'theirs.db'}") as theirs:
         import_file(store, crate_of_all(tmp_path, theirs))
-    reader = store.reader(Viewer(principals=frozenset({ADA})))
+    reader = store.documents(Viewer(principals=frozenset({ADA})))
     (record, *_) = reader.records()["records"]
     assert reader.record(record["id"])["imported"]["by"] is None
     (one,) = reader.statement(record["id"])["predicate"]["evidence"]["imports"]
@@ -96,8 +96,8 @@ def test_one_of_before_that_tells_of_no_import_holds_with_a_note(
     store: Store, other: Store, tmp_path: Path
 ) -> None:
     import_file(store, ours(tmp_path, other))
-    root = store.reader().records()["records"][0]["id"]
-    found = evidence_of(store.reader().statement(root))
+    root = store.documents().records()["records"][0]["id"]
+    found = evidence_of(store.documents().statement(root))
     del found["imports"]
     verdict = verified(store, state(found))
     assert verdict.holds
@@ -114,13 +114,13 @@ def test_one_of_records_with_later_digests_holds_where_they_are_imported_and_bac
     other.found_file(science.scan.urn, place, size=3, digest="sha512:" + "ab" * 64)
     bare = other.data("bare", uris=["file:///bare"], depends_on=[science.peaks])
     other.found_file(bare.urn, "file:///bare", size=4, digest="sha256:" + "cd" * 32)
-    statement = other.reader().statement(bare.urn)
+    statement = other.documents().statement(bare.urn)
     (tmp_path / "all.json").write_text(whole(other))
     import_file(store, tmp_path / "all.json")
     there = verified(store, statement)
     assert there.holds, there.differences
     assert any("the import alone tells of them" in note for note in there.notes)
-    back = verified(other, store.reader().statement(bare.urn))
+    back = verified(other, store.documents().statement(bare.urn))
     assert back.holds, back.differences
     assert any("to this store in another way" in note for note in back.notes)
     assert whole(store) == whole(other)

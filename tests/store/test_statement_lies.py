@@ -114,7 +114,7 @@ def test_what_no_record_says_has_to_make_sense(store: Store, science: Science) -
 
 
 def test_a_limit_that_was_reached_is_derived(store: Store, science: Science) -> None:
-    statement = store.reader().statement(science.peaks.urn, limit=3)
+    statement = store.documents().statement(science.peaks.urn, limit=3)
     for limit in (2, 4, 10_000):
         lie = altered(statement, Alteration((*EVIDENCE, "limit"), "set", limit))
         assert found_out(None, lie)

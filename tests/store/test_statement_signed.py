@@ -51,7 +51,7 @@ def test_keys_are_ecdsa_p256_too_as_openssl_writes_them(store: Store, form: str)
     key = ec.generate_private_key(ec.SECP256R1())
     private = key.private_bytes(PEM, PKCS8 if form == "PKCS8" else SEC1, PLAIN)
     public = key.public_key().public_bytes(PEM, SPKI)
-    statement = store.reader().statement(some_science(store).peaks.urn)
+    statement = store.documents().statement(some_science(store).peaks.urn)
     signed = sign(
         json.dumps(statement).encode(), (PARAMETERS if form == "with parameters" else b"") + private
     )
@@ -70,7 +70,7 @@ def test_subjects_have_standard_digests_alone(store: Store) -> None:
     places += [("sha512", "04" * 64), ("blake2b", "05" * 64)]
     uris = [{"uri": f"globus://c/{name}", "digest": f"{name}:{d}"} for name, d in places]
     record = store.data("x", uris=[*uris, "globus://c/none"])
-    statement = store.reader().statement(record.urn)
+    statement = store.documents().statement(record.urn)
     assert {name for s in statement["subject"] for name in s["digest"]} == {"sha256", "sha512"}
     assert [s["name"] for s in statement["subject"]] == [
         record.urn,
@@ -91,7 +91,7 @@ def test_subjects_have_standard_digests_alone(store: Store) -> None:
 
 @pytest.fixture
 def signed(store: Store, keys: tuple[bytes, bytes]) -> Document:
-    statement = store.reader().statement(some_science(store).peaks.urn)
+    statement = store.documents().statement(some_science(store).peaks.urn)
     return sign(json.dumps(statement).encode(), keys[0])
 
 

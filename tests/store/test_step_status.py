@@ -36,7 +36,7 @@ def steps(store: Store) -> Store:
 
 
 def names(store: Store, status: str, **wanted: object) -> list[str]:
-    page = store.reader().records(status=status, **wanted)  # type: ignore[arg-type]
+    page = store.documents().records(status=status, **wanted)  # type: ignore[arg-type]
     return [record["name"] for record in page["records"]]
 
 
@@ -64,8 +64,8 @@ def test_times_are_those_of_the_end(steps: Store) -> None:
 
 
 def test_pages_of_failed_steps_follow_each_other(steps: Store) -> None:
-    first = steps.reader().records(status="FAILED", limit=1)
-    rest = steps.reader().records(status="FAILED", limit=1, marker=first["marker"])
+    first = steps.documents().records(status="FAILED", limit=1)
+    rest = steps.documents().records(status="FAILED", limit=1, marker=first["marker"])
     found = [record["name"] for record in (*first["records"], *rest["records"])]
     assert (found, rest["has_next_page"]) == (["late", "early"], False)
 
@@ -79,7 +79,7 @@ def test_a_status_that_may_not_be_seen_is_not_known(store: Store) -> None:
     hers = store.recorder(audience=Audience(ADA))
     for status in ("FAILED", "Out of beam"):
         hers.step("hers").finish(status)
-    bob = store.reader(Viewer(frozenset({BOB})))
+    bob = store.documents(Viewer(frozenset({BOB})))
     assert bob.records(status="FAILED")["records"] == []
     with pytest.raises(InvalidInput, match="No step has the status"):
         bob.records(status="Out of beam")
@@ -109,10 +109,10 @@ def test_a_lineage_marks_steps_that_did_not_succeed(store: Store) -> None:
         step.output(f"made {status}")
         if status is not None:
             step.finish(status)
-    nodes = store.reader().lineage(scan, direction="down")["nodes"]
+    nodes = store.documents().lineage(scan, direction="down")["nodes"]
     assert {n["name"]: n["status"] for n in nodes if "status" in n} == {
         "step FAILED": "FAILED",
         "step None": "ACTIVE",
     }
-    shown = store.reader().lineage(scan, direction="down", kinds=["step"])["nodes"]
+    shown = store.documents().lineage(scan, direction="down", kinds=["step"])["nodes"]
     assert sum("status" in node for node in shown) == 2

@@ -22,7 +22,7 @@ def record(store: Store, name: str, *, who: str = ADA, run_id: str = "r1", **bod
     read = read_body({"run": {"run_id": run_id}, "step": step, **body})
     recorder = store.recorder(run_id=run_id, audience=Audience(who))
     viewer = Viewer(principals=frozenset({who}))
-    return record_step(recorder, StoreLookup(store.reader(viewer)), read)
+    return record_step(recorder, StoreLookup(store.documents(viewer)), read)
 
 
 def transfer(source: str, destination: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def test_a_run_is_read_back_as_it_was_recorded(store: Store) -> None:
         result={"action_id": "x", "status": "SUCCEEDED", "start_time": "2026-01-01T00:00:00Z"},
         tags={"sample": "Ni"},
     )
-    (step,) = store.reader().run("r1")["steps"]
+    (step,) = store.documents().run("r1")["steps"]
     assert (step["name"], step["status"], step["action_id"]) == ("Train", "SUCCEEDED", "x")
     assert step["start_time"] == "2026-01-01T00:00:00.000000+00:00"
     assert step["parameters"] == {"lr": 0.1, "password": "[redacted]"}
@@ -61,7 +61,7 @@ def test_a_run_is_read_back_as_it_was_recorded(store: Store) -> None:
 
 
 def begun(store: Store) -> str:
-    started: str = store.reader().run("r1")["start_time"]
+    started: str = store.documents().run("r1")["start_time"]
     return started[:19]
 
 
@@ -78,10 +78,10 @@ def test_a_run_begins_with_its_first_step_not_with_its_first_record(store: Store
 
 def test_a_run_of_a_step_without_a_start_begins_when_it_was_recorded(store: Store) -> None:
     record(store, "Train")
-    first = store.reader().run("r1")
+    first = store.documents().run("r1")
     record(store, "Plot", result={"status": "SUCCEEDED", "start_time": "2100-01-01T00:00:00Z"})
-    assert store.reader().run("r1")["start_time"] == first["start_time"]
-    (train, _) = store.reader().run("r1")["steps"]
+    assert store.documents().run("r1")["start_time"] == first["start_time"]
+    (train, _) = store.documents().run("r1")["steps"]
     assert train["start_time"] >= first["start_time"]
 
 
@@ -89,7 +89,7 @@ def test_transfers_of_one_run_are_one_lineage(store: Store) -> None:
     step = {"action_url": TRANSFER}
     record(store, "There", step=step, parameters=transfer("a:/raw.h5", "b:/in.h5"))
     back = record(store, "Back", step=step, parameters=transfer("b:/in.h5", "c:/kept.h5"))
-    up = store.reader().lineage(back.document()["outputs"][0], direction="up")
+    up = store.documents().lineage(back.document()["outputs"][0], direction="up")
     assert names(up) == {"kept.h5", "in.h5", "raw.h5", "There", "Back"}
 
 
@@ -102,7 +102,7 @@ def test_receipts_connect_steps(store: Store) -> None:
         outputs=[{"name": "peaks"}],
         models=[{"id": status(trained), "how": "used"}],
     )
-    up = store.reader().lineage(used.document()["outputs"][0], direction="up")
+    up = store.documents().lineage(used.document()["outputs"][0], direction="up")
     assert names(up) == {"peaks", "Predict", "b", "m", "Train", "a"}
 
 
@@ -118,15 +118,15 @@ def test_a_dataset_goes_back_to_what_its_members_came_from(store: Store) -> None
     pair = {"name": "pair", "kind": "dataset", "members": [status(datum), status(fit)]}
     model = {"name": "m", "how": "trained", "trained_on": [pair]}
     trained = record(store, "Train", models=[model])
-    up = store.reader().lineage(trained.document()["models"][0]["id"], direction="up")
+    up = store.documents().lineage(trained.document()["models"][0]["id"], direction="up")
     assert names(up) == {"m", "Train", "pair", "datum", "fit", "Measure", "Fit", "sample"}
 
 
 def test_a_run_ends_when_its_last_step_is_recorded(store: Store) -> None:
     record(store, "First", run={"run_id": "r1", "status": "ACTIVE"})
-    assert store.reader().run("r1")["completion_time"] is None
+    assert store.documents().run("r1")["completion_time"] is None
     record(store, "Last", run={"run_id": "r1", "status": "SUCCEEDED"})
-    assert store.reader().run("r1")["completion_time"] is not None
+    assert store.documents().run("r1")["completion_time"] is not None
 
 
 def test_a_model_line_grows_over_runs_and_by_id(store: Store) -> None:
@@ -135,7 +135,7 @@ def test_a_model_line_grows_over_runs_and_by_id(store: Store) -> None:
     by_id = {"id": first.document()["models"][0]["id"], "how": "updated"}
     branch = record(store, "Tune", run_id="r3", models=[by_id])
     assert [r.models[0].version for r in (first, second, branch)] == [0, 1, 1]
-    assert len(store.reader().model("m")["versions"]) == 3
+    assert len(store.documents().model("m")["versions"]) == 3
     with pytest.raises(InvalidInput, match="give the id of one"):
         record(store, "Tune", run_id="r4", models=[{"name": "m", "how": "updated"}])
     again = record(store, "Tune", run_id="r3", models=[{"name": "m", "how": "updated"}])
@@ -166,7 +166,7 @@ def test_a_real_run_recorded_state_by_state(store: Store, shared_flows: Path) ->
             url = state["ActionUrl"]
             step = {"action_url": url}
             record(store, details["state_name"], step=step, parameters=started, result=result)
-    steps = store.reader().run("r1")["steps"]
+    steps = store.documents().run("r1")["steps"]
     assert [step["status"] for step in steps] == ["SUCCEEDED"] * 6
     transfers = [step for step in steps if step["name"] == "TransferFromCompute"]
     (output,) = transfers[0]["outputs"]
@@ -180,14 +180,14 @@ def test_steps_of_one_batch_find_each_other_and_what_is_stored(store: Store) -> 
     )
     recorder = store.recorder(run_id="r1", audience=Audience(ADA))
     viewer = Viewer(principals=frozenset({ADA}))
-    lookup = MemoryLookup(StoreLookup(store.reader(viewer)))
+    lookup = MemoryLookup(StoreLookup(store.documents(viewer)))
     run = {"run_id": "r1"}
     update = [{"name": "m", "how": "updated"}]
     bodies = [
         {"inputs": ["file:///a", "file:///x"], "outputs": ["file:///b"], "models": update},
         {"inputs": ["file:///b", status(stored)], "models": update},
     ]
-    with recorder.together():
+    with recorder.transaction():
         first, second = (
             record_step(
                 recorder, lookup, read_body({"run": run, "step": {"name": f"S{n}"}, **body})
@@ -197,16 +197,16 @@ def test_steps_of_one_batch_find_each_other_and_what_is_stored(store: Store) -> 
     assert first.inputs[:1] == stored.outputs
     assert second.inputs == (*first.outputs, *stored.outputs)
     assert [r.models[0].version for r in (first, second)] == [1, 2]
-    assert len(store.reader().model("m")["versions"]) == 3
+    assert len(store.documents().model("m")["versions"]) == 3
 
 
 def test_odd_documents_are_kept_as_they_are(store: Store) -> None:
     odd = {"nul": "a\x00b", "big": 1 << 80, "text": "Ångström \U0001f9ea", "none": None}
     result = {"status": "SUCCEEDED", "label": "a\x00b", "action_id": "x\x00", "details": odd}
     record(store, "Odd", parameters=odd, result=result, error=None)
-    (step,) = store.reader().run("r1")["steps"]
+    (step,) = store.documents().run("r1")["steps"]
     assert step["left_out"] == ["result"]
-    kept = store.reader().record(step["id"])
+    kept = store.documents().record(step["id"])
     assert (step["parameters"], kept["parameters"], kept["result"]) == (odd, odd, result)
     assert (step["action_id"], step["tags"]) == ("x", {"label": "ab"})
 
@@ -220,9 +220,9 @@ def test_what_a_step_made_is_found_within_a_bound_and_as_far_as_the_caller_may_s
         outputs=["file:///a", "file:///b"],
         models=[{"name": "peaks", "how": "trained"}],
     )
-    ada = StoreLookup(store.reader(Viewer(principals=frozenset({ADA}))))
-    bob = StoreLookup(store.reader(Viewer(principals=frozenset({BOB}))))
+    ada = StoreLookup(store.documents(Viewer(principals=frozenset({ADA}))))
+    bob = StoreLookup(store.documents(Viewer(principals=frozenset({BOB}))))
     found = ada.made_by(made.step)
     assert (found.outputs, found.models) == (made.outputs, (made.models[0].id,))
     assert bob.made_by(made.step) == ((), ())
-    assert len(store.reader().made_by(made.step, limit=2)) == 2
+    assert len(store.documents().made_by(made.step, limit=2)) == 2

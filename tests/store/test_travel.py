@@ -22,7 +22,7 @@ def test_a_handle_that_was_sent_can_be_depended_on_and_updated(store: Store) -> 
     model = travelled(store.model("net").update([scan]))
     following = store.update(model, [scan])  # type: ignore[arg-type]
     assert following.version == 2
-    document = store.reader().record(following.urn)
+    document = store.documents().record(following.urn)
     assert {link["name"] for link in document["links"]} == {"net", "scan"}
     assert store.check() == []
 

@@ -35,29 +35,29 @@ def test_an_invalid_scan_taints_the_inference_of_another_team(
     tuned = b.model("braggnn tuned", depends_on=[model.urn], trained_on=[b.data("our scan")])
     with b.step("Infer", models=[tuned]) as infer:
         peaks = infer.output("peaks")
-    assert "invalidated" not in b.reader().record(peaks.urn)
+    assert "invalidated" not in b.documents().record(peaks.urn)
 
     a.invalidate(scan.urn, cause="the detector was misaligned")
     a.slice(tmp_path / "second.db", [model.urn])
     told = b.merge(tmp_path / "second.db", dry_run=True)
-    assert "invalidated" not in b.reader().record(peaks.urn)
+    assert "invalidated" not in b.documents().record(peaks.urn)
     assert b.merge(tmp_path / "second.db") == told
     assert told.tainted == 6  # scan, scans, model | tuned, Infer, peaks
-    shown = b.reader().record(peaks.urn)["invalidated"]
+    shown = b.documents().record(peaks.urn)["invalidated"]
     assert shown["cause"] == "the detector was misaligned"
     assert shown["root"] == scan.urn
-    assert b.reader().record(scan.urn)["invalidated"]["root"] == scan.urn
-    (ours,) = b.reader().records(name="our scan")["records"]
+    assert b.documents().record(scan.urn)["invalidated"]["root"] == scan.urn
+    (ours,) = b.documents().records(name="our scan")["records"]
     assert "invalidated" not in ours
     assert b.check() == []
 
     later = b.data("figure", depends_on=[peaks])
-    assert b.reader().record(later.urn)["invalidated"] == shown
+    assert b.documents().record(later.urn)["invalidated"] == shown
 
     a.restore(scan.urn, cause="it was not")
     a.slice(tmp_path / "third.db", [model.urn])
     b.merge(tmp_path / "third.db")
-    assert "invalidated" not in b.reader().record(later.urn)
+    assert "invalidated" not in b.documents().record(later.urn)
 
 
 def test_it_reaches_the_other_team_where_the_scan_itself_was_left_out(
@@ -73,13 +73,13 @@ def test_it_reaches_the_other_team_where_the_scan_itself_was_left_out(
     a.invalidate(scan.urn, cause="misaligned")
     a.slice(tmp_path / "second.db", [model.urn], depth=0)
     store.merge(tmp_path / "second.db")
-    assert store.reader().record(peaks.urn)["invalidated"]["root"] == scan.urn
+    assert store.documents().record(peaks.urn)["invalidated"]["root"] == scan.urn
     assert store.check() == []
     assert store.info()["tables"]["stub"] == 2
     a.slice(tmp_path / "all.db")
     assert store.merge(tmp_path / "all.db").filled == 2
     assert store.info()["tables"]["stub"] == 0
-    assert store.reader().record(peaks.urn)["invalidated"]["root"] == scan.urn
+    assert store.documents().record(peaks.urn)["invalidated"]["root"] == scan.urn
 
 
 def test_a_scan_that_is_only_a_stub_here_is_still_the_root(
@@ -94,7 +94,7 @@ def test_a_scan_that_is_only_a_stub_here_is_still_the_root(
         peaks = b.data("peaks", depends_on=[model.urn])
         b.slice(tmp_path / "c.db", [peaks.urn], depth=0)
     store.merge(tmp_path / "c.db")
-    assert store.reader().record(peaks.urn)["invalidated"]["root"] == scan.urn
+    assert store.documents().record(peaks.urn)["invalidated"]["root"] == scan.urn
     assert store.check() == []
 
 
@@ -111,4 +111,4 @@ def test_a_check_finds_what_does_not_follow_the_invalid_and_invalidating_again_r
     assert "Not all that derives from 1.1" in problem
     a.invalidate(scan.urn, cause="misaligned")
     assert a.check() == []
-    assert "invalidated" in a.reader().record(peaks.urn)
+    assert "invalidated" in a.documents().record(peaks.urn)

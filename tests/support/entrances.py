@@ -71,7 +71,7 @@ def kept_of(store: Store, urn: str, field: str) -> Any:
             else whole(rows[0].step)
         )
     if field == "document":
-        (step,) = [store.reader().record(urn)]
+        (step,) = [store.documents().record(urn)]
         return step["parameters"]
     if field == "status":
         return _one(store, "outcome", record_id).status
@@ -81,7 +81,7 @@ def kept_of(store: Store, urn: str, field: str) -> Any:
 
 def noted(store: Store, urn: str) -> str | None:
     """The note that was recorded with a record, None if there is none."""
-    tags = store.reader().record(urn)["tags"]
+    tags = store.documents().record(urn)["tags"]
     note: str | None = tags.get(NOTE_TAG)
     return note
 

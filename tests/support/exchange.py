@@ -197,7 +197,7 @@ def braid_db(file: Path, **rows: list[tuple[Any, ...]]) -> Path:
 
 def whole(store: Store) -> str:
     """Everything in a store as PROV-JSON."""
-    return to_prov_json(store.reader().extract(everything=True))
+    return to_prov_json(store.documents().extract(everything=True))
 
 
 def written(folder: Path, document: Any) -> Path:

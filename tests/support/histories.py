@@ -36,7 +36,7 @@ def stated(name: str, folder: Path) -> Iterator[Made]:
 
 def _science(store: Store, _: Path) -> Made:
     science = some_science(store)
-    return store, store.reader().statement(science.peaks.urn)
+    return store, store.documents().statement(science.peaks.urn)
 
 
 def _troubled(store: Store, _: Path) -> Made:
@@ -55,14 +55,14 @@ def _troubled(store: Store, _: Path) -> Made:
     recorder.run("run-2", status="FAILED", completion_time=store.clock())
     store.invalidate(science.scan.urn, cause="the beam was off")
     store.invalidate(science.config.urn, cause="the wrong crystal")
-    return store, store.reader().statement(result.urn)
+    return store, store.documents().statement(result.urn)
 
 
 def _sliced(store: Store, folder: Path) -> Made:
     science = some_science(store)
     store.slice(folder / "slice.db", [science.peaks.urn], depth=2)
     part = open_store(f"sqlite:///{folder / 'slice.db'}")
-    return part, part.reader().statement(science.peaks.urn)
+    return part, part.documents().statement(science.peaks.urn)
 
 
 def _hidden(store: Store, _: Path) -> Made:
@@ -81,25 +81,25 @@ def _hidden(store: Store, _: Path) -> Made:
     peaks = step.output("peaks")
     both.finish(step)
     store.invalidate(secret.urn, cause="not to be told")
-    reader = store.reader(Viewer(principals=frozenset({BOB})))
+    reader = store.documents(Viewer(principals=frozenset({BOB})))
     return store, reader.statement(peaks.urn)
 
 
 def _cut_off(store: Store, _: Path) -> Made:
     science = some_science(store)
-    return store, store.reader().statement(science.peaks.urn, limit=4)
+    return store, store.documents().statement(science.peaks.urn, limit=4)
 
 
 def _missing(store: Store, _: Path) -> Made:
     science = some_science(store)
     change(store, sa.delete(TABLE["record"]).where(TABLE["record"].c.id == science.train.id))
-    return store, store.reader().statement(science.peaks.urn)
+    return store, store.documents().statement(science.peaks.urn)
 
 
 def _merged(store: Store, folder: Path) -> Made:
     """Made where it was recorded, compared where it was merged into."""
     science = some_science(store)
-    statement = store.reader().statement(science.peaks.urn)
+    statement = store.documents().statement(science.peaks.urn)
     team = open_store(f"sqlite:///{folder / 'team.db'}")
     team.data("so that numbers of origins differ")
     team.merge(folder / "first.db")
@@ -116,7 +116,7 @@ def _one_thing(store: Store, _: Path) -> Made:
     step.output("scan of another team", uris=[place])
     step.finish()
     store.invalidate(beam.urn, cause="the beam was off")
-    return store, store.reader().statement(science.peaks.urn)
+    return store, store.documents().statement(science.peaks.urn)
 
 
 def _hidden_thing(store: Store, _: Path) -> Made:
@@ -136,7 +136,7 @@ def _hidden_thing(store: Store, _: Path) -> Made:
     bob.finish(step)
     bob.link_later(step, [known, unseen], rule="by hand", by="ada")
     assert store.link_same() == 1
-    reader = store.reader(Viewer(principals=frozenset({BOB})))
+    reader = store.documents(Viewer(principals=frozenset({BOB})))
     return store, reader.statement(result.urn)
 
 
@@ -150,10 +150,10 @@ def _imported(store: Store, folder: Path) -> Made:
     (folder / "others.json").write_text(json.dumps(entity))
     for name in ("theirs.json", "others.json"):
         import_file(store, folder / name)
-    found = store.reader().records()["records"]
+    found = store.documents().records()["records"]
     masks = [record["id"] for record in found if record["name"] in ("mask", "flat")]
     mine = store.data("fit", depends_on=[science.peaks.urn, *masks])
-    return store, store.reader().statement(mine.urn)
+    return store, store.documents().statement(mine.urn)
 
 
 HISTORIES: Mapping[str, Callable[[Store, Path], Made]] = {

@@ -28,7 +28,7 @@ from provenance_store.exchange.catalog import to_datacite
 from provenance_store.exchange.crate.export import write_crate
 from provenance_store.exchange.globus_search import ingest_document, to_gmeta
 from provenance_store.exchange.prov.export import to_prov, to_prov_json
-from provenance_store.queries.reader import Reader
+from provenance_store.queries.document_reader import DocumentReader
 from provenance_store.recording.recorder import Recorder
 
 __all__ = ["Caller", "harmed", "mutated", "odd_values"]
@@ -349,7 +349,7 @@ def harmed(file: Path, folder: Path) -> list[str]:
 
 
 def _read(store: Store, trying: Callable[[str], Any]) -> list[str]:
-    reader = store.reader()
+    reader = store.documents()
     urns: list[str] = []
     marker = None
     with trying("records"):
@@ -377,7 +377,7 @@ def _read(store: Store, trying: Callable[[str], Any]) -> list[str]:
 
 
 def _exports(store: Store, urns: list[str], folder: Path) -> dict[str, Callable[[], object]]:
-    reader = store.reader()
+    reader = store.documents()
     made: dict[str, Callable[[], object]] = {
         "prov-json": lambda: to_prov_json(reader.extract([], everything=True)),
         "prov-n": lambda: to_prov(reader.extract([], everything=True), "prov-n"),
@@ -394,10 +394,10 @@ def _exports(store: Store, urns: list[str], folder: Path) -> dict[str, Callable[
     return made
 
 
-def _gmeta(reader: Reader, urn: str) -> str:
+def _gmeta(reader: DocumentReader, urn: str) -> str:
     return ingest_document([to_gmeta(reader.extract([urn]), run_id=None, visible_to=("public",))])
 
 
-def _datacite(reader: Reader, urn: str) -> str:
+def _datacite(reader: DocumentReader, urn: str) -> str:
     extract = reader.extract([urn])
     return to_datacite(extract, run_id=None, publisher=None, doi=None, url=None, license=None)

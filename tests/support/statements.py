@@ -18,7 +18,7 @@ Statement = dict[str, Any]
 
 
 def made(store: Store, science: Science) -> Statement:
-    return store.reader().statement(science.peaks.urn)
+    return store.documents().statement(science.peaks.urn)
 
 
 def gaps(statement: Statement) -> dict[str, dict[str, Any]]:
@@ -27,7 +27,7 @@ def gaps(statement: Statement) -> dict[str, dict[str, Any]]:
 
 def verified(store: Store, statement: Statement) -> Verdict:
     evidence = statement["predicate"]["evidence"]
-    return judge(statement, None, look=lambda: store.reader().evidence_again(evidence))
+    return judge(statement, None, look=lambda: store.documents().evidence_again(evidence))
 
 
 def change(store: Store, *statements: sa.Executable) -> None:
@@ -44,6 +44,6 @@ def where(table: str, **columns: Any) -> sa.Update:
 
 def check_file(store: Store, urn: str, uri: str, digest: str, at: int) -> None:
     sink = store.sink
-    with store.together() as batch:
+    with store.transaction() as batch:
         row = FileCheckRow(sink.resolve(urn), sink.new_id(), uri, at, 3, digest)
         batch.file_check.append(row)

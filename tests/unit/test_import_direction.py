@@ -34,7 +34,7 @@ EXCHANGE = ("prov.model", "rocrate.rocrate")
 
 READS_THE_ENVIRONMENT = {
     "provenance_store/settings.py": "Setting.get, the door",
-    "flows/sandbox/surroundings.py": "a child process is given what this one has, and no proxy "
+    "flows/sandbox/environment.py": "a child process is given what this one has, and no proxy "
     "is asked for this machine",
     "braid/commands/serve.py": "a server waits less for another writer, unless it is told to",
 }

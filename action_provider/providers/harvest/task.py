@@ -46,7 +46,7 @@ def require_run(store: Store, run: Mapping[str, Any], caller: Caller) -> frozens
     Of a run that is not known, the principals as which the harvest must be alone in it.
     """
     run_id, owner = str(run["run_id"]), run.get("run_owner")
-    members = store.reader().run_members(run_id)
+    members = store.documents().run_members(run_id)
     if members is None:
         return caller.identities | ({owner} if isinstance(owner, str) else set())
     managers = {principal for principal, level in members.items() if level is Level.MANAGE}
@@ -66,7 +66,7 @@ def builds_on(store: Store, run: Mapping[str, Any], caller: Caller) -> Viewer:
     owner = run.get("run_owner")
     if not isinstance(owner, str) or owner in caller.identities:
         return caller.viewer()
-    members = store.reader().run_members(str(run["run_id"]))
+    members = store.documents().run_members(str(run["run_id"]))
     if members is None or members.get(owner) is Level.MANAGE:
         return Viewer(frozenset({owner}))
     mine = caller.viewer()

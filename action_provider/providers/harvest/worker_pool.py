@@ -277,7 +277,7 @@ class WorkerPool:
     def _end_of(self, caller: Caller, run_id: str) -> bool:
         """Harvest a run on behalf of somebody who recorded steps of it, if it has ended; one that
         another process knows the end of is left as it is."""
-        if self._stores.get().reader().run(run_id, limit=1)["status"] in FINAL:
+        if self._stores.get().documents().run(run_id, limit=1)["status"] in FINAL:
             return True
         body = HarvestBody(run_id=run_id, on_missing_consent="fail")
         task = Task("", body, caller, Runs(caller, self._options), self._clock())

@@ -23,7 +23,7 @@ from flows.steps.lookup import StoreLookup
 from flows.steps.references import IdReference, ReceiptReference, Reference, UriReference
 from provenance_store.errors import Conflict, InvalidInput
 from provenance_store.ids import ordered_uuid, short_id
-from provenance_store.queries.reader import Reader
+from provenance_store.queries.document_reader import DocumentReader
 
 __all__ = ["MAX_ANSWER_BYTES", "QueryActions", "answer_to"]
 
@@ -44,7 +44,7 @@ class QueryActions(ActionStore):
             return known, False
         now = self._clock()
         check_deadline(envelope, now=now)
-        answer = answer_to(question, store.reader(caller.viewer()))
+        answer = answer_to(question, store.documents(caller.viewer()))
         details = {"ask": envelope.body["ask"], **answer}
         status = status_of(
             ordered_uuid(now), caller, envelope, details, said="Answered", now=now, seconds=seconds
@@ -67,7 +67,7 @@ MAX_FIELD_BYTES = 1_024
 Document = dict[str, Any]
 
 
-def answer_to(question: Question, reader: Reader) -> Document:
+def answer_to(question: Question, reader: DocumentReader) -> Document:
     """The answer as the reader's viewer may know it, below MAX_ANSWER_BYTES."""
     if isinstance(question, ModelsQuestion):
         return _models(question, reader)
@@ -76,7 +76,7 @@ def answer_to(question: Question, reader: Reader) -> Document:
     return _validity(question, reader)
 
 
-def _models(question: ModelsQuestion, reader: Reader) -> Document:
+def _models(question: ModelsQuestion, reader: DocumentReader) -> Document:
     exposed = [_ids(reference, reader) for reference in question.trained_on or ()]
     if not all(exposed):  # what nobody knows trained nothing
         return _listed("models", [], more=False, first="best")
@@ -115,7 +115,7 @@ def _model(line: Document) -> Document:
     return _brief(version) | value | {"line": line["id"], "versions": line["versions"]}
 
 
-def _records(question: RecordsQuestion, reader: Reader) -> Document:
+def _records(question: RecordsQuestion, reader: DocumentReader) -> Document:
     page = reader.records(
         kind=question.kind,
         name=question.name,
@@ -129,7 +129,7 @@ def _records(question: RecordsQuestion, reader: Reader) -> Document:
     return _listed("records", records, more=page["has_next_page"], first="newest")
 
 
-def _validity(question: ValidityQuestion, reader: Reader) -> Document:
+def _validity(question: ValidityQuestion, reader: DocumentReader) -> Document:
     ids, missing = _subjects(question, reader)
     invalid = reader.invalid(ids)
     entries = [_cut(entry) for entry in invalid[: question.limit]]
@@ -146,7 +146,7 @@ def _validity(question: ValidityQuestion, reader: Reader) -> Document:
 # ---- what is asked about -----------------------------------------------------------------
 
 
-def _subjects(question: ValidityQuestion, reader: Reader) -> tuple[list[int], int]:
+def _subjects(question: ValidityQuestion, reader: DocumentReader) -> tuple[list[int], int]:
     """The ids that are asked about, and how many references name nothing."""
     found = [_ids(reference, reader) for reference in question.of or ()]
     if question.model is not None:
@@ -155,7 +155,7 @@ def _subjects(question: ValidityQuestion, reader: Reader) -> tuple[list[int], in
     return list(ids), sum(1 for several in found if not several)
 
 
-def _ids(reference: Reference, reader: Reader) -> list[int]:
+def _ids(reference: Reference, reader: DocumentReader) -> list[int]:
     """What a reference stands for; nothing when any of it cannot be seen."""
     if isinstance(reference, UriReference):
         at_uri = reader.find_uri(reference.uri)
@@ -171,7 +171,7 @@ def _ids(reference: Reference, reader: Reader) -> list[int]:
     return _resolved([*reference.outputs, *reference.made_models], reader) or step
 
 
-def _resolved(references: Iterable[str], reader: Reader) -> list[int]:
+def _resolved(references: Iterable[str], reader: DocumentReader) -> list[int]:
     wanted = list(references)
     ids = reader.resolve_all(wanted)
     return list(ids.values()) if len(ids) == len(set(wanted)) else []

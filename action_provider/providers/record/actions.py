@@ -26,7 +26,7 @@ from flows.steps.record_resolver import UrisOf
 from provenance_store.enums import Level
 from provenance_store.errors import Conflict, InvalidInput, NotAllowed, NotFound, TooLarge
 from provenance_store.ids import ordered_uuid
-from provenance_store.queries.reader import Reader
+from provenance_store.queries.document_reader import DocumentReader
 from provenance_store.recording.recorder import Recorder
 from provenance_store.rows import ActionRow
 from provenance_store.store import Store
@@ -41,14 +41,14 @@ class CallersLookup(StoreLookup):
     def __init__(self, store: Store, caller: Caller) -> None:
         self._store = store
         self._caller = caller
-        self._made: Reader | None = None
+        self._made: DocumentReader | None = None
 
     # Not a cached_property: before Python 3.12 that locks all instances out while one is made,
     # which asks Globus, and then may wait for a turn that somebody who is locked out has.
     @property
-    def _reader(self) -> Reader:  # type: ignore[override]
+    def _reader(self) -> DocumentReader:  # type: ignore[override]
         if self._made is None:
-            self._made = self._store.reader(self._caller.viewer())
+            self._made = self._store.documents(self._caller.viewer())
         return self._made
 
 
@@ -78,7 +78,7 @@ class ManagedRuns:
         known, key, now = self._managed, (caller.identity, run_id), time.monotonic()
         if known.get(key, 0.0) > now:
             return None
-        members = store.reader().run_members(run_id)
+        members = store.documents().run_members(run_id)
         if members is None:
             return caller.identities
         managers = {principal for principal, level in members.items() if level is Level.MANAGE}
@@ -225,9 +225,9 @@ class RecordActions(ActionStore):
 
     def _make_all(self, store: Store, read: Sequence[_Asked | _Failed]) -> list[_Made | _Failed]:
         """Look up and make what each request writes; the failed ones stay as they are."""
-        with store.one_look(alone=self._alone):
+        with store.read_snapshot(alone=self._alone):
             asked = [one for one in read if isinstance(one, _Asked)]
-            store.ask_together(foresee((one.body, _viewer(one.caller), one.uris) for one in asked))
+            store.prefetch(foresee((one.body, _viewer(one.caller), one.uris) for one in asked))
             return [one if isinstance(one, _Failed) else self._made(store, one) for one in read]
 
     def _made(self, store: Store, asked: _Asked) -> _Made | _Failed:
@@ -284,7 +284,7 @@ class RecordActions(ActionStore):
             held=True,
         )
         action_id = ordered_uuid(now)
-        with recorder.together() as batch:
+        with recorder.transaction() as batch:
             receipt = record_step(
                 recorder,
                 CallersLookup(store, caller),

@@ -172,7 +172,7 @@ def _tell_what_was_recorded(run_id: str, source: Source, trial: Trial, *, reache
         return click.echo(f"Nothing was recorded: {told}.", err=True)
     with source.open(create=True) as store:
         try:
-            known = store.reader().run(run_id)
+            known = store.documents().run(run_id)
         except NotFound:
             why = "." if reached else ": no record state was reached."
             return click.echo(f"Nothing was recorded{why}", err=True)

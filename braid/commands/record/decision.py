@@ -93,7 +93,7 @@ def command(
         )
     named = dict.fromkeys((*options, *chosen))
     with recording(source, run_id=run_id, environment="auto", strict=strict) as place:
-        with place.recorder.together():
+        with place.recorder.transaction():
             place.begin_run(at)
             step = place.recorder.decide(
                 name,

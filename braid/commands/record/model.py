@@ -136,7 +136,7 @@ def _version(place: RecordingTarget, reference: str) -> ModelVersion:
     from provenance_store.handles import ModelVersion
     from provenance_store.queries.documents import ambiguous
     from provenance_store.references import is_name
-    from provenance_store.resuming import told_of_resuming
+    from provenance_store.resume_notice import told_of_resuming
 
     history, recorder = place.history, place.recorder
     if history is None:

@@ -110,7 +110,7 @@ def command(
     made = look_at(files, strict=strict)
     with recording(source, run_id=run_id, environment="auto", strict=strict) as place:
         recorder = place.recorder
-        with recorder.together():
+        with recorder.transaction():
             place.begin_run(start)
             step = recorder.step(
                 name,

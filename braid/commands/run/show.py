@@ -25,7 +25,7 @@ from provenance_store.relations import words_of
 
 if TYPE_CHECKING:
     from braid.cli.client import QueryClient
-    from provenance_store.queries.reader import Reader
+    from provenance_store.queries.document_reader import DocumentReader
 
 __all__ = ["command", "show", "whole_run"]
 
@@ -115,7 +115,7 @@ def _has_failed(step: Document) -> bool:
     return step["error"] is not None or (step["status"] == "FAILED" and bool(step.get("result")))
 
 
-def whole_run(history: Reader | QueryClient, run_id: str) -> Document:
+def whole_run(history: DocumentReader | QueryClient, run_id: str) -> Document:
     """The run with the steps of all pages."""
     run = history.run(run_id, limit=STEPS_ON_A_PAGE)
     page = run

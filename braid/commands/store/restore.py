@@ -62,6 +62,6 @@ def _holds_records(file: Path) -> bool:
 
     try:
         with open_store(f"sqlite:///{file}", create=False) as store:
-            return bool(store.reader().records(limit=1)["records"])
+            return bool(store.documents().records(limit=1)["records"])
     except BraidError:
         return False

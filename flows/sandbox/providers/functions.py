@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.sandbox.environment import inherited
 from flows.sandbox.providers import function_worker
 from flows.sandbox.providers.base import Action, ActionFailed, ActionRefused, Provider
-from flows.sandbox.surroundings import inherited
 
 __all__ = ["ComputeProvider", "Function", "FunctionFailed", "Functions", "FuncxProvider"]
 

@@ -46,7 +46,7 @@ def test_a_version_is_logged_and_completed(braid: Braid, tmp_path: Path) -> None
         for _ in range(2):
             exec(code, given | {"train_one_epoch": train_one_epoch})
         for number in (1, 2):
-            version = store.reader().record(f"braggnn@v{number}")
+            version = store.documents().record(f"braggnn@v{number}")
             assert version["scores"] == {"accuracy": 0.93}
             assert len(version["metrics"]) == 100
         assert store.check() == []
@@ -70,7 +70,7 @@ def test_of_a_training_that_is_cut_off_everything_so_far_is_there(
         given = {"store": store, "scan": store.data("scan"), "train_one_epoch": train_one_epoch}
         with pytest.raises(Killed):
             exec(code, given)
-        version = store.reader().record("braggnn@v1")
+        version = store.documents().record("braggnn@v1")
         assert (len(version["metrics"]), version["uris"]) == (3, [])
         assert version["hyperparameters"] == {"lr": 1e-3}
 
@@ -87,12 +87,12 @@ def test_a_script_is_recorded_from_start_to_end(braid: Braid, tmp_path: Path) ->
         )
         assert (ran.returncode, ran.stderr) == (0, "")
         with open_store("sqlite:///braid.db") as store:
-            version = store.reader().record(ran.stdout.strip())
+            version = store.documents().record(ran.stdout.strip())
             assert (version["name"], version["version"]) == ("line-fit", number)
             assert len(version["metrics"]) == 50
             assert 0 < version["scores"]["rmse"] < 0.5
-            (step,) = store.reader().model_version(version["id"])["made_by"]
-            inputs = store.reader().record(step["id"])["links"]
+            (step,) = store.documents().model_version(version["id"])["made_by"]
+            inputs = store.documents().record(step["id"])["links"]
             assert {link["name"] for link in inputs} == {"scan-17", "train.py", "line-fit"}
             assert store.check() == []
         for name in ("line-fit", "fitted-17.npy", "./scan-17.npy"):

@@ -72,7 +72,7 @@ def named(braid: Braid) -> dict[str, dict[str, str]]:
             version = recorder.model("net").update([log], file="weights.bin", tags={"kept": True})
         recorder.alias(version, "champion")
         made = {"net": version, "Train": step, "log": log}
-        reader = store.reader()
+        reader = store.documents()
         found = {}
         for name, record in made.items():
             document = reader.record(record)
@@ -114,7 +114,7 @@ def test_a_run_is_named_by_its_beginning(
     answer = braid(*(RUN[:8] if word == "RUN" else word for word in line.split()))
     assert answer.code == 0, answer
     with open_store("sqlite:///braid.db") as store:
-        assert [run["run_id"] for run in store.reader().runs()["runs"]] == [RUN]
+        assert [run["run_id"] for run in store.documents().runs()["runs"]] == [RUN]
 
 
 def test_a_beginning_of_several_runs_is_refused_and_makes_none(braid: Braid) -> None:
@@ -123,4 +123,4 @@ def test_a_beginning_of_several_runs_is_refused_and_makes_none(braid: Braid) -> 
     answer = braid("record", "data", "y", "--run", RUN[:8])
     assert (answer.code, answer.out) == (1, "")
     with open_store("sqlite:///braid.db") as store:
-        assert len(store.reader().runs()["runs"]) == 2
+        assert len(store.documents().runs()["runs"]) == 2

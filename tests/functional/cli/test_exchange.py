@@ -55,7 +55,7 @@ def test_prov_n_is_written_for_people(braid: Braid, peaks: Record) -> None:
 def test_what_came_of_a_record_goes_out_with_down(
     braid: Braid, store: Store, peaks: Record
 ) -> None:
-    (fact,) = store.reader().records(kind="fact")["records"]
+    (fact,) = store.documents().records(kind="fact")["records"]
     alone = json.loads(braid("export", fact["id"]).out)
     assert [e["prov:label"] for e in alone["entity"].values() if "braid:created_at" in e] == [
         "setup.cfg"
@@ -151,7 +151,7 @@ def test_a_database_of_braid_db_comes_in_with_notes(
     )
     dry = braid("import", "old.db", "--dry-run")
     assert (dry.code, "--source-first" in dry.err) == (0, True)
-    assert store.reader().records()["records"] == []
+    assert store.documents().records()["records"] == []
     answer = braid("import", "old.db", "--reversed")
     assert (answer.code, answer.err) == (0, "")
     assert "fact=1, data=1" in answer.out
@@ -173,10 +173,10 @@ def test_an_import_is_listed_and_taken_back_by_command(
     assert "nobody here saw it happen" in " ".join(braid("show", "thing").out.split())
     dry = braid("import", "--undo", origin[:8])
     assert (dry.code, "add --yes" in dry.err, "record=1" in dry.out) == (0, True, True)
-    assert len(store.reader().records()["records"]) == 1
+    assert len(store.documents().records()["records"]) == 1
     done = json.loads(braid("import", "--undo", origin, "--yes", "--format", "json").out)
     assert (done["undone"], done["rows"]["record"]) == (True, 1)
-    assert store.reader().records()["records"] == []
+    assert store.documents().records()["records"] == []
     for wrong in (
         ("--list", "--force"),
         ("one.json", "--wide"),

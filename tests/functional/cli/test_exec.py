@@ -27,7 +27,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def steps(url: str) -> list[dict[str, object]]:
     with open_store(url, create=False) as opened:
         assert opened.check() == []
-        reader = opened.reader()
+        reader = opened.documents()
         found = reader.records(kind="step")["records"]
         return [reader.record(each["id"]) for each in reversed(found)]
 
@@ -53,10 +53,10 @@ def test_a_command_is_recorded_as_a_step(
     connection.close()
     assert json.loads(environment)["job"] == {"SLURM_JOB_ID": "4711"}
     with open_store(store) as opened:
-        [out] = opened.reader().records(name="out.txt")["records"]
-        lineage = opened.reader().lineage(out["id"], direction="up")
+        [out] = opened.documents().records(name="out.txt")["records"]
+        lineage = opened.documents().lineage(out["id"], direction="up")
         assert {node["name"] for node in lineage["nodes"]} == {"copy", "in.txt", "out.txt"}
-        [uri] = opened.reader().record(out["id"])["uris"]
+        [uri] = opened.documents().record(out["id"])["uris"]
         assert uri["size"] == 8
         assert uri["digest"].startswith("sha256:")
 
@@ -69,10 +69,10 @@ def test_a_file_made_by_one_command_is_the_input_of_the_next(
     (tmp_path / "a").write_text("changed by hand")
     assert braid("exec", "--input", "a", "--", "true").code == 0
     with open_store(store) as opened:
-        [b] = opened.reader().records(name="b")["records"]
-        names = [node["name"] for node in opened.reader().lineage(b["id"])["nodes"]]
+        [b] = opened.documents().records(name="b")["records"]
+        names = [node["name"] for node in opened.documents().lineage(b["id"])["nodes"]]
         assert sorted(names) == ["a", "b", "cp", "sh"]
-        new, old = opened.reader().records(name="a")["records"]
+        new, old = opened.documents().records(name="a")["records"]
         assert new["tags"] == {"differs_from": old["id"]}
 
 
@@ -147,7 +147,7 @@ def test_records_go_into_a_spool_and_from_there_into_a_store(braid: Braid, store
         "bad": [],
     }
     with open_store(store) as opened:
-        reader = opened.reader()
+        reader = opened.documents()
         assert opened.check() == []
         down = reader.lineage(urn, direction="down")["nodes"]
         assert {node["name"] for node in down} == {"scan", "net", "s", "o", "sh"}

@@ -32,8 +32,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def only_step(url: str) -> dict[str, Any]:
     with open_store(url, create=False) as opened:
         assert opened.check() == []
-        (found,) = opened.reader().records(kind="step")["records"]
-        step: dict[str, Any] = opened.reader().record(found["id"])
+        (found,) = opened.documents().records(kind="step")["records"]
+        step: dict[str, Any] = opened.documents().record(found["id"])
         return step
 
 
@@ -67,7 +67,7 @@ def test_bytes_that_are_not_utf8_are_recorded_escaped(store: str, tmp_path: Path
     assert "arguments 1, 2 are not UTF-8" in notes(step)
     assert b"arguments 1, 2 are not UTF-8" in ran.stderr
     with open_store(store) as opened:
-        (made,) = opened.reader().records(name=r"out\xff")["records"]
+        (made,) = opened.documents().records(name=r"out\xff")["records"]
         assert made["uris"][0]["uri"] == f"{tmp_path.as_uri()}/out%FF"
         assert made["uris"][0]["size"] == len("photons")
     verified = call("verify", made["id"], cwd=tmp_path)
@@ -88,7 +88,7 @@ def test_an_unknown_id_costs_the_link_and_nothing_else(
     assert f"{option} {reference} is recorded as text only" in ran.err
     assert step["tags"] == {"beam": 7, "exit_code": 3}
     with open_store(store) as opened:
-        nodes = opened.reader().lineage(scan, direction="down")["nodes"]
+        nodes = opened.documents().lineage(scan, direction="down")["nodes"]
         assert {node["name"] for node in nodes} == {"scan", "sh", "made"}
 
 
@@ -100,7 +100,7 @@ def test_a_model_that_is_none_is_recorded_as_an_input(braid: Braid, store: str) 
     assert f"--model {scan} is recorded as an input: its kind is data." in notes(step)
     assert "--model net is recorded as text only" in notes(step)
     with open_store(store) as opened:
-        names = [node["name"] for node in opened.reader().lineage(step["id"])["nodes"]]
+        names = [node["name"] for node in opened.documents().lineage(step["id"])["nodes"]]
         assert sorted(names) == ["scan", "true"]
 
 
@@ -116,8 +116,8 @@ def test_an_unknown_id_is_left_out_of_a_server(braid: Braid, server: str, its_st
     assert ran.code == 3
     assert ran.err.count("\n") == ran.err.count(f"{UNKNOWN} is recorded as text only") == 1
     assert not Path("braid-spool").exists()
-    (step,) = its_store.reader().records()["records"]
-    assert UNKNOWN in notes(its_store.reader().record(step["id"]))
+    (step,) = its_store.documents().records()["records"]
+    assert UNKNOWN in notes(its_store.documents().record(step["id"]))
     assert its_store.check() == []
 
 
@@ -129,8 +129,8 @@ def test_a_link_to_a_file_is_that_file_to_a_server(
     made = braid("exec", *at, "--output", "link", "--", "sh", "-c", "echo photons > real")
     used = braid("exec", *at, "--name", "next", "--input", "real", "--", "true")
     assert (made.code, made.err, used.code, used.err) == (0, "", 0, "")
-    (step,) = its_store.reader().records(name="next")["records"]
-    up = {node["name"] for node in its_store.reader().lineage(step["id"])["nodes"]}
+    (step,) = its_store.documents().records(name="next")["records"]
+    up = {node["name"] for node in its_store.documents().lineage(step["id"])["nodes"]}
     assert up == {"next", "link", "sh"}
 
 
@@ -295,7 +295,7 @@ def test_a_uri_is_an_input_and_an_output(braid: Braid, store: str) -> None:
     assert braid("exec", "--output", "globus://c/a/b.h5", "--", "true").err == ""
     assert braid("exec", "--input", "globus://c/a/b.h5", "--name", "next", "--", "true").code == 0
     with open_store(store) as opened:
-        (made,) = opened.reader().records(kind="data")["records"]
+        (made,) = opened.documents().records(kind="data")["records"]
         assert (made["name"], made["uris"][0]["uri"]) == ("b.h5", "globus://c/a/b.h5")
-        down = opened.reader().lineage(made["id"], direction="down")["nodes"]
+        down = opened.documents().lineage(made["id"], direction="down")["nodes"]
         assert "next" in {node["name"] for node in down}

@@ -267,10 +267,10 @@ def test_files_that_are_found_to_be_one_make_their_records_one(
     braid("digest", file)
     somebody = Audience("urn:globus:auth:identity:ae341a98-d274-11e5-b888-dbae3a8ba545")
     with open_store("sqlite:///braid.db") as store:
-        assert [r["id"] for r in store.reader().record(one.urn)["same_as"]] == [two.urn]
+        assert [r["id"] for r in store.documents().record(one.urn)["same_as"]] == [two.urn]
         about = {"uri": file.as_uri(), "digest": sha256(b"scan"), "size": 4}
         three = store.recorder(audience=somebody).data("c", uris=[about])
-        assert "same_as" not in store.reader().record(three.urn)  # only somebody else says so
+        assert "same_as" not in store.documents().record(three.urn)  # only somebody else says so
     braid("digest", three.urn)
     with open_store("sqlite:///braid.db") as store:
-        assert [r["id"] for r in store.reader().record(three.urn)["same_as"]] == [one.urn]
+        assert [r["id"] for r in store.documents().record(three.urn)["same_as"]] == [one.urn]

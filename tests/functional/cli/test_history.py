@@ -55,7 +55,7 @@ def as_json(braid: Braid, *args: object) -> Any:
 
 def test_json_is_the_document_of_the_store(braid: Braid, names: dict[str, str]) -> None:
     with open_store("sqlite:///braid.db") as store:
-        reader = store.reader()
+        reader = store.documents()
         assert as_json(braid, "runs") == reader.runs()
         run = reader.run("run-1")
         page = {name: run.pop(name) for name in ("limit", "has_next_page", "marker")}
@@ -77,7 +77,7 @@ def test_a_run_is_shown_with_the_steps_of_all_its_pages(
         steps = store.recorder(run_id="run-1")
         for number in range(3):
             steps.step(f"Later {number}")
-        listed = store.reader().run("run-1")["steps"]
+        listed = store.documents().run("run-1")["steps"]
     assert len(listed) > 3
     assert as_json(braid, "run", "show", "run-1")["steps"] == listed
 

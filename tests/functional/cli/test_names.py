@@ -58,23 +58,25 @@ def test_commands_take_every_name_of_a_version(
     braid: Braid, where: list[str], history: Store, name: str
 ) -> None:
     said(braid, "alias", "net@v1", "champion", *where)
-    version = history.reader().record("net@v1")
+    version = history.documents().record("net@v1")
     given = {"urn": version["id"], "short id": version["short_id"]}.get(name, name)
-    assert documented(braid, "show", given, *where) == history.reader().model_version(version["id"])
+    assert documented(braid, "show", given, *where) == history.documents().model_version(
+        version["id"]
+    )
     assert documented(braid, "lineage", given, *where)["root"] == version["id"]
     assert version["id"] in said(braid, "statement", given, *where, "--format", "json")
     found = documented(braid, "invalidate", given, "--cause", "x", "--dry-run", *where)
     assert found["record"]["id"] == version["id"]
     assert said(braid, "tag", given, "seen=true", *where).strip() == version["id"]
     step = said(braid, "record", "step", "Use", "--model", given, *where).strip()
-    assert history.reader().record(step)["links"][0]["id"] == version["id"]
+    assert history.documents().record(step)["links"][0]["id"] == version["id"]
 
 
 @pytest.mark.parametrize("name", ["scan 17.h5", "./scan 17.h5", "uri", "scan-17"])
 def test_a_file_is_named_by_its_path_or_its_uri(
     braid: Braid, where: list[str], history: Store, name: str
 ) -> None:
-    scan = history.reader().record("scan-17")
+    scan = history.documents().record("scan-17")
     given = scan["uris"][0]["uri"] if name == "uri" else name
     assert documented(braid, "show", given, *where) == scan
     found = documented(braid, "models", "--trained-on", given, *where)["models"]
@@ -89,7 +91,7 @@ def test_a_name_of_several_records_is_refused_with_the_choices(
     assert (refused.code, refused.out) == (1, "")
     first, *choices = refused.err.splitlines()
     assert first.endswith("'scan-17' names several records; give the id of one:")
-    records = {r["short_id"]: r for r in history.reader().records(name="scan-17")["records"]}
+    records = {r["short_id"]: r for r in history.documents().records(name="scan-17")["records"]}
     assert len(choices) == len(records) == 2
     for line in choices:
         one = records[line.split()[0]]
@@ -112,12 +114,12 @@ def test_what_names_nothing_is_one_sentence(braid: Braid, where: list[str], hist
 
 
 def test_tags_are_set_and_taken_away(braid: Braid, where: list[str], history: Store) -> None:
-    scan = history.reader().record("scan-17")["id"]
+    scan = history.documents().record("scan-17")["id"]
     assert said(braid, "tag", "scan-17", "sample=Ni", "run:str=7", *where).strip() == scan
     tags = {"energy_keV": 71.68, "sample": "Ni", "run": "7"}
-    assert history.reader().record(scan)["tags"] == tags
+    assert history.documents().record(scan)["tags"] == tags
     assert said(braid, "untag", "scan-17", "sample", *where).strip() == scan
-    assert "sample" not in history.reader().record(scan)["tags"]
+    assert "sample" not in history.documents().record(scan)["tags"]
     refused = braid("untag", "scan-17", "sample", *where)
     assert (refused.code, "has no tag 'sample'" in refused.err) == (1, True)
     assert history.check() == []
@@ -181,7 +183,7 @@ def test_a_curve_is_logged_while_a_version_trains(
     for step, loss in ((500, "0.5"), (1000, '"NaN"')):
         points = f'[{{"epoch": 0.16, "step": {step}, "val": {loss}}}]'
         said(braid, "record", "model", "net@v1", "--log", "--metrics", points, *where)
-    found = history.reader().record("net@v1")
+    found = history.documents().record("net@v1")
     assert found["metrics"] == [
         {"step": 500, "epoch": 0.16, "val": 0.5},
         {"step": 1000, "epoch": 0.16, "val": "NaN"},
@@ -197,19 +199,19 @@ def test_a_script_that_is_run_twice_goes_on(braid: Braid, where: list[str], hist
     first = said(braid, "record", "model", "new", "--resume", *where)
     assert said(braid, "record", "model", "new", "--resume", *where) == first
     said(braid, "record", "model", "new", "--resume", "--score", "f1=0.5", *where)
-    assert history.reader().record("new")["version"] == 1
+    assert history.documents().record("new")["version"] == 1
 
 
 def test_a_version_of_a_step_that_failed_says_so_and_is_passed_over(
     braid: Braid, where: list[str], history: Store
 ) -> None:
-    owner = history.reader().record("net")["owner"]
+    owner = history.documents().record("net")["owner"]
     recorder = history.recorder(audience=Audience(owner) if owner else None)
     with pytest.raises(RuntimeError), recorder.step("Train", models=["net"]) as step:
         failed = step.updated("net", metrics=[{"epoch": 1, "loss": 0.4}])
         raise RuntimeError("out of memory")
     resumed = braid("record", "model", "net", "--resume", *where)
-    assert resumed.out.strip() == history.reader().record("net@v1")["id"]
+    assert resumed.out.strip() == history.documents().record("net@v1")["id"]
     assert (
         f"goes on from v1; 1 later version is passed over because its step failed: {failed.urn}"
         in (resumed.err)
@@ -329,7 +331,7 @@ def test_what_is_misspelled_is_answered_with_names_like_it(
     braid: Braid, where: list[str], history: Store, args: tuple[str, ...], code: int, hint: str
 ) -> None:
     said(braid, "alias", "net@v1", "champion", *where)
-    owner = history.reader().record("net")["owner"]
+    owner = history.documents().record("net")["owner"]
     audience = Audience(owner) if owner else None
     history.run("run-1", label="night shift", audience=audience)
     if owner:  # what others recorded is nobody's to be told
@@ -380,18 +382,18 @@ def test_everything_is_shown_within_eighty_columns(
 def test_show_tells_other_records_of_one_file_and_at_one_place(
     braid: Braid, where: list[str], history: Store
 ) -> None:
-    there = history.reader().record("scan-17")["uris"][0]["uri"]
+    there = history.documents().record("scan-17")["uris"][0]["uri"]
     again, other = (
         said(braid, "record", "data", *args, *where).strip()
         for args in (("again", "--file", "scan 17.h5"), ("later", "--uri", there, "--run", "run-1"))
     )
-    first = history.reader().record("scan-17")
+    first = history.documents().record("scan-17")
     shown = said(braid, "show", again, *where)
     made = f"made {first['created_at'][:19].replace('T', ' ')}"
     _, _, same = shown.partition("  The same as:\n")
     assert same.startswith(f"    scan-17 [data {first['short_id']}], {made}:")
     assert first["uris"][0]["digest"] in same
     _, _, hints = shown.partition("  At the same place:\n")
-    assert f"later [data {history.reader().record(other)['short_id']}]" in hints
+    assert f"later [data {history.documents().record(other)['short_id']}]" in hints
     assert "run run-1" in hints
     assert there in hints

@@ -28,7 +28,7 @@ def test_what_is_recorded_through_a_server_is_there(
     made(braid, server, "model", "net", "--update", "--trained-on", scan)
     step = made(braid, server, "step", "Fit", "--input", scan, "--run", "r1", "--output", "fit")
     made(braid, server, "data", "log", "--made-by", step)
-    reader = its_store.reader()
+    reader = its_store.documents()
     assert [v["version"] for v in reader.model("net")["versions"]] == [0, 1]
     assert [each["name"] for each in reader.run("r1")["steps"]] == ["Fit"]
     down = reader.lineage(setup, direction="down")["nodes"]
@@ -41,16 +41,16 @@ def test_what_is_recorded_through_a_server_is_there(
 def test_json_is_the_document_of_the_server(braid: Braid, server: str, its_store: Store) -> None:
     answer = braid("record", "data", "scan", "--tag", "a=1", "--server", server, "--format", "json")
     document = json.loads(answer.out)
-    assert document == its_store.reader().record(document["id"])
+    assert document == its_store.documents().record(document["id"])
 
 
 def test_live_data_is_promoted_through_a_server(
     braid: Braid, server: str, its_store: Store
 ) -> None:
     scan = made(braid, server, "data", "scan", "--live")
-    assert its_store.reader().record(scan)["live"]
+    assert its_store.documents().record(scan)["live"]
     assert made(braid, server, "promote", scan, "--note", "beam off") == scan
-    assert not its_store.reader().record(scan)["live"]
+    assert not its_store.documents().record(scan)["live"]
     again = braid("record", "promote", scan, "--server", server)
     assert (again.code, again.out) == (1, "")
     assert "static already" in again.err
@@ -63,11 +63,11 @@ def test_a_command_is_recorded_through_a_server(
     assert braid("exec", "--output", "a", *at, "--", "sh", "-c", "echo 1 > a").code == 0
     ran = braid("exec", "--input", "a", "--run", "r1", *at, "--", "sh", "-c", "exit 3")
     assert (ran.code, ran.err) == (3, "")
-    (run,) = its_store.reader().runs()["runs"]
-    (step,) = its_store.reader().run("r1")["steps"]
+    (run,) = its_store.documents().runs()["runs"]
+    (step,) = its_store.documents().run("r1")["steps"]
     assert run["start_time"] == step["start_time"]
-    assert len(its_store.reader().records(name="a")["records"]) == 1
-    up = its_store.reader().lineage(step["id"])["nodes"]
+    assert len(its_store.documents().records(name="a")["records"]) == 1
+    up = its_store.documents().lineage(step["id"])["nodes"]
     assert [node["name"] for node in up if node["kind"] == "step"] == ["sh", "sh"]
 
 
@@ -98,8 +98,8 @@ def test_what_a_server_that_is_away_has_not_taken_is_in_the_spool(
     assert ran.code == 3
     assert kept(ran, away, why, f" --server {away}` later")
     assert braid("spool", "load", "braid-spool", "--store", store_url(its_store)).code == 0
-    assert its_store.reader().record(data.out.strip())["name"] == "scan"
-    assert len(its_store.reader().records()["records"]) == 2
+    assert its_store.documents().record(data.out.strip())["name"] == "scan"
+    assert len(its_store.documents().records()["records"]) == 2
 
 
 def store_url(its_store: Store) -> str:
@@ -113,7 +113,7 @@ def test_what_a_server_refuses_is_said_with_its_reason_and_is_in_the_spool(
     refused = braid("record", "data", "log", "--made-by", fact, "--server", server)
     assert refused.code == 2
     assert kept(refused, server, "422: ", "` on the server's machine")
-    assert [r["name"] for r in its_store.reader().records()["records"]] == ["setup"]
+    assert [r["name"] for r in its_store.documents().records()["records"]] == ["setup"]
 
 
 def test_calls_that_are_wrong_record_nothing(

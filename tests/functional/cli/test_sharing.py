@@ -198,7 +198,7 @@ def test_the_slice_on_the_page_about_sharing_is_of_models_and_their_steps_only(
             with store.step(name, inputs=[pair, *scans]) as step:
                 model = step.updated(model, [pair])
         step = store.step("Compress", inputs=[scans[1]], models=[model])
-        with store.together():
+        with store.transaction():
             small = store.model("small", depends_on=[model])
             store.generated(step, [small])
         store.finish(step)

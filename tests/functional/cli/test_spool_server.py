@@ -67,9 +67,9 @@ def test_what_is_loaded_is_of_who_is_logged_in(
     assert braid("spool", "load", spool, "--server", server).code == 0
     login = sandbox.directory.identity(environ["BRAID_LOGIN_CLIENT_ID"])
     assert login is not None
-    (scan,) = its_store.reader().records(name="scan-7")["records"]
+    (scan,) = its_store.documents().records(name="scan-7")["records"]
     assert scan["owner"] == login.urn
-    assert its_store.reader().run("job-1")["recorded_by"] == login.urn
+    assert its_store.documents().run("job-1")["recorded_by"] == login.urn
     shown = braid("records", "--run", "job-1", "--server", server, "--format", "json", "--limit", 1)
     assert len(json.loads(shown.out)["records"]) == 1
 
@@ -102,7 +102,7 @@ def test_what_came_before_what_it_adds_to_is_loaded_after_it(
     loaded = braid("spool", "load", "sp", "--server", server)
     assert loaded.code == 0
     assert loaded.out.endswith(": 3, records: 3.\n")
-    assert len(its_store.reader().lineage(made[0].urn)["nodes"]) == 3
+    assert len(its_store.documents().lineage(made[0].urn)["nodes"]) == 3
 
 
 @pytest.mark.parametrize("scope", [True, False])
@@ -166,7 +166,7 @@ def test_a_refused_batch_sets_its_file_aside_and_says_why(
     assert (loaded.code, report["files"], waiting(spool)) == (1, 2, 0)
     (bad,) = report["bad"]
     assert "records of another owner" in bad["reason"]
-    assert its_store.reader().records(name="of somebody else")["records"] == []
+    assert its_store.documents().records(name="of somebody else")["records"] == []
 
 
 def test_a_batch_larger_than_the_server_takes_is_sent_in_parts(

@@ -24,7 +24,7 @@ from flows.definition import instrument, strip, validate
 from flows.examples.bragg import example, functions
 from provenance_store import open_store
 from provenance_store.exchange.crate.export import write_crate
-from provenance_store.queries.reader import Reader
+from provenance_store.queries.document_reader import DocumentReader
 from provenance_store.statement.page import page
 from tests.support.crate import broken_rules, graph
 from tests.support.needs import need_module
@@ -110,7 +110,7 @@ def sha256(file: Path) -> str:
 class Outcome:
     """What a run of the demo left: its folder, its store, its log."""
 
-    def __init__(self, folder: Path, reader: Reader) -> None:
+    def __init__(self, folder: Path, reader: DocumentReader) -> None:
         self.folder = folder
         self.reader = reader
         self.log: list[Document] = json.loads((folder / "log.json").read_text())["entries"]
@@ -149,7 +149,7 @@ def test_the_demo_records_what_really_happened(
     folder = tmp_path / "here" / "braid-demo"
     with open_store(f"sqlite:///{folder / 'braid.db'}", create=False) as store:
         assert store.check() == []
-        outcome = Outcome(folder, store.reader())
+        outcome = Outcome(folder, store.documents())
         assert_every_visit_of_a_step_is_recorded_once(outcome)
         assert_versions_are_as_the_functions_said(outcome)
         assert_digests_are_those_of_the_files(outcome)

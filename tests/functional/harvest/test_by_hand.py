@@ -25,12 +25,12 @@ def test_steps_that_were_recorded_by_hand_are_found_again(tmp_path: Path) -> Non
             outcome = run_definition(definition, given, sandbox, user=ada.identity, timeout=90)
             assert outcome.status == "SUCCEEDED", outcome.run["details"]
             run_id = outcome.run["run_id"]
-            recorded = house.store.reader().run_steps(run_id)
+            recorded = house.store.documents().run_steps(run_id)
             before = house.counts()
             told = harvest(house.store, RunLog(outcome.log, definition, outcome.run))
             assert told.known == len(recorded)
             assert told.notes == []
-            steps = house.store.reader().run_steps(run_id)
+            steps = house.store.documents().run_steps(run_id)
             added = [step for step in steps if step not in recorded and step.ordinal is not None]
             assert {step.type for step in added} == {"ExpressionEval", "Choice"}
             assert len(steps) == len(recorded) + told.added
@@ -54,7 +54,7 @@ def test_what_the_author_would_have_recorded_is_harvested_when_the_provider_was_
         assert outcome.status == "SUCCEEDED", outcome.run["details"]
         told = harvest(store, RunLog(outcome.log, definition, outcome.run))
         assert told.notes == []
-        reader = store.reader()
+        reader = store.documents()
         versions = reader.model("bragg-peaks")["versions"]
         assert [version["version"] for version in versions] == [0, 1, 2, 3]
         assert len(reader.model("bragg-edge")["versions"]) == 3

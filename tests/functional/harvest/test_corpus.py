@@ -19,7 +19,7 @@ NAMES = sorted(set(CORPUS) - (set(REFUSED) - set(MENDED)))
 
 def steps(store: Store, run_id: str) -> list[dict[str, Any]]:
     """The steps of a run, actions with their results."""
-    reader = store.reader()
+    reader = store.documents()
     found: list[dict[str, Any]] = reader.run(run_id, limit=1000)["steps"]
     for step in found:
         if step["type"] == "Action":
@@ -73,7 +73,7 @@ def test_harvest_and_record_states_tell_the_same_history(
         and entry["details"].get("state_name", "") not in ours
         and entry["code"] != "FlowStarted"
     ]
-    recorded = steps(house.store, run_id) if house.store.reader().run_steps(run_id) else []
+    recorded = steps(house.store, run_id) if house.store.documents().run_steps(run_id) else []
 
     with open_store(f"sqlite:///{tmp_path / 'harvest.db'}") as store:
         told = harvest(store, given)
@@ -92,7 +92,7 @@ def test_harvest_and_record_states_tell_the_same_history(
     again = harvest(house.store, given)
     assert again.known == len(recorded)
     assert again.added == told.added - len(recorded)
-    whole = house.store.reader().run(run_id, limit=1000)["steps"] if told.added else []
+    whole = house.store.documents().run(run_id, limit=1000)["steps"] if told.added else []
     assert sorted(step["name"] for step in whole) == sorted(logged[: told.added])
     assert {s["id"]: ids(s) for s in recorded}.items() <= {s["id"]: ids(s) for s in whole}.items()
     assert house.store.check() == []

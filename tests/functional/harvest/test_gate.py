@@ -105,9 +105,9 @@ def test_a_harvest_keeps_whatever_value_a_log_has(braid: Braid, tmp_path: Path) 
 
 
 def urn_of(store: Store, name: str, case: Case) -> str:
-    step = store.reader().records(kind="step", name=name)["records"][0]
+    step = store.documents().records(kind="step", name=name)["records"][0]
     if case.field == "document":
         return str(step["id"])
     kind = "model" if case.field in ("metric", "epoch") else "data"
     called = name.lower()
-    return str(store.reader().records(kind=kind, name=called)["records"][0]["id"])
+    return str(store.documents().records(kind=kind, name=called)["records"][0]["id"])

@@ -54,7 +54,7 @@ def conventions() -> Any:
 
 
 def check_models(store: Store) -> None:
-    reader = store.reader()
+    reader = store.documents()
     line = reader.model("bragg-peaks")
     assert [version["version"] for version in line["versions"]] == [0, 1, 2, 3]
     assert all(version["scores"] for version in line["versions"])
@@ -75,7 +75,7 @@ def test_conventions_give_a_harvested_history_its_model_versions(
     told = harvest(store, given, conventions=conventions())
     assert told.notes == []
     check_models(store)
-    steps = {step["name"]: step for step in store.reader().run(told.run_id)["steps"]}
+    steps = {step["name"]: step for step in store.documents().run(told.run_id)["steps"]}
     assert [model["how"] for model in steps["Deploy"]["models"]] == ["used", "deployed"]
     assert [model["how"] for model in steps["Apply"]["models"]] == ["used"]
     before = store.info()
@@ -90,7 +90,7 @@ def test_conventions_that_come_later_add_the_versions_to_the_steps(
     definition, outcome = bragg
     given = RunLog(outcome.log, definition, outcome.run)
     first = harvest(store, given)
-    assert store.reader().models()["models"] == []
+    assert store.documents().models()["models"] == []
     later = harvest(store, given, conventions=conventions())
     assert (later.added, later.known, later.completed) == (0, first.added, 7)
     check_models(store)

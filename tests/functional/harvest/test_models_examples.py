@@ -71,7 +71,7 @@ def cluster(path: str) -> str:
 
 def versions(store: Store, name: str) -> list[dict[str, Any]]:
     """The versions of a model, oldest first, each with its metrics, URIs and links."""
-    reader = store.reader()
+    reader = store.documents()
     return [reader.record(each["id"]) for each in reader.model(name)["versions"]]
 
 
@@ -81,17 +81,17 @@ def uris(record: dict[str, Any]) -> list[str]:
 
 def linked(store: Store, record: dict[str, Any], role: str) -> list[dict[str, Any]]:
     """The records that one depends on in that role, in the order of their URIs."""
-    found = [store.reader().record(x["id"]) for x in record["links"] if x["role"] == role]
+    found = [store.documents().record(x["id"]) for x in record["links"] if x["role"] == role]
     return sorted(found, key=uris)
 
 
 def steps(store: Store, outcome: RunOutcome) -> dict[str, dict[str, Any]]:
-    found = store.reader().run(outcome.run["run_id"])["steps"]
+    found = store.documents().run(outcome.run["run_id"])["steps"]
     return {step["name"]: step for step in found}
 
 
 def upstream(store: Store, record: dict[str, Any]) -> set[str]:
-    return {node["name"] for node in store.reader().lineage(record["id"])["nodes"]}
+    return {node["name"] for node in store.documents().lineage(record["id"])["nodes"]}
 
 
 def taking_part(step: dict[str, Any]) -> list[tuple[str, int, str]]:
@@ -119,7 +119,7 @@ def test_dnn_training(harvested: Harvest, runs: Runs) -> None:
     assert [uri["uri"] for out in sent["outputs"] for uri in out["uris"]] == [
         f"globus://{EDGE}/deployed.json"
     ]
-    origin = {node["name"] for node in store.reader().lineage(sent["outputs"][0]["id"])["nodes"]}
+    origin = {node["name"] for node in store.documents().lineage(sent["outputs"][0]["id"])["nodes"]}
     assert {"dose", "TrainModel", "TransferData"} <= origin
 
 
@@ -155,7 +155,7 @@ def test_braggnn(harvested: Harvest, runs: Runs) -> None:
 
 def test_serial_crystallography(harvested: Harvest, runs: Runs) -> None:
     store = harvested("ssx")
-    assert {m["name"] for m in store.reader().models()["models"]} == {
+    assert {m["name"] for m in store.documents().models()["models"]} == {
         "chip-7/lysozyme",
         "chip-7/nsp15",
     }
@@ -175,7 +175,7 @@ def test_serial_crystallography(harvested: Harvest, runs: Runs) -> None:
         ("chip-7/lysozyme", 1, "deployed"),
         ("chip-7/nsp15", 1, "deployed"),
     ]
-    (phil,) = store.reader().records(kind="fact", uri=cluster("/chip-7/process.phil"), limit=1)[
+    (phil,) = store.documents().records(kind="fact", uri=cluster("/chip-7/process.phil"), limit=1)[
         "records"
     ]
     assert phil["kind"] == "fact"

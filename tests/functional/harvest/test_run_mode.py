@@ -45,7 +45,7 @@ def asked(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hous
 
 def history(house: House, outcome: RunOutcome) -> list[dict[str, Any]]:
     """The steps of a run, each with its documents, without what differs from run to run."""
-    reader, run_id = house.store.reader(), outcome.run["run_id"]
+    reader, run_id = house.store.documents(), outcome.run["run_id"]
     if not reader.run_steps(run_id):
         return []
     steps = reader.run(run_id, limit=1000)["steps"]
@@ -147,7 +147,7 @@ def test_a_failure_that_nothing_catches_is_told_when_that_is_wanted(
     chosen = Options(mode=Mode.RUN, record_uncaught=True)
     outcome = asking_run(original, chosen, town, house, ada)
     assert outcome.status == "FAILED"
-    steps = house.store.reader().run(outcome.run["run_id"])["steps"]
+    steps = house.store.documents().run(outcome.run["run_id"])["steps"]
     assert [(step["name"], step["status"]) for step in steps] == [
         ("Greet", "SUCCEEDED"),
         ("Bad", "FAILED"),
@@ -166,10 +166,10 @@ def test_a_run_that_its_author_lets_fail_asks_before(town: Town, house: House, a
     }
     outcome = asking_run(original, BY_RUN, town, house, ada)
     assert outcome.status == "FAILED"
-    names = [step["name"] for step in house.store.reader().run(outcome.run["run_id"])["steps"]]
+    names = [step["name"] for step in house.store.documents().run(outcome.run["run_id"])["steps"]]
     assert names == ["Greet"]
     assert told_end(house, outcome) == "FAILED"
-    steps = house.store.reader().run(outcome.run["run_id"])["steps"]
+    steps = house.store.documents().run(outcome.run["run_id"])["steps"]
     assert [step["name"] for step in steps] == ["Greet", "Give up"]
 
 
@@ -186,7 +186,7 @@ def told_end(house: House, outcome: RunOutcome) -> Any:
     """How a run ended, as the server records once it looks at it again."""
     braid: Braid = house.app.extensions[EXTENSION]
     braid.crew.look_now()
-    return house.store.reader().run(outcome.run["run_id"])["status"]
+    return house.store.documents().run(outcome.run["run_id"])["status"]
 
 
 def test_a_flow_of_a_real_service_asks_and_its_end_is_recorded_too(

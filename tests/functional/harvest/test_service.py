@@ -91,7 +91,7 @@ def test_a_run_is_harvested_with_all_pages_of_its_log(
     assert proxy.asked.count(f"runs/{run_id}/log") == 2  # 186 entries
 
     with open_store("sqlite:///braid.db") as store:
-        document = store.reader().run(run_id, limit=1000)
+        document = store.documents().run(run_id, limit=1000)
         assert store.check() == []
     assert (document["label"], document["tags"]) == ("Thirty rounds", ["loop"])
     assert document["run_owner"] == me.urn == document["recorded_by"]

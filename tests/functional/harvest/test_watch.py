@@ -129,7 +129,9 @@ def test_a_watch_knows_the_collections_of_endpoints_that_it_is_told(
             assert f"{run_id}  SUCCEEDED" in process.stdout.readline()
             process.send_signal(signal.SIGTERM)
         with open_store(f"sqlite:///{folder / 'braid.db'}") as store:
-            (fit,) = (step for step in store.reader().run(run_id)["steps"] if step["name"] == "Fit")
+            (fit,) = (
+                step for step in store.documents().run(run_id)["steps"] if step["name"] == "Fit"
+            )
             used.append([one["name"] for one in fit["inputs"] if one["kind"] == "data"])
     assert used == [[], ["scan.h5"]]
 
@@ -171,7 +173,7 @@ def test_the_command_watches_through_failures_until_it_is_stopped(
     assert "Stopped." in err
     assert [line.split()[1] for line in out.splitlines()] == [first, second]
     with open_store(f"sqlite:///{tmp_path / 'braid.db'}") as store:
-        assert len(store.reader().runs()["runs"]) == 2
+        assert len(store.documents().runs()["runs"]) == 2
 
 
 @pytest.mark.parametrize("every", ["0s", "soon", "2d", "-5m"])

@@ -10,7 +10,7 @@ import pytest
 from flows.definition import Mode, Options, WholeState, instrument
 from flows.harvest import RunLog, harvest
 from flows.sandbox.runner import RunOutcome, run_definition
-from provenance_store import Reader, Store, open_store
+from provenance_store import DocumentReader, Store, open_store
 from provenance_store.statement.page import account
 from tests.functional.history.test_history_equals_log import REFUSED
 from tests.functional.provider.house import House, Person, Town
@@ -43,7 +43,7 @@ def in_step_mode(
     return run_case(case, town, who, flows, folder, f"{house.url}/record", options)
 
 
-def newest(reader: Reader, uri: str, run_id: str) -> dict[str, Any]:
+def newest(reader: DocumentReader, uri: str, run_id: str) -> dict[str, Any]:
     page = reader.records(uri=uri, run_id=run_id)
     assert page["records"], uri
     found: dict[str, Any] = page["records"][0]
@@ -52,7 +52,7 @@ def newest(reader: Reader, uri: str, run_id: str) -> dict[str, Any]:
 
 def holds(store: Store, stand_in: StandIn, run_id: str) -> None:
     """The final file's lineage has the functions and the scan, and a bad scan reaches it."""
-    reader = store.reader()
+    reader = store.documents()
     assert stand_in.raw
     assert stand_in.final
     final, raw = (newest(reader, uri, run_id) for uri in (stand_in.final, stand_in.raw))
@@ -111,7 +111,7 @@ def test_a_run_in_the_folders_of_the_one_before_rests_on_nothing_that_this_one_d
     name: str, town: Town, house: House, ada: Person, shared_flows: Path, tmp_path: Path
 ) -> None:
     stand_in = STAND_INS[name]
-    reader = house.store.reader()
+    reader = house.store.documents()
     runs = []
     for folder in (tmp_path / "first", tmp_path / "second"):
         folder.mkdir()
@@ -126,7 +126,7 @@ def test_a_run_in_the_folders_of_the_one_before_rests_on_nothing_that_this_one_d
 
 def compute_steps(store: Store, run_id: str) -> list[tuple[str, bool]]:
     """The Compute steps of a run, and whether data is known to have gone in."""
-    reader = store.reader()
+    reader = store.documents()
     steps = reader.run(run_id, limit=1000)["steps"] if reader.run_steps(run_id) else []
     return [
         (step["name"], any(each["kind"] == "data" for each in step["inputs"]))
@@ -176,7 +176,7 @@ def test_a_statement_names_the_steps_of_its_run_that_are_not_connected(
 ) -> None:
     stand_in = STAND_INS["trig-transfer-compute-share"]
     outcome = in_step_mode(stand_in.case, town, house, ada, shared_flows, tmp_path)
-    reader = house.store.reader()
+    reader = house.store.documents()
     assert stand_in.final
     final = newest(reader, stand_in.final, outcome.run["run_id"])
     statement = reader.statement(final["id"])

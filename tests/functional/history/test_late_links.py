@@ -85,7 +85,7 @@ def test_who_added_a_link_and_why_is_shown_with_the_step(
     harvest(
         house.store, given(outcome, stand_in.case.definition(shared_flows), town, house), who="carl"
     )
-    reader = house.store.reader()
+    reader = house.store.documents()
     steps = {step["name"]: step for step in reader.run(outcome.run["run_id"])["steps"]}
     shown = reader.record(steps["ProcessWithPtychodus"]["id"])
     (late,) = shown["late_links"]
@@ -120,7 +120,7 @@ uri = {{ collection = "{collection}", path = "/ptychodus/out" }}
     log = given(outcome, stand_in.case.definition(shared_flows), town, house)
     told = harvest(house.store, log, conventions=read_conventions(rules))
     assert told.notes == []
-    reader, run_id = house.store.reader(), outcome.run["run_id"]
+    reader, run_id = house.store.documents(), outcome.run["run_id"]
     final = newest(reader, stand_in.final or "", run_id)
     lineage = reader.lineage(final["id"])
     names = {node["name"] for node in lineage["nodes"]}
@@ -141,7 +141,7 @@ def test_late_links_stand_beside_the_leaves_of_a_statement(
 ) -> None:
     stand_in = STAND_INS["ptychodus-3step"]
     outcome = in_step_mode(stand_in.case, town, house, ada, shared_flows, tmp_path)
-    reader, run_id = house.store.reader(), outcome.run["run_id"]
+    reader, run_id = house.store.documents(), outcome.run["run_id"]
     final = newest(reader, stand_in.final or "", run_id)
     before = reader.statement(final["id"])
     apart = [step["name"] for step in before["predicate"]["evidence"]["unconnected"]]

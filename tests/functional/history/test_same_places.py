@@ -12,7 +12,7 @@ import pytest
 from flows.definition import Mode, Options, instrument
 from flows.harvest import Harvested, RunLog, harvest, read_conventions
 from flows.sandbox.runner import RunOutcome, run_definition
-from provenance_store import Reader
+from provenance_store import DocumentReader
 from provenance_store.values import Audience
 from tests.functional.provider.house import House, Person, Town
 from tests.support.corpus import BEAMLINE, CLUSTER, ENDPOINT, prepare
@@ -93,8 +93,8 @@ class Bench(NamedTuple):
         return told
 
     @property
-    def reader(self) -> Reader:
-        return self.house.store.reader()
+    def documents(self) -> DocumentReader:
+        return self.house.store.documents()
 
 
 @pytest.fixture
@@ -108,13 +108,13 @@ def bench(town: Town, house: House, ada: Person, tmp_path: Path) -> Bench:
     return found
 
 
-def newest(reader: Reader, uri: str, run_id: str) -> str:
+def newest(reader: DocumentReader, uri: str, run_id: str) -> str:
     page = reader.records(uri=uri, run_id=run_id)["records"]
     assert page, uri
     return str(page[0]["id"])
 
 
-def above(reader: Reader, record_id: str) -> set[str]:
+def above(reader: DocumentReader, record_id: str) -> set[str]:
     return {node["id"] for node in reader.lineage(record_id, direction="up")["nodes"]}
 
 
@@ -206,7 +206,7 @@ def test_a_calibration_is_reached_by_all_runs_that_read_it(
     urn = store.sink.urn(flat.id)
     store.invalidate(urn, cause="dark current")
     runs = way(bench, definition({**TOLD, "table": CAL}))
-    reader = bench.house.store.reader()
+    reader = bench.house.store.documents()
     finals = [newest(reader, f"globus://{BEAMLINE}/results/peaks.csv", run) for run in runs]
     reached = way is by_record_states_with_a_map  # else nothing says where the file is
     assert [urn in above(reader, final) for final in finals] == [reached] * 3

@@ -64,7 +64,7 @@ def everything(run_id: str | None = "job-1") -> tuple[Job, Batch]:
     """A batch with rows in every table that recorders write."""
     job = Job(run_id=run_id)
     recorder = job.recorder
-    with recorder.together() as batch:
+    with recorder.transaction() as batch:
         if run_id:
             recorder.run(run_id, label="Ni, 300 K", tags=["nickel"])
         fact = recorder.fact("calibration")

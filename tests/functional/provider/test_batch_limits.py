@@ -36,7 +36,7 @@ def tags(job: Job, record: Record, times: int) -> Iterator[TagRow]:
 
 
 def invalidations(job: Job, count: int) -> Batch:
-    with job.recorder.together():
+    with job.recorder.transaction():
         records = [job.recorder.data(f"scan-{n}") for n in range(count)]
     batch = job.batch()
     batch.mark += marks(job, records, Mark.INVALIDATED)
@@ -71,7 +71,7 @@ def mentions_of_origins(job: Job, count: int) -> Batch:
 
 
 def runs(job: Job, count: int) -> Batch:
-    with job.recorder.together():
+    with job.recorder.transaction():
         for number in range(count):
             job.recorder.run(f"{job.sink.origin.uuid[:8]}-{number}")
     return job.batch()

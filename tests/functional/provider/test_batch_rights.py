@@ -381,4 +381,4 @@ def test_an_alias_is_of_a_version_of_its_own_model(house: House, ada: Person) ->
     refused(house, ada, batch, 422, "a version of its own model")
     batch.alias[0] = AliasRow(one.id, "champion", job.sink.new_id(), one.id, 1)
     assert post(house, ada, batch).status_code == 200
-    assert house.store.reader().record("one@champion")["id"] == one.urn
+    assert house.store.documents().record("one@champion")["id"] == one.urn

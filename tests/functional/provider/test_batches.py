@@ -64,7 +64,7 @@ def test_nobody_makes_a_record_one_with_another_persons_by_claiming_its_digest(
         place = {"uri": "globus://c/scan.h5", "digest": "sha256:" + "5" * 64, "size": 3}
         made[name] = job.recorder.data(name, uris=[place]).urn
         assert post(both_houses, person, job.batch()).status_code == 200
-    reader = both_houses.store.reader()
+    reader = both_houses.store.documents()
     same = [one["id"] for one in reader.record(made["first"])["same_as"]]
     assert same == [made["again"]]
     assert "same_as" not in reader.record(made["claimed"])
@@ -319,7 +319,7 @@ def test_a_server_that_comes_back_is_used_again(
     finally:
         server.stop()
     with open_store(url) as store:
-        assert {r["name"] for r in store.reader().records()["records"]} == {"first", "third"}
+        assert {r["name"] for r in store.documents().records()["records"]} == {"first", "third"}
         assert hpc.load_spool(store, spool).records == 1
         assert store.check() == []
 

@@ -72,7 +72,7 @@ def run(
 
 def choices(store: Store, run_id: str, name: str = "Enough?") -> list[dict[str, Any]]:
     """What is told of the visits of a Choice, in their order."""
-    reader = store.reader()
+    reader = store.documents()
     steps = [step for step in reader.run(run_id)["steps"] if step["name"] == name]
     records = [reader.record(step["id"]) for step in steps]
     names = ("type", "status", "parameters", "decision")
@@ -111,11 +111,11 @@ def test_a_recorded_choice_is_the_decision_that_a_harvest_tells_and_is_there_onc
     with harvested_apart(tmp_path, outcome, woven) as apart:
         assert choices(apart, run_id) == told
 
-    before = len(house.store.reader().run(run_id)["steps"])
+    before = len(house.store.documents().run(run_id)["steps"])
     for _ in range(2):
         harvest(house.store, RunLog(outcome.log, woven, outcome.run), who=ada.urn)
         assert choices(house.store, run_id) == told
-    names = [step["name"] for step in house.store.reader().run(run_id)["steps"]]
+    names = [step["name"] for step in house.store.documents().run(run_id)["steps"]]
     assert sorted(names) == sorted(["Enough?"] * 3 + ["Count", "Keep"] * 2 + ["Done"])
     assert before == 3
 
@@ -138,7 +138,7 @@ def test_a_recorded_choice_follows_the_step_before_it_as_a_harvested_one(
     run_id = outcome.run["run_id"]
     with harvested_apart(tmp_path, outcome, woven) as apart:
         for store in (house.store, apart):
-            reader = store.reader()
+            reader = store.documents()
             steps = {step["name"]: step["id"] for step in reader.run(run_id)["steps"]}
             links = reader.record(steps["Which"])["links"]
             followed = [(link["role"], link["id"]) for link in links]
@@ -179,7 +179,7 @@ def test_a_choice_that_nothing_matches_failed_and_so_did_the_run(
     assert (told["status"], told["decision"]["chosen"]) == ("FAILED", [])
     harvest(house.store, RunLog(outcome.log, woven, outcome.run), who=ada.urn)
     assert choices(house.store, run_id, "Which") == [told]
-    assert house.store.reader().run(run_id)["status"] == "FAILED"
+    assert house.store.documents().run(run_id)["status"] == "FAILED"
 
 
 @pytest.mark.parametrize("limit", [0, 2])

@@ -216,4 +216,4 @@ def test_an_option_that_the_caller_may_not_see_stays_a_name(
         {"id": None, "name": hidden, "score": None, "why": None}
     ]
     assert "chosen" not in roles(shown)
-    assert "decisions" not in house.store.reader().record(hidden)
+    assert "decisions" not in house.store.documents().record(hidden)

@@ -176,7 +176,7 @@ def test_a_cancelled_harvest_has_failed_and_records_nothing(
         wait_until(lambda: "_active 0.0" in house.get("/metrics").text, "the end of the work")
         assert house.get(f"/harvest/{action_id}/status", ada).json() == told
         assert house.post(f"/harvest/{action_id}/cancel", ada).status_code == 409
-        assert house.store.reader().run_steps(run_id) == []
+        assert house.store.documents().run_steps(run_id) == []
         codes = [e["code"] for e in house.get(f"/harvest/{action_id}/log", ada).json()["entries"]]
         assert codes == ["HarvestAsked", "Cancelled"]
 
@@ -215,7 +215,7 @@ def names_of(folder: Path, run_id: str) -> list[str]:
     from provenance_store import open_store
 
     with open_store(f"sqlite:///{folder / 'store.db'}") as store:
-        return [step.name for step in store.reader().run_steps(run_id)]
+        return [step.name for step in store.documents().run_steps(run_id)]
 
 
 # ---- whose runs --------------------------------------------------------------------------
@@ -236,7 +236,7 @@ def test_a_run_that_the_caller_may_not_see_in_globus_is_not_harvested(
     run_id = run(town, ada, PLAIN).run["run_id"]
     told = final(house, carol, ask(house, carol, run_id).json()["action_id"])
     assert (told["status"], told["details"]["code"]) == ("FAILED", "NotFound")
-    assert house.store.reader().run_steps(run_id) == []
+    assert house.store.documents().run_steps(run_id) == []
 
 
 def test_a_monitor_harvests_for_the_owner(
@@ -246,7 +246,7 @@ def test_a_monitor_harvests_for_the_owner(
     for number in range(2):
         asked = ask(house, bob, run_id, f"r{number}").json()
         assert final(house, bob, asked["action_id"])["status"] == "SUCCEEDED"
-    members = house.store.reader().run_members(run_id)
+    members = house.store.documents().run_members(run_id)
     assert members is not None
     assert {who: level.name for who, level in members.items()} == {
         ada.urn: "MANAGE",
@@ -261,7 +261,7 @@ def test_a_run_that_a_stranger_began_here_is_left_alone(
     assert house.run(carol, "x", body=a_body(run_id=run_id)).status_code == 202
     told = final(house, ada, ask(house, ada, run_id).json()["action_id"])
     assert (told["status"], told["details"]["code"]) == ("FAILED", "NotAllowed")
-    assert len(house.store.reader().run_steps(run_id)) == 1
+    assert len(house.store.documents().run_steps(run_id)) == 1
 
 
 def unrecorded(house: House, name: str, following: str, **said: Any) -> dict[str, Any]:
@@ -305,7 +305,7 @@ def test_a_run_refers_only_to_what_its_owner_may_see(
     assert (told["status"], told["details"]["added"]) == ("SUCCEEDED", 4)
     after = [house.get(f"/api/v1/records/{urn}", ada).json()["dependents"] for urn in urns]
     assert after == before
-    heads = house.store.reader().heads("ours")
+    heads = house.store.documents().heads("ours")
     assert [head.version for head in heads] == [0]
 
 
@@ -472,7 +472,7 @@ def test_a_log_beyond_the_limit_is_refused_with_the_name_of_the_setting(
     told = final(house, ada, asked["action_id"])
     assert (told["status"], told["details"]["code"]) == ("FAILED", "TooLarge")
     assert "BRAID_LOG_LIMIT_BYTES" in told["details"]["description"]
-    assert house.store.reader().run_steps(run_id) == []
+    assert house.store.documents().run_steps(run_id) == []
 
 
 def test_a_run_of_another_flow_than_was_named_is_refused(

@@ -20,8 +20,8 @@ from werkzeug.test import Client, EnvironBuilder, TestResponse, run_wsgi_app
 
 from action_provider.app import EXTENSION, Braid
 from action_provider.providers.record.actions import Group, RecordActions
-from action_provider.recording_process.direct import DirectRecording, QuickRecording
 from action_provider.recording_process.process import WritingMeanwhile
+from action_provider.recording_process.without_flask import DirectRecording, QuickRecording
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.ids import now

@@ -102,7 +102,7 @@ def test_the_account_and_host_of_the_server_are_its_own(
     statement = both_houses.get(f"/api/v1/records/{urn}/statement", ada).json()
     (origin,) = statement["predicate"]["evidence"]["origins"].values()
     assert (origin["who"], origin["host"], origin["process"]) == (None, None, None)
-    own = both_houses.store.reader().statement(urn)["predicate"]["evidence"]["origins"]
+    own = both_houses.store.documents().statement(urn)["predicate"]["evidence"]["origins"]
     assert all(origin["host"] for origin in own.values())
 
 

@@ -162,7 +162,7 @@ def test_the_records_of_strangers_do_not_hide_my_own_at_a_uri(
     assert house.run(ada, "1", body=mine).status_code == 202
     for readers in ((), (ada.urn,)):
         job = Job(audience=Audience(bob.urn, readers=readers))
-        with job.recorder.together():
+        with job.recorder.transaction():
             for _ in range(1001):
                 job.recorder.data("planted", uris=[uri])
         assert post(house, bob, job.batch()).status_code == 200

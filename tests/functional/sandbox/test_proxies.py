@@ -8,9 +8,9 @@ import urllib.request
 import pytest
 import requests
 
-from flows.sandbox import Sandbox, surroundings
+from flows.sandbox import Sandbox, environment
+from flows.sandbox.environment import direct, inherited, without_proxy
 from flows.sandbox.runner import run_definition
-from flows.sandbox.surroundings import direct, inherited, without_proxy
 
 NOBODY = "http://127.0.0.1:9"
 NAMES = ("NO_PROXY", "no_proxy")
@@ -23,8 +23,8 @@ def behind_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
     # Sandboxes of other tests may be open in this process; here it is as if there were none.
-    monkeypatch.setattr(surroundings, "_holders", 0)
-    monkeypatch.setattr(surroundings, "_before", {})
+    monkeypatch.setattr(environment, "_holders", 0)
+    monkeypatch.setattr(environment, "_before", {})
 
 
 def exempted() -> list[str | None]:

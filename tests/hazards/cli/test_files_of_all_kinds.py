@@ -26,8 +26,8 @@ def data(name: str) -> dict[str, Any]:
     """The one record of data of this name in the store here."""
     with open_store(URL, create=False) as store:
         assert store.check() == []
-        (found,) = store.reader().records(name=name, kind="data")["records"]
-        record: dict[str, Any] = store.reader().record(found["id"])
+        (found,) = store.documents().records(name=name, kind="data")["records"]
+        record: dict[str, Any] = store.documents().record(found["id"])
         return record
 
 
@@ -146,7 +146,7 @@ def test_a_directory_that_is_made_is_recorded_as_one(braid: Braid, tmp_path: Pat
     ran = braid("exec", "--input", "out.zarr", "--", "true")
     assert (ran.code, ran.err) == (0, "")
     with open_store(URL) as store:
-        assert len(store.reader().records(digest=place["digest"])["records"]) == 2
+        assert len(store.documents().records(digest=place["digest"])["records"]) == 2
     answer = braid("verify", "folder", "--format", "json")
     assert [file["state"] for file in json.loads(answer.out)["files"]] == ["ok"]
     (tmp_path / "out.zarr" / "1").touch()
@@ -174,8 +174,8 @@ def test_an_output_that_was_not_made_is_noted_with_the_step(braid: Braid) -> Non
         "braid: dangling is a link to a file that was not made; it is not recorded.\n"
     )
     with open_store(URL) as store:
-        (step,) = store.reader().records()["records"]
-        assert len(store.reader().record(step["id"])["result"]["notes"]) == 2
+        (step,) = store.documents().records()["records"]
+        assert len(store.documents().record(step["id"])["result"]["notes"]) == 2
 
 
 # ---- files that change -------------------------------------------------------------------
@@ -286,8 +286,8 @@ def test_a_link_and_what_it_leads_to_are_one_file_to_the_next_command(
     assert braid("exec", "--name", "first", "--output", names[made], "--", "true").code == 0
     assert braid("exec", "--name", "next", "--input", names[used], "--", "true").code == 0
     with open_store(URL) as store:
-        (step,) = store.reader().records(name="next")["records"]
-        up = {node["name"] for node in store.reader().lineage(step["id"])["nodes"]}
+        (step,) = store.documents().records(name="next")["records"]
+        up = {node["name"] for node in store.documents().lineage(step["id"])["nodes"]}
         assert {"first", "next"} <= up
 
 

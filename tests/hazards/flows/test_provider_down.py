@@ -68,7 +68,7 @@ def test_a_run_whose_provider_is_killed_in_the_middle_succeeds_and_says_so(
     assert receipts[0]["details"]["step"].startswith("urn:braid:")
     assert "ActionUnableToRun" in str(receipts[-1])
     with open_store(f"sqlite:///{tmp_path / 'braid.db'}", create=False) as store:
-        run = store.reader().run(outcome.run["run_id"])
+        run = store.documents().run(outcome.run["run_id"])
         assert run["status"] == "ACTIVE"
         assert "First" in [step["name"] for step in run["steps"]]
         assert "Third" not in [step["name"] for step in run["steps"]]

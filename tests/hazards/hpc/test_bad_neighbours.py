@@ -26,7 +26,7 @@ class Strange:
 
 def bad(recorder: Recorder, name: str, value: Any) -> None:
     """A record with a value in it that only a mistake could have put there."""
-    with recorder.together() as batch:
+    with recorder.transaction() as batch:
         made = recorder.data(name)
         batch.tag.append(TagRow(made.id, "temperature", recorder.sink.new_id(), 1, value, None, 1))
 
@@ -63,10 +63,10 @@ def test_what_was_recorded_together_with_a_bad_value_goes_with_it(
     store: Store, tmp_path: Path
 ) -> None:
     with hpc.spool(tmp_path / "spool") as recorder:
-        with recorder.together():
+        with recorder.transaction():
             recorder.data("beside")
             bad(recorder, "bad", Strange())
-        with recorder.together():
+        with recorder.transaction():
             for n in range(100):
                 recorder.data(f"scan-{n:03}")
     hpc.load_spool(store, tmp_path / "spool")
@@ -77,7 +77,7 @@ def refuse(recorder: Recorder, closed: Any, *, together: bool) -> None:
     """Record a hundred good things and an addition to a closed dataset, which is refused."""
     for n in range(100):
         if n == 50 and together:
-            with recorder.together():
+            with recorder.transaction():
                 recorder.data("beside")
                 recorder.add(closed, members=[recorder.data("late")])
         elif n == 50:
@@ -130,7 +130,7 @@ with hpc.aggregated(sys.argv[1], spool="spool") as recorder:
             recorder.data(f"scan-{rank}-{n:03}")
             if n == 50 and rank == 1:
                 recorder.add(closed, members=[recorder.data("late")])
-                with recorder.together() as batch:
+                with recorder.transaction() as batch:
                     made = recorder.data("bad")
                     new_id = recorder.sink.new_id()
                     batch.tag.append(TagRow(made.id, "t", new_id, 1, object(), None, 1))

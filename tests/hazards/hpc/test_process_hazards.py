@@ -129,7 +129,7 @@ def test_threads_record_while_their_process_forks(store_url: str, tmp_path: Path
         n = 0
         while not stop.is_set() and n < 2000:
             made = store.data(f"thread-{thread}-{n}")
-            assert store.reader().record(made.urn)["name"] == made.name
+            assert store.documents().record(made.urn)["name"] == made.name
             n += 1
         counts[thread] = n
 
@@ -196,7 +196,7 @@ def test_what_a_parent_has_begun_is_not_written_or_ended_by_a_child(
     code = """
     recorder = hpc.spool("spool") if sys.argv[1] == "spool" else open_store("sqlite:///store.db")
     with recorder:
-        with recorder.step("step") as step, recorder.together():
+        with recorder.step("step") as step, recorder.transaction():
             recorder.data("parent")
             if not (child := os.fork()):
                 step.output("child")
@@ -213,8 +213,8 @@ def test_what_a_parent_has_begun_is_not_written_or_ended_by_a_child(
         url = f"sqlite:///{tmp_path / 'store.db'}"
         assert names(url) == expected
     with open_store(url) as store:
-        [step] = store.reader().records(name="step")["records"]
-        assert store.reader().record(step["id"])["status"] == "SUCCEEDED"
+        [step] = store.documents().records(name="step")["records"]
+        assert store.documents().record(step["id"])["status"] == "SUCCEEDED"
 
 
 def test_a_parents_spool_file_stays_its_own(tmp_path: Path) -> None:

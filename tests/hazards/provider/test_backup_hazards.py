@@ -13,7 +13,7 @@ import requests
 from action_provider.app import EXTENSION
 from provenance_store import open_store
 from provenance_store.errors import Conflict
-from provenance_store.sql import copies
+from provenance_store.sql import sqlite_copies
 from provenance_store.transfer.backup import back_up, restore
 from tests.functional.provider.harvests import wait_until
 from tests.functional.provider.house import House, Person, Town, a_body, serving
@@ -52,14 +52,14 @@ def recording(house: House, who: Person) -> Iterator[list[str]]:
 def runs_in(url: str) -> set[str]:
     with open_store(url, create=False) as store:
         assert store.check() == []
-        return {run["run_id"] for run in store.reader().runs(limit=1000)["runs"]}
+        return {run["run_id"] for run in store.documents().runs(limit=1000)["runs"]}
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_a_backup_has_all_that_was_answered_before_it_and_is_taken_up_when_it_is_put_back(
     town: Town, ada: Person, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copies, "PAGES_AT_ONCE", 5)
+    monkeypatch.setattr(sqlite_copies, "PAGES_AT_ONCE", 5)
     file = tmp_path / "backup.db"
     with serving(store_url, town.environ(BRAID_RECORDING="process")) as house:
         with recording(house, ada) as answered:

@@ -97,7 +97,7 @@ def test_what_was_invalidated_at_the_last_moment_of_all_is_restored(house: House
     )
     house.store.write(batch)
     house.store.restore(scan.urn)
-    assert "invalidated" not in house.store.reader().record(scan.urn)
+    assert "invalidated" not in house.store.documents().record(scan.urn)
 
 
 @pytest.mark.parametrize("text", ["999999w", "0001-01-01T00:00:00%2B14:00"])

@@ -229,7 +229,7 @@ def several(times: int = 5) -> Batch:
     """A batch of what was recorded in several blocks, which it knows as its parts."""
     job = Job(run_id="job-1")
     for number in range(times):
-        with job.recorder.together():
+        with job.recorder.transaction():
             scan = job.recorder.data(f"scan {number}", uris=["file:///x"], tags={"a": 1})
             model = job.recorder.model("m", metrics=[{"loss": 0.5}] * 3)
             step = job.recorder.step("s", inputs=[scan], models=[model])
@@ -289,7 +289,7 @@ def test_a_record_that_would_hold_the_store_for_long_is_refused(
     town: Town, ada: Person, tmp_path: Path
 ) -> None:
     job = Job()
-    with job.recorder.together():
+    with job.recorder.transaction():
         job.recorder.dataset("all", [job.recorder.data("one") for _ in range(5_000)])
     batch = job.batch()
     with pytest.raises(TooLarge):

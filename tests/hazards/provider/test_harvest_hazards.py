@@ -93,7 +93,7 @@ def test_a_harvest_whose_server_is_killed_is_taken_up_by_a_later_status_call(
         assert "HarvestTakenUp" in codes
     with open_store(store_url) as store:
         assert store.check() == []
-        assert len(store.reader().run_steps(run_id)) == 1
+        assert len(store.documents().run_steps(run_id)) == 1
 
 
 @pytest.mark.slow
@@ -145,7 +145,7 @@ def test_a_harvest_waits_for_a_store_that_is_locked(
             assert house.get(path, ada).json() == asked
         wait_until(lambda: house.get(path, ada).json()["status"] != "ACTIVE", "the harvest")
         assert house.get(path, ada).json()["status"] == "SUCCEEDED"
-        assert len(house.store.reader().run_steps(run_id)) == 1
+        assert len(house.store.documents().run_steps(run_id)) == 1
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ def test_models_are_asked_by_receipts_of_up_to_100_records(
     house: House, ada: Person, outputs: int, status: int
 ) -> None:
     job = Job()
-    with job.recorder.together():
+    with job.recorder.transaction():
         step = job.recorder.step("s")
         made = [job.recorder.data("y") for _ in range(outputs)]
         job.recorder.generated(step, made)
@@ -36,7 +36,7 @@ def test_a_lineage_of_some_kinds_is_cut_where_hidden_nodes_multiply_its_links(
     house: House, ada: Person
 ) -> None:
     job, many = Job(), 500
-    with job.recorder.together():
+    with job.recorder.transaction():
         root = job.recorder.data("root")
         above = [job.recorder.data("a") for _ in range(many)]
         hub = job.recorder.fact("hub")

@@ -266,8 +266,8 @@ def test_every_command_refuses_such_a_store_in_a_sentence(
 
 def test_a_statement_is_not_compared_with_such_a_store(braid: Braid, file: Path) -> None:
     with open_store(f"sqlite:///{file}") as store:
-        urn = store.reader().records(name="scan")["records"][0]["id"]
-        statement = store.reader().statement(urn)
+        urn = store.documents().records(name="scan")["records"][0]["id"]
+        statement = store.documents().statement(urn)
     Path("s.json").write_text(json.dumps(statement))
     assert braid("statement", "verify", "s.json", "--store", f"sqlite:///{file}").code == 0
     make, named = HOSTILE["an endless view in the place of a table"]
@@ -349,7 +349,7 @@ def in_a_sentence(file: Path, *kinds: type[BraidError]) -> None:
             road(file)
             with open_store(f"sqlite:///{file}", create=False) as store:
                 assert store.check() == []
-                store.reader().records()
+                store.documents().records()
         assert caught.value.message, name
 
 

@@ -93,7 +93,7 @@ def test_text_of_any_script_is_merged(store: Store, file: Path) -> None:
     altered(file, "UPDATE record SET name = ? WHERE name = 'net'", "結晶 \U0001f52c é\u0301")
     store.merge(file)
     assert store.check() == []
-    names = {record["name"] for record in store.reader().records()["records"]}
+    names = {record["name"] for record in store.documents().records()["records"]}
     assert "結晶 \U0001f52c é\u0301" in names
 
 
@@ -102,7 +102,7 @@ def test_what_would_be_invalid_for_no_reason_is_found(store: Store, file: Path) 
         alone = theirs.data("alone")
         other = theirs.data("other")
         assert theirs.check() == []
-        reader = theirs.reader()
+        reader = theirs.documents()
         root = reader.records(name="scan")["records"][0]["id"]
         ids = {record: theirs.sink.resolve(record) for record in (alone.urn, other.urn, root)}
     altered(file, "INSERT INTO taint VALUES (?, ?)", ids[alone.urn], ids[root])

@@ -140,8 +140,8 @@ def test_a_file_says_nothing_of_what_a_store_fills_in_itself(store: Store, file:
         "UPDATE record SET run_audience = 'sha256:everybody'",
     )
     store.merge(file)
-    assert store.reader().find_uri("file:///somebody-elses.h5") is None
-    assert store.reader().find_uri("file:///x") is not None
+    assert store.documents().find_uri("file:///somebody-elses.h5") is None
+    assert store.documents().find_uri("file:///x") is not None
     columns = [row for name, rows in content(store).items() if name == "record" for row in rows]
     assert "sha256:everybody" not in repr(columns)
 
@@ -164,12 +164,12 @@ def test_what_is_said_later_counts_although_the_clock_was_set_back(store: Store)
     scan.tag(quality="bad")
     store.run("r1", status="SUCCEEDED")
     store.restore(scan.urn)
-    document = store.reader().record(scan.urn)
+    document = store.documents().record(scan.urn)
     assert document["tags"]["quality"] == "bad"
     assert "invalidated" not in document
-    assert store.reader().run("r1")["status"] == "SUCCEEDED"
-    assert store.reader().records(tags=["quality=bad"])["records"]
-    assert not store.reader().records(tags=["quality=good"])["records"]
+    assert store.documents().run("r1")["status"] == "SUCCEEDED"
+    assert store.documents().records(tags=["quality=bad"])["records"]
+    assert not store.documents().records(tags=["quality=good"])["records"]
 
 
 def test_a_value_that_was_given_a_time_far_ahead_does_not_stay_for_ever(store: Store) -> None:
@@ -178,7 +178,7 @@ def test_a_value_that_was_given_a_time_far_ahead_does_not_stay_for_ever(store: S
     scan.tag(quality="good")
     at(store, now())
     scan.tag(quality="bad")
-    assert store.reader().record(scan.urn)["tags"]["quality"] == "bad"
+    assert store.documents().record(scan.urn)["tags"]["quality"] == "bad"
 
 
 def test_stores_agree_on_two_values_of_the_same_moment_however_they_were_merged(
@@ -198,9 +198,9 @@ def test_stores_agree_on_two_values_of_the_same_moment_however_they_were_merged(
         with open_store(f"sqlite:///{tmp_path / f'{order}.db'}") as both:
             for name in order:
                 both.merge(tmp_path / f"{name}.db")
-            value = both.reader().record(scan)["tags"]["quality"]
-            assert both.reader().records(tags=[f"quality={value}"])["records"]
-            leaves = both.reader().statement(scan)["predicate"]["evidence"]["leaves"]
+            value = both.documents().record(scan)["tags"]["quality"]
+            assert both.documents().records(tags=[f"quality={value}"])["records"]
+            leaves = both.documents().statement(scan)["predicate"]["evidence"]["leaves"]
             assert leaves[0]["record"]["tags"]["quality"]["value"] == value
             found.append(value)
     assert found[0] == found[1]
@@ -236,7 +236,7 @@ def circles() -> dict[str, Callable[[Store], str]]:
         return step.urn
 
     def together(store: Store) -> str:
-        with store.together():
+        with store.transaction():
             return live(store)
 
     def itself(store: Store) -> str:
@@ -255,7 +255,7 @@ def test_the_link_that_would_close_a_circle_is_left_out_with_a_note(
     store: Store, make: Callable[[Store], str]
 ) -> None:
     urn = make(store)
-    assert "derive from itself" in store.reader().record(urn)["tags"]["braid_note"]
+    assert "derive from itself" in store.documents().record(urn)["tags"]["braid_note"]
     assert store.check() == []
 
 
@@ -272,8 +272,8 @@ def test_a_strict_recorder_is_told_of_a_circle(store_url: str) -> None:
 def test_a_long_chain_costs_a_new_link_a_bounded_look(store: Store) -> None:
     first = store.data("0", live=True)
     last = first
-    with store.together():
+    with store.transaction():
         for number in range(200):
             last = store.data(str(number), depends_on=[last])
     first.add(depends_on=[last])
-    assert "braid_note" in store.reader().record(first.urn)["tags"]
+    assert "braid_note" in store.documents().record(first.urn)["tags"]

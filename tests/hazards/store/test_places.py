@@ -21,7 +21,7 @@ from tests.support.postgres import PostgresServer
 
 
 def names(store: Store) -> set[str]:
-    return {record["name"] for record in store.reader().records()["records"]}
+    return {record["name"] for record in store.documents().records()["records"]}
 
 
 def remove(file: Path) -> None:
@@ -97,7 +97,7 @@ def test_what_is_written_into_a_file_that_is_gone_is_refused(
         change(file)
         with pytest.raises(StoreUnavailable, match=r"store\.db"):
             write()
-        for ask in (lambda: store.data("after"), store.ping, store.info, store.reader().records):
+        for ask in (lambda: store.data("after"), store.ping, store.info, store.documents().records):
             with pytest.raises(StoreUnavailable, match="open the store again"):
                 ask()
 
@@ -127,7 +127,7 @@ def test_a_reader_saves_what_was_kept_in_a_log_that_was_removed(file: Path) -> N
         names(store)
         file.with_name(file.name + "-wal").unlink()
         with pytest.raises(StoreUnavailable, match="-wal or -shm file"):
-            store.reader().records()
+            store.documents().records()
     with open_store(url) as store:
         assert names(store) == {"kept"}
 
@@ -209,7 +209,7 @@ def test_a_store_that_was_upgraded_under_a_program_is_left_alone_by_it(store_url
         set_version(store_url, "9999")
         with pytest.raises(SchemaMismatch, match="newer than this Braid's"):
             store.ping()
-        for ask in (lambda: store.data("refused"), store.reader().records, store.info):
+        for ask in (lambda: store.data("refused"), store.documents().records, store.info):
             with pytest.raises(SchemaMismatch):
                 ask()
     with pytest.raises(SchemaMismatch):
@@ -225,7 +225,7 @@ def test_a_new_connection_notices_an_upgrade(store_url: str) -> None:
         set_version(store_url, "9999")
         store.sink.session.engine.dispose()
         with pytest.raises(SchemaMismatch):
-            store.reader().records()
+            store.documents().records()
 
 
 def test_on_sqlite_the_next_write_notices_an_upgrade(file: Path) -> None:
@@ -330,7 +330,7 @@ def test_a_login_that_is_refused_is_said_and_works_again(postgres_server: Postgr
 def test_what_was_recorded_together_is_refused_together(file: Path) -> None:
     with open_store(f"sqlite:///{file}") as store:
         store.data("before")
-        with pytest.raises(StoreUnavailable), store.together():
+        with pytest.raises(StoreUnavailable), store.transaction():
             store.data("one")
             file.unlink()
             store.data("two")

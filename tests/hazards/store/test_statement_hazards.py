@@ -10,14 +10,14 @@ from provenance_store import Store
 def processor_time(store: Store, files: int) -> float:
     """How long this process computes to state a record with so many files, all checked."""
     uris = [f"file:///{number}" for number in range(files)]
-    with store.together():
+    with store.transaction():
         scan = store.data(f"scan {files}", uris=uris)
         for uri in uris:
             store.found_file(scan, uri, size=1, digest="sha256:ab")
     taken = []
     for _ in range(3):
         begin = time.process_time()
-        store.reader().statement(scan.urn)
+        store.documents().statement(scan.urn)
         taken.append(time.process_time() - begin)
     return min(taken)
 

@@ -99,8 +99,8 @@ def test_what_was_answered_before_a_kill_is_in_the_store(store_url: str) -> None
         assert store.check() == []
         for line in (line for line in answered if line.endswith("\n")):
             step_id, made_id = map(int, line.split())
-            assert store.reader().record(store.sink.urn(step_id))["status"] == "SUCCEEDED"
-            assert store.reader().record(store.sink.urn(made_id))["uris"]
+            assert store.documents().record(store.sink.urn(step_id))["status"] == "SUCCEEDED"
+            assert store.documents().record(store.sink.urn(made_id))["uris"]
 
 
 FILL = """
@@ -143,15 +143,15 @@ def test_a_folder_in_place_of_the_file_is_said(tmp_path: Path) -> None:
 def test_a_database_server_that_restarts_is_found_again(own_postgres: PostgresServer) -> None:
     with own_postgres as server, open_store(server.new_database()) as store:
         store.data("before")
-        store.reader().records()
+        store.documents().records()
         server.stop()
         with pytest.raises(StoreUnavailable):
             store.data("refused")
         with pytest.raises(StoreUnavailable):
-            store.reader().records()
+            store.documents().records()
         server.start()
         store.data("after")
-        assert [r["name"] for r in store.reader().records()["records"]] == ["after", "before"]
+        assert [r["name"] for r in store.documents().records()["records"]] == ["after", "before"]
 
 
 def test_deadlocks_and_serialization_failures_are_tried_again(
@@ -165,7 +165,7 @@ def test_deadlocks_and_serialization_failures_are_tried_again(
         def work(store: Store, order: int) -> None:
             try:
                 for n in range(40):
-                    with store.together():
+                    with store.transaction():
                         for run in (f"a{n}", f"b{n}")[::order]:
                             store.run(run, label=str(order))
             except Exception as error:
@@ -200,7 +200,7 @@ def test_what_the_database_cannot_hold_does_not_touch_what_is_written_with_it(
     with open_store(store_url) as store, ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
         assert store.info()["records"]["data"] == 140
-        assert store.reader().run("too late")["completion_time"] is None
+        assert store.documents().run("too late")["completion_time"] is None
 
 
 def test_many_processes_write_one_store_and_none_loses_a_record(store_url: str) -> None:

@@ -113,14 +113,14 @@ def test_readers_do_not_wait_for_a_writer_or_for_a_checkpoint(
         store.data("before")
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
-            assert len(store.reader().records()["records"]) == 1
+            assert len(store.documents().records()["records"]) == 1
             store.ping()
             with pytest.raises(StoreUnavailable, match="locked"):
                 store.data("refused")
             other.execute("ROLLBACK")
             other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             store.data("after")
-            assert len(store.reader().records()["records"]) == 2
+            assert len(store.documents().records()["records"]) == 2
 
 
 def test_a_program_that_keeps_the_whole_file_to_itself_is_said(
@@ -161,7 +161,7 @@ def test_a_locked_table_is_not_waited_for_without_end(
                 "The store is locked by another program; try again."
             }
             with pytest.raises(StoreUnavailable, match="locked"):
-                store.reader().records()
+                store.documents().records()
         assert record_at_once(store, 8) == [None] * 8
         assert store.info()["records"]["data"] == 9
 
@@ -182,11 +182,11 @@ def test_a_server_that_hangs_is_given_up_and_found_again(
     monkeypatch.setenv("BRAID_BUSY_TIMEOUT_MS", "4000")
     with own_postgres as server, open_store(server.new_database()) as store:
         store.data("before")
-        assert len(store.reader().records()["records"]) == 1
+        assert len(store.documents().records()["records"]) == 1
         with frozen(server.pid):
             answers = record_at_once(store)
             assert all(isinstance(answer, StoreUnavailable) for answer in answers)
-            for ask in (store.ping, store.reader().records):
+            for ask in (store.ping, store.documents().records):
                 with pytest.raises(StoreUnavailable, match="does not answer"):
                     ask()
             with pytest.raises(StoreUnavailable, match="does not answer"):
@@ -210,7 +210,7 @@ def test_a_network_that_swallows_everything_is_given_up_and_found_again(
                 with pytest.raises(StoreUnavailable, match="does not answer"):
                     store.data("lost")
                 with pytest.raises(StoreUnavailable, match="does not answer"):
-                    store.reader().records()
+                    store.documents().records()
             store.data("after")
-            names = [record["name"] for record in store.reader().records()["records"]]
+            names = [record["name"] for record in store.documents().records()["records"]]
             assert names == ["after", "before"]

@@ -92,7 +92,7 @@ def told(store: Store, log: Writer | list[Any], definition: Any, **run: Any) -> 
 
 def steps(store: Store) -> list[dict[str, Any]]:
     assert store.check() == []
-    found: list[dict[str, Any]] = store.reader().run("run-1", limit=1000)["steps"]
+    found: list[dict[str, Any]] = store.documents().run("run-1", limit=1000)["steps"]
     return found
 
 
@@ -153,7 +153,7 @@ def test_the_cause_of_a_failure_is_read_however_it_is_written(cause: Any, memory
     assert (step["status"], step["action_id"]) == ("FAILED", "a-1")
     assert step["error"]["Error"] == "ActionFailedException"
     assert step["error"]["Cause"]["details"] == {"code": "NoEndpoint", "no": None}
-    assert memory.reader().run("run-1")["status"] == "FAILED"
+    assert memory.documents().run("run-1")["status"] == "FAILED"
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_codes_that_nobody_knows_are_kept_with_their_step(memory: Store) -> None
     log.say("ActionPolled", state_name="Move", attempt=2).say("Strange")
     log.ends("Move", Moved=status("Move", "a-1"))
     told(memory, log.say("FlowSucceeded"), flow(Move=moves("Move", End=True)))
-    (step,) = memory.reader().run_steps("run-1")
+    (step,) = memory.documents().run_steps("run-1")
     assert "log" in step.documents
     assert step.status == "SUCCEEDED"
 
@@ -251,7 +251,7 @@ def test_states_without_an_action_are_steps_in_their_place(memory: Store) -> Non
     assert [step["parameters"] for step in found[:3]] == [{"n": 1}, None, None]
     assert found[1]["tags"] == {"next": "Rest"}
     for before, after in itertools.pairwise(found):
-        links = memory.reader().record(after["id"])["links"]
+        links = memory.documents().record(after["id"])["links"]
         informed = [link["id"] for link in links if link["role"] == "informed_by"]
         assert informed == [before["id"]]
 
@@ -299,7 +299,7 @@ def test_a_run_object_tells_who_may_see_it(memory: Store) -> None:
         "completion_time": "2026-11-01T13:00:00+00:00",
     }
     told(memory, log, flow(Move=moves("Move", End=True)), **run)
-    document = memory.reader().run("run-1")
+    document = memory.documents().run("run-1")
     assert {name: document[name] for name in ("flow_id", "flow_title", "label", "tags")} == {
         "flow_id": "flow-1",
         "flow_title": "A flow",
@@ -307,7 +307,7 @@ def test_a_run_object_tells_who_may_see_it(memory: Store) -> None:
         "tags": ["night shift"],
     }
     assert document["completion_time"] == "2026-11-01T13:00:00.000000+00:00"
-    members = memory.reader().run_members("run-1")
+    members = memory.documents().run_members("run-1")
     assert members is not None
     assert {principal: level.label for principal, level in members.items()} == {
         ADA: "manage",
@@ -403,7 +403,7 @@ def test_a_part_of_a_log_says_what_is_missing_and_the_whole_log_adds_it(
     found = steps(memory)
     assert sorted(step["name"] for step in found) == ["Between", "One", "Three", "Two"]
     assert all(step["status"] == "SUCCEEDED" for step in found)
-    started = memory.reader().run("run-1")["start_time"]
+    started = memory.documents().run("run-1")["start_time"]
     assert started == "2026-11-01T12:00:00.000000+00:00"
 
 
@@ -414,7 +414,7 @@ def test_a_run_whose_log_has_further_pages_is_not_told_to_have_gone_on_for_ever(
     log, definition = three_moves()
     page = {"entries": log.entries[:3], "has_next_page": True}
     harvest(memory, RunLog(page, definition, {"run_id": "run-1", "status": "FAILED"}))
-    assert memory.reader().run("run-1")["status"] == "FAILED"
+    assert memory.documents().run("run-1")["status"] == "FAILED"
 
 
 @pytest.mark.parametrize(
@@ -464,7 +464,7 @@ def test_a_definition_that_has_none_of_the_states_is_refused(memory: Store) -> N
         InvalidInput, match=r"none of the run's states \(One, Between, Two, Three\)"
     ):
         told(memory, log, flow(Another=moves("Another", End=True)))
-    assert memory.reader().runs()["runs"] == []
+    assert memory.documents().runs()["runs"] == []
 
 
 def test_states_that_the_definition_does_not_have_are_told(memory: Store) -> None:
@@ -493,7 +493,7 @@ def test_entries_are_in_their_order_whatever_the_clock_says(
         "second",
         "third",
     ]
-    assert memory.reader().run("run-1")["status"] == "SUCCEEDED"
+    assert memory.documents().run("run-1")["status"] == "SUCCEEDED"
 
 
 def test_a_later_file_is_not_what_an_earlier_run_used(memory: Store) -> None:
@@ -527,7 +527,7 @@ def test_documents_that_a_recorded_step_lacks_are_added(memory: Store) -> None:
     assert (again.known, again.completed) == (1, 1)
     (step,) = steps(memory)
     assert step["parameters"]["x"] == 1
-    assert memory.reader().record(step["id"])["result"]["action_id"] == "a-1"
+    assert memory.documents().record(step["id"])["result"]["action_id"] == "a-1"
 
 
 def test_two_stores_give_a_step_the_same_name(tmp_path: Path) -> None:
@@ -742,7 +742,7 @@ def test_a_file_that_goes_from_run_to_run_is_one_record(memory: Store) -> None:
     for entry in second.entries:
         entry["time"] = entry["time"].replace("T12", "T13")
     harvest(memory, RunLog(second.entries, flow(On=state), run_id="run-2"))
-    reader = memory.reader()
+    reader = memory.documents()
     made = reader.run("run-1")["steps"][0]["outputs"]
     used = reader.run("run-2")["steps"][0]["inputs"]
     assert [record["id"] for record in made] == [record["id"] for record in used]

@@ -122,7 +122,7 @@ def uris(records: list[dict[str, Any]]) -> dict[str, int | None]:
 def test_every_step_is_as_the_log_tells(store: Store, given: RunLog) -> None:
     told = harvest(store, given)
     assert (told.steps, told.added, told.status, told.notes) == (6, 6, "SUCCEEDED", [])
-    run = store.reader().run("run-1")
+    run = store.documents().run("run-1")
     assert run["status"] == "SUCCEEDED"
     assert run["start_time"] == "2024-05-02T23:41:06.433000+00:00"
     assert run["completion_time"] == "2024-05-02T23:43:37.107000+00:00"
@@ -139,7 +139,7 @@ def test_every_step_is_as_the_log_tells(store: Store, given: RunLog) -> None:
 
 def test_compute_results_are_kept(store: Store, given: RunLog) -> None:
     harvest(store, given)
-    reader = store.reader()
+    reader = store.documents()
     steps = {step["name"]: step for step in reader.run("run-1")["steps"]}
     result = reader.record(steps["Ls"]["id"])["result"]
     assert result["display_status"] == "All tasks completed"
@@ -149,7 +149,7 @@ def test_compute_results_are_kept(store: Store, given: RunLog) -> None:
 
 def test_expressions_that_the_log_leaves_are_evaluated(store: Store, given: RunLog) -> None:
     harvest(store, given)
-    steps = {step["name"]: step for step in store.reader().run("run-1")["steps"]}
+    steps = {step["name"]: step for step in store.documents().run("run-1")["steps"]}
     assert steps["Transfer_provenance_ls"]["parameters"]["transfer_items"] == [
         {
             "recursive": True,
@@ -161,7 +161,7 @@ def test_expressions_that_the_log_leaves_are_evaluated(store: Store, given: RunL
 
 def test_a_value_taken_from_a_result_links_to_that_result(store: Store, given: RunLog) -> None:
     harvest(store, given)
-    reader = store.reader()
+    reader = store.documents()
     crate = reader.records(uri=f"globus://{SERVER}/~/{CRATES}/{LS_TASK}")["records"][0]
     lineage = reader.lineage(crate["id"], roles=("used", "generated_by", "derived_from"))
     names = {node["name"] for node in lineage["nodes"]}
@@ -187,7 +187,7 @@ def test_a_log_that_grows_gives_the_same_history_as_the_whole(
     assert first.added == max(0, (cut - 1) // 2)
     last = harvest(store, given)
     assert (first.added + last.added, last.known) == (6, first.added)
-    run = store.reader().run("run-1")
+    run = store.documents().run("run-1")
     assert [step["name"] for step in run["steps"]] == [told.name for told in STEPS]
     assert [uris(step["inputs"]) for step in run["steps"]] == [told.inputs for told in STEPS]
     assert run["status"] == "SUCCEEDED"
@@ -198,5 +198,5 @@ def test_any_order_of_entries_is_read(store: Store, given: RunLog) -> None:
     pages = {"entries": given.log[7:]}, {"entries": given.log[:7]}
     told = harvest(store, RunLog(list(pages), given.definition, run_id="run-1"))
     assert told.added == 6
-    run = store.reader().run("run-1")
+    run = store.documents().run("run-1")
     assert [step["name"] for step in run["steps"]] == [told.name for told in STEPS]

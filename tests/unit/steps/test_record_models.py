@@ -7,7 +7,7 @@ import pytest
 from flows.steps.models import FIRST_SEEN
 from provenance_store.enums import Role
 from provenance_store.errors import InvalidInput
-from provenance_store.queries.reader import Head
+from provenance_store.queries.document_reader import Head
 from tests.unit.steps.room import TRANSFER, Room, status, transfer
 
 

@@ -223,7 +223,7 @@ def test_every_record_and_the_run_have_the_recorders_audience() -> None:
 
 
 def test_steps_recorded_together_find_each_other(room: Room) -> None:
-    with room.recorder.together():
+    with room.recorder.transaction():
         first = room.record(outputs=["file:///a"], models=[{"name": "m", "how": "trained"}])
         second = room.record(inputs=["file:///a"], models=[{"name": "m", "how": "updated"}])
     assert len(room.sink.batches) == 1

@@ -12,7 +12,7 @@ from provenance_store.sinks.database import DatabaseSink
 from provenance_store.sql.dialects import pipelined
 from provenance_store.values import Viewer
 
-__all__ = ["URIS", "Foreseen", "ask_together", "documents_key", "heads_key", "members_key"]
+__all__ = ["URIS", "Prefetch", "documents_key", "heads_key", "members_key", "prefetch"]
 
 URIS = "uris"
 """`Session.look_up_all` of the normal forms of URIs at which there are records."""
@@ -34,7 +34,7 @@ def members_key(run_id: str) -> Hashable:
 
 
 @dataclass(slots=True)
-class Foreseen:
+class Prefetch:
     """What is going to be asked: of these runs what is known, and whether a step of them has a
     document of a name; of these URIs, in their normal form, whether a record is there; of these
     names the newest versions of models, by who asks."""
@@ -45,37 +45,38 @@ class Foreseen:
     heads: dict[Viewer, set[str]] = field(default_factory=dict)
 
 
-def ask_together(sink: DatabaseSink, foreseen: Foreseen) -> None:
-    """Ask so much at once, while `Session.one_look` is open: who asks for some of it then has it.
+def prefetch(sink: DatabaseSink, wanted: Prefetch) -> None:
+    """Ask for all that is wanted at once, while `Session.read_snapshot` is open: whoever asks for
+    some of it singly then has it.
 
     What cannot be asked together, for one of the values or for the store, is asked singly.
     """
     try:
-        _ask(sink, foreseen)
+        _ask(sink, wanted)
     except BraidError:
         return
 
 
-def _ask(sink: DatabaseSink, foreseen: Foreseen) -> None:
+def _ask(sink: DatabaseSink, wanted: Prefetch) -> None:
     session, prepared = sink.session, sink.prepared
     heads = {
         viewer: {name: redaction.scrub_text(name) for name in names}
-        for viewer, names in foreseen.heads.items()
+        for viewer, names in wanted.heads.items()
     }
     kept = sorted({name for given in heads.values() for name in given.values()})
     with session.look() as raw, pipelined(raw, session.engine.dialect):
-        runs = prepared.runs(raw, sorted(foreseen.runs)) if foreseen.runs else None
+        runs = prepared.runs(raw, sorted(wanted.runs)) if wanted.runs else None
         often = prepared.named_often(raw, kept) if kept else None
         among: list[tuple[Hashable, Collection[str], Callable[[], set[str]]]] = [
             (documents_key(name), run_ids, prepared.documented(raw, [*run_ids], name))
-            for name, run_ids in foreseen.documents.items()
+            for name, run_ids in wanted.documents.items()
             if run_ids
         ]
-        if foreseen.uris:
-            uris = [*foreseen.uris]
+        if wanted.uris:
+            uris = [*wanted.uris]
             among.append((URIS, uris, prepared.known_uris(raw, uris)))
         if runs is not None:
-            session.remember(_of_runs(foreseen.runs, runs()))
+            session.remember(_of_runs(wanted.runs, runs()))
         if often is not None:
             _ask_for_heads(sink, raw, heads, often())
         for what, keys, found in among:

@@ -25,7 +25,7 @@ from action_provider.providers.record.blueprint import RecordBlueprint
 from action_provider.recording_process.client import (
     NEEDS_GROUPS,
     TOO_LONG,
-    DeskLine,
+    RecordingLine,
     RecordingProcess,
     answer_of,
 )
@@ -220,7 +220,7 @@ class QuickRecording:
         self._queue = queue
         self._desk = desk
         self._begun: dict[int, _Begun] = {}
-        self._line: DeskLine | None = None
+        self._line: RecordingLine | None = None
         self._goes_well = False
         self._opening = threading.Lock()
         self.served = False

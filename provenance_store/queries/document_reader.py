@@ -12,7 +12,7 @@ from provenance_store.errors import NotFound
 from provenance_store.filters import ModelSearch, RecordFilter, RunFilter
 from provenance_store.ids import now, short_id
 from provenance_store.queries import documents, models, records, runs
-from provenance_store.queries.foreseen import URIS, documents_key, heads_key, members_key
+from provenance_store.queries.prefetch import URIS, documents_key, heads_key, members_key
 from provenance_store.queries.records import candidates, not_found, one_of, told_apart
 from provenance_store.queries.runs import Call, RunPlace, RunStep, run_steps
 from provenance_store.queries.suggestions import did_you_mean, records_near
@@ -31,7 +31,7 @@ from provenance_store.references import (
 from provenance_store.sinks.database import DatabaseSink
 from provenance_store.sql import harvest, inspect, recording, traverse
 from provenance_store.sql.dialects import driver
-from provenance_store.sql.order import chunks
+from provenance_store.sql.query_parts import chunks
 from provenance_store.validation.scalars import one_or_many
 from provenance_store.validation.texts import normal_uri
 from provenance_store.values import Uri, Viewer
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from provenance_store.queries.lineage_graph import Lineage
     from provenance_store.statement.compare import Present
 
-__all__ = ["LAST", "Call", "Head", "LineageOptions", "Reader", "RunPlace", "RunStep"]
+__all__ = ["LAST", "Call", "DocumentReader", "Head", "LineageOptions", "RunPlace", "RunStep"]
 
 LAST = (1 << 63) - 1
 """A time that nothing is later than."""
@@ -67,7 +67,7 @@ class LineageOptions(TypedDict, total=False):
     ``truncated`` says whether there was more."""
 
 
-class Reader:
+class DocumentReader:
     """Reads on behalf of one viewer. Documents are JSON-ready; lists are pages.
 
     A page has ``limit``, ``has_next_page`` and ``marker``; the marker is passed back with the
