@@ -412,6 +412,13 @@ class Link(msgspec.Struct, rename={"from_id": "from", "to_id": "to"}):
     from_id: str
     to_id: str
     role: str
+    through: Annotated[
+        list[str] | msgspec.UnsetType,
+        Meta(
+            description="Of a link influenced_by the names of what is not shown between the two, "
+            "where one record is: mostly a step."
+        ),
+    ] = msgspec.UNSET
 
 
 class Lineage(msgspec.Struct, kw_only=True):

@@ -257,11 +257,22 @@ def _version(version: Document, display: Display) -> None:
         display.details(version, fields=[*ABOUT, *_curves(version), *CAME_OF_IT])
 
 
-def _mentions(part: str) -> Callable[[Document], str]:
-    """The first of a list of records, and how many there are besides."""
+def _is_parent(version: Document, item: Document) -> bool:
+    return bool(item["id"] == version.get("parent"))
+
+
+def _is_no_parent(version: Document, item: Document) -> bool:
+    return not _is_parent(version, item)
+
+
+def _mentions(
+    part: str, wanted: Callable[[Document, Document], bool] | None = None
+) -> Callable[[Document], str]:
+    """The first of a list of records, all of it or those that are wanted of the version, and how
+    many there are besides."""
 
     def value(version: Document) -> str:
-        found = version[part]
+        found = [item for item in version[part] if wanted is None or wanted(version, item)]
         named = ", ".join(_mention(item) for item in found[:NAMED])
         return named + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
 
@@ -316,7 +327,8 @@ ABOUT = [
     Field("Owner", "owner"),
     Field("Run ID", "run_id"),
     Field("Made by", _mentions("made_by")),
-    Field("Fine-tuned from", _mentions("fine_tuned_from")),
+    Field("Revision of", _mentions("fine_tuned_from", _is_parent)),
+    Field("Derived from", _mentions("fine_tuned_from", _is_no_parent)),
     Field("Trained on", _mentions("trained_on")),
     Field("Facts", _mentions("facts")),
     Field("Other inputs", _mentions("inputs")),
@@ -330,5 +342,5 @@ ABOUT = [
 CAME_OF_IT = [
     Field("Revised by", _mentions("revised_by")),
     Field("Used by", _mentions("used_by")),
-    Field("Produced", _mentions("produced")),
+    Field("Gave rise to", _mentions("produced")),
 ]

@@ -30,17 +30,13 @@ TOGETHER = "\u00a0"
 """In place of a space at which no line is broken."""
 DOCUMENTS = ("hyperparameters", "parameters", "result", "error")
 MENTIONS = {
-    "made_by": "Made by",
-    "fine_tuned_from": "Fine-tuned from",
-    "trained_on": "Trained on",
-    "facts": "Facts",
-    "inputs": "Other inputs",
-    "revised_by": "Revised by",
-    "used_by": "Used by",
-    "produced": "Produced",
     "links": "Depends on",
+    "facts": "Facts behind it",
+    "inputs": "Other inputs of the steps that made it",
     "dependents": "What depends on it",
+    "produced": "Made by the steps that used it",
 }
+"""Links first; behind them what a model version has to do with over a step, named once."""
 LINES: Mapping[str, str] = {
     "short_id": "ID",
     "id": "URN",
@@ -53,8 +49,7 @@ LINES: Mapping[str, str] = {
     "run_as": "Run as",
     "definition_digest": "Definition",
     "environment": "Environment",
-    "line": "Model line",
-    "parent": "Revision of",
+    "line": "First version",
     "aliases": "Aliases",
     "created_at": "Created at",
     "start_time": "Started",
@@ -119,11 +114,11 @@ def _sheet(record: Document) -> Iterator[str]:
         names = {link["id"]: _named_in(link) for link in told_in}
         yield from _part("Decided", _decision(decided, names))
     yield from _part("Decisions", map(_decided, record.get("decisions", ())))
-    told = {item["id"] for key in MENTIONS for item in record.get(key) or () if "role" not in item}
+    linked = {item["id"] for key in ("links", "dependents") for item in record.get(key) or ()}
     for key, title in MENTIONS.items():
         items = record.get(key) or ()
         down = key == "dependents"
-        rest = (item for item in items if "role" not in item or item["id"] not in told)
+        rest = (item for item in items if "role" in item or item["id"] not in linked)
         yield from _part(title, (_mention(item, down=down) for item in rest))
     yield from _part("The same as", map(_other, record.get("same_as") or ()))
     yield from _part("At the same place", map(_other, record.get("same_uri") or ()))

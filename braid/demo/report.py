@@ -17,19 +17,13 @@ from rich.tree import Tree
 
 from braid.cli.client import QueryClient
 from braid.cli.output import printable, told_time
+from provenance_store.relations import words_of
 
 __all__ = ["show_lineage", "show_models", "show_runs", "show_steps", "tell"]
 
 Document = Mapping[str, Any]
 
-WORDS = {
-    "trained_on": "trained on",
-    "derived_from": "from",
-    "has_member": "holds",
-    "revision_of": "continues",
-    "used": "used",
-    "deployed": "deployed",
-}
+TOLD = ("trained_on", "derived_from", "has_member", "revision_of", "used", "deployed")
 """The roles that are told, most telling first: of two things that link the same, the first wins."""
 STYLES = {"model": "bold magenta", "fact": "bold cyan", "dataset": "bold yellow"}
 
@@ -68,7 +62,7 @@ class _Teller:
             branch, link = waiting.pop()
             below = self._made_from(link.to)
             again = link.to in self._seen and bool(below)
-            twig = branch.add(self._line(WORDS[link.role], link.to, again=again))
+            twig = branch.add(self._line(words_of(link.role), link.to, again=again))
             if not again:
                 self._seen.add(link.to)
                 waiting += [(twig, inner) for inner in reversed(below)]
@@ -77,13 +71,12 @@ class _Teller:
     def _made_from(self, node_id: str) -> list[_Link]:
         """What a thing was made from, each once: as its own links say; else what its step used."""
         own = self._links.get(node_id, [])
-        told = [link for link in own if link.role in WORDS]
+        told = [link for link in own if link.role in TOLD]
         if not told:
             steps = (link.to for link in own if link.role == "generated_by")
-            told = [k for step in steps for k in self._links.get(step, []) if k.role in WORDS]
-        order = list(WORDS)
+            told = [k for step in steps for k in self._links.get(step, []) if k.role in TOLD]
         first: dict[str, _Link] = {}
-        for link in sorted(told, key=lambda k: order.index(k.role)):
+        for link in sorted(told, key=lambda k: TOLD.index(k.role)):
             first.setdefault(link.to, link)
         return list(first.values())
 

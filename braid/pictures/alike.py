@@ -33,7 +33,10 @@ def folded(lineage: Document) -> Document:
         here, there = first[link["from"]], first[link["to"]]
         if here != there:
             key = here, there, link["role"]
-            links.setdefault(key, {**link, "from": here, "to": there})
+            told = links.setdefault(key, {**link, "from": here, "to": there})
+            if "through" in told:
+                between = [*told["through"], *link.get("through", ())]
+                links[key] = {**told, "through": list(dict.fromkeys(between))}
     nodes = [_one(group) for group in groups.values()]
     return {**lineage, "nodes": nodes, "links": _telling(list(links.values()))}
 

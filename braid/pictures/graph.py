@@ -154,7 +154,7 @@ def _children(lineage: Document, up: bool) -> defaultdict[str, list[tuple[str, s
     here, there = ("from", "to") if up else ("to", "from")
     children: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
     for link in lineage["links"]:
-        words = words_of(link["role"], down=not up)
+        words = words_of(link["role"], down=not up, through=link.get("through", ()))
         children[link[here]].append((words, link[there]))
         if link["role"] == SAME:
             children[link[there]].append((words, link[here]))
@@ -163,7 +163,7 @@ def _children(lineage: Document, up: bool) -> defaultdict[str, list[tuple[str, s
 
 def role_label(link: Document) -> str:
     """The role of a link, in words."""
-    return words_of(link["role"])
+    return words_of(link["role"], through=link.get("through", ()))
 
 
 def label(node: Document) -> str:

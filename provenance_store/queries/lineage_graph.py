@@ -149,6 +149,7 @@ class Lineage:
         nodes: Sequence[Node],
         links: Links,
         truncated: bool,
+        through: Mapping[tuple[int, int], Sequence[Node]] | None = None,
     ) -> None:
         self.direction = direction
         self.depth = depth
@@ -156,6 +157,9 @@ class Lineage:
         self.truncated = truncated
         self.columns = links
         """`links` without an object for each; the role is a number, 0 for None."""
+        self.through = through or {}
+        """Of links without a role the nodes that are not shown between their ends, where one is
+        enough to come from one end to the other: mostly a step."""
 
     def __repr__(self) -> str:
         return (
@@ -187,10 +191,16 @@ class Lineage:
             "nodes": nodes,
             "links": [
                 {"from": urns[frm], "to": urns[to], "role": labels.get(role) or Role(role).label}
+                | (self._through(frm, to) if role == 0 and self.through else {})
                 for frm, to, role in zip(*self.columns, strict=True)
             ],
             "truncated": self.truncated,
         }
+
+    def _through(self, frm: int, to: int) -> dict[str, Any]:
+        between = self.through.get((frm, to), ())
+        names = [node.name for node in between if node.name is not None]
+        return {"through": list(dict.fromkeys(names))} if names else {}
 
     def to_networkx(self) -> networkx.MultiDiGraph[str]:
         """The same as a graph of networkx: nodes are URNs, attributes as in the document; the key
@@ -219,7 +229,8 @@ def keep_kinds(lineage: Lineage, kinds: Set[Kind], most_links: int) -> Lineage:
 
     Where one shown node depends on another only through hidden ones, they are linked: by the role
     that it has towards a hidden dataset which holds the other, such as "trained_on", else by
-    "influenced_by". With more than `most_links` links the rest is left out, which is `truncated`.
+    "influenced_by", with the node between the two where one is. With more than `most_links` links
+    the rest is left out, which is `truncated`.
     """
     root = lineage.root.id
     nodes = [
@@ -243,7 +254,33 @@ def keep_kinds(lineage: Lineage, kinds: Set[Kind], most_links: int) -> Lineage:
         nodes=nodes,
         links=Links.of(links),
         truncated=truncated,
+        through=_between(lineage.nodes, every, shown, links),
     )
+
+
+def _between(
+    nodes: Sequence[Node],
+    every: Sequence[Numbered],
+    shown: Mapping[int, int],
+    links: Sequence[Numbered],
+) -> dict[tuple[int, int], list[Node]]:
+    """Of links without a role the hidden nodes that are linked with both ends."""
+    wanted = {(frm, to) for frm, to, role in links if role == 0}
+    if not wanted:
+        return {}
+    onward: dict[int, set[int]] = defaultdict(set)
+    back: dict[int, set[int]] = defaultdict(set)
+    for frm, to, _ in every:
+        if to not in shown and frm in shown:
+            onward[frm].add(to)
+        if frm not in shown and to in shown:
+            back[to].add(frm)
+    found = {(frm, to): onward[frm] & back[to] for frm, to in wanted}
+    hidden = set().union(*found.values())
+    named = {node.id: node for node in nodes if node.id in hidden and node.kind is not None}
+    return {
+        pair: [named[one] for one in sorted(ids) if one in named] for pair, ids in found.items()
+    }
 
 
 def _around(
@@ -355,12 +392,16 @@ def fold(lineage: Lineage) -> Lineage:
         for frm, to, role in zip(*lineage.columns, strict=True)
     )
     links = dict.fromkeys(link for link in moved if link[0] != link[1])
+    through: dict[tuple[int, int], list[Node]] = defaultdict(list)
+    for (frm, to), between in lineage.through.items():
+        through[place.get(frm, frm), place.get(to, to)] += between
     return Lineage(
         direction=lineage.direction,
         depth=lineage.depth,
         nodes=nodes,
         links=Links.of(links),
         truncated=lineage.truncated,
+        through=through,
     )
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from provenance_store.display import counted
+from provenance_store.relations import words_of
 from provenance_store.statement.format import (
     Item,
     Line,
@@ -130,13 +131,9 @@ def _models(story: AccountContext, models: Sequence[Mapping[str, Any]]) -> Itera
 def _model(story: AccountContext, told: Mapping[str, Any]) -> Line:
     record = story.graph.records[told["model"]]
     parts = [
-        f"{words} {story.names_of(told[key], MOST_NAMED)}"
-        for words, key in (
-            ("trained on", "trained_on"),
-            ("from", "derived_from"),
-            ("continues", "revision_of"),
-        )
-        if told[key]
+        f"{words_of(role)} {story.names_of(told[role], MOST_NAMED)}"
+        for role in ("trained_on", "derived_from", "revision_of")
+        if told[role]
     ]
     if scores := record["model"]["scores"]:
         parts.append(f"scores {scores_of(scores)}")

@@ -223,7 +223,7 @@ def _step(story: AccountContext, told: Mapping[str, Any]) -> Item:
         lines.append(Line("recorded by", story.who(step)))
     if where := _where(story, step):
         lines.append(where)
-    for words, key in (("used", "used"), ("after", "after"), ("made", "made")):
+    for words, key in (("used", "used"), ("informed by", "after"), ("made", "made")):
         if told[key]:
             lines.append(Line(f"{words} {story.names_of(told[key])}"))
     lines += [Line(f"{name} {text}") for name, text in quoted(step)]
@@ -263,11 +263,11 @@ def model_item(story: AccountContext, urn_of: Mapping[str, Any]) -> Item:
     model = story.graph.records[urn_of["model"]]
     lines = list(story.unlisted(model))
     for words, key in (
-        ("made by", "made_by"),
-        ("continues", "revision_of"),
-        ("trained on", "trained_on"),
-        ("from", "derived_from"),
-        ("used by", "used_by"),
+        (words_of("generated_by"), "made_by"),
+        (words_of("revision_of"), "revision_of"),
+        (words_of("trained_on"), "trained_on"),
+        (words_of("derived_from"), "derived_from"),
+        (words_of("used", down=True), "used_by"),
     ):
         if urn_of[key]:
             lines.append(Line(f"{words} {story.names_of(urn_of[key])}"))
@@ -289,7 +289,8 @@ def fact_item(story: AccountContext, urn: str) -> Item:
 def dataset_item(story: AccountContext, record: Leaf) -> Item:
     """A dataset and its first members."""
     members = story.graph.ends(record, "has_member")
-    held = f"holds {len(members):,}: {story.names_of(members)}" if members else "holds nothing"
+    number = counted(len(members), "member")
+    held = f"has {number}: {story.names_of(members)}" if members else "has no members"
     return Item(Line(f"{story.named(record['id'])} {held}"), list(story.unlisted(record)))
 
 

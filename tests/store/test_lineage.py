@@ -429,3 +429,19 @@ def test_what_is_reached_is_what_networkx_reaches(
         {n: distances[n] for n in shown},
         direct | around(links, shown),
     )
+
+
+def test_a_way_through_one_hidden_step_names_it(store: Store, story: Story) -> None:
+    document = store.lineage(story.versions[1].urn, kinds=["model", "data"]).document()
+    names_of = {node["id"]: node["name"] for node in document["nodes"]}
+    through = {
+        (names_of[link["from"]], names_of[link["to"]]): link.get("through")
+        for link in document["links"]
+        if link["role"] == "influenced_by"
+    }
+    assert through["labels 0", "scan"] == ["Label 0"]
+    assert through["labels 0", "detector"] == ["Label 0"]
+    models = store.lineage(story.report.urn, kinds=["model"]).document()
+    assert [link for link in models["links"] if "through" in link] == [
+        link for link in models["links"] if link["role"] == "influenced_by"
+    ]

@@ -67,7 +67,7 @@ def test_lineage_by_role_and_by_kind(braid: Braid, names: Names) -> None:
     models = as_json(braid, "lineage", names["peaks"], "--kind", "model")
     assert shown(models) == ["peaks.csv", "braggnn", "braggnn", "braggnn"]
     assert "influenced_by" in {link["role"] for link in models["links"]}
-    assert "influenced by: braggnn v2" in braid("lineage", names["peaks"], "--kind", "model").out
+    assert "through Apply: braggnn v2" in braid("lineage", names["peaks"], "--kind", "model").out
 
 
 def test_folded_there_is_one_node_for_a_model(braid: Braid, names: Names) -> None:
@@ -197,13 +197,13 @@ def test_one_version_tells_what_made_it_and_what_came_of_it(braid: Braid, names:
     lines = {line.partition(":")[0]: line.partition(":")[2].strip() for line in out.splitlines()}
     assert lines["Model"] == "braggnn v2"
     assert lines["Made by"].startswith("Train 2 [")
-    assert lines["Fine-tuned from"].startswith("braggnn v1 [")
+    assert lines["Revision of"].startswith("braggnn v1 [")
     assert lines["Trained on"].startswith("labels 2 [")
     assert lines["Facts"].startswith("train.py [")
     assert lines["Hyperparameters"] == "rate=0.01"
     assert lines["Scores"] == "accuracy=0.92"
     assert lines["Curve of val_loss"].endswith("0.5 to 0.01961, epoch 0 to epoch 49")
-    assert lines["Produced"].startswith("peaks.csv [")
+    assert lines["Gave rise to"].startswith("peaks.csv [")
     assert "Python" in lines["Environment"]
     document = as_json(braid, "models", names["v2"])
     assert len(document["metrics"]) == 50

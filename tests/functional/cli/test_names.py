@@ -356,7 +356,7 @@ def test_everything_is_shown_within_eighty_columns(
             "scan-17",
             ("data scan-17", "energy_keV = 71.68", "trained: net v1 [model", "used by: Fit [step"),
         ),
-        ("net@v1", ("model net v1", "loss = 0.2", "Trained on:", "scan-17 [data", "Python 3.")),
+        ("net@v1", ("model net v1", "loss = 0.2", "trained on: scan-17 [data", "Python 3.")),
         ("Fit", ("step Fit", "used: scan-17 [data", '"deep": {', "Run:")),
     ):
         out = said(braid, "show", name, *where)

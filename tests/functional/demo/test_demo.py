@@ -293,7 +293,7 @@ def assert_the_report_shows_it(outcome: Outcome, said: str) -> None:
     for step in outcome.run["steps"]:
         assert step["name"] in said
     assert "trained on training pair scan-3" in said
-    assert "continues bragg-peaks v2" in said
+    assert "revision of bragg-peaks v2" in said
     for version in outcome.reader.model("bragg-peaks")["versions"]:
         assert f"→ {version['scores']['median_px']:.3f} px" in said
     assert "--store braid-demo/braid.db" in said

@@ -52,7 +52,7 @@ def test_what_a_thing_says_of_itself_is_told_instead_of_what_its_step_used() -> 
         ("Copy", "used", "original"),
         ("Copy", "used", "another"),
     )
-    assert story(document) == ["copy  by the step Copy", "└── from original"]
+    assert story(document) == ["copy  by the step Copy", "└── derived from original"]
 
 
 def test_what_was_told_is_named_again_but_not_told_again() -> None:
@@ -67,10 +67,10 @@ def test_what_was_told_is_named_again_but_not_told_again() -> None:
     )
     assert story(document) == [
         "a",
-        "├── from b",
-        "│   └── from c",
-        "│       └── from d",
-        "└── from c  (see above)",
+        "├── derived from b",
+        "│   └── derived from c",
+        "│       └── derived from d",
+        "└── derived from c  (see above)",
     ]
 
 
@@ -78,7 +78,7 @@ def test_a_cycle_of_names_ends() -> None:
     document = lineage(
         "a", [node("a"), node("b")], ("a", "derived_from", "b"), ("b", "derived_from", "a")
     )
-    assert story(document) == ["a", "└── from b", "    └── from a  (see above)"]
+    assert story(document) == ["a", "└── derived from b", "    └── derived from a  (see above)"]
 
 
 def test_a_name_with_markup_or_control_characters_is_told_as_it_is() -> None:
