@@ -48,7 +48,9 @@ def size(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``0.4 s``, ``12 s``, ``1 min 12 s``, ``2 h 5 min``, ``3 d 4 h``: the two largest units."""
+    """``7 ms``, ``0.4 s``, ``12 s``, ``1 min 12 s``, ``2 h 5 min``: the two largest units."""
+    if 0 < abs(seconds) < 0.0995:
+        return f"{round(seconds * 1000)} ms" if abs(seconds) >= 0.0005 else "under 1 ms"
     if abs(seconds) < 9.95:
         return f"{seconds:.1f} s"
     whole, sign = round(abs(seconds)), "-" if seconds < 0 else ""

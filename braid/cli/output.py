@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ __all__ = [
     "Form",
     "ago",
     "bad_end",
+    "brief_cause",
     "cause",
     "ended",
     "in_words",
@@ -38,9 +39,21 @@ __all__ = [
 
 
 def cause(document: Document) -> str:
-    """Why a record is invalid; empty when it is not."""
+    """Since when a record is invalid (UTC), and why; empty when it is not."""
+    return _invalid(document, told_time)
+
+
+def brief_cause(document: Document) -> str:
+    """`cause` with the day alone."""
+    return _invalid(document, lambda at: told_time(at)[:10])
+
+
+def _invalid(document: Document, told: Callable[[str], str]) -> str:
     found = document.get("invalidated")
-    return f"INVALID: {found['cause']}" if found else ""
+    if not found:
+        return ""
+    since = f" since {told(found['at'])}" if found.get("at") else ""
+    return f"INVALID{since}: {found['cause']}"
 
 
 def bad_end(document: Document) -> str:
@@ -52,9 +65,9 @@ def bad_end(document: Document) -> str:
 
 
 def marked(text: str, document: Document) -> str:
-    """What stands for a record, with a mark when it is invalid or its step did not succeed."""
-    ended = bad_end(document)
-    marks = [*([ended] if ended else []), *(["INVALID"] if "invalidated" in document else [])]
+    """What stands for a record, and that its step did not succeed, or since when and why it is
+    invalid."""
+    marks = [*filter(None, (bad_end(document), brief_cause(document)))]
     return f"{text} ({', '.join(marks)})" if marks else text
 
 
@@ -75,10 +88,17 @@ def ended(of: str | None = None) -> Field:
 
 
 def validity(of: str | None = None) -> Field:
-    """The column for why rows are invalid, or what each has under the key `of`: in text only where
-    any is."""
+    """The column for since when and why rows are invalid, or what each has under the key `of`: in
+    text only where any is, and with the day alone."""
+
+    def one(row: Document) -> Document:
+        return row if of is None else row[of]
+
     return Field(
-        "Validity", cause if of is None else lambda row: cause(row[of]), rank=1, sparse=True
+        "Validity",
+        lambda row: cause(one(row)),
+        sparse=True,
+        people=lambda row: brief_cause(one(row)),
     )
 
 

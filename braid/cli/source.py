@@ -114,9 +114,9 @@ def run_named(history: DocumentReader | QueryClient, text: str) -> str:
         raise
 
 
-def is_run(history: DocumentReader | QueryClient, text: str, *, by_default: bool = False) -> bool:
-    """Whether a text that may be a record's or a run's id names a run: if both, it does, and
-    `by_default` if it names neither."""
+def is_run(history: DocumentReader | QueryClient, text: str, *, strict: bool = False) -> bool:
+    """Whether a text that may be a record's or a run's id names a run: if both, it does. If it
+    names neither, `strict` raises NotFound."""
     from provenance_store.errors import NotFound
     from provenance_store.references import is_name
 
@@ -125,7 +125,10 @@ def is_run(history: DocumentReader | QueryClient, text: str, *, by_default: bool
     try:
         run_named(history, text)
     except NotFound:
-        return by_default and not history.named(text)["records"]
+        if strict and not (found := history.named(text))["records"]:
+            hint = f" {found['hint']}" if found.get("hint") else ""
+            raise NotFound(f"There is no record or run {text[:200]} in this store.{hint}") from None
+        return False
     return True
 
 

@@ -21,11 +21,21 @@ import click
 from braid.cli.fields import Document, Field, Form, printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["Below", "chosen", "elided", "elided_uri", "folded", "room", "write_csv", "write_table"]
+__all__ = [
+    "Below",
+    "chosen",
+    "elided",
+    "elided_uri",
+    "folded",
+    "room",
+    "write_csv",
+    "write_table",
+    "write_trimmed",
+]
 
 GAP = 2
 """Spaces between columns."""
@@ -67,10 +77,12 @@ def chosen(fields: Sequence[Field], names: Sequence[str]) -> list[Field]:
 class Below:
     """What stands below each row of a table that must fit a terminal, and no column is left out
     for: ``lines`` of a document, each a title and a text, in place of the columns ``instead_of``.
+    Rows of which the text under the key ``above`` is the same have it as a heading.
     """
 
     lines: Callable[[Document], Iterable[tuple[str, str]]]
     instead_of: frozenset[str]
+    above: str = ""
 
 
 def write_table(
@@ -154,16 +166,38 @@ def _fitted(
     console = Console(width=max(width, _needed(columns)), height=len(found) + 1, highlight=False)
     rows = list(zip(*(each.cells for each in columns), strict=True))
     if below is None:
-        console.print(_table(console, columns, rows))
+        write_trimmed(console, _table(console, columns, rows))
     else:
+        heading = None
+        if below.above:
+            write_trimmed(console, _table(console, columns, []))
         for number, (document, row) in enumerate(zip(found, rows, strict=True)):
-            console.print(_table(console, columns, [row], titled=not number))
+            if below.above and document[below.above] != heading:
+                heading = document[below.above]
+                click.echo("\n" + folded("", heading, width, hang=2))
+            write_trimmed(
+                console, _table(console, columns, [row], titled=not number and not below.above)
+            )
             for title, text in below.lines(document):
                 click.echo(folded(f"{' ' * INDENT}{title}  ", text, width))
     if left_out:
         names = ", ".join(each.field.name for each in left_out)
-        told = f"Left out to fit {width} columns: {names}. --wide shows all, --columns chooses."
-        click.echo(told, err=True)
+        told = f"{names}. --wide shows all, --columns chooses."
+        click.echo(folded(f"Left out to fit {width} columns: ", told, width, hang=2), err=True)
+
+
+def write_trimmed(console: Console, content: RenderableType) -> None:
+    """What rich draws, without the spaces that it ends lines with."""
+    from rich.segment import Segment, Segments
+
+    trimmed: list[Segment] = []
+    for line in console.render_lines(content, pad=False):
+        while line and not line[-1].text.strip(" "):
+            line.pop()
+        if line:
+            line[-1] = line[-1]._replace(text=line[-1].text.rstrip(" "))
+        trimmed += [*line, Segment.line()]
+    console.print(Segments(trimmed), end="")
 
 
 def _table(
@@ -186,14 +220,14 @@ def _table(
     return table
 
 
-def folded(begin: str, text: str, width: int) -> str:
+def folded(begin: str, text: str, width: int, *, hang: int | None = None) -> str:
     """The text behind a beginning, in lines of a width that are broken between words, each under
-    the first; a longer word is left to the terminal."""
+    the first, or `hang` spaces from the left; a longer word is left to the terminal."""
     return textwrap.fill(
         printable(text),
         width=max(width, len(begin) + LONGEST_WORD),
         initial_indent=begin,
-        subsequent_indent=" " * len(begin),
+        subsequent_indent=" " * (len(begin) if hang is None else hang),
         break_long_words=False,
         break_on_hyphens=False,
     )
@@ -283,6 +317,8 @@ def elided(text: str, width: int) -> str:
     """A word without its middle if it is wider than that: names often differ at the end."""
     from rich.cells import cell_len, set_cell_size
 
+    if cell_len(text) > width:
+        text = UUID.sub(rf"\1{ELLIPSIS}", text)
     if cell_len(text) <= width:
         return text
     behind = max(width - 1, 0) // 2

@@ -49,6 +49,8 @@ def command(
     """
     if remove and not names:
         raise click.UsageError("--remove needs the aliases to remove.")
+    from provenance_store.references import is_name
+
     with recording(source, strict=True, create=False) as place:
         if not names:
             found = {"aliases": _known(place, reference)["aliases"]}
@@ -56,7 +58,8 @@ def command(
         recorder = place.recorder
         version = recorder.id_of(reference)
         if remove:
-            _check_there(_known(place, recorder.sink.urn(version)), names)
+            urn = recorder.sink.urn(version)
+            _check_there(_known(place, urn), names, None if is_name(reference) else urn)
             recorder.unalias(version, *names)
         else:
             recorder.alias(version, *names)
@@ -70,11 +73,18 @@ def _known(place: RecordingTarget, reference: str) -> Document:
     return place.history.model(reference, limit=1)
 
 
-def _check_there(model: Document, names: tuple[str, ...]) -> None:
+def _check_there(model: Document, names: tuple[str, ...], urn: str | None) -> None:
+    """Raise NotFound for an alias that no version has, or another one than that of a URN."""
     from provenance_store.errors import NotFound
 
-    there = {each["alias"] for each in model["aliases"] if each["until"] is None}
+    there = {each["alias"]: each["version"] for each in model["aliases"] if each["until"] is None}
     for name in names:
         if name not in there:
             listed = ", ".join(sorted(there)) or "none"
             raise NotFound(f"{model['name']} has no alias {name!r}; it has {listed}.")
+        if urn is not None and there[name]["id"] != urn:
+            number = there[name].get("version")
+            raise NotFound(
+                f"The alias {name!r} is that of {model['name']} v{number}, not of this version; "
+                f"give the name of the model: braid alias {model['name']} {name} --remove."
+            )

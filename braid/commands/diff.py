@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,8 +10,10 @@ import click
 from braid.cli.arguments import Reference
 from braid.cli.errors import SAID_NO
 from braid.cli.options import displays, reads
-from braid.cli.output import Display, Document, Field
+from braid.cli.output import Display, Document, Field, printable
 from braid.cli.source import Source, is_run
+from braid.cli.tables import Below
+from provenance_store.display import counted
 from provenance_store.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ MOST_OF_BEGINNING, MOST_IN_FRONT = 20, 12
 """Of a longer one, so many characters of its beginning, and in front of what differs."""
 A, B = Field("A", "a"), Field("B", "b")
 FIELDS = [Field("Where", "where"), Field("What", "what"), A, B]
+DIGEST = re.compile(r"\b((?:sha256|blake2b):[0-9a-f]{8})[0-9a-f]{24,}\b")
+BELOW = Below(lambda _: (), frozenset({"where"}), above="where")
 STEPS_ON_A_PAGE = 1000
 
 
@@ -61,9 +66,14 @@ def command(
     with source.read() as history:
         found = _compared(history, a, b, limit)
     shown: Document = found
+    differ = found["differences"]
     if display.format == "text":
-        shown = {**found, "differences": [_brief(row) for row in found["differences"]]}
-    display.table(shown, rows="differences", fields=FIELDS, empty="Nothing differs.")
+        shown = {**found, "differences": [_brief(row) for row in differ]}
+        if differ:
+            click.echo(printable(f"{counted(len(differ), 'difference')}; A is {a}, B is {b}."))
+            click.echo()
+    empty = "Nothing differs."
+    display.table(shown, rows="differences", fields=FIELDS, empty=empty, below=BELOW)
     if found["put_aside"] and display.format == "text":
         click.echo(_put_aside(len(found["put_aside"])), err=True)
     if found["truncated"]:
@@ -73,8 +83,10 @@ def command(
 
 
 def _brief(row: Document) -> Document:
-    """The row with as much of long values as shows where they differ."""
-    one, other = A.of(row), B.of(row)
+    """The row with as much of long values as shows where they differ, of digests the beginning."""
+    one, other = (DIGEST.sub("\\1\u2026", field.of(row)) for field in (A, B))
+    if one == other:
+        one, other = A.of(row), B.of(row)
     pairs = zip(one, other, strict=False)
     place = next((i for i, pair in enumerate(pairs) if len(set(pair)) > 1), len(one))
     return {**row, "a": _around(one, place), "b": _around(other, place)}
@@ -102,9 +114,12 @@ def _compared(history: DocumentReader | QueryClient, a: str, b: str, limit: int)
     from provenance_store.statement.difference import compare_records, compare_runs
     from provenance_store.statement.document import evidence_of
 
-    of_runs = [is_run(history, one, by_default=True) for one in (a, b)]
+    of_runs = [is_run(history, one, strict=True) for one in (a, b)]
     if of_runs[0] != of_runs[1]:
-        raise InvalidInput("Give the ids of two records, or of two runs.")
+        run, record = (a, b) if of_runs[0] else (b, a)
+        raise InvalidInput(
+            f"{run} is a run and {record} is a record; give the ids of two records, or of two runs."
+        )
     if not of_runs[0]:
         return compare_records(
             *(evidence_of(history.statement(one, limit=limit)) for one in (a, b))

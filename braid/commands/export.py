@@ -155,7 +155,7 @@ def command(
         raise click.UsageError("Give records or runs, or --all for the whole store.")
     with source.open(create=False) as store, store.explaining():
         reader = store.documents()
-        of_runs = [text for text in ids if is_run(reader, text, by_default=True)]
+        of_runs = [text for text in ids if is_run(reader, text, strict=True)]
         records = [text for text in ids if text not in of_runs]
         run_ids = [run_named(reader, text) for text in (*runs, *of_runs)]
         wanted = Wanted(records, run_ids, everything, up, down, depth, limit)

@@ -14,6 +14,7 @@ from braid.cli.files import JsonFile
 from braid.cli.options import changes, displays
 from braid.cli.output import Display, Document, Field, printable
 from braid.cli.source import Source
+from provenance_store.display import counted
 
 __all__ = ["command"]
 
@@ -22,10 +23,13 @@ MOST_IDS = 1000
 
 
 def _affected(document: Document) -> str:
-    """``5 (dataset=1, model=1, step=1, data=2)``"""
+    """``5 records: 2 data records, 1 model version, 1 dataset, 1 step``"""
+    from provenance_store.statement.format import kind_word
+
     found = document["affected"]
-    kinds = ", ".join(f"{kind}={count}" for kind, count in found["kinds"].items())
-    return f"{found['count']} ({kinds})" if kinds else "nothing"
+    kinds = (f"{count:,} {kind_word(kind, count)}" for kind, count in found["kinds"].items())
+    told = counted(found["count"], "record")
+    return f"{told}: {', '.join(kinds)}" if found["count"] else "nothing"
 
 
 def _name(record: Document) -> str:
@@ -36,7 +40,9 @@ def _name(record: Document) -> str:
 def _first(document: Document) -> str:
     found = document["affected"]
     names = [_name(record) for record in found["first"][:10]]
-    return ", ".join([*names, "..."] if found["count"] > len(names) else names)
+    more = found["count"] - len(names)
+    rest = f" and {more:,} more: braid lineage {document['record']['short_id']} --down"
+    return ", ".join(names) + (rest if more else "")
 
 
 FIELDS = [
@@ -44,7 +50,7 @@ FIELDS = [
     Field("Cause", "cause"),
     Field("Invalid so far", lambda document: document.get("before")),
     Field("Derived from it", _affected),
-    Field("First of these", _first),
+    Field("The nearest", _first),
     Field("Run started", "run_id"),
 ]
 
@@ -142,7 +148,8 @@ def _starter(flow_id: str | None, template: dict[str, Any] | None, told: Documen
 def _done(done: Document, undo: bool) -> str:
     """What was said of the record, in a sentence."""
     count = done["affected"]["count"]
-    rest = f", and {count:,} that derive from it" if count else ""
+    derive = "derives" if count == 1 else "derive"
+    rest = f", and {counted(count, 'record')} that {derive} from it" if count else ""
     if undo:
         return f"Restored {_name(done['record'])}{rest}."
     again = "Marked once more" if "before" in done else "Marked"

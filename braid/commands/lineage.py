@@ -27,6 +27,7 @@ NODES = [
     Field("Version", lambda node: _numbers(node), Form.WHOLE, sparse=True),
     Field("Distance", "distance", Form.WHOLE),
     Field("Invalid", "invalidated.cause", sparse=True),
+    Field("Invalid since", "invalidated.at", Form.TIME, sparse=True),
     Field("Status", "status", Form.WHOLE, sparse=True),
 ]
 

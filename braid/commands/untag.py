@@ -31,6 +31,7 @@ def command(*, reference: str, names: tuple[str, ...], source: Source, display: 
         known = place.known(recorder.sink.urn(record))
         for name in names:
             if known is not None and name not in known["tags"]:
-                raise NotFound(f"{reference} has no tag {name!r}.")
+                there = ", ".join(sorted(known["tags"])) or "none"
+                raise NotFound(f"{reference} has no tag {name!r}; it has {there}.")
         recorder.untag(record, *names)
         place.tell(display, recorder.sink.urn(record))

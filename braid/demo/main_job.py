@@ -17,9 +17,11 @@ from typing import Any, NamedTuple, NoReturn
 from globus_sdk import AccessTokenAuthorizer
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 
 from braid.cli.client import QueryClient
 from braid.cli.failure_reason import reason
+from braid.cli.tables import write_trimmed
 from braid.commands.digest import digest_run
 from braid.demo import report
 from braid.demo.progress import RunProgress
@@ -38,6 +40,7 @@ __all__ = ["demonstrate", "prepare_folder"]
 FLOW_FILE, LOG_FILE = "flow.json", "log.json"
 USER = "you@sandbox.example.org"
 WIDTH = 100
+PIPED = 80
 RUN_SECONDS = 300.0
 SITES = ("beamline", "cluster", "edge")
 """The collections, each in a folder of its name."""
@@ -76,7 +79,8 @@ def demonstrate(folder: Path) -> None:
     Raises BraidError with one sentence when a part of it fails; whatever was started is stopped.
     """
     console = _console()
-    store_url = f"sqlite:///{folder / 'braid.db'}"
+    store = folder / "braid.db"
+    store_url = f"sqlite:///{store}"
     with ExitStack() as stack, told_plainly():
         stack.enter_context(_stopped_by_sigterm())
         _head(console, "Starting a sandbox of Globus and the action provider on this machine")
@@ -87,7 +91,7 @@ def demonstrate(folder: Path) -> None:
         provider = starting.ready()
         console.print(f"  sandbox     {sandbox.url}   (stands for Globus Auth, Groups and Flows)")
         console.print(
-            f"  provider    {provider.url}   (braid serve, over {escape(shown(store_url))})"
+            f"  provider    {provider.url}   (braid serve, over {escape(shown(str(store)))})"
         )
         console.print(f"  collections beamline, cluster and edge, in {escape(str(folder))}/\n")
         flow = example.instrumented(provider.record_url, provider.scope)
@@ -157,10 +161,14 @@ def _show(
     _head(console, f"The versions of the model {example.MODEL}")
     report.show_models(console, client, example.MODEL)
     compared = outcome.output["Compared"]["details"]["result"][0]
-    console.print(
-        f"  On {given['new_scan']}, which it never saw, the network on the edge computer found "
-        f"{compared['peaks']} peaks;\n  {compared['within_0.1_px_percent']:g} % of them are within "
-        "0.1 pixel of the conventional fit.\n"
+    write_trimmed(
+        console,
+        Padding(
+            f"On {given['new_scan']}, which it never saw, the network on the edge computer found "
+            f"{compared['peaks']} peaks; {compared['within_0.1_px_percent']:g} % of them are "
+            "within 0.1 pixel of the conventional fit.",
+            (0, 0, 1, 2),
+        ),
     )
     client.transport.session.close()
     return _Seen(run["run_id"], result["short_id"])
@@ -214,11 +222,12 @@ def _head(console: Console, text: str) -> None:
 
 
 def _console() -> Console:
-    """Standard output, at most WIDTH columns wide; a file or a pipe gets just that many."""
+    """Standard output, as wide as the terminal, or COLUMNS, but WIDTH at the most; PIPED into a
+    file or a pipe."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # Where the locale knows no arrows and bars.
     console = Console(highlight=False)
-    console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
+    console.width = min(shutil.get_terminal_size((PIPED, 24)).columns, WIDTH)
     return console
 
 

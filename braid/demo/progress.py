@@ -12,12 +12,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from provenance_store.display import duration
+
 __all__ = ["RunProgress"]
 
 Entry = Mapping[str, Any]
 
 STEP_WIDTH = 22
 TEXT_WIDTH = 54
+BESIDE = 2 + STEP_WIDTH + 2 + 2 + 8 + 2 + len("recorded")
+"""Columns of a line that are not the step's comment."""
 
 
 class RunProgress:
@@ -79,15 +83,18 @@ class RunProgress:
 
     def _tell(self, *, recorded: bool) -> None:
         comment = str(self._states[self._step].get("Comment", ""))
-        text = textwrap.shorten(comment, TEXT_WIDTH, placeholder=" ...")
-        seconds = _seconds(self._started, self._completed)
+        room = max(min(TEXT_WIDTH, self._console.width - BESIDE), 20)
+        text, *rest = textwrap.wrap(comment, room) or [""]
+        took = duration(_seconds(self._started, self._completed))
         mark = "[green]recorded[/]" if recorded else "[red]not recorded[/]"
         if not recorded:
             self.unrecorded.append(self._step)
         self._bar.console.print(
-            f"  [bold]{escape(self._step):<{STEP_WIDTH}}[/]  {escape(text):<{TEXT_WIDTH}}"
-            f" {seconds:5.1f} s  {mark}"
+            f"  [bold]{escape(self._step):<{STEP_WIDTH}}[/]  {escape(text):<{room}}"
+            f"  {took:>8}  {mark}"
         )
+        for line in rest:
+            self._bar.console.print(f"  {'':<{STEP_WIDTH}}  {escape(line)}")
         self._bar.advance(self._task)
 
 

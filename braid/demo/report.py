@@ -17,6 +17,7 @@ from rich.tree import Tree
 
 from braid.cli.client import QueryClient
 from braid.cli.output import printable, told_time
+from braid.cli.tables import write_trimmed
 from provenance_store.relations import words_of
 
 __all__ = ["show_lineage", "show_models", "show_runs", "show_steps", "tell"]
@@ -83,7 +84,7 @@ class _Teller:
     def _line(self, word: str, node_id: str, *, again: bool) -> Text:
         node = self._nodes[node_id]
         version = f" v{node['version']}" if "version" in node else ""
-        line = Text(no_wrap=True, overflow="ellipsis")
+        line = Text()
         line.append(f"{word} " if word else "", style="dim")
         line.append(printable(f"{node['name']}{version}"), style=STYLES.get(node["kind"], "bold"))
         line.append("  ")
@@ -116,7 +117,7 @@ def show_runs(console: Console, client: QueryClient) -> None:
         started = told_time(run["start_time"])
         steps = len(client.run(run["run_id"])["steps"])
         _row(table, run["run_id"][:8], run["flow_title"] or "", run["status"], started, str(steps))
-    console.print(_indented(table))
+    write_trimmed(console, _indented(table))
 
 
 def show_steps(console: Console, run: Document) -> None:
@@ -127,7 +128,7 @@ def show_steps(console: Console, run: Document) -> None:
         others = [model for model in step["models"] if model not in versions]
         used, made = [*step["inputs"], *others], [*step["outputs"], *versions]
         _row(table, str(number), step["name"], _names(used), _names(made))
-    console.print(_indented(table))
+    write_trimmed(console, _indented(table))
 
 
 def show_lineage(
@@ -139,12 +140,13 @@ def show_lineage(
 ) -> None:
     """What a record came from, as a tree; `collections` names them by their ids."""
     places = _places(client, record["run_id"], collections)
-    console.print(_indented(tell(client.lineage(record["id"]), place_of=places)))
+    write_trimmed(console, _indented(tell(client.lineage(record["id"]), place_of=places)))
 
 
 def show_models(console: Console, client: QueryClient, name: str) -> None:
     """The versions of a model, with their convergence and their validation scores."""
-    table = _table("Version", "Trained on", "Loss by epoch", "Median error", "95 % within")
+    titles = ("Version", "Trained on", "Loss by epoch", "Median error", "95 % within")
+    table = _table(*titles, whole=[title for title in titles if title != "Trained on"])
     for listed in client.model(name)["versions"]:
         version = client.record(listed["id"])
         scores = version["scores"]
@@ -156,11 +158,11 @@ def show_models(console: Console, client: QueryClient, name: str) -> None:
             f"{scores['median_px_before']:.3f} → {scores['median_px']:.3f} px",
             f"{scores['p95_px']:.3f} px",
         )
-    console.print(_indented(table, below=0))
+    write_trimmed(console, _indented(table, below=0))
     told = (
         "Errors, before → after: distances from the true (v0) or fitted centres of held-out peaks."
     )
-    console.print(f"  {told}", style="dim")
+    write_trimmed(console, _indented(Text(told, style="dim"), below=0))
 
 
 def _trained_on(version: Document) -> str:
@@ -198,10 +200,10 @@ def _name(item: Document) -> str:
     return UUID.sub(r"\1...", str(item["name"])) + version
 
 
-def _table(*titles: str) -> Table:
+def _table(*titles: str, whole: Sequence[str] = ()) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for title in titles:
-        table.add_column(title, overflow="ellipsis")
+        table.add_column(title, overflow="ellipsis", no_wrap=title in whole)
     return table
 
 

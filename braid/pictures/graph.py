@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from braid.cli.output import Document, bad_end, printable
+from braid.cli.output import Document, bad_end, brief_cause, printable
 from provenance_store.relations import words_of
 
 if TYPE_CHECKING:
@@ -187,8 +187,8 @@ def version(node: Document) -> str:
 
 
 def _invalid(node: Document) -> str:
-    cause = node.get("invalidated")
-    return f"  INVALID: {cause['cause']}" if cause else ""
+    cause = brief_cause(node)
+    return f"  {cause}" if cause else ""
 
 
 def _quoted(text: Any) -> str:

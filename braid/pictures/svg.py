@@ -16,7 +16,7 @@ from functools import partial
 from textwrap import wrap
 from xml.sax.saxutils import escape
 
-from braid.cli.output import Document, bad_end, printable
+from braid.cli.output import Document, bad_end, brief_cause, printable
 from braid.pictures.graph import label, role_label, version
 from braid.pictures.layout import Point, arrange, columns_of, least
 from provenance_store.errors import InvalidInput
@@ -438,12 +438,13 @@ class _Legend:
         ids: dict[str, list[str]] = defaultdict(list)
         for node in nodes:
             if "invalidated" in node:
-                ids[printable(node["invalidated"]["cause"])].append(node.get("short_id") or "?")
+                why = brief_cause(node).removeprefix("INVALID")
+                ids[printable(why)].append(node.get("short_id") or "?")
         room = int((self.width - 2 * MARGIN) / CHARACTER)
         lines = []
         for cause, those in ids.items():
             more = f" and {len(those) - NAMED} more" if len(those) > NAMED else ""
-            lines += wrap(f"INVALID {', '.join(those[:NAMED])}{more}: {cause}", room)
+            lines += wrap(f"INVALID {', '.join(those[:NAMED])}{more}{cause}", room)
         return lines[:MOST_LINES] + (["..."] if len(lines) > MOST_LINES else [])
 
     def _add(self, indent: float, words: str, drawing: str) -> None:

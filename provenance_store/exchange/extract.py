@@ -95,7 +95,7 @@ def gather(
     starts = list(ids)
     for run_id in run_ids:
         if view.first(select.run_by_id(run_id, view.viewer)) is None:
-            raise NotFound(f"There is no run {run_id[:80]}.")
+            raise NotFound(f"There is no run {run_id[:80]} in this store.")
         starts += view.connection.scalars(
             surrounding_records.of_run(run_id, view.viewer, limit + 1)
         )

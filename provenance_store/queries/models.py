@@ -335,7 +335,9 @@ def line_named(view: View, name: str) -> int:
     query = select.lines(view.viewer, None, None, CHOICES + 1).where(select.named(name))
     rows = view.all(query)
     if not rows:
-        raise NotFound(f"There is no model {name[:80]!r}.{did_you_mean(models_near(view, name))}")
+        raise NotFound(
+            f"There is no model {name[:80]} in this store.{did_you_mean(models_near(view, name))}"
+        )
     if len(rows) > 1:
         raise documents.ambiguous(name, told_apart(view, [row.id for row in rows]))
     return int(rows[0].id)

@@ -111,7 +111,7 @@ def _beginning(view: View, text: str) -> Row:
     long_enough = len(text) >= SHORTEST_BEGINNING
     found = view.all(select.runs_beginning(text, view.viewer, CHOICES + 1)) if long_enough else ()
     if not found:
-        raise NotFound(f"There is no run {text[:80]}.")
+        raise NotFound(f"There is no run {text[:80]} in this store.")
     if len(found) > 1:
         choices = [row.run_id for row in found[:CHOICES]]
         number = f"{len(found)}" if len(found) <= CHOICES else f"More than {CHOICES}"

@@ -312,7 +312,13 @@ def what_it_concludes(story: AccountContext) -> Section:
 def what_it_is(story: AccountContext) -> str:
     """What the record is, which step made it, what that used, and whether an import says so."""
     told = _what_it_is(story)
+    if (why := story.evidence["invalidated"].get(story.graph.root["id"])) is not None:
+        told += f" It is INVALID {_since(why['at'])}because: {why['cause']}."
     return f"{told} It came by an import." if story.is_imported(story.graph.root) else told
+
+
+def _since(at: str | None) -> str:
+    return f"since {time_of(at)}, " if at and not is_unknown(at) else ""
 
 
 def _what_it_is(story: AccountContext) -> str:
@@ -414,8 +420,7 @@ def gap_lines(story: AccountContext, gap: Mapping[str, Any]) -> Iterator[Line]:
         told = story.evidence["invalidated"].values()
         causes = {(why["at"] or "", why["cause"], why["root"]) for why in told}
         for at, cause, root in sorted(causes)[:NAMED]:
-            since = f"since {time_of(at)}, " if at and not is_unknown(at) else ""
-            yield Line(f"{since}because: {cause}; beginning with", root)
+            yield Line(f"{_since(at)}because: {cause}; beginning with", root)
 
 
 def _named(story: AccountContext, urn: str) -> str:

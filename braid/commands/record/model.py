@@ -149,7 +149,9 @@ def _version(place: RecordingTarget, reference: str) -> ModelVersion:
     if named and not found:
         raise click.UsageError(not_a_model(reference, named[0]["kind"]))
     if not found:
-        raise NotFound(f"There is no model {reference!r}; leave out --update to begin it.")
+        raise NotFound(
+            f"There is no model {reference} in this store; leave out --update to begin it."
+        )
     if len(found) > 1:
         raise ambiguous(reference, found)
     about = (found[0].get("status"), found[0].get("passed_over", ()))

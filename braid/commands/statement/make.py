@@ -12,7 +12,9 @@ from braid.cli.arguments import Reference
 from braid.cli.files import LARGEST_KEY, read_given
 from braid.cli.options import format_by_name, reads
 from braid.cli.output import Document, json_text, printable
-from braid.cli.source import Source
+from braid.cli.source import Source, is_run
+from braid.commands.run.show import whole_run
+from provenance_store.errors import InvalidInput, NotFound
 
 __all__ = ["KEY", "command", "signed", "tell"]
 
@@ -79,9 +81,31 @@ def command(
     if format_ is None and file is not None and key is None:
         format_ = format_by_name(file, FORMATS, "text")
     with source.read() as history:
-        statement = history.statement(id_, limit=limit)
+        try:
+            statement = history.statement(id_, limit=limit)
+        except NotFound:
+            if is_run(history, id_):
+                raise InvalidInput(_instead_of_run(whole_run(history, id_))) from None
+            raise
     text = signed(statement, key) if key else _written(statement, format_ or "text", full=full)
     tell(text, file)
+
+
+MOST_NAMED = 5
+"""So many results of a run are named."""
+
+
+def _instead_of_run(run: Document) -> str:
+    """What to give where a run was given: what its steps made and none of them used."""
+    used = {item["id"] for step in run["steps"] for item in [*step["inputs"], *step["models"]]}
+    made = [item for step in run["steps"] for item in step["outputs"]]
+    ends = [item for item in made if item["id"] not in used and "short_id" in item]
+    named = ", ".join(f"{item['short_id']} ({item['name']})" for item in ends[-MOST_NAMED:])
+    which = f" Made in it and not used in it: {named}." if named else ""
+    return (
+        f"{run['run_id']} is a run, and a statement is about one result; give the id of a "
+        f"record.{which} `braid run show {run['run_id'][:8]}` lists all."
+    )
 
 
 def tell(text: str, file: Path | None) -> None:

@@ -60,7 +60,7 @@ WRONG = [
     ("diff 1.3", 2, "Missing argument"),
     ("diff 1.3 9.9", 1, "There is no record 9.9"),
     ("diff 1.3 run-1", 2, "two records, or of two runs"),
-    ("diff run-1 run-9", 1, "There is no run run-9"),
+    ("diff run-1 run-9", 1, "There is no record or run run-9"),
     ("diff 1.3 1.3 --limit 0", 2, "--limit"),
     ("diff 1.3 1.3 --store none.db", 1, "There is no store"),
 ]

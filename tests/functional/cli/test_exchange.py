@@ -114,7 +114,7 @@ def test_a_whole_store_goes_out(braid: Braid, peaks: Record) -> None:
         (("--all", "1.1"), 2, "Give records or runs"),
         (("--server", "https://x.example", "1.1"), 2, "give --store"),
         (("9.9",), 1, "There is no record 9.9"),
-        (("no-such-run",), 1, "There is no run no-such-run"),
+        (("no-such-run",), 1, "There is no record or run no-such-run"),
         (("--all", "--format", "gmeta"), 2, "instead of --all"),
         (("--all", "--format", "ro-crate"), 2, "give -o"),
         ((RUN, RUN, "--format", "ro-crate", "-o", "c"), 2, "one run"),

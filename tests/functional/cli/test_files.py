@@ -129,7 +129,11 @@ def test_a_run_is_named_by_the_beginning_of_its_id(
         store.run("run-1")
     assert "without" in braid(*line.replace("run run", "run run-").split()).out
     answer = braid(*line.replace("run run", "run typo").split())
-    assert (answer.code, answer.out, answer.err) == (1, "", "braid: There is no run typo.\n")
+    assert (answer.code, answer.out, answer.err) == (
+        1,
+        "",
+        "braid: There is no run typo in this store.\n",
+    )
 
 
 def test_what_is_found_later_counts_from_then_on(

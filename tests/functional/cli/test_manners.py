@@ -47,7 +47,7 @@ def test_an_invalidation_says_what_it_did(braid: Braid, scan: str) -> None:
     assert braid(*call, "--dry-run").out.endswith("\nNothing was marked (dry run).\n")
     told = braid(*call, "--yes").out.splitlines()[-1]
     assert told.startswith("Marked as invalid: scan-7 [data ")
-    assert told.endswith(", and 1 that derive from it.")
+    assert told.endswith(", and 1 record that derives from it.")
     again = braid("invalidate", scan, "--cause", "and late", "--yes").out
     assert "Invalid so far:  misaligned" in again
     assert again.splitlines()[-1].startswith("Marked once more as invalid: scan-7")

@@ -39,17 +39,21 @@ def test_what_is_invalid_is_seen_in_every_list(braid: Braid, names: dict[str, st
     assert "INVALID" not in braid("records").out
     told = braid("invalidate", names["scan"], "--cause", "misaligned", "--dry-run")
     assert told.code == 0
-    assert "Derived from it: 3 (data=1, model=1, step=1)" in told.out
+    assert "Derived from it: 3 records: 1 data record, 1 model version, 1 step" in told.out
     assert "INVALID" not in braid("records").out
     done = braid("invalidate", names["scan"], "--cause", "misaligned", "--yes")
     assert done.out.splitlines()[:-1] == told.out.splitlines()[:-1]
-    assert braid("records").out.count("INVALID: misaligned") == 4
-    assert "INVALID: misaligned" in braid("models").out
-    assert "INVALID: misaligned" in braid("models", "braggnn").out
-    assert "INVALID: misaligned" in braid("lineage", names["step"]).out
+    listed = json.loads(braid("records", "--format", "json").out)["records"]
+    today = listed[0]["invalidated"]["at"][:10]
+    assert braid("records").out.count(f"INVALID since {today}: misaligned") == 4
+    for command in ("show", "statement"):
+        assert f"INVALID since {today}" in braid(command, names["step"]).out, command
+    assert f"INVALID since {today}: misaligned" in braid("models").out
+    assert f"INVALID since {today}: misaligned" in braid("models", "braggnn").out
+    assert f"INVALID since {today}: misaligned" in braid("lineage", names["step"]).out
     shown = braid("run", "show", "run-1").out
-    assert "braggnn v0 (INVALID)" in shown
-    assert "peaks (INVALID)" in shown
+    assert f"braggnn v0 (INVALID since {today}: misaligned)" in shown
+    assert f"peaks (INVALID since {today}: misaligned)" in shown
     undone = braid("invalidate", names["scan"], "--undo", "--yes", "--format", "json")
     assert json.loads(undone.out)["affected"]["count"] == 3
     assert "INVALID" not in braid("records").out
@@ -80,7 +84,7 @@ def test_two_teams_share_a_history(braid: Braid, names: dict[str, str], tmp_path
     assert "Newly invalid" in braid("merge", "team.db", "--store", "b.db").out
     lineage = braid("lineage", made.out.strip(), "--store", "b.db").out
     assert "scan-7" in lineage
-    assert lineage.count("INVALID: misaligned") == 3
+    assert lineage.count(": misaligned") == lineage.count("INVALID since 2") == 3
     assert braid("store", "check", "--store", "b.db").code == 0
 
 
@@ -182,7 +186,7 @@ def test_a_run_to_be_passed_on_is_named_by_the_beginning_of_its_id(
         store.run("8c1f2d3e-0a51")
     assert braid(command, "--run", "8c1f", "-o", "part").code == 0
     answer = braid(command, "--run", "typo", "-o", "other")
-    assert (answer.code, answer.err) == (1, "braid: There is no run typo.\n")
+    assert (answer.code, answer.err) == (1, "braid: There is no run typo in this store.\n")
 
 
 def test_the_slice_on_the_page_about_sharing_is_of_models_and_their_steps_only(

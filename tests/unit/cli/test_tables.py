@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from braid.cli.output import Display, Field, Form
-from braid.cli.tables import elided_uri
+from braid.cli.tables import elided, elided_uri
 from provenance_store.display import counted, duration, rounded, size
 from tests.support.command_line import Braid, every_command
 
@@ -68,7 +68,9 @@ def test_a_table_fits_and_breaks_no_word(shown: Any, width: int) -> None:
     words |= {"0.0014019", "sample=Ni,", "temperature_K=293.5", "2026-11-22", "07:26:46"}
     words |= {RUN.format(n)[:8] for n in range(4)} | {w for f in FIELDS for w in f.title.split()}
     assert [word for word in out.split() if "\u2026" not in word and word not in words] == []
-    left_out = re.search(r"Left out to fit (\d+) columns: (.*?)\. --wide", err)
+    assert [line for line in out.splitlines() if line.endswith(" ")] == []
+    assert max(map(len, err.splitlines()), default=0) <= width
+    left_out = re.search(r"Left out to fit (\d+) columns: (.*?)\. --wide", " ".join(err.split()))
     assert (left_out is None) == (width == 200)
     if left_out is not None:
         assert left_out[1] == str(width)
@@ -104,6 +106,10 @@ def test_wide_shows_all_columns_that_have_something(shown: Any) -> None:
     assert "Status" not in out
     assert err == ""
     assert "Status" in shown([row(1, status="FAILED"), row(2)], columns=80, wide=True).out
+
+
+def test_an_id_inside_a_name_is_shown_by_its_beginning() -> None:
+    assert elided(f"task-{RUN.format(7)}", 16) == "task-00000007…"
 
 
 def test_a_uri_of_wide_characters_keeps_the_end_of_its_name() -> None:
@@ -185,8 +191,13 @@ def test_numbers_are_told_as_people_read_them() -> None:
         "2.1 MB",
         "10 PB",
     ]
-    assert [duration(s) for s in (0.04, 9.96, 59.7, 72, 7_500, 3_600, 273_600, -72)] == [
+    assert [
+        duration(s) for s in (0, 0.0002, 0.04, 0.41, 9.96, 59.7, 72, 7_500, 3_600, 273_600, -72)
+    ] == [
         "0.0 s",
+        "under 1 ms",
+        "40 ms",
+        "0.4 s",
         "10 s",
         "1 min",
         "1 min 12 s",
