@@ -27,10 +27,21 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         return _run(args)
     except KeyboardInterrupt:
-        print("braid: stopped.", file=sys.stderr)
+        print(f"braid: stopped{_what_was_written()}.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         return _reader_went_away()
+
+
+def _what_was_written() -> str:
+    """Of a command that had opened a store, whether it had changed it by then: a transaction is
+    written whole or not at all."""
+    watch = sys.modules.get("provenance_store.sql.watch")
+    if watch is None:
+        return ""
+    if not watch.changes():
+        return "; nothing was written to the store"
+    return "; what was written to the store before stays there"
 
 
 def _run(args: Sequence[str] | None) -> int:

@@ -18,6 +18,7 @@ from provenance_store.extras import extra
 from provenance_store.pickling import sent
 from provenance_store.references import Head
 from provenance_store.sink import VersionOf
+from provenance_store.unreachable import why_unreachable
 
 with extra("globus", "Recording through a server"):
     import globus_sdk
@@ -203,9 +204,7 @@ class RemoteSink(KeepingSink):
             return error.http_status, f"{error.http_status}: {_reason(error)}"
         except Exception as error:
             self._rest()
-            if isinstance(error, globus_sdk.GlobusError):
-                return 0, "it cannot be reached"
-            return 0, f"it cannot be asked: {type(error).__name__}"
+            return 0, f"it cannot be reached: {why_unreachable(error)}"
         return None
 
     def _rest(self) -> None:

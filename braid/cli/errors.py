@@ -16,6 +16,7 @@ from provenance_store.errors import (
     BraidError,
     ConfigurationError,
     InvalidInput,
+    StoreUnavailable,
 )
 
 __all__ = ["EXIT_CODES", "SAID_NO", "describe", "exit_code", "report"]
@@ -82,6 +83,11 @@ def describe(error: BaseException) -> str:
     """One sentence: what was wrong, and what to do about it."""
     if isinstance(error, Ambiguous) and error.choices and not error.told:
         return f"{error.message} It may be: {', '.join(error.choices)}."
+    if isinstance(error, StoreUnavailable) and (server := _database_server(error)):
+        return (
+            f"The store's database server at {server} cannot be reached; check the store's URL, "
+            "and whether PostgreSQL runs there and lets this machine connect."
+        )
     if isinstance(error, BraidError):
         return error.message
     if isinstance(error, click.UsageError):
@@ -112,11 +118,26 @@ def _foreign(error: BaseException) -> str | None:
         message = getattr(error, "message", None) or getattr(error, "code", "no explanation")
         return f"Globus answered {status}: {message}"
     if GLOBUS_NETWORK_ERROR in names:
+        from provenance_store.unreachable import why_unreachable
+
         return (
-            f"{_asked(error)} cannot be reached: {error}; check its address and the network, "
-            "or try again later."
+            f"{_asked(error)} cannot be reached: {why_unreachable(error)}; check its address and "
+            "the network, or try again later."
         )
     return f"Globus login: {error}" if GLOBUS_ERROR in names else None
+
+
+SERVER = re.compile(r"""server at "([^"]{1,200})"(?:, port (\d{1,5}))?""")
+"""Of libpq's words on a connection that came to nothing."""
+
+
+def _database_server(error: BaseException) -> str:
+    """Where the database server is to be that was not reached; empty for any other error. What is
+    answered over HTTP does not say it."""
+    if "cannot be reached" not in str(error):
+        return ""
+    found = SERVER.search(str(error.__cause__ or error.__context__))
+    return "" if found is None else found[1] + (f" port {found[2]}" if found[2] else "")
 
 
 def _asked(error: BaseException) -> str:

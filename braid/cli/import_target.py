@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from braid.cli.output import say
 from braid.cli.source import Source
 
 if TYPE_CHECKING:
@@ -40,3 +41,5 @@ def filling(source: Source, *, dry_run: bool) -> Iterator[Store]:
         if is_empty:
             for made in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
                 made.unlink(missing_ok=True)
+        else:
+            say(f"there was no store at {file}; one was made.")

@@ -47,8 +47,8 @@ __all__ = [
 Command = TypeVar("Command", bound=Callable[..., None])
 
 STORE_HELP = (
-    "The store, as sqlite:///FILE, postgresql://USER@HOST/DATABASE or a path. "
-    "[default: BRAID_STORE_URL, else sqlite:///braid.db here]"
+    "The store: the path of its file, or postgresql://USER@HOST/DATABASE. "
+    "[default: BRAID_STORE_URL, else braid.db here]"
 )
 SERVER_HELP = "Ask the query API of this server instead of a store. [default: BRAID_SERVER]"
 
@@ -284,7 +284,7 @@ def _one_of(given: Mapping[str, object]) -> None:
         raise click.UsageError(f"{' and '.join(names)} exclude each other; give one of them.")
 
 
-store_option = click.option("--store", metavar="URL", help=STORE_HELP)
+store_option = click.option("--store", metavar="STORE", help=STORE_HELP)
 run_option = click.option(
     "--run", "run_id", metavar="RUN_ID", help="The flow run that this belongs to."
 )

@@ -92,10 +92,17 @@ class Source:
 
     @property
     def shown(self) -> str:
-        """The store's URL for messages, without a password."""
+        """The store for messages: its path where that was given, else its URL without a password;
+        of the store that is taken where nothing says which, the path too."""
         from provenance_store.display import shown
+        from provenance_store.settings import STORE_URL
+        from provenance_store.store_path import store_path
 
-        return shown(self.url)
+        given = self.store or STORE_URL.get()
+        if given == STORE_URL.default:
+            return given.removeprefix("sqlite:///")
+        path = store_path(given)
+        return shown(given if path is None else path)
 
 
 def run_named(history: DocumentReader | QueryClient, text: str) -> str:

@@ -225,7 +225,7 @@ def folded(begin: str, text: str, width: int, *, hang: int | None = None) -> str
     the first, or `hang` spaces from the left; a longer word is left to the terminal."""
     return textwrap.fill(
         printable(text),
-        width=max(width, len(begin) + LONGEST_WORD),
+        width=max(width, len(begin) + LONGEST_WORD) if hang is None else width,
         initial_indent=begin,
         subsequent_indent=" " * (len(begin) if hang is None else hang),
         break_long_words=False,

@@ -11,8 +11,9 @@ import click
 from braid.cli.fields import Field, Form, printable
 from braid.cli.import_target import filling
 from braid.cli.options import displays, writes
-from braid.cli.output import Display
+from braid.cli.output import Display, in_words
 from braid.cli.source import Source
+from provenance_store.display import counted
 
 __all__ = ["command"]
 
@@ -36,7 +37,14 @@ LISTED = [
     Field("Records", "records", Form.WHOLE, rank=1),
     Field("Runs", "runs", Form.WHOLE, rank=4),
 ]
-UNDONE = [*LISTED, Field("Rows", "rows")]
+UNDONE = [
+    *(field for field in LISTED if field.name not in ("records", "runs")),
+    Field("All that it brought", "rows", people=lambda document: in_words(document["rows"])),
+]
+STAYS = (
+    "Who recorded it and on what machines stays in the store, and so does the file; importing it "
+    "again brings all of it back."
+)
 
 
 @click.command()
@@ -131,8 +139,15 @@ def _undo(source: Source, display: Display, id_: str, *, dry_run: bool, force: b
     if display.format == "json":
         return display.json({"undone": not dry_run, **document})
     display.details(document, fields=UNDONE)
+    records, runs = counted(document["records"], "record"), counted(document["runs"], "run")
     if dry_run:
-        click.echo("Nothing has changed; add --yes to take this import back.", err=True)
+        click.echo(
+            f"{records} and {runs} would go. Nothing has changed; add --yes to take this import "
+            "back.",
+            err=True,
+        )
+    else:
+        click.echo(f"Taken back: {records} and {runs}, with all of the above. {STAYS}", err=True)
 
 
 def _note(notes: Sequence[Any]) -> None:

@@ -12,6 +12,7 @@ from braid.settings import LOGIN_CLIENT_ID, LOGIN_CLIENT_SECRET
 from provenance_store.display import shown
 from provenance_store.extras import extra
 from provenance_store.transfer.condition import Finding
+from provenance_store.unreachable import why_unreachable
 
 with extra("globus", "Asking Globus Auth"):
     import globus_sdk
@@ -66,7 +67,7 @@ def examine_registration(*, offline: bool, elsewhere: bool) -> Iterator[Finding]
         yield Finding(
             "client",
             "fail",
-            f"Globus Auth cannot be reached from here: {shown(str(error), 200)}",
+            f"Globus Auth cannot be reached from here: {why_unreachable(error)}.",
             "Let this machine connect to auth.globus.org at port 443, by the proxy that "
             "HTTPS_PROXY names if need be. Without a network: --offline.",
         )

@@ -21,6 +21,7 @@ from provenance_store.display import LOOPBACK, check_server, counted, shown
 from provenance_store.errors import ConfigurationError
 from provenance_store.extras import extra
 from provenance_store.transfer.condition import Finding
+from provenance_store.unreachable import why_unreachable
 
 __all__ = ["examine_server"]
 
@@ -119,7 +120,7 @@ def _certificate(host: str, port: int) -> Finding:
         return Finding(
             "address",
             "fail",
-            f"{where} cannot be reached from here: {shown(str(error), 200)}.",
+            f"{where} cannot be reached from here: {why_unreachable(error)}.",
             "Is the name in DNS, does the proxy run, does the firewall let port 443 through?",
         )
     end = ssl.cert_time_to_seconds(str(shown_by["notAfter"]))
@@ -296,5 +297,5 @@ def _get(url: str, token: str | None = None) -> _Answer:
         with error:
             return _Answer(error.code, error.read(LONGEST))
     except (OSError, ValueError) as error:
-        reason = shown(str(getattr(error, "reason", None) or error), 200)
-        return _Answer(0, json.dumps({"description": f"it cannot be reached ({reason})."}).encode())
+        told = f"it cannot be reached: {why_unreachable(error)}."
+        return _Answer(0, json.dumps({"description": told}).encode())

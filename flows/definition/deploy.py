@@ -16,6 +16,7 @@ from provenance_store.errors import (
     ServiceUnavailable,
 )
 from provenance_store.extras import extra
+from provenance_store.unreachable import why_unreachable
 
 __all__ = ["deploy", "flows_client", "told_plainly"]
 
@@ -52,8 +53,9 @@ def told_plainly() -> Iterator[None]:
     except globus_sdk.GlobusAPIError as error:
         raise _api_error(error) from None
     except globus_sdk.NetworkError as error:
-        kind = "did not answer in time" if "Timeout" in type(error).__name__ else "is unreachable"
-        raise ServiceUnavailable(f"Globus {kind}; check the network and try again.") from None
+        raise ServiceUnavailable(
+            f"Globus cannot be reached: {why_unreachable(error)}; check the network and try again."
+        ) from None
     except globus_sdk.GlobusError as error:
         raise NotAllowed(f"Logging in to Globus failed: {_short(str(error))}.") from None
 

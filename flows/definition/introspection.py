@@ -20,6 +20,7 @@ from flows.definition.parameter_capture import plain_key
 from flows.definition.strip import marker_of
 from provenance_store.display import shown
 from provenance_store.errors import InvalidInput
+from provenance_store.unreachable import why_unreachable
 
 __all__ = [
     "Asked",
@@ -197,8 +198,7 @@ def _asked(url: str, name: str) -> Asked:
                 return Asked(url, doubt=f"it answered {error.code}")
             raise _NotThis(f"answered {error.code}") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        return Asked(url, doubt=f"it cannot be reached from here ({shown(str(reason))})")
+        return Asked(url, doubt=f"it cannot be reached from here: {why_unreachable(error)}")
     if document is None:
         raise _NotThis("is not an action provider")
     schema = document.get("input_schema")

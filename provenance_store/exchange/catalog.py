@@ -13,7 +13,15 @@ from provenance_store.enums import Role
 from provenance_store.exchange.extract import Extract
 from provenance_store.exchange.prov.names import NAMESPACES, encoded
 
-__all__ = ["LISTED", "RELATIONS", "direct_sources", "lineage_summary", "to_datacite", "user_names"]
+__all__ = [
+    "LISTED",
+    "RELATIONS",
+    "direct_sources",
+    "invalid_since",
+    "lineage_summary",
+    "to_datacite",
+    "user_names",
+]
 
 LISTED = 100
 """How many facts, models, runs or sources a summary lists at most; counts are whole."""
@@ -52,6 +60,14 @@ def lineage_summary(extract: Extract) -> dict[str, Any]:
         | {"hidden": len(extract.hidden), "left_out": len(extract.stubs)},
         "truncated": extract.truncated,
     } | {name: sorted(items, key=str)[:LISTED] for name, items in found.items()}
+
+
+def invalid_since(said: Mapping[str, Any]) -> str:
+    """Since when and why a record is invalid, and by its permanent name what that began with, as
+    far as the reader may know it."""
+    since = f" since {said['at'][:19].replace('T', ' ')} UTC" if said["at"] else ""
+    root = f" (it began with {said['root']})" if said["root"].startswith("urn:") else ""
+    return f"invalid{since}: {said['cause']}{root}"
 
 
 def direct_sources(extract: Extract, root: str) -> list[tuple[str, Role]]:
@@ -158,7 +174,7 @@ def _of_record(extract: Extract, root: str) -> dict[str, Any]:
     name = record["name"]
     description = f"{name}, {record['kind']}, recorded in Braid as {root}."
     if "invalidated" in record:
-        description += f" It was declared invalid: {record['invalidated']['cause']}"
+        description += f" It was declared {invalid_since(record['invalidated'])}"
     names = user_names(extract)
     attributes = _common(names, root, name, record["kind"], created, record["owner"], description)
     related = [

@@ -25,7 +25,7 @@ from provenance_store.sql.dialects import begin_write, savepoint, short_work
 from provenance_store.sql.failures import cannot_hold, should_retry, unavailable
 from provenance_store.sql.insert import Statements
 from provenance_store.sql.waits import Waits
-from provenance_store.sql.watch import Watch, watch_of
+from provenance_store.sql.watch import Watch, watch_of, will_commit
 
 __all__ = ["Courtesy", "GroupCommit"]
 
@@ -295,6 +295,7 @@ class GroupCommit:
                 begin_write(connection, deadline)
                 for job in group:
                     self._write_one(connection, job, tried=len(group) == 1)
+            will_commit()
             connection.commit()
             self._watch.after_commit(connection)  # nobody is told before that it is kept
             self._watch.waits.answered()

@@ -18,6 +18,7 @@ from provenance_store.sql.dialects import begin_write
 from provenance_store.sql.insert import Statements
 from provenance_store.sql.tables import TABLE
 from provenance_store.sql.validity import follow_all
+from provenance_store.sql.watch import will_commit
 
 __all__ = ["Load", "conflicts_told", "indexed_later", "loading"]
 
@@ -71,6 +72,7 @@ def loading(engine: sa.Engine, statements: Statements) -> Iterator[Load]:
             yield (load := Load(connection, statements))
         if process == processes.process:
             load.keep_up()
+            will_commit()
             connection.commit()
     finally:
         if process == processes.process:

@@ -17,7 +17,7 @@ from provenance_store.processes import leave_behind
 from provenance_store.sql.dialects import begin_write, interrupted_at, short_work, wait_less
 from provenance_store.sql.failures import cannot_hold, unavailable
 from provenance_store.sql.waits import WaitedInVain, Waits, reading_ends
-from provenance_store.sql.watch import Watch, watch_of
+from provenance_store.sql.watch import Watch, watch_of, will_commit
 
 __all__ = ["Lender", "Session"]
 
@@ -177,6 +177,7 @@ class Session:
         with self._connected() as connection:
             begin_write(connection)
             yield connection
+            will_commit()
             connection.commit()
             self.watch.waits.answered()
             self.watch.after_commit(connection)

@@ -7,6 +7,7 @@ there when the store is opened again.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +22,7 @@ from provenance_store.sql.failures import INCOMPLETE
 from provenance_store.sql.store_file import StoreFile
 from provenance_store.sql.waits import Waits
 
-__all__ = ["Watch", "watch_of"]
+__all__ = ["Watch", "changes", "watch_of", "will_commit"]
 
 RECHECK_SECONDS = 5.0
 """How long a connection to PostgreSQL writes to the schema that it was compared with last."""
@@ -31,6 +32,22 @@ _CHANGES = "PRAGMA schema_version"
 _SAVE = "PRAGMA wal_checkpoint(TRUNCATE)"
 """It empties the log as well: the index beside it, which other processes go on to share for a
 while, then says that there is nothing in a log, whichever they have open."""
+
+_committed = itertools.count()
+_begun = 0
+
+
+def will_commit() -> None:
+    """Count a change of any store by this process; called just before its commit, so that whoever
+    is interrupted never takes for unwritten what is kept."""
+    global _begun
+    _begun = next(_committed) + 1
+
+
+def changes() -> int:
+    """How many changes of stores this process has committed, or was about to."""
+    return _begun
+
 
 Check = Callable[[sa.Connection], None]
 

@@ -163,7 +163,7 @@ def restore(
     if kind == DUMP:
         return _restore_dump(url, file, force=force)
     if store is None:
-        raise ConfigurationError("Name the store to restore as sqlite:///FILE.")
+        raise ConfigurationError("Name the store to restore by its path, or as sqlite:///FILE.")
     return _restore_file(url, store, file, force=force, progress=progress)
 
 

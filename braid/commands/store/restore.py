@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from braid.cli.options import displays, writes
-from braid.cli.output import Display, Field
+from braid.cli.output import Display, Field, printable
 from braid.cli.progress import parts_progress
 from braid.cli.source import Source
 
@@ -40,19 +42,33 @@ def command(*, file: Path, source: Source, force: bool, display: Display) -> Non
     older schema is put back as it is: `braid serve` or `braid store upgrade` upgrades it.
 
     \b
-    braid store restore /backup/braid-2026-11-30 --store sqlite:////var/lib/braid/braid.db
+    braid store restore /backup/braid-2026-11-30 --store /var/lib/braid/braid.db
     """
     from provenance_store.transfer.backup import restore
 
     with parts_progress("Restoring") as progress:
         done = restore(source.url, file, force=force, progress=progress)
     display.details({"store": source.shown, **done.document()}, fields=FIELDS)
-    if done.before is not None and source.url.startswith("sqlite") and _holds_records(done.before):
-        into = f" --store {source.store}" if source.store else ""
-        told = (
-            f"Records that are not in that backup come back with: braid merge {done.before}{into}"
-        )
-        click.echo(told, err=True)
+    if display.format == "text":
+        for line in _how_to_go_on(source, done.before):
+            click.echo(printable(line), err=True)
+
+
+def _how_to_go_on(source: Source, before: Path | None) -> Iterator[str]:
+    """What to do next, a line each."""
+    where = f" --store {shlex.quote(source.shown)}" if source.store else ""
+    yield f"Check it: braid store check{where}"
+    yield (
+        "Then start the server again. One that still runs opens the restored store by itself; "
+        "`braid flow watch` and scripts that had it open must be started anew."
+    )
+    if before is None:
+        return
+    file = shlex.quote(str(before))
+    if not source.url.startswith("sqlite"):
+        yield f"Back to what was there: braid store restore {file}{where} --force"
+    elif _holds_records(before):
+        yield f"Records that are not in that backup come back with: braid merge {file}{where}"
 
 
 def _holds_records(file: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from provenance_store.enums import Role
-from provenance_store.exchange.catalog import user_names
+from provenance_store.exchange.catalog import invalid_since, user_names
 from provenance_store.exchange.crate.reading import listed
 from provenance_store.exchange.extract import Extract
 from provenance_store.exchange.prov.export import to_prov_json
@@ -135,7 +135,8 @@ class CrateParts:
         if record["tags"]:
             about["keywords"] = [f"{k}={v}" for k, v in sorted(record["tags"].items())]
         if "invalidated" in record:
-            about["creativeWorkStatus"] = f"Invalidated: {record['invalidated']['cause']}"
+            said = invalid_since(record["invalidated"])
+            about["creativeWorkStatus"] = said[:1].upper() + said[1:]
         return {key: value for key, value in about.items() if value is not None}
 
     def _remote(self, uri: Mapping[str, Any], node: str, name: str) -> str:
