@@ -92,6 +92,15 @@ def command(
     new records tagged `imported`; kinds are inferred. Each file is one transaction, and importing
     it twice changes nothing. Other Braid stores are brought in with `braid merge`.
 
+    To look at what somebody sent without mixing it with your own records, import it into a new
+    store, and ask that: --store takes a file that is not there yet.
+
+    \b
+    braid import run-crate.zip --store theirs.db
+    braid runs --store theirs.db
+    braid statement ID --store theirs.db
+    braid verify --run RUN_ID --store theirs.db --map globus://COLLECTION/=FOLDER
+
     \b
     braid import peaks.json run-crate.zip
     braid import --list

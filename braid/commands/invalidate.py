@@ -92,6 +92,12 @@ def command(
     both stay in the record's history.
 
     With --start-flow a Globus flow is started afterwards, to tell people or to compute again.
+    Without one, a table of what is reached may be sent to them.
+
+    \b
+    braid invalidate 3.17 --cause "beam was off" --dry-run
+    braid invalidate 3.17 --cause "beam was off"
+    braid lineage 3.17 --down -o reached.csv
     """
     _check(cause, undo, flow_input, start_flow)
     with source.change() as history:

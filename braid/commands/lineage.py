@@ -59,6 +59,8 @@ Examples:
   braid lineage 3.17                           what 3.17 came from, as a tree
   braid lineage 3.17 --down --depth 2          what came of it, two hops
   braid lineage 3.17 --kind model --kind data  models and data, steps left out
+  braid lineage net@v3 --kind dataset --kind data
+                                               which data a model was trained on
   braid lineage 3.17 --role trained_on --role revision_of
                                                only what models were trained on
   braid lineage 3.17 --both --fold -o lineage.svg

@@ -199,7 +199,11 @@ class Lineage:
 
     def _through(self, frm: int, to: int) -> dict[str, Any]:
         between = self.through.get((frm, to), ())
-        names = [node.name for node in between if node.name is not None]
+        names = [
+            node.name if node.version is None else f"{node.name} v{node.version}"
+            for node in between
+            if node.name is not None
+        ]
         return {"through": list(dict.fromkeys(names))} if names else {}
 
     def to_networkx(self) -> networkx.MultiDiGraph[str]:

@@ -247,8 +247,10 @@ def _inner(value: Any) -> str:
 
 
 def short(text: str) -> str:
-    """The beginning of a text that is long."""
-    return text if len(text) <= SHORT else text[: SHORT - 4].rstrip(", ") + " ..."
+    """The beginning of a text that is long, and how long it is."""
+    if len(text) <= SHORT:
+        return text
+    return f"{text[: SHORT - 4].rstrip(', ')} ... ({len(text):,} characters)"
 
 
 def environment_of(document: Any) -> str:

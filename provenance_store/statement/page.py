@@ -194,7 +194,7 @@ def _sections(story: AccountContext) -> Iterator[Section]:
     predicate = story.predicate
     fact = partial(fact_item, story)
     yield what_it_concludes(story)
-    yield Section(BASIS, [Line(what_it_rests_on(story))])
+    yield Section(BASIS, [Line(what_it_rests_on(story)), Line(NUMBERS)])
     yield what_speaks_against_it(story)
     yield what_is_not_proven(story)
     yield from _told("Models", predicate["models"], partial(model_item, story))
@@ -206,6 +206,9 @@ def _sections(story: AccountContext) -> Iterator[Section]:
     yield who_and_where(story)
     yield nearest_records(story)
     yield how_to_check_it(story)
+
+
+NUMBERS = 'Numbers in brackets are those of the list "Records, the nearest first" below.'
 
 
 def _told(title: str, entries: Sequence[Any], tell: Callable[[Any], Item]) -> Iterator[Section]:

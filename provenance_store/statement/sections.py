@@ -90,8 +90,10 @@ class AccountContext:
         number = f" [{self.numbers[urn]}]" if self.numbered else ""
         return f"{label(self.graph.records[urn])}{number}"
 
-    def names_of(self, urns: Sequence[str], most: int = NAMED) -> str:
-        """The first of these by name, and how many more there are."""
+    def names_of(self, urns: Sequence[str], most: int | None = None) -> str:
+        """The first of these by name, and how many more there are; `most` is by default more where
+        records are numbered, for then all is told."""
+        most = most or (LISTED if self.numbered else NAMED)
         times = Counter(map(self.named, urns))
         shown = list(times.items())[:most]
         named = [f"{name} ({number})" if number > 1 else name for name, number in shown]
@@ -253,7 +255,7 @@ def _where(story: AccountContext, step: Leaf) -> Line | None:
     if step["step"]["run_as"]:
         places.append(f"as {step['step']['run_as']}")
     if step["step"]["definition_digest"]:
-        places.append(f"flow definition {step['step']['definition_digest'][:19]}...")
+        places.append(f"flow definition {step['step']['definition_digest']}")
     url = step["step"]["action_url"] or ""
     return Line(", ".join([*places, "at"] if url else places), url) if places or url else None
 
@@ -405,8 +407,11 @@ def gap_lines(story: AccountContext, gap: Mapping[str, Any]) -> Iterator[Line]:
         for urn in elsewhere[:LISTED]:
             yield Line(f"{apart[urn]['name']}, status {apart[urn]['status']},", urn)
     else:
-        for urn in elsewhere[:NAMED]:
+        most = LISTED if story.numbered else NAMED
+        for urn in elsewhere[:most]:
             yield Line("", urn)
+        if len(elsewhere) > most:
+            yield Line(f"and {len(elsewhere) - most:,} more")
     if gap["what"] == "added_later":
         for link in story.evidence["late_links"][:LISTED]:
             yield Line(_late(story, link))
@@ -419,7 +424,7 @@ def gap_lines(story: AccountContext, gap: Mapping[str, Any]) -> Iterator[Line]:
     if gap["what"] == "invalidated":
         told = story.evidence["invalidated"].values()
         causes = {(why["at"] or "", why["cause"], why["root"]) for why in told}
-        for at, cause, root in sorted(causes)[:NAMED]:
+        for at, cause, root in sorted(causes)[: LISTED if story.numbered else NAMED]:
             yield Line(f"{_since(at)}because: {cause}; beginning with", root)
 
 
@@ -516,7 +521,11 @@ def how_to_check_it(story: AccountContext) -> Section:
             ),
             Line(
                 '"braid statement ID --format json -o FILE" keeps it whole; "braid statement '
-                'verify FILE --store URL" tells whether the records still say the same.'
+                'verify FILE --store STORE" tells whether the records still say the same.'
+            ),
+            Line(
+                'What ends with "... (N characters)" is cut here, and lists of more than '
+                f'{LISTED} end with "and N more"; the JSON has all of it.'
             ),
         ],
     )

@@ -441,7 +441,11 @@ def test_a_way_through_one_hidden_step_names_it(store: Store, story: Story) -> N
     }
     assert through["labels 0", "scan"] == ["Label 0"]
     assert through["labels 0", "detector"] == ["Label 0"]
-    models = store.lineage(story.report.urn, kinds=["model"]).document()
-    assert [link for link in models["links"] if "through" in link] == [
-        link for link in models["links"] if link["role"] == "influenced_by"
-    ]
+    data = store.lineage(story.versions[2].urn, kinds=["data"])
+    urns = {node.name: node.urn for node in data.nodes}
+    (link,) = (
+        link
+        for link in data.document()["links"]
+        if (link["from"], link["to"]) == (story.versions[2].urn, urns["labels 0"])
+    )
+    assert link["through"] == ["detector v1"]

@@ -135,7 +135,7 @@ def test_what_is_folded_left_out_or_invalid_says_so(capsys: pytest.CaptureFixtur
     Display().tree(as_tree(lineage))
     out = capsys.readouterr().out
     assert "m v0-v3 (4 versions)" in out
-    assert "INVALID: bad scan" in out
+    assert "INVALID since 2026-11-01: bad scan" in out
     assert "through records not shown: (no name)  [data, left out of this slice]" in out
     assert "color=red" in "\n".join(as_dot(lineage))
 
