@@ -24,22 +24,29 @@ def main(args: Sequence[str] | None = None) -> int:
     if sys.stdout is None:
         print("braid: standard output is closed; open it to see the answer.", file=sys.stderr)
         return 1
+    before = _opened_and_changed()
     try:
         return _run(args)
     except KeyboardInterrupt:
-        print(f"braid: stopped{_what_was_written()}.", file=sys.stderr)
+        print(f"braid: stopped{_what_was_written(before)}.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         return _reader_went_away()
 
 
-def _what_was_written() -> str:
-    """Of a command that had opened a store, whether it had changed it by then: a transaction is
-    written whole or not at all."""
+def _opened_and_changed() -> tuple[int, int]:
+    """As the module of that name says, if anything has loaded it."""
     watch = sys.modules.get("provenance_store.sql.watch")
-    if watch is None:
+    return (0, 0) if watch is None else watch.opened_and_changed()
+
+
+def _what_was_written(before: tuple[int, int]) -> str:
+    """Of a command that has opened a store, whether it had changed it when it was stopped: a
+    transaction is written whole or not at all."""
+    opened, changed = _opened_and_changed()
+    if opened == before[0]:
         return ""
-    if not watch.changes():
+    if changed == before[1]:
         return "; nothing was written to the store"
     return "; what was written to the store before stays there"
 

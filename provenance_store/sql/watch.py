@@ -22,7 +22,7 @@ from provenance_store.sql.failures import INCOMPLETE
 from provenance_store.sql.store_file import StoreFile
 from provenance_store.sql.waits import Waits
 
-__all__ = ["Watch", "changes", "watch_of", "will_commit"]
+__all__ = ["Watch", "opened_and_changed", "watch_of", "will_commit"]
 
 RECHECK_SECONDS = 5.0
 """How long a connection to PostgreSQL writes to the schema that it was compared with last."""
@@ -34,7 +34,7 @@ _SAVE = "PRAGMA wal_checkpoint(TRUNCATE)"
 while, then says that there is nothing in a log, whichever they have open."""
 
 _committed = itertools.count()
-_begun = 0
+_begun = _opened = 0
 
 
 def will_commit() -> None:
@@ -44,9 +44,10 @@ def will_commit() -> None:
     _begun = next(_committed) + 1
 
 
-def changes() -> int:
-    """How many changes of stores this process has committed, or was about to."""
-    return _begun
+def opened_and_changed() -> tuple[int, int]:
+    """How many stores this process has opened, and how many changes of stores it has committed, or
+    was about to."""
+    return _opened, _begun
 
 
 Check = Callable[[sa.Connection], None]
@@ -62,6 +63,8 @@ class Watch(processes.Forkable):
         self.lost: BraidError | None = None
         """Why the store that was opened is not there any more; None while it is."""
         self._engine = engine
+        global _opened
+        _opened += 1
         engine.update_execution_options(**{_OPTION: self})
         processes.watch(self)
 

@@ -1,0 +1,117 @@
+"""What commands print is understood at the first reading: nothing is cut or left unsaid."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import Braid
+
+
+@pytest.fixture
+def run(braid: Braid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A store, named by its path, with a run of one step that read one file and made another."""
+    monkeypatch.setenv("BRAID_STORE_URL", str(tmp_path / "here.db"))
+    monkeypatch.setenv("COLUMNS", "80")
+    scan = tmp_path / "scan.h5"
+    scan.write_text("scan")
+    made = braid("record", "data", "scan", "--file", str(scan), "--tag", "sample=Ni").out.strip()
+    step = ("record", "step", "Fit", "--input", made, "--output", "peaks=s3://bucket/peaks.csv")
+    braid(*step, "--run", "run-1")
+    named = json.loads(braid("records", "--name", "peaks", "--format", "json").out)["records"]
+    return {"scan": made, "peaks": named[0]["id"], "file": str(scan)}
+
+
+def test_a_store_that_is_given_by_path_is_named_by_it(braid: Braid, run: dict[str, str]) -> None:
+    path = str(Path(run["file"]).parent / "here.db")
+    for command in (("store", "info"), ("store", "init"), ("store", "upgrade"), ("doctor",)):
+        answer = braid(*command)
+        assert path in answer.out + answer.err, command
+        assert "sqlite:///" not in answer.out + answer.err, command
+
+
+def test_a_statement_on_a_run_says_what_to_give(braid: Braid, run: dict[str, str]) -> None:
+    answer = braid("statement", "run-1")
+    assert answer.code == 2
+    assert "run-1 is a run, and a statement is about one result" in answer.err
+    assert "(peaks)" in answer.err
+
+
+@pytest.mark.parametrize(
+    "command", [("export", "nosuch"), ("diff", "nosuch", "scan"), ("diff", "scan", "nosuch")]
+)
+def test_a_name_of_neither_record_nor_run_says_so(
+    braid: Braid, run: dict[str, str], command: tuple[str, ...]
+) -> None:
+    answer = braid(*command)
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith("braid: There is no record or run nosuch in this store.")
+
+
+def test_what_is_taken_away_must_be_there(braid: Braid, run: dict[str, str]) -> None:
+    answer = braid("untag", run["scan"], "nosuch")
+    assert (answer.code, answer.err) == (
+        1,
+        f"braid: {run['scan']} has no tag 'nosuch'; it has sample.\n",
+    )
+    braid("record", "model", "net")
+    braid("record", "model", "net", "--update", "--score", "f1=1")
+    braid("alias", "net@v0", "champion")
+    wrong = braid("alias", "net@v1", "champion", "--remove")
+    assert wrong.code == 1
+    assert "The alias 'champion' is that of net v0, not of this version" in wrong.err
+    assert "champion" in braid("alias", "net").out
+    assert braid("alias", "net@v0", "champion", "--remove").code == 0
+
+
+def test_verify_shows_first_what_is_wrong_and_how_to_name_folders(
+    braid: Braid, run: dict[str, str]
+) -> None:
+    Path(run["file"]).write_text("other")
+    answer = braid("verify", run["peaks"], "--up")
+    states = [line.split()[0] for line in answer.out.splitlines()[1:] if line[0] != " "]
+    assert states == ["changed", "not"]
+    assert answer.code == 1
+    assert "--map s3://bucket/=FOLDER (1)" in answer.err
+
+
+def test_an_import_taken_back_says_what_went_and_what_stays(
+    braid: Braid, run: dict[str, str]
+) -> None:
+    braid("export", run["peaks"], "-o", "peaks.json")
+    came = braid("import", "peaks.json", "--store", "theirs.db")
+    assert "there was no store at theirs.db; one was made." in came.err
+    assert "one was made" not in braid("import", "peaks.json", "--store", "theirs.db").err
+    listed = json.loads(braid("import", "--list", "--store", "theirs.db", "--format", "json").out)
+    undo = ("import", "--undo", listed["imports"][0]["id"], "--store", "theirs.db")
+    assert "3 records and 1 run would go." in braid(*undo).err
+    gone = braid(*undo, "--yes")
+    assert "Taken back: 3 records and 1 run" in gone.err
+    assert "stays in the store" in gone.err
+
+
+def test_a_difference_is_counted_before_it_is_shown(braid: Braid, run: dict[str, str]) -> None:
+    lines = braid("diff", run["scan"], run["peaks"]).out.splitlines()
+    assert lines[0].split(";")[0].split()[1] in ("difference", "differences")
+    assert max(map(len, lines[1:])) <= 80
+    assert [line for line in lines if line.endswith(" ")] == []
+
+
+def test_a_restored_store_comes_with_what_to_do_next(braid: Braid, run: dict[str, str]) -> None:
+    braid("store", "backup", "back.db")
+    told = braid("store", "restore", "back.db").err
+    assert "Check it: braid store check" in told
+    assert "start the server again" in told
+    assert "braid merge " in told
+
+
+def test_a_full_statement_cuts_nothing_without_saying_so(braid: Braid, run: dict[str, str]) -> None:
+    parameters = json.dumps({"words": "several words " * 40})
+    step = ("record", "step", "Refine", "--input", run["peaks"], "--output", "fine=s3://b/f")
+    braid(*step, "--parameters", parameters)
+    found = json.loads(braid("records", "--name", "fine", "--format", "json").out)["records"]
+    told = braid("statement", found[0]["id"], "--full").out
+    assert "... (" in told
+    assert 'What ends with "... (N characters)" is cut here' in told
