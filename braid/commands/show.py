@@ -14,12 +14,21 @@ import click
 from braid.cli.arguments import Reference
 from braid.cli.fields import UNKNOWN
 from braid.cli.options import displays, reads
-from braid.cli.output import Display, Document, bad_end, cause, inert, marked, told_time
+from braid.cli.output import (
+    Display,
+    Document,
+    bad_end,
+    cause,
+    inert,
+    marked,
+    seconds_between,
+    told_time,
+)
 from braid.cli.source import Source, is_run, run_named
 from braid.commands.models import environment_in_words
 from braid.commands.run import show as run_show
 from braid.pictures.curve import curves
-from provenance_store.display import counted, size
+from provenance_store.display import counted, duration, size
 from provenance_store.relations import words_of
 
 __all__ = ["command"]
@@ -54,6 +63,7 @@ LINES: Mapping[str, str] = {
     "created_at": "Created at",
     "start_time": "Started",
     "completion_time": "Completed",
+    "took": "Took",
 }
 
 
@@ -85,6 +95,8 @@ def _sheet(record: Document) -> Iterator[str]:
     yield from _folded(f"{record['kind']} {record['name']}{number}", "")
     if why := cause(record):
         yield from _folded(why, "  ")
+    took = seconds_between(record)
+    record = {**record, "took": None if took is None else duration(took)}
     titles = {key: title for key, title in LINES.items() if record.get(key) not in (None, [], "")}
     if "version" in record and not bad_end(record):
         titles.pop("status", None)  # that is of the step
@@ -186,7 +198,7 @@ def _decision(decision: Document, names: Mapping[str, str]) -> Iterator[str]:
             taken = (option.get("id") or option.get("name")) in chosen
             named = names.get(str(option.get("id"))) or option.get("name") or option.get("id")
             yield f"{'chose' if taken else 'not'} {named}{_reasons(option)}"
-    for words, key in (("since", "why"), ("by", "decider"), ("rule:", "policy")):
+    for words, key in (("because:", "why"), ("by", "decider"), ("rule:", "policy")):
         if decision.get(key):
             yield f"{words} {_text(decision[key])}"
 

@@ -116,7 +116,10 @@ def _where_to_look(files: Sequence[Document]) -> str:
     places = Counter(match[0] for uri in away if (match := PLACE.match(uri)))
     if not places:
         return ""
-    named = [f"--map {place}=FOLDER ({number})" for place, number in places.most_common()]
+    named = [
+        f"--map {place}=FOLDER ({counted(number, 'file')})"
+        for place, number in places.most_common()
+    ]
     more = f" and {len(named) - MOST_PLACES:,} more" if len(named) > MOST_PLACES else ""
     return f"Where these are in a folder here, say so: {', '.join(named[:MOST_PLACES])}{more}."
 

@@ -485,7 +485,7 @@ class _Comparison:
             if before is None:
                 yield _since(urn, now)
             elif not self._was_invalid(urn, before, now):
-                yield Difference(urn, "why it is invalid", before, now or "not invalid")
+                yield Difference(urn, "its validity", before, now or "not invalid")
             elif now is None:
                 back += 1
         if back:

@@ -167,7 +167,7 @@ def decision_item(story: AccountContext, step: Leaf) -> Item:
     lines = [_option(story, one, taken) for one in told[:MOST_OPTIONS]]
     if more := len(told) - len(lines):
         lines.append(Line(f"and {more:,} more options"))
-    for words, name in (("since", "why"), ("decided by", "decider"), ("by the rule", "policy")):
+    for words, name in (("because", "why"), ("decided by", "decider"), ("by the rule", "policy")):
         if said.get(name) is not None:
             lines.append(Line(f"{words} {short(str(said[name]))}"))
     head = story.named(step["id"])

@@ -23,6 +23,7 @@ from provenance_store.statement.document import (
     subjects,
 )
 from provenance_store.statement.evidence import LINKS_A_RECORD, MAX_RECORDS
+from provenance_store.statement.format import time_of
 from provenance_store.statement.graph import with_later_links
 from provenance_store.statement.record_hash import leaf_hash, root_hash
 from provenance_store.times import format_time, parse_time
@@ -66,6 +67,9 @@ def same(one: Any, other: Any) -> bool:
 
 
 def _brief(value: object) -> str:
+    if isinstance(value, Mapping) and value.keys() == {"at", "cause", "root"}:
+        since = f" since {time_of(value['at'])}" if isinstance(value["at"], str) else ""
+        value = f"invalid{since} because: {value['cause']}; beginning with {value['root']}"
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     text = re.sub(r"\s+", " ", text)
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 4] + " ..."

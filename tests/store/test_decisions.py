@@ -204,7 +204,7 @@ def test_a_statement_says_why_this_and_not_that(store: Store) -> None:
         "chose braggnn v1 [4], score 0.02",
         "and not resnet, score 0.05: too slow",
         "and not none",
-        "since lowest error",
+        "because lowest error",
         "decided by ada",
     ):
         assert words in section, section

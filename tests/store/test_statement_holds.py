@@ -272,7 +272,7 @@ def test_an_invalidation_that_was_never_made_does_not_hold(store: Store, science
     for why in statement["predicate"]["evidence"]["invalidated"].values():
         why["cause"] = "somebody made it up"
     differences = verified(store, state(evidence_of(statement))).differences
-    assert {d.field for d in differences} == {"why it is invalid"}
+    assert {d.field for d in differences} == {"its validity"}
 
 
 def test_data_that_was_closed_since_is_as_it_was_then(store: Store) -> None:

@@ -70,7 +70,7 @@ def test_verify_tells_what_became_of_each_file(
     assert states(braid, "verify", urns["without"], code=1) == ["no digest"]
     assert states(braid, "verify", urns["elsewhere"], code=1) == ["not local", "not local"]
     assert states(braid, "verify", urns["mounted"], code=1) == ["not local"]
-    assert states(braid, "verify", urns["plain"], code=1) == ["no digest", "missing"]
+    assert states(braid, "verify", urns["plain"], code=1) == ["missing", "no digest"]
     (tmp_path / "with.txt").write_bytes(b"WITH")
     assert states(braid, "verify", urns["with"], code=1) == ["changed"]
     (tmp_path / "with.txt").write_bytes(b"longer")
@@ -112,7 +112,9 @@ def test_verify_sums_up_what_was_checked_and_what_was_not(
     answer = braid("verify", urns["elsewhere"])
     assert (answer.code, answer.err) == (
         1,
-        "Nothing was checked: 0 of 2 files checked; 2 not local.\n",
+        "Nothing was checked: 0 of 2 files checked; 2 not local.\n"
+        "Where these are in a folder here, say so: --map file://host/=FOLDER (1 file), "
+        "--map s3://bucket/=FOLDER (1 file).\n",
     )
     answer = braid("verify", urns["without"], "--up")
     assert (answer.code, answer.err) == (

@@ -74,7 +74,7 @@ def test_verify_shows_first_what_is_wrong_and_how_to_name_folders(
     states = [line.split()[0] for line in answer.out.splitlines()[1:] if line[0] != " "]
     assert states == ["changed", "not"]
     assert answer.code == 1
-    assert "--map s3://bucket/=FOLDER (1)" in answer.err
+    assert "--map s3://bucket/=FOLDER (1 file)" in answer.err
 
 
 def test_an_import_taken_back_says_what_went_and_what_stays(
