@@ -95,6 +95,9 @@ def _sheet(record: Document) -> Iterator[str]:
     yield from _folded(f"{record['kind']} {record['name']}{number}", "")
     if why := cause(record):
         yield from _folded(why, "  ")
+        root = record["invalidated"]["root"]
+        if root not in (record["id"], "restricted"):
+            yield f"  That began with {root}."
     took = seconds_between(record)
     record = {**record, "took": None if took is None else duration(took)}
     titles = {key: title for key, title in LINES.items() if record.get(key) not in (None, [], "")}

@@ -99,6 +99,22 @@ def test_a_difference_is_counted_before_it_is_shown(braid: Braid, run: dict[str,
     assert [line for line in lines if line.endswith(" ")] == []
 
 
+def test_what_is_invalid_says_since_when_why_and_what_it_began_with(
+    braid: Braid, run: dict[str, str], tmp_path: Path
+) -> None:
+    braid("invalidate", run["scan"], "--cause", "beam was off", "--yes")
+    shown = braid("show", run["peaks"]).out
+    assert "INVALID since 2" in shown
+    assert f"That began with {run['scan']}." in shown
+    assert "That began with" not in braid("show", run["scan"]).out
+    page = braid("statement", run["peaks"]).out
+    assert "It is INVALID since 2" in " ".join(page[: page.index("ON WHAT BASIS")].split())
+    for name in ("out.zip", "datacite.json"):
+        more = ("--format", "datacite") if name.startswith("data") else ()
+        assert braid("export", run["peaks"], *more, "-o", name).code == 0
+    assert f"it began with {run['scan']}" in Path("datacite.json").read_text()
+
+
 def test_a_restored_store_comes_with_what_to_do_next(braid: Braid, run: dict[str, str]) -> None:
     braid("store", "backup", "back.db")
     told = braid("store", "restore", "back.db").err
