@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from braid.cli.fields import Document, Field, Form, inert, json_text, printable, told_time
-from braid.cli.tables import Below, chosen, folded, room, write_csv, write_table
+from braid.cli.tables import Below, chosen, folded, room, write_csv, write_table, write_trimmed
 from provenance_store.display import counted
 
 __all__ = [
@@ -135,7 +135,9 @@ ROWS: Mapping[str, tuple[str, str]] = {
 SILENT = 3_600
 """Seconds after which a run that goes on is shown with when it was last heard of."""
 TREE_WIDTH = 10_000
-"""Where lines of a tree are cut, in characters."""
+"""Where lines of a tree are cut in a pipe, in characters."""
+BRANCH, NARROWEST_LABEL = 4, 28
+"""Columns of each level of a tree, and those that its texts have at the least, on a terminal."""
 
 
 @dataclass(frozen=True)
@@ -215,10 +217,19 @@ class Display:
             click.echo(empty, err=True)
 
     def tree(self, tree: Tree) -> None:
-        """A tree, drawn; long lines are left to the terminal to fold."""
+        """A tree, drawn; on a terminal long lines are folded between words, beside the branches."""
         from rich.console import Console
 
-        Console(highlight=False, width=TREE_WIDTH).print(tree, soft_wrap=True)
+        columns = None if self.to_file else room()
+        if columns is None:
+            return Console(highlight=False, width=TREE_WIDTH).print(tree, soft_wrap=True)
+        deepest, waiting = 0, [(tree, 0)]
+        while waiting:
+            branch, level = waiting.pop()
+            deepest = max(deepest, level)
+            waiting += [(child, level + 1) for child in branch.children]
+        width = max(columns, BRANCH * deepest + NARROWEST_LABEL)
+        return write_trimmed(Console(highlight=False, width=width, height=1), tree)
 
     def data(self, content: bytes) -> None:
         """Bytes that are no text. Raises UsageError rather than write them on a terminal."""

@@ -167,3 +167,27 @@ def test_mermaid_links_are_labelled() -> None:
     lines = list(as_mermaid(DIAMOND))
     assert '  n0 -->|"derived from"| n1' in lines
     assert sum("-->" in line for line in lines) == len(DIAMOND["links"])
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_tree_keeps_to_the_terminal_and_a_pipe_gets_whole_lines(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = {"at": "2026-11-01T00:00:00.000000+00:00", "cause": "the beam was lost", "root": "u"}
+    names = [f"peaks of scan number {n} of the day" for n in range(6)]
+    nodes = [node(name, invalidated=bad) for name in names]
+    links = [
+        {"from": f"urn:{a}", "to": f"urn:{b}", "role": "derived_from"}
+        for a, b in itertools.pairwise(names)
+    ]
+    lineage = DIAMOND | {"nodes": nodes, "links": links, "root": f"urn:{names[0]}"}
+    Display().tree(as_tree(lineage))
+    whole = capsys.readouterr().out.splitlines()
+    assert len(whole) == len(names)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    Display().tree(as_tree(lineage))
+    folded = capsys.readouterr().out.splitlines()
+    assert max(map(len, folded)) <= columns
+    assert [line for line in folded if line.endswith(" ")] == []
+    words = " ".join(line.strip("│├└─ ") for line in folded).split()
+    assert words == " ".join(line.strip("│├└─ ") for line in whole).split()
