@@ -127,8 +127,10 @@ def _foreign(error: BaseException) -> str | None:
     return f"Globus login: {error}" if GLOBUS_ERROR in names else None
 
 
-SERVER = re.compile(r"""server at "([^"]{1,200})"(?:, port (\d{1,5}))?""")
-"""Of libpq's words on a connection that came to nothing."""
+SERVER = re.compile(
+    r"""server at "([^"]{1,200})"(?:, port (\d{1,5}))?|resolve host '([^']{1,200})'"""
+)
+"""Of the words of libpq and psycopg on a connection that came to nothing."""
 
 
 def _database_server(error: BaseException) -> str:
@@ -137,7 +139,9 @@ def _database_server(error: BaseException) -> str:
     if "cannot be reached" not in str(error):
         return ""
     found = SERVER.search(str(error.__cause__ or error.__context__))
-    return "" if found is None else found[1] + (f" port {found[2]}" if found[2] else "")
+    if found is None:
+        return ""
+    return (found[1] or found[3]) + (f" port {found[2]}" if found[2] else "")
 
 
 def _asked(error: BaseException) -> str:

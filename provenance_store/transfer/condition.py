@@ -81,12 +81,13 @@ def examine(url: str, shown: str) -> Iterator[Finding]:
             yield from _place(file)
         return
     except (ConfigurationError, StoreUnavailable) as error:
-        yield Finding("store", "fail", error.message, "Correct BRAID_STORE_URL, or give --store.")
+        told = f"{shown}: {error.message}"
+        yield Finding("store", "fail", told, "Correct BRAID_STORE_URL, or give --store.")
         return
     try:
         yield from _inside(engine, shown)
     except BraidError as error:
-        yield Finding("store", "fail", error.message, UNTIL_THEN)
+        yield Finding("store", "fail", f"{shown}: {error.message}", UNTIL_THEN)
     finally:
         engine.dispose()
     if file is not None:

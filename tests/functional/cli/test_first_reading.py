@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,31 @@ def test_what_is_invalid_says_since_when_why_and_what_it_began_with(
         more = ("--format", "datacite") if name.startswith("data") else ()
         assert braid("export", run["peaks"], *more, "-o", name).code == 0
     assert f"it began with {run['scan']}" in Path("datacite.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("runs", "--server", "http://127.0.0.1:{port}"), "http://127.0.0.1:{port}"),
+        (("runs", "--store", "postgresql://u@127.0.0.1:{port}/x"), "127.0.0.1 port {port}"),
+        (("runs", "--store", "postgresql://u@nosuch.invalid/x"), "nosuch.invalid"),
+        (("doctor", "--store", "postgresql://u@127.0.0.1:{port}/x"), "127.0.0.1:{port}"),
+        (("doctor", "--server", "http://127.0.0.1:{port}"), "http://127.0.0.1:{port}"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_server_that_is_away_is_told_with_its_address_and_no_class(
+    braid: Braid, options: tuple[str, ...], named: str
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    answer = braid(*(part.format(port=port) for part in options))
+    said = answer.out + answer.err
+    assert answer.code == 1
+    assert named.format(port=port) in said
+    assert "cannot be reached" in said
+    assert not re.search(r"[A-Z]\w*Error|Errno|Timeout", said)
 
 
 def test_a_restored_store_comes_with_what_to_do_next(braid: Braid, run: dict[str, str]) -> None:
