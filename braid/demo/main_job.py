@@ -89,7 +89,7 @@ def demonstrate(folder: Path) -> None:
         user = sandbox.add_identity(USER)
         given = example.furnish(sandbox, folder)
         provider = starting.ready()
-        console.print(f"  sandbox     {sandbox.url}   (stands for Globus Auth, Groups and Flows)")
+        console.print(f"  sandbox     {sandbox.url}   (for Globus Auth, Groups, Flows)")
         console.print(
             f"  provider    {provider.url}   (braid serve, over {escape(shown(str(store)))})"
         )

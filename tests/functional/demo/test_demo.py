@@ -294,6 +294,10 @@ def assert_the_report_shows_it(outcome: Outcome, said: str) -> None:
         assert step["name"] in said
     assert "trained on training pair scan-3" in said
     assert "revision of bragg-peaks v2" in said
+    assert [line for line in said.splitlines() if line.endswith(" ")] == []
+    before = said.partition("Look for yourself")[0]  # commands below are of any length
+    assert max(map(len, before.splitlines())) <= 100
+    assert "0.0 s" not in before
     for version in outcome.reader.model("bragg-peaks")["versions"]:
         assert f"→ {version['scores']['median_px']:.3f} px" in said
     assert "--store braid-demo/braid.db" in said
