@@ -152,7 +152,7 @@ def test_a_restore_tells_how_what_came_after_the_backup_comes_back(
         answer = braid(*command.split())
         assert answer.code == 0, command
     assert "later" not in braid("records").out
-    assert braid(*answer.err.strip().partition(": braid ")[2].split()).code == 0
+    assert braid(*answer.err.strip().splitlines()[-1].partition(": braid ")[2].split()).code == 0
     assert "later" in braid("records").out
 
 
