@@ -181,6 +181,8 @@ class FairLane:
         return ticket
 
     def _make_room(self, identity: str) -> None:
+        if not self._queues:  # nobody may wait here
+            raise TooManyRequests(OWN) if self._own(identity) else Busy(OTHERS)
         longest = max(self._queues, key=lambda one: len(self._queues[one]))
         own = len(self._queues.get(identity, ()))
         if own + 1 >= len(self._queues[longest]):
