@@ -8,6 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 
 from action_provider.batch_pieces import ROWS_A_PIECE
 from action_provider.errors import Busy, TooManyRequests
@@ -55,6 +56,13 @@ class Rates:
                 self._left[identity] = (known[0] + 1.0, known[1])
 
 
+class Entry(Enum):
+    """What becomes of a request that is not turned away."""
+
+    FREE = "goes on"
+    WAITS = "waits"
+
+
 class _Ticket:
     """A request that waits. `wake` is held until it may go on, or is turned away."""
 
@@ -100,16 +108,12 @@ class FairLane:
         Raises TooManyRequests when the caller's own requests are in the way, Busy when those of
         others are, at once or after the seconds that one waits at most.
         """
-        over = self._rates.take(identity)
         with self._lock:
-            if over and self._wanted_by_others(identity):
-                raise TooManyRequests(OWN, seconds=over)
-            if self._own(identity) >= self._most_of_one:
-                raise TooManyRequests(OWN)
-            if self._free and not self._waiting:
-                self._free -= 1
-                self._working[identity] += 1
-                return
+            found = self._judged(identity)
+            if found is Entry.FREE:
+                return self._hold(identity)
+            if isinstance(found, TooManyRequests):
+                raise found
             ticket = self._wait(identity)
         ticket.wake.acquire(timeout=self._seconds)
         with self._lock:
@@ -122,14 +126,24 @@ class FairLane:
     def enter_at_once(self, identity: str) -> bool:
         """As `enter`, where that neither waits nor raises; False, and nothing changed, else."""
         with self._lock:
-            if not self._free or self._waiting or self._own(identity) >= self._most_of_one:
-                return False
-            if self._rates.take(identity) and self._wanted_by_others(identity):
-                self._rates.give_back(identity)
-                return False
-            self._free -= 1
-            self._working[identity] += 1
-            return True
+            if self._judged(identity) is Entry.FREE:
+                self._hold(identity)
+                return True
+            self._rates.give_back(identity)  # it is going to `enter`
+            return False
+
+    def _judged(self, identity: str) -> Entry | TooManyRequests:
+        """Count a call, and say whether it may go on, has to wait, or why it is turned away."""
+        over = self._rates.take(identity)
+        if over and self._wanted_by_others(identity):
+            return TooManyRequests(OWN, seconds=over)
+        if self._own(identity) >= self._most_of_one:
+            return TooManyRequests(OWN)
+        return Entry.FREE if self._free and not self._waiting else Entry.WAITS
+
+    def _hold(self, identity: str) -> None:
+        self._free -= 1
+        self._working[identity] += 1
 
     def leave(self, identity: str) -> None:
         """Give the place to whoever is next."""
@@ -167,6 +181,8 @@ class FairLane:
         return ticket
 
     def _make_room(self, identity: str) -> None:
+        if not self._queues:  # nobody may wait here
+            raise TooManyRequests(OWN) if self._own(identity) else Busy(OTHERS)
         longest = max(self._queues, key=lambda one: len(self._queues[one]))
         own = len(self._queues.get(identity, ()))
         if own + 1 >= len(self._queues[longest]):

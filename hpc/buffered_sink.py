@@ -11,16 +11,17 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
+from hpc.named_references import NamedReferences
 from hpc.settings import BATCH_MILLISECONDS, BATCH_RECORDS
 from hpc.spool_fallback import SpoolFallback
 from provenance_store import processes
 from provenance_store.batch import Batch, decode_batch, encode_batch, mentioned_origins
-from provenance_store.errors import BraidError, InvalidInput, NotFound
+from provenance_store.errors import BraidError, NotFound
 from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id, parse_id, urn_of
 from provenance_store.processes import is_worker, run_at_end, run_not_at_end
-from provenance_store.references import is_id
+from provenance_store.references import Head, is_id
 from provenance_store.rows import OriginRow
-from provenance_store.sink import SOON_SECONDS, Sink, new_origin
+from provenance_store.sink import SOON_SECONDS, Sink, VersionOf, new_origin
 
 __all__ = ["DIVISIONS", "BufferedSink", "halves", "only"]
 
@@ -98,6 +99,7 @@ class BufferedSink(Sink):
         self._beats = False
         self._forked = False
         self._pulse: threading.Timer | None = None
+        self._references = NamedReferences()
 
     def after_fork_in_child(self) -> None:
         super().after_fork_in_child()
@@ -147,17 +149,33 @@ class BufferedSink(Sink):
         return make_id(self._number(parsed.origin), parsed.sequence)
 
     def asked(self, reference: str) -> int:
-        """The id of what a short id, name or URI stands for, where this sink can ask a store."""
-        raise InvalidInput(
-            f"Only the store can look up {reference[:200]!r}; give the full URN here."
-        )
+        """The id of what a short id, name or URI stands for, where this sink can ask a store; else
+        one that stands for the reference until the batch comes to a store."""
+        return self._references.add(reference, self.new_id)
+
+    def named(self, record_id: int) -> str | None:
+        return self._references.text(record_id)
+
+    def version_of(self, record_id: int) -> VersionOf | None:
+        return self._references.version(record_id)
+
+    def heads(self, name: str) -> list[Head] | None:
+        named = self.asked(name)
+        self._references.version(named)
+        return [Head(named, named, 0, name, None)]
 
     def urn(self, record_id: int) -> str:
+        """The permanent name; of a reference that is not looked up yet its text."""
+        if (text := self.named(record_id)) is not None:
+            return text
         own, number = self.origin, record_id >> SEQUENCE_BITS
         uuid = own.uuid if number == own.no else self._uuids.get(number)
         if uuid is None:
             raise NotFound(f"No origin {number} is known here.")
         return urn_of(uuid, record_id & MAX_SEQUENCE)
+
+    def travelling(self, record_id: int) -> str:
+        return self._references.travelling(record_id) or self.urn(record_id)
 
     def _number(self, uuid: str) -> int:
         if (known := self._numbers.get(uuid)) is not None:
@@ -181,6 +199,8 @@ class BufferedSink(Sink):
     # ---- gathering -----------------------------------------------------------------------
 
     def write(self, batch: Batch) -> None:
+        if self._references:
+            self._references.attach(batch, self.new_id)
         with self._gate:
             if self._noticed != processes.process:
                 # Once more: multiprocessing forgets what was enlisted while a task was unpickled.

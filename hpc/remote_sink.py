@@ -16,7 +16,7 @@ from provenance_store.display import check_server
 from provenance_store.errors import InvalidInput, NotFound, ServiceUnavailable
 from provenance_store.extras import extra
 from provenance_store.pickling import sent
-from provenance_store.references import Head
+from provenance_store.references import Head, named_at
 from provenance_store.sink import VersionOf
 from provenance_store.unreachable import why_unreachable
 
@@ -91,7 +91,12 @@ class RemoteSink(KeepingSink):
         )
 
     def asked(self, reference: str) -> int:
-        found = self._named(reference)
+        given, (reference, _) = reference, named_at(reference)
+        try:
+            found = self._named(reference)
+        except ServiceUnavailable as error:
+            logger.warning("%s", error.message)
+            return super().asked(given)
         if not found:
             raise NotFound(f"There is no record {reference[:200]} on the server.")
         if len(found) > 1:
@@ -105,7 +110,7 @@ class RemoteSink(KeepingSink):
             found = self._named(name)
         except ServiceUnavailable as error:
             logger.warning("%s", error.message)
-            return None
+            return super().heads(name)
         return [
             Head(
                 self.resolve(version["id"]),
@@ -121,6 +126,8 @@ class RemoteSink(KeepingSink):
         ]
 
     def version_of(self, record_id: int) -> VersionOf | None:
+        if (named := super().version_of(record_id)) is not None:
+            return named
         try:
             found = self._named(self.urn(record_id))
         except ServiceUnavailable as error:
@@ -139,7 +146,7 @@ class RemoteSink(KeepingSink):
         """
         self._deliver_what_waits()
         unknown = ServiceUnavailable(
-            f"{self._url} could not look up {reference[:200]!r}; give the full URN of the record."
+            f"{self._url} could not look up {reference[:200]!r}; that is done when it is loaded."
         )
         if time.monotonic() < self._rests_until:
             raise unknown

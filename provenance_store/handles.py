@@ -74,7 +74,8 @@ class Record:
         return self.recorder.sink.urn(self.id)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return arrived, (type(self), int(self.kind), self.name, self.urn)
+        urn = self.recorder.sink.travelling(self.id)
+        return arrived, (type(self), int(self.kind), self.name, urn)
 
     def __copy__(self) -> Self:
         return self
@@ -133,8 +134,8 @@ class ModelVersion(Record):
     version: int = field(compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        line = self.recorder.sink.urn(self.line_id)
-        about = (type(self), int(self.kind), self.name, self.urn)
+        urn, line = map(self.recorder.sink.travelling, (self.id, self.line_id))
+        about = (type(self), int(self.kind), self.name, urn)
         return arrived, (*about, line, self.version)
 
     def add(

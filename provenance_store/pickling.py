@@ -41,6 +41,8 @@ __all__ = ["arrived", "sent"]
 FIRST_NUMBER = (MAX_ORIGIN_NO + 1) // 2
 """Numbers of travelled origins begin where no store gets to, so that a handle that arrived is
 never taken for one made here."""
+NAMED_NUMBER = MAX_ORIGIN_NO
+"""That of references by name, see `Sink.named`."""
 
 
 class _Elsewhere(Sink):
@@ -50,11 +52,18 @@ class _Elsewhere(Sink):
         super().__init__()
         self._numbers: dict[str, int] = {}
         self._uuids: list[str] = []
+        self._named: list[str] = []
 
     def register(self) -> OriginRow:
         raise _not_here()
 
     def resolve(self, reference: str) -> int:
+        if not reference.startswith(
+            ("urn:", "URN:")
+        ):  # whoever sent it could not ask a store which record that is
+            with self._lock:
+                self._named.append(reference)
+                return make_id(NAMED_NUMBER, len(self._named))
         parsed = parse_id(reference)
         if not isinstance(parsed, Urn):
             raise InvalidInput(
@@ -71,6 +80,8 @@ class _Elsewhere(Sink):
         return make_id(number, parsed.sequence)
 
     def urn(self, record_id: int) -> str:
+        if record_id >> SEQUENCE_BITS == NAMED_NUMBER:
+            return self._named[(record_id & MAX_SEQUENCE) - 1]
         place = (record_id >> SEQUENCE_BITS) - FIRST_NUMBER
         if not 0 <= place < len(self._uuids):
             raise NotFound("This id did not arrive from another process.")

@@ -26,6 +26,7 @@ from provenance_store.ids import short_id
 from provenance_store.validation.scalars import described, is_a, one_or_many, plain, type_name
 
 __all__ = [
+    "NAMED_TAG",
     "Head",
     "Parts",
     "Reference",
@@ -34,6 +35,7 @@ __all__ = [
     "is_id",
     "is_name",
     "local",
+    "named_at",
     "parts_of",
     "path_of",
     "places_of",
@@ -42,6 +44,8 @@ __all__ = [
     "spellings_of",
 ]
 
+NAMED_TAG = "braid_named"
+"""The tag of an id that stands for a reference by name until a store is asked: see `Sink.named`."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _ID = re.compile(r"urn:braid:|[0-9]+\.[0-9]+$", re.IGNORECASE)
 _VERSION = re.compile(r"v([0-9]{1,9})")
@@ -76,6 +80,14 @@ class Parts(NamedTuple):
     name: str
     version: int | None
     alias: str | None
+
+
+def named_at(text: str) -> tuple[str, int | None]:
+    """A reference by name, and the time for which it stands, where a handle brought it here from
+    a process that could not look it up (`Sink.travelling`)."""
+    tag, _, rest = text.partition(":")
+    at, _, name = rest.partition(":")
+    return (name, int(at)) if tag == NAMED_TAG and at.isdigit() else (text, None)
 
 
 def is_document(given: object) -> bool:

@@ -168,6 +168,10 @@ class Sink(ABC, processes.Forkable):
     def urn(self, record_id: int) -> str:
         """The permanent name of an id that this sink numbered."""
 
+    def travelling(self, record_id: int) -> str:
+        """What stands for a record in other processes."""
+        return self.urn(record_id)
+
     def later(self, table: str, key: tuple[Any, ...], at: int) -> int:
         """A time to say something now: `at`, or if this sink knows of a later word on the same
         thing, just behind that. A clock that was set back must not make this word lose.
@@ -201,6 +205,11 @@ class Sink(ABC, processes.Forkable):
     def heads(self, name: str) -> list[Head] | None:
         """The versions of models of a name that none revises, the newest first, with those that
         failed only where there is no other; None where that cannot be known here."""
+        return None
+
+    def named(self, record_id: int) -> str | None:
+        """The reference that an id stands for until a store is asked which record it names; None
+        for the id of a record."""
         return None
 
     all_or_nothing = False
@@ -254,6 +263,9 @@ class SinkBeside(Sink):
     def urn(self, record_id: int) -> str:
         return self._behind.urn(record_id)
 
+    def travelling(self, record_id: int) -> str:
+        return self._behind.travelling(record_id)
+
     def later(self, table: str, key: tuple[Any, ...], at: int) -> int:
         return self._behind.later(table, key, at)
 
@@ -273,6 +285,9 @@ class SinkBeside(Sink):
 
     def heads(self, name: str) -> list[Head] | None:
         return self._behind.heads(name)
+
+    def named(self, record_id: int) -> str | None:
+        return self._behind.named(record_id)
 
     def points(self, rows: Sequence[MetricRow]) -> Sequence[MetricRow]:
         return self._behind.points(rows)

@@ -20,7 +20,7 @@ from provenance_store.queries.documents import FIRST_NAMED
 from provenance_store.queries.prefetch import Prefetch, prefetch
 from provenance_store.recording.environment import Author, making_origins
 from provenance_store.recording.recorder import Recorder
-from provenance_store.references import Reference, several
+from provenance_store.references import NAMED_TAG, Reference, several
 from provenance_store.sink import Sink
 from provenance_store.sinks.database import BatchRefused, DatabaseSink, GuardedSink, HeldSink
 from provenance_store.sinks.group_commit import Guard
@@ -229,11 +229,27 @@ class Store(Recorder):
         refused are written. Raises StoreUnavailable when the store is locked, full or away; some
         may then be written, and writing all of them again changes nothing.
         """
-        return self.sink.write_all(batches)
+        return [refused[0].error if refused else None for refused in self.write_parts(batches)]
 
-    def write_parts(self, batches: Sequence[Batch]) -> list[list[BatchRefused]]:
-        """As `write_all`; the answer for each batch is what was refused of it, part by part."""
-        return self.sink.write_parts(batches)
+    def write_parts(
+        self, batches: Sequence[Batch], *, patient: Callable[[int], bool] = lambda place: False
+    ) -> list[list[BatchRefused]]:
+        """As `write_all`; the answer for each batch is what was refused of it, part by part.
+
+        What records were named by, where no store could be asked, is looked up
+        (`transfer.settle_names`): in the batches for whose place `patient` is true, a part is
+        refused as long as a name in it names nothing.
+        """
+        named = [place for place, batch in enumerate(batches) if _may_have_names(batch)]
+        if not named:
+            return self.sink.write_parts(batches)
+        from provenance_store.transfer.settle_names import has_names, write_named
+
+        answers: list[list[BatchRefused]] = []
+        for place in (place for place in named if has_names(batches[place])):
+            answers += self.sink.write_parts(batches[len(answers) : place])
+            answers.append(write_named(self.sink, batches[place], patient=patient(place)))
+        return answers + self.sink.write_parts(batches[len(answers) :])
 
     def merge(
         self,
@@ -478,3 +494,7 @@ class _Alone:
                     f"Run {self.run_id} was recorded by somebody else; who records it can name "
                     "you in manage_by."
                 )
+
+
+def _may_have_names(batch: Batch) -> bool:
+    return any(row[1] == NAMED_TAG for row in batch.tag)

@@ -20,6 +20,7 @@ from provenance_store.recording.environment import Author, own
 from provenance_store.rows import RunEventRow
 from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.store import Store
+from provenance_store.transfer.settle_names import has_names, settled
 from provenance_store.validation.batches import TAKEN, check_kinds, check_whole, gated, spoken_runs
 from provenance_store.validation.limits import Gate, Policy
 
@@ -71,14 +72,30 @@ class BatchService:
         """Write a batch on behalf of a caller. Again changes nothing.
 
         What says nothing about its audience is the caller's own. A value that cannot be kept as
-        it is is kept as what can be said of it, or with `strict` refused. Raises InvalidInput for
-        what is no batch of a recorder, NotAllowed for one that writes what is not the caller's to
-        write, Conflict when the store has one of its rows otherwise; nothing is written then, but
-        for whole parts of a batch so large that it is written in pieces.
+        it is is kept as what can be said of it, or with `strict` refused. What the batch names,
+        since its recorder could not ask, is looked up as the caller sees it, part by part.
+        Raises InvalidInput for what is no batch of a recorder, NotAllowed for one that writes what
+        is not the caller's to write, Conflict when the store has one of its rows otherwise; nothing
+        is written then, but for whole parts of a batch with such names, or of one so large that it
+        is written in pieces.
         """
         gate = Gate(Policy.REFUSE if strict else Policy.DEGRADE)
         batch = gated(gate, read_batch(data), limit=self._limit)
         check_whole(batch)
+        if not has_names(batch):
+            self._write(caller, batch)
+            return Taken(len(batch.record), gate.notes)
+        # What a name stands for may be in the part before.
+        sink, records = self._stores.get().sink, 0
+        for part in batch.parted():
+            if has_names(part):
+                part = settled(sink, part, viewer=caller.viewer())
+                check_whole(part)
+            self._write(caller, part)
+            records += len(part.record)
+        return Taken(records, gate.notes)
+
+    def _write(self, caller: Caller, batch: Batch) -> None:
         check_owners(caller, batch)
         store = self._stores.get()
         claim = Claim(store, caller, batch)
@@ -95,7 +112,6 @@ class BatchService:
         for piece in pieces(batch, most=self._most_rows):
             store.write(piece, author)
         self._metrics.recorded(len(batch.record), len(batch.step))
-        return Taken(len(batch.record), gate.notes)
 
     def _new_runs(self, store: Store, caller: Caller, batch: Batch) -> frozenset[str]:
         """The runs that begin here. What the batch does not say of them is that they are its

@@ -29,6 +29,7 @@ from action_provider.logs import request_id
 from action_provider.metrics import Metrics
 from action_provider.request_guard import whole_body
 from action_provider.settings import Options
+from action_provider.step_size import StepSize
 from action_provider.stores import StoreHolder
 from provenance_store.sql.waits import begin_question, end_question
 
@@ -76,6 +77,7 @@ class Lanes:
         places: int,
     ) -> None:
         self._options = options
+        self._size = StepSize.of(options)
         self._stores = stores
         self._authenticator = authenticator
         self._metrics = metrics
@@ -179,11 +181,12 @@ class Lanes:
 
     def _of_its_size(self, asked: Request) -> Sort:
         """The body of a large one is not read yet."""
-        length, limit = asked.content_length, self._options.large_bytes
-        if (length is None and "wsgi.input_terminated" in asked.environ) or (length or 0) > limit:
+        length = asked.content_length
+        if length is None and "wsgi.input_terminated" in asked.environ:
             return Sort.LARGE
-        items = whole_body(asked).count(b",")
-        return Sort.USUAL if items < self._options.large_items else Sort.LARGE
+        if self._size.is_long(length or 0) or self._size.is_large(whole_body(asked)):
+            return Sort.LARGE
+        return Sort.USUAL
 
     def _is_read(self, asked: Request) -> bool:
         """Whether the body is in memory now; one that is too large stays to be refused here."""

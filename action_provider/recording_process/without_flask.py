@@ -31,6 +31,7 @@ from action_provider.recording_process.client import (
 )
 from action_provider.request_guard import check_json
 from action_provider.settings import Options
+from action_provider.step_size import StepSize
 from provenance_store.errors import BraidError, StoreUnavailable
 
 __all__ = ["DirectRecording", "QuickRecording"]
@@ -71,8 +72,8 @@ class DirectRecording:
         self._queue = queue
         self._metrics = metrics
         self._depth = options.json_depth
-        self._most_bytes = min(options.large_bytes, options.body_limit)
-        self._most_items = options.large_items
+        self._limit = options.body_limit
+        self._size = StepSize.of(options)
         self._logs_access = options.access_log == "on"
         # A line of the log may have to wait for whoever reads it.
         quick = desk is not None and not self._logs_access
@@ -92,7 +93,9 @@ class DirectRecording:
             return None
         given = environ.get("CONTENT_LENGTH") or ""
         length = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
-        if not 0 < length <= self._most_bytes or "HTTP_TRANSFER_ENCODING" in environ:
+        if not 0 < length <= self._limit or self._size.is_long(length):
+            return None
+        if "HTTP_TRANSFER_ENCODING" in environ:
             return None
         return length
 
@@ -150,7 +153,7 @@ class DirectRecording:
 
     def is_large(self, data: bytes) -> bool:
         """Whether a body is worked at in the lane of large ones."""
-        return data.count(b",") >= self._most_items
+        return self._size.is_large(data)
 
     def check(self, caller: Caller, data: bytes) -> None:
         """Raise for who may not record, and for what must not be parsed."""

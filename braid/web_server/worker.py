@@ -31,7 +31,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 from action_provider.settings import ACCESS_LOG
 from braid.web_server.connection import Connection, Outgoing, Stage
 from braid.web_server.limits import Limits, connections_possible
-from braid.web_server.requests import ALIVE, TIMEOUT, faulty, log_refused, refusal
+from braid.web_server.requests import ALIVE, TIMEOUT, Refusal, faulty, log_refused, refusal
 
 __all__ = ["STOPS", "Quick", "Worker"]
 
@@ -90,6 +90,12 @@ class _Begun(NamedTuple):
     outgoing: Outgoing
     response: Any
     environ: dict[str, Any]
+
+
+class _Asked:
+    """The request that is being answered, once it has been read."""
+
+    request: Any = None
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -355,41 +361,46 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.alive = False
         if not self.alive or not self.cfg.keepalive:
             response.force_close()
-        try:
+
+        def answer(asked: _Asked) -> bool:
+            asked.request = begun.request
             for piece in respond(response.start_response):
                 response.write(piece)
             response.close()
             conn.answer(begun.outgoing.whole())
             return not response.should_close() and conn.finish()
-        except OSError as error:
-            self.log.debug("A connection ended: %s", type(error).__name__)
-        except Exception as error:
-            said = Outgoing(conn.sock, conn.client, conn.server)
-            self.handle_error(begun.request, said, conn.client, error)
-            with suppress(OSError):
-                conn.answer(said.whole())
-        return False
+
+        return self._guarded(conn, answer)
 
     # Answering
 
     def handle(self, conn: Connection) -> bool:
         """Answer a request, in a thread; True when the connection can be used again."""
-        request = None
-        answer = Outgoing(conn.sock, conn.client, conn.server)
-        try:
-            request = conn.parse()
+
+        def answer(asked: _Asked) -> bool:
+            said = Outgoing(conn.sock, conn.client, conn.server)
+            request = asked.request = conn.parse()
             if not conn.incoming.whole:  # The answer says so, or the next request would be lost.
                 request.force_close()
-            kept: bool = self.handle_request(request, answer)
-            conn.answer(answer.whole())
+            kept: bool = self.handle_request(request, said)
+            conn.answer(said.whole())
             return kept and conn.finish()
+
+        return self._guarded(conn, answer)
+
+    def _guarded(self, conn: Connection, answer: Callable[[_Asked], bool]) -> bool:
+        """What `answer` says of whether the connection can be used again; False after a fault,
+        which is answered here, or logged where nobody is there to read the answer."""
+        asked = _Asked()
+        try:
+            return answer(asked)
         except (NoMoreData, StopIteration):
             self.log.debug("A connection ended within a request.")
         except OSError as error:
             self.log.debug("A connection ended: %s", type(error).__name__)
         except Exception as error:
             said = Outgoing(conn.sock, conn.client, conn.server)
-            self.handle_error(request, said, conn.client, error)
+            self.handle_error(asked.request, said, conn.client, error)
             with suppress(OSError):
                 conn.answer(said.whole())
         return False
@@ -464,20 +475,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer an exception from outside the application."""
         said = refusal(exc)
-        self.log.warning("A request was answered %s: %s", said.status, faulty(exc))
-        if ACCESS_LOG.get() == "on":
-            log_refused(said, req)
+        self._log_refusal(said, req, f": {faulty(exc)}")
         with suppress(OSError):
             client.sendall(said.answer)
+
+    def _log_refusal(self, said: Refusal, request: Any, why: str) -> None:
+        self.log.warning("A request was answered %s%s", said.status, why)
+        if ACCESS_LOG.get() == "on":
+            log_refused(said, request)
 
     # Closing
 
     def _end_overdue(self, now: float) -> None:
         for conn in [conn for conn in self._waiting if conn.deadline <= now]:
             if conn.stage in (Stage.HEAD, Stage.BODY) and conn.incoming.data:
-                self.log.warning("A request was answered %s.", TIMEOUT.status)
-                if ACCESS_LOG.get() == "on":
-                    log_refused(TIMEOUT, None)
+                self._log_refusal(TIMEOUT, None, ".")
                 self._forget(conn)
                 self._body_bytes -= conn.incoming.body_bytes
                 conn.say(TIMEOUT.answer)

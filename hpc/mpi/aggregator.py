@@ -34,6 +34,8 @@ __all__ = ["Aggregator"]
 LONGEST_PAUSE = 0.002
 LAST_SECONDS = 2.0
 ENDING = (signal.SIGTERM, signal.SIGINT)
+NAMES_SECONDS = 2.0
+"""How long a batch waits for what it names; then it is written without."""
 EARLY_EVERY = 0.1
 
 logger = logging.getLogger("braid.hpc")
@@ -132,7 +134,9 @@ class Aggregator:
         A batch that adds to a record whose own batch may still be on its way waits its turn.
         """
         readable = [(each, each.batch) for each in group if each.batch is not None]
-        refusals = self._write([batch for _, batch in readable])
+        refusals = self._write(
+            [batch for _, batch in readable], [self._may_be_named(each) for each, _ in readable]
+        )
         answers: dict[int, list[Acknowledgement]] = defaultdict(list)
         for each in group:
             if each.batch is None:
@@ -164,14 +168,20 @@ class Aggregator:
         adds = any(isinstance(part.error, InvalidInput) for part in refused)
         return adds and young and bool(self._receiver.present)
 
+    def _may_be_named(self, each: Arrived) -> bool:
+        """Whether what is named in a batch may still be on its way from another rank."""
+        patience = min(NAMES_SECONDS, self._retry / 2)
+        return time.monotonic() - each.since < patience and bool(self._receiver.present)
+
     def _commit_early(self) -> None:
         if self._early and time.monotonic() > self._next_early:
             self._next_early = time.monotonic() + EARLY_EVERY
             early, self._early = self._early, []
             self._commit(early)
 
-    def _write(self, batches: Sequence[Batch]) -> list[list[BatchRefused]]:
-        """Write with patience; StoreUnavailable for each when the store stays away."""
+    def _write(self, batches: Sequence[Batch], patient: Sequence[bool]) -> list[list[BatchRefused]]:
+        """Write with patience; StoreUnavailable for each when the store stays away. A batch that is
+        `patient` waits for what it names."""
         until = time.monotonic() + self._retry
         if time.monotonic() < self._away_until:
             return [[BatchRefused(0, StoreUnavailable())]] * len(batches)
@@ -179,7 +189,7 @@ class Aggregator:
             try:
                 if self._store is None:
                     self._store = self._reopen()
-                return self._store.write_parts(batches)
+                return self._store.write_parts(batches, patient=patient.__getitem__)
             except StoreUnavailable as error:
                 if time.monotonic() > until:
                     logger.error("Aggregator: %s The ranks are told to spool.", error.message)
@@ -190,7 +200,10 @@ class Aggregator:
                 if len(batches) == 1:
                     reason = Conflict(f"It cannot be stored ({type(error).__name__}).")
                     return [[BatchRefused(0, reason)]]
-                return [self._write([batch])[0] for batch in batches]
+                return [
+                    self._write([batch], [one])[0]
+                    for batch, one in zip(batches, patient, strict=True)
+                ]
 
     # ---- answering -------------------------------------------------------------------------
 

@@ -54,8 +54,10 @@ class Intake(ABC):
     """Takes batches, encoded, that were recorded elsewhere."""
 
     @abstractmethod
-    def take(self, group: Sequence[bytes]) -> list[Taken]:
+    def take(self, group: Sequence[bytes], *, patient: bool = False) -> list[Taken]:
         """What became of each batch: of one that is refused in part, the rest is taken.
+
+        With `patient` refused is also what names something that is not there, for it may come.
 
         Raises what is wrong with all of them, such as StoreUnavailable or ServiceUnavailable;
         some may be written then, and writing all of them again changes nothing.
@@ -68,10 +70,10 @@ class StoreIntake(Intake):
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def take(self, group: Sequence[bytes]) -> list[Taken]:
+    def take(self, group: Sequence[bytes], *, patient: bool = False) -> list[Taken]:
         read = [self._read(data) for data in group]
         batches = [batch for batch in read if isinstance(batch, Batch)]
-        answers = iter(self._store.write_parts(batches))
+        answers = iter(self._store.write_parts(batches, patient=lambda _: patient))
         return [
             _taken(batch, next(answers)) if isinstance(batch, Batch) else Taken(0, [batch])
             for batch in read
@@ -105,7 +107,7 @@ class ServerIntake(Intake):
     def __init__(self, post: Callable[[bytes], int]) -> None:
         self._post = post
 
-    def take(self, group: Sequence[bytes]) -> list[Taken]:
+    def take(self, group: Sequence[bytes], *, patient: bool = False) -> list[Taken]:
         return [self._taken(data) for data in group]
 
     def _taken(self, data: bytes) -> Taken:
@@ -244,26 +246,29 @@ class _Read:
 
 
 def _load_files(intake: Intake, waiting: list[Path]) -> Iterator[tuple[Path, _Read]]:
-    """What became of each file. Those that came early are tried again as long as that helps."""
+    """What became of each file. Those that came early are tried again as long as that helps; what
+    names something is then taken without what it names."""
+    patient = True
     while waiting:
         early: dict[Path, _Read] = {}
         for path in waiting:
-            read = _load_file(intake, path)
+            read = _load_file(intake, path, patient=patient)
             if read.early:
                 early[path] = read
             else:
                 yield path, read
-        if len(early) == len(waiting):
+        if len(early) == len(waiting) and not patient:
             yield from early.items()
             return
+        patient = patient and len(early) < len(waiting)
         waiting = list(early)
 
 
-def _load_file(intake: Intake, path: Path) -> _Read:
+def _load_file(intake: Intake, path: Path, *, patient: bool) -> _Read:
     """Have the batches of a file written, as far as it is whole."""
     read = _Read()
     for group in _groups(path, read.reasons):
-        for taken in intake.take(group):
+        for taken in intake.take(group, patient=patient):
             read.batches += not taken.refused
             read.records += taken.records
             for error in taken.refused:

@@ -73,7 +73,7 @@ NOT_AS_GIVEN = "Not recorded as given: %s"
 """What is logged of a note, which quotes what was given."""
 RecordLike = Reference
 """A record to depend on: what a Recorder returned, its id, or whatever else names it
-(`references`); names and URIs only where a store can be asked."""
+(`references`). Where no store can be asked, what a name or URI stands for is looked up later."""
 Records = RecordLike | Iterable[RecordLike]
 """Records to depend on; one alone is taken as one."""
 UriLike = str | os.PathLike[str] | Uri | Mapping[str, Any]
@@ -237,7 +237,10 @@ class Recorder:
         nothing of a model that is there.
         """
         if resume and (newest := self._newest(name)) is not None:
-            makes = (trained_on, uris, file, files, hyperparameters, metrics, scores)
+            makes = [trained_on, uris, file, files, hyperparameters, metrics, scores]
+            if self.sink.named(newest.id) is not None:
+                # Whether there is one turns out later: what is said of its beginning is kept.
+                makes += [tags, depends_on]
             if not any(given is not None and given != () for given in makes):
                 if tags is not None or depends_on != ():
                     log.info(ONLY_AT_THE_BEGINNING, newest.name, newest.version)
@@ -754,7 +757,7 @@ class Recorder:
             own = handle.id if number is None else number
             if handle.recorder.sink.numbering is self.sink.numbering:
                 return own
-            return self.sink.resolve(handle.recorder.sink.urn(own))
+            return self.sink.resolve(handle.recorder.sink.travelling(own))
         if is_a(record, Head):
             return record.id if number is None else number  # type: ignore[union-attr]
         reference = plain(record)

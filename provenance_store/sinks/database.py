@@ -32,7 +32,7 @@ from provenance_store.ids import (
 )
 from provenance_store.pickling import sent
 from provenance_store.processes import run_at_end, run_not_at_end
-from provenance_store.references import Head, Reference, is_id, spelled
+from provenance_store.references import Head, Reference, is_id, named_at, spelled
 from provenance_store.rows import MetricRow, OriginRow
 from provenance_store.sink import (
     LOOKED_THROUGH,
@@ -157,7 +157,7 @@ class DatabaseSink(Sink):
 
         Raises NotFound, or Ambiguous for a name that several records have.
         """
-        text = spelled(reference)
+        text, _ = named_at(spelled(reference))
         if not is_id(text):
             from provenance_store.queries.records import find
             from provenance_store.queries.view import View

@@ -68,12 +68,15 @@ def history(line_id: int) -> sa.Select[Any]:
     )
 
 
-def named_so(name: str, alias: str, viewer: Viewer, limit: int) -> sa.Select[Any]:
-    """Ids of the versions of models of a name that have an alias, the newest first."""
+def named_so(
+    name: str, alias: str, viewer: Viewer, limit: int, *, as_of: int | None = None
+) -> sa.Select[Any]:
+    """Ids of the versions of models of a name that have an alias, or had it at a time, the newest
+    first."""
     return (
         sa.select(_record.c.id)
         .join(_alias, _alias.c.version_id == _record.c.id)
-        .where(_alias.c.name == alias, named(name), counts(None), can_see(viewer))
+        .where(_alias.c.name == alias, named(name), counts(as_of), can_see(viewer))
         .order_by(_record.c.id.desc())
         .limit(limit)
     )
@@ -82,11 +85,12 @@ def named_so(name: str, alias: str, viewer: Viewer, limit: int) -> sa.Select[Any
 _record, _version, _run, _alias = (TABLE[name] for name in ("record", "version", "run", "alias"))
 
 
-def others(name: str, viewer: Viewer, limit: int) -> sa.Select[Any]:
-    """Ids of the newest records of this name that are no model versions."""
+def others(name: str, viewer: Viewer, limit: int, *, until: int | None = None) -> sa.Select[Any]:
+    """Ids of the newest records of this name that are no model versions, made until a time."""
+    in_time = () if until is None else (_record.c.created_at <= until,)
     return (
         sa.select(_record.c.id)
-        .where(named(name), _record.c.kind != Kind.MODEL.value, can_see(viewer))
+        .where(named(name), _record.c.kind != Kind.MODEL.value, can_see(viewer), *in_time)
         .order_by(_record.c.id.desc())
         .limit(limit)
     )

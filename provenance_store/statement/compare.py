@@ -17,6 +17,8 @@ from provenance_store.queries.validity import Invalidation
 from provenance_store.queries.view import Row, View, grouped
 from provenance_store.sql import select, surrounding_records
 from provenance_store.sql.imports import import_in
+from provenance_store.statement.compare_records import compare_records
+from provenance_store.statement.curve import Ends, covered, points_of_document, stated_curve
 from provenance_store.statement.evidence import (
     LINKS_A_RECORD,
     MAX_RECORDS,
@@ -35,100 +37,9 @@ __all__ = [
     "Present",
     "RunHistory",
     "against_store",
-    "compare_records",
+    "as_shown",
     "look_again",
 ]
-
-Leaf = Mapping[str, Any]
-
-DROPPED_BY_AGE = ("tags", "documents")
-ABOUT_A_FILE = ("size", "digest", "media_type", "checks")
-
-
-def compare_records(
-    stated: Leaf, today: Leaf, *, reduced: bool, known: Set[str], saw_less: bool
-) -> Iterator[Difference]:
-    """Each field that differs.
-
-    `reduced`: what goes with age may be gone. With `saw_less`, whoever made the statement did not
-    see all, and ends of links that are not `known`, the statement's records, may be hidden.
-    """
-    urn = stated["id"]
-    yield from _links(stated, today, known)
-    for name in sorted((stated.keys() | today.keys()) - {"links", "hidden_links"}):
-        before, now = stated.get(name), today.get(name)
-        if same(before, now):
-            continue
-        if name == "uris":
-            yield from _uris(urn, before, now)
-        elif isinstance(before, dict) and isinstance(now, dict):
-            for key in sorted(before.keys() | now.keys()):
-                if same(before.get(key), now.get(key)) or (reduced and _dropped(name, key, now)):
-                    continue
-                if saw_less and _is_hidden(key, before, now, known):
-                    continue
-                yield Difference(urn, f"{name}.{key}", before.get(key), now.get(key))
-        else:
-            yield Difference(urn, name, before, now)
-
-
-def _dropped(name: str, key: str, now: Mapping[str, Any]) -> bool:
-    """Whether this is gone from a record, and not another now, where things were dropped by age."""
-    if name == "model":
-        return (key == "scores" and not now[key]) or (key == "curve" and now[key]["values"] == 0)
-    return name in DROPPED_BY_AGE and key not in now
-
-
-def _is_hidden(
-    key: str, before: Mapping[str, Any], now: Mapping[str, Any], known: Set[str]
-) -> bool:
-    """Whether one of both sides may not see the first version or the parent of a model."""
-    if key not in ("line", "parent"):
-        return False
-    told, is_so = before.get(key), now.get(key)
-    return is_so == RESTRICTED or (told == RESTRICTED and is_so is not None and is_so not in known)
-
-
-def _uris(urn: str, told: Any, found: Any) -> Iterator[Difference]:
-    stated, today = ({uri["uri"]: uri for uri in some or ()} for some in (told, found))
-    for uri in sorted(stated.keys() | today.keys()):
-        if uri not in today or uri not in stated:
-            where = "stated only" if uri in stated else "in the store only"
-            yield Difference(urn, f"the file {uri} is {where}")
-            continue
-        for key in ABOUT_A_FILE:
-            before, now = stated[uri].get(key), today[uri].get(key)
-            if key in ("digest", "checks"):
-                before, now = _spelled(before), _spelled(now)
-            if not same(before, now):
-                yield Difference(urn, f"{key} of {uri}", before, now)
-
-
-def _spelled(value: Any) -> Any:
-    """A digest in lower case, as records of before may not have it; and so in checks."""
-    if isinstance(value, list):
-        return [{**check, "digest": _spelled(check["digest"])} for check in value]
-    return value.lower() if isinstance(value, str) else value
-
-
-def _links(stated: Leaf, today: Leaf, known: Set[str]) -> Iterator[Difference]:
-    """Links that are gone; and new ones, beyond those that whoever asked could not see."""
-    urn = stated["id"]
-    before = {(link["role"], link["to"]) for link in stated["links"]}
-    now = {(link["role"], link["to"]) for link in today["links"]}
-    gone, added = sorted(before - now), sorted(now - before)
-    if len(gone) <= today["hidden_links"]:
-        gone = []  # whoever asks today may not see them
-    if len(added) <= stated["hidden_links"] and not any(to in known for _, to in added):
-        added = []  # whoever made the statement did not see them
-    for role, to in gone:
-        yield Difference(urn, f"the link {role} {to} is stated only")
-    for role, to in added:
-        yield Difference(urn, f"the link {role} {to} is in the store only")
-    hidden = len(now) + today["hidden_links"] - len(before)
-    if not gone and not added and hidden != stated["hidden_links"]:
-        yield Difference(urn, "the number of hidden links", stated["hidden_links"], hidden)
-
 
 Evidence = Mapping[str, Any]
 Locate = Callable[[str], int | None]
@@ -202,8 +113,39 @@ def look_again(view: View, stated: Evidence, locate: Locate) -> Present:
     as_of = parse_time(stated["as_of"], now=now())
     urns = [leaf["id"] for leaf in stated["leaves"]]
     ids = {i for i in map(locate, urns) if i is not None}
-    found = gather_these(view, ids, as_of=as_of)
+    ends = {i: stated_ends for urn, stated_ends in _ends(stated) if (i := locate(urn)) is not None}
+    found = gather_these(view, ids, as_of=as_of, ends=ends)
     return Present(found, _Looking(view, stated, found, as_of, locate).history(ids))
+
+
+def _ends(stated: Evidence) -> Iterator[tuple[str, Ends]]:
+    """Where each curve ended that is stated up to a place."""
+    for leaf in stated["leaves"]:
+        ends = leaf["record"].get("model", {}).get("curve", {}).get("ends")
+        if ends is not None:
+            yield leaf["id"], ends
+
+
+def as_shown(
+    stated: Evidence, today: Evidence, metrics: Callable[[str], Sequence[Mapping[str, Any]]]
+) -> Present:
+    """The same from a server, which tells of curves as they are now: `today` is its evidence.
+
+    Each curve is taken up to where it is stated; of those that differ then, the points are asked
+    for with `metrics`, by URN.
+    """
+    records = {record["id"]: record for record in today["records"]}
+    since = {}
+    for urn, ends in _ends(stated):
+        now = records.get(urn, {}).get("model", {}).get("curve")
+        if now is None or now.get("ends") == ends:
+            continue
+        points = points_of_document(metrics(urn))
+        curve = stated_curve(covered(points, ends))
+        records[urn] = {**records[urn], "model": {**records[urn]["model"], "curve": curve}}
+        if more := len(points) - curve["values"]:
+            since[urn] = more
+    return Present({**today, "records": list(records.values()), "logged_since": since})
 
 
 @dataclass(frozen=True)
@@ -403,6 +345,12 @@ class _Comparison:
             yield (
                 f"Of {counted(self._dropped, 'record')} the tags, numbers and documents were "
                 "dropped by age since; what is left of them was compared."
+            )
+        if since := self.today.get("logged_since"):
+            yield (
+                f"Logged since: {counted(sum(since.values()), 'value')} of the curves of "
+                f"{counted(len(since), 'model version')}; the curves were compared as far as they "
+                "are stated."
             )
         yield from self._notes
         if self.stated["truncated"]:

@@ -133,9 +133,17 @@ class _Link(_Part):
     to: str
 
 
+class _CurveEnd(_Part):
+    by: Literal["epoch", "step"]
+    name: str
+    points: int
+    last: str
+
+
 class _Curve(_Part):
     values: int
     digest: str
+    ends: list[_CurveEnd] | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Model(_Part):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from provenance_store.queries.lineage import walk
 from provenance_store.queries.validity import validity_of
 from provenance_store.queries.view import Row, View, grouped
 from provenance_store.sql import known_later, select, surrounding_records
+from provenance_store.statement.curve import Ends, points_of_rows
 from provenance_store.statement.record_hash import RecordParts, document_part, record_leaf
 from provenance_store.times import format_time
 
@@ -103,15 +104,23 @@ def unconnected(view: View, start: int, above: Container[int], as_of: int) -> li
     ]
 
 
-def gather_these(view: View, ids: Collection[int], *, as_of: int) -> dict[str, Any]:
-    """The same about these records, wherever they are in the graph."""
-    return _Gathering(view, as_of).document(ids)
+def gather_these(
+    view: View, ids: Collection[int], *, as_of: int, ends: Mapping[int, Ends] | None = None
+) -> dict[str, Any]:
+    """The same about these records, wherever they are in the graph.
+
+    Of versions with `ends` of a curve, what these cover; `logged_since` counts the other values.
+    """
+    gathering = _Gathering(view, as_of, ends or {})
+    return gathering.document(ids) | {"logged_since": gathering.logged_since}
 
 
 @dataclass
 class _Gathering:
     view: View
     as_of: int
+    ends: Mapping[int, Ends] = field(default_factory=dict)
+    logged_since: dict[str, int] = field(default_factory=dict)
 
     def document(self, ids: Collection[int]) -> dict[str, Any]:
         rows = self.view.by_id(ids)
@@ -121,7 +130,11 @@ class _Gathering:
         shown = self._shown(
             parts, rows, [*(x.to_id for x in late), *(x.other_id for x in one_thing)]
         )
-        records = [record_leaf(rows[i], parts, urn=self.view.urn, shown=shown) for i in order]
+        records = [
+            record_leaf(rows[i], parts, urn=self.view.urn, shown=shown, ends=self.ends.get(i))
+            for i in order
+        ]
+        self._count_logged(records, parts)
         return {
             "as_of": format_time(self.as_of),
             "scope": "everything" if self.view.viewer.everything else "restricted",
@@ -154,6 +167,14 @@ class _Gathering:
             **self._said_later(order, rows),
             **self._around(records, rows),
         }
+
+    def _count_logged(self, records: Sequence[Mapping[str, Any]], parts: RecordParts) -> None:
+        of = {self.view.urn(i): i for i in self.ends}
+        for record in records:
+            if record["id"] in of and "model" in record:
+                points = points_of_rows(parts.metric.get(of[record["id"]], ()))
+                if more := len(points) - record["model"]["curve"]["values"]:
+                    self.logged_since[record["id"]] = more
 
     def _late(self, ids: Sequence[int]) -> list[Row]:
         """The links that came late, oldest first."""

@@ -6,9 +6,16 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from provenance_store.enums import CURVES, Kind, Role, Series, TagType
+from provenance_store.enums import Kind, Role, Series, TagType
 from provenance_store.errors import InvalidInput
-from provenance_store.queries.documents import RESTRICTED, shown_number, whole
+from provenance_store.queries.documents import RESTRICTED
+from provenance_store.statement.curve import (
+    Ends,
+    covered,
+    number_text,
+    points_of_rows,
+    stated_curve,
+)
 from provenance_store.times import format_time, known_time
 from provenance_store.values import canonical_json
 
@@ -52,9 +59,17 @@ class RecordParts:
 
 
 def record_leaf(
-    row: Row, parts: RecordParts, *, urn: Callable[[int], str], shown: Callable[[int], bool]
+    row: Row,
+    parts: RecordParts,
+    *,
+    urn: Callable[[int], str],
+    shown: Callable[[int], bool],
+    ends: Ends | None = None,
 ) -> dict[str, Any]:
-    """The record; links to what is not `shown` are counted only, and other ids not named."""
+    """The record; links to what is not `shown` are counted only, and other ids not named.
+
+    Of a curve with `ends` that were stated, what these cover.
+    """
     links = parts.links.get(row.id, ())
     leaf = {
         "id": urn(row.id),
@@ -72,7 +87,7 @@ def record_leaf(
         "hidden_links": sum(not shown(link.to_id) for link in links),
     }
     if row.kind == Kind.MODEL and row.depth is not None:
-        leaf["model"] = _model(row, parts.metric.get(row.id, ()), _named(urn, shown))
+        leaf["model"] = _model(row, parts.metric.get(row.id, ()), _named(urn, shown), ends)
     if row.kind == Kind.STEP:
         leaf["step"] = _step(row)
     return leaf
@@ -133,23 +148,18 @@ def _named(urn: Callable[[int], str], shown: Callable[[int], bool]) -> Callable[
     return lambda record_id: urn(record_id) if shown(record_id) else RESTRICTED
 
 
-def _model(row: Row, numbers: Sequence[Row], urn: Callable[[int], str]) -> dict[str, Any]:
-    scores = {n.name: _text(n) for n in numbers if n.series == Series.SCORE}
-    by_step = (("step",), ())
-    curve = sorted(
-        (
-            (whole(n.step), n.name, _text(n), *by_step[n.series != Series.STEP])
-            for n in numbers
-            if n.series in CURVES
-        ),
-        key=lambda point: (*point[:2], len(point)),
-    )
+def _model(
+    row: Row, numbers: Sequence[Row], urn: Callable[[int], str], ends: Ends | None
+) -> dict[str, Any]:
+    points = points_of_rows(numbers)
     return {
         "line": urn(row.line_id),
         "parent": None if row.parent_id is None else urn(row.parent_id),
         "version": row.depth,
-        "scores": scores,
-        "curve": {"values": len(curve), "digest": _sha256(canonical_json(curve))},
+        "scores": {
+            n.name: number_text(n.value, n.special) for n in numbers if n.series == Series.SCORE
+        },
+        "curve": stated_curve(points if ends is None else covered(points, ends)),
     }
 
 
@@ -164,12 +174,6 @@ def _step(row: Row) -> dict[str, Any]:
         "started_at": format_time(row.started_at),
         "completed_at": format_time(row.completed_at),
     }
-
-
-def _text(number: Row) -> str | None:
-    if number.value is None:
-        return shown_number(None, number.special)  # type: ignore[return-value]
-    return repr(float(number.value))
 
 
 def _sha256(data: bytes) -> str:

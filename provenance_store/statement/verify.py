@@ -13,6 +13,7 @@ from provenance_store.errors import BadFile, InvalidInput
 from provenance_store.ids import Urn, now, parse_id
 from provenance_store.queries.documents import RESTRICTED
 from provenance_store.statement.claims import derive
+from provenance_store.statement.curve import contradictions
 from provenance_store.statement.document import (
     DERIVED,
     HASHING,
@@ -244,6 +245,9 @@ def _lists(evidence: Evidence) -> Iterator[Difference]:
             checks = [(check["at"], check["digest"]) for check in uri["checks"]]
             if checks != sorted(checks):
                 yield Difference(leaf["id"], f"the checks of {uri['uri']} are not in order")
+        if "model" in record:
+            for wrong in contradictions(record["model"]["curve"]):
+                yield Difference(leaf["id"], wrong)
 
 
 def _later(evidence: Evidence) -> Iterator[Difference]:

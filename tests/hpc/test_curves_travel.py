@@ -170,11 +170,6 @@ def test_a_remote_recorder_knows_names(house: House, ada: Person, tmp_path: Path
     assert not spool.exists()
 
 
-def test_a_spool_knows_no_names(tmp_path: Path) -> None:
-    with hpc.spool(tmp_path) as recorder, pytest.raises(InvalidInput, match="full URN"):
-        recorder.data("fit", depends_on="net@v3")
-
-
 def test_aliases_and_removed_tags_come_through_a_spool(store: Store, tmp_path: Path) -> None:
     with hpc.spool(tmp_path) as recorder:
         version = recorder.model("net", tags={"a": 1}).update(tags={"a": 1})

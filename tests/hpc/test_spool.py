@@ -15,7 +15,7 @@ import hpc
 from hpc.spooling.files import SpoolWriter, read_frames
 from hpc.spooling.load import waiting_files
 from provenance_store import Recorder, Store, encode_batch, open_store
-from provenance_store.errors import InvalidInput, NotFound, StoreUnavailable
+from provenance_store.errors import NotFound, StoreUnavailable
 from provenance_store.sink import MemorySink
 from tests.support.mpi import ROOT
 
@@ -289,12 +289,9 @@ def test_a_large_batch_is_divided_but_not_what_was_recorded_together(tmp_path: P
     assert [size for size in sizes if size > 5000] == [max(sizes)]
 
 
-def test_names_that_hold_in_one_store_only_are_refused(tmp_path: Path) -> None:
-    with hpc.spool(tmp_path) as recorder:
-        with pytest.raises(InvalidInput, match="URN"):
-            recorder.data("x", depends_on=["1.1"])
-        with pytest.raises(NotFound, match="origin 77"):
-            recorder.sink.urn(77 << 32 | 1)
+def test_an_id_of_no_known_origin_has_no_name(tmp_path: Path) -> None:
+    with hpc.spool(tmp_path) as recorder, pytest.raises(NotFound, match="origin 77"):
+        recorder.sink.urn(77 << 32 | 1)
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path, store: Store) -> None:

@@ -29,6 +29,9 @@ NOT_DERIVED = {
     (*EVIDENCE, "limit"): "the limit that was asked for, unless it was reached",
 }
 TELLS_LESS = {
+    ("predicate", "evidence", "leaves", "*", "record", "model", "curve", "ends", "removed"): (
+        "earlier versions state the whole curve, and not where it ended"
+    ),
     (*EVIDENCE, "imports", "removed"): "earlier versions tell of no imports, which is noted",
     (*EVIDENCE, "imports", "*", "by", "null"): "a slice does not know who imported",
 }

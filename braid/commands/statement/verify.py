@@ -85,7 +85,7 @@ def command(
 def _looking(evidence: dict[str, Any], source: Source) -> Callable[[], Present]:
     """Asks the store, or the server, what it says of the same records, as of the same time."""
     from provenance_store.ids import now
-    from provenance_store.statement.compare import Present
+    from provenance_store.statement.compare import as_shown
     from provenance_store.statement.document import evidence_of
     from provenance_store.times import parse_time
 
@@ -96,7 +96,9 @@ def _looking(evidence: dict[str, Any], source: Source) -> Callable[[], Present]:
                 return found
             as_of = parse_time(evidence["as_of"], now=now())
             again = history.statement(evidence["root"], limit=evidence["limit"], as_of=as_of)
-        return Present(evidence_of(again))
+            return as_shown(
+                evidence, evidence_of(again), lambda urn: history.record(urn)["metrics"]
+            )
 
     return look
 

@@ -104,11 +104,16 @@ def test_a_model_that_is_none_is_recorded_as_an_input(braid: Braid, store: str) 
         assert sorted(names) == ["scan", "true"]
 
 
-def test_a_short_id_is_left_out_of_a_spool(braid: Braid, store: str) -> None:
-    ran = braid("exec", "--model", "1.1", "--input", UNKNOWN, "--spool", "sp", "--", "true")
-    assert ran.code == 0
-    assert ran.err.count("\n") == ran.err.count("1.1 is recorded as text only") == 1
+def test_a_name_is_looked_up_when_a_spool_is_loaded(braid: Braid, store: str) -> None:
+    net = braid("record", "model", "net").out.strip()
+    named = ("--model", "net", "--input", UNKNOWN, "--model", "nothing")
+    ran = braid("exec", *named, "--spool", "sp", "--", "true")
+    assert (ran.code, ran.err) == (0, "")
     assert braid("spool", "load", "sp").code == 0
+    with open_store(store) as opened:
+        step = opened.documents().record("true")
+        assert [link["id"] for link in step["links"] if link.get("name")] == [net]
+        assert "'nothing' named nothing" in step["tags"]["braid_note"]
 
 
 def test_an_unknown_id_is_left_out_of_a_server(braid: Braid, server: str, its_store: Store) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from provenance_store import open_store
+from provenance_store import Audience, Store, open_store
 from provenance_store.sql.tables import TABLE
 from tests.support.command_line import Answer, Braid
 from tests.support.science import Science, some_science
@@ -50,6 +50,24 @@ def test_a_statement_is_told_in_three_forms(braid: Braid, science: Science) -> N
     assert markdown.startswith("# Statement on peaks\n")
     document = json.loads(good(braid("statement", "--format", "json", science.peaks.urn)))
     assert document["subject"][0]["name"] == science.peaks.urn
+
+
+def test_a_statement_made_while_a_model_trains_holds_later_at_a_server_too(
+    braid: Braid, server: str, its_store: Store, environ: dict[str, str]
+) -> None:
+    owner = Audience(f"urn:globus:auth:identity:{environ['BRAID_LOGIN_CLIENT_ID']}")
+    version = its_store.recorder(audience=owner).model("net", metrics=[{"epoch": 0, "loss": 1.5}])
+    at = ("--server", server)
+    good(braid("statement", version.urn, "--format", "json", "-o", "s.json", *at))
+    its_store.log(version, {"epoch": 1, "loss": "NaN", "acc": 0.5})
+    its_store.sink.flush()
+    told = good(braid("statement", "verify", "s.json", *at))
+    assert "Note: Logged since: 2 values of the curves of 1 model version" in told
+    its_store.log(version, {"epoch": -1, "loss": 2})
+    its_store.sink.flush()
+    wrong = braid("statement", "verify", "s.json", *at)
+    assert wrong.code == 1
+    assert "points of loss by epoch up to 0 is stated as 1, but is 2" in wrong.out
 
 
 def test_every_store_takes_the_same_commands(braid: Braid, store_url: str) -> None:

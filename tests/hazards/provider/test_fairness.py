@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from action_provider.lanes.admission import Lane, Lanes
 from action_provider.lanes.messages import Forwarded
 from action_provider.logs import answering
 from action_provider.recording_process.process import WORK_A_GROUP, Backlog, Line
+from action_provider.step_size import StepSize
 from flows.sandbox.webserver import WebServer
 from provenance_store.batch import TABLES, Batch
 from provenance_store.errors import TooLarge
@@ -655,3 +657,46 @@ def test_a_caller_is_told_by_the_address_that_it_cannot_choose(
         environ["HTTP_X_FORWARDED_FOR"] = header
     with answering(environ):
         assert source_of(None if header is None else "X-Forwarded-For") == source
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_both_ways_into_a_lane_judge_alike(seed: int) -> None:
+    """Whoever may enter at once is whoever need not wait."""
+    chosen = Random(seed)
+    waits = a_lane(places=3, room=0, seconds=0, most_of_one=2)
+    never = a_lane(places=3, room=0, seconds=0, most_of_one=2)
+    inside: list[str] = []
+    for _ in range(200):
+        if inside and chosen.random() < 0.4:
+            identity = inside.pop(chosen.randrange(len(inside)))
+            waits.leave(identity)
+            never.leave(identity)
+            continue
+        identity = chosen.choice("abc")
+        try:
+            waits.enter(identity)
+            entered = True
+        except (Busy, TooManyRequests):
+            entered = False
+        assert never.enter_at_once(identity) is entered
+        inside += [identity] * entered
+        assert never.working == waits.working == len(inside)
+
+
+def test_a_call_that_cannot_enter_at_once_is_counted_once() -> None:
+    lane = FairLane(places=1, room=1, seconds=0, most_of_one=9, rates=Rates(1, lambda: 0.0))
+    lane.enter("ada")
+    for _ in range(50):
+        assert not lane.enter_at_once("bob")
+    with pytest.raises(Busy):  # it waits, and is not over its rate
+        lane.enter("bob")
+
+
+def test_what_is_large_is_so_by_bytes_or_by_items() -> None:
+    size = StepSize(most_bytes=10, items=3)
+    assert [size.is_long(n) for n in (10, 11)] == [False, True]
+    assert [size.is_large(data) for data in (b"[1,2,3]", b"[1,2,3,4]", b"x" * 11)] == [
+        False,
+        True,
+        True,
+    ]
