@@ -26,7 +26,16 @@ from provenance_store.settings import Setting
 from provenance_store.store import Store
 from provenance_store.values import Audience, Uri
 
-__all__ = ["LEFT_OUT", "Section", "cli_page", "python_page", "sections", "settings_page", "write"]
+__all__ = [
+    "LEFT_OUT",
+    "Section",
+    "cli_page",
+    "python_directives",
+    "python_page",
+    "sections",
+    "settings_page",
+    "write",
+]
 
 WIDTH = 80
 HEAD = """\
@@ -183,6 +192,30 @@ def sections() -> list[Section]:
 def python_page() -> str:
     """Every call that a script makes, with its signature and what it does."""
     return "\n".join([HEAD, *(part for section in sections() for part in _section(section))])
+
+
+def python_directives() -> str:
+    """The same page for Sphinx, which takes what the calls do from their docstrings (autodoc)."""
+    return "\n".join([HEAD, *(part for section in sections() for part in _directives(section))])
+
+
+def _directives(section: Section) -> Iterator[str]:
+    yield f"## {section.title}\n"
+    if section.text:
+        yield f"{_folded(section.text)}\n"
+    for name, call in section.calls:
+        yield f"```{{eval-rst}}\n.. auto{_kind(call)}:: {_place(name, call)}\n```\n"
+
+
+def _kind(call: Callable[..., Any]) -> str:
+    if inspect.isclass(call):
+        return "class"
+    return "method" if "." in call.__qualname__ else "function"
+
+
+def _place(name: str, call: Callable[..., Any]) -> str:
+    """Where a method is defined; anything else is where scripts import it from."""
+    return f"{call.__module__}.{call.__qualname__}" if _kind(call) == "method" else name
 
 
 def _methods(name: str, owner: type, *methods: str) -> tuple[tuple[str, Callable[..., Any]], ...]:
