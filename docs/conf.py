@@ -40,7 +40,7 @@ autodoc_preserve_defaults = True
 maximum_signature_line_length = 80
 add_module_names = False
 python_use_unqualified_type_names = True
-toc_object_entries_show_parents = "hide"
+toc_object_entries = False  # each call has a heading
 
 html_theme = "furo"
 html_title = f"Braid {VERSION}"
