@@ -25,7 +25,7 @@ from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, make_id, now
 from provenance_store.recording.environment import current_environment
 from provenance_store.recording.transaction import Inside, Transaction, inside
 from provenance_store.references import Head, Reference, is_document, is_name, path_of, spelled
-from provenance_store.resume_notice import told_of_resuming
+from provenance_store.resume_notice import IN_PYTHON, told_of_resuming
 from provenance_store.rows import (
     AudienceRow,
     EnvironmentRow,
@@ -66,8 +66,8 @@ NOTE_TAG = "braid_note"
 CHOICES = 5
 """So many versions are listed where one of them is meant."""
 ONLY_AT_THE_BEGINNING = (
-    "%s is there already, as v%s: depends_on and tags are of its beginning, or of the version that "
-    "update() makes."
+    "%s exists already, newest is v%s: depends_on and tags are not recorded, for model() makes no "
+    "version here. Give them to update(), or with trained_on, files, hyperparameters or scores."
 )
 NOT_AS_GIVEN = "Not recorded as given: %s"
 """What is logged of a note, which quotes what was given."""
@@ -895,7 +895,8 @@ class Recorder:
                 return None
             head = heads[0]
             failed = [self.sink.urn(version) for version in head.passed_over]
-            if told := told_of_resuming(head.name, head.version, head.status, failed):
+            about = (head.name, head.version, head.status, failed)
+            if told := told_of_resuming(*about, IN_PYTHON):
                 log.warning("%s", told)
             return self._handle(head)
         version_id = self.id_of(reference)

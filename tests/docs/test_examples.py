@@ -18,7 +18,7 @@ from provenance_store.store import Store
 SECTIONS_WITHOUT = {"Ask about the history"}
 """Sections whose calls only read."""
 NOT_RUN = {
-    "hpc.remote": "needs a server and a token; tests/functional/recording runs it",
+    "hpc.remote": "needs a server and a token; tests/hpc/test_remote.py has both",
     "hpc.aggregated": "needs mpiexec; tests/hpc runs it",
     "hpc.workers": "needs mpiexec; tests/hpc runs it",
 }
