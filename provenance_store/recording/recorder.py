@@ -310,9 +310,7 @@ class Recorder:
         `version` is not a model version that is known here, a new line begins, which derives from
         it, and a note says so.
 
-        >>> second = store.update(
-        ...     version, [scan], hyperparameters={"lr": 0.001}, scores={"mae": 0.28}
-        ... )
+        >>> second = store.update(version, [scan], scores={"mae": 0.28})
         >>> second.version
         2
         """
@@ -679,9 +677,8 @@ class Recorder:
         record itself stays as it is. `size` is in bytes, `digest` is ``sha256:…``, `at` is by
         default now. Raises InvalidInput for a size or digest that is not valid.
 
-        >>> store.found_file(
-        ...     scan, "globus://lab/scan-17.h5", size=4096, digest="sha256:" + 64 * "0"
-        ... )
+        >>> digest = "sha256:" + 64 * "0"
+        >>> store.found_file(scan, "globus://lab/scan-17.h5", size=4096, digest=digest)
         """
         record_id = self.id_of(record)
         gate = self._gate()
