@@ -87,6 +87,11 @@ check: $(VENV)/.test ## format, lint, types, import direction
 docs: $(VENV)/.test ## write docs/reference again from the code
 	$(BIN)/python -m braid.reference docs/reference
 
+.PHONY: site
+site: $(VENV)/.docs ## the documentation as a site in build/site; every warning is an error
+	$(BIN)/sphinx-build -W --keep-going --quiet -c docs -d build/doctrees . build/site
+	@echo "open build/site/index.html"
+
 .PHONY: bench
 bench: $(VENV)/.test ## the benchmarks, each beside its floor in the same run
 	@for script in $$(ls benchmarks/*.py | grep -v -e '/_' -e '/soak' -e '/results'); do \
@@ -101,12 +106,15 @@ soak: $(VENV)/.test ## five minutes of MPI ranks recording, with faults in betwe
 	$(BIN)/python benchmarks/soak.py
 
 .PHONY: lock
-lock: ## resolve pyproject.toml again into both locks (needs network; uses uv)
+lock: ## resolve pyproject.toml again into the locks (needs network; uses uv)
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header \
 		--extra all pyproject.toml --output-file requirements.lock
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header \
 		--extra test pyproject.toml --output-file requirements-test.lock
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header \
+		--constraint requirements-test.lock \
+		--extra docs pyproject.toml --output-file requirements-docs.lock
 	echo 'setuptools>=77' | $(VENV)-lock/bin/uv pip compile --quiet --universal \
 		--generate-hashes --no-header --python-version 3.11 - --output-file requirements-build.lock
 	rm -rf $(VENV)-lock
@@ -134,3 +142,8 @@ $(VENV)/.test: requirements-test.lock requirements-build.lock pyproject.toml | $
 	@$(INSTALL) requirements-test.lock --requirement requirements-build.lock
 	@$(EDITABLE)
 	@touch $@ $(VENV)/.runtime
+
+# On top of the tests' packages: the lock has the same versions of what both need.
+$(VENV)/.docs: requirements-docs.lock $(VENV)/.test
+	@$(INSTALL) requirements-docs.lock
+	@touch $@

@@ -1,5 +1,15 @@
 """Who calls: Globus Auth tokens by way of the toolkit's introspection, in bounds; groups when
-they matter."""
+they matter.
+
+The toolkit keeps its caches as class attributes of `AuthState`, with 100 entries each and no lock:
+more than 100 callers never hit them, and `cachetools` breaks under threads. So larger ones with a
+lock take their place.
+
+Anybody can send any number of invented tokens, and nothing but the address tells an invented token
+from a new one. So few unknown tokens are looked up at a time, and these places are shared by
+address: who floods the server from one address does not keep out callers from others. A token that
+was valid before is looked up in any case.
+"""
 
 from __future__ import annotations
 

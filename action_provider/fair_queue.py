@@ -1,5 +1,11 @@
 """Queues that are fair by identity: before a bounded number of places, and before the one that
-writes."""
+writes.
+
+Whoever holds the fewest places goes on next; among equals the identities take turns, however many
+requests each has sent. An identity that is alone has every place. When the room to wait is full,
+the longest queue gives up its newest request. A refusal says who caused it: TooManyRequests is the
+caller's own doing, Busy that of others.
+"""
 
 from __future__ import annotations
 

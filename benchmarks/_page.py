@@ -15,10 +15,11 @@ PUBLISHED_RATE, PUBLISHED_COMMITS = 97_166, 128
 HEAD = """\
 # Results
 
+How fast Braid is, for those who ask whether it can keep up with their jobs. Every measurement ran
+beside its *floor* on the same machine: what the database, or the bare toolkit, does by itself. The
+ratios say more than the absolute figures, which depend on the machine and on what else it does.
 Written by `make results`; the figures behind it are in
-[results/results.json](results/results.json). Every measurement ran beside its floor on the same
-machine: what the database, or the bare toolkit, does by itself. Ratios tell more than absolute
-figures, which depend on the machine and on what else it has to do.
+[results/results.json](results/results.json).
 """
 
 REPEAT = """\

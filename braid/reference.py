@@ -26,23 +26,42 @@ from provenance_store.settings import Setting
 from provenance_store.store import Store
 from provenance_store.values import Audience, Uri
 
-__all__ = ["LEFT_OUT", "Section", "cli_page", "python_page", "sections", "settings_page", "write"]
+__all__ = [
+    "LEFT_OUT",
+    "Section",
+    "cli_page",
+    "python_directives",
+    "python_page",
+    "sections",
+    "settings_page",
+    "write",
+]
 
 WIDTH = 80
 HEAD = """\
 # Python
 
-Written from the code by `make docs`. `import braid` has all of it; `store` is
-what `braid.open_store` returns, `recorder` that or what `hpc.spool`,
-`hpc.remote` and `hpc.aggregated` give, which record in the same way. A script
-from start to end is in [record-from-python.md](../record-from-python.md); what
-becomes of odd values in [values.md](../values.md).
+Every call that a script makes, with its arguments, what it does, the errors
+that it raises, and an example. For a first script read
+[Record from Python](../record-from-python.md); what becomes of unusual values
+is in [Values](../values.md). This page is written from the docstrings by `make
+docs`.
 
-Where records are taken (`depends_on`, `inputs`, `models`, `trained_on`, ...)
-one or several will do: what a call returned, an id, a URN, a URI, a `Path`, a
-name, `NAME@v3` or `NAME@ALIAS` ([how things are named](../query-history.md)).
-`uris`, `file` and `files` take one or several, too; `metrics` points such as
+`import braid` has all of it. `store` is what `braid.open_store` returns.
+`recorder` is a store, or what `hpc.spool`, `hpc.remote` and `hpc.aggregated`
+give; all of them record in the same way.
+
+Arguments that take records (`depends_on`, `inputs`, `models`, `trained_on`,
+...) take one or several: what a call returned, an id, a URN, a URI, a `Path`, a
+name, `NAME@v3` or `NAME@ALIAS`
+([how things are named](../query-history.md#how-things-are-named)). `uris`,
+`file` and `files` take one or several, too. `metrics` are points such as
 `{"epoch": 3, "loss": 0.2}`.
+
+The examples run as tests. Each begins with a new `store` that holds the data
+`scan`, the model `model`, and `version`, the first version after it, which was
+trained on `scan`. Methods that say so return the record itself, so that calls
+can follow each other: `store.data("scan-17").tag(sample="Ni")`.
 """
 
 
@@ -102,7 +121,7 @@ def sections() -> list[Section]:
     """The sections in the order of the page."""
     return [
         Section(
-            "Open a store, or what takes records elsewhere",
+            "Open a store, or record without one",
             "All of them are context managers, and have `close()`.",
             (
                 ("braid.open_store", provenance_store.open_store),
@@ -122,8 +141,8 @@ def sections() -> list[Section]:
         ),
         Section(
             "Record a step",
-            "`step` is what `recorder.step` returns. As a context manager it ends itself, FAILED "
-            "if the block raises.",
+            "`step` is what `recorder.step` returns. Used as a context manager it ends with the "
+            "block, as FAILED if the block raises.",
             (
                 *_methods("recorder", Recorder, "step"),
                 *_methods("step", StepHandle, "used", "output", "updated", "finish"),
@@ -139,8 +158,8 @@ def sections() -> list[Section]:
             ),
         ),
         Section(
-            "Say more of a record, or take it back",
-            "`record` is anything that was recorded. It has the attributes `urn`, `short_id`, "
+            "Add to a record, or invalidate it",
+            "`record` is what a recording call returned. It has the attributes `urn`, `short_id`, "
             "`name` and `kind`.",
             (
                 *_methods("record", Record, "tag", "untag", "add", "promote"),
@@ -166,7 +185,7 @@ def sections() -> list[Section]:
             ),
         ),
         Section(
-            "Look after a store",
+            "Maintain a store",
             "",
             _methods(
                 "store", Store, "info", "check", "repair", "slice", "merge", "reduce", "close"
@@ -183,6 +202,31 @@ def sections() -> list[Section]:
 def python_page() -> str:
     """Every call that a script makes, with its signature and what it does."""
     return "\n".join([HEAD, *(part for section in sections() for part in _section(section))])
+
+
+def python_directives() -> str:
+    """The same page for Sphinx, which takes what the calls do from their docstrings (autodoc)."""
+    return "\n".join([HEAD, *(part for section in sections() for part in _directives(section))])
+
+
+def _directives(section: Section) -> Iterator[str]:
+    yield f"## {section.title}\n"
+    if section.text:
+        yield f"{_folded(section.text)}\n"
+    for name, call in section.calls:
+        yield f"### {name}\n"
+        yield f"```{{eval-rst}}\n.. auto{_kind(call)}:: {_place(name, call)}\n```\n"
+
+
+def _kind(call: Callable[..., Any]) -> str:
+    if inspect.isclass(call):
+        return "class"
+    return "method" if "." in call.__qualname__ else "function"
+
+
+def _place(name: str, call: Callable[..., Any]) -> str:
+    """Where a method is defined; anything else is where scripts import it from."""
+    return f"{call.__module__}.{call.__qualname__}" if _kind(call) == "method" else name
 
 
 def _methods(name: str, owner: type, *methods: str) -> tuple[tuple[str, Callable[..., Any]], ...]:
@@ -248,8 +292,14 @@ def _default_of(value: object) -> str:
 
 def _described(call: Callable[..., Any]) -> str:
     """Its docstring as Markdown."""
-    paragraphs = (inspect.getdoc(call) or "").replace("``", "`").split("\n\n")
-    return "\n\n".join(_folded(" ".join(each.split())) for each in paragraphs)
+    paragraphs = (inspect.getdoc(call) or "").split("\n\n")
+    return "\n\n".join(map(_paragraph, paragraphs))
+
+
+def _paragraph(text: str) -> str:
+    if text.startswith(">>> "):
+        return f"```pycon\n{text}\n```"
+    return _folded(" ".join(text.replace("``", "`").split()))
 
 
 def _folded(text: str) -> str:

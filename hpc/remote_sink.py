@@ -241,13 +241,16 @@ def remote(
     environment: Mapping[str, Any] | str | None = "auto",
     strict: bool = False,
 ) -> ClosingRecorder:
-    """A Recorder that posts batches to the Braid server at `url`, with a Globus token.
+    """Make a Recorder that sends batches to the Braid server at `url`, with a Globus token.
 
     `token` is an access token for the server's scope, or an authorizer of globus-sdk, which also
     renews it. A call that completes a batch waits for the server, at most about two times
-    BRAID_RANK_WAIT_SECONDS; after that, and for a minute, everything goes to the folder `spool`
-    (default BRAID_SPOOL), and so does a batch that the server refuses. `flush` returns when all
-    is durable here or there. Raises ConfigurationError for an address without https.
+    BRAID_RANK_WAIT_SECONDS. After that, and for a minute, everything goes to the folder `spool`
+    (default BRAID_SPOOL), and so does a batch that the server refuses. `flush` returns when all is
+    durable, here or there. Raises ConfigurationError for an address without https.
+
+    >>> with braid.hpc.remote("https://braid.example.org", token) as recorder:
+    ...     scan = recorder.data("scan-18")
     """
     check_server(url)
     sink = RemoteSink(url, token, spool or SPOOL.get())

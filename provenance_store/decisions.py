@@ -31,9 +31,13 @@ DOCUMENT = "decision"
 
 
 class Option(NamedTuple):
-    """One of what could be chosen: a record, or, where nothing is recorded of it, a name alone.
+    """One option of a decision: a record, or a name alone where nothing is recorded of it.
 
-    `score` is a number by which the options were compared, `why` what speaks for or against it.
+    `score` is the number by which the options were compared, `why` what speaks for or against it.
+
+    >>> again = braid.Option(name="train again")
+    >>> options = [braid.Option(version, score=0.28), again]
+    >>> decision = store.decide("Which model?", options, chosen="train again")
     """
 
     record: Reference | None = None

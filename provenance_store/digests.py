@@ -1,4 +1,20 @@
-"""Size and digest of files and of directories."""
+"""Size and digest of files and of directories.
+
+Only regular files are opened, and only a file that stayed the same while it was read has a digest.
+Opening a FIFO, a device or a file that the kernel makes up can change it, and data that a command
+waits for would be gone. So what a path is, is asked first, and asked again of what was opened.
+
+The digest of a directory is ``tree-sha256:<hex>``, the SHA-256 of a list with one line for each
+file, and for each symbolic link, below the directory::
+
+    <sha256 of the content> <size in bytes> <path>
+    link <target> <path>
+
+Paths are relative, with ``/`` between their parts; paths and targets are percent-encoded, all bytes
+but letters, digits and ``_.-~/``. The lines are sorted as bytes by path, and each ends with a line
+feed. Links are not followed. Empty directories, times and permissions do not count, so a copy has
+the same digest.
+"""
 
 from __future__ import annotations
 

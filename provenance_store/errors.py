@@ -21,6 +21,9 @@
 
 Views and commands never catch these: ``action_provider.errors`` maps them to HTTP and
 ``braid.cli.errors`` to exit codes, once, each in one table.
+
+Views and commands do not catch these errors: `action_provider.errors` maps them to HTTP answers and
+`braid.cli.errors` to exit codes, each in one table.
 """
 
 from __future__ import annotations

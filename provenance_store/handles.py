@@ -89,12 +89,18 @@ class Record:
         return short_id(self.id)
 
     def tag(self, **tags: TagValue) -> Self:
-        """Set tags; the earlier values stay in the history."""
+        """Set tags; the earlier values stay in the history. Returns the record.
+
+        >>> scan = store.data("scan-18").tag(sample="Ni", temperature_K=293.5)
+        """
         self.recorder.tag(self, tags)
         return self
 
     def untag(self, *names: str) -> Self:
-        """Take tags away; the history keeps them."""
+        """Remove tags; the history keeps them. Returns the record.
+
+        >>> scan = scan.tag(sample="Ni").untag("sample")
+        """
         self.recorder.untag(self, *names)
         return self
 
@@ -106,12 +112,20 @@ class Record:
         file: FileLike | None = None,
         files: Files = (),
     ) -> Self:
-        """Add to live data; raises Sealed once it is static."""
+        """Add to live data. Returns the record; raises Sealed once it is static.
+
+        >>> log = store.data("detector log", live=True)
+        >>> log = log.add(uris=["globus://collection/detector-1.log"])
+        """
         self.recorder.add(self, depends_on=depends_on, uris=uris, file=file, files=files)
         return self
 
     def promote(self, note: str = "") -> Self:
-        """Make live data static."""
+        """Make live data static. Returns the record.
+
+        >>> log = store.data("detector log", live=True)
+        >>> log = log.promote("end of the beam time")
+        """
         self.recorder.promote(self, note)
         return self
 
@@ -121,7 +135,11 @@ class Dataset(Record):
     """A collection of records."""
 
     def add_members(self, members: Records) -> Self:
-        """Add members to a live dataset; raises Sealed once it is static."""
+        """Add members to a live dataset. Returns the dataset; raises Sealed once it is static.
+
+        >>> frames = store.dataset("frames", live=True)
+        >>> frames = frames.add_members([scan])
+        """
         self.recorder.add(self, members=members)
         return self
 
@@ -147,23 +165,37 @@ class ModelVersion(Record):
         files: Files = (),
         scores: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Complete it, such as with the weights that were written and the scores: until the step
-        that makes it ends. Raises Sealed later, and for a version that no step makes."""
+        """Add what is known only after the training, such as the weights and the scores.
+
+        It works until the step that makes the version ends. Returns the version; raises Sealed
+        later, and for a version that no step makes.
+
+        >>> with store.step("Train", inputs=[scan], models=[model]) as step:
+        ...     version = step.updated(model, [scan])
+        ...     version = version.add(file="weights.pt", scores={"mae": 0.28})
+        """
         self.recorder.add(
             self, depends_on=depends_on, uris=uris, file=file, files=files, scores=scores
         )
         return self
 
     def alias(self, *names: str) -> Self:
-        """Give it further names, such as ``champion``, which other versions then have no more."""
+        """Give it further names, such as ``champion``, which other versions lose. Returns the
+        version.
+
+        >>> version = version.alias("champion", "production")
+        """
         self.recorder.alias(self, *names)
         return self
 
     def log(
         self, points: Points = (), *, scores: Mapping[str, Any] | None = None, **point: Any
     ) -> Self:
-        """Append to its curve while it trains: ``version.log(epoch=3, loss=0.2)``, or points and
-        scores as `Recorder.log` takes them."""
+        """Append to its curve while it trains: one point by its names, or as `Recorder.log`.
+
+        >>> for epoch, loss in enumerate([0.5, 0.3, 0.2]):
+        ...     version = version.log(epoch=epoch, loss=loss)
+        """
         given = [*one_or_many(points, mapping=True), *([point] if point else [])]
         self.recorder.log(self, given, scores=scores)
         return self
@@ -173,7 +205,12 @@ class ModelVersion(Record):
         records: Records = (),
         **about: Unpack[VersionAbout],
     ) -> ModelVersion:
-        """The next version, exposed to `records`; see `Recorder.update`."""
+        """Make the next version, which has learned from `records`; see `Recorder.update`.
+
+        >>> second = version.update([scan], file="weights.pt", scores={"mae": 0.28})
+        >>> second.version
+        2
+        """
         return self.recorder.update(self, records, **about)
 
 
@@ -187,12 +224,20 @@ class StepHandle(Record):
     _entered: list[int] = field(default_factory=list, compare=False, repr=False)
 
     def used(self, *records: RecordLike, role: Role = Role.USED) -> Self:
-        """Further inputs."""
+        """Link further inputs, once they are known. Returns the step.
+
+        >>> with store.step("Find peaks") as step:
+        ...     step = step.used(scan, version)
+        """
         self.recorder.used(self, records, role)
         return self
 
     def output(self, name: str, **about: Unpack[About]) -> Record:
-        """Record data that this step makes; `about` as `Recorder.data`."""
+        """Record data that this step makes; arguments as for `Recorder.data`.
+
+        >>> with store.step("Find peaks", inputs=[scan]) as step:
+        ...     peaks = step.output("peaks-17", tags={"peaks": 12})
+        """
         with self.recorder.transaction():
             made = self.recorder.data(name, **about)
             self.recorder.generated(self, [made])
@@ -204,14 +249,25 @@ class StepHandle(Record):
         records: Records = (),
         **about: Unpack[VersionAbout],
     ) -> ModelVersion:
-        """Record that this step makes the next version of a model; `about` as `Recorder.update`."""
+        """Record that this step makes the next version of a model; arguments as for
+        `Recorder.update`.
+
+        >>> with store.step("Train", inputs=[scan], models=[version]) as step:
+        ...     second = step.updated(version, [scan], hyperparameters={"lr": 0.001})
+        >>> second.version
+        2
+        """
         with self.recorder.transaction():
             made = self.recorder.update(version, records, **about)
             self.recorder.generated(self, [made])
         return made
 
     def finish(self, status: str = "SUCCEEDED", **how: Unpack[End]) -> None:
-        """Record how it ended; `how` as `Recorder.finish`."""
+        """Record how it ended; arguments as for `Recorder.finish`.
+
+        >>> step = store.step("Find peaks", inputs=[scan])
+        >>> step.finish(result={"peaks": 12})
+        """
         self.recorder.finish(self, status, **how)
 
     def __enter__(self) -> Self:

@@ -32,11 +32,14 @@ def open_store(
 ) -> Store:
     """Open the store at a URL or path, by default the one that BRAID_STORE_URL names.
 
-    ``sqlite:///FILE``, ``postgresql://USER@HOST/DATABASE``, or the path of a SQLite file. An empty
-    or missing database gets the schema, unless `create` is false. What is recorded with `strict` is
-    refused where it cannot be kept as it is given, see `Recorder`. Raises ConfigurationError for a
-    bad URL, NotFound when there is no store, SchemaMismatch for an older or newer one,
-    StoreUnavailable when the database cannot be reached.
+    A URL is ``sqlite:///FILE`` or ``postgresql://USER@HOST/DATABASE``; a path names a SQLite file.
+    An empty or missing database gets the schema, unless `create` is false. With `strict` a value
+    that cannot be kept as it is given is refused, see `Recorder`. Raises ConfigurationError for a
+    bad URL, NotFound if there is no store, SchemaMismatch for an older or newer one,
+    StoreUnavailable if the database cannot be reached.
+
+    >>> with braid.open_store("results.db") as results:
+    ...     scan = results.data("scan-17", uris=["globus://collection/scan-17.h5"])
     """
     engine = engine_at(url or STORE_URL.get(), create=create)
     try:

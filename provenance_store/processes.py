@@ -1,4 +1,14 @@
-"""Forks and ends of a process: nothing that is open or gathered then is harmed or lost."""
+"""Forks and ends of a process: nothing that is open or gathered then is harmed or lost.
+
+Whatever holds connections, locks, files or numbers of its own registers here. Python calls this
+module around every fork that it makes (os.fork, multiprocessing, forkserver). A fork made by C code
+alone, as some application servers do, is noticed by comparing process ids.
+
+A script ends through `atexit`. Children of multiprocessing (fork and forkserver) leave without it,
+by os._exit, after multiprocessing's own finalizers; these also run when a task raised, and when a
+pool is shut down in order. SIGTERM, as from Pool.terminate, is handled by `hpc.signals`. SIGKILL
+and os._exit by hand cannot be noticed.
+"""
 
 from __future__ import annotations
 

@@ -73,12 +73,16 @@ class Store(Recorder):
         held: bool = False,
         strict: bool | None = None,
     ) -> Recorder:
-        """Another Recorder into this store, with defaults of its own; cheap to make. It is as
-        `strict` as the store unless it is said.
+        """Make another Recorder into this store, with defaults of its own; this costs little.
 
-        With `alone_as`, principals, what it records is refused with NotAllowed when anybody
-        whose things these do not manage has recorded anything of the run before, be it at the
-        same moment.
+        `run_id` and `audience` are put on every record that it makes. It is as `strict` as the
+        store unless `strict` is given. With `alone_as`, a set of principals, it refuses with
+        NotAllowed what would be recorded of a run of which somebody else, whose records these
+        principals do not manage, has recorded anything, also at the same moment.
+
+        >>> recorder = store.recorder(run_id="8c1f2d3e-5a0f-4f3b-9c39-6f1c1a7f0d11")
+        >>> with recorder.step("Find peaks", inputs=[scan]):
+        ...     pass
         """
         guard = None
         if alone_as is not None and run_id is not None:
@@ -143,11 +147,15 @@ class Store(Recorder):
 
     @contextmanager
     def bulk_load(self) -> Iterator[Recorder]:
-        """A Recorder for millions of new records: one transaction, indexes made at the end.
+        """Get a Recorder for millions of new records: one transaction, indexes made at the end.
 
-        Everything is written, and durable, when the block ends, and nothing of it when it
-        raises. Links are held in memory in pieces of some millions. Other writers of the store
-        wait meanwhile. Only new records can be recorded, not additions to earlier ones.
+        Everything is written, and durable, when the block ends; nothing is written if it raises.
+        Links are held in memory in pieces of some millions. Other writers of the store wait until
+        the block ends. Only new records can be recorded, not additions to earlier ones.
+
+        >>> with store.bulk_load() as recorder:
+        ...     for number in range(1000):
+        ...         frame = recorder.data(f"frame-{number}")
         """
         from provenance_store.sinks.bulk import BulkSink
         from provenance_store.sql.load import conflicts_told, loading
@@ -259,15 +267,20 @@ class Store(Recorder):
         tags: str = "latest",
         progress: Callable[[str], object] = lambda what: None,
     ) -> Merged:
-        """Merge another store, a SQLite file: identities are kept, twice changes nothing.
+        """Merge another store, a SQLite file, into this one. Merging it again changes nothing.
 
-        One transaction. `tags` is the policy for tags that both have with another value, one of
-        `merge.TAGS`; with `dry_run` nothing is kept, and the answer says what would be added;
-        `progress` is told what is being done. What derives from the invalid is so afterwards,
-        whichever store knew of it.
+        Records keep their URNs. It is one transaction. `tags` is the policy for tags that both
+        stores have with different values, one of `merge.TAGS`. With `dry_run` nothing is kept, and
+        the answer says what would be added. `progress` is called with a text on what is being done.
+        What derives from something invalid is invalid afterwards, whichever store knew of it.
 
-        Raises MergeConflict with a report when the stores say other things of the same records,
-        InvalidInput when the file is no store, SchemaMismatch when it is of another version.
+        Raises MergeConflict with a report if the stores say different things of the same records,
+        InvalidInput if the file is not a store, SchemaMismatch if it is of another version.
+
+        >>> with braid.open_store("partner.db") as partner:
+        ...     sample = partner.fact("sample Ni-3")
+        >>> merged = store.merge("partner.db")
+        >>> store.tag(sample.urn, {"checked": True})
         """
         from provenance_store.transfer.merge import merge_file
 
@@ -276,12 +289,14 @@ class Store(Recorder):
         return merged
 
     def link_same(self) -> int:
-        """Say of records of different owners too, with equal digests at one place, that they are
-        one thing; how many pairs are new.
+        """Link records of different owners that have equal digests at one place as the same thing.
 
-        Those of one owner, or of nobody, are so as soon as they are written. Lineage, search and
-        invalidity go through all of them. An equal URI alone does not make two records one, nor do
-        equal bytes at two places.
+        Returns how many pairs are new. Records of one owner, or of nobody, are linked as soon as
+        they are written. Lineage, search and invalidity follow these links. An equal URI alone does
+        not make two records the same, nor do equal bytes at two places.
+
+        >>> store.link_same()
+        0
         """
         with self.sink.session.read() as connection:
             pairs = [(*row,) for row in connection.execute(new_same())]
@@ -304,13 +319,17 @@ class Store(Recorder):
         viewer: Viewer = EVERYTHING,
         named: int = FIRST_NAMED,
     ) -> Affected:
-        """Say that a record must not be relied on: all that derives from it is invalid with it.
+        """Mark a record as invalid; everything that derives from it is invalid with it.
 
-        Also what is recorded, or merged, later. It stays so until `restore`; nothing is deleted,
-        and the cause is shown to everybody who may see any of it. With `dry_run` nothing is
-        written, and the answer says what would be invalid. `named` of these are described.
+        That includes what is recorded or merged later. It stays so until `restore`. Nothing is
+        deleted, and everybody who may see any of it is shown the cause. With `dry_run` nothing is
+        written, and the answer says what would be invalid. `named` of these records are described.
 
         Raises NotFound for what the viewer may not see, NotAllowed for what it does not manage.
+
+        >>> affected = store.invalidate(scan, cause="the detector was misaligned")
+        >>> affected.kinds
+        {'model': 1}
         """
         from provenance_store.queries.invalidation import invalidate
 
@@ -329,8 +348,11 @@ class Store(Recorder):
     ) -> Affected:
         """Take an invalidation back: what is not invalid for another cause is valid again.
 
-        Raises Conflict when the record was not invalidated itself, naming what was; else as
-        `invalidate`.
+        Raises Conflict if the record itself was not invalidated, and names the record that was;
+        otherwise as `invalidate`.
+
+        >>> affected = store.invalidate(scan, cause="the detector was misaligned")
+        >>> affected = store.restore(scan, cause="it was another scan")
         """
         from provenance_store.queries.invalidation import restore
 
@@ -347,9 +369,13 @@ class Store(Recorder):
     ) -> Reduced:
         """Drop tags, metrics and documents of records made before a time (microseconds UTC).
 
-        Nodes, links, URIs and digests stay, and a mark says of each record that it was reduced.
-        Some hundred records at a time are one transaction; `progress` is told how many. With
+        Records, links, URIs and digests stay, and each record is marked as reduced. Some hundred
+        records at a time are one transaction; `progress` is called with their number. With
         `dry_run` nothing is dropped, and the answer says what would be.
+
+        >>> from datetime import UTC, datetime
+        >>> before = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+        >>> reduced = store.reduce(before=before, dry_run=True)
         """
         from provenance_store.transfer.retention import reduce
 
@@ -373,15 +399,20 @@ class Store(Recorder):
     ) -> Sliced:
         """Write a part of this store as a store of its own, a new SQLite file.
 
-        It begins with the records, and the runs, that are named, or with all there are. `down`
-        adds what depends on these, `up` what any of them depends on, at most `depth` hops away;
-        `rules` names those of `slices.RULES` that are not followed. What is mentioned and not
-        taken becomes a stub, without its name with `hide_names`; `without` names the parts of
-        `slices.LEFT_OUT` that are kept out. The file has its name only when it is whole;
-        `progress` is told what is being done.
+        The slice starts with the records and runs that are named, or with all there are. `up` adds
+        what they depend on, `down` adds what depends on them, up to `depth` hops away. `rules`
+        names the rules of `slices.RULES` that are not followed, `without` the parts of
+        `slices.LEFT_OUT` that are left out. A record that is mentioned but not taken becomes a
+        stub, with `hide_names` without its name. The file appears under its name only when it is
+        complete. `progress` is called with a text on what is being done.
 
-        Raises NotFound for a start that is not there, InvalidInput when the file is there
-        already and `force` is not given.
+        Raises NotFound for a start that is not there, InvalidInput if the file exists and `force`
+        is not given.
+
+        >>> sliced = store.slice("scan-17.db", [scan], down=True)
+        >>> with braid.open_store("scan-17.db") as part:
+        ...     part.check()
+        []
         """
         from provenance_store.transfer.slices import SliceRequest, take_slice
 
@@ -401,14 +432,22 @@ class Store(Recorder):
             return take_slice(self.sink, Path(file), wanted, force=force, progress=progress)
 
     def info(self) -> dict[str, Any]:
-        """What the store holds: schema, rows by table, records by kind, origins."""
+        """What the store holds: schema, rows by table, records by kind, origins.
+
+        >>> store.info()["records"]["data"]
+        1
+        """
         from provenance_store.sql import inspect
 
         with self.sink.session.read() as connection:
             return inspect.info(connection)
 
     def check(self) -> list[str]:
-        """Everything that is wrong with the store, a sentence each; empty when nothing is."""
+        """Everything that is wrong with the store, one sentence each; empty if nothing is.
+
+        >>> store.check()
+        []
+        """
         from provenance_store.sql import inspect
 
         with self.sink.session.read() as connection:
@@ -424,10 +463,13 @@ class Store(Recorder):
             yield
 
     def repair(self, *, dry_run: bool = False) -> list[Mended]:
-        """Mend values that earlier versions wrote and nobody can read, in one transaction.
+        """Correct values that earlier versions wrote and nobody can read, in one transaction.
 
-        What is mended, or with `dry_run` would be; again there is nothing. A tag gets a newer
-        value, so that what was signed with the older one stays as it was.
+        Returns what was corrected, or with `dry_run` what would be; a second call finds nothing. A
+        tag gets a newer value, so that what was signed with the older one stays as it was.
+
+        >>> store.repair()
+        []
         """
         from provenance_store.sql.repair import repair_all
 
@@ -463,7 +505,10 @@ class Store(Recorder):
         return self.sink.session.watch.waits.since(began)
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections; leaving the store's `with` block does it, too.
+
+        >>> store.close()
+        """
         self.sink.close()
 
     def __enter__(self) -> Self:

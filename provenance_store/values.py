@@ -56,7 +56,11 @@ names."""
 
 
 class Uri(msgspec.Struct, frozen=True):
-    """Where bytes are: `size` in bytes, `digest` as ``sha256:<hex>``."""
+    """Where bytes are, with their `size` in bytes and their `digest` as ``sha256:<hex>``.
+
+    >>> place = braid.Uri("globus://collection/scan-18.h5", size=1048576)
+    >>> scan = store.data("scan-18", uris=[place])
+    """
 
     uri: str
     size: int | None = None
@@ -66,7 +70,12 @@ class Uri(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who owns a record and who else may read or manage it: Globus identity and group URNs."""
+    """Who owns a record and who else may read or manage it: Globus identity and group URNs.
+
+    >>> ada = "urn:globus:auth:identity:7d8c2b3a-6a31-4f57-8b44-5f1c2e9d0a11"
+    >>> lab = "urn:globus:groups:id:9e8f7a6b-5c4d-4e3f-8a1b-2c3d4e5f6a7b"
+    >>> recorder = store.recorder(audience=braid.Audience(ada, readers=lab))
+    """
 
     owner: str
     readers: tuple[str, ...] = ()

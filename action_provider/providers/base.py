@@ -1,5 +1,9 @@
 """An action provider's routes, both styles, on the toolkit's blueprint, and what it says about
-itself."""
+itself.
+
+The toolkit contributes routing, the introspection of tokens and the description. Its views are
+replaced; their docstrings say why.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ commit of its own. One process that takes all waiting requests, asks the store a
 and writes them in one commit does more: on SQLite, and on PostgreSQL several times as much.
 
 The process takes what waits in groups of bounded size, in which the identities take turns, so
-that nobody waits for somebody else's many (`desk_process`). Requests that are large go to a lane
+that nobody waits for somebody else's many (`process`). Requests that are large go to a lane
 of their own before they come here (`action_provider.lanes`).
 """
 

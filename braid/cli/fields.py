@@ -1,5 +1,10 @@
 """What tables and details show of a document: the columns, the text of their values, safe to
-write anywhere."""
+write anywhere.
+
+A value has one text for people, in which times, sizes, durations and long numbers are short, and
+one for CSV, which has it whole. Names, notes and errors come from others: what could drive a
+terminal, or show text in another order than it has, is escaped.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Files that commands read and write: in bounds, for pipes may never end; and flow definitions."""
+"""Files that commands read and write: in bounds, for pipes may never end; and flow definitions.
+
+Pipes are read like files, since ``<(command)`` of a shell is one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The bytes of an HTTP request, collected in bounds, and answers that need no application."""
+"""The bytes of an HTTP request, collected in bounds, and answers that need no application.
+
+This module only finds where a request ends. gunicorn parses the same bytes: a request whose end is
+misjudged here is refused there, or read on by the thread that answers it.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Flow definitions: read, check, instrument, strip, deploy. Pure functions over JSON values,
-but for `flows.definition.deploy` and `flows.definition.deploy`, which are imported by name so
+but for `flows.definition.deploy`, which is imported by name so
 that nobody waits for globus-sdk who does not deploy.
 """
 

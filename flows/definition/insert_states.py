@@ -1,8 +1,8 @@
 """Puts record states into a definition, as its plans say.
 
-Around a step S the woven flow reads ``[capture] -> S -> record -> what followed S``, and on each
-edge of a Catch ``S -> record of the failure -> the handler``. In front of a Fail stands a record
-too, and in front of a Choice if that is asked for.
+Around a step S the instrumented flow reads ``[capture] -> S -> record -> what followed S``, and on
+each edge of a Catch ``S -> record of the failure -> the handler``. In front of a Fail stands a
+record too, and in front of a Choice if that is asked for.
 
 A failure that nothing catches leads to the record of S as well, and a Choice behind that leads on
 to a Fail if there is an error: so what S was called with is sent either way, and stands in the

@@ -1,5 +1,9 @@
 """Read a flow definition from a file, strictly; and one digest for it, however its JSON is laid
-out."""
+out.
+
+Python's JSON reader keeps the last of two equal keys and accepts NaN. A definition with either
+means something else to its author than to the service, so both are refused with their place.
+"""
 
 from __future__ import annotations
 

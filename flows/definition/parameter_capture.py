@@ -1,5 +1,16 @@
 """A step's input, rewritten so that the record state sends the same values afterwards; never its
-secrets."""
+secrets.
+
+A record state evaluates its Parameters *after* the step ran. What the step, or its Catch, wrote
+over has to be read before it: each such reference gets a name in a `Capture`, which becomes an
+ExpressionEval state in front of the step, and the record state reads the captured value. Captures
+are ``getattr('a.b', None)`` expressions only. They can be evaluated in every state of the run, so
+capturing never fails where the step would not have failed.
+
+Never copied is what the author declared (``__Private_Parameters``), what the service hides by name
+(state keys that begin with ``_private``), and names or values that look like secrets. The provider
+redacts by the same rules; here they do not even leave the flow.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""JSON paths as a flow definition writes them, and names that collide with nothing."""
+"""JSON paths as a flow definition writes them, and names that collide with nothing.
+
+Only the shape of a path matters here: which part of the run's state it names. Shapes decide whether
+a step overwrites what it read. Values are evaluated in `flows.language`.
+"""
 
 from __future__ import annotations
 

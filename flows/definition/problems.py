@@ -1,5 +1,9 @@
 """A problem in a flow definition, the collector that the rules report to, and keys that are
-null."""
+null.
+
+Some clients write ``"Comment": null``, and null for every other key that was not set. Such a
+definition means what it would mean without these keys, and keeps them when it is written again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,16 @@
-"""How an injected state says that it was injected, and taking injected states out again."""
+"""How an injected state says that it was injected, and taking injected states out again.
+
+An injected state says so in its Comment, the only key whose content Globus Flows leaves alone:
+`COMMENT_START` and the kind of the state, as in ``Braid #after``, and where stripping needs it what
+was changed elsewhere, as compact JSON. Two states that most steps get do without one, because
+definitions are limited in size: a record that says how its step ended, in a field that only
+injected states have, and the Choice behind it. Nothing is inferred from names, so a state that an
+author wrote is never taken for an injected one.
+
+Every injected state but the re-raising Fail stands *on* an edge, so the original edge leads where
+the chain of injected states leads in the end. That needs no memory of the original, and what an
+author changed since is kept.
+"""
 
 from __future__ import annotations
 

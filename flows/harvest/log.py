@@ -1,4 +1,9 @@
-"""The log of a run, as the Flows service gives it or from a file: read and put in order."""
+"""The log of a run, as the Flows service gives it or from a file: read and put in order.
+
+An entry has a time, a code, a description and details. Pages of a log, a list of entries and whole
+answers of the service are read alike, newest or oldest first. An unknown code is never a reason to
+refuse the log.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""What of a run is recorded already: by its own record states, or by an earlier harvest."""
+"""What of a run is recorded already: by its own record states, or by an earlier harvest.
+
+A visit and a recorded step are the same when the receipt of a record state says so, when they have
+the same action id, or when they have the same place in the run; last, when both have neither and
+are the next of their name.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""From log entries to visits of states, and what the log does not tell."""
+"""From log entries to visits of states, and what the log does not tell.
+
+A run visits one state at a time, so an end belongs to the last visit of that name that has not
+ended. A log without some entries gives visits without a beginning or an end.
+
+The place of a visit in the run is known only if everything before it is. Behind a gap a visit is
+recorded if its action's id says which it is, for then the complete log finds it again later; the
+other visits wait for that log.
+"""
 
 from __future__ import annotations
 

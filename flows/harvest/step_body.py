@@ -1,4 +1,9 @@
-"""From a visit to the body that its own record action would have sent."""
+"""From a visit to the body that its own record action would have sent.
+
+Where an author records by hand and the provider did not answer, the Parameters of the record state
+are filled in once more, over the state of the run at that point, with receipts of harvested steps
+where the flow kept errors.
+"""
 
 from __future__ import annotations
 

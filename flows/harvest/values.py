@@ -1,4 +1,8 @@
-"""What a visit was given and what it made of it."""
+"""What a visit was given and what it made of it.
+
+The log shows a state's input with its references resolved and its expressions as they were written;
+these are evaluated here, against the state of the run before the visit.
+"""
 
 from __future__ import annotations
 

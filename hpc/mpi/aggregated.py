@@ -43,21 +43,24 @@ def aggregated(
     strict: bool = False,
     report_every: float | None = None,
 ) -> Iterator[Recorder | None]:
-    """Record from the ranks of an MPI job; every rank of `comm` must enter and leave.
+    """Record from the ranks of an MPI job; every rank of `comm` must enter and leave the block.
 
-    Worker ranks get a Recorder. Aggregator ranks serve until the last worker has left, and then
-    get None; collective calls inside the block are made on `workers`. There are `aggregators` of
-    them, spread over the ranks, or with ``"node"`` the first rank of every node that has more
-    than one. Several on SQLite each write a shard of their own: for ``sqlite:///run.db`` these
-    are ``run-0.db``, ``run-1.db`` …, to be merged afterwards; on PostgreSQL they share the
-    database. A job of one rank writes straight to the store.
+    Worker ranks get a Recorder. Aggregator ranks serve until the last worker has left, and then get
+    None; collective calls inside the block are made on the communicator of `workers`. `aggregators`
+    is their number; they are spread over the ranks. With ``"node"`` the first rank of every node
+    that has more than one is an aggregator. On SQLite several aggregators write a shard each: for
+    ``sqlite:///run.db`` these are ``run-0.db``, ``run-1.db`` …, to be merged afterwards. On
+    PostgreSQL they share the database. A job of one rank writes straight to the store.
 
-    What cannot be delivered goes to the folder `spool` (default BRAID_SPOOL), from where
-    ``braid spool load`` brings it in. Recording never waits longer than BRAID_RANK_WAIT_SECONDS.
-    `comm` is COMM_WORLD by default; `report_every` seconds an aggregator writes a line to
-    standard error. Raises ConfigurationError, on all ranks, when the store cannot be used or
-    there is no rank left to work, and where mpi4py is not installed or belongs to another MPI
-    library than the launcher.
+    What cannot be delivered goes to the folder `spool` (default BRAID_SPOOL), and ``braid spool
+    load`` brings it in later. Recording never waits longer than BRAID_RANK_WAIT_SECONDS. `comm` is
+    COMM_WORLD by default. Every `report_every` seconds an aggregator writes a line to standard
+    error. Raises ConfigurationError, on all ranks, if the store cannot be used, no rank is left to
+    work, mpi4py is not installed, or mpi4py belongs to another MPI library than the launcher.
+
+    >>> with braid.hpc.aggregated("sqlite:///run.db") as recorder:
+    ...     if recorder is not None:  # this rank works, it does not aggregate
+    ...         scan = recorder.data("scan-18")
     """
     mpi = load_mpi()
     comm = mpi.COMM_WORLD if comm is None else comm
@@ -95,10 +98,15 @@ def aggregated(
 def workers(
     comm: MPI.Intracomm | None = None, *, aggregators: int | Literal["node"] = 1
 ) -> MPI.Intracomm | None:
-    """A communicator of those ranks that work when `aggregated` is called the same way.
+    """Make a communicator of the ranks that work when `aggregated` is called with these arguments.
 
-    For collective calls inside the block, where the aggregators do not take part. Every rank of
-    `comm` must call it, outside the block; ranks that will aggregate get None.
+    Use it for collective calls inside the block, in which the aggregators take no part. Every rank
+    of `comm` must call it, outside the block; ranks that will aggregate get None.
+
+    >>> group = braid.hpc.workers()
+    >>> with braid.hpc.aggregated("sqlite:///run.db") as recorder:
+    ...     if recorder is not None:
+    ...         epochs = group.bcast(50)
     """
     mpi = load_mpi()
     comm = mpi.COMM_WORLD if comm is None else comm

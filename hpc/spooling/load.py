@@ -211,14 +211,20 @@ def load_spool(
     unfinished: bool = False,
     progress: Callable[[int], None] = lambda size: None,
 ) -> Loaded:
-    """Write what a spool folder holds into a store, or post it to a server; again changes nothing.
+    """Load the files of a spool folder into a store or a server. Loading again changes nothing.
 
-    Loaded files go to ``done/`` or, with `delete`, away. A file that is torn or damaged, or that
-    holds anything that is refused, goes to ``bad/``, after all else of it has been written: what
-    was recorded together, no more, is refused together. With `unfinished` also files in
-    ``tmp/``, once no writer is at work any more. `progress` is called with the bytes of each
-    file. Raises StoreUnavailable, ServiceUnavailable or what else is wrong with every batch,
-    files not yet loaded staying where they are, and NotFound when there is no such folder.
+    Loaded files move to ``done/``, or are deleted with `delete`. A file that is torn or damaged, or
+    of which anything is refused, moves to ``bad/`` after everything else in it is written; only
+    what was recorded in one transaction is refused together. With `unfinished` the files in
+    ``tmp/`` are loaded too; use it once no writer is at work any more. `progress` is called with
+    the size of each file in bytes. Raises NotFound if there is no such folder. When the store or
+    server takes nothing, raises StoreUnavailable, ServiceUnavailable or what else is wrong; files
+    that are not loaded stay where they are.
+
+    >>> with braid.hpc.spool("spool") as recorder:
+    ...     scan = recorder.data("scan-18")
+    >>> braid.hpc.load_spool(store, "spool").batches
+    1
     """
     directory = Path(directory)
     intake = StoreIntake(into) if isinstance(into, Store) else into

@@ -82,11 +82,14 @@ def spool(
     environment: Mapping[str, Any] | str | None = "auto",
     strict: bool = False,
 ) -> ClosingRecorder:
-    """A Recorder into files of a folder (default BRAID_SPOOL), which is made when needed.
+    """Make a Recorder that writes files into a folder (default BRAID_SPOOL), which it creates.
 
-    `flush` and `close` return when everything is on the disk; ``braid spool load`` brings it into
-    a store. Any number of processes may use the same folder, and the same recorder, forked or
+    `flush` and `close` return when everything is on the disk; ``braid spool load`` brings the files
+    into a store. Any number of processes may use the same folder, and the same recorder, forked or
     sent to them.
+
+    >>> with braid.hpc.spool("spool") as recorder:
+    ...     scan = recorder.data("scan-18")
     """
     sink = KeepingSink(directory or SPOOL.get())
     return ClosingRecorder(

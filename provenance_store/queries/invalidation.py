@@ -1,7 +1,7 @@
 """Saying that a record must not be relied on, and taking it back.
 
 Nothing is deleted: a mark is added to the record, and all that derives from it, by links of
-`sql.invalidate.CARRIES`, follows it for as long as that is the last word. The mark says since
+`enums.CARRIES`, follows it for as long as that is the last word. The mark says since
 when and why; who made it is told by its id's origin.
 """
 

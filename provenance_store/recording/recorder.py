@@ -25,7 +25,7 @@ from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, make_id, now
 from provenance_store.recording.environment import current_environment
 from provenance_store.recording.transaction import Inside, Transaction, inside
 from provenance_store.references import Head, Reference, is_document, is_name, path_of, spelled
-from provenance_store.resume_notice import told_of_resuming
+from provenance_store.resume_notice import IN_PYTHON, told_of_resuming
 from provenance_store.rows import (
     AudienceRow,
     EnvironmentRow,
@@ -66,8 +66,8 @@ NOTE_TAG = "braid_note"
 CHOICES = 5
 """So many versions are listed where one of them is meant."""
 ONLY_AT_THE_BEGINNING = (
-    "%s is there already, as v%s: depends_on and tags are of its beginning, or of the version that "
-    "update() makes."
+    "%s exists already, newest is v%s: depends_on and tags are not recorded, for model() makes no "
+    "version here. Give them to update(), or with trained_on, files, hyperparameters or scores."
 )
 NOT_AS_GIVEN = "Not recorded as given: %s"
 """What is logged of a note, which quotes what was given."""
@@ -153,7 +153,11 @@ class Recorder:
         files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
     ) -> Record:
-        """Record static knowledge: a literature value, software, a configuration."""
+        """Record static knowledge: a literature value, software, a configuration.
+
+        >>> setup = store.fact("setup.cfg", uris=["globus://lab/setup.cfg"])
+        >>> lattice = store.fact("lattice constant of Ni", tags={"angstrom": 3.524})
+        """
         with self._batch() as batch:
             gate = self._gate()
             seen = self._look(gate, file, files)
@@ -174,7 +178,10 @@ class Recorder:
     ) -> Record:
         """Record something measured, simulated or computed.
 
-        With `live` it stays open to `Record.add` until `Record.promote`.
+        With `live` it can be added to (`Record.add`) until it is made static (`Record.promote`).
+
+        >>> raw = store.data("scan-18", file="scan-18.h5", tags={"sample": "Ni"})
+        >>> peaks = store.data("peaks-18", depends_on=[raw])
         """
         with self._batch() as batch:
             gate = self._gate()
@@ -197,7 +204,11 @@ class Recorder:
         tags: Mapping[str, TagValue] | None = None,
         live: bool = False,
     ) -> Dataset:
-        """Record a collection of records that is used as one; `live` as for `data`."""
+        """Record a collection of records that is used as one; `live` as for `data`.
+
+        >>> nickel = store.dataset("nickel scans", [scan, store.data("scan-18")])
+        >>> newer = store.update(version, nickel)
+        """
         with self._batch() as batch:
             gate = self._gate()
             seen = self._look(gate, file, files)
@@ -223,18 +234,25 @@ class Recorder:
         trained_on: Records = (),
         resume: bool = False,
     ) -> ModelVersion:
-        """Begin a line of model versions: the model as it is before its first `update`.
+        """Begin a line of model versions: version 0 is the model before its first `update`.
 
-        `depends_on` may name another line's version: a model fine-tuned from a model. With
-        `resume` it goes on with the model that is there already, and only begins one where there
-        is none: `name` is then its name, or names one of its versions (`references`). The newest
-        version is returned as it is, or, where something is given that makes a version (training
-        data, files, hyperparameters, metrics, scores), what `update` makes of it. So a script that
-        is run twice makes one line, and one that fails before it trains leaves no version. Versions
-        whose step failed are passed over, which is logged, unless one is named by its id or as
-        ``NAME@v3``, or there is no other.
-        `depends_on` and `tags` are then of that version; alone they are of the beginning, and tell
-        nothing of a model that is there.
+        `depends_on` is what the model begins with, such as a version of another model that is
+        fine-tuned.
+
+        With `resume` the model of this name is continued, and begun only where there is none.
+        `name` may then also name one version, as ``NAME@v3``, ``NAME@ALIAS``, an id or a URI
+        (`references`). The call returns the newest version. Where training data, files,
+        hyperparameters, metrics or scores are given it makes the next version, as `update` does. So
+        a script that runs twice makes one line, and a script that fails before it trains leaves no
+        version. Versions whose step failed are passed over, and the log says so, unless the version
+        is named by its id or as ``NAME@v3``, or there is no other. `depends_on` and `tags` are put
+        on the version that is begun or made; where none is, they are ignored, and the log says so.
+
+        >>> store.model("braggnn", resume=True).version
+        1
+        >>> tuned = store.model("braggnn-nickel", depends_on=["braggnn@v1"])
+        >>> tuned.version
+        0
         """
         if resume and (newest := self._newest(name)) is not None:
             makes = [trained_on, uris, file, files, hyperparameters, metrics, scores]
@@ -287,12 +305,17 @@ class Recorder:
         metrics: Points = (),
         scores: Mapping[str, Any] | None = None,
     ) -> ModelVersion:
-        """Expose a model to records: the next version, a revision of the one given.
+        """Make the next version of a model, which has learned from `records`.
 
-        Two updates of the same version are two branches; both have the same number.
-        `metrics` are points of the convergence curve such as ``{"epoch": 3, "loss": 0.2}``,
-        `scores` validation scores of the finished version. What is given as the version and is
-        none that is known here begins a line of its own, which derives from it.
+        The new version is a revision of the one given. Two updates of the same version are two
+        branches; both have the same number. `metrics` are points of the convergence curve such as
+        ``{"epoch": 3, "loss": 0.2}``, `scores` validation scores of the finished version. If
+        `version` is not a model version that is known here, a new line begins, which derives from
+        it, and a note says so.
+
+        >>> second = store.update(version, [scan], scores={"mae": 0.28})
+        >>> second.version
+        2
         """
         parent = self.id_of(version)
         with self._batch() as batch:
@@ -328,13 +351,15 @@ class Recorder:
         *,
         scores: Mapping[str, Any] | None = None,
     ) -> None:
-        """Append points to the curve of a model version, as `update` takes them, while it trains;
-        or validation scores, once it is done.
+        """Append points to the curve of a model version while it trains, or scores once it is done.
 
-        They are durable within about a second (`Sink.write_soon`), so that of a training that is
-        killed the curve so far is there; `flush` waits for the last ones. A point that the curve
-        has already at that place, and a score that the version has, stays as it is, and a note
-        says so.
+        `points` are as the `metrics` of `update`. They are durable within about a second
+        (`Sink.write_soon`), so the curve so far survives when the training is killed; `flush` waits
+        for the last ones. A point that the curve already has at that place, and a score that the
+        version already has, stay as they are, and a note says so.
+
+        >>> store.log(version, [{"epoch": 2, "loss": 0.30}, {"epoch": 3, "loss": 0.25}])
+        >>> store.log(version, scores={"mae": 0.28})
         """
         version_id = self.id_of(version)
         gate = self._gate()
@@ -367,10 +392,13 @@ class Recorder:
         ordinal: int | None = None,
         started_at: TimeLike | None = None,
     ) -> StepHandle:
-        """Record that something begins; use it as a context manager, or `finish` it.
+        """Record that a step begins; use it as a context manager, or call `finish`.
 
         `inputs` and `models` are what it uses. Without `started_at` the step starts now. A step
-        that never finishes stays in the store, without an outcome.
+        that never finishes stays in the store as ACTIVE.
+
+        >>> with store.step("Find peaks", inputs=[scan]) as step:
+        ...     peaks = step.output("peaks-17", file="peaks-17.csv")
         """
         with self._batch() as batch:
             gate = self._gate()
@@ -407,7 +435,11 @@ class Recorder:
         result: Any = None,
         error: Any = None,
     ) -> None:
-        """Record how a step ended, and when, by default now."""
+        """Record how a step ended, and when, by default now.
+
+        >>> step = store.step("Find peaks", inputs=[scan])
+        >>> store.finish(step, "FAILED", error={"message": "the scan has no frames"})
+        """
         step_id = self.id_of(step)
         gate = self._gate()
         end = self._time(gate, completed_at, "completed_at")
@@ -435,13 +467,20 @@ class Recorder:
         tags: Mapping[str, TagValue] | None = None,
         decided_at: TimeLike | None = None,
     ) -> StepHandle:
-        """Record a decision: what could be chosen, what was, and why.
+        """Record a decision: what could be chosen, what was chosen, and why.
 
-        `options` are records, or `Option` with a score and a reason, or with a name alone where
-        nothing is recorded of it; `chosen` those of them that were taken, none or several too.
-        `decider` is the person, program or model that decided, `policy` the rule it went by,
-        `inputs` what it looked at besides. The decision rests on its inputs and on what was chosen:
-        when an option that was not taken is invalidated later, nothing follows from that.
+        `options` are records or `Option`; an `Option` adds a score and a reason, or stands with its
+        name alone for what is not recorded. `chosen` are those that were taken, one, several or
+        none. `decider` is the person, program or model that decided, `policy` the rule that it
+        followed, `inputs` what else it looked at. The decision depends on its inputs and on what
+        was chosen: if an option that was not chosen is invalidated later, the decision stays valid.
+
+        >>> decision = store.decide(
+        ...     "Which model goes to the edge?",
+        ...     [braid.Option(version, score=0.28), braid.Option(model, score=0.41)],
+        ...     chosen=version,
+        ...     policy="lowest mae",
+        ... )
         """
         with self.transaction():
             when = self._time(self._gate(), decided_at, "decided_at")
@@ -481,7 +520,12 @@ class Recorder:
             self._add(gate, step, links)
 
     def used(self, step: RecordLike, records: Records, role: Role = Role.USED) -> None:
-        """Link further inputs to a step that has not finished yet."""
+        """Link further inputs to a step that has not finished yet.
+
+        >>> step = store.step("Find peaks")
+        >>> store.used(step, [scan, version])
+        >>> store.finish(step)
+        """
         gate = self._gate()
         found = _named(Role, role)
         if found is None or DEPENDENT.get(found) is not Kind.STEP:
@@ -531,7 +575,10 @@ class Recorder:
     # ---- what changes --------------------------------------------------------------------
 
     def tag(self, record: RecordLike, tags: Mapping[str, TagValue]) -> None:
-        """Set tags; the earlier values stay in the history."""
+        """Set tags; the earlier values stay in the history.
+
+        >>> store.tag(scan, {"sample": "Ni", "temperature_K": 293.5})
+        """
         record_id = self.id_of(record)
         gate = self._gate()
         with self._batch() as batch:
@@ -541,7 +588,11 @@ class Recorder:
             self._note(batch, gate, record_id)
 
     def untag(self, record: RecordLike, *names: str) -> None:
-        """Take tags away: the record has none of these names then; the history keeps them."""
+        """Remove tags from a record; the history keeps them.
+
+        >>> store.tag(scan, {"sample": "Ni"})
+        >>> store.untag(scan, "sample")
+        """
         record_id = self.id_of(record)
         gate = self._gate()
         with self._batch() as batch:
@@ -551,15 +602,23 @@ class Recorder:
             self._note(batch, gate, record_id)
 
     def alias(self, version: RecordLike, *names: str) -> None:
-        """Give a version of a model further names within its line, such as ``champion``.
+        """Give a model version further names within its line, such as ``champion``.
 
-        The version that had one of them before has it no more; the history keeps when it did.
-        Raises InvalidInput for what is no name, such as ``v3``.
+        Another version that had one of these names loses it; the history keeps when it had it.
+        Raises InvalidInput for a text that cannot be an alias, such as ``v3``.
+
+        >>> store.alias(version, "champion")
+        >>> store.model("braggnn@champion", resume=True) == version
+        True
         """
         self._name_version(version, names, self.id_of(version))
 
     def unalias(self, model: RecordLike, *names: str) -> None:
-        """Take names away from whatever version of the model of this version has them."""
+        """Remove aliases from the versions of a model; `model` is any version of it.
+
+        >>> store.alias(version, "champion")
+        >>> store.unalias(model, "champion")
+        """
         self._name_version(model, names, None)
 
     def _name_version(
@@ -589,11 +648,14 @@ class Recorder:
         files: Files = (),
         scores: Mapping[str, Any] | None = None,
     ) -> None:
-        """Add to live data, a live dataset, or a model version that a step makes: raises Sealed
-        once the data is static, or the step has ended.
+        """Add to live data, to a live dataset, or to a model version that a step makes.
 
         So a version that was recorded before it was trained gets its weights and its scores. A link
-        by which the record would derive from itself is left out, with a note.
+        by which the record would derive from itself is left out, with a note. Raises Sealed once
+        the data is static, or the step has ended.
+
+        >>> frames = store.dataset("frames", live=True)
+        >>> store.add(frames, members=[scan], uris=["globus://collection/frames/"])
         """
         links = {Role.DERIVED_FROM: depends_on, Role.HAS_MEMBER: members}
         gate = self._gate()
@@ -612,11 +674,14 @@ class Recorder:
         digest: str,
         at: TimeLike | None = None,
     ) -> None:
-        """Record what the file at one of a record's URIs was found to be.
+        """Record what size and digest the file at one of a record's URIs has.
 
-        The record stays as it is: this is how a size (bytes) and a digest (``sha256:…``) become
-        known afterwards, or that they are others now. `at` is by default now. Raises InvalidInput
-        for a size or digest that is none.
+        Use it when they become known after the record was made, or when the file has changed; the
+        record itself stays as it is. `size` is in bytes, `digest` is ``sha256:…``, `at` is by
+        default now. Raises InvalidInput for a size or digest that is not valid.
+
+        >>> digest = "sha256:" + 64 * "0"
+        >>> store.found_file(scan, "globus://lab/scan-17.h5", size=4096, digest=digest)
         """
         record_id = self.id_of(record)
         gate = self._gate()
@@ -629,7 +694,11 @@ class Recorder:
             self._note(batch, gate, record_id)
 
     def promote(self, record: RecordLike, note: str = "") -> None:
-        """Make live data static: from now on it takes no additions."""
+        """Make live data static: from now on nothing can be added to it.
+
+        >>> frames = store.dataset("frames", [scan], live=True)
+        >>> store.promote(frames, "the scan is complete")
+        """
         self.mark(record, Mark.PROMOTED, note)
 
     def mark(self, record: RecordLike, mark: Mark, note: str = "") -> None:
@@ -685,11 +754,15 @@ class Recorder:
         tags: str | Iterable[str] = (),
         only_news: bool = False,
     ) -> None:
-        """Record what is known of a flow run; None says nothing, the latest word counts.
+        """Record what is known of a flow run. An argument that is None says nothing.
 
-        Of `start_time` the earliest counts, or the first `at` where nothing was said. `at` is
-        when this was so, default now. With `only_news` what the store says already is not said
-        again. Raises InvalidInput for a run id over 64 characters.
+        When a run is recorded more than once the latest value counts, of `start_time` the earliest
+        one, or the first `at` if none was given. `at` is the time at which this was so, default
+        now. With `only_news` nothing is recorded that the store already has. Raises InvalidInput
+        for a run id over 64 characters.
+
+        >>> run = "8c1f2d3e-5a0f-4f3b-9c39-6f1c1a7f0d11"
+        >>> store.run(run, label="scan 17", status="ACTIVE")
         """
         said = (flow_id, flow_title, label, status, run_owner)
         times = (start_time, completion_time)
@@ -726,17 +799,25 @@ class Recorder:
         return all(new is None or new == old for new, old in zip(said, known, strict=True))
 
     def flush(self) -> None:
-        """Return when everything recorded so far is durable."""
+        """Return when everything recorded so far is durable.
+
+        >>> store.log(version, [{"epoch": 2, "loss": 0.3}])
+        >>> store.flush()
+        """
         self.sink.flush()
 
     # ---- batches and ids -----------------------------------------------------------------
 
     def transaction(self) -> Transaction:
-        """Everything that this thread records inside is one batch: all or nothing, one commit.
+        """Write everything that this thread records in the block together, or nothing of it.
 
-        If the block raises, nothing of it is written. Blocks may be nested: the outermost writes.
-        Of two documents of one name, two ends of a step or two descriptions of one URI the first
-        stays, with a note, as it does where the second is recorded later.
+        It is one batch and one commit. If the block raises, nothing of it is written. Blocks can be
+        nested; the outermost one writes. Of two documents of one name, two ends of a step or two
+        descriptions of one URI the first is kept, with a note.
+
+        >>> with store.transaction():
+        ...     first = store.data("part-1")
+        ...     second = store.data("part-2", depends_on=[first])
         """
         return Transaction(self.sink, self._local, settle=self._say_once)
 
@@ -814,7 +895,8 @@ class Recorder:
                 return None
             head = heads[0]
             failed = [self.sink.urn(version) for version in head.passed_over]
-            if told := told_of_resuming(head.name, head.version, head.status, failed):
+            about = (head.name, head.version, head.status, failed)
+            if told := told_of_resuming(*about, IN_PYTHON):
                 log.warning("%s", told)
             return self._handle(head)
         version_id = self.id_of(reference)

@@ -1,4 +1,10 @@
-"""What became known of records later: links that came late, and records that are one thing."""
+"""What became known of records later: links that came late, and records that are one thing.
+
+Records that are one thing (the same bytes at the same place) are found where rows are written,
+whichever way they came. Records of different owners are not linked so: otherwise anybody could tie
+records to those of others by claiming a digest, and make these invalid with his own. A merge, and
+`Store.link_same`, link all of them: whoever calls these has the whole store.
+"""
 
 from __future__ import annotations
 

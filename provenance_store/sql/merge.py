@@ -1,4 +1,10 @@
-"""Merging another store: what both say differently, and SQL from table to table."""
+"""Merging another store: what both say differently, and SQL from table to table.
+
+The other store's tables are made visible beside ours: on SQLite its file is attached, on PostgreSQL
+its rows are copied into temporary tables. Then both are the same INSERT … SELECT, and ids are
+mapped by arithmetic. Where all its origins are new to a PostgreSQL store, most rows are copied
+right into place.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Model versions: the values they are searched by, and the search."""
+"""Model versions: the values they are searched by, and the search.
+
+The table `parameter` is derived from documents, like `taint` from links. It holds the numbers,
+texts and truth values in hyperparameters and in the parameters of the step that made a version,
+each with its path.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""A statement beside what a store says today."""
+"""A statement beside what a store says today.
+
+What changed since and may change (records reduced by age, invalidity taken back, runs that went on,
+nodes that a slice left out and that are here) becomes a note; everything else that differs is a
+difference. The history is looked up only where a statement says something else than is so today.
+"""
 
 from __future__ import annotations
 

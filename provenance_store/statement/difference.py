@@ -1,4 +1,10 @@
-"""Why two results differ: in themselves, and in how they came to be."""
+"""Why two results differ: in themselves, and in how they came to be.
+
+Two records are compared and then, in lockstep, what they depend on: the steps that made them, the
+inputs, model versions and facts of those, and so on, matched by role, kind and name. A record on
+both sides has the same history and is not looked into. What services number anew each time, such as
+ids of actions and tasks, says nothing about why results differ and is kept apart as volatile.
+"""
 
 from __future__ import annotations
 

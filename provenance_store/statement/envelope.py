@@ -1,4 +1,10 @@
-"""Statements as files: strict JSON, and DSSE envelopes signed with ed25519 or ECDSA P-256."""
+"""Statements as files: strict JSON, and DSSE envelopes signed with ed25519 or ECDSA P-256.
+
+What JSON leaves open, and readers decide differently, is refused: a name that an object has twice,
+numbers that are not finite or have more than 64 bits, text that is not Unicode. Envelopes are
+signed through securesystemslib, which needs the extra ``sign``. Whoever checks an envelope gives
+the key; what the envelope says of its key is not believed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,14 @@
-"""A record as a statement lists it, and the Merkle tree over all of them (RFC 6962)."""
+"""A record as a statement lists it, and the Merkle tree over all of them (RFC 6962).
+
+A record is text, whole numbers, booleans and nulls only, so that its canonical JSON is the same
+from any program; fractions are text, as Python writes them. Times are RFC 3339 in UTC, sizes bytes,
+ids URNs. What is said of the record later (marks), who else may see it, and what depends on it are
+not in it. Tags and checks of files are those of the time of the statement.
+
+A leaf is SHA-256 of a zero byte and the canonical JSON of a record, a node SHA-256 of a one byte
+and its two children; of n leaves the left child holds the largest power of two below n. Leaves are
+in the order of their record's URN, as text.
+"""
 
 from __future__ import annotations
 

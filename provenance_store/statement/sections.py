@@ -1,4 +1,8 @@
-"""The sections of a statement's account: what it claims, how it came about, what stands around."""
+"""The sections of a statement's account: what it claims, how it came about, what stands around.
+
+It is made from the statement's JSON alone, so a file can be read like a fresh statement. Long lists
+are cut and counted; the JSON has all of them.
+"""
 
 from __future__ import annotations
 

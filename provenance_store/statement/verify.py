@@ -1,4 +1,11 @@
-"""Does a statement hold in itself? Its shape, its digests, and what follows from its evidence."""
+"""Does a statement hold in itself? Its shape, its digests, and what follows from its evidence.
+
+The evidence says some things twice: links name what must be in it as a record or as left out, and
+records name their runs, environments and writing sessions. Here all of that has to agree. What only
+the store knows is compared in `statement.compare`. Fields that are not known are refused, since a
+reader would take them for part of what was verified; a later version that adds a field gives it a
+default, so that older statements stay valid.
+"""
 
 from __future__ import annotations
 

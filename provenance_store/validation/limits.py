@@ -1,4 +1,7 @@
-"""What the store takes: the limits of every text and number; and what happens with other values."""
+"""What the store takes: the limits of every text and number; and what happens with other values.
+
+Lengths are in characters, times and durations in microseconds.
+"""
 
 from __future__ import annotations
 

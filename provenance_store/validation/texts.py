@@ -1,4 +1,20 @@
-"""Text that a database can hold, and one normal form for each URI."""
+"""Text that a database can hold, and one normal form for each URI.
+
+A text that is too long is shortened, and says so itself: how long it was, and its digest. So
+whoever reads it in a list, an export or a statement knows that it is not whole.
+
+The spelling of a URI that was given is kept and shown; its normal form serves to find it. The
+normal form follows RFC 3986 (case of scheme and host, percent-encoding, dot segments, default
+ports) and what each scheme says:
+
+- ``globus`` and ``file``: everything behind the collection or host is a path, ``?`` and ``#`` are
+  characters of it, and repeated, trailing and ``.`` parts mean nothing;
+- ``s3``, ``gs`` and other object stores: keys are opaque, so slashes and dots stay;
+- ``urn`` and ``doi``: the parts that are not case-sensitive are in lower case.
+
+Text is composed to Unicode NFC, since systems type and list the same name differently. Applying the
+normal form twice changes nothing.
+"""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def test_a_model_goes_on_from_the_newest_version_that_did_not_fail(
     failed = trained(store, good, ends="FAILED")
     again = trained(store, failed, ends="FAILED")
     assert store.model("sgd", resume=True) == good
-    assert f"steps failed: {failed.urn}, {again.urn} (give an id" in caplog.text
+    assert f"steps failed: {failed.urn}, {again.urn}. To go on from another" in caplog.text
     assert store.documents().record("sgd")["id"] == good.urn
     (named,) = store.documents().named("sgd")["records"]
     assert named["passed_over"] == [failed.urn, again.urn]
@@ -204,6 +204,7 @@ def test_a_model_goes_on_from_the_newest_version_that_did_not_fail(
     killed = trained(store, on_purpose, ends=None)
     assert store.model("sgd", resume=True) == killed
     assert "goes on from v5, which is not complete" in caplog.text
+    assert "model(ID, resume=True)" in caplog.text
 
 
 def test_where_every_version_failed_the_newest_is_the_one(store: Store) -> None:

@@ -1,4 +1,10 @@
-"""A harvest action as the store keeps it, and which of several processes works at it."""
+"""A harvest action as the store keeps it, and which of several processes works at it.
+
+A lease is written into the document of the action when that is free, renewed while the work goes
+on, and over by itself when its process died. Every change is made only if nobody else changed the
+action since it was read. The work to do is in the document too, so it outlives the process; no
+token is in it, nor anything from which one could be made.
+"""
 
 from __future__ import annotations
 

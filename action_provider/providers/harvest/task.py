@@ -1,4 +1,12 @@
-"""One harvest: read the run as its caller may see it, and record what is not recorded yet."""
+"""One harvest: read the run as its caller may see it, and record what is not recorded yet.
+
+The run is read with a token that Globus Auth gives this server in exchange for the caller's own. It
+is in the memory of the process only: neither the store nor the log ever has it.
+
+What is harvested is what Globus says, and belongs to the run's owner, whoever asks. Where somebody
+else has begun the run in this store under the same id, nothing is written. Names, places and ids in
+the flow are looked up among what the run's owner may see.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""The threads of one process that harvest, and one that looks after them."""
+"""The threads of one process that harvest, and one that looks after them.
+
+A task holds its caller's token in memory only. When its process dies the action stays ACTIVE, its
+lease runs out, and any process takes it up with the token of the next status call of Globus Flows.
+A run that asked for its own harvest is followed for a while with the same token, so that its end is
+recorded too; a restart ends that, and a later harvest does the same.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Questions of flows: from a question to a small document of which a Choice state can make use."""
+"""Questions of flows: from a question to a small document of which a Choice state can make use.
+
+In an answer booleans and numbers are at the top. Lists are short, and what would make the answer
+large is left out; ``truncated`` says that there is more.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Actions of ``/record``: answered once, kept in the store with their records, released later."""
+"""Actions of ``/record``: answered once, kept in the store with their records, released later.
+
+A request is named by its caller's identity and `request_id`. Repeated with the same content it gets
+the same action; with other content it is a Conflict. Once an action is released, or its release
+time has come, its request is forgotten: the same `request_id` is then a new request. The records
+stay in every case.
+"""
 
 from __future__ import annotations
 

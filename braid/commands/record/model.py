@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 NOTHING_NEW = (
-    "{} is there already, as v{}: --tag and --depends-on are of its beginning, or of a version "
-    "that is made; nothing of them is recorded."
+    "{} exists already, newest is v{}: --tag and --depends-on are not recorded, for no version is "
+    "made. Give them with --update, or with --trained-on, --file, --hyperparameters or --score."
 )
 
 
@@ -136,7 +136,7 @@ def _version(place: RecordingTarget, reference: str) -> ModelVersion:
     from provenance_store.handles import ModelVersion
     from provenance_store.queries.documents import ambiguous
     from provenance_store.references import is_name
-    from provenance_store.resume_notice import told_of_resuming
+    from provenance_store.resume_notice import ON_THE_COMMAND_LINE, told_of_resuming
 
     history, recorder = place.history, place.recorder
     if history is None:
@@ -154,8 +154,9 @@ def _version(place: RecordingTarget, reference: str) -> ModelVersion:
         )
     if len(found) > 1:
         raise ambiguous(reference, found)
-    about = (found[0].get("status"), found[0].get("passed_over", ()))
-    if is_name(reference) and (told := told_of_resuming(reference, found[0]["version"], *about)):
+    about = (found[0]["version"], found[0].get("status"), found[0].get("passed_over", ()))
+    told = told_of_resuming(reference, *about, ON_THE_COMMAND_LINE)
+    if told and is_name(reference):
         say(told)
     ids = recorder.id_of(found[0]["id"]), recorder.id_of(found[0]["line"])
     return ModelVersion(ids[0], Kind.MODEL, found[0]["name"], recorder, ids[1], found[0]["version"])

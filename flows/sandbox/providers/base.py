@@ -1,5 +1,10 @@
 """What all sandbox providers have in common: actions, where they are kept, and the action API in
-both styles."""
+both styles.
+
+The life of an action: a request becomes an Action. `Provider.start` either finishes it at once or
+hands a job to the worker threads; then its status stays ACTIVE until the job ends. It can be
+canceled before that, and released afterwards.
+"""
 
 from __future__ import annotations
 

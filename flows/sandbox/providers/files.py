@@ -1,4 +1,8 @@
-"""The Transfer providers: collections as folders; copy, list, make a directory, delete."""
+"""The Transfer providers: collections as folders; copy, list, make a directory, delete.
+
+Transfer is spoken to in both dialects: source_endpoint, destination_endpoint and DATA, and the
+older source_endpoint_id, destination_endpoint_id and transfer_items.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The Compute provider: really runs registered functions, each call in a process of its own."""
+"""The Compute provider: really runs registered functions, each call in a process of its own.
+
+Compute takes bodies of the second version (endpoint, function, args, kwargs or payload, or tasks of
+these) and of the third (endpoint_id, and tasks with function_id).
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,19 +76,32 @@ def test_of_a_training_that_is_cut_off_everything_so_far_is_there(
         assert version["hyperparameters"] == {"lr": 1e-3}
 
 
-def test_a_script_is_recorded_from_start_to_end(braid: Braid, tmp_path: Path) -> None:
-    code = example("record-from-python.md", "A script that trains on a file")
-    (tmp_path / "train.py").write_text(code)
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., str]:
+    """Runs the script of docs/record-from-python.md, and gives the URN that it prints."""
+    (tmp_path / "train.py").write_text(example("record-from-python.md", "## A training script"))
     x = np.linspace(-1, 1, 20)
     np.save("scan-17.npy", [x, 2 + 3 * x])
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for number in (1, 2):
+
+    def run(*arguments: str) -> str:
         ran = subprocess.run(
-            [sys.executable, "train.py"], capture_output=True, text=True, env=environ, check=False
+            [sys.executable, "train.py", *arguments],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=False,
         )
         assert (ran.returncode, ran.stderr) == (0, "")
+        return ran.stdout.strip()
+
+    return run
+
+
+def test_a_script_is_recorded_from_start_to_end(braid: Braid, train: Callable[..., str]) -> None:
+    for number in (1, 2):
+        urn = train()
         with open_store("sqlite:///braid.db") as store:
-            version = store.documents().record(ran.stdout.strip())
+            version = store.documents().record(urn)
             assert (version["name"], version["version"]) == ("line-fit", number)
             assert len(version["metrics"]) == 50
             assert 0 < version["scores"]["rmse"] < 0.5
@@ -99,6 +113,19 @@ def test_a_script_is_recorded_from_start_to_end(braid: Braid, tmp_path: Path) ->
             answer = braid("verify", name)
             assert (answer.code, "ok" in answer.out) == (0, True), answer
     assert "line-fit" in braid("lineage", "./scan-17.npy", "--down").out
+
+
+def test_the_script_goes_on_from_the_weights_of_the_version_that_is_named(
+    braid: Braid, train: Callable[..., str]
+) -> None:
+    first, _ = train(), train()
+    assert braid("alias", "line-fit@v1", "champion").code == 0
+    branch = train("line-fit@champion")
+    with open_store("sqlite:///braid.db") as store:
+        began, went_on = (store.documents().model_version(urn) for urn in (first, branch))
+        assert (went_on["version"], went_on["parent"]) == (2, first)
+        losses = [[point["loss"] for point in each["metrics"]] for each in (began, went_on)]
+    assert losses[1][0] < losses[0][-1]
 
 
 def test_the_small_flow_runs_and_its_result_leads_to_the_scan(braid: Braid, tmp_path: Path) -> None:

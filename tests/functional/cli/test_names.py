@@ -213,9 +213,9 @@ def test_a_version_of_a_step_that_failed_says_so_and_is_passed_over(
     resumed = braid("record", "model", "net", "--resume", *where)
     assert resumed.out.strip() == history.documents().record("net@v1")["id"]
     assert (
-        f"goes on from v1; 1 later version is passed over because its step failed: {failed.urn}"
-        in (resumed.err)
-    )
+        f"goes on from v1; 1 later version is passed over because its step failed: {failed.urn}. "
+        "To go on from another version, give its ID in place of the name, with --resume"
+    ) in resumed.err
     about = documented(braid, "models", "net@v1", *where)
     assert [(one["id"], one["status"]) for one in about["revised_by"]] == [(failed.urn, "FAILED")]
     assert "Status: " not in said(braid, "show", "net", *where)
