@@ -12,9 +12,10 @@ from braid.cli.options import displays, reads
 from braid.cli.output import Display, Document, Field, Form
 from braid.cli.source import Source
 from braid.pictures.alike import folded as alike_folded
+from braid.pictures.fitting import Shape
 from braid.pictures.graph import ROLES, as_dot, as_mermaid, as_tree
 from braid.pictures.rendering import rendered
-from braid.pictures.svg import Picture, Shape, as_svg
+from braid.pictures.svg import Picture, as_svg
 from provenance_store.display import counted
 from provenance_store.errors import InvalidInput
 
