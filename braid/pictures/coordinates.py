@@ -1,12 +1,12 @@
 """How far down each node and bend of a layout is, in the order that its column has.
 
 Sweeps draw each towards the mean of its neighbours as far as its column has room. Links between
-bends weigh more than those between nodes (the weights of Gansner and others, 1993), and a column is
-placed by the least sum of squares, with "pool adjacent violators": neighbours that would come too
-close are joined into a block, which goes to the mean of what its members want. At last the bends
-of each trunk are put on one level where there is room for that, as long links are by Brandes and
-Koepf ("Fast and simple horizontal coordinate assignment", Graph Drawing 2001). The number of sweeps
-is fixed, and each takes time linear in nodes, bends and links.
+bends weigh more than those of nodes (as with Gansner and others, 1993), and a column is placed by
+the least sum of squares, with "pool adjacent violators": neighbours that would come too close are
+joined into a block, which goes to the mean of what its members want. At last the bends of each
+trunk are put on one level where there is room for that, as long links are by Brandes and Koepf
+("Fast and simple horizontal coordinate assignment", Graph Drawing 2001). The number of sweeps is
+fixed, and each takes time linear in nodes, bends and links.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ SWEEPS, FEW_SWEEPS, LARGE = 12, 6, 4_000
 """How many sweeps there are; in layouts with more nodes and bends than LARGE."""
 LAST = 2
 """Sweeps, the last ones, that look at the neighbours on both sides."""
-TO_BEND, BETWEEN_BENDS = 2.0, 8.0
-"""Weights of links with a bend, and with two; that of others is 1."""
+BETWEEN_BENDS = 8.0
+"""The weight of a link between two bends; that of others is 1."""
 
 
 def lowered(grid: Grid, order: Sequence[Sequence[int]]) -> list[float]:
@@ -70,17 +70,9 @@ def _level(
     beside = first + second if both else first or second
     if not beside:
         return y[node], 1.0
-    if node < nodes:
-        total = weights = 0.0
-        for other in beside:
-            weight = 1.0 if other < nodes else TO_BEND
-            total += weight * y[other]
-            weights += weight
-        return total / weights, weights
-    # What joins a trunk does not draw it away: a trunk runs straight.
-    bends = [other for other in beside if other >= nodes]
-    weight = BETWEEN_BENDS if bends else TO_BEND
-    beside = bends or beside
+    weight = 1.0
+    if node >= nodes and (bends := [other for other in beside if other >= nodes]):
+        beside, weight = bends, BETWEEN_BENDS  # what joins a trunk does not draw it away
     return sum([y[other] for other in beside]) / len(beside), weight * len(beside)
 
 

@@ -220,8 +220,7 @@ class _Canvas:
         ):
             begins, arrives = route[0] == places[ends[0]], route[-1] == places[ends[1]]
             stops = self._stops(route, down)
-            lower = stops[0][1] - route[0].y - down
-            way = -1 if not lower else 1
+            way = 1 if route[0].column < route[-1].column else -1
             for place, is_node, node, side in (
                 (0, begins, ends[0], way),
                 (-1, arrives, ends[1], -way),
