@@ -55,6 +55,7 @@ RUNS = (
     Run("merge", ("merge.py",)),
     Run("harvest", ("harvest.py",)),
     Run("imports", ("imports.py",)),
+    Run("drawing", ("drawing.py",)),
     Run("scaling", ("scaling.py",)),
     Run("peers", ("peers/published.py",)),
 )

@@ -12,9 +12,10 @@ from braid.cli.options import displays, reads
 from braid.cli.output import Display, Document, Field, Form
 from braid.cli.source import Source
 from braid.pictures.alike import folded as alike_folded
+from braid.pictures.fitting import Shape
 from braid.pictures.graph import ROLES, as_dot, as_mermaid, as_tree
 from braid.pictures.rendering import rendered
-from braid.pictures.svg import Picture, Shape, as_svg
+from braid.pictures.svg import Picture
 from provenance_store.display import counted
 from provenance_store.errors import InvalidInput
 
@@ -159,12 +160,17 @@ def command(
                 limit=limit,
             )
 
-        found = ask(kinds)
+        found, picture = ask(kinds), None
         if shape is not None and not everything:
-            found, told = _legible(found, shape, None if kinds else lambda: ask(WITHOUT_STEPS))
+            found, picture, told = _legible(
+                found, shape, None if kinds else lambda: ask(WITHOUT_STEPS)
+            )
             if told:
                 click.echo(told, err=True)
-    _show(found, display, shape)
+    if display.format in PICTURES:
+        _draw(picture or Picture(found, shape), display)
+    else:
+        _show(found, display)
     if roles and len(found["nodes"]) == 1:
         click.echo(_nothing_linked(found, roles), err=True)
     if found["truncated"]:
@@ -173,35 +179,43 @@ def command(
 
 def _legible(
     found: Document, shape: Shape, without_steps: Callable[[], Document] | None
-) -> tuple[Document, str]:
-    """As much of a lineage as can be read in the shape, and in a sentence what is not drawn."""
-    size = first = _points(found, shape)
+) -> tuple[Document, Picture | None, str]:
+    """As much of a lineage as can be read in the shape, its picture where it can be drawn, and in a
+    sentence what is not drawn."""
+    picture = _picture(found, shape)
+    size = first = picture.points(shape) if picture else 0.0
     less = []
+
+    def leaves_out(other: Document, words: Callable[[int], str]) -> None:
+        nonlocal found, picture, size
+        if out := len(found["nodes"]) - len(other["nodes"]):
+            less.append(words(out))
+            found, picture = other, _picture(other, shape)
+            size = picture.points(shape) if picture else 0.0
+
     if size < shape.least and without_steps is not None:
-        other = without_steps()
-        if out := len(found["nodes"]) - len(other["nodes"]):
-            less.append(f"{counted(out, 'step')} left out")
-            found, size = other, _points(other, shape)
+        leaves_out(without_steps(), lambda out: f"{counted(out, 'step')} left out")
     if size < shape.least:
-        other = alike_folded(found)
-        if out := len(found["nodes"]) - len(other["nodes"]):
-            less.append(f"{counted(out, 'node')} drawn as one with others that are alike")
-            found, size = other, _points(other, shape)
+        leaves_out(
+            alike_folded(found),
+            lambda out: f"{counted(out, 'node')} drawn as one with others that are alike",
+        )
     if not less and size >= shape.least:
-        return found, ""
+        return found, picture, ""
     told = f"Text of {first:.0f} points" if first else "More than a picture holds"
     done = f": {' and '.join(less)}; --everything draws all." if less else "."
     still = f" The text now has {size:.0f} points." if less else ""
     more = " --kind model or --depth 3 draws less." if size < shape.least else ""
-    return found, f"{told} would be drawn, where {shape.least:.0f} can be read{done}{still}{more}"
+    told = f"{told} would be drawn, where {shape.least:.0f} can be read{done}{still}{more}"
+    return found, picture, told
 
 
-def _points(found: Document, shape: Shape) -> float:
-    """How large its text is in a picture; 0 for more than can be drawn."""
+def _picture(found: Document, shape: Shape) -> Picture | None:
+    """The picture in the shape; None for more than can be drawn."""
     try:
-        return Picture(found, shape).points(shape)
+        return Picture(found, shape)
     except InvalidInput:
-        return 0.0
+        return None
 
 
 def _nothing_linked(found: Document, roles: Sequence[str]) -> str:
@@ -222,13 +236,16 @@ def _numbers(node: Document) -> str:
     return str(node.get("version", ""))
 
 
-def _show(found: Document, display: Display, shape: Shape | None) -> None:
+def _draw(picture: Picture, display: Display) -> None:
+    if display.format == "svg":
+        display.lines(list(picture.lines()))
+    else:
+        display.data(rendered("\n".join(picture.lines()), display.format))
+
+
+def _show(found: Document, display: Display) -> None:
     if display.format == "text" and not display.is_table:
         display.tree(as_tree(found))
-    elif display.format == "svg":
-        display.lines(list(as_svg(found, shape)))
-    elif display.format in PICTURES:
-        display.data(rendered("\n".join(as_svg(found, shape)), display.format))
     elif display.format in DRAWN:
         display.lines(list(DRAWN[display.format](found)))
     else:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from braid.cli.output import Display
+from braid.pictures.appearance import EDGES, FILLS, STROKES
 from braid.pictures.graph import (
     MAX_LEVELS,
     MERMAID,
@@ -18,7 +19,6 @@ from braid.pictures.graph import (
     as_mermaid,
     as_tree,
 )
-from braid.pictures.svg import EDGES, FILLS, STROKES
 from provenance_store.enums import Kind, Role
 from provenance_store.relations import INFLUENCED_BY, WORDS
 

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braid.pictures import svg
+from braid.pictures import fitting
 from braid.pictures.alike import folded
+from braid.pictures.fitting import MOST_ROWS, Shape
 from braid.pictures.graph import version
 from braid.pictures.layout import BEND, ROW, arrange
-from braid.pictures.svg import MOST_NODES, MOST_ROWS, Shape, as_svg
+from braid.pictures.placing import Placement, place_rows
+from braid.pictures.svg import MOST_NODES, as_svg
 from provenance_store.errors import InvalidInput
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -192,16 +194,15 @@ def test_of_what_is_large_few_drawings_are_made_to_find_one_that_fits(
 ) -> None:
     made = []
 
-    class Counted(svg._Drawing):
-        def __init__(self, *args: Any) -> None:
-            made.append(args)
-            super().__init__(*args)
+    def counted(*args: Any, **options: Any) -> Placement:
+        made.append(options)
+        return place_rows(*args, **options)
 
-    monkeypatch.setattr(svg, "_Drawing", Counted)
-    ends = [(n % 300, 300 + (n * 7 + n // 300) % 300) for n in range(svg.MOST_LINKS)]
-    document = lineage([node(n) for n in range(MOST_NODES)], ends)
+    monkeypatch.setattr(fitting, "place_rows", counted)
+    ends = [(n % 300, 300 + (n * 7 + n // 300) % 300) for n in range(3000)]
+    document = lineage([node(n) for n in range(600)], ends)
     wide, high = room(drawn(document, "16:9"))
-    assert len(made) <= 1 + svg.MOST_WORK // MOST_NODES // 5
+    assert len(made) <= 1 + fitting.MOST_WORK // 600 // 5
     assert wide == pytest.approx(high * 16 / 9, abs=2)
     made.clear()
     drawn(star(60), "16:9")
