@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 
@@ -15,9 +15,10 @@ from provenance_store.batch import Batch
 from provenance_store.errors import BraidError, NotAllowed
 from provenance_store.ids import now
 from provenance_store.queries.actions import Actions
-from provenance_store.queries.document_reader import DocumentReader, LineageOptions
+from provenance_store.queries.document_reader import DocumentReader
 from provenance_store.queries.documents import FIRST_NAMED
 from provenance_store.queries.prefetch import Prefetch, prefetch
+from provenance_store.queries.reader import Reader
 from provenance_store.recording.environment import Author, making_origins
 from provenance_store.recording.recorder import Recorder
 from provenance_store.references import Reference, several
@@ -27,6 +28,7 @@ from provenance_store.sinks.group_commit import Guard
 from provenance_store.sql.dialects import driver
 from provenance_store.sql.known_later import new_same
 from provenance_store.sql.recording import Prepared
+from provenance_store.times import TimeLike, micros
 from provenance_store.validation.batches import check_sound
 from provenance_store.validation.limits import Gate, Policy
 from provenance_store.validation.rows import same_as_row
@@ -34,8 +36,6 @@ from provenance_store.values import EVERYTHING, Audience, Viewer
 
 if TYPE_CHECKING:
     from provenance_store.queries.invalidation import Affected
-    from provenance_store.queries.lineage import Direction
-    from provenance_store.queries.lineage_graph import Lineage
     from provenance_store.sql.ownership import OriginOwner, RecordOwner
     from provenance_store.sql.repair import Mended
     from provenance_store.transfer.merge import Merged
@@ -123,23 +123,13 @@ class Store(Recorder):
     def _alone(self, principals: frozenset[str], run_id: str) -> Guard:
         return _Alone(self.sink.prepared, principals, run_id)
 
+    def reader(self, viewer: Viewer = EVERYTHING) -> Reader:
+        """Read what a viewer may see; cheap to make."""
+        return Reader(self.documents(viewer))
+
     def documents(self, viewer: Viewer = EVERYTHING) -> DocumentReader:
-        """Read what a viewer may see."""
+        """Read what a viewer may see as the documents of the query API, which JSON can take."""
         return DocumentReader(self.sink, viewer)
-
-    def lineage(
-        self,
-        reference: Reference,
-        direction: Direction = "up",
-        *,
-        viewer: Viewer = EVERYTHING,
-        **options: Unpack[LineageOptions],
-    ) -> Lineage:
-        """What a record came from (up), what came of it (down), or both, as a small graph.
-
-        Options and answer are those of `DocumentReader.graph`.
-        """
-        return self.documents(viewer).graph(reference, direction=direction, **options)
 
     @contextmanager
     def bulk_load(self) -> Iterator[Recorder]:
@@ -325,11 +315,11 @@ class Store(Recorder):
     def reduce(
         self,
         *,
-        before: int,
+        before: TimeLike,
         dry_run: bool = False,
         progress: Callable[[int], object] = lambda records: None,
     ) -> Reduced:
-        """Drop tags, metrics and documents of records made before a time (microseconds UTC).
+        """Drop tags, metrics and documents of records made before a time.
 
         Nodes, links, URIs and digests stay, and a mark says of each record that it was reduced.
         Some hundred records at a time are one transaction; `progress` is told how many. With
@@ -337,7 +327,7 @@ class Store(Recorder):
         """
         from provenance_store.transfer.retention import reduce
 
-        return reduce(self.sink, before=before, dry_run=dry_run, progress=progress)
+        return reduce(self.sink, before=micros(before), dry_run=dry_run, progress=progress)
 
     def slice(
         self,

@@ -492,18 +492,17 @@ class DocumentReader:
     def lineage(
         self,
         reference: Reference,
-        *,
         direction: Direction = "up",
         **options: Unpack[LineageOptions],
     ) -> dict[str, Any]:
         """The JSON-ready document of `graph`."""
-        return self.graph(reference, direction=direction, **options).document()
+        return self.graph(reference, direction, **options).to_dict()
 
     def graph(
         self,
         reference: Reference,
-        *,
         direction: Direction = "up",
+        *,
         depth: int | None = None,
         roles: Iterable[str] = (),
         kinds: Iterable[str] = (),

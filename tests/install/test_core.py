@@ -126,7 +126,7 @@ def test_a_missing_extra_is_one_sentence_that_names_it(
         (
             "graph",
             "import braid; s = braid.open_store('sqlite:///x.db'); "
-            "s.lineage(s.data('a').urn).to_networkx()",
+            "s.reader().lineage(s.data('a').urn).to_networkx()",
         ),
     ],
 )
