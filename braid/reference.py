@@ -42,8 +42,9 @@ from start to end is in [record-from-python.md](../record-from-python.md); what
 becomes of odd values in [values.md](../values.md).
 
 Where records are taken (`depends_on`, `inputs`, `models`, `trained_on`, ...)
-one or several will do: what a call or a reader returned, an id, a URN, a URI, a `Path`, a
-name, `NAME@v3` or `NAME@ALIAS` ([how things are named](../query-history.md)).
+one or several will do: what a call or a reader returned, an id, a URN, a URI, a
+`Path`, a name, `NAME@v3` or `NAME@ALIAS`
+([how things are named](../query-history.md)).
 `uris`, `file` and `files` take one or several, too; `metrics` points such as
 `{"epoch": 3, "loss": 0.2}`.
 """

@@ -128,6 +128,10 @@ def test_a_missing_extra_is_one_sentence_that_names_it(
             "import braid; s = braid.open_store('sqlite:///x.db'); "
             "s.reader().lineage(s.data('a').urn).to_networkx()",
         ),
+        (
+            "frames",
+            "import braid; braid.open_store('sqlite:///x.db').reader().records().to_dataframe()",
+        ),
     ],
 )
 def test_python_is_told_of_a_missing_extra_likewise(

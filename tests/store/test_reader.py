@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from provenance_store import EVERYTHING, Audience, Kind, Mark, Reader, Role, Store, Viewer
-from provenance_store.errors import InvalidInput, MissingExtra, NotFound
+from provenance_store.errors import BadFile, InvalidInput, MissingExtra, NotFound
 from provenance_store.extras import EXTRAS
-from provenance_store.results import Listing, Record, Result, drawing
+from provenance_store.results import Listing, Record, RecordDetail, Result, Run, drawing
+from provenance_store.results.base import read as read_result
 from tests.support.histories import HISTORIES, stated
 from tests.support.science import ADA, NOON, Science, some_science
 
@@ -438,6 +439,22 @@ def test_a_text_of_a_result_is_short_and_says_kind_name_and_urn(
     assert repr(read.statement(scan)) == f"<statement on 'scan-17' {scan}>"
     assert str(read.statement(scan)).startswith("Statement on scan-17")
     assert repr(read.records()) == "<7 records>"
+
+
+def test_a_document_of_a_damaged_store_is_refused_with_what_is_wrong_where() -> None:
+    run = dict.fromkeys(Run.__struct_fields__) | {"run_id": "run-1", "tags": []}
+    assert read_result(run, Run).run_id == "run-1"
+    for name, value in (("label", 3), ("start_time", "17"), ("tags", None)):
+        with pytest.raises(BadFile, match=rf"{name}.*braid store check"):
+            read_result(run | {name: value}, Run)
+
+
+def test_what_a_later_version_names_is_no_reason_not_to_read(store: Store) -> None:
+    store.data("scan")
+    document = store.documents().record("scan")
+    found = read_result(document | {"kind": "unknown_9", "later": 1}, RecordDetail)
+    assert (found.kind, found.kind.label) == (9, "unknown_9")
+    assert found.to_dict()["kind"] == "unknown_9"
 
 
 def test_the_reader_is_found_under_its_name() -> None:
