@@ -1,8 +1,8 @@
-"""A store: the database behind a Recorder and a DocumentReader."""
+"""A store: the database behind a Recorder and a Reader."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from provenance_store.ids import now
 from provenance_store.queries.document_reader import DocumentReader
 from provenance_store.queries.documents import FIRST_NAMED
-from provenance_store.queries.reader import Reader
 from provenance_store.recording.recorder import Recorder
 from provenance_store.references import Reference, several
 from provenance_store.sinks.database import DatabaseSink
@@ -21,10 +20,13 @@ from provenance_store.sql.known_later import new_same
 from provenance_store.times import TimeLike, micros
 from provenance_store.validation.limits import Gate, Policy
 from provenance_store.validation.rows import same_as_row
+from provenance_store.validation.scalars import one_or_many
 from provenance_store.values import EVERYTHING, Audience, Viewer
 
 if TYPE_CHECKING:
     from provenance_store.queries.invalidation import Affected
+    from provenance_store.queries.reader import Reader
+    from provenance_store.results.runs import RunLike
     from provenance_store.sql.repair import Mended
     from provenance_store.transfer.merge import Merged
     from provenance_store.transfer.retention import Reduced
@@ -71,6 +73,8 @@ class Store(Recorder):
 
     def reader(self, viewer: Viewer = EVERYTHING) -> Reader:
         """Read what a viewer may see; cheap to make."""
+        from provenance_store.queries.reader import Reader
+
         return Reader(self.documents(viewer))
 
     def documents(self, viewer: Viewer = EVERYTHING) -> DocumentReader:
@@ -209,7 +213,7 @@ class Store(Recorder):
         file: str | Path,
         references: Reference | Sequence[Reference] = (),
         *,
-        run_ids: Sequence[str] = (),
+        run_ids: RunLike | Iterable[RunLike] = (),
         flow_ids: Sequence[str] = (),
         up: bool = True,
         down: bool = False,
@@ -232,13 +236,14 @@ class Store(Recorder):
         Raises NotFound for a start that is not there, InvalidInput when the file is there
         already and `force` is not given.
         """
+        from provenance_store.results.runs import run_id_of
         from provenance_store.sql.inspect import explaining
         from provenance_store.transfer.slices import SliceRequest, take_slice
 
         ids = [self.id_of(each) for each in several(references)]
         wanted = SliceRequest(
             ids=ids,
-            run_ids=run_ids,
+            run_ids=[run_id_of(run) for run in one_or_many(run_ids)],
             flow_ids=flow_ids,
             up=up,
             down=down,

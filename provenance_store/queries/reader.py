@@ -13,7 +13,7 @@ from provenance_store.results.base import read
 from provenance_store.results.listing import Ask, Listing
 from provenance_store.results.models import LineBrief, Model, ModelVersion, Version
 from provenance_store.results.records import Candidate, Record, RecordDetail
-from provenance_store.results.runs import Run, RunWithSteps, StepDetail
+from provenance_store.results.runs import Run, RunLike, RunWithSteps, StepDetail, run_id_of
 from provenance_store.results.statement import Statement
 from provenance_store.times import TimeLike, micros
 from provenance_store.validation.scalars import is_a, one_or_many
@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     from provenance_store.queries.lineage_graph import Lineage
     from provenance_store.recording.recorder import Records
 
-__all__ = ["Reader", "RunLike"]
-
-RunLike = str | UUID | Run
-"""A run: what a reader returned, or its id, of which the beginning will do where it is read."""
+__all__ = ["Reader"]
 
 
 class Reader:
@@ -79,7 +76,7 @@ class Reader:
             "uri": None if uri is None else spelled(uri),
             "digest": digest,
             "tags": list(one_or_many(tags)),
-            "run_id": None if run_id is None else _run(run_id),
+            "run_id": None if run_id is None else run_id_of(run_id),
             "owner": owner,
             "since": _micros(since),
             "until": _micros(until),
@@ -123,7 +120,7 @@ class Reader:
         result too, and whatever else a step's `left_out` names. Of an id the beginning will do, 4
         characters or more. Raises NotFound, or Ambiguous when several runs begin so.
         """
-        text = _run(run_id)
+        text = run_id_of(run_id)
 
         def ask(size: int, marker: str | None) -> dict[str, Any]:
             return self._documents.run(text, limit=size, marker=marker)
@@ -267,10 +264,6 @@ def _micros(given: TimeLike | None) -> int | None:
 def _label(given: Any) -> Any:
     """The name of a kind or a role in documents."""
     return given.label if is_a(given, Kind | Role) else given
-
-
-def _run(given: RunLike) -> str:
-    return given.run_id if is_a(given, Run) else str(given)  # type: ignore[union-attr]
 
 
 def _line(given: Reference) -> str:

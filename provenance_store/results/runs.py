@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import UUID
 
 from msgspec import Meta
 from msgspec.structs import force_setattr
 
 from provenance_store.results.base import Result, Time
 from provenance_store.results.records import Part, Record
+from provenance_store.validation.scalars import is_a
 
 if TYPE_CHECKING:
     from provenance_store.results.listing import Listing
 
-__all__ = ["Run", "RunStatus", "RunWithSteps", "StepDetail"]
+__all__ = ["Run", "RunLike", "RunStatus", "RunWithSteps", "StepDetail", "run_id_of"]
 
 RunStatus = Literal["ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED", "ENDED"]
 
@@ -76,3 +78,12 @@ class RunWithSteps(Run, frozen=True, kw_only=True):
     def _with(self, steps: Listing[StepDetail]) -> RunWithSteps:
         force_setattr(self, "_steps", steps)
         return self
+
+
+RunLike = str | UUID | Run
+"""A run: what a reader returned, or its id, of which the beginning will do where it is read."""
+
+
+def run_id_of(given: RunLike) -> str:
+    """The id of a run, or the beginning of it, as it was given."""
+    return given.run_id if is_a(given, Run) else str(given)  # type: ignore[union-attr]

@@ -269,6 +269,19 @@ def test_a_run_is_named_by_a_uuid_too(store: Store) -> None:
     assert [run.run_id for run in read.runs(flow_id=run_id)] == [str(run_id)]
 
 
+def test_a_slice_begins_with_records_and_runs_that_a_reader_found(
+    store: Store, science: Science, tmp_path: Path
+) -> None:
+    store.data("of no run")
+    read = store.reader()
+    taken = [
+        store.slice(tmp_path / "of-run.db", run_ids=read.run("run-1")),
+        store.slice(tmp_path / "of-runs.db", run_ids=read.runs()),
+        store.slice(tmp_path / "of-records.db", read.records(run_id="run-1")),
+    ]
+    assert [sum(one.kinds.values()) for one in taken] == [7, 7, 7]
+
+
 def test_a_model_of_many_versions_is_no_record_to_depend_on(store: Store, science: Science) -> None:
     model = store.reader().model("braggnn")
     with pytest.raises(InvalidInput, match="several versions"):
