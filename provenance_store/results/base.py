@@ -59,10 +59,10 @@ else:  # what JSON has
         Meta(description="RFC 3339, in UTC; null of what was imported and has no known time."),
     ]
     RecordKind = AnyKind = Annotated[
-        str, Meta(extra_json_schema={"enum": [*(kind.label for kind in Kind), RESTRICTED]})
+        str, Meta(extra_json_schema={"enum": sorted([*(kind.label for kind in Kind), RESTRICTED])})
     ]
     RoleName = str
-    MarkName = Annotated[str, Meta(extra_json_schema={"enum": [mark.label for mark in Mark]})]
+    MarkName = Annotated[str, Meta(extra_json_schema={"enum": sorted(mark.label for mark in Mark)})]
     Number = Annotated[
         float | str | None,
         Meta(description="A number; NaN, Infinity and -Infinity are written as text."),

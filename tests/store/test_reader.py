@@ -79,6 +79,7 @@ def test_a_record_has_times_kinds_roles_and_marks_and_not_their_names(
     assert found.created_at is not None
     assert found.created_at.utcoffset() == timedelta(0)
     assert NOON_UTC < found.created_at < NOON_UTC + timedelta(seconds=60)
+    assert (f"{found.kind}", f"{found.kind:d}") == ("data", "2")
     assert found.tags == {"sample": "Ni"}
     assert [place.uri for place in found.uris] == ["globus://collection/scan-17.h5"]
     assert (found.version, found.hyperparameters, found.parent) == (None, None, None)
