@@ -23,6 +23,7 @@ from provenance_store.errors import (
 )
 from provenance_store.ids import now
 from provenance_store.opening import open_store
+from provenance_store.service import StoreService
 from provenance_store.sql.waits import SharedAttempt
 from provenance_store.store import Store
 
@@ -61,28 +62,29 @@ class StoreHolder(processes.Forkable):
         self._create = create
         self._open = open_it
         self._lock = SharedAttempt()
-        self._store: Store | None = None
+        self._service: StoreService | None = None
         self._stop = threading.Event()
         processes.watch(self)
 
     def after_fork_in_child(self) -> None:
         self._lock = SharedAttempt()
-        self._store = None
+        self._service = None
         self._stop = threading.Event()
 
-    def get(self) -> Store:
-        """The open store; raises StoreUnavailable and its like when it cannot be opened.
+    def get(self) -> StoreService:
+        """The open store as servers use it; raises StoreUnavailable and its like when it cannot be
+        opened.
 
         Those who ask meanwhile are answered with the same attempt to open it.
         """
         processes.check()
-        store = self._store
-        if store is None or store.is_lost:
+        service = self._service
+        if service is None or service.is_lost:
             with self._lock:
-                store = self._store
-                if store is None or store.is_lost:
-                    store = self._start()
-        return store
+                service = self._service
+                if service is None or service.is_lost:
+                    service = self._start()
+        return service
 
     def close(self) -> None:
         """Stop sweeping and let go of the store; the next `get` opens it again."""
@@ -92,22 +94,22 @@ class StoreHolder(processes.Forkable):
 
     def _let_go(self) -> None:
         self._stop.set()
-        store, self._store = self._store, None
-        if store is not None:
-            store.close()
+        service, self._service = self._service, None
+        if service is not None:
+            service.close()
 
-    def _start(self) -> Store:
-        if self._store is not None:
+    def _start(self) -> StoreService:
+        if self._service is not None:
             log.warning("The store was removed, replaced or upgraded; it is opened anew.")
             self._let_go()
-        store = self._store = self._opened()
+        service = self._service = StoreService(self._opened())
         self._create = False
         self._stop = threading.Event()
         atexit.register(self.close)
         if self._purge_seconds is not None:
-            sweep = (store, self._stop, self._purge_seconds)
+            sweep = (service, self._stop, self._purge_seconds)
             threading.Thread(target=self._sweep, args=sweep, name="purge", daemon=True).start()
-        return store
+        return service
 
     def _opened(self) -> Store:
         try:
@@ -120,9 +122,9 @@ class StoreHolder(processes.Forkable):
             log.error("The store cannot be opened: %s", shown(error.message))
             raise StoreUnavailable(FOREIGN) from None
 
-    def _sweep(self, store: Store, stop: threading.Event, seconds: float) -> None:
+    def _sweep(self, service: StoreService, stop: threading.Event, seconds: float) -> None:
         while not stop.wait(seconds):
             try:
-                store.actions.purge(now())
+                service.actions.purge(now())
             except BraidError as error:
                 log.warning("Released actions are not removed yet: %s", type(error).__name__)

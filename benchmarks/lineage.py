@@ -3,8 +3,8 @@
 Run `python benchmarks/lineage.py`. The question is what one model came from in a Mascot of 1000
 configurations, 5 cycles and 4000 experiments: 21,006 nodes over 80,006 links. The floor is one
 recursive query with UNION over a copy of the links, two columns with a covering index, on the bare
-driver; it returns the ids alone, as tuples. Braid's side is `store.lineage(...)` and then the name
-and the kind of every node; distances and links come with it. Both are warm, asked in turn
+driver; it returns the ids alone, as tuples. Braid's side is `store.reader().lineage(...)` and then
+the name and the kind of every node; distances and links come with it. Both are warm, asked in turn
 `--rounds` times in the same process; compared are the fastest of each, which other work on the
 machine disturbs least. The budget is twice the floor.
 
@@ -98,13 +98,15 @@ def whole(database: str, url: str, rounds: int) -> list[Result]:
         urn = last_version(store)
 
         def braid() -> int:
-            found = store.lineage(urn, limit=LIMIT)
+            found = store.reader().lineage(urn, limit=LIMIT)
             return len([(node.name, node.kind) for node in found.nodes])
 
         with floor_on(url, store.sink.resolve(urn)) as floor:
             assert floor() == braid() == 21_006
             times = [(timed(floor), timed(braid)) for _ in range(rounds)]
-        documents = [timed(lambda: store.lineage(urn, limit=LIMIT).document()) for _ in range(5)]
+        documents = [
+            timed(lambda: store.reader().lineage(urn, limit=LIMIT).to_dict()) for _ in range(5)
+        ]
     about = f"Upstream lineage of a model, 21,006 nodes over 80,006 links, {database}"
     floors, ours = (1000 * min(column) for column in zip(*times, strict=True))
     return [
@@ -133,7 +135,7 @@ def one_hop(database: str, url: str, size: Size, rounds: int) -> list[Result]:
 
 def hop(database: str, store: Store, urn: str, way: Direction, size: Size, rounds: int) -> Result:
     def ask() -> int:
-        return len(store.lineage(urn, way, depth=1).nodes)
+        return len(store.reader().lineage(urn, way, depth=1).nodes)
 
     nodes = ask()
     times = [timed(ask) for _ in range(rounds)]

@@ -5,7 +5,7 @@ model version with two metrics) every five minutes, which is 33 records a second
 a week; or all of them report within one second. How many aggregators does that take, after what
 time is a report durable, how much memory and disk?
 
-First it predicts. What a commit and each record in it take is measured (`store.write_all` of
+First it predicts. What a commit and each record in it take is measured (`StoreService.write_all` of
 messages, into a store that has `--filled` records already), and under mpiexec three ranks play
 nodes through one aggregator: one rank by itself, which sets what the way there and back takes,
 and a small burst, which sets what a message costs. The simulation (_simulation.py), which has the
@@ -30,6 +30,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from provenance_store.service import StoreService
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -89,7 +91,7 @@ def service_times(folder: Path, filled: int) -> tuple[Service, float]:
     rounds = {size: max(3, min(200, 3000 // size)) for size in GROUPS}
     ready = iter(messages(sum(size * n for size, n in rounds.items())))
     with open_store(f"sqlite:///{file}") as store:
-        store.write(decode_batch(next(ready)))
+        StoreService(store).write(decode_batch(next(ready)))
         found = {
             size: [_commit(store, ready, size) for _ in range(count)]
             for size, count in rounds.items()
@@ -123,7 +125,7 @@ def decoded_bytes() -> float:
 def _commit(store: Any, ready: Iterator[bytes], size: int) -> float:
     data = [next(ready) for _ in range(size)]
     started = time.perf_counter()
-    if any(store.write_all([decode_batch(each) for each in data])):
+    if any(StoreService(store).write_all([decode_batch(each) for each in data])):
         raise SystemExit("a report was refused")
     return time.perf_counter() - started
 

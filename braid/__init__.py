@@ -7,7 +7,7 @@
     with braid.open_store("sqlite:///braid.db") as store:
         scan = store.data("scan-17", uris=["file:///data/scan-17.h5"])
         model = store.model("braggnn").update([scan], hyperparameters={"lr": 0.001})
-        store.documents().lineage(model.urn, direction="up")
+        store.reader().lineage(model)
 
     with braid.hpc.spool("spool") as recorder: ...
 
@@ -18,10 +18,12 @@ handles flow definitions. Each is imported when it is first asked for. The comma
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import provenance_store
 from provenance_store.lazy_exports import names_of
+from provenance_store.results.drawing import draw_with
 from provenance_store.version import VERSION
 
 if TYPE_CHECKING:
@@ -39,6 +41,15 @@ _named, __dir__ = names_of(
     {"provenance_store": provenance_store.__all__},
     modules=_MODULES,
 )
+
+
+def _draw(lineage: Mapping[str, Any]) -> str:
+    from braid.pictures.svg import as_svg
+
+    return "\n".join(as_svg(dict(lineage)))
+
+
+draw_with(_draw)
 
 
 def __getattr__(name: str) -> Any:

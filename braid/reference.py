@@ -20,8 +20,11 @@ from braid.commands import command
 from braid.diagnosis.machine import PACKAGES
 from provenance_store.decisions import Option
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
-from provenance_store.queries.document_reader import DocumentReader
+from provenance_store.queries.lineage_graph import Lineage
+from provenance_store.queries.reader import Reader
 from provenance_store.recording.recorder import Recorder
+from provenance_store.results.listing import Listing
+from provenance_store.results.statement import Statement
 from provenance_store.settings import Setting
 from provenance_store.store import Store
 from provenance_store.values import Audience, Uri
@@ -75,44 +78,8 @@ class Section(NamedTuple):
 
 LEFT_OUT = {
     Recorder: {"decided", "generated", "id_of", "link_later", "mark", "payload"},
-    Store: {
-        *("prefetch", "belongings", "explaining", "glance", "histories", "holders", "linked"),
-        *(
-            "read_snapshot",
-            "ping",
-            "waiting_since",
-            "write",
-            "write_all",
-            "write_held",
-            "write_parts",
-        ),
-    },
-    DocumentReader: {
-        *(
-            "called",
-            "document",
-            "has_documents",
-            "evidence",
-            "evidence_again",
-            "extract",
-            "find_uri",
-            "find_uris",
-            "find_uris_of_then",
-        ),
-        *(
-            "heads",
-            "invalid",
-            "is_said_of_run",
-            "last_step",
-            "made_by",
-            "makers",
-            "named",
-            "places",
-            "resolve_all",
-            "run_files",
-        ),
-        *("run_members", "run_steps", "sees", "urn", "used_elsewhere", "version"),
-    },
+    Store: {"documents"},
+    Reader: set[str](),
 }
 """What servers, adapters and commands call, and scripts need not."""
 
@@ -175,13 +142,28 @@ def sections() -> list[Section]:
         ),
         Section(
             "Ask about the history",
-            "`reader` is `store.documents()`. Answers are the documents of the query API: "
-            "dictionaries of what JSON has.",
+            "`reader` is `store.reader()`. It answers with objects: a record has `urn`, `name`, "
+            "`kind`, `created_at`, `tags` and the other fields of the query API's documents as "
+            "attributes, None where the document has none. Times are datetimes in UTC, kinds, "
+            "roles and marks members of `braid.Kind`, `braid.Role` and `braid.Mark`. What is found "
+            "may be handed to recording calls. `to_dict()` gives the document, and notebooks show "
+            "tables, and lineages as pictures.",
             (
-                *_methods("store", Store, "documents", "lineage"),
-                *_methods("reader", DocumentReader, "record", "records", "runs", "run"),
-                *_methods("reader", DocumentReader, "models", "model", "model_version"),
-                *_methods("reader", DocumentReader, "lineage", "graph", "statement", "resolve"),
+                *_methods("store", Store, "reader"),
+                *_methods("reader", Reader, "record", "records", "runs", "run"),
+                *_methods("reader", Reader, "models", "model", "model_version"),
+                *_methods("reader", Reader, "lineage", "statement", "resolve"),
+            ),
+        ),
+        Section(
+            "Go through what was found",
+            "`listing` is what `records`, `runs` and `models` return, `reader.run(...).steps` and "
+            "`reader.model(...).versions`: iterate over it. `lineage` and `statement` are what the "
+            "calls of these names return; a lineage has `root`, `nodes`, `links` and `truncated`.",
+            (
+                *_methods("listing", Listing, "first", "all", "to_dataframe", "to_dict"),
+                *_methods("lineage", Lineage, "to_dict", "to_dataframe", "to_networkx"),
+                *_methods("statement", Statement, "page", "to_dict"),
             ),
         ),
         Section(

@@ -5,7 +5,7 @@
     store = open_store("sqlite:///braid.db")
     scan = store.data("scan-17", uris=["globus://…/scan-17.h5"], tags={"sample": "Ni"})
     model = store.model("braggnn").update([scan], hyperparameters={"lr": 0.001})
-    store.documents().lineage(model.urn, direction="up")
+    store.reader().lineage(model)
 
 A name is imported when it is first asked for: a recorder needs msgspec only, a store SQLAlchemy.
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
     from provenance_store.opening import open_store, upgrade_store
     from provenance_store.queries.document_reader import DocumentReader
+    from provenance_store.queries.reader import Reader
     from provenance_store.recording.recorder import Recorder
     from provenance_store.store import Store
     from provenance_store.values import EVERYTHING, Audience, Uri, Viewer
@@ -39,6 +40,7 @@ __all__ = [
     "Mark",
     "ModelVersion",
     "Option",
+    "Reader",
     "Record",
     "Recorder",
     "Role",
@@ -62,6 +64,7 @@ __getattr__, __dir__ = names_of(
         "provenance_store.enums": ("Kind", "Level", "Mark", "Role"),
         "provenance_store.opening": ("open_store", "upgrade_store"),
         "provenance_store.queries.document_reader": ("DocumentReader",),
+        "provenance_store.queries.reader": ("Reader",),
         "provenance_store.recording.recorder": ("Recorder",),
         "provenance_store.store": ("Store",),
         "provenance_store.values": ("EVERYTHING", "Audience", "Uri", "Viewer"),

@@ -36,6 +36,9 @@ class _Named(IntEnum):
         """The name in documents and on the command line: lower case."""
         return self.name.lower()
 
+    def __str__(self) -> str:
+        return self.label
+
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
         """A number that this version does not know: reading must not end at it.

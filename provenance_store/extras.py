@@ -18,6 +18,7 @@ __all__ = ["EXTRAS", "extra", "require"]
 
 EXTRAS = {
     "exchange": ("prov", "rocrate"),
+    "frames": ("pandas",),
     "globus": ("globus_sdk", "requests"),
     "graph": ("networkx",),
     "hpc": ("mpi4py",),

@@ -1,9 +1,9 @@
 """How records are named: one reading of what people and programs write.
 
-A reference is a handle, an id, or text: a URN, a short id (``3.17``), a URI, ``NAME@v3`` for a
-version of a model, ``NAME@ALIAS`` for the version that has an alias, or a name that one thing alone
-has; of a model that is its newest version. A `Path` is the file at that path, and a document the
-record that its ``id`` names.
+A reference is a handle, what a reader returned, an id, or text: a URN, a short id (``3.17``), a
+URI, ``NAME@v3`` for a version of a model, ``NAME@ALIAS`` for the version that has an alias, or a
+name that one thing alone has; of a model that is its newest version. A `Path` is the file at that
+path, and a document the record that its ``id`` names.
 
 What a text names depends on the store and on who asks: `reading.named` looks it up.
 """
@@ -28,6 +28,7 @@ from provenance_store.validation.scalars import described, is_a, one_or_many, pl
 __all__ = [
     "NAMED_TAG",
     "Head",
+    "NamesRecord",
     "Parts",
     "Reference",
     "has_scheme",
@@ -70,7 +71,17 @@ class Head:
     passed_over: tuple[int, ...] = ()
 
 
-Reference = Record | Head | str | int | os.PathLike[str] | Mapping[str, Any]
+class NamesRecord:
+    """What a reader returned of a record: it names that record."""
+
+    __slots__ = ()
+
+    def _spelled(self) -> str:
+        """The text of the reference; raises what is wrong with it as one."""
+        raise NotImplementedError
+
+
+Reference = Record | Head | NamesRecord | str | int | os.PathLike[str] | Mapping[str, Any]
 """What names a record, see above; a bare integer is an id of the store."""
 
 
@@ -105,6 +116,9 @@ def spelled(given: object) -> str:
     if is_a(given, Record):
         handle: Record = given  # type: ignore[assignment]
         return handle.urn
+    if is_a(given, NamesRecord):
+        result: NamesRecord = given  # type: ignore[assignment]
+        return result._spelled()
     if is_a(given, Head):
         return short_id(given.id)  # type: ignore[attr-defined]
     if is_a(given, os.PathLike):

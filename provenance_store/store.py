@@ -1,42 +1,32 @@
-"""A store: the database behind a Recorder and a DocumentReader."""
+"""A store: the database behind a Recorder and a Reader."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 
-from provenance_store.batch import Batch
-from provenance_store.errors import BraidError, NotAllowed
 from provenance_store.ids import now
-from provenance_store.queries.actions import Actions
-from provenance_store.queries.document_reader import DocumentReader, LineageOptions
+from provenance_store.queries.document_reader import DocumentReader
 from provenance_store.queries.documents import FIRST_NAMED
-from provenance_store.queries.prefetch import Prefetch, prefetch
-from provenance_store.recording.environment import Author, making_origins
 from provenance_store.recording.recorder import Recorder
-from provenance_store.references import NAMED_TAG, Reference, several
-from provenance_store.sink import Sink
-from provenance_store.sinks.database import BatchRefused, DatabaseSink, GuardedSink, HeldSink
-from provenance_store.sinks.group_commit import Guard
-from provenance_store.sql.dialects import driver
+from provenance_store.references import Reference, several
+from provenance_store.sinks.database import DatabaseSink
 from provenance_store.sql.known_later import new_same
-from provenance_store.sql.recording import Prepared
-from provenance_store.validation.batches import check_sound
+from provenance_store.times import TimeLike, micros
 from provenance_store.validation.limits import Gate, Policy
 from provenance_store.validation.rows import same_as_row
+from provenance_store.validation.scalars import one_or_many
 from provenance_store.values import EVERYTHING, Audience, Viewer
 
 if TYPE_CHECKING:
     from provenance_store.queries.invalidation import Affected
-    from provenance_store.queries.lineage import Direction
-    from provenance_store.queries.lineage_graph import Lineage
-    from provenance_store.sql.ownership import OriginOwner, RecordOwner
+    from provenance_store.queries.reader import Reader
+    from provenance_store.results.runs import RunLike
     from provenance_store.sql.repair import Mended
     from provenance_store.transfer.merge import Merged
     from provenance_store.transfer.retention import Reduced
@@ -60,7 +50,6 @@ class Store(Recorder):
     def __init__(self, behind: sa.Engine | DatabaseSink, *, strict: bool = False) -> None:
         sink = behind if isinstance(behind, DatabaseSink) else DatabaseSink(behind)
         super().__init__(sink, strict=strict)
-        self.actions = Actions(sink.session)
 
     def recorder(
         self,
@@ -69,31 +58,19 @@ class Store(Recorder):
         audience: Audience | None = None,
         environment: Mapping[str, Any] | str | None = None,
         clock: Callable[[], int] = now,
-        alone_as: frozenset[str] | None = None,
-        held: bool = False,
         strict: bool | None = None,
     ) -> Recorder:
         """Make another Recorder into this store, with defaults of its own; this costs little.
 
         `run_id` and `audience` are put on every record that it makes. It is as `strict` as the
-        store unless `strict` is given. With `alone_as`, a set of principals, it refuses with
-        NotAllowed what would be recorded of a run of which somebody else, whose records these
-        principals do not manage, has recorded anything, also at the same moment.
+        store unless `strict` is given.
 
         >>> recorder = store.recorder(run_id="8c1f2d3e-5a0f-4f3b-9c39-6f1c1a7f0d11")
         >>> with recorder.step("Find peaks", inputs=[scan]):
         ...     pass
         """
-        guard = None
-        if alone_as is not None and run_id is not None:
-            guard = self._alone(alone_as, run_id)
-        sink: Sink = self.sink
-        if held:
-            sink = HeldSink(self.sink, guard)
-        elif guard is not None:
-            sink = GuardedSink(self.sink, guard)
         return Recorder(
-            sink,
+            self.sink,
             run_id=run_id,
             audience=audience,
             environment=environment,
@@ -101,49 +78,15 @@ class Store(Recorder):
             strict=self.strict if strict is None else strict,
         )
 
-    def write_held(self, recorders: Iterable[Recorder]) -> list[Exception | None]:
-        """Write what recorders made with `held` have recorded, in as few commits as may be.
+    def reader(self, viewer: Viewer = EVERYTHING) -> Reader:
+        """Read what a viewer may see; cheap to make."""
+        from provenance_store.queries.reader import Reader
 
-        The answers are in their order: None, or why what that one recorded was not written, the
-        error that `Store.write` would raise. One that is refused does not touch the others.
-        """
-        sinks = (recorder.sink for recorder in recorders)
-        return self.sink.writer.write_many(
-            (sink.batch or Batch(), sink.guard) for sink in sinks if isinstance(sink, HeldSink)
-        )
-
-    def read_snapshot(self, *, alone: bool = False) -> AbstractContextManager[None]:
-        """While it is open, all that this thread looks up singly goes over one connection.
-
-        With `alone`, which says that no other thread uses this store meanwhile, over the one that
-        it writes with, which has read most of it already.
-        """
-        return self.sink.session.read_snapshot(self.sink.writer if alone else None)
-
-    def prefetch(self, wanted: Prefetch) -> None:
-        """While `read_snapshot` is open: ask at once what is going to be asked singly."""
-        prefetch(self.sink, wanted)
-
-    def _alone(self, principals: frozenset[str], run_id: str) -> Guard:
-        return _Alone(self.sink.prepared, principals, run_id)
+        return Reader(self.documents(viewer))
 
     def documents(self, viewer: Viewer = EVERYTHING) -> DocumentReader:
-        """Read what a viewer may see."""
+        """Read what a viewer may see as the documents of the query API, which JSON can take."""
         return DocumentReader(self.sink, viewer)
-
-    def lineage(
-        self,
-        reference: Reference,
-        direction: Direction = "up",
-        *,
-        viewer: Viewer = EVERYTHING,
-        **options: Unpack[LineageOptions],
-    ) -> Lineage:
-        """What a record came from (up), what came of it (down), or both, as a small graph.
-
-        Options and answer are those of `DocumentReader.graph`.
-        """
-        return self.documents(viewer).graph(reference, direction=direction, **options)
 
     @contextmanager
     def bulk_load(self) -> Iterator[Recorder]:
@@ -171,93 +114,6 @@ class Store(Recorder):
             yield Recorder(sink, strict=self.strict)
             sink.flush()
         self.sink.session.watch.look()
-
-    def write(self, batch: Batch, author: Author | None = None) -> None:
-        """Write a batch that was made elsewhere; again changes nothing.
-
-        One transaction. Raises InvalidInput when its rows do not go together, when it mentions
-        origins that it does not carry and when records would derive from themselves,
-        Conflict when the store holds one of its rows with another content, and with an `author`
-        NotAllowed for what that one may not write.
-        """
-        if author is None:
-            check_sound(batch)
-        own = self.sink.own_numbers(batch, vouched=author is not None, sound=author is None)
-        guard = None if author is None else self._by(author, making_origins(own))
-        self.sink.write_checked(own, guard)
-
-    def _by(self, author: Author, origins: set[int]) -> Guard:
-        from provenance_store.sql import ownership
-
-        guards = [self._alone(author.identities, run_id) for run_id in sorted(author.alone_in)]
-
-        def guard(connection: sa.Connection) -> None:
-            if foreign := ownership.foreign_origin(connection, origins, author.identities):
-                raise NotAllowed(
-                    f"The origin {foreign} belongs to somebody else; record with your own."
-                )
-            for alone in guards:
-                alone(connection)
-
-        return guard
-
-    def holders(self, uuids: Iterable[str]) -> dict[str, OriginOwner]:
-        """Who writes with those of these origins that are known here, by UUID."""
-        from provenance_store.sql import ownership
-
-        with self.sink.session.read() as connection:
-            return ownership.holders(connection, uuids)
-
-    def belongings(self, ids: Collection[int]) -> dict[int, RecordOwner]:
-        """Kind and audience of those of these records that are here, whoever asks."""
-        from provenance_store.sql import ownership
-
-        with self.sink.session.read() as connection:
-            return ownership.belongings(connection, ids)
-
-    def histories(self, ids: Collection[int]) -> dict[int, int]:
-        """How often one tag of these records was set, or marks were made of them, at the most."""
-        from provenance_store.sql import ownership
-
-        with self.sink.session.read() as connection:
-            return ownership.histories(connection, ids)
-
-    def linked(self, links: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
-        """Those of these links, as (from_id, to_id), that are here, whoever asks."""
-        from provenance_store.sql import ownership
-
-        with self.sink.session.read() as connection:
-            return ownership.linked(connection, links)
-
-    def write_all(self, batches: Sequence[Batch]) -> list[BraidError | None]:
-        """Write batches that were made elsewhere in as few commits as may be.
-
-        The answers are in the order of the batches: None, or why that one was refused, which
-        does not touch the others. Of one that has parts (`Batch.parts`) those that are not
-        refused are written. Raises StoreUnavailable when the store is locked, full or away; some
-        may then be written, and writing all of them again changes nothing.
-        """
-        return [refused[0].error if refused else None for refused in self.write_parts(batches)]
-
-    def write_parts(
-        self, batches: Sequence[Batch], *, patient: Callable[[int], bool] = lambda place: False
-    ) -> list[list[BatchRefused]]:
-        """As `write_all`; the answer for each batch is what was refused of it, part by part.
-
-        What records were named by, where no store could be asked, is looked up
-        (`transfer.settle_names`): in the batches for whose place `patient` is true, a part is
-        refused as long as a name in it names nothing.
-        """
-        named = [place for place, batch in enumerate(batches) if _may_have_names(batch)]
-        if not named:
-            return self.sink.write_parts(batches)
-        from provenance_store.transfer.settle_names import has_names, write_named
-
-        answers: list[list[BatchRefused]] = []
-        for place in (place for place in named if has_names(batches[place])):
-            answers += self.sink.write_parts(batches[len(answers) : place])
-            answers.append(write_named(self.sink, batches[place], patient=patient(place)))
-        return answers + self.sink.write_parts(batches[len(answers) :])
 
     def merge(
         self,
@@ -363,11 +219,11 @@ class Store(Recorder):
     def reduce(
         self,
         *,
-        before: int,
+        before: TimeLike,
         dry_run: bool = False,
         progress: Callable[[int], object] = lambda records: None,
     ) -> Reduced:
-        """Drop tags, metrics and documents of records made before a time (microseconds UTC).
+        """Drop tags, metrics and documents of records made before a time.
 
         Records, links, URIs and digests stay, and each record is marked as reduced. Some hundred
         records at a time are one transaction; `progress` is called with their number. With
@@ -379,14 +235,14 @@ class Store(Recorder):
         """
         from provenance_store.transfer.retention import reduce
 
-        return reduce(self.sink, before=before, dry_run=dry_run, progress=progress)
+        return reduce(self.sink, before=micros(before), dry_run=dry_run, progress=progress)
 
     def slice(
         self,
         file: str | Path,
         references: Reference | Sequence[Reference] = (),
         *,
-        run_ids: Sequence[str] = (),
+        run_ids: RunLike | Iterable[RunLike] = (),
         flow_ids: Sequence[str] = (),
         up: bool = True,
         down: bool = False,
@@ -414,12 +270,14 @@ class Store(Recorder):
         ...     part.check()
         []
         """
+        from provenance_store.results.runs import run_id_of
+        from provenance_store.sql.inspect import explaining
         from provenance_store.transfer.slices import SliceRequest, take_slice
 
         ids = [self.id_of(each) for each in several(references)]
         wanted = SliceRequest(
             ids=ids,
-            run_ids=run_ids,
+            run_ids=[run_id_of(run) for run in one_or_many(run_ids)],
             flow_ids=flow_ids,
             up=up,
             down=down,
@@ -428,7 +286,7 @@ class Store(Recorder):
             without=without,
             hide_names=hide_names,
         )
-        with self.explaining():
+        with self.sink.session.read() as connection, explaining(connection):
             return take_slice(self.sink, Path(file), wanted, force=force, progress=progress)
 
     def info(self) -> dict[str, Any]:
@@ -453,15 +311,6 @@ class Store(Recorder):
         with self.sink.session.read() as connection:
             return inspect.problems(connection)
 
-    @contextmanager
-    def explaining(self) -> Iterator[None]:
-        """While what was read is made into something else: where that stumbles over a row that no
-        Braid writes, BadFile says which one."""
-        from provenance_store.sql import inspect
-
-        with self.sink.session.read() as connection, inspect.explaining(connection):
-            yield
-
     def repair(self, *, dry_run: bool = False) -> list[Mended]:
         """Correct values that earlier versions wrote and nobody can read, in one transaction.
 
@@ -478,31 +327,6 @@ class Store(Recorder):
             if dry_run:
                 connection.rollback()
         return mended
-
-    def ping(self) -> None:
-        """Raise StoreUnavailable when the store cannot be read at the moment, or its file is not
-        at its path any more, SchemaMismatch when it was upgraded beyond this program."""
-        session = self.sink.session
-        with session.read() as connection:
-            session.watch.check(connection)
-        with session.look() as raw:
-            self.sink.prepared.see(raw, EVERYTHING, 0)
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether the store was removed, replaced or upgraded while it was open: it refuses
-        everything then, and has to be opened again."""
-        return self.sink.session.watch.lost is not None
-
-    def glance(self) -> None:
-        """Raise what `ping` would when the store is known to be lost: it looks at the files, and
-        not into them."""
-        self.sink.session.watch.look()
-
-    def waiting_since(self, began: float | None) -> AbstractContextManager[None]:
-        """While it is open, what this thread waits for in the store counts from then on
-        (`time.monotonic`), and not from the beginning of each wait."""
-        return self.sink.session.watch.waits.since(began)
 
     def close(self) -> None:
         """Close all connections; leaving the store's `with` block does it, too.
@@ -521,25 +345,3 @@ class Store(Recorder):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _Alone:
-    """A Guard: refuses what is recorded of a run of which somebody whose things these principals
-    do not manage has recorded anything. Equal ones need be asked once."""
-
-    prepared: Prepared
-    principals: frozenset[str]
-    run_id: str
-
-    def __call__(self, connection: sa.Connection) -> None:
-        with driver(connection) as raw:
-            if self.prepared.is_others(raw, self.principals, self.run_id):
-                raise NotAllowed(
-                    f"Run {self.run_id} was recorded by somebody else; who records it can name "
-                    "you in manage_by."
-                )
-
-
-def _may_have_names(batch: Batch) -> bool:
-    return any(row[1] == NAMED_TAG for row in batch.tag)

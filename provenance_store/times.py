@@ -10,9 +10,20 @@ from provenance_store.errors import InvalidInput
 from provenance_store.validation.limits import YEARS
 from provenance_store.validation.scalars import described, is_a, plain, type_name
 
-__all__ = ["UNKNOWN_TIME", "format_time", "known_time", "micros", "parse_time", "time_if_known"]
+__all__ = [
+    "UNKNOWN_TIME",
+    "TimeLike",
+    "format_time",
+    "known_time",
+    "micros",
+    "parse_time",
+    "rfc3339",
+    "time_if_known",
+]
 
 UNKNOWN_TIME = "unknown"
+TimeLike = datetime | int | str
+"""A time: a datetime with a time zone, microseconds since 1970 UTC, or RFC 3339 text."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -86,9 +97,14 @@ def format_time(micros: int | None) -> str | None:
     if micros is None:
         return None
     try:
-        return (_EPOCH + micros * _MICROSECOND).isoformat(timespec="microseconds")
+        return rfc3339(_EPOCH + micros * _MICROSECOND)
     except (TypeError, OverflowError):  # a row that no Braid of today writes: shown as it is
         return str(micros)
+
+
+def rfc3339(moment: datetime) -> str:
+    """The text of a datetime with a time zone, as `format_time` writes it."""
+    return moment.isoformat(timespec="microseconds")
 
 
 def time_if_known(micros: int | None) -> str | None:

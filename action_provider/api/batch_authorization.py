@@ -19,8 +19,8 @@ from provenance_store.ids import MAX_SEQUENCE, SEQUENCE_BITS, Urn, make_id
 from provenance_store.queries.document_reader import Head
 from provenance_store.recording.environment import making_origins
 from provenance_store.rows import OriginRow
+from provenance_store.service import StoreService
 from provenance_store.sql.ownership import OriginOwner, RecordOwner
-from provenance_store.store import Store
 from provenance_store.validation.batches import additions
 from provenance_store.values import Viewer
 
@@ -45,12 +45,12 @@ def check_owners(caller: Caller, batch: Batch) -> None:
 class Claim:
     """What a caller's batch claims, compared with what the store holds."""
 
-    def __init__(self, store: Store, caller: Caller, batch: Batch) -> None:
-        self._store = store
+    def __init__(self, service: StoreService, caller: Caller, batch: Batch) -> None:
+        self._service = service
         self._caller = caller
         self._batch = batch
         self._uuids = {row.no: row.uuid for row in batch.origin}
-        self._holders = store.holders(self._uuids.values())
+        self._holders = service.holders(self._uuids.values())
 
     def owners(self) -> dict[int, str]:
         """Whose the things are that each origin makes: the identity that used the origin first.
@@ -97,7 +97,7 @@ class Claim:
         spoken = {row.record_id for row in self._batch.tag}
         spoken.update(row.record_id for row in self._batch.mark)
         here = {self._here_as(i): i for i in spoken - {row.id for row in self._batch.record}}
-        said = self._store.histories([own for own in here if own is not None])
+        said = self._service.histories([own for own in here if own is not None])
         for own, times in sorted(said.items()):
             if times >= MAX_SAID:
                 raise TooLarge(
@@ -121,7 +121,7 @@ class Claim:
                 (row.from_id, row.to_id): (self._here_as(row.from_id), theirs[row.to_id])
                 for row in links
             }
-            known = self._store.linked((a, b) for a, b in stored.values() if a is not None)
+            known = self._service.linked((a, b) for a, b in stored.values() if a is not None)
             for (_, to_id), ends_here in sorted(stored.items()):
                 if ends_here not in known:
                     urn = self._urn(to_id)
@@ -161,8 +161,8 @@ class Claim:
         own = self._here_as(version_id)
         if own is None:
             return None
-        mine = self._store.documents(Viewer(self._caller.identities)).version(own)
-        return mine or self._store.documents(self._caller.viewer()).version(own)
+        mine = self._service.documents(Viewer(self._caller.identities)).version(own)
+        return mine or self._service.documents(self._caller.viewer()).version(own)
 
     def _of_others(self, record_id: int) -> int | None:
         """The id that a record has in the store if somebody else's origin made it; else None."""
@@ -173,9 +173,9 @@ class Claim:
     def _seen(self, ids: Mapping[int, int]) -> set[int]:
         """Those of these records that the caller sees; groups are asked for only if they count."""
         mine = Viewer(self._caller.identities)
-        seen = self._store.documents(mine).sees(ids.values()) if ids else set()
+        seen = self._service.documents(mine).sees(ids.values()) if ids else set()
         if len(seen) < len(set(ids.values())):
-            seen |= self._store.documents(self._caller.viewer()).sees(ids.values())
+            seen |= self._service.documents(self._caller.viewer()).sees(ids.values())
         return {i for i, own in ids.items() if own in seen}
 
     def _owner(self, uuid: str) -> str:
@@ -191,7 +191,7 @@ class Claim:
     def _here(self, ids: Iterable[int]) -> dict[int, RecordOwner]:
         """Those of these records that the store has, by their ids in the batch."""
         own = {self._here_as(record_id): record_id for record_id in ids}
-        found = self._store.belongings([i for i in own if i is not None])
+        found = self._service.belongings([i for i in own if i is not None])
         return {own[i]: belonging for i, belonging in found.items()}
 
     def _here_as(self, record_id: int) -> int | None:
@@ -204,13 +204,13 @@ class Claim:
     def _manages(self, audience: str | None) -> bool:
         if audience is None:
             return False
-        members = self._store.actions.members(audience)
+        members = self._service.actions.members(audience)
         managers = {principal for principal, level in members.items() if level is Level.MANAGE}
         return self._caller.is_one_of(managers, everybody=False)
 
     def _refusal(self, record_id: int) -> InvalidInput | NotAllowed:
         urn = self._urn(record_id)
-        if self._store.documents(self._caller.viewer()).resolve_all([urn]):
+        if self._service.documents(self._caller.viewer()).resolve_all([urn]):
             return NotAllowed(f"You may see {urn}, but not add to it.")
         return InvalidInput(f"The batch adds to {urn}, which is not in this store.")
 

@@ -18,8 +18,8 @@ from provenance_store.batch import TABLES, Batch, decode_batch
 from provenance_store.errors import InvalidInput
 from provenance_store.recording.environment import Author, own
 from provenance_store.rows import RunEventRow
+from provenance_store.service import StoreService
 from provenance_store.settings import MAX_PAYLOAD_BYTES
-from provenance_store.store import Store
 from provenance_store.transfer.settle_names import has_names, settled
 from provenance_store.validation.batches import TAKEN, check_kinds, check_whole, gated, spoken_runs
 from provenance_store.validation.limits import Gate, Policy
@@ -97,8 +97,8 @@ class BatchService:
 
     def _write(self, caller: Caller, batch: Batch) -> None:
         check_owners(caller, batch)
-        store = self._stores.get()
-        claim = Claim(store, caller, batch)
+        service = self._stores.get()
+        claim = Claim(service, caller, batch)
         owners = claim.owners()
         check_kinds(batch, claim.require_managed())
         claim.require_room()
@@ -106,21 +106,21 @@ class BatchService:
         claim.require_aliases()
         claim.require_links()
         own(batch, owners)
-        alone_in = self._new_runs(store, caller, batch)
+        alone_in = self._new_runs(service, caller, batch)
         batch.origin = claim.origins(owners)
         author = Author(caller.identities, alone_in)
         for piece in pieces(batch, most=self._most_rows):
-            store.write(piece, author)
+            service.write(piece, author)
         self._metrics.recorded(len(batch.record), len(batch.step))
 
-    def _new_runs(self, store: Store, caller: Caller, batch: Batch) -> frozenset[str]:
+    def _new_runs(self, service: StoreService, caller: Caller, batch: Batch) -> frozenset[str]:
         """The runs that begin here. What the batch does not say of them is that they are its
         owner's: so that is said, or strangers could join them later.
 
         Raises NotAllowed for runs of others.
         """
         runs = sorted(spoken_runs(batch))
-        new = {run_id for run_id in runs if self._runs.require(store, caller, run_id) is not None}
+        new = {run_id for run_id in runs if self._runs.require(service, caller, run_id) is not None}
         for run_id in sorted(new - {row.run_id for row in batch.run_event}):
             first = next((row for row in batch.record if row.run_id == run_id), None)
             if first is None:

@@ -12,7 +12,6 @@ import msgspec
 from flask import Blueprint, Response, request
 from msgspec import Meta
 
-from action_provider.api.documents import Mention, Time
 from action_provider.auth import Authenticator
 from action_provider.errors import answer
 from action_provider.operations import Operation
@@ -21,6 +20,8 @@ from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.queries.documents import FIRST_NAMED
 from provenance_store.queries.invalidation import MAX_CAUSE, Affected, invalidate, restore
+from provenance_store.results.base import Time
+from provenance_store.results.records import Mention
 
 __all__ = ["OPERATIONS", "invalidation_blueprint"]
 

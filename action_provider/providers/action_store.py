@@ -26,7 +26,7 @@ from provenance_store.batch import Batch
 from provenance_store.enums import Level
 from provenance_store.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from provenance_store.rows import ActionRow
-from provenance_store.store import Store
+from provenance_store.service import StoreService
 from provenance_store.times import format_time
 from provenance_store.values import Audience
 
@@ -95,17 +95,17 @@ class ActionStore:
 
     # ---- for providers -------------------------------------------------------------------
 
-    def _known(self, store: Store, caller: Caller, envelope: Envelope) -> str | None:
+    def _known(self, service: StoreService, caller: Caller, envelope: Envelope) -> str | None:
         """The status that was answered to the same request before; None for a new one.
 
         Raises Conflict when that request had another content.
         """
         creator = caller.identity + self.space
-        known = store.actions.by_request(creator, envelope.request_id)
+        known = service.actions.by_request(creator, envelope.request_id)
         if known is None:
             return None
         if known.release_at <= self._clock():
-            store.actions.release(known.action_id)
+            service.actions.release(known.action_id)
             return None
         if known.body_digest != content_digest(envelope):
             raise Conflict(
@@ -115,7 +115,7 @@ class ActionStore:
 
     def _keep(
         self,
-        store: Store,
+        service: StoreService,
         caller: Caller,
         envelope: Envelope,
         status: ActionStatus,
@@ -142,7 +142,9 @@ class ActionStore:
             now,
             release_at,
         )
-        store.sink.write(Batch(audience=[audience], audience_member=list(members), action=[action]))
+        service.sink.write(
+            Batch(audience=[audience], audience_member=list(members), action=[action])
+        )
         return document
 
     def _release_seconds(self, envelope: Envelope) -> float:
@@ -151,11 +153,13 @@ class ActionStore:
     def _is_here(self, row: ActionRow) -> bool:
         return row.release_at > self._clock() and row.creator.partition(" ")[2] == self.space[1:]
 
-    def _seen(self, store: Store, caller: Caller, action_id: str) -> tuple[ActionRow, Level]:
-        row = store.actions.get(action_id)
+    def _seen(
+        self, service: StoreService, caller: Caller, action_id: str
+    ) -> tuple[ActionRow, Level]:
+        row = service.actions.get(action_id)
         if row is None or not self._is_here(row):
             raise NotFound(f"There is no action {action_id[:80]!r}.")
-        members = store.actions.members(row.audience)
+        members = service.actions.members(row.audience)
         managers = {principal for principal, level in members.items() if level is Level.MANAGE}
         if caller.is_one_of(managers, everybody=False):
             return row, Level.MANAGE

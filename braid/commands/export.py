@@ -144,6 +144,7 @@ def command(
     braid export --all --store slice.db --format prov-n
     """
     from braid.settings import SERVER
+    from provenance_store.service import StoreService
 
     if format_ is None:
         usual = FORMATS[0]
@@ -153,7 +154,7 @@ def command(
         raise click.UsageError("braid export reads a store and not a server; give --store.")
     if bool(ids or runs) == everything:
         raise click.UsageError("Give records or runs, or --all for the whole store.")
-    with source.open(create=False) as store, store.explaining():
+    with source.open(create=False) as store, StoreService(store).explaining():
         reader = store.documents()
         of_runs = [text for text in ids if is_run(reader, text, strict=True)]
         records = [text for text in ids if text not in of_runs]

@@ -28,6 +28,7 @@ from flows.steps.collections import Collections, collections_of_settings
 from provenance_store.errors import Conflict, InvalidInput, NotFound, TooLarge
 from provenance_store.queries.document_reader import DocumentReader, RunStep
 from provenance_store.recording.recorder import Recorder
+from provenance_store.service import StoreService
 from provenance_store.sink import MemorySink
 from provenance_store.store import Store
 from provenance_store.times import format_time
@@ -42,7 +43,7 @@ def say_of_run(job: Job) -> None:
     facts = job.facts
     if facts.is_over and job.gaps.is_whole:
         event_id = job.sink.final_event_id
-        if job.reader.is_said_of_run(event_id):
+        if job.service.is_said_of_run(event_id):
             return
     elif _is_said(facts, job.reader):
         return
@@ -92,7 +93,7 @@ ROWS_TOGETHER = 20_000
 def is_harvested(store: Store, run_id: str) -> bool:
     """Whether a run was harvested after it had ended: there is nothing more to come."""
     event_id = HarvestSink.final_event_of(store, run_id)
-    return event_id is not None and store.documents().is_said_of_run(event_id)
+    return event_id is not None and StoreService(store).is_said_of_run(event_id)
 
 
 def check_definition(definition: Mapping[str, Any]) -> None:

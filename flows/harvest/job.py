@@ -22,8 +22,8 @@ from flows.steps.lookup import MemoryLookup, StoreLookup, files_of_run
 from flows.steps.outcome import outcome_of
 from flows.steps.run_files import RunFiles
 from provenance_store.errors import InvalidInput
-from provenance_store.queries.document_reader import DocumentReader
 from provenance_store.recording.recorder import Recorder
+from provenance_store.service import StoreService
 from provenance_store.store import Store
 from provenance_store.values import Viewer
 
@@ -69,8 +69,11 @@ class Harvested:
 class LookupOfThen(StoreLookup):
     """A store's lookup as of the time `at`, in microseconds UTC."""
 
-    def __init__(self, reader: DocumentReader) -> None:
+    def __init__(self, service: StoreService, viewer: Viewer) -> None:
+        reader = service.documents(viewer)
         super().__init__(reader)
+        self._service = service
+        self._viewer = viewer
         self._all = reader
         self.at = 0
         self._new: dict[str, int] = {}
@@ -98,7 +101,7 @@ class LookupOfThen(StoreLookup):
         return self._all.called(run_id, FUNCTIONS, until=self.at)
 
     def find_uris(self, uris: Iterable[str], *, run_id: str | None = None) -> dict[str, int]:
-        return self._all.find_uris_of_then(uris, at=self.at, run_id=run_id)
+        return self._service.find_uris_of_then(uris, viewer=self._viewer, at=self.at, run_id=run_id)
 
 
 class _Clock:
@@ -128,6 +131,7 @@ class Job:
         collections: Collections,
     ) -> None:
         self.store = store
+        self.service = StoreService(store)
         self.reader = store.documents()
         self.facts = facts
         self.visits = history.visits
@@ -137,10 +141,10 @@ class Job:
         self.collections = collections
         self.teller = StepBodies(facts, history, self.states, _digest(definition))
         self.sink = HarvestSink(store, facts.run_id, who=who)
-        self._behind = store.recorder(run_id=facts.run_id, alone_as=alone_as).sink
+        self._behind = self.service.recorder(run_id=facts.run_id, alone_as=alone_as).sink
         self.clock = _Clock(facts.started or history.last_time or 0)
         self.last_time = history.last_time or self.clock.at
-        self.lookup_of_then = LookupOfThen(store.documents(viewer))
+        self.lookup_of_then = LookupOfThen(self.service, viewer)
         self.lookup = MemoryLookup(self.lookup_of_then)
         self.ids: dict[int, int] = {}
         """Ids of steps by the places of their visits."""

@@ -25,6 +25,7 @@ from provenance_store.batch import Batch
 from provenance_store.display import counted
 from provenance_store.errors import Conflict, InvalidInput, StoreUnavailable
 from provenance_store.rows import OriginRow
+from provenance_store.service import StoreService
 from provenance_store.sink import is_this_version
 from provenance_store.sinks.database import BatchRefused
 from provenance_store.store import Store
@@ -59,7 +60,7 @@ class Aggregator:
         self.batches = 0
         self.records = 0
         self._comm = comm
-        self._store = store
+        self._service = None if store is None else StoreService(store)
         self._reopen = reopen
         others = (rank for rank, row in enumerate(members) if not is_this_version(row))
         self._receiver = Inbox(comm, frozenset(others))
@@ -123,8 +124,8 @@ class Aggregator:
 
     def close(self) -> None:
         """Let go of the store."""
-        if self._store is not None:
-            self._store.close()
+        if self._service is not None:
+            self._service.close()
 
     # ---- storing ---------------------------------------------------------------------------
 
@@ -187,9 +188,9 @@ class Aggregator:
             return [[BatchRefused(0, StoreUnavailable())]] * len(batches)
         while True:
             try:
-                if self._store is None:
-                    self._store = self._reopen()
-                return self._store.write_parts(batches, patient=patient.__getitem__)
+                if self._service is None:
+                    self._service = StoreService(self._reopen())
+                return self._service.write_parts(batches, patient=patient.__getitem__)
             except StoreUnavailable as error:
                 if time.monotonic() > until:
                     logger.error("Aggregator: %s The ranks are told to spool.", error.message)

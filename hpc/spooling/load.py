@@ -16,6 +16,7 @@ from hpc.spooling.files import read_frames
 from provenance_store.batch import Batch, decode_batch, encode_batch
 from provenance_store.errors import BraidError, Conflict, InvalidInput, NotAllowed, NotFound
 from provenance_store.recording.environment import is_identity, own
+from provenance_store.service import StoreService
 from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.sinks.database import BatchRefused
 from provenance_store.store import Store
@@ -68,12 +69,12 @@ class StoreIntake(Intake):
     """Writes to a store, as many batches in one commit as may be."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._service = StoreService(store)
 
     def take(self, group: Sequence[bytes], *, patient: bool = False) -> list[Taken]:
         read = [self._read(data) for data in group]
         batches = [batch for batch in read if isinstance(batch, Batch)]
-        answers = iter(self._store.write_parts(batches, patient=lambda _: patient))
+        answers = iter(self._service.write_parts(batches, patient=lambda _: patient))
         return [
             _taken(batch, next(answers)) if isinstance(batch, Batch) else Taken(0, [batch])
             for batch in read
@@ -89,7 +90,7 @@ class StoreIntake(Intake):
 
     def _own(self, batch: Batch) -> None:
         """Give what a remote recorder spooled to whom the server knows the recorder as."""
-        holders = self._store.holders(row.uuid for row in batch.origin)
+        holders = self._service.holders(row.uuid for row in batch.origin)
         known = ((row.no, holders.get(row.uuid)) for row in batch.origin)
         owners = {no: holder.who for no, holder in known if holder and is_identity(holder.who)}
         if owners:

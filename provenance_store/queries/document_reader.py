@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from provenance_store import filters
-from provenance_store.enums import Kind, Level
+from provenance_store.enums import Kind
 from provenance_store.errors import NotFound
 from provenance_store.filters import ModelSearch, RecordFilter, RunFilter
 from provenance_store.ids import now, short_id
 from provenance_store.queries import documents, models, records, runs
-from provenance_store.queries.prefetch import URIS, documents_key, heads_key, members_key
+from provenance_store.queries.prefetch import URIS, documents_key, heads_key
 from provenance_store.queries.records import candidates, not_found, one_of, told_apart
 from provenance_store.queries.runs import Call, RunPlace, RunStep, run_steps
 from provenance_store.queries.suggestions import did_you_mean, records_near
@@ -126,27 +126,6 @@ class DocumentReader:
         without any."""
         with self._session.look() as raw:
             return self._prepared.last_step(raw, self._viewer, run_id)
-
-    def is_said_of_run(self, event_id: int) -> bool:
-        """Whether this store has the event of a run with that id, whoever asks."""
-        with self._view() as view:
-            return view.first(harvest.event(event_id)) is not None
-
-    def find_uris_of_then(
-        self, uris: Iterable[str], *, at: int, run_id: str | None = None
-    ) -> dict[str, int]:
-        """`find_uris` as of a time, in microseconds UTC: of what was recorded later only what
-        depends on nothing is found, and after all else."""
-        with self._view() as view:
-            rows = [(uri, view.first(harvest.at_uri(uri, view.viewer, at, run_id))) for uri in uris]
-        return {uri: row.id for uri, row in rows if row is not None}
-
-    def run_members(self, run_id: str) -> dict[str, Level] | None:
-        """Who may see or manage a run, whoever asks; None when nobody is known to."""
-        rows = self._session.look_up(
-            members_key(run_id), lambda raw: self._prepared.run_members(raw, run_id)
-        )
-        return {principal: Level(level) for principal, level in rows} or None
 
     def records(
         self,
@@ -492,18 +471,17 @@ class DocumentReader:
     def lineage(
         self,
         reference: Reference,
-        *,
         direction: Direction = "up",
         **options: Unpack[LineageOptions],
     ) -> dict[str, Any]:
         """The JSON-ready document of `graph`."""
-        return self.graph(reference, direction=direction, **options).document()
+        return self.graph(reference, direction, **options).to_dict()
 
     def graph(
         self,
         reference: Reference,
-        *,
         direction: Direction = "up",
+        *,
         depth: int | None = None,
         roles: Iterable[str] = (),
         kinds: Iterable[str] = (),

@@ -13,12 +13,19 @@ from provenance_store.enums import SAME_AS, Kind, Role
 from provenance_store.extras import extra
 from provenance_store.ids import short_id
 from provenance_store.relations import INFLUENCED_BY
+from provenance_store.results.drawing import drawn
+from provenance_store.results.frames import rows_frame
+from provenance_store.results.html import table
 from provenance_store.sql.traverse import Links, Numbered
 
 __all__ = ["Lineage", "Link", "Node", "Nodes", "Versions", "fold", "keep_kinds"]
 
 if TYPE_CHECKING:
     import networkx  # type: ignore[import-untyped]
+    import pandas
+
+MOST_SHOWN = 20
+"""Nodes that a notebook lists where the lineage cannot be drawn."""
 
 _ROLES = {role.value: role for role in (*Role, SAME_AS)}
 
@@ -57,7 +64,7 @@ class Node(NamedTuple):
         """The permanent name; ``restricted:<number>`` for what the viewer may not see."""
         return f"restricted:{-self.id}" if self.kind is None else self.urn_of(self.id)
 
-    def document(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The node as JSON has it."""
         about: dict[str, Any] = {"id": self.urn}
         if self.kind is None:
@@ -179,9 +186,9 @@ class Lineage:
             Link(frm, to, _ROLES.get(role)) for frm, to, role in zip(*self.columns, strict=True)
         ]
 
-    def document(self) -> dict[str, Any]:
-        """The answer of the query API."""
-        nodes = [node.document() for node in self.nodes]
+    def to_dict(self) -> dict[str, Any]:
+        """The document of the query API."""
+        nodes = [node.to_dict() for node in self.nodes]
         urns = {node.id: about["id"] for node, about in zip(self.nodes, nodes, strict=True)}
         labels = {0: INFLUENCED_BY, **{number: role.label for number, role in _ROLES.items()}}
         return {
@@ -206,12 +213,32 @@ class Lineage:
         ]
         return {"through": list(dict.fromkeys(names))} if names else {}
 
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The nodes, nearest first, as a pandas data frame; times are in UTC. Raises MissingExtra
+        where pandas is not installed."""
+        columns = ("id", "short_id", "kind", "name", "version", "status", "distance")
+        return rows_frame(columns, [node.to_dict() for node in self.nodes])
+
+    def _repr_html_(self) -> str:
+        """A picture where one can be drawn, else the nodes."""
+        document = self.to_dict()
+        if (picture := drawn(document)) is not None:
+            return picture
+        columns = ("distance", "kind", "name", "version", "status", "id")
+        nodes = document["nodes"]
+        more = len(nodes) - MOST_SHOWN
+        return table(
+            columns,
+            ([node.get(name) for name in columns] for node in nodes[:MOST_SHOWN]),
+            below=f"and {counted(more, 'more node')}" if more > 0 else "",
+        )
+
     def to_networkx(self) -> networkx.MultiDiGraph[str]:
         """The same as a graph of networkx: nodes are URNs, attributes as in the document; the key
         of an edge is its role. Raises MissingExtra where networkx is not installed."""
         with extra("graph", "This form of a lineage"):
             import networkx
-        found = self.document()
+        found = self.to_dict()
         about = {name: found[name] for name in ("root", "direction", "depth", "truncated")}
         graph: networkx.MultiDiGraph[str] = networkx.MultiDiGraph(**about)
         graph.add_nodes_from((node.pop("id"), node) for node in found["nodes"])

@@ -10,7 +10,6 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +23,15 @@ from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
 from provenance_store.ids import MAX_ORIGIN_NO, MAX_SEQUENCE, make_id, now
 from provenance_store.recording.environment import current_environment
 from provenance_store.recording.transaction import Inside, Transaction, inside
-from provenance_store.references import Head, Reference, is_document, is_name, path_of, spelled
+from provenance_store.references import (
+    Head,
+    NamesRecord,
+    Reference,
+    is_document,
+    is_name,
+    path_of,
+    spelled,
+)
 from provenance_store.resume_notice import IN_PYTHON, told_of_resuming
 from provenance_store.rows import (
     AudienceRow,
@@ -40,6 +47,7 @@ from provenance_store.rows import (
 )
 from provenance_store.settings import MAX_PAYLOAD_BYTES
 from provenance_store.sink import Sink, VersionOf, login
+from provenance_store.times import TimeLike
 from provenance_store.validation import rows
 from provenance_store.validation.batches import DEPENDENT
 from provenance_store.validation.limits import YEARS, Gate, Policy
@@ -87,8 +95,6 @@ Points = Mapping[str, Any] | Iterable[Mapping[str, Any]]
 """Points of a curve such as ``{"epoch": 3, "loss": 0.2}``; one alone is taken as one."""
 Files = FileLike | Iterable[FileLike]
 """Files and directories of this machine; one alone is taken as one. See `files.look`."""
-TimeLike = datetime | int | str
-"""A time: a datetime with a time zone, microseconds since 1970 UTC, or RFC 3339 text."""
 _NONE: tuple[()] = ()
 """What the arguments are by default that take several: Python makes one empty tuple only."""
 SAID_ONCE = {"payload": (2, "document"), "outcome": (1, "end of a step"), "uri": (2, "URI")}
@@ -874,7 +880,8 @@ class Recorder:
         return self.sink.version_of(version_id)
 
     def _called(self, given: RecordLike) -> str:
-        return given.name if is_a(given, Record) else described(given)  # type: ignore[union-attr]
+        known = is_a(given, Record) or is_a(given, NamesRecord)
+        return given.name if known else described(given)  # type: ignore[union-attr]
 
     def _newest(self, reference: RecordLike) -> ModelVersion | None:
         """The version of a model to go on from, which is named or is its newest; None where there

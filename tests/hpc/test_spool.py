@@ -16,6 +16,7 @@ from hpc.spooling.files import SpoolWriter, read_frames
 from hpc.spooling.load import waiting_files
 from provenance_store import Recorder, Store, encode_batch, open_store
 from provenance_store.errors import NotFound, StoreUnavailable
+from provenance_store.service import StoreService
 from provenance_store.sink import MemorySink
 from tests.support.mpi import ROOT
 
@@ -194,7 +195,7 @@ def test_a_batch_that_the_store_refuses_sets_its_file_aside(tmp_path: Path, stor
     recorder = Recorder(MemorySink(), environment=None)
     made = recorder.data("scan")
     batch = recorder.sink.batch  # type: ignore[attr-defined]
-    store.write(batch)
+    StoreService(store).write(batch)
     batch.record[0] = batch.record[0]._replace(name="another")
     writer = SpoolWriter(tmp_path / "spool")
     writer.append(encode_batch(batch))

@@ -126,7 +126,11 @@ def test_a_missing_extra_is_one_sentence_that_names_it(
         (
             "graph",
             "import braid; s = braid.open_store('sqlite:///x.db'); "
-            "s.lineage(s.data('a').urn).to_networkx()",
+            "s.reader().lineage(s.data('a').urn).to_networkx()",
+        ),
+        (
+            "frames",
+            "import braid; braid.open_store('sqlite:///x.db').reader().records().to_dataframe()",
         ),
     ],
 )

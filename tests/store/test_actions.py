@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from provenance_store import Batch, Store
 from provenance_store.rows import ActionRow
+from provenance_store.service import StoreService
 from provenance_store.values import Audience
 
 OWNER = "urn:globus:auth:identity:00000000-0000-4000-8000-000000000000"
@@ -21,16 +22,16 @@ def kept(store: Store) -> ActionRow:
 def test_an_action_changes_its_status_its_document_and_its_release(store: Store) -> None:
     before = kept(store)
     after = before._replace(status="SUCCEEDED", document='{"a": 1}', release_at=200)
-    assert store.actions.swap(before, after._replace(creator="nobody"))
-    assert store.actions.get("a1") == after
+    assert StoreService(store).actions.swap(before, after._replace(creator="nobody"))
+    assert StoreService(store).actions.get("a1") == after
 
 
 def test_an_action_that_changed_meanwhile_is_left_alone(store: Store) -> None:
     before = kept(store)
-    assert store.actions.swap(before, before._replace(document='{"a": 1}'))
-    assert not store.actions.swap(before, before._replace(document='{"a": 2}'))
-    assert not store.actions.swap(before._replace(action_id="a2"), before)
-    found = store.actions.get("a1")
+    assert StoreService(store).actions.swap(before, before._replace(document='{"a": 1}'))
+    assert not StoreService(store).actions.swap(before, before._replace(document='{"a": 2}'))
+    assert not StoreService(store).actions.swap(before._replace(action_id="a2"), before)
+    found = StoreService(store).actions.get("a1")
     assert found is not None
     assert found.document == '{"a": 1}'
 
@@ -40,7 +41,9 @@ def test_of_many_who_change_an_action_at_once_one_does(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         done = list(
             pool.map(
-                lambda n: store.actions.swap(before, before._replace(document=f'{{"a": {n}}}')),
+                lambda n: StoreService(store).actions.swap(
+                    before, before._replace(document=f'{{"a": {n}}}')
+                ),
                 range(16),
             )
         )

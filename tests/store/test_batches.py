@@ -10,6 +10,7 @@ from provenance_store import Batch, Recorder, Store, decode_batch, encode_batch,
 from provenance_store.errors import Conflict, InvalidInput
 from provenance_store.ids import make_id
 from provenance_store.rows import ActionRow, LinkRow, RecordRow
+from provenance_store.service import StoreService
 from provenance_store.sink import MemorySink
 
 
@@ -30,7 +31,7 @@ def travelled(number: int = 7) -> Batch:
 def test_a_batch_keeps_its_urns_when_it_is_renumbered(store: Store) -> None:
     store.data("takes origin number 1")
     batch = travelled(number=7)
-    store.write(batch)
+    StoreService(store).write(batch)
     uuid = batch.origin[0].uuid
     assert store.documents().record(f"urn:braid:{uuid}:1")["name"] == "scan"
     assert store.documents().model("m")["versions"][1]["id"].startswith(f"urn:braid:{uuid}:")
@@ -39,17 +40,17 @@ def test_a_batch_keeps_its_urns_when_it_is_renumbered(store: Store) -> None:
 
 def test_writing_a_batch_again_changes_nothing(store: Store) -> None:
     batch = travelled()
-    store.write(batch)
+    StoreService(store).write(batch)
     before = store.info()
-    store.write(batch)
-    store.write(decode_batch(encode_batch(batch)))
+    StoreService(store).write(batch)
+    StoreService(store).write(decode_batch(encode_batch(batch)))
     assert store.info() == before
 
 
 def test_a_batch_that_is_partly_there_is_completed(store: Store) -> None:
     batch = travelled()
-    store.write(Batch(origin=batch.origin, record=batch.record[:1], uri=batch.uri))
-    store.write(batch)
+    StoreService(store).write(Batch(origin=batch.origin, record=batch.record[:1], uri=batch.uri))
+    StoreService(store).write(batch)
     tables = store.info()["tables"]
     assert {name: tables[name] for name in ("record", "link", "uri")} == {
         "record": len(batch.record),
@@ -60,13 +61,13 @@ def test_a_batch_that_is_partly_there_is_completed(store: Store) -> None:
 
 def test_the_same_id_with_other_content_is_a_conflict_that_names_both(store: Store) -> None:
     batch = travelled()
-    store.write(batch)
+    StoreService(store).write(batch)
     before = store.info()
     other = decode_batch(encode_batch(batch))
     other.record[0] = other.record[0]._replace(name="another scan")
     other.record.append(batch.record[0]._replace(id=make_id(7, 4_000_000)))
     with pytest.raises(Conflict) as caught:
-        store.write(other)
+        StoreService(store).write(other)
     assert caught.value.field == "record.name"
     assert (caught.value.stored, caught.value.given) == ("scan", "another scan")
     assert store.info() == before
@@ -76,7 +77,7 @@ def test_a_batch_must_carry_the_origins_that_it_mentions(store: Store) -> None:
     batch = travelled()
     batch.link.append(LinkRow(make_id(99, 1), batch.record[0].id, 4))
     with pytest.raises(InvalidInput, match="no origin"):
-        store.write(batch)
+        StoreService(store).write(batch)
     assert sum(store.info()["records"].values()) == 0
 
 
@@ -84,7 +85,7 @@ def test_a_link_from_an_unknown_record_is_refused(store: Store) -> None:
     batch = travelled()
     batch.link.append(LinkRow(batch.record[0].id, make_id(7, 12345), 4))
     with pytest.raises(InvalidInput, match="is not a record"):
-        store.write(batch)
+        StoreService(store).write(batch)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x81\xa6record\x01", b"[1]", b"\x90" * 10])
@@ -127,9 +128,9 @@ def test_an_action_and_its_records_are_written_together_or_not_at_all(store: Sto
         store.data("two")
         batch.action.append(action("a2"))
     assert store.info()["records"]["data"] == 1
-    assert store.actions.by_request("urn:a", "request") == action("a1")
-    assert store.actions.purge(now=3) == 1
-    assert store.actions.get("a1") is None
+    assert StoreService(store).actions.by_request("urn:a", "request") == action("a1")
+    assert StoreService(store).actions.purge(now=3) == 1
+    assert StoreService(store).actions.get("a1") is None
 
 
 def test_a_large_batch_is_written_whole(store: Store) -> None:

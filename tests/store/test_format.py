@@ -16,6 +16,7 @@ from provenance_store import Store, decode_batch, encode_batch, open_store, upgr
 from provenance_store.batch import FORMAT
 from provenance_store.errors import InvalidInput
 from provenance_store.opening import engine_at
+from provenance_store.service import StoreService
 from provenance_store.sql import schema
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "format-1"
@@ -23,7 +24,7 @@ SCAN = "urn:braid:5f8a3c1e-9d2b-4e77-8a10-3b6c0d9e4f21:3"
 
 
 def test_a_batch_of_the_first_format_is_written_as_it_was_meant(store: Store) -> None:
-    store.write(decode_batch((FIXTURES / "batch.msgpack").read_bytes()))
+    StoreService(store).write(decode_batch((FIXTURES / "batch.msgpack").read_bytes()))
     assert store.check() == []
     scan = store.documents().record(SCAN)
     assert scan["name"] == "scan"

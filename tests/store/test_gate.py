@@ -17,6 +17,7 @@ from provenance_store import Batch, Store, decode_batch, encode_batch, open_stor
 from provenance_store.errors import BadFile, InvalidInput
 from provenance_store.exchange.prov.importing import import_prov
 from provenance_store.recording.recorder import Recorder
+from provenance_store.service import StoreService
 from provenance_store.sink import MemorySink
 from provenance_store.sql.tables import TABLE
 from provenance_store.validation.batches import gated
@@ -155,7 +156,7 @@ def test_a_batch_of_a_careless_recorder_is_kept_as_a_script_would_be(
     if (arrived := travelled(batch)) is None:
         return
     gate = Gate()
-    plain.write(gated(gate, arrived, limit=LIMIT))
+    StoreService(plain).write(gated(gate, arrived, limit=LIMIT))
     assert case.matches(kept_of(plain, urn, case.field))
     assert bool(gate.notes) != case.strict
     with pytest.raises(InvalidInput) if not case.strict else _nothing():
@@ -184,7 +185,7 @@ def test_a_file_with_what_no_gate_lets_in_is_not_merged(
     with open_store(f"sqlite:///{file}") as theirs:
         good = {"digest": "sha256:ab", "size": 1}.get(case.field, "x")
         batch, urn = raw_batch(Case("", case.field, good))
-        theirs.write(batch)
+        StoreService(theirs).write(batch)
     table, column = PLACES.get(case.field, ("uri", case.field))
     change = TABLE[table].update().values({column: sa.bindparam("v")})
     try:

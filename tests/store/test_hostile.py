@@ -15,6 +15,7 @@ from provenance_store import Batch, Store, decode_batch, encode_batch, open_stor
 from provenance_store.errors import Ambiguous, BraidError, Conflict, InvalidInput, NotFound, Sealed
 from provenance_store.recording.recorder import NOTE_TAG, Recorder
 from provenance_store.rows import LinkRow, RecordRow
+from provenance_store.service import StoreService
 from provenance_store.sink import MemorySink
 from provenance_store.sinks.database import BatchRefused
 from provenance_store.validation.batches import gated
@@ -161,14 +162,18 @@ def test_rows_that_no_recorder_writes_leave_a_store_that_can_be_used(
         return  # of another type than the column: no entrance reads it
     with open_store(f"sqlite:///{tmp_path / 's.db'}") as store:
         if entrance == "ranks":
-            refused = [one.error.message for found in store.write_parts([batch]) for one in found]
+            refused = [
+                one.error.message
+                for found in StoreService(store).write_parts([batch])
+                for one in found
+            ]
             assert not any("cannot be stored" in message for message in refused)
         elif entrance == "spool":
             spooled(tmp_path / "spool", batch)
             hpc.load_spool(store, tmp_path / "spool")
         else:
             try:
-                store.write(gated(Gate(), batch, limit=65_536))
+                StoreService(store).write(gated(Gate(), batch, limit=65_536))
             except BraidError as error:
                 assert "\n" not in error.message
     found = harmed(tmp_path / "s.db", tmp_path)
@@ -236,7 +241,7 @@ def test_a_spool_file_sets_aside_what_does_not_go_together_and_nothing_else(
 @pytest.mark.parametrize("bad", BAD)
 def test_an_aggregator_refuses_one_part_and_writes_the_others(store: Store, bad: str) -> None:
     _, batch = parts(lambda r: r.data("before"), BAD[bad], lambda r: r.data("after"))
-    (refused,) = store.write_parts([batch])
+    (refused,) = StoreService(store).write_parts([batch])
     assert [type(one) for one in refused] == [BatchRefused]
     names = {row["name"] for row in store.documents().records()["records"]}
     assert names >= {"before", "after"}

@@ -15,6 +15,7 @@ from provenance_store.errors import Conflict, NotAllowed, NotFound, TooLarge
 from provenance_store.ids import now
 from provenance_store.recording.recorder import Recorder
 from provenance_store.rows import MarkRow
+from provenance_store.service import StoreService
 from provenance_store.sink import MemorySink
 
 ANNA, BEN = "urn:globus:auth:identity:anna", "urn:globus:auth:identity:ben"
@@ -89,7 +90,7 @@ def test_what_is_recorded_later_from_the_invalid_is_invalid_too(store: Store) ->
     batch = sink.batch
     origin = batch.origin[0]._replace(no=batch.link[0][0] >> 32, uuid=number, who="")
     batch.origin.append(origin)
-    store.write(batch)
+    StoreService(store).write(batch)
     names = invalid(store, made)
     assert {"third", "again"} <= names
     assert "apart" not in names

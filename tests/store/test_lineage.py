@@ -63,7 +63,7 @@ def story(store: Store) -> Story:
 
 
 def test_three_cycles_of_model_and_data_are_unrolled_by_version(store: Store, story: Story) -> None:
-    found = store.lineage(story.report.urn)
+    found = store.reader().lineage(story.report.urn)
     assert not found.truncated
     models = [name for name in names(found) if name.startswith("detector")]
     assert models == ["detector v3", "detector v2", "detector v1", "detector v0"]
@@ -75,32 +75,32 @@ def test_three_cycles_of_model_and_data_are_unrolled_by_version(store: Store, st
 
 
 def test_folded_by_name_the_cycles_appear_and_do_no_harm(store: Store, story: Story) -> None:
-    found = store.lineage(story.report.urn, folded=True)
+    found = store.reader().lineage(story.report.urn, folded=True)
     (model,) = [node for node in found.nodes if node.kind is Kind.MODEL]
     assert model.versions == (0, 3, 4)
     assert model.id == story.versions[-1].id
-    assert model.document()["versions"] == {"first": 0, "last": 3, "count": 4}
+    assert model.to_dict()["versions"] == {"first": 0, "last": 3, "count": 4}
     graph = found.to_networkx()
     assert not networkx.is_directed_acyclic_graph(graph)
     assert graph.has_edge(model.urn, story.labels[0].urn)
     assert graph.has_edge(story.report.urn, model.urn)
     assert not any(one == other for one, other in graph.edges())
-    assert store.lineage(story.scan.urn, "down", folded=True).truncated is False
+    assert store.reader().lineage(story.scan.urn, "down", folded=True).truncated is False
 
 
 def test_only_links_of_the_roles_asked_for_are_walked(store: Store, story: Story) -> None:
-    found = store.lineage(story.versions[3].urn, roles=["revision_of", "trained_on"])
+    found = store.reader().lineage(story.versions[3].urn, roles=["revision_of", "trained_on"])
     assert set(names(found)) == {
         *(f"detector v{n}" for n in range(4)),
         *(f"labels {n}" for n in range(3)),
     }
     assert {link.role for link in found.links} == {Role.REVISION_OF, Role.TRAINED_ON}
-    alone = store.lineage(story.versions[3].urn, roles=["has_member"])
+    alone = store.reader().lineage(story.versions[3].urn, roles=["has_member"])
     assert names(alone) == ["detector v3"]
 
 
 def test_other_kinds_are_walked_through_and_not_shown(store: Store, story: Story) -> None:
-    found = store.lineage(story.report.urn, kinds=["data"])
+    found = store.reader().lineage(story.report.urn, kinds=["data"])
     assert set(names(found)) == {"report", "scan", "labels 0", "labels 1", "labels 2"}
     assert {role for _, role, _ in links(found)} == {"influenced_by"}
     assert ("report", "influenced_by", "labels 2") in links(found)
@@ -113,17 +113,17 @@ def test_what_is_trained_on_through_datasets_is_called_so(store: Store) -> None:
     scans = [store.data(f"scan {n}") for n in range(2)]
     inner = store.dataset("inner", [scans[1]])
     model = store.model("net").update([store.dataset("outer", [scans[0], inner])])
-    found = store.lineage(model, kinds=["model", "data"])
+    found = store.reader().lineage(model, kinds=["model", "data"])
     assert links(found) == {
         ("net v1", "revision_of", "net v0"),
         *(("net v1", "trained_on", scan.name) for scan in scans),
     }
-    held = store.lineage(scans[1], "down", kinds=["dataset"], roles=["has_member"])
+    held = store.reader().lineage(scans[1], "down", kinds=["dataset"], roles=["has_member"])
     assert ("outer", "has_member", "inner") in links(held)
 
 
 def test_a_direct_link_is_shown_as_what_it_is(store: Store, story: Story) -> None:
-    found = store.lineage(story.versions[1].urn, kinds=["model", "data"])
+    found = store.reader().lineage(story.versions[1].urn, kinds=["model", "data"])
     assert ("detector v1", "trained_on", "labels 0") in links(found)
     assert ("detector v1", "revision_of", "detector v0") in links(found)
     assert ("labels 0", "influenced_by", "scan") in links(found)
@@ -147,23 +147,23 @@ def test_a_direct_link_is_shown_as_what_it_is(store: Store, story: Story) -> Non
 def test_depth_roles_kinds_and_folding_go_together(
     store: Store, story: Story, how: dict[str, Any], expected: set[str]
 ) -> None:
-    assert set(names(store.lineage(story.versions[1].urn, **how))) == expected
+    assert set(names(store.reader().lineage(story.versions[1].urn, **how))) == expected
 
 
 def test_both_ways_is_what_it_came_from_and_what_came_of_it(store: Store, story: Story) -> None:
-    up = store.lineage(story.labels[1].urn)
-    down = store.lineage(story.labels[1].urn, "down")
-    both = store.lineage(story.labels[1].urn, "both")
+    up = store.reader().lineage(story.labels[1].urn)
+    down = store.reader().lineage(story.labels[1].urn, "down")
+    both = store.reader().lineage(story.labels[1].urn, "both")
     assert set(names(both)) == set(names(up)) | set(names(down))
     assert links(both) == links(up) | links(down)
-    assert both.document()["direction"] == "both"
-    assert len(store.lineage(story.labels[1].urn, "both", limit=3).nodes) == 3
+    assert both.to_dict()["direction"] == "both"
+    assert len(store.reader().lineage(story.labels[1].urn, "both", limit=3).nodes) == 3
 
 
 def test_what_is_too_much_is_left_out_farthest_first(store: Store, story: Story) -> None:
-    whole = store.lineage(story.report.urn)
+    whole = store.reader().lineage(story.report.urn)
     for limit in range(1, len(whole.nodes) + 1):
-        found = store.lineage(story.report.urn, limit=limit)
+        found = store.reader().lineage(story.report.urn, limit=limit)
         assert len(found.nodes) == limit
         assert found.truncated == (limit < len(whole.nodes))
         distances = [node.distance for node in found.nodes]
@@ -177,9 +177,9 @@ def test_links_are_limited_too(store: Store, monkeypatch: pytest.MonkeyPatch) ->
     scans = [store.data(f"scan {n}") for n in range(6)]
     model = store.model("m").update(scans)
     store.model("n", depends_on=scans)
-    assert store.lineage(model.urn, limit=8).truncated is False
+    assert store.reader().lineage(model.urn, limit=8).truncated is False
     second = store.model("both", depends_on=[model, *scans])
-    cut = store.lineage(second.urn, limit=10)
+    cut = store.reader().lineage(second.urn, limit=10)
     assert (len(cut.links), cut.truncated) == (10, True)
 
 
@@ -191,33 +191,33 @@ def test_what_the_viewer_may_not_see_is_a_placeholder_whatever_is_asked(store: S
     result = bob.data("result", depends_on=[hidden])
     viewer = Viewer(frozenset({BOB}))
     for how in ({}, {"kinds": ["data"]}, {"folded": True}, {"kinds": ["fact"], "folded": True}):
-        found = store.lineage(result.urn, viewer=viewer, **how)
-        assert "secret" not in str(found.document())
-        assert hidden.urn not in str(found.document())
+        found = store.reader(viewer).lineage(result.urn, **how)
+        assert "secret" not in str(found.to_dict())
+        assert hidden.urn not in str(found.to_dict())
         assert str(hidden.id) not in str([*found.nodes, *found.links])
         unseen = [node for node in found.nodes if node.kind is None]
         assert len(unseen) == 2
         assert {node.urn.partition(":")[0] for node in unseen} == {"restricted"}
-        assert found.document()["nodes"][1]["restricted"] is True
-    mine = store.lineage(result.urn, viewer=Viewer(frozenset({ALICE, BOB})))
-    assert mine.document() == store.lineage(result.urn).document()
+        assert found.to_dict()["nodes"][1]["restricted"] is True
+    mine = store.reader(Viewer(frozenset({ALICE, BOB}))).lineage(result.urn)
+    assert mine.to_dict() == store.reader().lineage(result.urn).to_dict()
 
 
 def test_what_is_invalid_is_marked(store: Store, story: Story) -> None:
     store.invalidate(story.labels[0].urn, cause="wrong threshold")
-    found = store.lineage(story.report.urn)
+    found = store.reader().lineage(story.report.urn)
     invalid = {name for name, node in zip(names(found), found.nodes, strict=True) if node[6]}
     assert {"labels 0", "detector v1", "labels 1", "report"} <= invalid
     assert {"scan", "detector v0"}.isdisjoint(invalid)
-    about = found.root.document()["invalidated"]
+    about = found.root.to_dict()["invalidated"]
     assert (about["cause"], about["root"]) == ("wrong threshold", story.labels[0].urn)
-    folded = store.lineage(story.report.urn, folded=True)
+    folded = store.reader().lineage(story.report.urn, folded=True)
     assert all(node.invalidated for node in folded.nodes if node.kind is Kind.MODEL)
 
 
 def test_a_lineage_goes_to_networkx_as_the_document_has_it(store: Store, story: Story) -> None:
-    found = store.lineage(story.report.urn, "both")
-    graph, document = found.to_networkx(), found.document()
+    found = store.reader().lineage(story.report.urn, "both")
+    graph, document = found.to_networkx(), found.to_dict()
     assert graph.graph["root"] == story.report.urn
     assert [{"id": urn, **about} for urn, about in graph.nodes(data=True)] == document["nodes"]
     assert graph.number_of_edges() == len(document["links"])
@@ -230,7 +230,7 @@ def test_a_lineage_goes_to_networkx_as_the_document_has_it(store: Store, story: 
 def test_what_there_is_not_is_refused_in_a_sentence(store: Store, how: dict[str, Any]) -> None:
     scan = store.data("scan")
     with pytest.raises(InvalidInput, match=r"\.$"):
-        store.lineage(scan.urn, **how)
+        store.reader().lineage(scan.urn, **how)
 
 
 def test_a_chain_of_three_thousand_is_walked_to_its_end(store: Store) -> None:
@@ -239,12 +239,12 @@ def test_a_chain_of_three_thousand_is_walked_to_its_end(store: Store) -> None:
         for n in range(1, 3_001):
             record = store.data(str(n), depends_on=[record])
     for urn, way, last in ((record.urn, "up", "0"), (first.urn, "down", "3000")):
-        found = store.lineage(urn, way, limit=20_000)  # type: ignore[arg-type]
+        found = store.reader().lineage(urn, way, limit=20_000)  # type: ignore[arg-type]
         assert (len(found.nodes), found.nodes[-1].name) == (3_001, last)
         assert [node.distance for node in found.nodes] == list(range(3_001))
         assert not found.truncated
-        assert len(store.lineage(urn, way, depth=900).nodes) == 901  # type: ignore[arg-type]
-        cut = store.lineage(urn, way, limit=500)  # type: ignore[arg-type]
+        assert len(store.reader().lineage(urn, way, depth=900).nodes) == 901  # type: ignore[arg-type]
+        cut = store.reader().lineage(urn, way, limit=500)  # type: ignore[arg-type]
         assert (len(cut.nodes), cut.truncated) == (500, True)
 
 
@@ -262,13 +262,13 @@ def test_a_wide_level_is_whole_whatever_was_recorded_between(store: Store, betwe
         reports = [store.data(f"report {n}", depends_on=[everything]) for n in range(100)]
     ids = [scan.id for scan in scans]
     assert (traverse.ranges_of(ids) is None) is (between == 1)
-    up = store.lineage(everything.urn)
+    up = store.reader().lineage(everything.urn)
     assert names(up) == ["everything", *(f"scan {n}" for n in range(200)), "setup.cfg"]
     assert {(link.from_id, link.to_id) for link in up.links} == {
         *((everything.id, i) for i in ids),
         *((i, config.id) for i in ids),
     }
-    down = store.lineage(everything.urn, "down")
+    down = store.reader().lineage(everything.urn, "down")
     assert [node.id for node in down.nodes] == [everything.id, *(one.id for one in reports)]
 
 
@@ -383,7 +383,7 @@ def found_in(lineage: Lineage, made: list[Record]) -> tuple[dict[int, int], Any]
 
 def told(lineage: Lineage) -> dict[str, Any]:
     """The document, its links in one order: the database gives them in any."""
-    document = lineage.document()
+    document = lineage.to_dict()
     links = sorted(document["links"], key=lambda link: sorted(link.items()))
     return {**document, "links": links}
 
@@ -410,10 +410,10 @@ def test_what_is_reached_is_what_networkx_reaches(
     walking.LEVELS, usual = levels, walking.LEVELS
     try:
         how = {"depth": depth, "roles": [role.label for role in roles]}
-        whole = store.lineage(made[0].urn, way, **how)
-        both_eyes = store.lineage(made[0].urn, way, viewer=Viewer(frozenset({ALICE, BOB})), **how)
-        alone = store.lineage(made[0].urn, way, viewer=Viewer(frozenset({ALICE})), **how)
-        facts = store.lineage(made[0].urn, way, kinds=["fact"], **how)
+        whole = store.reader().lineage(made[0].urn, way, **how)
+        both_eyes = store.reader(Viewer(frozenset({ALICE, BOB}))).lineage(made[0].urn, way, **how)
+        alone = store.reader(Viewer(frozenset({ALICE}))).lineage(made[0].urn, way, **how)
+        facts = store.reader().lineage(made[0].urn, way, kinds=["fact"], **how)
     finally:
         walking.LEVELS = usual
     distances, links = reference(drawn, way, depth, roles)

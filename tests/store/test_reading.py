@@ -18,6 +18,7 @@ from provenance_store.errors import Ambiguous, InvalidInput, NotFound, StoreUnav
 from provenance_store.filters import write_marker
 from provenance_store.queries.prefetch import Prefetch
 from provenance_store.rows import LinkRow
+from provenance_store.service import StoreService
 from provenance_store.sql.recording import LATEST
 from provenance_store.values import EVERYTHING
 
@@ -280,8 +281,8 @@ def test_who_may_see_a_run_sees_its_records(store: Store) -> None:
     store.run("r1", audience=Audience(ALICE, readers=(BOB,)))
     record = store.recorder(run_id="r1", audience=Audience(ALICE)).data("scan")
     assert as_viewer(store, BOB).record(record.urn)["name"] == "scan"
-    assert store.documents().run_members("r1") == {ALICE: 2, BOB: 1}
-    assert store.documents().run_members("r2") is None
+    assert StoreService(store).run_members("r1") == {ALICE: 2, BOB: 1}
+    assert StoreService(store).run_members("r2") is None
 
 
 def test_in_a_lineage_the_unseen_is_a_placeholder_and_not_a_hole(store: Store) -> None:
@@ -329,8 +330,10 @@ def test_among_very_many_versions_neither_the_newest_nor_the_viewers_own_is_miss
     for viewer, wanted in ((ALICE, own), (BOB, last)):
         reader = as_viewer(store, viewer)
         assert [head.id for head in reader.heads("net")] == [wanted.id]
-        with store.read_snapshot():
-            store.prefetch(Prefetch(heads={Viewer(frozenset([viewer])): {"net", "none"}}))
+        with StoreService(store).read_snapshot():
+            StoreService(store).prefetch(
+                Prefetch(heads={Viewer(frozenset([viewer])): {"net", "none"}})
+            )
             assert [head.id for head in reader.heads("net")] == [wanted.id]
             assert reader.heads("none") == []
 
@@ -414,7 +417,7 @@ def test_what_no_store_can_hold_is_not_found_in_one(store: Store, text: str) -> 
     with contextlib.suppress(InvalidInput):
         assert reader.runs(marker=marker)["runs"] == []
     with contextlib.suppress(InvalidInput):
-        assert store.actions.get(text) is None
+        assert StoreService(store).actions.get(text) is None
 
 
 @pytest.mark.parametrize("alone", [False, True])
@@ -423,7 +426,7 @@ def test_many_questions_over_one_connection_survive_one_that_fails(
 ) -> None:
     scan = store.data("scan", uris=["file:///scan.h5"])
     reader = store.documents()
-    with store.read_snapshot(alone=alone):
+    with StoreService(store).read_snapshot(alone=alone):
         assert reader.find_uri("file:///scan.h5") == scan.id
         with pytest.raises((DBAPIError, StoreUnavailable)), store.sink.session.look() as raw:
             raw.execute("SELECT nothing FROM nowhere")
@@ -447,20 +450,26 @@ def test_what_is_asked_together_is_answered_as_if_it_was_asked_singly(store: Sto
 
     def answers() -> list[object]:
         heads = [[head.id for head in reader.heads(name)] for name in names]
-        return [heads, reader.find_uris(uris), *map(reader.run_members, ("r1", "none"))]
+        return [
+            heads,
+            reader.find_uris(uris),
+            *map(StoreService(store).run_members, ("r1", "none")),
+        ]
 
     singly = answers()
     assert singly[0] == [[branch.id, second.id], [], []]
     wanted = Prefetch(
         {"r1", "none"}, {"paths": {"r1"}}, dict.fromkeys(uris), {EVERYTHING: {*names}}
     )
-    with store.read_snapshot():
-        store.prefetch(wanted)
+    with StoreService(store).read_snapshot():
+        StoreService(store).prefetch(wanted)
         assert answers() == singly
         assert store.sink.run_known("none") is None
         assert not reader.has_documents("r1", "paths")
-    with store.read_snapshot():  # one that no database takes leaves the others to be asked singly
-        store.prefetch(Prefetch({"\ud800", "r1"}, {}, dict.fromkeys([*uris, "\ud800"]), {}))
+    # One that no database takes leaves the others to be asked singly.
+    odd = Prefetch({"\ud800", "r1"}, {}, dict.fromkeys([*uris, "\ud800"]), {})
+    with StoreService(store).read_snapshot():
+        StoreService(store).prefetch(odd)
         assert answers() == singly
 
 
@@ -468,9 +477,9 @@ def test_who_is_alone_looks_and_writes_by_turns(store: Store, store_url: str) ->
     with open_store(store_url) as other:
         for number in range(3):
             theirs = other.data("theirs", uris=[f"file:///theirs-{number}"])
-            with store.read_snapshot(alone=True):
+            with StoreService(store).read_snapshot(alone=True):
                 assert store.documents().find_uri(f"file:///theirs-{number}") == theirs.id
-            with pytest.raises(ZeroDivisionError), store.read_snapshot(alone=True):
+            with pytest.raises(ZeroDivisionError), StoreService(store).read_snapshot(alone=True):
                 assert store.documents().find_uri(f"file:///ours-{number}") is None
                 raise ZeroDivisionError  # what it looked at is let go
             ours = store.data("ours", uris=[f"file:///ours-{number}"])

@@ -13,6 +13,7 @@ import pytest
 from provenance_store import Audience, Kind, Role, Store, Uri, open_store
 from provenance_store.errors import Conflict, InvalidInput, NotFound, Sealed
 from provenance_store.recording.recorder import NOTE_TAG, Recorder
+from provenance_store.service import StoreService
 from provenance_store.sink import MemorySink
 from provenance_store.values import TagValue
 
@@ -413,8 +414,8 @@ def test_a_uri_of_any_length_is_kept_and_found(store: Store) -> None:
     long = "https://c/" + "".join(random.Random(1).choices(string.printable[:62], k=8000))
     sink = MemorySink()
     Recorder(sink, environment=None).data("scan", uris=[long, long + "x", "globus://c/short"])
-    store.write(sink.batch)
-    store.write(sink.batch)
+    StoreService(store).write(sink.batch)
+    StoreService(store).write(sink.batch)
     found = store.documents().records(uri=long)["records"]
     assert [uri["uri"] for uri in found[0]["uris"]] == sorted(
         (long, long + "x", "globus://c/short")
@@ -423,7 +424,7 @@ def test_a_uri_of_any_length_is_kept_and_found(store: Store) -> None:
     changed = sink.batch
     changed.uri[0] = changed.uri[0]._replace(size=3)
     with pytest.raises(Conflict):
-        store.write(changed)
+        StoreService(store).write(changed)
 
 
 def test_texts_and_numbers_of_any_kind_are_kept_as_they_are(store: Store) -> None:

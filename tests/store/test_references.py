@@ -46,7 +46,7 @@ def test_every_call_takes_every_name_of_a_version(
         assert read(given)["id"] == version.urn
     assert reader.model(given)["versions"][1]["id"] == version.urn
     assert reader.lineage(given)["root"] == version.urn
-    assert store.lineage(given).document()["root"] == version.urn
+    assert store.reader().lineage(given).to_dict()["root"] == version.urn
     assert version.urn in str(reader.statement(given)["subject"])
     assert store.invalidate(given, cause="x", dry_run=True).record["id"] == version.urn
     assert store.id_of(given) == version.id

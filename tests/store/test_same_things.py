@@ -18,6 +18,7 @@ from provenance_store import Record, Recorder, Store, open_store
 from provenance_store.batch import TABLES, Batch
 from provenance_store.queries.lineage import Direction
 from provenance_store.rows import FileCheckRow
+from provenance_store.service import StoreService
 from provenance_store.sink import MemorySink
 from provenance_store.sql.known_later import LOOKED_AT, SameThings
 from provenance_store.sql.tables import TABLE
@@ -166,7 +167,7 @@ def test_records_of_one_owner_are_one_thing_whichever_way_they_come(
             batches = [Batch(**{n: getattr(b, n) for n in TABLES}) for b in sink.batches]
             for batch in batches:
                 batch.origin.append(sink.origin)
-        assert store.write_all(batches * 2) == [None] * 2 * len(batches)
+        assert StoreService(store).write_all(batches * 2) == [None] * 2 * len(batches)
         assert len(pairs(store)) == 2
     elif way == "bulk":
         with store.bulk_load() as recorder:
@@ -200,12 +201,12 @@ def test_a_batch_of_before_with_a_digest_in_upper_case_comes_in_twice(store: Sto
     made = Recorder(sink).data("scan", uris=[at(SPELLINGS[0])])
     (row,) = sink.batch.uri
     sink.batch.uri[0] = row._replace(digest=DIGEST.upper())
-    assert store.write_all([sink.batch]) == [None]
+    assert StoreService(store).write_all([sink.batch]) == [None]
     (shown,) = store.documents().record(made.urn)["uris"]
     assert shown["digest"] == DIGEST
     before = store.documents().statement(made.urn)
     change(store, where("uri").values(digest=DIGEST.upper()))
-    assert store.write_all([sink.batch]) == [None]
+    assert StoreService(store).write_all([sink.batch]) == [None]
     assert verified(store, before).holds
     store.found_file(made.urn, SPELLINGS[0], size=5, digest=DIGEST)
     assert "files_changed" not in gaps(store.documents().statement(made.urn))
@@ -476,7 +477,7 @@ def test_what_two_processes_record_of_one_file_at_one_moment_is_one_thing(
     with open_store(store_url) as other:
         for opened in (store, other):  # what is written once, such as where this runs
             opened.data("first", uris=[at(f"file:///{id(opened)}")])
-        recorder = store.recorder(held=True)
+        recorder = StoreService(store).recorder(held=True)
         made.append(recorder.data("ours", uris=[at("file:///scan.h5")]))
         batch = recorder.sink.batch  # type: ignore[attr-defined]
         if store_url.startswith("sqlite"):

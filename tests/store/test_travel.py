@@ -10,6 +10,7 @@ import pytest
 from provenance_store import Recorder, Store, open_store
 from provenance_store.errors import Conflict, InvalidInput
 from provenance_store.rows import OriginRow
+from provenance_store.service import StoreService
 from provenance_store.sink import MemorySink, new_origin
 
 
@@ -58,7 +59,7 @@ def test_several_batches_are_written_at_once_and_a_refused_one_leaves_the_others
     alien.origin.clear()
     changed = copy.deepcopy(batches[1])
     changed.record[0] = changed.record[0]._replace(name="another")
-    answers = store.write_all([*batches, alien, changed, batches[2]])
+    answers = StoreService(store).write_all([*batches, alien, changed, batches[2]])
     assert [type(answer) for answer in answers] == [
         *[type(None)] * 4,
         InvalidInput,

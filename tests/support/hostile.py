@@ -30,6 +30,7 @@ from provenance_store.exchange.globus_search import ingest_document, to_gmeta
 from provenance_store.exchange.prov.export import to_prov, to_prov_json
 from provenance_store.queries.document_reader import DocumentReader
 from provenance_store.recording.recorder import Recorder
+from provenance_store.service import StoreService
 
 __all__ = ["Caller", "harmed", "mutated", "odd_values"]
 
@@ -335,7 +336,7 @@ def harmed(file: Path, folder: Path) -> list[str]:
         urns = _read(store, trying)
         (folder / "crate.zip").unlink(missing_ok=True)
         for name, write in _exports(store, urns, folder).items():
-            with trying(name), store.explaining():
+            with trying(name), StoreService(store).explaining():
                 write()
         with trying("slice"):
             store.slice(folder / "slice.db", force=True)

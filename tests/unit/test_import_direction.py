@@ -223,7 +223,7 @@ def test_every_folder_with_modules_is_a_package_and_so_gets_installed() -> None:
 
 LAYERS = {
     "provenance_store": (
-        ("", "validation", "redaction"),
+        ("", "validation", "redaction", "results"),
         ("sql",),
         ("sinks", "migrations"),
         ("recording",),
@@ -231,7 +231,7 @@ LAYERS = {
         ("transfer",),
         ("statement", "exchange"),
         ("store",),
-        ("opening",),
+        ("opening", "service"),
         ("transfer.backup", "transfer.condition"),
     ),
     "flows": (("", "language"), ("definition",), ("steps", "sandbox"), ("harvest", "examples")),

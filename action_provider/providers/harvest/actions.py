@@ -36,7 +36,7 @@ from action_provider.stores import StoreHolder
 from provenance_store.errors import Conflict, StoreUnavailable
 from provenance_store.ids import ordered_uuid
 from provenance_store.rows import ActionRow
-from provenance_store.store import Store
+from provenance_store.service import StoreService
 from provenance_store.times import format_time
 
 __all__ = ["HarvestActions"]
@@ -73,20 +73,20 @@ class HarvestActions(ActionStore):
         envelope = read_envelope(data)
         body = read_harvest_body(envelope.body)
         seconds = self._release_seconds(envelope)
-        store = self._stores.get()
-        if self._known(store, caller, envelope) is not None:
-            return self._again(store, caller, envelope), False
+        service = self._stores.get()
+        if self._known(service, caller, envelope) is not None:
+            return self._again(service, caller, envelope), False
         now = self._clock()
         check_deadline(envelope, now=now)
         conventions_named(body.conventions, self._options.harvest_conventions)
         status = self._begun(caller, envelope, body, seconds, now)
         release_at = now + KEPT_WHILE_ACTIVE * MICROSECONDS
         try:
-            kept = self._keep(store, caller, envelope, status, now=now, release_at=release_at)
+            kept = self._keep(service, caller, envelope, status, now=now, release_at=release_at)
         except Conflict:  # the same request at the same moment
-            if self._known(store, caller, envelope) is None:
+            if self._known(service, caller, envelope) is None:
                 raise
-            return self._again(store, caller, envelope), False
+            return self._again(service, caller, envelope), False
         if status.work.holder is not None:
             self._crew.put(self._task(caller, status.action_id, body, now))
         return kept, True
@@ -140,8 +140,8 @@ class HarvestActions(ActionStore):
             work=self._crew.claims.claimed(work) if self._crew.has_room(caller.identity) else work,
         )
 
-    def _again(self, store: Store, caller: Caller, envelope: Envelope) -> str:
-        row = store.actions.by_request(caller.identity + self.space, envelope.request_id)
+    def _again(self, service: StoreService, caller: Caller, envelope: Envelope) -> str:
+        row = service.actions.by_request(caller.identity + self.space, envelope.request_id)
         if row is None:
             raise Conflict("The action was released at this moment; ask again.")
         return self._looked_at(caller, row).document

@@ -30,7 +30,7 @@ from provenance_store.display import counted
 from provenance_store.enums import Level
 from provenance_store.errors import InvalidInput, NotAllowed, ServiceUnavailable
 from provenance_store.globus import transport_options
-from provenance_store.store import Store
+from provenance_store.service import StoreService
 from provenance_store.values import Viewer
 
 __all__ = [
@@ -47,14 +47,16 @@ __all__ = [
 ]
 
 
-def require_run(store: Store, run: Mapping[str, Any], caller: Caller) -> frozenset[str] | None:
+def require_run(
+    service: StoreService, run: Mapping[str, Any], caller: Caller
+) -> frozenset[str] | None:
     """Raise NotAllowed when the run is known here, and neither the caller nor its owner in Globus
     manages it.
 
     Of a run that is not known, the principals as which the harvest must be alone in it.
     """
     run_id, owner = str(run["run_id"]), run.get("run_owner")
-    members = store.documents().run_members(run_id)
+    members = service.run_members(run_id)
     if members is None:
         return caller.identities | ({owner} if isinstance(owner, str) else set())
     managers = {principal for principal, level in members.items() if level is Level.MANAGE}
@@ -65,7 +67,7 @@ def require_run(store: Store, run: Mapping[str, Any], caller: Caller) -> frozens
     return None
 
 
-def builds_on(store: Store, run: Mapping[str, Any], caller: Caller) -> Viewer:
+def builds_on(service: StoreService, run: Mapping[str, Any], caller: Caller) -> Viewer:
     """On whose behalf a harvest, for which `require_run` holds, looks for earlier records.
 
     That is the run's owner; with all its groups where the owner is the caller. A run that was
@@ -74,7 +76,7 @@ def builds_on(store: Store, run: Mapping[str, Any], caller: Caller) -> Viewer:
     owner = run.get("run_owner")
     if not isinstance(owner, str) or owner in caller.identities:
         return caller.viewer()
-    members = store.documents().run_members(str(run["run_id"]))
+    members = service.run_members(str(run["run_id"]))
     if members is None or members.get(owner) is Level.MANAGE:
         return Viewer(frozenset({owner}))
     mine = caller.viewer()
@@ -172,7 +174,7 @@ class Task:
             raise Stopped
 
 
-def perform(task: Task, store: Store, folder: str | None) -> Harvested:
+def perform(task: Task, service: StoreService, folder: str | None) -> Harvested:
     """Harvest the run of a task; `folder` is that of the conventions.
 
     Raises Stopped, or what the Flows service or the store say against it.
@@ -182,15 +184,15 @@ def perform(task: Task, store: Store, folder: str | None) -> Harvested:
         run = logs.run(task.body.run_id)
         _check_flow(run, task.body)
         given = _log_of(run, logs, task)
-    alone_as = require_run(store, run, task.caller)
+    alone_as = require_run(service, run, task.caller)
     task.check()
     return harvest(
-        store,
+        service.store,
         given,
         conventions=conventions,
         who=task.caller.identity,
         alone_as=alone_as,
-        viewer=builds_on(store, run, task.caller),
+        viewer=builds_on(service, run, task.caller),
     )
 
 

@@ -43,21 +43,21 @@ class QueryActions(ActionStore):
         envelope = read_envelope(data)
         question = read_question(envelope.body)
         seconds = self._release_seconds(envelope)
-        store = self._stores.get()
-        if (known := self._known(store, caller, envelope)) is not None:
+        service = self._stores.get()
+        if (known := self._known(service, caller, envelope)) is not None:
             return known, False
         now = self._clock()
         check_deadline(envelope, now=now)
-        answer = answer_to(question, store.documents(caller.viewer()))
+        answer = answer_to(question, service.documents(caller.viewer()))
         details = {"ask": envelope.body["ask"], **answer}
         status = status_of(
             ordered_uuid(now), caller, envelope, details, said="Answered", now=now, seconds=seconds
         )
         release_at = now + int(seconds * MICROSECONDS)
         try:
-            kept = self._keep(store, caller, envelope, status, now=now, release_at=release_at)
+            kept = self._keep(service, caller, envelope, status, now=now, release_at=release_at)
         except Conflict:  # the same request at the same moment
-            known = self._known(store, caller, envelope)
+            known = self._known(service, caller, envelope)
             if known is None:
                 raise
             return known, False

@@ -35,7 +35,7 @@ from provenance_store.ids import ordered_uuid
 from provenance_store.queries.document_reader import DocumentReader
 from provenance_store.recording.recorder import Recorder
 from provenance_store.rows import ActionRow
-from provenance_store.store import Store
+from provenance_store.service import StoreService
 from provenance_store.values import Audience, Viewer
 
 __all__ = ["Answer", "CallersLookup", "Group", "ManagedRuns", "RecordActions"]
@@ -44,8 +44,8 @@ __all__ = ["Answer", "CallersLookup", "Group", "ManagedRuns", "RecordActions"]
 class CallersLookup(StoreLookup):
     """A StoreLookup that asks for the caller's groups only when something is looked up."""
 
-    def __init__(self, store: Store, caller: Caller) -> None:
-        self._store = store
+    def __init__(self, service: StoreService, caller: Caller) -> None:
+        self._service = service
         self._caller = caller
         self._made: DocumentReader | None = None
 
@@ -54,7 +54,7 @@ class CallersLookup(StoreLookup):
     @property
     def _reader(self) -> DocumentReader:  # type: ignore[override]
         if self._made is None:
-            self._made = self._store.documents(self._caller.viewer())
+            self._made = self._service.documents(self._caller.viewer())
         return self._made
 
 
@@ -68,23 +68,23 @@ class ManagedRuns:
     SECONDS = 3600
 
     def __init__(self) -> None:
-        self._store: Callable[[], Store | None] = lambda: None
+        self._service: Callable[[], StoreService | None] = lambda: None
         self._managed: dict[tuple[str, str], float] = {}
         """Until when it counts that an identity manages a run, by `time.monotonic`."""
 
-    def require(self, store: Store, caller: Caller, run_id: str) -> frozenset[str] | None:
+    def require(self, service: StoreService, caller: Caller, run_id: str) -> frozenset[str] | None:
         """Raise NotAllowed when the run is known and the caller does not manage it.
 
         Of a run that is not known, the identities as which the caller must be alone in it: the
         store sees to that when it writes, for others may be writing at this moment.
         """
-        if self._store() is not store:  # another was opened, which may know other runs
+        if self._service() is not service:  # another was opened, which may know other runs
             self._managed = {}
-            self._store = ref(store)
+            self._service = ref(service)
         known, key, now = self._managed, (caller.identity, run_id), time.monotonic()
         if known.get(key, 0.0) > now:
             return None
-        members = store.documents().run_members(run_id)
+        members = service.run_members(run_id)
         if members is None:
             return caller.identities
         managers = {principal for principal, level in members.items() if level is Level.MANAGE}
@@ -141,10 +141,10 @@ class _Failed(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Requests that were read together, and what they write; `store` is None where none of them
-    can be read."""
+    """Requests that were read together, and what they write; `service` is None where none of
+    them can be read."""
 
-    store: Store | None
+    service: StoreService | None
     requests: Sequence[tuple[Caller, bytes]]
     made: Sequence[_Made | _Failed]
     since: float | None
@@ -194,51 +194,53 @@ class RecordActions(ActionStore):
         read = [self._read(caller, data) for caller, data in requests]
         if all(isinstance(one, _Failed) for one in read):
             return Group(None, requests, [one for one in read if isinstance(one, _Failed)], since)
-        store = self._stores.get()  # ids are those of one store, were it opened anew meanwhile
-        with store.waiting_since(since):
-            return Group(store, requests, self._make_all(store, read), since)
+        service = self._stores.get()  # ids are those of one store, were it opened anew meanwhile
+        with service.waiting_since(since):
+            return Group(service, requests, self._make_all(service, read), since)
 
     def write_all(self, groups: Sequence[Group]) -> list[Answer | Exception]:
         """The second half of `run_all`, for several groups: in one commit where that can be."""
         answers: list[Answer | Exception] = []
-        for store, of_store in itertools.groupby(groups, lambda group: group.store):
+        for service, of_store in itertools.groupby(groups, lambda group: group.service):
             some = [*of_store]
             made = [one for group in some for one in group.made]
             requests = [request for group in some for request in group.requests]
-            if store is None:
+            if service is None:
                 answers += [
                     self._settle(request, one, None)
                     for request, one in zip(requests, made, strict=True)
                 ]
                 continue
             since = min((group.since for group in some if group.since is not None), default=None)
-            with store.waiting_since(since):
-                answers += self._written(store, requests, made)
+            with service.waiting_since(since):
+                answers += self._written(service, requests, made)
         return answers
 
     def _written(
         self,
-        store: Store,
+        service: StoreService,
         requests: Sequence[tuple[Caller, bytes]],
         made: Sequence[_Made | _Failed],
     ) -> list[Answer | Exception]:
         ready = [one.recorder for one in made if isinstance(one, _Made)]
-        errors = iter(store.write_held(ready) if ready else ())
+        errors = iter(service.write_held(ready) if ready else ())
         return [
             self._settle(request, one, next(errors) if isinstance(one, _Made) else None)
             for request, one in zip(requests, made, strict=True)
         ]
 
-    def _make_all(self, store: Store, read: Sequence[_Asked | _Failed]) -> list[_Made | _Failed]:
+    def _make_all(
+        self, service: StoreService, read: Sequence[_Asked | _Failed]
+    ) -> list[_Made | _Failed]:
         """Look up and make what each request writes; the failed ones stay as they are."""
-        with store.read_snapshot(alone=self._alone):
+        with service.read_snapshot(alone=self._alone):
             asked = [one for one in read if isinstance(one, _Asked)]
-            store.prefetch(foresee((one.body, _viewer(one.caller), one.uris) for one in asked))
-            return [one if isinstance(one, _Failed) else self._made(store, one) for one in read]
+            service.prefetch(foresee((one.body, _viewer(one.caller), one.uris) for one in asked))
+            return [one if isinstance(one, _Failed) else self._made(service, one) for one in read]
 
-    def _made(self, store: Store, asked: _Asked) -> _Made | _Failed:
+    def _made(self, service: StoreService, asked: _Asked) -> _Made | _Failed:
         try:
-            return self._make(store, asked)
+            return self._make(service, asked)
         except Exception as error:
             return _Failed(asked, error)
 
@@ -263,10 +265,10 @@ class RecordActions(ActionStore):
         Asked only when a request cannot be recorded, for nearly all are new, and the store takes
         each (creator, request_id) once, whoever else writes it now.
         """
-        store, creator = self._stores.get(), asked.caller.identity
-        if store.actions.by_request(creator, asked.envelope.request_id) is None:
+        service, creator = self._stores.get(), asked.caller.identity
+        if service.actions.by_request(creator, asked.envelope.request_id) is None:
             return None
-        known = self._known(store, asked.caller, asked.envelope)
+        known = self._known(service, asked.caller, asked.envelope)
         return self.run(*request) if known is None else Answer(known, False)
 
     def _read(self, caller: Caller, data: bytes) -> _Asked | _Failed:
@@ -277,23 +279,23 @@ class RecordActions(ActionStore):
         except Exception as error:
             return _Failed(None, error)
 
-    def _make(self, store: Store, asked: _Asked) -> _Made:
+    def _make(self, service: StoreService, asked: _Asked) -> _Made:
         caller, envelope = asked.caller, asked.envelope
         body, seconds = asked.body, asked.seconds
         now = self._clock()
         check_deadline(envelope, now=now)
-        recorder = store.recorder(
+        recorder = service.recorder(
             run_id=body.run.run_id,
             audience=_audience(caller, envelope, body),
             environment=body.environment,
-            alone_as=self._runs.require(store, caller, body.run.run_id),
+            alone_as=self._runs.require(service, caller, body.run.run_id),
             held=True,
         )
         action_id = ordered_uuid(now)
         with recorder.transaction() as batch:
             receipt = record_step(
                 recorder,
-                CallersLookup(store, caller),
+                CallersLookup(service, caller),
                 body,
                 label=envelope.label,
                 only_news=True,

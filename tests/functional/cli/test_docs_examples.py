@@ -128,6 +128,42 @@ def test_the_script_goes_on_from_the_weights_of_the_version_that_is_named(
     assert losses[1][0] < losses[0][-1]
 
 
+def test_what_was_recorded_is_asked_for_in_the_same_script(braid: Braid) -> None:
+    code = example("record-from-python.md", "What is recorded can be asked for")
+    with open_store("sqlite:///braid.db") as store:
+        scan = store.data("scan-17", tags={"sample": "Ni"})
+        store.data("scan-18", tags={"sample": "Fe"})
+        model = store.model("line-fit")
+        best = model.update(scan, hyperparameters={"lr": 0.1}, scores={"rmse": 0.1})
+        model.update(scan, scores={"rmse": 0.2})
+        exec(code, {"store": store})
+        (step,) = store.documents().records(kind="step")["records"]
+        links = store.documents().record(step["id"])["links"]
+        assert {(link["role"], link["id"]) for link in links} == {
+            ("used", scan.urn),
+            ("used", best.urn),
+        }
+
+
+def test_the_questions_from_python_are_answered(
+    braid: Braid, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "query-history.md").read_text().partition("## From Python")[2]
+    blocks = re.findall("```python\n(.*?)```", page, re.DOTALL)
+    with open_store("sqlite:///braid.db") as store:
+        scan = store.data("scan-17", uris=["file:///scan-17.h5"], tags={"sample": "Ni"})
+        with store.step("Train", inputs=[scan]) as step:
+            step.updated(store.model("net"), [scan], scores={"val_loss": 0.1})
+        store.finish(store.step("Broken"), "FAILED")
+        given: dict[str, Any] = {"store": store}
+        for block in blocks:
+            exec(block, given)
+        assert "Broken" in capsys.readouterr().out
+        assert given["version"].name == "net"
+        assert {node.name for node in given["up"].nodes} == {"net", "scan-17"}
+        assert list(given["frame"]["tags.sample"]) == ["Ni"]
+
+
 def test_the_small_flow_runs_and_its_result_leads_to_the_scan(braid: Braid, tmp_path: Path) -> None:
     page, after = "add-provenance-to-a-flow.md", "## A small flow to copy"
     (tmp_path / "find-peaks.json").write_text(example(page, after, "json"))

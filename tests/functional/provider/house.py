@@ -89,7 +89,7 @@ class House:
     def store(self) -> Store:
         """The provider's own store."""
         braid: Braid = self.app.extensions[EXTENSION]
-        return braid.stores.get()
+        return braid.stores.get().store
 
     def call(
         self, method: str, path: str, who: Person | None = None, **options: Any

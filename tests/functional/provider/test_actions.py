@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from provenance_store.ids import now
+from provenance_store.service import StoreService
 from tests.functional.provider.house import (
     House,
     Person,
@@ -118,8 +119,8 @@ def test_release_after_is_honoured(both_houses: House, ada: Person) -> None:
     assert kept["release_after"] == "P2D"
     assert both_houses.get(f"/record/{gone['action_id']}/status", ada).status_code == 404
     assert both_houses.run(ada, "r1").status_code == 202
-    assert both_houses.store.actions.purge(now() + DAY) == 0
-    assert both_houses.store.actions.purge(now() + 3 * DAY) == 1
+    assert StoreService(both_houses.store).actions.purge(now() + DAY) == 0
+    assert StoreService(both_houses.store).actions.purge(now() + 3 * DAY) == 1
     assert both_houses.get(f"/record/{kept['action_id']}/status", ada).status_code == 404
 
 

@@ -15,6 +15,7 @@ from provenance_store import Batch, encode_batch
 from provenance_store.enums import Mark, Role
 from provenance_store.recording.recorder import Recorder
 from provenance_store.rows import ActionRow, AliasRow, LinkRow, OutcomeRow, RunTagRow, VersionRow
+from provenance_store.service import StoreService
 from provenance_store.values import Audience
 from tests.functional.provider.batches import Job, everything, grown, post, record_of
 from tests.functional.provider.house import House, Person, a_body, at_once
@@ -195,7 +196,7 @@ def test_the_servers_own_origin_is_not_spoken_for(house: House, ada: Person) -> 
 
 def test_what_was_loaded_on_the_spot_is_not_taken_over(house: House, ada: Person) -> None:
     job, batch = everything(run_id=None)
-    house.store.write(batch)
+    StoreService(house.store).write(batch)
     refused(house, ada, batch, 403, "somebody else")
     job.recorder.data("more")
     refused(house, ada, job.batch(), 403, "somebody else")

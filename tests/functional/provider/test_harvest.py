@@ -14,6 +14,7 @@ from action_provider.app import EXTENSION, Braid
 from action_provider.providers.harvest.task import RUN_STATUS
 from flows.sandbox.runner import deploy, flows_client, specific_flow_client
 from flows.sandbox.scopes import flow_scope
+from provenance_store.service import StoreService
 from tests.functional.provider.gate import Gate
 from tests.functional.provider.harvests import ask, final, greeting, hello, run, wait_until
 from tests.functional.provider.house import House, Person, Town, a_body, serving
@@ -246,7 +247,7 @@ def test_a_monitor_harvests_for_the_owner(
     for number in range(2):
         asked = ask(house, bob, run_id, f"r{number}").json()
         assert final(house, bob, asked["action_id"])["status"] == "SUCCEEDED"
-    members = house.store.documents().run_members(run_id)
+    members = StoreService(house.store).run_members(run_id)
     assert members is not None
     assert {who: level.name for who, level in members.items()} == {
         ada.urn: "MANAGE",

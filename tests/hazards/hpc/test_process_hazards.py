@@ -381,15 +381,15 @@ def test_a_server_process_forked_while_another_thread_opens_the_store_opens_its_
         try:
             signal.alarm(30)
             go_on.set()
-            holder.get().data("child")
+            holder.get().store.data("child")
             code = 0
         finally:  # what is raised here must not go on as another pytest
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     go_on.set()
     thread.join(60)
-    holder.get().data("parent")
-    assert names_in(holder.get()) == ["child", "parent"]
+    holder.get().store.data("parent")
+    assert names_in(holder.get().store) == ["child", "parent"]
     holder.close()
 
 

@@ -11,6 +11,7 @@ from provenance_store import Batch
 from provenance_store.enums import Mark
 from provenance_store.ids import now
 from provenance_store.rows import MarkRow, PayloadRow
+from provenance_store.service import StoreService
 from provenance_store.sql.tables import TABLE
 from tests.functional.provider.batches import Job, everything, post
 from tests.functional.provider.house import House, Person
@@ -95,7 +96,7 @@ def test_what_was_invalidated_at_the_last_moment_of_all_is_restored(house: House
     batch.mark.append(
         MarkRow(job.sink.new_id(), scan.id, Mark.INVALIDATED.value, LAST_MOMENT, "", scan.id)
     )
-    house.store.write(batch)
+    StoreService(house.store).write(batch)
     house.store.restore(scan.urn)
     assert "invalidated" not in house.store.documents().record(scan.urn)
 

@@ -12,6 +12,7 @@ import pytest
 from provenance_store import Store, open_store
 from provenance_store.errors import BadFile
 from provenance_store.ids import now
+from provenance_store.service import StoreService
 from tests.support.content import content
 
 YEAR_9999 = 253_370_764_800_000_000
@@ -128,7 +129,7 @@ def test_who_a_file_says_to_be_gives_nobody_a_right(store: Store, file: Path) ->
     store.merge(file)
     with open_store(f"sqlite:///{file}") as theirs:
         uuid = theirs.sink.urn((1 << 32) + 1).split(":")[2]
-    (holder,) = store.holders([uuid]).values()
+    (holder,) = StoreService(store).holders([uuid]).values()
     assert holder.who == ""
     assert holder.used
 

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from provenance_store import Store, open_store
 from provenance_store.errors import NotFound, SchemaMismatch, StoreUnavailable
 from provenance_store.opening import upgrade_store
+from provenance_store.service import StoreService
 from tests.support.postgres import PostgresServer
 
 
@@ -82,7 +83,7 @@ def writes(store: Store) -> tuple[Callable[[], object], ...]:
     return (
         lambda: store.data("refused"),
         lambda: store.invalidate(record.urn, cause="a bad detector"),
-        lambda: store.actions.purge(1),
+        lambda: StoreService(store).actions.purge(1),
         load,
     )
 
@@ -97,7 +98,12 @@ def test_what_is_written_into_a_file_that_is_gone_is_refused(
         change(file)
         with pytest.raises(StoreUnavailable, match=r"store\.db"):
             write()
-        for ask in (lambda: store.data("after"), store.ping, store.info, store.documents().records):
+        for ask in (
+            lambda: store.data("after"),
+            StoreService(store).ping,
+            store.info,
+            store.documents().records,
+        ):
             with pytest.raises(StoreUnavailable, match="open the store again"):
                 ask()
 
@@ -208,7 +214,7 @@ def test_a_store_that_was_upgraded_under_a_program_is_left_alone_by_it(store_url
         before = version_of(store_url)
         set_version(store_url, "9999")
         with pytest.raises(SchemaMismatch, match="newer than this Braid's"):
-            store.ping()
+            StoreService(store).ping()
         for ask in (lambda: store.data("refused"), store.documents().records, store.info):
             with pytest.raises(SchemaMismatch):
                 ask()
@@ -243,7 +249,7 @@ def test_changes_of_the_schema_that_leave_its_version_are_no_upgrade(store_url: 
     with open_store(store_url) as store:
         store.data("before")
         set_version(store_url, version_of(store_url))
-        store.ping()
+        StoreService(store).ping()
         store.data("after")
         upgrade_store(store_url)
         store.data("later")
@@ -271,11 +277,11 @@ def test_a_database_that_is_dropped_and_made_again_is_not_written_to(
     with open_store(url) as store:
         store.data("before")
         administer(postgres_server, drop)
-        for ask in (lambda: store.data("refused"), store.ping):
+        for ask in (lambda: store.data("refused"), StoreService(store).ping):
             with pytest.raises(StoreUnavailable):
                 ask()
         administer(postgres_server, make)
-        for ask in (lambda: store.data("refused"), store.ping):
+        for ask in (lambda: store.data("refused"), StoreService(store).ping):
             with pytest.raises(StoreUnavailable, match="no Braid store any more"):
                 ask()
         with pytest.raises(NotFound):
@@ -319,7 +325,7 @@ def test_a_login_that_is_refused_is_said_and_works_again(postgres_server: Postgr
             quoted("ALTER ROLE {} NOLOGIN", role),
             psycopg.sql.SQL(end).format(psycopg.sql.Literal(role)),
         )
-        for ask in (lambda: store.data("refused"), store.ping):
+        for ask in (lambda: store.data("refused"), StoreService(store).ping):
             with pytest.raises(StoreUnavailable):
                 ask()
         administer(postgres_server, quoted("ALTER ROLE {} LOGIN", role))

@@ -17,6 +17,7 @@ from sqlalchemy import event
 
 from provenance_store import Store, open_store
 from provenance_store.errors import StoreUnavailable
+from provenance_store.service import StoreService
 from provenance_store.sql.waits import WaitedInVain, Waits
 from tests.support.frozen import Relay, frozen
 from tests.support.postgres import PostgresServer
@@ -88,7 +89,11 @@ def test_a_wait_counts_from_when_the_caller_began_to_wait(
     file = tmp_path / "store.db"
     with open_store(f"sqlite:///{file}") as store:
         store.data("before")
-        with write_lock(file), store.waiting_since(two_hours_ago), pytest.raises(StoreUnavailable):
+        with (
+            write_lock(file),
+            StoreService(store).waiting_since(two_hours_ago),
+            pytest.raises(StoreUnavailable),
+        ):
             store.data("waited for as long as the machine runs")
         store.data("after")
 
@@ -114,7 +119,7 @@ def test_readers_do_not_wait_for_a_writer_or_for_a_checkpoint(
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             assert len(store.documents().records()["records"]) == 1
-            store.ping()
+            StoreService(store).ping()
             with pytest.raises(StoreUnavailable, match="locked"):
                 store.data("refused")
             other.execute("ROLLBACK")
@@ -186,7 +191,7 @@ def test_a_server_that_hangs_is_given_up_and_found_again(
         with frozen(server.pid):
             answers = record_at_once(store)
             assert all(isinstance(answer, StoreUnavailable) for answer in answers)
-            for ask in (store.ping, store.documents().records):
+            for ask in (StoreService(store).ping, store.documents().records):
                 with pytest.raises(StoreUnavailable, match="does not answer"):
                     ask()
             with pytest.raises(StoreUnavailable, match="does not answer"):

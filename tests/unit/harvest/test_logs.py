@@ -16,6 +16,7 @@ from flows.harvest.log import load_log
 from provenance_store import Store, open_store
 from provenance_store.enums import Mark
 from provenance_store.errors import BraidError, InvalidInput
+from provenance_store.service import StoreService
 
 TRANSFER = "https://transfer.actions.globus.org/transfer"
 COMPUTE = "https://compute.actions.globus.org/v3"
@@ -307,7 +308,7 @@ def test_a_run_object_tells_who_may_see_it(memory: Store) -> None:
         "tags": ["night shift"],
     }
     assert document["completion_time"] == "2026-11-01T13:00:00.000000+00:00"
-    members = memory.documents().run_members("run-1")
+    members = StoreService(memory).run_members("run-1")
     assert members is not None
     assert {principal: level.label for principal, level in members.items()} == {
         ADA: "manage",
