@@ -20,6 +20,7 @@ from provenance_store.extras import EXTRAS
 from provenance_store.results import Listing, Record, RecordDetail, Result, Run, drawing
 from provenance_store.results.base import read as read_result
 from tests.support.histories import HISTORIES, stated
+from tests.support.needs import need_module
 from tests.support.science import ADA, NOON, Science, some_science
 
 BOB = "urn:globus:auth:identity:bbbbbbbb-0000-0000-0000-000000000002"
@@ -352,7 +353,7 @@ def test_results_are_equal_by_value_and_can_be_copied_and_sent(
 def test_data_frames_have_a_row_for_each_item_and_a_column_for_each_tag(
     store: Store, science: Science
 ) -> None:
-    pandas = pytest.importorskip("pandas")
+    pandas = need_module("pandas")
     science.scan.tag(measured_at="Tuesday")
     read = store.reader()
     frame = read.records().to_dataframe().set_index("name")
