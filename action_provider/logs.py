@@ -25,7 +25,7 @@ from flask import Flask, Response, g, has_request_context, request
 
 from action_provider.settings import LOG_FORMAT
 from provenance_store.display import shown
-from provenance_store.recording.recorder import NOT_AS_GIVEN
+from provenance_store.recording.row_maker import NOT_AS_GIVEN
 from provenance_store.redaction import scrub_text
 
 __all__ = [
