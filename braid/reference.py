@@ -63,8 +63,10 @@ name, `NAME@v3` or `NAME@ALIAS`
 
 The examples run as tests. Each begins with a new `store` that holds the data
 `scan`, the model `model`, and `version`, the first version after it, which was
-trained on `scan`. Methods that say so return the record itself, so that calls
-can follow each other: `store.data("scan-17").tag(sample="Ni")`.
+trained on `scan`. Calls that only read are shown on
+[a longer history](#ask-about-the-history). Methods that say so return the
+record itself, so that calls can follow each other:
+`store.data("scan-17").tag(sample="Ni")`.
 """
 
 
@@ -78,7 +80,7 @@ class Section(NamedTuple):
 
 LEFT_OUT = {
     Recorder: {"decided", "generated", "id_of", "link_later", "mark", "payload"},
-    Store: {"documents"},
+    Store: set[str](),
     Reader: set[str](),
 }
 """What servers, adapters and commands call, and scripts need not."""
@@ -147,9 +149,14 @@ def sections() -> list[Section]:
             "attributes, None where the document has none. Times are datetimes in UTC, kinds, "
             "roles and marks members of `braid.Kind`, `braid.Role` and `braid.Mark`. What is found "
             "may be handed to recording calls. `to_dict()` gives the document, and notebooks show "
-            "tables, and lineages as pictures.",
+            "tables, and lineages as pictures.\n\n"
+            "The examples here and in the next section read one history. A flow run, hedm-17, "
+            "found `peaks-17` in the data `scan-17` (nickel, at 293.5 K) and trained version 1 of "
+            "the model `braggnn` on these peaks; version 0 is the model before its training. Later "
+            "a script trained version 2, the champion. Another step failed on `scan-18` (titanium, "
+            "at 310 K).",
             (
-                *_methods("store", Store, "reader"),
+                *_methods("store", Store, "reader", "documents"),
                 *_methods("reader", Reader, "record", "records", "runs", "run"),
                 *_methods("reader", Reader, "models", "model", "model_version"),
                 *_methods("reader", Reader, "lineage", "statement", "resolve"),
@@ -193,8 +200,7 @@ def python_directives() -> str:
 
 def _directives(section: Section) -> Iterator[str]:
     yield f"## {section.title}\n"
-    if section.text:
-        yield f"{_folded(section.text)}\n"
+    yield from (f"{_folded(text)}\n" for text in section.text.split("\n\n") if text)
     for name, call in section.calls:
         yield f"### {name}\n"
         yield f"```{{eval-rst}}\n.. auto{_kind(call)}:: {_place(name, call)}\n```\n"
@@ -217,8 +223,7 @@ def _methods(name: str, owner: type, *methods: str) -> tuple[tuple[str, Callable
 
 def _section(section: Section) -> Iterator[str]:
     yield f"## {section.title}\n"
-    if section.text:
-        yield f"{_folded(section.text)}\n"
+    yield from (f"{_folded(text)}\n" for text in section.text.split("\n\n") if text)
     for name, call in section.calls:
         yield f"### {name}\n\n```\n{_call(name, call)}\n```\n"
         yield f"{_described(call)}\n"

@@ -79,13 +79,22 @@ class Store(Recorder):
         )
 
     def reader(self, viewer: Viewer = EVERYTHING) -> Reader:
-        """Read what a viewer may see; cheap to make."""
+        """Read what a viewer may see; cheap to make.
+
+        >>> reader = store.reader()
+        >>> reader.record("scan-17").tags["sample"]
+        'Ni'
+        """
         from provenance_store.queries.reader import Reader
 
         return Reader(self.documents(viewer))
 
     def documents(self, viewer: Viewer = EVERYTHING) -> DocumentReader:
-        """Read what a viewer may see as the documents of the query API, which JSON can take."""
+        """Read what a viewer may see as the documents of the query API, which JSON can take.
+
+        >>> store.documents().record("scan-17")["tags"]
+        {'sample': 'Ni', 'temperature_K': 293.5}
+        """
         return DocumentReader(self.sink, viewer)
 
     @contextmanager

@@ -44,6 +44,10 @@ class Reader:
         """One record with its links one hop up and down, at most 1000 each way.
 
         Raises NotFound when the reference names nothing visible, Ambiguous for a name of several.
+
+        >>> peaks = reader.record("peaks-17")
+        >>> [(link.role.name, link.name) for link in peaks.links]
+        [('GENERATED_BY', 'Find peaks')]
         """
         return read(self._documents.record(reference), RecordDetail)
 
@@ -69,6 +73,14 @@ class Reader:
         steps: FAILED, SUCCEEDED, ACTIVE for those that have no end, or any other that a step has.
         `since` and `until` are then about when a step ended, or began if it has not; else about
         when a record was made.
+
+        >>> from datetime import UTC, datetime, timedelta
+        >>> week_ago = datetime.now(UTC) - timedelta(days=7)
+        >>> for step in reader.records(status="FAILED", since=week_ago):
+        ...     print(step.name, reader.record(step).error["message"])
+        Find peaks the scan has no frames
+        >>> [scan.name for scan in reader.records(tags="temperature_K<300")]
+        ['scan-17']
         """
         wanted: dict[str, Any] = {
             "kind": _label(kind),
@@ -101,6 +113,10 @@ class Reader:
         `status` is ACTIVE, INACTIVE, SUCCEEDED, FAILED, or ENDED where it is not known how.
         `label` may hold ``*``; `tag` is a tag of the run, or a condition on a tag of one of its
         steps such as ``temperature_K>290``. `since` and `until` are about when it began.
+
+        >>> for run in reader.runs(label="hedm*", status="SUCCEEDED"):
+        ...     print(run.label, run.run_id)
+        hedm-17 8c1f2d3e-5a0f-4f3b-9c39-6f1c1a7f0d11
         """
         wanted: dict[str, Any] = {
             "flow_id": None if flow_id is None else str(flow_id),
@@ -119,6 +135,11 @@ class Reader:
         Steps have their parameters and error, as far as 4 MiB go on a page; `record` has the
         result too, and whatever else a step's `left_out` names. Of an id the beginning will do, 4
         characters or more. Raises NotFound, or Ambiguous when several runs begin so.
+
+        >>> for step in reader.run("8c1f2d3e").steps:
+        ...     print(step.name, step.status, [part.name for part in step.inputs])
+        Find peaks SUCCEEDED ['scan-17']
+        Train SUCCEEDED ['peaks-17']
         """
         text = run_id_of(run_id)
 
@@ -163,6 +184,13 @@ class Reader:
         single precision, the match has `diverged`, and is last. Invalid versions are marked, and
         left out with `valid`. Raises InvalidInput for a score, parameter, tag or alias that
         nothing has.
+
+        >>> best = reader.models(trained_on="scan-17", best="mae").first()
+        >>> best.match.version, best.match.value
+        (2, 0.28)
+        >>> small = reader.models(where="lr<0.005").first()
+        >>> small.match.version, small.match.compared
+        (2, {'lr': 0.001})
         """
         wanted: dict[str, Any] = {
             "name": name,
@@ -184,6 +212,12 @@ class Reader:
         number, without their curves: `model_version` has them.
 
         Raises NotFound, or Ambiguous with the choices when several models have the name.
+
+        >>> for version in reader.model("braggnn").versions:
+        ...     print(version.version, version.scores, version.aliases)
+        0 {} []
+        1 {'mae': 0.41} []
+        2 {'mae': 0.28} ['champion']
         """
         text = _line(reference)
 
@@ -198,6 +232,12 @@ class Reader:
         what it was made from, what it was used for and what came of that.
 
         Raises NotFound, or InvalidInput when the record is no model.
+
+        >>> champion = reader.model_version("braggnn@champion")
+        >>> [record.name for record in champion.trained_on]
+        ['peaks-17']
+        >>> champion.metrics[-1]
+        {'epoch': 2, 'loss': 0.3}
         """
         return read(self._documents.model_version(reference), ModelVersion)
 
@@ -222,6 +262,10 @@ class Reader:
         versions of the models of one name. At most `limit` nodes are visited, and 20 links for
         each; `truncated` says whether there was more. Raises InvalidInput for options that make no
         sense, NotFound when the reference names nothing visible.
+
+        >>> down = reader.lineage("scan-17", "down", kinds=["data", "model"])
+        >>> [(node.name, node.version) for node in down.nodes]
+        [('scan-17', None), ('peaks-17', None), ('braggnn', 1), ('braggnn', 2)]
         """
         return self._documents.graph(
             reference,
@@ -240,6 +284,12 @@ class Reader:
 
         It is over the record and at most `limit` of what it depends on, nearest first. Tags and
         checks of files are those of the time `as_of`, by default now.
+
+        >>> statement = reader.statement("braggnn@champion")
+        >>> for gap in statement.predicate["not_supported"][:2]:
+        ...     print(gap["text"])
+        4 records name no file at all.
+        One record is said to derive from others, without a step that made it.
         """
         return Statement(self._documents.statement(reference, limit=limit, as_of=_micros(as_of)))
 
@@ -247,6 +297,9 @@ class Reader:
         """Which record a reference names, in brief.
 
         Raises NotFound when it names nothing visible, Ambiguous for a name that several have.
+
+        >>> reader.resolve("braggnn@champion").version
+        2
         """
         found = self._documents.named(self._documents.resolve(reference))
         (record,) = found["records"]

@@ -49,15 +49,30 @@ class Listing(Generic[R]):
         return self._first.get("hint")
 
     def first(self) -> R | None:
-        """The first item; None where there is none."""
+        """The first item; None where there is none.
+
+        >>> reader.records(kind="data", tags="sample=Ni").first().name
+        'scan-17'
+        """
         return next(iter(self), None)
 
     def all(self) -> list[R]:
-        """Every item, in memory."""
+        """Every item, in memory.
+
+        >>> steps = reader.run("8c1f2d3e").steps.all()
+        >>> len(steps)
+        2
+        """
         return list(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """The first page as the document of the query API."""
+        """The first page as the document of the query API.
+
+        >>> import json
+        >>> text = json.dumps(reader.records(kind="data").to_dict())
+        >>> [record["name"] for record in json.loads(text)["records"]]
+        ['peaks-17', 'scan-18', 'scan-17']
+        """
         return dict(self._first)
 
     def to_dataframe(self) -> pandas.DataFrame:
@@ -66,6 +81,12 @@ class Listing(Generic[R]):
         Columns are the fields of the items; tags, scores, hyperparameters and parameters have a
         column for each name, such as ``tags.sample``. Times are in UTC. Records that are mentioned
         are URNs, places URIs. Raises MissingExtra where pandas is not installed.
+
+        >>> frame = reader.records(kind="data", name="scan-*").to_dataframe()
+        >>> frame[["name", "tags.sample", "tags.temperature_K"]]
+              name tags.sample  tags.temperature_K
+        0  scan-18          Ti               310.0
+        1  scan-17          Ni               293.5
         """
         return frame(self._kind, self)
 

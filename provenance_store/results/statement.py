@@ -29,11 +29,21 @@ class Statement:
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """The statement as JSON has it."""
+        """The statement as JSON has it.
+
+        >>> document = reader.statement("braggnn@champion").to_dict()
+        >>> document["predicate"]["counts"]["records"]["step"]
+        2
+        """
         return dict(self._document)
 
     def page(self, form: Literal["text", "markdown"] = "text", *, full: bool = False) -> str:
-        """The statement as people read it: on one page, or with `full` each record of it."""
+        """The statement as people read it: on one page, or with `full` each record of it.
+
+        >>> page = reader.statement("braggnn@champion").page("markdown")
+        >>> page.splitlines()[0]
+        '# Statement on braggnn v2'
+        """
         from provenance_store.statement import page
 
         return (page.account if full else page.page)(self._document, form)
