@@ -122,13 +122,12 @@ class Child:
             line.socket.close()
 
     def _ended(self, process: subprocess.Popen[bytes]) -> None:
-        """Ask a process no more that has closed a socket: whoever asks next has a new one.
-
-        It closes its sockets a moment before it is seen to have ended, and while one thread waits
-        for that, another one is told that it goes on.
-        """
-        with suppress(subprocess.TimeoutExpired):
+        """Ask a process no more that has closed a socket because it ends: whoever asks next has a
+        new one. It is seen to have ended only a moment later."""
+        try:
             process.wait(ENDING_SECONDS)
+        except subprocess.TimeoutExpired:  # it had no descriptor for that socket
+            return
         with self._lock:
             if process is self._process:
                 log.warning("%s ended; another one is started.", self.module)
@@ -175,7 +174,10 @@ class Child:
         return Line(ours, process)
 
     def _hand_over(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
-        """Give a socket to the process, or to a new one if it is gone."""
+        """Give a socket to the process, or to a new one if it is gone.
+
+        While one thread waits for its end another one is told that it goes on: its socket knows.
+        """
         if self._process is not None and self._control is not None:
             with suppress(ConnectionError):
                 if self._process.poll() is None:

@@ -165,7 +165,7 @@ def test_long_evidence_is_counted_in_text_and_whole_in_json(store: Store) -> Non
     assert len(statement["predicate"]["evidence"]["leaves"]) == 401
     text = account(statement)
     assert "Fit, 50 times" in text
-    assert "holds 350: " in text
-    assert "and 345 more" in text
+    assert "has 350 members: " in text
+    assert "and 250 more" in text
     assert len(text.splitlines()) < 700
     assert len(page(statement).splitlines()) < 60

@@ -161,10 +161,12 @@ def test_calls_that_are_wrong(braid: Braid) -> None:
     assert braid("spool", "load", "nothing-there").code == 1
 
 
-def test_a_short_id_cannot_be_used_in_a_spool(braid: Braid) -> None:
-    refused = braid("record", "data", "x", "--depends-on", "1.1", "--spool", "sp")
-    assert refused.code == 2
-    assert "full URN" in refused.err
+def test_a_short_id_in_a_spool_is_looked_up_when_it_is_loaded(braid: Braid) -> None:
+    assert braid("record", "data", "scan").code == 0
+    assert braid("record", "data", "x", "--depends-on", "1.1", "--spool", "sp").code == 0
+    assert braid("spool", "load", "sp").code == 0
+    shown = braid("show", "x").out
+    assert "scan" in shown
 
 
 def test_sigterm_reaches_the_command_and_is_recorded(store: str, tmp_path: Path) -> None:

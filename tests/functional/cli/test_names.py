@@ -154,7 +154,7 @@ def test_a_decision_is_recorded_and_shown_with_its_options(
     options = [(one["name"], one["score"]) for one in shown["decision"]["options"]]
     assert options == [("net@v0", 0.5), ("net@v1", 0.2)]
     text = said(braid, "show", "Deploy", *where)
-    for line in ("chose net v1 [model", "not net v0 [model", "score 0.2", "since lower loss"):
+    for line in ("chose net v1 [model", "not net v0 [model", "score 0.2", "because: lower loss"):
         assert line in text
     assert {"chose: net v1", "considered: net v0"} <= {
         line.partition(" [")[0].strip() for line in text.partition("Depends on:")[2].splitlines()

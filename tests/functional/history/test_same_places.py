@@ -93,7 +93,7 @@ class Bench(NamedTuple):
         return told
 
     @property
-    def documents(self) -> DocumentReader:
+    def reader(self) -> DocumentReader:
         return self.house.store.documents()
 
 

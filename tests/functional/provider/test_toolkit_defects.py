@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from globus_action_provider_tools.authentication import AuthState
 
-from action_provider.app import create_app
+from action_provider.app import EXTENSION, create_app
 from action_provider.auth import LockedCache
 from action_provider.settings import Options
 from provenance_store.errors import ConfigurationError
@@ -149,7 +149,8 @@ def _break(house: House) -> None:
     def refuse(**_: object) -> None:
         raise RuntimeError(f"parameters: {SECRET_WORD}")
 
-    house.store.recorder = refuse  # type: ignore[method-assign, assignment]
+    service = house.app.extensions[EXTENSION].stores.get()
+    service.recorder = refuse  # type: ignore[method-assign]
 
 
 def test_an_unexpected_error_says_nothing_of_itself(house: House, ada: Person) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from action_provider.auth import Caller
+from action_provider.child_process import Line
 from action_provider.recording_process import client as desk_module
 from action_provider.recording_process.client import RecordingProcess
 from provenance_store.errors import StoreUnavailable
@@ -28,14 +30,16 @@ class Lines:
         self._ended = ended
         self.others: list[socket.socket] = []
 
-    def connect(self) -> socket.socket:
+    def connect(self) -> Line:
         ours, theirs = socket.socketpair()
         if self._ended:
             theirs.close()
         else:
             ours.setblocking(False)  # As with SO_RCVTIMEO, reading is a BlockingIOError at once.
         self.others.append(theirs)
-        return ours
+        process = subprocess.Popen(["true"])
+        process.wait()
+        return Line(ours, process)
 
 
 @pytest.fixture
