@@ -142,10 +142,9 @@ class RowMaker:
     def _batch(self) -> Transaction | Inside:
         return inside(self._local) or Transaction(self.sink, self._local)
 
-    def id_of(self, record: RecordLike, number: int | None = None) -> int:
+    def id_of(self, record: RecordLike) -> int:
         """The id of a record as this recorder's sink numbers origins.
 
-        `number` picks another id of the same numbering, such as a version's line.
         Raises NotFound for what names nothing known, Ambiguous for a name that several have,
         InvalidInput for what is no reference.
         """
@@ -153,18 +152,21 @@ class RowMaker:
             return record
         if is_a(record, Record):
             handle: Record = record  # type: ignore[assignment]
-            own = handle.id if number is None else number
-            if handle.recorder.sink.numbering is self.sink.numbering:
-                return own
-            return self.sink.resolve(handle.recorder.sink.travelling(own))
+            return self._number_here(handle, handle.id)
         if is_a(record, Head):
-            return record.id if number is None else number  # type: ignore[union-attr]
+            return record.id  # type: ignore[union-attr]
         reference = plain(record)
         if type(reference) is int:
             if FIRST_ID <= reference <= LAST_ID:
                 return reference
             raise NotFound(f"There is no record {described(reference)}.")
         return self.sink.resolve(spelled(record))
+
+    def _number_here(self, handle: Record, record_id: int) -> int:
+        """An id, as the recorder of that handle numbers origins, as this one numbers them."""
+        if handle.recorder.sink.numbering is self.sink.numbering:
+            return record_id
+        return self.sink.resolve(handle.recorder.sink.travelling(record_id))
 
     def _may_be(
         self, gate: Gate, given: RecordLike, record_id: int, wanted: Kind, what: str
@@ -184,7 +186,7 @@ class RowMaker:
         """The line, name and number of a model version, as far as it is known here."""
         if is_a(given, ModelVersion):
             handle: ModelVersion = given  # type: ignore[assignment]
-            return VersionOf(handle.name, self.id_of(handle, handle.line_id), handle.version)
+            return VersionOf(handle.name, self._number_here(handle, handle.line_id), handle.version)
         for row in batch.version:  # what is recorded together with it is not in the store yet
             if row.id == version_id:
                 name = next(made.name for made in batch.record if made.id == version_id)
@@ -332,11 +334,11 @@ class RowMaker:
             self._tags(batch, gate, record_id, tags)
         return Record(record_id, kind, name, cast("Recorder", self))
 
-    def _look(self, gate: Gate, file: FileLike | None, files: Files) -> list[LocalFile]:
+    def _look(self, gate: Gate, file: Files | None, files: Files) -> list[LocalFile]:
         """What is there of these files. One without a digest is noted, with why it has none."""
         if file is None and files is NONE:
             return []
-        given = [*([] if file is None else [file]), *rows.several(gate, files, "files")]
+        given = [*rows.several(gate, file, "files"), *rows.several(gate, files, "files")]
         if not given:
             return []
         from provenance_store.files import look
