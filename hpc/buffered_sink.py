@@ -70,7 +70,7 @@ class BufferedSink(Sink):
     """
 
     largest = 32 << 20
-    """Bytes from which on a batch is divided, if it was not recorded `together`."""
+    """Bytes from which on a batch is divided; what one `Recorder.transaction` made never is."""
     grace = 0.0
     """Seconds that the process goes on after SIGTERM, once everything is saved."""
 

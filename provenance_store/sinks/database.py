@@ -310,18 +310,12 @@ class DatabaseSink(Sink):
         own.parts = batch.parts
         return own
 
-    def write_all(self, batches: Sequence[Batch]) -> list[BraidError | None]:
+    def write_parts(self, batches: Sequence[Batch]) -> list[list[BatchRefused]]:
         """Write batches that carry their origins in as few commits as may be.
 
-        The answers are in the order of the batches: None, or why that one, or the first part of
-        it, was refused. Raises StoreUnavailable when the store is locked, full or away.
-        """
-        return [refused[0].error if refused else None for refused in self.write_parts(batches)]
-
-    def write_parts(self, batches: Sequence[Batch]) -> list[list[BatchRefused]]:
-        """As `write_all`, but for each batch all that was refused of it; empty when nothing was.
-
-        Of a batch of several parts the others are written: what was recorded together is.
+        The answers are in the order of the batches: what was refused of each, part by part
+        (`Batch.parted`); empty when nothing was. The parts that are not refused are written.
+        Raises StoreUnavailable when the store is locked, full or away.
         """
         answers: list[list[BatchRefused]] = [[] for _ in batches]
         ready: list[_Ready] = []
@@ -484,7 +478,7 @@ class GuardedSink(SinkBeside):
 
 
 class HeldSink(SinkBeside):
-    """Keeps the one batch of a recorder until `Store.write_held`."""
+    """Keeps the one batch of a recorder until `StoreService.write_held`."""
 
     all_or_nothing = True
 
