@@ -356,7 +356,7 @@ class Recorder(RowMaker):
                 run_as=run_as,
                 definition_digest=definition_digest,
                 ordinal=ordinal,
-                started_at=self._time(gate, started_at, "started_at"),
+                started_at=self._time_or_now(gate, started_at, "started_at"),
             )
             batch.step.append(row)
             used = [
@@ -386,7 +386,7 @@ class Recorder(RowMaker):
         """
         step_id = self.id_of(step)
         gate = self._gate()
-        end = self._time(gate, completed_at, "completed_at")
+        end = self._time_or_now(gate, completed_at, "completed_at")
         row = OutcomeRow(step_id, rows.status_of(gate, status), end)
         with self._batch() as batch:
             if self._may_be(gate, step, step_id, Kind.STEP, f"has the status {row.status}"):
@@ -427,7 +427,7 @@ class Recorder(RowMaker):
         ... )
         """
         with self.transaction():
-            when = self._time(self._gate(), decided_at, "decided_at")
+            when = self._time_or_now(self._gate(), decided_at, "decided_at")
             step = self.step(
                 name,
                 inputs=inputs,
@@ -511,7 +511,7 @@ class Recorder(RowMaker):
             if ids and self._can_have(gate, record, record_id, role):
                 for other in dict.fromkeys(self._without_cycles(batch, gate, ids, record_id)):
                     link = LinkRow(other, record_id, role.value)
-                    about = (self.sink.new_id(), self._at(), who, rule)
+                    about = (self.sink.new_id(), self._clock_time(), who, rule)
                     batch.link.append(link)
                     batch.late_link.append(rows.late_link_row(gate, link, *about))
             self._note(batch, gate, record_id)
@@ -528,7 +528,9 @@ class Recorder(RowMaker):
         with self._batch() as batch:
             for name, value in rows.named(gate, tags, "tags").items():
                 row = rows.tag_row(gate, record_id, self.sink.new_id(), name, value, 0)
-                batch.tag.append(row._replace(set_at=self._now("tag", record_id, row.name)))
+                batch.tag.append(
+                    row._replace(set_at=self._time_after_last("tag", record_id, row.name))
+                )
             self._note(batch, gate, record_id)
 
     def untag(self, record: RecordLike, *names: str) -> None:
@@ -542,7 +544,9 @@ class Recorder(RowMaker):
         with self._batch() as batch:
             for name in names:
                 row = rows.removed_tag_row(gate, record_id, self.sink.new_id(), name, 0)
-                batch.tag.append(row._replace(set_at=self._now("tag", record_id, row.name)))
+                batch.tag.append(
+                    row._replace(set_at=self._time_after_last("tag", record_id, row.name))
+                )
             self._note(batch, gate, record_id)
 
     def alias(self, version: RecordLike, *names: str) -> None:
@@ -579,7 +583,9 @@ class Recorder(RowMaker):
             for name in names:
                 new_id = self.sink.new_id()
                 row = rows.alias_row(gate, known.line_id, name, new_id, version_id, 0)
-                batch.alias.append(row._replace(at=self._now("alias", known.line_id, row.name)))
+                batch.alias.append(
+                    row._replace(at=self._time_after_last("alias", known.line_id, row.name))
+                )
 
     def add(
         self,
@@ -630,7 +636,7 @@ class Recorder(RowMaker):
         record_id = self.id_of(record)
         gate = self._gate()
         then = rows.moment(gate, at, "at")
-        then = self._at() if then is None else then
+        then = self._clock_time() if then is None else then
         new_id = self.sink.new_id()
         row = rows.file_check_row(gate, record_id, new_id, uri, then, size, digest)
         with self._batch() as batch:
@@ -657,7 +663,13 @@ class Recorder(RowMaker):
         with self._batch() as batch:
             if found is not None:
                 cause = record_id if found in (Mark.INVALIDATED, Mark.RESTORED) else None
-                row = (record_id, found.value, self._now("mark", record_id), said, cause)
+                row = (
+                    record_id,
+                    found.value,
+                    self._time_after_last("mark", record_id),
+                    said,
+                    cause,
+                )
                 batch.mark.append(MarkRow(self.sink.new_id(), *row))
             self._note(batch, gate, record_id)
 
@@ -757,7 +769,7 @@ class Recorder(RowMaker):
         audience = audience if audience is self.audience else rows.audience_of(gate, audience)
         with self._batch() as batch:
             digest = self._audience(batch, audience)
-            when = self._now("run", run) if when is None else when
+            when = self._time_after_last("run", run) if when is None else when
             row = rows.run_event_row(gate, self.sink.new_id(), run, when, said, times, digest)
             if not (only_news and self._is_known(run, row[3:])):
                 batch.run_event.append(row)

@@ -264,7 +264,12 @@ class RowMaker:
             return
         self._warn(gate)
         text = " ".join(dict.fromkeys(gate.notes))
-        change = (self.sink.new_id(), NOTE_TAG, text, self._now("tag", record_id, NOTE_TAG))
+        change = (
+            self.sink.new_id(),
+            NOTE_TAG,
+            text,
+            self._time_after_last("tag", record_id, NOTE_TAG),
+        )
         batch.tag.append(rows.tag_row(Gate(), record_id, *change))
 
     def _warn(self, gate: Gate) -> None:
@@ -293,10 +298,10 @@ class RowMaker:
 
     # ---- rows ----------------------------------------------------------------------------
 
-    def _time(self, gate: Gate, given: TimeLike | None, what: str) -> int | None:
-        return self._at() if given is None else rows.moment(gate, given, what)
+    def _time_or_now(self, gate: Gate, given: TimeLike | None, what: str) -> int | None:
+        return self._clock_time() if given is None else rows.moment(gate, given, what)
 
-    def _at(self) -> int:
+    def _clock_time(self) -> int:
         """The time by the clock of this recorder; ours where that one tells none."""
         try:
             at = self.clock()
@@ -321,7 +326,7 @@ class RowMaker:
         record_id = self.sink.new_id()
         where = self._environment_digest(batch) if kind in (Kind.STEP, Kind.MODEL) else None
         audience = self._audience(batch, self.audience)
-        at = self._at()
+        at = self._clock_time()
         is_live = int(live if type(live) is bool else rows.truth_of(gate, live, "live"))
         batch.record.append(
             RecordRow(record_id, int(kind), name, at, is_live, self.run_id, where, audience)
@@ -442,15 +447,16 @@ class RowMaker:
             return [id_of(record) for record in records]
 
     def _tags(self, batch: Batch, gate: Gate, record_id: int, tags: Mapping[str, TagValue]) -> None:
-        at = self._at()
+        at = self._clock_time()
         new_id = self.sink.new_id
         batch.tag.extend(
             rows.tag_row(gate, record_id, new_id(), n, v, at)
             for n, v in rows.named(gate, tags, "tags").items()
         )
 
-    def _now(self, table: str, *key: Any) -> int:
-        return self.sink.later(table, key, self._at())
+    def _time_after_last(self, table: str, *key: Any) -> int:
+        """The time now, or just after what was said last of this: the latest time counts."""
+        return self.sink.later(table, key, self._clock_time())
 
     def _numbers(
         self,

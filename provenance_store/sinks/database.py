@@ -85,7 +85,7 @@ class DatabaseSink(Sink):
         self._numbers: dict[str, int] = {}
         self._whole: set[tuple[str, bool]] = set()
         self._names = threading.Lock()
-        self._soon_gate = threading.Lock()
+        self._soon_lock = threading.Lock()
         self._soon: Batch | None = None
         self._soon_at = 0.0
 
@@ -101,7 +101,7 @@ class DatabaseSink(Sink):
         super().after_fork_in_child()
         self._lock = SharedAttempt()
         self._names = threading.Lock()
-        self._soon_gate = threading.Lock()
+        self._soon_lock = threading.Lock()
         self._soon, self._soon_at = None, 0.0  # what waits is the parent's to write
         self.writer.after_fork()
         self.session.after_fork()
@@ -247,7 +247,7 @@ class DatabaseSink(Sink):
         self.writer.write(batch)
 
     def write_soon(self, batch: Batch) -> None:
-        with self._soon_gate:
+        with self._soon_lock:
             if self._soon is None:
                 self._soon = Batch()
                 if not self._soon_at:
@@ -269,7 +269,7 @@ class DatabaseSink(Sink):
         """Return when what `write_soon` took is durable too."""
         if self._soon is None:
             return
-        with self._soon_gate:
+        with self._soon_lock:
             batch, self._soon = self._soon, None
             if batch is None:
                 return
