@@ -5,8 +5,8 @@ model version with two metrics) every five minutes, which is 33 records a second
 a week; or all of them report within one second. How many aggregators does that take, after what
 time is a report durable, how much memory and disk?
 
-First it predicts. What a commit and each record in it take is measured (`StoreService.write_all` of
-messages, into a store that has `--filled` records already), and under mpiexec three ranks play
+First it predicts. What a commit and each record in it take is measured (`StoreService.write_parts`
+of messages, into a store that has `--filled` records already), and under mpiexec three ranks play
 nodes through one aggregator: one rank by itself, which sets what the way there and back takes,
 and a small burst, which sets what a message costs. The simulation (_simulation.py), which has the
 same queue, group commit and pauses, then says how a larger burst and a steady rate will go, and
@@ -125,7 +125,7 @@ def decoded_bytes() -> float:
 def _commit(store: Any, ready: Iterator[bytes], size: int) -> float:
     data = [next(ready) for _ in range(size)]
     started = time.perf_counter()
-    if any(StoreService(store).write_all([decode_batch(each) for each in data])):
+    if any(StoreService(store).write_parts([decode_batch(each) for each in data])):
         raise SystemExit("a report was refused")
     return time.perf_counter() - started
 

@@ -62,7 +62,8 @@ class BufferedSink(Sink):
     Life cycle of a record: `write` gathers it; `_seal` encodes what was gathered when it is
     enough or old enough, `_deliver` takes the bytes; `flush` seals and waits for durability;
     `secure` writes everything that is not durable to the spool, quickly, since the process is
-    about to be ended. All of these run with `_gate` held, so an implementation needs no lock.
+    about to be ended. All of these run with `_buffer_lock` held, so an implementation needs no
+    lock.
 
     A process is noticed when it first records. Its end then flushes; and in a child of another
     process, which may be killed at any time once its task is done, what was gathered also goes
@@ -70,7 +71,7 @@ class BufferedSink(Sink):
     """
 
     largest = 32 << 20
-    """Bytes from which on a batch is divided, if it was not recorded `together`."""
+    """Bytes from which on a batch is divided; what one `Recorder.transaction` made never is."""
     grace = 0.0
     """Seconds that the process goes on after SIGTERM, once everything is saved."""
 
@@ -92,7 +93,7 @@ class BufferedSink(Sink):
         self._sealed_at = -SOON_SECONDS
         self._enough = BATCH_RECORDS.get()
         self._patience = BATCH_MILLISECONDS.get() / 1000
-        self._gate = threading.Lock()
+        self._buffer_lock = threading.Lock()
         self._ending = False
         self._travelled = False
         self._noticed = 0
@@ -105,7 +106,7 @@ class BufferedSink(Sink):
         super().after_fork_in_child()
         self._keeper = self._keeper.afresh()
         self._waiting, self._measure = [], 0
-        self._gate = threading.Lock()
+        self._buffer_lock = threading.Lock()
         self._ending = False
         # The parent's number stays its own, for handles that it made are used here.
         self._given = None
@@ -201,7 +202,7 @@ class BufferedSink(Sink):
     def write(self, batch: Batch) -> None:
         if self._references:
             self._references.attach(batch, self.new_id)
-        with self._gate:
+        with self._buffer_lock:
             if self._noticed != processes.process:
                 # Once more: multiprocessing forgets what was enlisted while a task was unpickled.
                 self._noticed, self._beats = processes.process, self._is_child
@@ -221,7 +222,7 @@ class BufferedSink(Sink):
         """A point of a curve goes at once, unless another went less than a second ago: what is
         gathered of a process that is killed is lost."""
         self.write(batch)
-        with self._closed_gate():
+        with self._buffer_locked():
             if time.monotonic() >= self._sealed_at + SOON_SECONDS:
                 self._seal()
 
@@ -251,7 +252,7 @@ class BufferedSink(Sink):
 
         Raises StoreUnavailable when it can be put in neither.
         """
-        with self._closed_gate():
+        with self._buffer_locked():
             self._seal()
             self._settle()
 
@@ -262,7 +263,7 @@ class BufferedSink(Sink):
         try:
             self.flush()
         finally:
-            with self._closed_gate():
+            with self._buffer_locked():
                 self._noticed = 0
                 self._leave()
 
@@ -272,7 +273,7 @@ class BufferedSink(Sink):
         False when this sink is in the middle of something: it then stops that, and raises the
         signal again as soon as it may be interrupted.
         """
-        if not self._gate.acquire(blocking=False):
+        if not self._buffer_lock.acquire(blocking=False):
             self._ending = True
             return False
         try:
@@ -281,12 +282,12 @@ class BufferedSink(Sink):
             self._spool_all()
             self._ending = False
         finally:
-            self._gate.release()
+            self._buffer_lock.release()
         return True
 
     @contextmanager
-    def _closed_gate(self) -> Iterator[None]:
-        with self._gate:
+    def _buffer_locked(self) -> Iterator[None]:
+        with self._buffer_lock:
             yield
         if self._ending:
             self._end()
@@ -296,14 +297,14 @@ class BufferedSink(Sink):
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _beat(self) -> None:
-        """Have what waits sealed when it is old enough, be nothing more recorded."""
+        """Have what waits sealed when it is old enough, even if nothing more is recorded."""
         self._pulse = threading.Timer(self._patience, self._on_pulse)
         self._pulse.daemon = True
         with suppress(RuntimeError):  # the interpreter is ending, which flushes
             self._pulse.start()
 
     def _on_pulse(self) -> None:
-        with self._closed_gate():
+        with self._buffer_locked():
             self._pulse = None
             self._seal()
 

@@ -160,11 +160,11 @@ class RemoteSink(KeepingSink):
             raise unknown from error
 
     def _deliver_what_waits(self) -> None:
-        if self._gate.acquire(timeout=float(WAIT_SECONDS.get())):
+        if self._buffer_lock.acquire(timeout=float(WAIT_SECONDS.get())):
             try:
                 self._seal()
             finally:
-                self._gate.release()
+                self._buffer_lock.release()
             if self._ending:
                 self._end()
 

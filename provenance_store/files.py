@@ -173,7 +173,7 @@ def look(path: Path, *, algorithm: str = "sha256", progress: Progress | None = N
     """A local file, or directory (`trees`), to be recorded; `progress` is told how many bytes were
     read.
 
-    Never raises for what is there: without a digest `found.why` says why.
+    Never raises for what is there: without a digest the `why` of what was `found` says so.
     """
     name = escaped(path.name or str(path))[:LONGEST_NAME]
     tree = None

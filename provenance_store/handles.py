@@ -15,7 +15,6 @@ from provenance_store.validation.scalars import one_or_many
 
 if TYPE_CHECKING:
     from provenance_store.recording.recorder import (
-        FileLike,
         Files,
         Points,
         Recorder,
@@ -34,7 +33,7 @@ class About(TypedDict, total=False):
 
     depends_on: Records
     uris: Uris
-    file: FileLike | None
+    file: Files | None
     files: Files
     tags: Mapping[str, TagValue] | None
 
@@ -109,7 +108,7 @@ class Record:
         *,
         depends_on: Records = (),
         uris: Uris = (),
-        file: FileLike | None = None,
+        file: Files | None = None,
         files: Files = (),
     ) -> Self:
         """Add to live data. Returns the record; raises Sealed once it is static.
@@ -161,7 +160,7 @@ class ModelVersion(Record):
         *,
         depends_on: Records = (),
         uris: Uris = (),
-        file: FileLike | None = None,
+        file: Files | None = None,
         files: Files = (),
         scores: Mapping[str, Any] | None = None,
     ) -> Self:
@@ -202,16 +201,16 @@ class ModelVersion(Record):
 
     def update(
         self,
-        records: Records = (),
+        trained_on: Records = (),
         **about: Unpack[VersionAbout],
     ) -> ModelVersion:
-        """Make the next version, which has learned from `records`; see `Recorder.update`.
+        """Make the next version, which has learned from `trained_on`; see `Recorder.update`.
 
         >>> second = version.update([scan], file="weights.pt", scores={"mae": 0.28})
         >>> second.version
         2
         """
-        return self.recorder.update(self, records, **about)
+        return self.recorder.update(self, trained_on, **about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,13 +222,18 @@ class StepHandle(Record):
 
     _entered: list[int] = field(default_factory=list, compare=False, repr=False)
 
-    def used(self, *records: RecordLike, role: Role = Role.USED) -> Self:
-        """Link further inputs, once they are known. Returns the step.
+    def used(self, *records: Records, role: Role = Role.USED) -> Self:
+        """Link further inputs, once they are known, one by one or in lists. Returns the step.
 
         >>> with store.step("Find peaks") as step:
         ...     step = step.used(scan, version)
         """
-        self.recorder.used(self, records, role)
+        given = (
+            records[0]
+            if len(records) == 1
+            else [one for each in records for one in one_or_many(each, mapping=True)]
+        )
+        self.recorder.used(self, given, role)
         return self
 
     def output(self, name: str, **about: Unpack[About]) -> Record:
@@ -246,7 +250,7 @@ class StepHandle(Record):
     def updated(
         self,
         version: RecordLike,
-        records: Records = (),
+        trained_on: Records = (),
         **about: Unpack[VersionAbout],
     ) -> ModelVersion:
         """Record that this step makes the next version of a model; arguments as for
@@ -258,7 +262,7 @@ class StepHandle(Record):
         2
         """
         with self.recorder.transaction():
-            made = self.recorder.update(version, records, **about)
+            made = self.recorder.update(version, trained_on, **about)
             self.recorder.generated(self, [made])
         return made
 

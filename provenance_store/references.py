@@ -5,7 +5,7 @@ URI, ``NAME@v3`` for a version of a model, ``NAME@ALIAS`` for the version that h
 name that one thing alone has; of a model that is its newest version. A `Path` is the file at that
 path, and a document the record that its ``id`` names.
 
-What a text names depends on the store and on who asks: `reading.named` looks it up.
+What a text names depends on the store and on who asks: `queries.records.find` looks it up.
 """
 
 from __future__ import annotations

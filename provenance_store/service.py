@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from provenance_store.batch import Batch
 from provenance_store.enums import Level
-from provenance_store.errors import BraidError, NotAllowed
+from provenance_store.errors import NotAllowed
 from provenance_store.ids import now
 from provenance_store.queries.actions import Actions
 from provenance_store.queries.document_reader import DocumentReader
@@ -65,8 +65,8 @@ class StoreService:
         """As `Store.recorder`; with `held`, what it records is written by `write_held`.
 
         With `alone_as`, principals, what it records is refused with NotAllowed when anybody
-        whose things these do not manage has recorded anything of the run before, be it at the
-        same moment.
+        whose things these do not manage has recorded anything of the run before, or records it at
+        the same moment.
         """
         guard = None
         if alone_as is not None and run_id is not None:
@@ -91,10 +91,12 @@ class StoreService:
         The answers are in their order: None, or why what that one recorded was not written, the
         error that `write` would raise. One that is refused does not touch the others.
         """
-        sinks = (recorder.sink for recorder in recorders)
-        return self.sink.writer.write_many(
-            (sink.batch or Batch(), sink.guard) for sink in sinks if isinstance(sink, HeldSink)
-        )
+        held = []
+        for recorder in recorders:
+            if not isinstance(recorder.sink, HeldSink):  # left out, the answers would be others'
+                raise TypeError("write_held takes recorders that were made with held=True.")
+            held.append((recorder.sink.batch or Batch(), recorder.sink.guard))
+        return self.sink.writer.write_many(held)
 
     # ---- batches that were made elsewhere ------------------------------------------------
 
@@ -127,20 +129,15 @@ class StoreService:
 
         return guard
 
-    def write_all(self, batches: Sequence[Batch]) -> list[BraidError | None]:
-        """Write batches that were made elsewhere in as few commits as may be.
-
-        The answers are in the order of the batches: None, or why that one was refused, which
-        does not touch the others. Of one that has parts (`Batch.parts`) those that are not
-        refused are written. Raises StoreUnavailable when the store is locked, full or away; some
-        may then be written, and writing all of them again changes nothing.
-        """
-        return [refused[0].error if refused else None for refused in self.write_parts(batches)]
-
     def write_parts(
         self, batches: Sequence[Batch], *, patient: Callable[[int], bool] = lambda place: False
     ) -> list[list[BatchRefused]]:
-        """As `write_all`; the answer for each batch is what was refused of it, part by part.
+        """Write batches that were made elsewhere in as few commits as may be.
+
+        The answers are in the order of the batches: what was refused of each, part by part
+        (`Batch.parted`); empty when nothing was. What is refused does not touch the rest. Raises
+        StoreUnavailable when the store is locked, full or away; some may then be written, and
+        writing all of them again changes nothing.
 
         What records were named by, where no store could be asked, is looked up
         (`transfer.settle_names`): in the batches for whose place `patient` is true, a part is
@@ -152,6 +149,7 @@ class StoreService:
         from provenance_store.transfer.settle_names import has_names, write_named
 
         answers: list[list[BatchRefused]] = []
+        # As many batches are answered as were written: `len(answers)` is the next one's place.
         for place in (place for place in named if has_names(batches[place])):
             answers += self.sink.write_parts(batches[len(answers) : place])
             answers.append(write_named(self.sink, batches[place], patient=patient(place)))

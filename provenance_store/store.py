@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -56,14 +57,16 @@ class Store(Recorder):
         *,
         run_id: str | None = None,
         audience: Audience | None = None,
-        environment: Mapping[str, Any] | str | None = None,
+        environment: Mapping[str, Any] | str | None = "auto",
         clock: Callable[[], int] = now,
         strict: bool | None = None,
     ) -> Recorder:
         """Make another Recorder into this store, with defaults of its own; this costs little.
 
-        `run_id` and `audience` are put on every record that it makes. It is as `strict` as the
-        store unless `strict` is given.
+        `run_id` and `audience` are put on every record that it makes. `environment` is as for
+        `Recorder`: by default steps and model versions get this process's own, as those that the
+        store itself records; None leaves it out. It is as `strict` as the store unless `strict` is
+        given.
 
         >>> recorder = store.recorder(run_id="8c1f2d3e-5a0f-4f3b-9c39-6f1c1a7f0d11")
         >>> with recorder.step("Find peaks", inputs=[scan]):
@@ -235,12 +238,12 @@ class Store(Recorder):
         """Drop tags, metrics and documents of records made before a time.
 
         Records, links, URIs and digests stay, and each record is marked as reduced. Some hundred
-        records at a time are one transaction; `progress` is called with their number. With
+        records at a time are one transaction; `progress` is called with their number, an int. With
         `dry_run` nothing is dropped, and the answer says what would be.
 
-        >>> from datetime import UTC, datetime
-        >>> before = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
-        >>> reduced = store.reduce(before=before, dry_run=True)
+        >>> reduced = store.reduce(before="2020-01-01", dry_run=True)
+        >>> reduced.records
+        0
         """
         from provenance_store.transfer.retention import reduce
 
@@ -252,12 +255,12 @@ class Store(Recorder):
         references: Reference | Sequence[Reference] = (),
         *,
         run_ids: RunLike | Iterable[RunLike] = (),
-        flow_ids: Sequence[str] = (),
+        flow_ids: str | UUID | Iterable[str | UUID] = (),
         up: bool = True,
         down: bool = False,
         depth: int | None = None,
-        rules: Collection[str] = (),
-        without: Collection[str] = (),
+        rules: str | Iterable[str] = (),
+        without: str | Iterable[str] = (),
         hide_names: bool = False,
         force: bool = False,
         progress: Callable[[str], object] = lambda what: None,
@@ -265,11 +268,12 @@ class Store(Recorder):
         """Write a part of this store as a store of its own, a new SQLite file.
 
         The slice starts with the records and runs that are named, or with all there are. `up` adds
-        what they depend on, `down` adds what depends on them, up to `depth` hops away. `rules`
-        names the rules of `slices.RULES` that are not followed, `without` the parts of
-        `slices.LEFT_OUT` that are left out. A record that is mentioned but not taken becomes a
-        stub, with `hide_names` without its name. The file appears under its name only when it is
-        complete. `progress` is called with a text on what is being done.
+        what they depend on, `down` what depends on them, up to `depth` hops away; both may be
+        given. `rules` names the rules of `slices.RULES` that are not followed, `without` the parts
+        of `slices.LEFT_OUT` that are left out. Of records, runs, flows, rules and parts one alone
+        will do. A record that is mentioned but not taken becomes a stub, with `hide_names` without
+        its name. The file appears under its name only when it is complete. `progress` is called
+        with a text on what is being done.
 
         Raises NotFound for a start that is not there, InvalidInput if the file exists and `force`
         is not given.
@@ -287,12 +291,12 @@ class Store(Recorder):
         wanted = SliceRequest(
             ids=ids,
             run_ids=[run_id_of(run) for run in one_or_many(run_ids)],
-            flow_ids=flow_ids,
+            flow_ids=[str(flow) for flow in one_or_many(flow_ids)],
             up=up,
             down=down,
             depth=depth,
-            rules=rules,
-            without=without,
+            rules=[*one_or_many(rules)],
+            without=[*one_or_many(without)],
             hide_names=hide_names,
         )
         with self.sink.session.read() as connection, explaining(connection):

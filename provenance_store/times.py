@@ -13,6 +13,7 @@ from provenance_store.validation.scalars import described, is_a, plain, type_nam
 __all__ = [
     "UNKNOWN_TIME",
     "TimeLike",
+    "datetime_of",
     "format_time",
     "known_time",
     "micros",
@@ -92,12 +93,17 @@ def _within(micros: int, text: str) -> int:
     return micros
 
 
+def datetime_of(micros: int) -> datetime:
+    """Microseconds since 1970 UTC as a datetime in UTC."""
+    return _EPOCH + micros * _MICROSECOND
+
+
 def format_time(micros: int | None) -> str | None:
     """RFC 3339 text in UTC, as Globus writes it: ``2026-11-01T12:00:00.000000+00:00``."""
     if micros is None:
         return None
     try:
-        return rfc3339(_EPOCH + micros * _MICROSECOND)
+        return rfc3339(datetime_of(micros))
     except (TypeError, OverflowError):  # a row that no Braid of today writes: shown as it is
         return str(micros)
 

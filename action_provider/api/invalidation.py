@@ -128,7 +128,7 @@ def invalidation_blueprint(
             caller = authenticator.caller(request)
             wanted = decode(read_body(request, depth=options.json_depth), decoder)
             how = {**msgspec.structs.asdict(wanted), "viewer": caller.viewer()}
-            told = say(stores.get().sink, record_id, **how, who=caller.identity).document()
+            told = say(stores.get().sink, record_id, **how, who=caller.identity).to_dict()
             return _answered(told, dry_run=wanted.dry_run)
 
         return said

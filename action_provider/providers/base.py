@@ -108,7 +108,7 @@ class ProviderBlueprint(ActionProviderBlueprint):  # type: ignore[misc]
         g.caller = self._authenticator.caller(request)
 
     def _action_introspect(self) -> Response:
-        """404 for whom `visible_to` does not name, as the action specification says."""
+        """404 for those whom `visible_to` does not name, as the action specification says."""
         response = Response(self._description, mimetype="application/json")
         response.headers["Access-Control-Allow-Origin"] = "*"
         if request.method == "OPTIONS":

@@ -41,7 +41,7 @@ _decode = msgspec.msgpack.Decoder(RecordReply).decode
 
 
 class RecordingProcess(Child):
-    """`Actions.run` in another process, which is started at once and again when it has ended."""
+    """`RecordActions.run` in another process, started at once, and again when it has ended."""
 
     module = "action_provider.recording_process.process"
     memory = MEMORY
@@ -52,7 +52,7 @@ class RecordingProcess(Child):
         self.begin()
 
     def run(self, caller: Caller, data: bytes) -> Answer:
-        """As `Actions.run`. Raises StoreUnavailable when the process ends while it records.
+        """As `RecordActions.run`. Raises StoreUnavailable when the process ends while it records.
 
         Asking again is safe then: a request that was recorded is answered as before.
         """

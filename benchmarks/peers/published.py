@@ -75,7 +75,7 @@ def ours(mode: str, size: Size) -> float:
         store.fact("warm-up")
         started = time.perf_counter()
         if mode == "each":
-            play(store.recorder(), size, each=True)
+            play(store.recorder(environment=None), size, each=True)
         else:
             with store.bulk_load() as recorder:
                 play(recorder, size)

@@ -95,7 +95,7 @@ def _record(store: Store, size: Size, commit: str, progress: Progress) -> None:
         with store.bulk_load() as recorder:
             play(recorder, size, progress=progress)
     else:
-        play(store.recorder(), size, each=commit == "each", progress=progress)
+        play(store.recorder(environment=None), size, each=commit == "each", progress=progress)
 
 
 def _answer(size: Size, made: dict[str, int], seconds: float) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def command(
 def _told(say: Callable[..., Any], id_: str, cause: str, *, dry_run: bool) -> dict[str, Any]:
     """The document of what a store, or a server, was told to say."""
     told = say(id_, cause=cause, dry_run=dry_run, named=MOST_IDS)
-    return dict(told) if isinstance(told, Mapping) else dict(told.document())
+    return dict(told) if isinstance(told, Mapping) else dict(told.to_dict())
 
 
 def _check(cause: str | None, undo: bool, flow_input: object, start_flow: str | None) -> None:

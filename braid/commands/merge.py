@@ -61,7 +61,7 @@ def command(
     with filling(source, dry_run=dry_run) as store, stage_progress() as progress:
         merged = [
             {"file": str(file)}
-            | store.merge(file, dry_run=dry_run, tags=tags, progress=progress).document()
+            | store.merge(file, dry_run=dry_run, tags=tags, progress=progress).to_dict()
             for file in files
         ]
     if display.format == "json":

@@ -118,5 +118,5 @@ def command(
             down=down,
             progress=progress,
             **wanted,
-        ).document()
+        ).to_dict()
     display.details({"file": str(output)} | done, fields=FIELDS)

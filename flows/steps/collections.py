@@ -34,8 +34,8 @@ Collections = Mapping[str, Root]
 
 @lru_cache(maxsize=64)
 def read_collections(given: tuple[str, ...]) -> Collections:
-    """Collections by endpoint, from texts such as ``ENDPOINT=COLLECTION:/FOLDER``; what is none
-    is left out."""
+    """Collections by endpoint, from texts such as ``ENDPOINT=COLLECTION:/FOLDER``; what is not of
+    this form is left out."""
     found: dict[str, Root] = {}
     for text in given:
         if (match := ENDPOINT_COLLECTION.fullmatch(text)) is not None:

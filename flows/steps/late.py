@@ -102,7 +102,7 @@ class LateLinks:
                     self._made(thing, rule)
             document = paths.document()
             if document and PATHS not in self._links.documents:
-                recorder.payload(self._links.step_id, PATHS, document, decoded=True)
+                recorder.decoded_payload(self._links.step_id, PATHS, document)
                 if tags := paths.tags():
                     recorder.tag(self._links.step_id, tags)
         things.note()

@@ -139,7 +139,8 @@ def _record_run(
     ended = run.completion_time
     if ended is None and run.status in ENDS:
         ended = Moment(now)
-    recorder.run(
+    say = recorder.run_news if only_news else recorder.run
+    say(
         run.run_id,
         flow_id=run.flow_id or None,
         flow_title=run.flow_title or None,
@@ -150,7 +151,6 @@ def _record_run(
         completion_time=None if ended is None else int(ended),
         audience=recorder.audience,
         tags=run.tags or (),
-        only_news=only_news,
     )
 
 
@@ -399,10 +399,10 @@ class _Recording:
             step.finish(self.outcome.status, completed_at=self.outcome.completed_at)
         for name in ("parameters", "result", "error"):
             if (document := getattr(self.body, name)) is not None:
-                keep = partial(self.recorder.payload, step, name, document, decoded=True)
+                keep = partial(self.recorder.decoded_payload, step, name, document)
                 located(name, keep)
         if self.paths is not None and (paths := self.paths.document()):
-            self.recorder.payload(step, PATHS, paths, decoded=True)
+            self.recorder.decoded_payload(step, PATHS, paths)
             self._named = paths
 
     def _note(

@@ -102,7 +102,7 @@ def _timed(folder: Path, size: Size, commit: str, progress: Progress) -> float:
     ):
         started = time.perf_counter()
         if commit == "each":
-            play(store.recorder(), size, each=True, progress=progress)
+            play(store.recorder(environment=None), size, each=True, progress=progress)
         else:
             with store.bulk_load() as recorder:
                 play(recorder, size, progress=progress)

@@ -75,24 +75,23 @@ def aggregated(
         with _opened(url) as store:
             yield store.recorder(**about)
         return
-    serving = _serving(comm, aggregators)
-    group: Any = comm.Split(
-        serving[comm.rank], key=-1 if serving[comm.rank] == comm.rank else comm.rank
-    )
+    aggregator_of = _aggregator_of(comm, aggregators)
+    own = aggregator_of[comm.rank]
+    group_comm: Any = comm.Split(own, key=-1 if own == comm.rank else comm.rank)
     process = processes.process
     try:
-        shards = sorted(set(serving))
-        if group.rank == 0:
-            place = shards.index(serving[comm.rank])
-            _serve(comm, group, functools.partial(_opened, url, place, len(shards)), report_every)
+        shards = sorted(set(aggregator_of))
+        if group_comm.rank == 0:
+            opener = functools.partial(_opened, url, shards.index(own), len(shards))
+            _serve(comm, group_comm, opener, report_every)
             yield None
         else:
-            yield from _work(comm, group, spool or SPOOL.get(), about)
+            yield from _work(comm, group_comm, spool or SPOOL.get(), about)
     finally:
         if (
             process == processes.process
         ):  # not in a child that leaves the block: MPI is its parent's
-            group.Free()
+            group_comm.Free()
 
 
 def workers(
@@ -110,7 +109,7 @@ def workers(
     """
     mpi = load_mpi()
     comm = mpi.COMM_WORLD if comm is None else comm
-    works = comm.size == 1 or _serving(comm, aggregators)[comm.rank] != comm.rank
+    works = comm.size == 1 or _aggregator_of(comm, aggregators)[comm.rank] != comm.rank
     made: Any = comm.Split(0 if works else mpi.UNDEFINED, comm.rank)
     return made if works else None
 
@@ -125,21 +124,26 @@ def store_urls(
     comm = load_mpi().COMM_WORLD if comm is None else comm
     if comm.size == 1:
         return [url]
-    shards = len(set(_serving(comm, aggregators)))
+    shards = len(set(_aggregator_of(comm, aggregators)))
     return list(dict.fromkeys(shard_url(url, place, shards) for place in range(shards)))
 
 
 def _work(
-    comm: MPI.Intracomm, group: MPI.Intracomm, spool: Path | str, about: Mapping[str, Any]
+    comm: MPI.Intracomm, group_comm: MPI.Intracomm, spool: Path | str, about: Mapping[str, Any]
 ) -> Iterator[Recorder]:
+    """The recorder of a rank that works.
+
+    This and `_serve` make the same collective calls in the same order (gather and bcast in the
+    group, allgather in all): with one more or less on either side the job hangs.
+    """
     from hpc.mpi.rank_sink import MpiSink
 
-    origin = new_origin(group.rank + 1)
-    group.gather(origin, root=0)
+    origin = new_origin(group_comm.rank + 1)
+    group_comm.gather(origin, root=0)
     _ = redaction.scrub_text  # compiled while the aggregator opens its store, not in the job
-    numbers: dict[str, int] = group.bcast(None, root=0)
+    numbers: dict[str, int] = group_comm.bcast(None, root=0)
     _agree(comm, None)
-    sink = MpiSink(group, spool, origin._replace(no=numbers[origin.uuid]), known=numbers)
+    sink = MpiSink(group_comm, spool, origin._replace(no=numbers[origin.uuid]), known=numbers)
     guard(sink, is_child=False)
     try:
         yield Recorder(sink, **about)
@@ -152,22 +156,26 @@ def _work(
 
 def _serve(
     comm: MPI.Intracomm,
-    group: MPI.Intracomm,
+    group_comm: MPI.Intracomm,
     opener: Callable[[], Store],
     report_every: float | None,
 ) -> None:
+    """Aggregate for the ranks of a group; the collective calls are those of `_work`, in the same
+    order, also where the store cannot be opened."""
     from hpc.mpi.aggregator import Aggregator
 
-    members: list[OriginRow] = group.gather(new_origin(1), root=0) or []
+    members: list[OriginRow] = group_comm.gather(new_origin(1), root=0) or []
     store, problem = _open(opener)
-    group.bcast(_numbers(store, members), root=0)
+    group_comm.bcast(_numbers(store, members), root=0)
     try:
         _agree(comm, problem)
     except BaseException:
         if store is not None:
             store.close()
         raise
-    aggregator = Aggregator(group, store, reopen=opener, members=members, report_every=report_every)
+    aggregator = Aggregator(
+        group_comm, store, reopen=opener, members=members, report_every=report_every
+    )
     with contextlib.closing(aggregator):
         aggregator.serve()
 
@@ -210,7 +218,7 @@ def _agree(comm: MPI.Intracomm, problem: BraidError | None) -> None:
             raise found
 
 
-def _serving(comm: MPI.Intracomm, aggregators: int | str) -> list[int]:
+def _aggregator_of(comm: MPI.Intracomm, aggregators: int | str) -> list[int]:
     """For each rank the rank of its aggregator."""
     if aggregators != "node":
         return aggregator_by_share(comm.size, int(aggregators))

@@ -33,11 +33,14 @@ from provenance_store.store import Store
 __all__ = ["Aggregator"]
 
 LONGEST_PAUSE = 0.002
+"""Seconds between two looks for messages: a rank that waits for an answer waits no longer for
+that, and an idle aggregator takes little of a core."""
 LAST_SECONDS = 2.0
 ENDING = (signal.SIGTERM, signal.SIGINT)
 NAMES_SECONDS = 2.0
 """How long a batch waits for what it names; then it is written without."""
 EARLY_EVERY = 0.1
+"""Seconds."""
 
 logger = logging.getLogger("braid.hpc")
 
@@ -63,14 +66,17 @@ class Aggregator:
         self._service = None if store is None else StoreService(store)
         self._reopen = reopen
         others = (rank for rank, row in enumerate(members) if not is_this_version(row))
-        self._receiver = Inbox(comm, frozenset(others))
+        self._inbox = Inbox(comm, frozenset(others))
         self._early: list[Arrived] = []
+        """Batches that add to a record whose own batch may still be on its way from another rank:
+        they are tried again every EARLY_EVERY seconds, for `_retry` seconds."""
         self._next_early = 0.0
-        self._answers: list[tuple[bytes, MPI.Request]] = []
+        self._sends: list[tuple[bytes, MPI.Request]] = []
+        """Answers under way: MPI reads them out of this memory until they have gone."""
         self._retry = float(RETRY_SECONDS.get())
         self._away_until = 0.0
         self._until = math.inf
-        self._watch = RankLiveness(members)
+        self._liveness = RankLiveness(members)
         self._report_every = report_every
         self._next_report = time.monotonic() + (report_every or 0.0)
 
@@ -84,8 +90,8 @@ class Aggregator:
 
     def _serve(self) -> None:
         pause = 0.0
-        while self._receiver.present and time.monotonic() < self._until:
-            group = self._receiver.take()
+        while self._inbox.present and time.monotonic() < self._until:
+            group = self._inbox.take()
             if group:
                 self._commit(group)
                 pause = 0.0
@@ -95,6 +101,8 @@ class Aggregator:
                 time.sleep(pause)
             self._commit_early()
             self._report()
+        # No rank is left that could bring what these wait for, so nothing is early any more and
+        # each gets its answer. Ranks that are left when time is up spool what is not answered.
         self._commit(self._early)
 
     @contextmanager
@@ -167,12 +175,12 @@ class Aggregator:
     def _is_early(self, each: Arrived, refused: list[BatchRefused]) -> bool:
         young = time.monotonic() - each.since < self._retry
         adds = any(isinstance(part.error, InvalidInput) for part in refused)
-        return adds and young and bool(self._receiver.present)
+        return adds and young and bool(self._inbox.present)
 
     def _may_be_named(self, each: Arrived) -> bool:
         """Whether what is named in a batch may still be on its way from another rank."""
         patience = min(NAMES_SECONDS, self._retry / 2)
-        return time.monotonic() - each.since < patience and bool(self._receiver.present)
+        return time.monotonic() - each.since < patience and bool(self._inbox.present)
 
     def _commit_early(self) -> None:
         if self._early and time.monotonic() > self._next_early:
@@ -201,6 +209,8 @@ class Aggregator:
                 if len(batches) == 1:
                     reason = Conflict(f"It cannot be stored ({type(error).__name__}).")
                     return [[BatchRefused(0, reason)]]
+                # One of them cannot be stored, and the error does not say which: by itself each
+                # is refused alone, and the others are written.
                 return [
                     self._write([batch], [one])[0]
                     for batch, one in zip(batches, patient, strict=True)
@@ -209,16 +219,16 @@ class Aggregator:
     # ---- answering -------------------------------------------------------------------------
 
     def _answer(self, answers: dict[int, list[Acknowledgement]]) -> None:
-        self._answers = [each for each in self._answers if not each[1].Test()]
+        self._sends = [each for each in self._sends if not each[1].Test()]
         for source, told in answers.items():
             data = encode_answers(told)
             request = self._comm.Isend([data, MPI.BYTE], source, Tag.ACK)
-            self._answers.append((data, request))
+            self._sends.append((data, request))
 
     def _look_after_the_dead(self) -> None:
-        for rank in self._watch.dead(self._receiver.present):
+        for rank in self._liveness.dead(self._inbox.present):
             logger.error("Aggregator: rank %d is dead; going on without it.", rank)
-            self._receiver.bury(rank)
+            self._inbox.bury(rank)
 
     def _report(self) -> None:
         if self._report_every and time.monotonic() > self._next_report:
@@ -226,7 +236,7 @@ class Aggregator:
             sys.stderr.write(
                 f"aggregator: {counted(self.records, 'record')} in "
                 f"{counted(self.batches, 'batch', 'batches')}, "
-                f"{counted(len(self._receiver.present), 'rank')} at work\n"
+                f"{counted(len(self._inbox.present), 'rank')} at work\n"
             )
 
 

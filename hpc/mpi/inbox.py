@@ -17,7 +17,7 @@ from provenance_store.errors import InvalidInput
 __all__ = ["Arrived", "Inbox"]
 
 GROUP_BYTES = 6 << 20
-"""So much is taken in before it is written; then ranks hear that they are heard."""
+"""When so many bytes have arrived they are written, so that ranks get an answer in time."""
 BATCH_BYTES = 1 << 31
 PATIENCE = 0.005
 """Seconds to wait for the next of the messages that are under way."""
@@ -72,7 +72,7 @@ class Inbox:
         until = begun + PATIENCE
         while size < GROUP_BYTES and time.monotonic() < min(until, begun + LONGEST):
             self._accept(begun + LONGEST)
-            done, self._arriving = _sorted(self._arriving)
+            done, self._arriving = _whole_and_under_way(self._arriving)
             whole += done
             size += sum(len(each.data) for each in done)
             if done:
@@ -107,7 +107,7 @@ class Inbox:
         self._arriving = [each for each in self._arriving if each.source != rank]
 
 
-def _sorted(arriving: list[_Arriving]) -> tuple[list[_Arriving], list[_Arriving]]:
+def _whole_and_under_way(arriving: list[_Arriving]) -> tuple[list[_Arriving], list[_Arriving]]:
     """Those that are here, and those still on their way; one that fails is not acknowledged."""
     done: list[_Arriving] = []
     under_way: list[_Arriving] = []

@@ -30,8 +30,12 @@ __all__ = ["MpiSink"]
 
 AGGREGATOR = 0
 LOOK_EVERY = 16
+"""At every 16th call acknowledgements are looked for: often enough to free what they acknowledge,
+rarely enough that asking MPI costs little beside recording."""
 LONGEST_PAUSE = 0.002
+"""Seconds between two looks while something is waited for."""
 GOODBYE_SECONDS = 1.0
+"""The aggregator may have ended; then nobody takes the goodbye, and the job is to end too."""
 
 logger = logging.getLogger("braid.hpc")
 
@@ -51,7 +55,13 @@ _under_way: list[_Sent] = []
 
 
 class MpiSink(BufferedSink):
-    """Sends batches to rank 0 of a communicator, which is this sink's own."""
+    """Sends batches to rank 0 of a communicator, which is this sink's own.
+
+    A batch is in `_held` until MPI may be called, then in `_sent` until it is acknowledged. When
+    the aggregator is silent for too long, what is in either goes into the spool, and what was sent
+    moves to `_given_up`, in case it is acknowledged yet. What is acknowledged is in `_completing`
+    until MPI has let go of its memory; what is left when this sink closes goes to `_under_way`.
+    """
 
     grace = 0.5
     """Launchers kill all ranks when the first one ends; the others are saving too."""
@@ -64,7 +74,7 @@ class MpiSink(BufferedSink):
         super().__init__(keeper, origin, known=known)
         self._comm = comm
         self._wait = float(WAIT_SECONDS.get())
-        self._noticed = processes.process
+        self._noticed = processes.process  # enlisted already, by `aggregated`
         self._last = 0
         self._held: list[bytes] = []
         self._sent: dict[int, _Sent] = {}
@@ -130,7 +140,7 @@ class MpiSink(BufferedSink):
         while not request.Test() and time.monotonic() < until:
             time.sleep(LONGEST_PAUSE)
         undelivered = [*self._given_up.values(), *self._completing]
-        _under_way.extend(sent for sent in undelivered if not sent.request.Test())
+        _under_way.extend(each for each in undelivered if not each.request.Test())
         self._keeper.report()
 
     # ---- messages --------------------------------------------------------------------------
@@ -156,7 +166,7 @@ class MpiSink(BufferedSink):
         if not self._may_call():
             return False
         self._send_held()
-        self._completing = [sent for sent in self._completing if not sent.request.Test()]
+        self._completing = [each for each in self._completing if not each.request.Test()]
         status = MPI.Status()
         heard = False
         while self._comm.Iprobe(AGGREGATOR, Tag.ACK, status):

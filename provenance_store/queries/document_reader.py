@@ -96,7 +96,7 @@ class DocumentReader:
         limit: int = 25,
         marker: str | None = None,
     ) -> dict[str, Any]:
-        """Runs, latest start first. `status` is one of `kinds.RUN_STATUSES`. `label` may hold
+        """Runs, latest start first. `status` is one of `enums.RUN_STATUSES`. `label` may hold
         ``*``; `tag` is a tag of the run, or a condition on a tag of one of its steps such as
         ``temperature_K>290``."""
         condition = None if tag is None else filters.parse_tag(tag)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from provenance_store.enums import Kind, Mark
@@ -24,7 +25,7 @@ from provenance_store.rows import MarkRow
 from provenance_store.sink import new_origin
 from provenance_store.sinks.database import DatabaseSink
 from provenance_store.sql import validity as sql
-from provenance_store.times import format_time
+from provenance_store.times import datetime_of, rfc3339
 from provenance_store.validation.limits import YEARS
 from provenance_store.validation.texts import check_text
 from provenance_store.values import EVERYTHING, Viewer
@@ -40,23 +41,23 @@ class Affected:
 
     `record` stands for the record; `count` is how many derive from it, `kinds` the same by kind,
     `first` stands for the oldest of these that the viewer may see, and what it may not see is
-    of the kind "restricted". `at` is None for a dry run.
+    of the kind "restricted". `at` is when it was said, in UTC, None for a dry run.
     `before` is the cause for which the record itself was invalid already, None if it was not.
     """
 
     record: dict[str, Any]
-    at: int | None
+    at: datetime | None
     cause: str
     count: int
     kinds: dict[str, int] = field(default_factory=dict)
     first: Sequence[dict[str, Any]] = ()
     before: str | None = None
 
-    def document(self) -> dict[str, Any]:
-        """As JSON."""
+    def to_dict(self) -> dict[str, Any]:
+        """The document of the query API."""
         document = {
             "record": self.record,
-            "at": format_time(self.at),
+            "at": None if self.at is None else rfc3339(self.at),
             "cause": self.cause,
             "affected": {
                 "count": self.count,
@@ -134,7 +135,7 @@ def _say(sink: DatabaseSink, asked: _Asked, mark: Mark, who: str) -> Affected:
     batch = sink.new_batch()
     batch.mark.append(MarkRow(mark_id, record_id, mark.value, at, found.cause, record_id))
     sink.write(batch)
-    return replace(found, at=at)
+    return replace(found, at=datetime_of(at))
 
 
 def _own_cause(view: View, record_id: int, *, needed: bool) -> str | None:

@@ -25,7 +25,7 @@ MENTIONED = 1000
 """How many inputs, outputs or links of one record a document lists at most."""
 
 Row = Any
-"""A row of a query in `sql.read`."""
+"""A row of a query in `sql.select`."""
 
 
 @dataclass(frozen=True, slots=True)

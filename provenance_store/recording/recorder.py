@@ -7,12 +7,11 @@ Each call makes rows with ids of its own and hands them to a Sink as one Batch; 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from provenance_store.decisions import DECISION, DOCUMENT, OptionLike, read_choice
 from provenance_store.enums import Kind, Mark, Role
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
-from provenance_store.ids import now
 from provenance_store.recording.row_maker import (
     NONE,
     NOTE_TAG,
@@ -52,10 +51,26 @@ __all__ = [
     "RecordLike",
     "Recorder",
     "Records",
+    "RunAbout",
     "TimeLike",
     "UriLike",
     "Uris",
 ]
+
+
+class RunAbout(TypedDict, total=False):
+    """What may be said of a flow run; see `Recorder.run`."""
+
+    at: TimeLike | None
+    flow_id: str | None
+    flow_title: str | None
+    label: str | None
+    status: str | None
+    run_owner: str | None
+    start_time: TimeLike | None
+    completion_time: TimeLike | None
+    audience: Audience | None
+    tags: str | Iterable[str]
 
 
 class Recorder(RowMaker):
@@ -78,7 +93,7 @@ class Recorder(RowMaker):
         *,
         depends_on: Records = (),
         uris: Uris = (),
-        file: FileLike | None = None,
+        file: Files | None = None,
         files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
     ) -> Record:
@@ -100,7 +115,7 @@ class Recorder(RowMaker):
         *,
         depends_on: Records = (),
         uris: Uris = (),
-        file: FileLike | None = None,
+        file: Files | None = None,
         files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
         live: bool = False,
@@ -128,7 +143,7 @@ class Recorder(RowMaker):
         *,
         depends_on: Records = (),
         uris: Uris = (),
-        file: FileLike | None = None,
+        file: Files | None = None,
         files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
         live: bool = False,
@@ -154,7 +169,7 @@ class Recorder(RowMaker):
         *,
         depends_on: Records = (),
         uris: Uris = (),
-        file: FileLike | None = None,
+        file: Files | None = None,
         files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
@@ -223,18 +238,18 @@ class Recorder(RowMaker):
     def update(
         self,
         version: ModelVersion | RecordLike,
-        records: Records = (),
+        trained_on: Records = (),
         *,
         depends_on: Records = (),
         uris: Uris = (),
-        file: FileLike | None = None,
+        file: Files | None = None,
         files: Files = (),
         tags: Mapping[str, TagValue] | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
         metrics: Points = (),
         scores: Mapping[str, Any] | None = None,
     ) -> ModelVersion:
-        """Make the next version of a model, which has learned from `records`.
+        """Make the next version of a model, which has learned from the records `trained_on`.
 
         The new version is a revision of the one given. Two updates of the same version are two
         branches; both have the same number. `metrics` are points of the convergence curve such as
@@ -268,7 +283,7 @@ class Recorder(RowMaker):
                 line, depth = known.line_id, known.version + 1
                 batch.version.append(VersionRow(made.id, line, parent, depth))
                 batch.link.append(LinkRow(parent, made.id, Role.REVISION_OF.value))
-            self._link(batch, gate, made.id, records, Role.TRAINED_ON)
+            self._link(batch, gate, made.id, trained_on, Role.TRAINED_ON)
             self._numbers(batch, gate, made.id, hyperparameters, metrics, scores)
             self._note(batch, gate, made.id)
             return ModelVersion(made.id, Kind.MODEL, made.name, self, line, depth)
@@ -341,7 +356,7 @@ class Recorder(RowMaker):
                 run_as=run_as,
                 definition_digest=definition_digest,
                 ordinal=ordinal,
-                started_at=self._time(gate, started_at, "started_at"),
+                started_at=self._time_or_now(gate, started_at, "started_at"),
             )
             batch.step.append(row)
             used = [
@@ -371,7 +386,7 @@ class Recorder(RowMaker):
         """
         step_id = self.id_of(step)
         gate = self._gate()
-        end = self._time(gate, completed_at, "completed_at")
+        end = self._time_or_now(gate, completed_at, "completed_at")
         row = OutcomeRow(step_id, rows.status_of(gate, status), end)
         with self._batch() as batch:
             if self._may_be(gate, step, step_id, Kind.STEP, f"has the status {row.status}"):
@@ -412,7 +427,7 @@ class Recorder(RowMaker):
         ... )
         """
         with self.transaction():
-            when = self._time(self._gate(), decided_at, "decided_at")
+            when = self._time_or_now(self._gate(), decided_at, "decided_at")
             step = self.step(
                 name,
                 inputs=inputs,
@@ -496,7 +511,7 @@ class Recorder(RowMaker):
             if ids and self._can_have(gate, record, record_id, role):
                 for other in dict.fromkeys(self._without_cycles(batch, gate, ids, record_id)):
                     link = LinkRow(other, record_id, role.value)
-                    about = (self.sink.new_id(), now(), who, rule)
+                    about = (self.sink.new_id(), self._clock_time(), who, rule)
                     batch.link.append(link)
                     batch.late_link.append(rows.late_link_row(gate, link, *about))
             self._note(batch, gate, record_id)
@@ -513,7 +528,9 @@ class Recorder(RowMaker):
         with self._batch() as batch:
             for name, value in rows.named(gate, tags, "tags").items():
                 row = rows.tag_row(gate, record_id, self.sink.new_id(), name, value, 0)
-                batch.tag.append(row._replace(set_at=self._now("tag", record_id, row.name)))
+                batch.tag.append(
+                    row._replace(set_at=self._time_after_last("tag", record_id, row.name))
+                )
             self._note(batch, gate, record_id)
 
     def untag(self, record: RecordLike, *names: str) -> None:
@@ -527,7 +544,9 @@ class Recorder(RowMaker):
         with self._batch() as batch:
             for name in names:
                 row = rows.removed_tag_row(gate, record_id, self.sink.new_id(), name, 0)
-                batch.tag.append(row._replace(set_at=self._now("tag", record_id, row.name)))
+                batch.tag.append(
+                    row._replace(set_at=self._time_after_last("tag", record_id, row.name))
+                )
             self._note(batch, gate, record_id)
 
     def alias(self, version: RecordLike, *names: str) -> None:
@@ -564,7 +583,9 @@ class Recorder(RowMaker):
             for name in names:
                 new_id = self.sink.new_id()
                 row = rows.alias_row(gate, known.line_id, name, new_id, version_id, 0)
-                batch.alias.append(row._replace(at=self._now("alias", known.line_id, row.name)))
+                batch.alias.append(
+                    row._replace(at=self._time_after_last("alias", known.line_id, row.name))
+                )
 
     def add(
         self,
@@ -573,7 +594,7 @@ class Recorder(RowMaker):
         depends_on: Records = (),
         members: Records = (),
         uris: Uris = (),
-        file: FileLike | None = None,
+        file: Files | None = None,
         files: Files = (),
         scores: Mapping[str, Any] | None = None,
     ) -> None:
@@ -615,7 +636,7 @@ class Recorder(RowMaker):
         record_id = self.id_of(record)
         gate = self._gate()
         then = rows.moment(gate, at, "at")
-        then = self._at() if then is None else then
+        then = self._clock_time() if then is None else then
         new_id = self.sink.new_id()
         row = rows.file_check_row(gate, record_id, new_id, uri, then, size, digest)
         with self._batch() as batch:
@@ -642,7 +663,13 @@ class Recorder(RowMaker):
         with self._batch() as batch:
             if found is not None:
                 cause = record_id if found in (Mark.INVALIDATED, Mark.RESTORED) else None
-                row = (record_id, found.value, self._now("mark", record_id), said, cause)
+                row = (
+                    record_id,
+                    found.value,
+                    self._time_after_last("mark", record_id),
+                    said,
+                    cause,
+                )
                 batch.mark.append(MarkRow(self.sink.new_id(), *row))
             self._note(batch, gate, record_id)
 
@@ -652,19 +679,22 @@ class Recorder(RowMaker):
         name: str,
         document: Any,
         private: Iterable[str] = (),
-        *,
-        decoded: bool = False,
     ) -> None:
-        """Keep a JSON document with a record, secrets and `private` keys redacted.
-
-        `decoded` says that it was decoded from JSON, so that nothing in it needs converting.
-        """
+        """Keep a JSON document with a record, secrets and `private` keys redacted."""
         record_id = self.id_of(record)
         gate = self._gate()
         names = [plain(key) for key in rows.several(gate, private, "private keys")]
         hidden = [key for key in names if type(key) is str]
         with self._batch() as batch:
-            self._payload(batch, gate, record_id, name, document, hidden, decoded=decoded)
+            self._payload(batch, gate, record_id, name, document, hidden)
+            self._note(batch, gate, record_id)
+
+    def decoded_payload(self, record: RecordLike, name: str, document: Any) -> None:
+        """As `payload`, for a document that was decoded from JSON: nothing in it is converted."""
+        record_id = self.id_of(record)
+        gate = self._gate()
+        with self._batch() as batch:
+            self._payload(batch, gate, record_id, name, document, decoded=True)
             self._note(batch, gate, record_id)
 
     def run(
@@ -681,21 +711,52 @@ class Recorder(RowMaker):
         completion_time: TimeLike | None = None,
         audience: Audience | None = None,
         tags: str | Iterable[str] = (),
-        only_news: bool = False,
     ) -> None:
         """Record what is known of a flow run. An argument that is None says nothing.
 
         When a run is recorded more than once the latest value counts, of `start_time` the earliest
         one, or the first `at` if none was given. `at` is the time at which this was so, default
-        now. With `only_news` nothing is recorded that the store already has. Raises InvalidInput
-        for a run id over 64 characters.
+        now. Raises InvalidInput for a run id over 64 characters.
 
         >>> run = "8c1f2d3e-5a0f-4f3b-9c39-6f1c1a7f0d11"
         >>> store.run(run, label="scan 17", status="ACTIVE")
         """
+        self._run(
+            run_id,
+            at=at,
+            flow_id=flow_id,
+            flow_title=flow_title,
+            label=label,
+            status=status,
+            run_owner=run_owner,
+            start_time=start_time,
+            completion_time=completion_time,
+            audience=audience,
+            tags=tags,
+        )
+
+    def run_news(self, run_id: str, **about: Unpack[RunAbout]) -> None:
+        """As `run`, but nothing is recorded that the store already has of the run."""
+        self._run(run_id, only_news=True, **about)
+
+    def _run(
+        self,
+        run_id: str,
+        *,
+        at: TimeLike | None = None,
+        flow_id: str | None = None,
+        flow_title: str | None = None,
+        label: str | None = None,
+        status: str | None = None,
+        run_owner: str | None = None,
+        start_time: TimeLike | None = None,
+        completion_time: TimeLike | None = None,
+        audience: Audience | None = None,
+        tags: str | Iterable[str] = (),
+        only_news: bool = False,
+    ) -> None:
         said = (flow_id, flow_title, label, status, run_owner)
         times = (start_time, completion_time)
-        only_news = only_news is True
         if only_news and tags is NONE and run_id is self.run_id and audience is self.audience:
             digest = None if audience is None else audience.rows()[0].digest
             if self._is_known(run_id, (*said, *times, digest)):  # nearly always: the quick way
@@ -708,7 +769,7 @@ class Recorder(RowMaker):
         audience = audience if audience is self.audience else rows.audience_of(gate, audience)
         with self._batch() as batch:
             digest = self._audience(batch, audience)
-            when = self._now("run", run) if when is None else when
+            when = self._time_after_last("run", run) if when is None else when
             row = rows.run_event_row(gate, self.sink.new_id(), run, when, said, times, digest)
             if not (only_news and self._is_known(run, row[3:])):
                 batch.run_event.append(row)

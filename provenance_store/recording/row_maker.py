@@ -142,10 +142,9 @@ class RowMaker:
     def _batch(self) -> Transaction | Inside:
         return inside(self._local) or Transaction(self.sink, self._local)
 
-    def id_of(self, record: RecordLike, number: int | None = None) -> int:
+    def id_of(self, record: RecordLike) -> int:
         """The id of a record as this recorder's sink numbers origins.
 
-        `number` picks another id of the same numbering, such as a version's line.
         Raises NotFound for what names nothing known, Ambiguous for a name that several have,
         InvalidInput for what is no reference.
         """
@@ -153,18 +152,21 @@ class RowMaker:
             return record
         if is_a(record, Record):
             handle: Record = record  # type: ignore[assignment]
-            own = handle.id if number is None else number
-            if handle.recorder.sink.numbering is self.sink.numbering:
-                return own
-            return self.sink.resolve(handle.recorder.sink.travelling(own))
+            return self._number_here(handle, handle.id)
         if is_a(record, Head):
-            return record.id if number is None else number  # type: ignore[union-attr]
+            return record.id  # type: ignore[union-attr]
         reference = plain(record)
         if type(reference) is int:
             if FIRST_ID <= reference <= LAST_ID:
                 return reference
             raise NotFound(f"There is no record {described(reference)}.")
         return self.sink.resolve(spelled(record))
+
+    def _number_here(self, handle: Record, record_id: int) -> int:
+        """An id, as the recorder of that handle numbers origins, as this one numbers them."""
+        if handle.recorder.sink.numbering is self.sink.numbering:
+            return record_id
+        return self.sink.resolve(handle.recorder.sink.travelling(record_id))
 
     def _may_be(
         self, gate: Gate, given: RecordLike, record_id: int, wanted: Kind, what: str
@@ -184,7 +186,7 @@ class RowMaker:
         """The line, name and number of a model version, as far as it is known here."""
         if is_a(given, ModelVersion):
             handle: ModelVersion = given  # type: ignore[assignment]
-            return VersionOf(handle.name, self.id_of(handle, handle.line_id), handle.version)
+            return VersionOf(handle.name, self._number_here(handle, handle.line_id), handle.version)
         for row in batch.version:  # what is recorded together with it is not in the store yet
             if row.id == version_id:
                 name = next(made.name for made in batch.record if made.id == version_id)
@@ -262,7 +264,12 @@ class RowMaker:
             return
         self._warn(gate)
         text = " ".join(dict.fromkeys(gate.notes))
-        change = (self.sink.new_id(), NOTE_TAG, text, self._now("tag", record_id, NOTE_TAG))
+        change = (
+            self.sink.new_id(),
+            NOTE_TAG,
+            text,
+            self._time_after_last("tag", record_id, NOTE_TAG),
+        )
         batch.tag.append(rows.tag_row(Gate(), record_id, *change))
 
     def _warn(self, gate: Gate) -> None:
@@ -291,10 +298,10 @@ class RowMaker:
 
     # ---- rows ----------------------------------------------------------------------------
 
-    def _time(self, gate: Gate, given: TimeLike | None, what: str) -> int | None:
-        return self._at() if given is None else rows.moment(gate, given, what)
+    def _time_or_now(self, gate: Gate, given: TimeLike | None, what: str) -> int | None:
+        return self._clock_time() if given is None else rows.moment(gate, given, what)
 
-    def _at(self) -> int:
+    def _clock_time(self) -> int:
         """The time by the clock of this recorder; ours where that one tells none."""
         try:
             at = self.clock()
@@ -319,7 +326,7 @@ class RowMaker:
         record_id = self.sink.new_id()
         where = self._environment_digest(batch) if kind in (Kind.STEP, Kind.MODEL) else None
         audience = self._audience(batch, self.audience)
-        at = self._at()
+        at = self._clock_time()
         is_live = int(live if type(live) is bool else rows.truth_of(gate, live, "live"))
         batch.record.append(
             RecordRow(record_id, int(kind), name, at, is_live, self.run_id, where, audience)
@@ -332,11 +339,11 @@ class RowMaker:
             self._tags(batch, gate, record_id, tags)
         return Record(record_id, kind, name, cast("Recorder", self))
 
-    def _look(self, gate: Gate, file: FileLike | None, files: Files) -> list[LocalFile]:
+    def _look(self, gate: Gate, file: Files | None, files: Files) -> list[LocalFile]:
         """What is there of these files. One without a digest is noted, with why it has none."""
         if file is None and files is NONE:
             return []
-        given = [*([] if file is None else [file]), *rows.several(gate, files, "files")]
+        given = [*rows.several(gate, file, "files"), *rows.several(gate, files, "files")]
         if not given:
             return []
         from provenance_store.files import look
@@ -440,15 +447,16 @@ class RowMaker:
             return [id_of(record) for record in records]
 
     def _tags(self, batch: Batch, gate: Gate, record_id: int, tags: Mapping[str, TagValue]) -> None:
-        at = self._at()
+        at = self._clock_time()
         new_id = self.sink.new_id
         batch.tag.extend(
             rows.tag_row(gate, record_id, new_id(), n, v, at)
             for n, v in rows.named(gate, tags, "tags").items()
         )
 
-    def _now(self, table: str, *key: Any) -> int:
-        return self.sink.later(table, key, self._at())
+    def _time_after_last(self, table: str, *key: Any) -> int:
+        """The time now, or just after what was said last of this: the latest time counts."""
+        return self.sink.later(table, key, self._clock_time())
 
     def _numbers(
         self,

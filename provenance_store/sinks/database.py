@@ -85,7 +85,7 @@ class DatabaseSink(Sink):
         self._numbers: dict[str, int] = {}
         self._whole: set[tuple[str, bool]] = set()
         self._names = threading.Lock()
-        self._soon_gate = threading.Lock()
+        self._soon_lock = threading.Lock()
         self._soon: Batch | None = None
         self._soon_at = 0.0
 
@@ -101,7 +101,7 @@ class DatabaseSink(Sink):
         super().after_fork_in_child()
         self._lock = SharedAttempt()
         self._names = threading.Lock()
-        self._soon_gate = threading.Lock()
+        self._soon_lock = threading.Lock()
         self._soon, self._soon_at = None, 0.0  # what waits is the parent's to write
         self.writer.after_fork()
         self.session.after_fork()
@@ -247,7 +247,7 @@ class DatabaseSink(Sink):
         self.writer.write(batch)
 
     def write_soon(self, batch: Batch) -> None:
-        with self._soon_gate:
+        with self._soon_lock:
             if self._soon is None:
                 self._soon = Batch()
                 if not self._soon_at:
@@ -269,7 +269,7 @@ class DatabaseSink(Sink):
         """Return when what `write_soon` took is durable too."""
         if self._soon is None:
             return
-        with self._soon_gate:
+        with self._soon_lock:
             batch, self._soon = self._soon, None
             if batch is None:
                 return
@@ -310,18 +310,12 @@ class DatabaseSink(Sink):
         own.parts = batch.parts
         return own
 
-    def write_all(self, batches: Sequence[Batch]) -> list[BraidError | None]:
+    def write_parts(self, batches: Sequence[Batch]) -> list[list[BatchRefused]]:
         """Write batches that carry their origins in as few commits as may be.
 
-        The answers are in the order of the batches: None, or why that one, or the first part of
-        it, was refused. Raises StoreUnavailable when the store is locked, full or away.
-        """
-        return [refused[0].error if refused else None for refused in self.write_parts(batches)]
-
-    def write_parts(self, batches: Sequence[Batch]) -> list[list[BatchRefused]]:
-        """As `write_all`, but for each batch all that was refused of it; empty when nothing was.
-
-        Of a batch of several parts the others are written: what was recorded together is.
+        The answers are in the order of the batches: what was refused of each, part by part
+        (`Batch.parted`); empty when nothing was. The parts that are not refused are written.
+        Raises StoreUnavailable when the store is locked, full or away.
         """
         answers: list[list[BatchRefused]] = [[] for _ in batches]
         ready: list[_Ready] = []
@@ -484,7 +478,7 @@ class GuardedSink(SinkBeside):
 
 
 class HeldSink(SinkBeside):
-    """Keeps the one batch of a recorder until `Store.write_held`."""
+    """Keeps the one batch of a recorder until `StoreService.write_held`."""
 
     all_or_nothing = True
 

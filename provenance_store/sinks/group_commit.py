@@ -30,10 +30,18 @@ from provenance_store.sql.watch import Watch, watch_of, will_commit
 __all__ = ["Courtesy", "GroupCommit"]
 
 ROWS_A_COMMIT = 20_000
+"""So many rows go into a commit, or one batch: more make it hardly cheaper by the row, and others
+wait for it."""
 RETRIES = 6
+FIRST_RETRY_SECONDS = 0.005
+"""The pause before the second attempt; each further one is twice as long, 0.16 s in all. What is
+tried again (a deadlock, a connection that was closed) is over when the other writer has committed,
+which takes milliseconds, and a whole group waits for these pauses."""
 TOGETHER_SECONDS = 0.05
 """Whoever has less than this left to wait need not begin."""
 UNWATCHED_SECONDS = 30.0
+"""How long is waited on an engine that has no watch: as long as BRAID_BUSY_TIMEOUT_MS
+says by default."""
 MOST_PAUSE = 1.0
 """Seconds."""
 CANNOT_HOLD = (
@@ -51,7 +59,13 @@ def _unguarded(_: sa.Connection) -> None:
 
 
 class _Job:
-    """A batch that waits to be written. `wake` is held until its thread has something to do."""
+    """A batch that waits to be written.
+
+    `wake` is held until its thread has something to do, and is released for two reasons: when the
+    job is `done`, and before that for the job whose thread is to lead next (`_hand_over`). So a
+    thread that wakes with its job not done was chosen to lead; as its own job is then in the
+    group that it writes, `_lead` releases `wake` once more, after it has been acquired.
+    """
 
     __slots__ = ("batch", "deadline", "done", "error", "guard", "leads", "wake")
 
@@ -132,7 +146,7 @@ class GroupCommit:
         for job in waiting:
             if not job.done:
                 self._wait(job, waiting)
-            if not job.done:
+            if not job.done:  # woken all the same: it was chosen to lead
                 self._lead()
         return [job.error for job in waiting]
 
@@ -250,13 +264,14 @@ class GroupCommit:
             if refusal is not None:
                 self._watch.waits.refused(refusal)
                 if time.monotonic() >= deadline - TOGETHER_SECONDS:
+                    # In place: the list is that of `_lead`, which wakes all that are in it.
                     group += self._all_waiting()
             self._fail(group, refusal or error)
-        except BaseException as error:
-            self._fail(group, StoreUnavailable("Writing was interrupted; nothing was written."))
-            if not isinstance(error, Exception):
-                raise
+        except Exception as error:
             self._fail(group, error)
+        except BaseException:  # Ctrl-C ends the thread that leads, not those that it leads
+            self._fail(group, StoreUnavailable("Writing was interrupted; nothing was written."))
+            raise
         finally:
             for job in group:
                 job.done = True
@@ -283,7 +298,7 @@ class GroupCommit:
                     raise
                 if error.connection_invalidated and time.monotonic() >= deadline:
                     raise
-                time.sleep(0.005 * 2**attempt)
+                time.sleep(FIRST_RETRY_SECONDS * 2**attempt)
         raise StoreUnavailable
 
     def _write_group(self, group: list[_Job], deadline: float) -> None:

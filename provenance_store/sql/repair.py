@@ -50,7 +50,7 @@ class Mended(NamedTuple):
             f"{self.field} of {self.record} is {self.before!r:.80}; it becomes {self.after!r:.80}."
         )
 
-    def document(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, str]:
         """As JSON."""
         return self._asdict()
 

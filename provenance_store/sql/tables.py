@@ -305,7 +305,7 @@ parameter = Table(
     Index(None, "name", "number"),
     sqlite_with_rowid=False,
 )
-"""What model versions are searched by: see `sql.parameters`, which makes it of documents.
+"""What model versions are searched by: see `models.Parameters`, which makes it of documents.
 
 `path` leads to the value in its document (``optimizer.lr``), `name` is the end of it."""
 
@@ -404,7 +404,7 @@ are made anew when rows come from another store.
 
 `vouched`: the server that this store belongs to has seen a token of `who`. `run_audience`: the
 audience of the record's run. `uri_norm`: the normal form of the URI where it is another text
-(`sql.uris`)."""
+(`uris.normal_uri`)."""
 
 _ON_POSTGRESQL: dict[str, dict[str, object]] = {
     # Its B-trees hold no values over 2,700 bytes, its hash indexes do.

@@ -32,7 +32,7 @@ RECORD_DIGEST = "braidRecordSha256"
 DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"})
 """The digests of subjects: readers such as sigstore refuse a statement that has another one."""
 HASHING = "rfc6962-sha256"
-"""How the tree over the evidence is hashed: see `statement.merkle`."""
+"""How the tree over the evidence is hashed: see `record_hash`."""
 DERIVED = ("claim", "counts", "chain", "models", "facts", "begins_with", "not_supported")
 """The parts of a predicate that follow from its evidence."""
 

@@ -74,7 +74,7 @@ class Merged:
     tainted: int = 0
     same: int = 0
 
-    def document(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         return {
             "origins": self.origins,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from provenance_store.enums import Mark
@@ -16,7 +17,7 @@ from provenance_store.rows import MarkRow
 from provenance_store.sinks.database import DatabaseSink
 from provenance_store.sql import retention as sql
 from provenance_store.sql.dialects import changed
-from provenance_store.times import format_time
+from provenance_store.times import datetime_of, format_time, rfc3339
 
 __all__ = ["Reduced", "reduce"]
 
@@ -26,16 +27,17 @@ AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Reduced:
-    """What was dropped, or would be: of how many records, and how many rows by table."""
+    """What was dropped, or would be: of how many records made before that time, and how many
+    rows by table."""
 
-    before: int
+    before: datetime
     records: int
     rows: Mapping[str, int] = field(default_factory=dict)
 
-    def document(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         return {
-            "before": format_time(self.before),
+            "before": rfc3339(self.before),
             "records": self.records,
             "rows": dict(self.rows),
         }
@@ -68,7 +70,7 @@ def reduce(
             sink.writer.statements.insert(connection, "mark", marks)
         records, last = records + len(ids), ids[-1]
         progress(len(ids))
-    return Reduced(before, records, _some(rows))
+    return Reduced(datetime_of(before), records, _some(rows))
 
 
 def _told(sink: DatabaseSink, before: int) -> Reduced:
@@ -78,7 +80,7 @@ def _told(sink: DatabaseSink, before: int) -> Reduced:
         rows = {n: int(connection.execute(q).scalar_one()) for n, q in queries.items()}
         while ids := connection.execute(sql.with_payload(before, last, 10_000)).scalars().all():
             records, last = records + len(ids), ids[-1]
-    return Reduced(before, records, _some(rows))
+    return Reduced(datetime_of(before), records, _some(rows))
 
 
 def _some(rows: Mapping[str, int]) -> dict[str, int]:

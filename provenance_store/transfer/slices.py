@@ -98,7 +98,7 @@ class Sliced:
     kinds: Mapping[str, int] = field(default_factory=dict)
     size: int = 0
 
-    def document(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         return {
             "records": dict(self.kinds),

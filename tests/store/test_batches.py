@@ -159,3 +159,13 @@ def test_rows_are_plain_tuples_in_the_order_of_their_columns() -> None:
         row_type = getattr(rows, "".join(part.title() for part in name.split("_")) + "Row")
         assert row_type._fields == tuple(column.name for column in told(TABLE[name])), name
     assert isinstance(RecordRow(1, 2, "n", 3, 0, None, None, None), tuple)
+
+
+def test_only_what_holds_its_records_is_written_as_held(store: Store) -> None:
+    service = StoreService(store)
+    held = service.recorder(held=True)
+    held.data("held")
+    with pytest.raises(TypeError, match="held=True"):
+        service.write_held([store.recorder(), held])
+    assert service.write_held([held]) == [None]
+    assert [row.name for row in store.reader().records()] == ["held"]

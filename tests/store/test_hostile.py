@@ -59,7 +59,7 @@ def sensible(store: Store, call: str) -> dict[str, Any]:
     }
     given: dict[str, Any] = {}
     for name in PARAMETERS[call]:
-        if name in fitting and not (call == "update" and name == "records"):
+        if name in fitting:
             given[name] = fitting[name]()
         elif name in SENSIBLE and (name, call) != ("tags", "run"):
             given[name] = SENSIBLE[name]
@@ -293,7 +293,7 @@ def test_a_run_of_the_year_2999_is_said_now_and_can_be_merged(store: Store, tmp_
 def test_a_document_of_odd_classes_never_ends_the_process(store: Store, decoded: bool) -> None:
     scan = store.data("scan")
     document = {"me": Itself.ME, "liar": Liar(), "map": Changing(), "good": 1}
-    store.payload(scan, "odd", document, decoded=decoded)
+    (store.decoded_payload if decoded else store.payload)(scan, "odd", document)
     with store.sink.session.read() as connection:
         (kept,) = connection.exec_driver_sql("SELECT document FROM payload").scalars()
     assert '"good":1' in kept

@@ -46,7 +46,7 @@ def test_all_that_derives_from_a_record_is_invalid_with_its_cause(store: Store) 
     assert invalid(store, made) == {"scan", "dataset", "second", "infer", "peaks"}
     peaks = store.documents().record(made["peaks"].urn)
     assert peaks["invalidated"] == {
-        "at": said.document()["at"],
+        "at": said.to_dict()["at"],
         "cause": "detector misaligned",
         "root": made["scan"].urn,
     }
@@ -115,8 +115,8 @@ def test_a_dry_run_says_the_same_and_changes_nothing(store: Store) -> None:
     before = store.info()
     told = store.invalidate(made["scan"].urn, cause="bad", dry_run=True)
     assert store.info()["tables"] == before["tables"]
-    done = store.invalidate(made["scan"].urn, cause="bad").document()
-    assert done | {"at": None} == told.document()
+    done = store.invalidate(made["scan"].urn, cause="bad").to_dict()
+    assert done | {"at": None} == told.to_dict()
 
 
 def test_an_undo_takes_it_back_and_keeps_the_history(store: Store) -> None:
@@ -260,3 +260,12 @@ def test_links_of_others_wait_for_an_invalidation_that_is_written_again(
     jobs = [(Batch(mark=[cause]), look)] * together
     assert store.sink.writer.write_many(jobs) == [None] * together
     assert held == [True] * together
+
+
+def test_the_answer_has_a_datetime_as_the_answers_of_readers_do(store: Store) -> None:
+    scan = store.data("scan")
+    assert store.invalidate(scan, cause="bad", dry_run=True).at is None
+    said = store.invalidate(scan, cause="bad")
+    (mark,) = store.reader().record(scan).marks
+    assert said.at == mark.at
+    assert said.to_dict()["at"] == mark.to_dict()["at"]

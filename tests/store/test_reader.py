@@ -239,7 +239,7 @@ def test_a_reference_of_any_form_is_taken_where_a_record_is_named(
         assert (link.role, link.urn) == (role, urn)
     assert {link.urn for link in read.record(step).links} == {urn}
     affected = store.invalidate(given, cause="it was wrong", dry_run=True)
-    assert affected.document()["record"]["id"] == urn
+    assert affected.to_dict()["record"]["id"] == urn
     again = store.update(given, hyperparameters={"rate": 0.02})
     assert (again.name, again.version) == ("braggnn", 2)
 

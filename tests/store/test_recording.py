@@ -6,15 +6,18 @@ import math
 import random
 import string
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from provenance_store import Audience, Kind, Role, Store, Uri, open_store
 from provenance_store.errors import Conflict, InvalidInput, NotFound, Sealed
 from provenance_store.recording.recorder import NOTE_TAG, Recorder
 from provenance_store.service import StoreService
 from provenance_store.sink import MemorySink
+from provenance_store.sql.tables import TABLE
 from provenance_store.values import TagValue
 
 
@@ -457,3 +460,59 @@ def test_texts_and_numbers_of_any_kind_are_kept_as_they_are(store: Store) -> Non
     curve = reader.record(version.urn)["metrics"]
     assert [point["x"] for point in curve] == numbers
     assert store.check() == []
+
+
+def test_a_recorder_of_a_store_keeps_the_environment_as_the_store_does(store: Store) -> None:
+    steps = (store.step("One"), store.recorder().step("Two"))
+    digests = {store.documents().record(step.urn)["environment"] for step in steps}
+    assert len(digests) == 1
+    assert next(iter(digests)).startswith("sha256:")
+    without = store.recorder(environment=None).step("Three")
+    assert store.documents().record(without.urn)["environment"] is None
+
+
+def test_file_takes_several_as_files_does(store: Store, tmp_path: Path) -> None:
+    paths = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    for path in paths:
+        path.write_text(path.name)
+    one = store.documents().record(store.data("one", file=paths).urn)
+    other = store.documents().record(store.data("other", files=paths).urn)
+    assert [uri["digest"] for uri in one["uris"]] == [uri["digest"] for uri in other["uris"]]
+    assert len(one["uris"]) == 2
+    assert NOTE_TAG not in one["tags"]
+
+
+def test_a_late_link_has_the_time_of_the_recorders_clock(store: Store) -> None:
+    noon = 1_700_000_000_000_000
+    recorder = store.recorder(clock=lambda: noon)
+    scan, step = recorder.data("scan"), recorder.step("Find peaks")
+    recorder.finish(step)
+    recorder.link_later(step, scan, rule="by hand")
+    with store.sink.session.read() as connection:
+        assert connection.execute(sa.select(TABLE["late_link"].c.at)).scalars().all() == [noon]
+
+
+def test_inputs_are_linked_one_by_one_or_as_a_list(store: Store) -> None:
+    scans = [store.data(f"scan-{n}") for n in range(3)]
+    steps = [store.step("Listed"), store.step("Each"), store.step("Both"), store.step("One list")]
+    steps[0].used(scans)
+    steps[1].used(*scans)
+    steps[2].used(scans[0], scans[1:])
+    store.used(steps[3], scans)
+    for step in steps:
+        used = {link["id"] for link in store.documents().record(step.urn)["links"]}
+        assert used == {scan.urn for scan in scans}
+        assert NOTE_TAG not in store.documents().record(step.urn)["tags"]
+
+
+def test_a_version_is_trained_on_the_same_argument_from_the_first_to_the_last(store: Store) -> None:
+    scan = store.data("scan")
+    first = store.model("net", trained_on=[scan])
+    second = store.update(first, trained_on=[scan])
+    third = second.update(trained_on=[scan])
+    with store.step("Train") as step:
+        fourth = step.updated(third, trained_on=[scan])
+    found = store.reader().models(trained_on=scan, versions=True)
+    assert {line.match.id for line in found if line.match} == {
+        version.urn for version in (first, second, third, fourth)
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,9 @@ def test_a_merge_neither_brings_back_nor_takes_away(
     assert store.merge(tmp_path / "whole.db").rows["record"] == 1
     after = store.documents().record(old)
     assert after | {"dependents": []} == expected | {"dependents": []}
+
+
+def test_the_answer_has_the_time_as_a_datetime(store: Store) -> None:
+    reduced = store.reduce(before="2020-01-01", dry_run=True)
+    assert reduced.before == datetime(2020, 1, 1, tzinfo=UTC)
+    assert reduced.to_dict()["before"] == "2020-01-01T00:00:00.000000+00:00"

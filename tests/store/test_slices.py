@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_a_slice_holds_all_that_a_record_came_from(store: Store, file: Path) -> 
     done = store.slice(file, [made["peaks"].urn])
     assert names(file) == {"scan", "other", "scans", "net 0", "net 1", "Infer", "peaks"}
     assert done.kinds == {"data": 3, "dataset": 1, "model": 2, "step": 1}
-    assert done.document()["stubs"] == 0
+    assert done.to_dict()["stubs"] == 0
     assert done.size == file.stat().st_size
     with open_store(f"sqlite:///{file}") as slice_:
         for handle in made.values():
@@ -174,3 +175,24 @@ def test_a_store_can_be_sliced_again_and_is_not_changed(store: Store, tmp_path: 
         store.slice(tmp_path / f"{number}.db", [made["figure"].urn])
     assert store.info() == before
     store.data("goes on")
+
+
+def test_one_flow_one_rule_and_one_part_are_given_alone(store: Store, tmp_path: Path) -> None:
+    flow_id = "4c5b0e3a-1d0b-4c8e-9a55-0f5cf6a3d2b1"
+    store.run("r1", flow_id=flow_id)
+    recorder = store.recorder(run_id="r1")
+    scan = recorder.data("scan", tags={"sample": "Ni"})
+    recorder.data("peaks", depends_on=scan, tags={"peaks": 3})
+    alone = store.slice(
+        tmp_path / "alone.db", flow_ids=flow_id, rules="sources", without="tags", down=True
+    )
+    listed = store.slice(
+        tmp_path / "listed.db",
+        flow_ids=[UUID(flow_id)],
+        rules=["sources"],
+        without=["tags"],
+        down=True,
+    )
+    assert (alone.kinds, alone.rows) == (listed.kinds, listed.rows)
+    assert alone.kinds == {"data": 2}
+    assert "tag" not in alone.rows

@@ -59,12 +59,13 @@ def test_several_batches_are_written_at_once_and_a_refused_one_leaves_the_others
     alien.origin.clear()
     changed = copy.deepcopy(batches[1])
     changed.record[0] = changed.record[0]._replace(name="another")
-    answers = StoreService(store).write_all([*batches, alien, changed, batches[2]])
-    assert [type(answer) for answer in answers] == [
-        *[type(None)] * 4,
-        InvalidInput,
-        Conflict,
-        type(None),
+    answers = StoreService(store).write_parts([*batches, alien, changed, batches[2]])
+    refused = [[type(part.error) for part in parts] for parts in answers]
+    assert refused == [
+        *[[]] * 4,
+        [InvalidInput],
+        [Conflict],
+        [],
     ]
     assert store.info()["records"]["data"] == 4
     assert store.check() == []

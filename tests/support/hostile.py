@@ -199,7 +199,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
         *("metrics", "scores", "trained_on"),
     ),
     "update": (
-        *("version", "records", "depends_on", "uris", "tags", "hyperparameters"),
+        *("version", "trained_on", "depends_on", "uris", "tags", "hyperparameters"),
         *("metrics", "scores"),
     ),
     "step": (
@@ -214,7 +214,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "found_file": ("record", "uri", "size", "digest", "at"),
     "promote": ("record", "note"),
     "mark": ("record", "mark", "note"),
-    "payload": ("record", "name", "document", "private", "decoded"),
+    "payload": ("record", "name", "document", "private"),
     "run": (
         *("run_id", "at", "flow_id", "flow_title", "label", "status", "run_owner"),
         *("start_time", "completion_time", "audience", "tags"),

@@ -269,6 +269,7 @@ class RecordActions(ActionStore):
         if service.actions.by_request(creator, asked.envelope.request_id) is None:
             return None
         known = self._known(service, asked.caller, asked.envelope)
+        # Released meanwhile: its request is forgotten, so this one is new.
         return self.run(*request) if known is None else Answer(known, False)
 
     def _read(self, caller: Caller, data: bytes) -> _Asked | _Failed:
@@ -315,21 +316,20 @@ class RecordActions(ActionStore):
                     status.status,
                     document,
                     receipt.step,
+                    # That of the recorder, so the caller's: it is on whatever was recorded first.
                     batch.audience[0].digest,
                     now,
                     now + int(seconds * MICROSECONDS),
                 )
             )
-        self._require_few(len(batch))
-        return _Made(asked, recorder, document, len(batch.record), len(batch.step))
-
-    def _require_few(self, rows: int) -> None:
-        """Raise TooLarge for a step that would keep others from writing for too long."""
-        if rows > self._most_rows:
+        # Nothing is written yet: what a recorder made with `held` records waits for `write_held`.
+        if len(batch) > self._most_rows:  # others could not write for too long
             raise TooLarge(
-                f"This step is {rows:,} rows in the store; one step may be {self._most_rows:,}. "
-                "Record it as several steps, or its files as one dataset with the digest of a list."
+                f"This step is {len(batch):,} rows in the store; one step may be "
+                f"{self._most_rows:,}. Record it as several steps, or its files as one dataset "
+                "with the digest of a list."
             )
+        return _Made(asked, recorder, document, len(batch.record), len(batch.step))
 
 
 def _viewer(caller: Caller) -> Viewer | None:

@@ -91,8 +91,8 @@ OPERATIONS: tuple[Operation, ...] = (
 
 
 class RecordBlueprint(ProviderBlueprint):
-    """Records steps: by `record`, which is `Actions.run` here or in another process; `heard` is
-    told of each request that was recorded."""
+    """Records steps: by `record`, which is `RecordActions.run` here or in another process; `heard`
+    is told of each request that was recorded."""
 
     def __init__(
         self,

@@ -40,4 +40,4 @@ def command(*, source: Source, before: int, dry_run: bool, display: Display) -> 
         if not dry_run:
             with rows_progress(told.records, "Reducing") as progress:
                 told = store.reduce(before=before, progress=progress)
-    display.details(told.document(), fields=FIELDS)
+    display.details(told.to_dict(), fields=FIELDS)

@@ -27,7 +27,7 @@ def command(*, source: Source, yes: bool, display: Display) -> None:
     with source.open(create=False) as store:
         mended = store.repair(dry_run=not yes)
     if display.format == "json":
-        changes = [each.document() for each in mended]
+        changes = [each.to_dict() for each in mended]
         display.json({"dry_run": not yes, "changes": changes})
     else:
         display.lines([each.sentence() for each in mended], empty="Nothing to repair.")

@@ -1,6 +1,6 @@
 """The records of a run are found in their order: PostgreSQL's index of runs ends in the id.
 
-SQLite's does so by itself. `sql.online` has made the index already where a store is in use.
+SQLite's does so by itself. `online_indexes` has made the index already where a store is in use.
 """
 
 import sqlalchemy as sa
