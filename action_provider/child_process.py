@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from action_provider.child_messages import receive, send
+from action_provider.framing import receive, send
 from provenance_store.settings import inherited
 
 __all__ = ["Child", "Line"]

@@ -12,8 +12,9 @@ from werkzeug.exceptions import UnsupportedMediaType
 from action_provider.api.batch_service import BatchService
 from action_provider.auth import Authenticator
 from action_provider.errors import answer
-from action_provider.operations import Operation, read_parameters
-from action_provider.request_guard import read_bytes
+from action_provider.operations import Operation
+from action_provider.query_string import read_parameters
+from action_provider.request_body import read_bytes
 from action_provider.settings import Options
 from provenance_store.errors import NotAllowed
 

@@ -11,7 +11,7 @@ from action_provider.auth import Caller
 from action_provider.batch_pieces import pieces
 from action_provider.metrics import Metrics
 from action_provider.providers.record.actions import ManagedRuns
-from action_provider.request_guard import invalid
+from action_provider.request_body import invalid
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.batch import TABLES, Batch, decode_batch

@@ -15,7 +15,7 @@ from msgspec import Meta
 from action_provider.auth import Authenticator
 from action_provider.errors import answer
 from action_provider.operations import Operation
-from action_provider.request_guard import decode, read_body
+from action_provider.request_body import decode, read_body
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.queries.documents import FIRST_NAMED

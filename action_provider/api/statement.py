@@ -11,7 +11,8 @@ from werkzeug.datastructures import MIMEAccept
 
 from action_provider.auth import Authenticator
 from action_provider.errors import answer
-from action_provider.operations import Operation, read_parameters
+from action_provider.operations import Operation
+from action_provider.query_string import read_parameters
 from action_provider.stores import StoreHolder
 from provenance_store.errors import InvalidInput
 from provenance_store.ids import now

@@ -20,11 +20,12 @@ from collections.abc import Mapping
 import msgspec
 
 from action_provider.auth import Caller
-from action_provider.child_messages import CHUNK, RecordReply, RecordRequest, framed, taken
 from action_provider.child_process import Child, Line
 from action_provider.errors import error_named
+from action_provider.framing import CHUNK, framed, taken
 from action_provider.logs import request_id
 from action_provider.providers.record.actions import Answer
+from action_provider.recording_process.messages import RecordReply, RecordRequest
 from provenance_store.errors import StoreUnavailable
 
 __all__ = ["NEEDS_GROUPS", "RecordingLine", "RecordingProcess", "answer_of"]

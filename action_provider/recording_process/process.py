@@ -27,10 +27,11 @@ import msgspec
 
 from action_provider import logs
 from action_provider.auth import Caller
-from action_provider.child_messages import CHUNK, RecordReply, RecordRequest, framed, taken
 from action_provider.errors import named
+from action_provider.framing import CHUNK, framed, taken
 from action_provider.providers.record.actions import Answer, Group, RecordActions
 from action_provider.recording_process.client import NEEDS_GROUPS
+from action_provider.recording_process.messages import RecordReply, RecordRequest
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.ids import now

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from action_provider import logs
 from action_provider.auth import Authenticator, Caller, MustAsk, not_asking
-from action_provider.child_messages import RecordReply
 from action_provider.errors import Malformed, answer
 from action_provider.fair_queue import FairLane
 from action_provider.metrics import Metrics
@@ -29,7 +28,8 @@ from action_provider.recording_process.client import (
     RecordingProcess,
     answer_of,
 )
-from action_provider.request_guard import check_json
+from action_provider.recording_process.messages import RecordReply
+from action_provider.request_body import check_json
 from action_provider.settings import Options
 from action_provider.step_size import StepSize
 from provenance_store.errors import BraidError, StoreUnavailable

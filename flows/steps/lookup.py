@@ -15,7 +15,7 @@ from flows.steps.run_files import PATHS, NamedPath, RunFile, RunFiles, named_pat
 from provenance_store.enums import Kind
 from provenance_store.errors import NotFound
 from provenance_store.queries.document_reader import LAST, Call, DocumentReader, Head
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 from provenance_store.values import Uri
 
 __all__ = ["Head", "Lookup", "Made", "MemoryLookup", "StoreLookup", "files_of_run"]

@@ -47,9 +47,9 @@ from provenance_store.sinks.group_commit import GroupCommit, Guard
 from provenance_store.sql import inspect, ownership, traverse
 from provenance_store.sql.connection_forks import PATIENCE
 from provenance_store.sql.insert import register_origin, renumbered
-from provenance_store.sql.recording import Prepared
 from provenance_store.sql.select import points_at
 from provenance_store.sql.session import Session
+from provenance_store.sql.step_queries import Prepared
 from provenance_store.sql.waits import SharedAttempt
 from provenance_store.validation.batches import check_sound
 from provenance_store.values import EVERYTHING, Viewer

@@ -18,7 +18,7 @@ from flows.definition.parameter_capture import NOT_RECORDED
 from flows.steps.decision import Decided
 from provenance_store.redaction import REDACTED
 from provenance_store.validation.limits import MAX_INTEGER, MAX_NAME, MAX_TAG_NAME, MAX_URI
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 from provenance_store.values import TagValue, Uri
 
 __all__ = [

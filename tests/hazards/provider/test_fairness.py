@@ -23,12 +23,12 @@ from action_provider.api import batch_service
 from action_provider.app import EXTENSION, Braid
 from action_provider.auth import source_of
 from action_provider.batch_pieces import pieces
-from action_provider.child_messages import RecordRequest
 from action_provider.errors import Busy, TooManyRequests
 from action_provider.fair_queue import FairLane, Rates
 from action_provider.lanes.admission import Lane, Lanes
 from action_provider.lanes.messages import Forwarded
 from action_provider.logs import answering
+from action_provider.recording_process.messages import RecordRequest
 from action_provider.recording_process.process import WORK_A_GROUP, Backlog, Line
 from action_provider.step_size import StepSize
 from flows.sandbox.webserver import WebServer
