@@ -24,7 +24,7 @@ MEDIA_TYPE = "application/msgpack"
 MOST_NOTES = 100
 
 
-class Taken(msgspec.Struct):
+class BatchAnswer(msgspec.Struct):
     """The batch is in the store, on its disk."""
 
     records: Annotated[int, Meta(description="How many records the batch has.")]
@@ -49,7 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST",
         "/api/v1/batches",
         "Write a batch of a remote recorder. Again changes nothing.",
-        {200: Taken},
+        {200: BatchAnswer},
         errors=(400, 401, 403, 409, 413, 415, 422, 503),
         parameters=BatchParameters,
         body=bytes,
@@ -72,7 +72,7 @@ def batches_blueprint(
             raise NotAllowed("You may not record here; ask the operator for access.")
         strict = read_parameters(request.args, BatchParameters).strict
         taken = batches.take(caller, _body(request, options.batch_limit), strict=strict)
-        said = Taken(taken.records, taken.notes[:MOST_NOTES])
+        said = BatchAnswer(taken.records, taken.notes[:MOST_NOTES])
         return Response(msgspec.json.encode(said), mimetype="application/json")
 
     return blueprint

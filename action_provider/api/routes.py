@@ -165,7 +165,7 @@ QUESTIONS: tuple[Question, ...] = (
         "/resolve",
         "Which record a reference names: an id, a URI, a name, a version or an alias of a model.",
         NameParameters,
-        shapes.Named,
+        shapes.NamedRecords,
         _named,
     ),
     Question(
@@ -213,7 +213,7 @@ QUESTIONS: tuple[Question, ...] = (
         "/models/<path:name>",
         "A model with a page of its versions, by number.",
         ModelParameters,
-        shapes.Line,
+        shapes.ModelLine,
         _model,
         errors=(404, 409),
         path_help=(("name", "The model's name, or the id of one of its versions."),),

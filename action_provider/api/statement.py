@@ -177,12 +177,12 @@ class StatementPredicate(msgspec.Struct, kw_only=True):
     evidence: StatementEvidence
 
 
-class Statement(
+class InTotoStatement(
     msgspec.Struct,
     kw_only=True,
     rename={"kind": "_type", "predicate_type": "predicateType"},
 ):
-    """An in-toto Statement v1 on how a record came to be."""
+    """An in-toto InTotoStatement v1 on how a record came to be."""
 
     kind: Literal["https://in-toto.io/Statement/v1"]
     subject: list[StatementSubject]
@@ -196,7 +196,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "GET",
         "/api/v1/records/<string:record_id>/statement",
         "How a record came to be, on what evidence, and what is not supported.",
-        {200: Statement},
+        {200: InTotoStatement},
         errors=(401, 403, 404, 409, 413, 422, 503),
         parameters=StatementParameters,
         text_media_types=("text/markdown", "text/plain"),

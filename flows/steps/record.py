@@ -21,8 +21,8 @@ from flows.steps.bare_paths import BarePaths
 from flows.steps.body import Body, ModelEntry, Run
 from flows.steps.choices import as_decided
 from flows.steps.collections import Collections, collections_of_settings, read_collections
-from flows.steps.decision import Decided
-from flows.steps.lookup import Head, Lookup, Made
+from flows.steps.decision import StepDecision
+from flows.steps.lookup import Head, Lookup, MadeByStep
 from flows.steps.models import Models
 from flows.steps.outcome import Outcome, as_it_came_out, outcome_of
 from flows.steps.receipt import Receipt
@@ -340,7 +340,7 @@ class _Recording:
             self._decide(handle, decision)
         return handle
 
-    def _decide(self, step: StepHandle, decision: Decided) -> None:
+    def _decide(self, step: StepHandle, decision: StepDecision) -> None:
         """What the step decided. Options that the caller may not see stay as they are named."""
         names = {one.name for one in decision.options if one.id is None}
         ids = {one.id for one in decision.options} | {*decision.chosen} - names
@@ -417,5 +417,5 @@ class _Recording:
         known = frozenset(i for i in functions if i is not None)
         call = Call(step.id, self.body.step.name, known)
         self.lookup.note_made(
-            call, Made(tuple(outputs), tuple(versions)), run_id=self.recorder.run_id
+            call, MadeByStep(tuple(outputs), tuple(versions)), run_id=self.recorder.run_id
         )

@@ -39,21 +39,21 @@ class Lines:
 
 
 @pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingProcess]:
+def recording_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingProcess]:
     monkeypatch.setattr(desk_module.RecordingProcess, "_start", lambda self: None)
-    desk = RecordingProcess("sqlite://")
-    yield desk
-    desk.close()
+    recording_process = RecordingProcess("sqlite://")
+    yield recording_process
+    recording_process.close()
 
 
 @pytest.mark.parametrize(("ended", "asked"), [(False, 1), (True, 2)], ids=["hangs", "ended"])
 def test_a_request_is_asked_again_only_when_the_process_has_ended(
-    desk: RecordingProcess, monkeypatch: pytest.MonkeyPatch, ended: bool, asked: int
+    recording_process: RecordingProcess, monkeypatch: pytest.MonkeyPatch, ended: bool, asked: int
 ) -> None:
     lines = Lines(ended=ended)
-    monkeypatch.setattr(desk, "_connect", lines.connect)
+    monkeypatch.setattr(recording_process, "_connect", lines.connect)
     with pytest.raises(StoreUnavailable):
-        desk.run(CALLER, b"{}")
+        recording_process.run(CALLER, b"{}")
     assert len(lines.others) == asked
     for line in lines.others:
         line.close()
