@@ -432,7 +432,7 @@ def test_what_is_reached_is_what_networkx_reaches(
 
 
 def test_a_way_through_one_hidden_step_names_it(store: Store, story: Story) -> None:
-    document = store.lineage(story.versions[1].urn, kinds=["model", "data"]).document()
+    document = store.reader().lineage(story.versions[1].urn, kinds=["model", "data"]).to_dict()
     names_of = {node["id"]: node["name"] for node in document["nodes"]}
     through = {
         (names_of[link["from"]], names_of[link["to"]]): link.get("through")
@@ -441,11 +441,11 @@ def test_a_way_through_one_hidden_step_names_it(store: Store, story: Story) -> N
     }
     assert through["labels 0", "scan"] == ["Label 0"]
     assert through["labels 0", "detector"] == ["Label 0"]
-    data = store.lineage(story.versions[2].urn, kinds=["data"])
+    data = store.reader().lineage(story.versions[2].urn, kinds=["data"])
     urns = {node.name: node.urn for node in data.nodes}
     (link,) = (
         link
-        for link in data.document()["links"]
+        for link in data.to_dict()["links"]
         if (link["from"], link["to"]) == (story.versions[2].urn, urns["labels 0"])
     )
     assert link["through"] == ["detector v1"]
