@@ -33,10 +33,10 @@ from action_provider.providers.query.actions import QueryActions
 from action_provider.providers.query.blueprint import QueryBlueprint
 from action_provider.providers.query.questions import question_schema
 from action_provider.providers.record import blueprint as record
-from action_provider.providers.record.actions import Answer, RecordActions
+from action_provider.providers.record.actions import RecordActions, RecordAnswer
 from action_provider.providers.record.blueprint import RecordBlueprint
 from action_provider.recording_process.client import RecordingProcess
-from action_provider.recording_process.without_flask import DirectRecording
+from action_provider.recording_process.without_flask import WithoutFlask
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from flows.settings import ENDPOINT_COLLECTIONS
@@ -65,7 +65,7 @@ class Braid:
     stores: StoreHolder
     authenticator: Authenticator
     metrics: Metrics
-    desk: RecordingProcess | None
+    recording_process: RecordingProcess | None
     crew: WorkerPool
     lanes: Lanes | None
 
@@ -79,8 +79,8 @@ class Braid:
         if self.lanes is not None:
             self.lanes.close()
         self.crew.close()
-        if self.desk is not None:
-            self.desk.close()
+        if self.recording_process is not None:
+            self.recording_process.close()
         self.stores.close()
 
 
@@ -117,12 +117,14 @@ def create_app(
     authenticator = Authenticator(options)
     app = Flask("action_provider", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = options.body_limit
-    desk = None if lane or options.recording == "threads" else RecordingProcess(url, environ)
+    recording_process = (
+        None if lane or options.recording == "threads" else RecordingProcess(url, environ)
+    )
     lanes = None
     if not lane:
         lanes = Lanes(options, authenticator, metrics, url, environ, stores=stores, places=places)
     crew = WorkerPool(stores, options, metrics, now)
-    braid = Braid(options, stores, authenticator, metrics, desk, crew, lanes)
+    braid = Braid(options, stores, authenticator, metrics, recording_process, crew, lanes)
     app.extensions[EXTENSION] = braid
     errors.install(app)
     logs.watch(app, access=options.access_log == "on" and not lane)
@@ -131,14 +133,20 @@ def create_app(
         lanes.watch(app)
     schema = body_schema()
     actions = RecordActions(stores, options, now)
-    recording = actions.run if desk is None else _recording(desk, stores)
+    recording = actions.run if recording_process is None else _recording(recording_process, stores)
     provider = RecordBlueprint(
         actions, recording, authenticator, metrics, options, schema, crew.silent.heard
     )
     app.register_blueprint(provider)
     if lanes is not None:
-        direct = DirectRecording(
-            app.wsgi_app, provider, authenticator, lanes.usual.queue, metrics, options, desk
+        direct = WithoutFlask(
+            app.wsgi_app,
+            provider,
+            authenticator,
+            lanes.usual.queue,
+            metrics,
+            options,
+            recording_process,
         )
         app.wsgi_app = direct  # type: ignore[method-assign]
     app.register_blueprint(query.query_blueprint(stores, authenticator))
@@ -167,11 +175,13 @@ def _document() -> bytes:
     return msgspec.json.encode(openapi.openapi(OPERATIONS, version=VERSION, bodies=bodies))
 
 
-def _recording(desk: RecordingProcess, stores: StoreHolder) -> Callable[[Caller, bytes], Answer]:
+def _recording(
+    recording_process: RecordingProcess, stores: StoreHolder
+) -> Callable[[Caller, bytes], RecordAnswer]:
     """Record apart, in a store that this process has opened, and has not lost, itself."""
 
-    def record(caller: Caller, data: bytes) -> Answer:
+    def record(caller: Caller, data: bytes) -> RecordAnswer:
         stores.get().glance()
-        return desk.run(caller, data)
+        return recording_process.run(caller, data)
 
     return record

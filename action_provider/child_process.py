@@ -19,10 +19,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from action_provider.child_messages import receive, send
+from action_provider.framing import receive, send
 from provenance_store.settings import inherited
 
-__all__ = ["Child", "Line"]
+__all__ = ["Child", "ChildConnection"]
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ END_SECONDS = 10
 ENDING_SECONDS = 2
 
 
-class Line(NamedTuple):
+class ChildConnection(NamedTuple):
     """A socket to a process, and the process that holds its other end."""
 
     socket: socket.socket
@@ -59,7 +59,7 @@ class Child:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._idle: deque[Line] = deque()
+        self._idle: deque[ChildConnection] = deque()
         self._was_asked = False
         atexit.register(self.close)
 
@@ -96,30 +96,30 @@ class Child:
         A process that takes too long is ended: nobody waits for its answer any more, and what it
         goes on with would keep its place, and the store, from others.
         """
-        line = self._idle_line() or self._connect()
+        connection = self._idle_connection() or self._connect()
         try:
-            send(line.socket, message)
-            reply = receive(line.socket)
+            send(connection.socket, message)
+            reply = receive(connection.socket)
         except BaseException as error:
-            line.socket.close()
+            connection.socket.close()
             if isinstance(error, BlockingIOError):
-                self.end(line.process)
+                self.end(connection.process)
             elif isinstance(error, ConnectionError):
-                self._ended(line.process)
+                self._ended(connection.process)
             raise
-        self._idle.append(line)
+        self._idle.append(connection)
         return reply
 
-    def _idle_line(self) -> Line | None:
+    def _idle_connection(self) -> ChildConnection | None:
         """One that may be used again; those to a process that is gone are closed."""
         while True:
             try:
-                line = self._idle.pop()
+                connection = self._idle.pop()
             except IndexError:
                 return None
-            if line.process is self._process and line.process.poll() is None:
-                return line
-            line.socket.close()
+            if connection.process is self._process and connection.process.poll() is None:
+                return connection
+            connection.socket.close()
 
     def _ended(self, process: subprocess.Popen[bytes]) -> None:
         """Ask a process no more that has closed a socket because it ends: whoever asks next has a
@@ -158,7 +158,7 @@ class Child:
             while True:
                 self._idle.pop().socket.close()
 
-    def _connect(self) -> Line:
+    def _connect(self) -> ChildConnection:
         ours, theirs = socket.socketpair()
         try:
             with self._lock, theirs:
@@ -171,7 +171,7 @@ class Child:
         limit = struct.pack("ll", self.wait_seconds, 0)
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             ours.setsockopt(socket.SOL_SOCKET, option, limit)
-        return Line(ours, process)
+        return ChildConnection(ours, process)
 
     def _hand_over(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         """Give a socket to the process, or to a new one if it is gone.

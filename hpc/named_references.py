@@ -27,7 +27,7 @@ SAME = 1_000_000
 """A name that is used again within so many microseconds, in one call, names the same."""
 
 
-class _Named(NamedTuple):
+class _NameAtTime(NamedTuple):
     text: str
     at: int
 
@@ -36,7 +36,7 @@ class NamedReferences:
     """The references by name of one sink, by the ids that stand for them."""
 
     def __init__(self) -> None:
-        self._known: dict[int, _Named] = {}
+        self._known: dict[int, _NameAtTime] = {}
         self._lasting: set[int] = set()
         self._recent = threading.local()
         """The ids that texts were given in this thread and that are not written yet: what is named
@@ -55,7 +55,7 @@ class NamedReferences:
             return recent[text]
         made = recent[text] = new_id()
         # Only this machine knows its files: a path is kept as the URI of the file.
-        self._known[made] = _Named(text if path_of(text) is None else local(text), at)
+        self._known[made] = _NameAtTime(text if path_of(text) is None else local(text), at)
         return made
 
     def text(self, record_id: int) -> str | None:

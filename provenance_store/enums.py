@@ -30,7 +30,7 @@ RUN_STATUSES = ("ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED", "ENDED")
 """How a flow run stands: the words of Globus Flows, and ENDED where it is not known how."""
 
 
-class _Named(IntEnum):
+class _LabelledEnum(IntEnum):
     @property
     def label(self) -> str:
         """The name in documents and on the command line: lower case."""
@@ -53,7 +53,7 @@ class _Named(IntEnum):
         return unknown
 
 
-class Kind(_Named):
+class Kind(_LabelledEnum):
     """What a node of the graph is (Braid-DB's kinds; PROV entities but for the last)."""
 
     FACT = 1
@@ -68,7 +68,7 @@ class Kind(_Named):
     """Something that happened: a PROV activity."""
 
 
-class Role(_Named):
+class Role(_LabelledEnum):
     """How a node depends on another; a link points from the dependent to what it depends on."""
 
     USED = 1
@@ -111,7 +111,7 @@ CARRIES = tuple(role for role in Role if role not in PASSED_BY)
 """The roles that invalidity follows, from what is depended on to what depends."""
 
 
-class TagType(_Named):
+class TagType(_LabelledEnum):
     """The type of a tag's value."""
 
     STRING = 1
@@ -122,7 +122,7 @@ class TagType(_Named):
     """The tag was taken away: there is no value."""
 
 
-class Series(_Named):
+class Series(_LabelledEnum):
     """Which numbers a metric belongs to."""
 
     METRIC = 1
@@ -142,7 +142,7 @@ LARGEST = 3.4028234663852886e38
 not finite, has diverged."""
 
 
-class Special(_Named):
+class Special(_LabelledEnum):
     """A number that is not finite, as JSON writes it in text."""
 
     NAN = 1
@@ -167,7 +167,7 @@ class Special(_Named):
         return {1: "NaN", 2: "Infinity", 3: "-Infinity"}[self.value]
 
 
-class Mark(_Named):
+class Mark(_LabelledEnum):
     """Something said about a record after it was written; the latest counts."""
 
     PROMOTED = 1
@@ -180,7 +180,7 @@ class Mark(_Named):
     """Its tags, metrics and documents were dropped by age; the note says by which rule."""
 
 
-class Level(_Named):
+class Level(_LabelledEnum):
     """What a member of an audience may do."""
 
     READ = 1

@@ -25,7 +25,7 @@ from provenance_store.digests import (
 )
 from provenance_store.display import counted, escaped
 from provenance_store.errors import InvalidInput
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 
 __all__ = [
     "DIRECTORY",

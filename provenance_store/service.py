@@ -25,7 +25,7 @@ from provenance_store.sinks.group_commit import Guard
 from provenance_store.sql import harvest, inspect, ownership
 from provenance_store.sql.dialects import driver
 from provenance_store.sql.ownership import OriginOwner, RecordOwner
-from provenance_store.sql.recording import Prepared
+from provenance_store.sql.step_queries import Prepared
 from provenance_store.store import Store
 from provenance_store.validation.batches import check_sound
 from provenance_store.values import EVERYTHING, Audience, Viewer

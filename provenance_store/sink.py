@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 __all__ = [
     "LOOKED_THROUGH",
     "SOON_SECONDS",
+    "DelegatingSink",
     "MemorySink",
     "Sink",
-    "SinkBeside",
     "VersionOf",
     "closing_in",
     "is_this_version",
@@ -237,7 +237,7 @@ class Sink(ABC, processes.Forkable):
         """Flush and let go of files and connections."""
 
 
-class SinkBeside(Sink):
+class DelegatingSink(Sink):
     """Ids and names of another sink, with a way of writing of its own."""
 
     def __init__(self, behind: Sink) -> None:

@@ -12,8 +12,9 @@ from werkzeug.exceptions import UnsupportedMediaType
 from action_provider.api.batch_service import BatchService
 from action_provider.auth import Authenticator
 from action_provider.errors import answer
-from action_provider.operations import Operation, read_parameters
-from action_provider.request_guard import read_bytes
+from action_provider.operations import Operation
+from action_provider.query_string import read_parameters
+from action_provider.request_body import read_bytes
 from action_provider.settings import Options
 from provenance_store.errors import NotAllowed
 
@@ -23,7 +24,7 @@ MEDIA_TYPE = "application/msgpack"
 MOST_NOTES = 100
 
 
-class Taken(msgspec.Struct):
+class BatchAnswer(msgspec.Struct):
     """The batch is in the store, on its disk."""
 
     records: Annotated[int, Meta(description="How many records the batch has.")]
@@ -48,7 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST",
         "/api/v1/batches",
         "Write a batch of a remote recorder. Again changes nothing.",
-        {200: Taken},
+        {200: BatchAnswer},
         errors=(400, 401, 403, 409, 413, 415, 422, 503),
         parameters=BatchParameters,
         body=bytes,
@@ -71,7 +72,7 @@ def batches_blueprint(
             raise NotAllowed("You may not record here; ask the operator for access.")
         strict = read_parameters(request.args, BatchParameters).strict
         taken = batches.take(caller, _body(request, options.batch_limit), strict=strict)
-        said = Taken(taken.records, taken.notes[:MOST_NOTES])
+        said = BatchAnswer(taken.records, taken.notes[:MOST_NOTES])
         return Response(msgspec.json.encode(said), mimetype="application/json")
 
     return blueprint

@@ -11,7 +11,7 @@ from action_provider.auth import Caller
 from action_provider.batch_pieces import pieces
 from action_provider.metrics import Metrics
 from action_provider.providers.record.actions import ManagedRuns
-from action_provider.request_guard import invalid
+from action_provider.request_body import invalid
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.batch import TABLES, Batch, decode_batch
@@ -24,7 +24,7 @@ from provenance_store.transfer.settle_names import has_names, settled
 from provenance_store.validation.batches import TAKEN, check_kinds, check_whole, gated, spoken_runs
 from provenance_store.validation.limits import Gate, Policy
 
-__all__ = ["BatchService", "Taken", "read_batch"]
+__all__ = ["BatchService", "WrittenBatch", "read_batch"]
 
 
 def read_batch(data: bytes) -> Batch:
@@ -46,7 +46,7 @@ def read_batch(data: bytes) -> Batch:
     return batch
 
 
-class Taken(NamedTuple):
+class WrittenBatch(NamedTuple):
     """What was written: how many records, and what of them was not taken as it was."""
 
     records: int
@@ -68,7 +68,7 @@ class BatchService:
         self._runs = ManagedRuns()
         self._most_rows = RECORD_ROWS * options.step_rows
 
-    def take(self, caller: Caller, data: bytes, *, strict: bool = False) -> Taken:
+    def take(self, caller: Caller, data: bytes, *, strict: bool = False) -> WrittenBatch:
         """Write a batch on behalf of a caller. Again changes nothing.
 
         What says nothing about its audience is the caller's own. A value that cannot be kept as
@@ -84,7 +84,7 @@ class BatchService:
         check_whole(batch)
         if not has_names(batch):
             self._write(caller, batch)
-            return Taken(len(batch.record), gate.notes)
+            return WrittenBatch(len(batch.record), gate.notes)
         # What a name stands for may be in the part before.
         sink, records = self._stores.get().sink, 0
         for part in batch.parted():
@@ -93,7 +93,7 @@ class BatchService:
                 check_whole(part)
             self._write(caller, part)
             records += len(part.record)
-        return Taken(records, gate.notes)
+        return WrittenBatch(records, gate.notes)
 
     def _write(self, caller: Caller, batch: Batch) -> None:
         check_owners(caller, batch)

@@ -15,7 +15,7 @@ from msgspec import Meta
 from action_provider.auth import Authenticator
 from action_provider.errors import answer
 from action_provider.operations import Operation
-from action_provider.request_guard import decode, read_body
+from action_provider.request_body import decode, read_body
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.queries.documents import FIRST_NAMED
@@ -28,7 +28,7 @@ __all__ = ["OPERATIONS", "invalidation_blueprint"]
 MOST_NAMED = 1000
 
 
-class Said(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class ValidityRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """How it is said."""
 
     dry_run: Annotated[
@@ -39,7 +39,7 @@ class Said(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ] = FIRST_NAMED
 
 
-class Invalidation(Said, kw_only=True):
+class InvalidateRequest(ValidityRequest, kw_only=True):
     """Why a record must not be relied on."""
 
     cause: Annotated[
@@ -52,7 +52,7 @@ class Invalidation(Said, kw_only=True):
     ]
 
 
-class Restoration(Said, kw_only=True):
+class RestoreRequest(ValidityRequest, kw_only=True):
     """Why it may be relied on again."""
 
     cause: Annotated[str, Meta(max_length=MAX_CAUSE, description="Why, if it is told.")] = ""
@@ -81,11 +81,11 @@ class AffectedAnswer(msgspec.Struct, kw_only=True):
     dry_run: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-Words = TypeVar("Words", bound=Said)
+Words = TypeVar("Words", bound=ValidityRequest)
 Say = Callable[..., Affected]
 
 
-def _operation(name: str, path: str, summary: str, body: type[Said]) -> Operation:
+def _operation(name: str, path: str, summary: str, body: type[ValidityRequest]) -> Operation:
     return Operation(
         name,
         "POST",
@@ -103,13 +103,13 @@ OPERATIONS: tuple[Operation, ...] = (
         "invalidate_record",
         "invalidation",
         "Mark a record that the caller manages, and all that derives from it, as invalid.",
-        Invalidation,
+        InvalidateRequest,
     ),
     _operation(
         "restore_record",
         "restoration",
         "Take an invalidation back; both stay in the record's history.",
-        Restoration,
+        RestoreRequest,
     ),
 )
 
@@ -135,8 +135,8 @@ def invalidation_blueprint(
 
     invalidated, restored = OPERATIONS
     for operation, said in (
-        (invalidated, view(Invalidation, invalidate)),
-        (restored, view(Restoration, restore)),
+        (invalidated, view(InvalidateRequest, invalidate)),
+        (restored, view(RestoreRequest, restore)),
     ):
         blueprint.add_url_rule(operation.path, operation.name, said, methods=["POST"])
     return blueprint

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, request
 
-from action_provider.api import documents as shapes
+from action_provider.api import answer_shapes as shapes
 from action_provider.api.parameters import (
     LineageParameters,
     ModelParameters,
@@ -23,7 +23,8 @@ from action_provider.api.parameters import (
 )
 from action_provider.auth import Authenticator
 from action_provider.errors import answer
-from action_provider.operations import Operation, read_parameters
+from action_provider.operations import Operation
+from action_provider.query_string import read_parameters
 from action_provider.stores import StoreHolder
 from provenance_store.errors import InvalidInput
 from provenance_store.ids import now
@@ -164,7 +165,7 @@ QUESTIONS: tuple[Question, ...] = (
         "/resolve",
         "Which record a reference names: an id, a URI, a name, a version or an alias of a model.",
         NameParameters,
-        shapes.Named,
+        shapes.NamedRecords,
         _named,
     ),
     Question(
@@ -212,7 +213,7 @@ QUESTIONS: tuple[Question, ...] = (
         "/models/<path:name>",
         "A model with a page of its versions, by number.",
         ModelParameters,
-        shapes.Line,
+        shapes.ModelLine,
         _model,
         errors=(404, 409),
         path_help=(("name", "The model's name, or the id of one of its versions."),),

@@ -11,7 +11,8 @@ from werkzeug.datastructures import MIMEAccept
 
 from action_provider.auth import Authenticator
 from action_provider.errors import answer
-from action_provider.operations import Operation, read_parameters
+from action_provider.operations import Operation
+from action_provider.query_string import read_parameters
 from action_provider.stores import StoreHolder
 from provenance_store.errors import InvalidInput
 from provenance_store.ids import now
@@ -176,12 +177,12 @@ class StatementPredicate(msgspec.Struct, kw_only=True):
     evidence: StatementEvidence
 
 
-class Statement(
+class InTotoStatement(
     msgspec.Struct,
     kw_only=True,
     rename={"kind": "_type", "predicate_type": "predicateType"},
 ):
-    """An in-toto Statement v1 on how a record came to be."""
+    """An in-toto InTotoStatement v1 on how a record came to be."""
 
     kind: Literal["https://in-toto.io/Statement/v1"]
     subject: list[StatementSubject]
@@ -195,7 +196,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "GET",
         "/api/v1/records/<string:record_id>/statement",
         "How a record came to be, on what evidence, and what is not supported.",
-        {200: Statement},
+        {200: InTotoStatement},
         errors=(401, 403, 404, 409, 413, 422, 503),
         parameters=StatementParameters,
         text_media_types=("text/markdown", "text/plain"),

@@ -27,7 +27,7 @@ from action_provider.lanes.messages import Forwarded
 from action_provider.lanes.process import LaneProcess
 from action_provider.logs import request_id
 from action_provider.metrics import Metrics
-from action_provider.request_guard import whole_body
+from action_provider.request_body import whole_body
 from action_provider.settings import Options
 from action_provider.step_size import StepSize
 from action_provider.stores import StoreHolder

@@ -23,8 +23,8 @@ from flask import Flask, Response, g, request
 
 from action_provider import logs
 from action_provider.app import EXTENSION, create_app
-from action_provider.child_messages import receive, send
 from action_provider.fair_queue import TURNS
+from action_provider.framing import receive, send
 from action_provider.lanes.messages import Answered, Forwarded
 from provenance_store.sql.waits import begin_question
 

@@ -199,7 +199,7 @@ STATUSES = frozenset({"active", "inactive", "succeeded", "failed"})
 ROLES = frozenset({"creator_id", "monitor_by", "manage_by"})
 
 
-class Listing(Protocol):
+class ListsActions(Protocol):
     """Lists actions that a caller may see, newest first."""
 
     def listed(
@@ -228,7 +228,7 @@ class EnumerateParameters(msgspec.Struct, forbid_unknown_fields=True):
     marker: Annotated[str, Meta(description="The marker of the page before.")] | None = None
 
 
-def page_of(actions: Listing, caller: Caller, wanted: EnumerateParameters) -> ActionPage:
+def page_of(actions: ListsActions, caller: Caller, wanted: EnumerateParameters) -> ActionPage:
     """One page of the actions that the caller may see."""
     statuses = frozenset(s.upper() for s in _words(wanted.status, STATUSES, "status"))
     roles = _words(wanted.roles, ROLES, "roles")

@@ -18,10 +18,10 @@ from globus_action_provider_tools.flask import ActionProviderBlueprint
 
 from action_provider.auth import Authenticator, Caller
 from action_provider.errors import answer
-from action_provider.operations import read_parameters
 from action_provider.providers.action_store import ActionStore, EnumerateParameters, page_of
 from action_provider.providers.envelope import ActionLog, encode
-from action_provider.request_guard import read_body
+from action_provider.query_string import read_parameters
+from action_provider.request_body import read_body
 from action_provider.settings import Options
 from provenance_store.errors import NotAllowed, NotFound
 from provenance_store.rows import ActionRow

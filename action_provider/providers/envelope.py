@@ -12,7 +12,7 @@ import isodate
 import msgspec
 from msgspec import Meta
 
-from action_provider.request_guard import decode
+from action_provider.request_body import decode
 from flows.steps.validation_errors import BodyRefused
 from flows.steps.values import read_principal
 from provenance_store.errors import InvalidInput

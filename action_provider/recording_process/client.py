@@ -20,14 +20,15 @@ from collections.abc import Mapping
 import msgspec
 
 from action_provider.auth import Caller
-from action_provider.child_messages import CHUNK, RecordReply, RecordRequest, framed, taken
-from action_provider.child_process import Child, Line
+from action_provider.child_process import Child, ChildConnection
 from action_provider.errors import error_named
+from action_provider.framing import CHUNK, framed, taken
 from action_provider.logs import request_id
-from action_provider.providers.record.actions import Answer
+from action_provider.providers.record.actions import RecordAnswer
+from action_provider.recording_process.messages import RecordReply, RecordRequest
 from provenance_store.errors import StoreUnavailable
 
-__all__ = ["NEEDS_GROUPS", "RecordingLine", "RecordingProcess", "answer_of"]
+__all__ = ["NEEDS_GROUPS", "RecordingConnection", "RecordingProcess", "answer_of"]
 
 NEEDS_GROUPS = "NeedsGroups"
 """The process cannot ask Globus on the caller's behalf; the worker does, and asks again."""
@@ -48,10 +49,10 @@ class RecordingProcess(Child):
 
     def __init__(self, store_url: str, environ: Mapping[str, str] | None = None) -> None:
         super().__init__(store_url, environ)
-        self._line: RecordingLine | None = None
+        self._connection: RecordingConnection | None = None
         self.begin()
 
-    def run(self, caller: Caller, data: bytes) -> Answer:
+    def run(self, caller: Caller, data: bytes) -> RecordAnswer:
         """As `RecordActions.run`. Raises StoreUnavailable when the process ends while it records.
 
         Asking again is safe then: a request that was recorded is answered as before.
@@ -61,30 +62,30 @@ class RecordingProcess(Child):
             reply = self._ask(caller, caller.groups, data)
         return answer_of(reply)
 
-    def line(self) -> RecordingLine:
-        """The one line to the process; raises OSError when there can be none."""
-        self._line = RecordingLine(self, self._connect())
-        return self._line
+    def new_connection(self) -> RecordingConnection:
+        """The one connection to the process; raises OSError when there can be none."""
+        self._connection = RecordingConnection(self, self._connect())
+        return self._connection
 
     def close(self) -> None:
         super().close()
-        if self._line is not None:
-            self._line.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def _ask(self, caller: Caller, groups: frozenset[str] | None, data: bytes) -> RecordReply:
-        asking = _encode(_asking(caller, groups, data))
+        request = _encode(_request_of(caller, groups, data))
         try:
             try:
-                return _decode(self._exchange(asking))
+                return _decode(self._exchange(request))
             except ConnectionError:  # The process may have ended long ago; a new one is asked once.
-                return _decode(self._exchange(asking))
+                return _decode(self._exchange(request))
         except BlockingIOError:  # Asking again would only make it wait for longer.
             raise StoreUnavailable(TOO_LONG) from None
         except OSError:
             raise StoreUnavailable("Recording was interrupted; send the request again.") from None
 
 
-class RecordingLine:
+class RecordingConnection:
     """Asks the process about any number of requests at a time, for one thread that never waits.
 
     So the worker is woken once for all that were recorded together, and the process once for all
@@ -93,13 +94,13 @@ class RecordingLine:
 
     def __init__(
         self,
-        desk: RecordingProcess,
-        line: Line,
+        recording_process: RecordingProcess,
+        connection: ChildConnection,
     ) -> None:
-        line.socket.setblocking(False)
-        self._desk = desk
-        self._process = line.process
-        self._socket = line.socket
+        connection.socket.setblocking(False)
+        self._recording_process = recording_process
+        self._process = connection.process
+        self._socket = connection.socket
         self._unsent = bytearray()
         self._come = bytearray()
         self._numbers = itertools.count(1)
@@ -111,7 +112,7 @@ class RecordingLine:
     def ask(self, caller: Caller, data: bytes) -> int:
         """Ask with the next `send`; the number of the reply."""
         number = next(self._numbers)
-        self._unsent += framed(_encode(_asking(caller, caller.known_groups, data, number)))
+        self._unsent += framed(_encode(_request_of(caller, caller.known_groups, data, number)))
         return number
 
     def send(self) -> bool:
@@ -138,14 +139,14 @@ class RecordingLine:
 
     def give_up(self) -> None:
         """End the process, which takes too long; that may be waited for."""
-        self._desk.end(self._process)
+        self._recording_process.end(self._process)
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
 
 
-def _asking(
+def _request_of(
     caller: Caller, groups: frozenset[str] | None, data: bytes, number: int = 0
 ) -> RecordRequest:
     return RecordRequest(
@@ -160,8 +161,8 @@ def _asking(
     )
 
 
-def answer_of(reply: RecordReply) -> Answer:
+def answer_of(reply: RecordReply) -> RecordAnswer:
     """What a reply says; raises the error that it tells of."""
     if reply.error is not None:
         raise error_named(reply.error, reply.message, reply.choices)
-    return Answer(reply.document, reply.is_new, reply.records, reply.steps)
+    return RecordAnswer(reply.document, reply.is_new, reply.records, reply.steps)

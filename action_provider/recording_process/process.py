@@ -4,11 +4,11 @@ It is called as `python -m action_provider.recording_process.process FD`.
 
 The store's URL is read from standard input.
 
-One thread takes requests that wait, makes what they write, writes it in one commit and answers;
+One thread takes requests that wait, prepares what they write, writes it in one commit and answers;
 what comes meanwhile is for the next group. On PostgreSQL another thread writes, while the next
-group is made. A group is no more work than some dozen usual steps: whoever comes waits for what is
-being made and written only, for in the next group the identities take turns. It ends when the
-control socket FD is closed at the other end.
+group is prepared. A group is no more work than some dozen usual steps: whoever comes waits for what
+is being prepared and written only, for in the next group the identities take turns. It ends when
+the control socket FD is closed at the other end.
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ import msgspec
 
 from action_provider import logs
 from action_provider.auth import Caller
-from action_provider.child_messages import CHUNK, RecordReply, RecordRequest, framed, taken
 from action_provider.errors import named
-from action_provider.providers.record.actions import Answer, Group, RecordActions
+from action_provider.framing import CHUNK, framed, taken
+from action_provider.providers.record.actions import PreparedGroup, RecordActions, RecordAnswer
 from action_provider.recording_process.client import NEEDS_GROUPS
+from action_provider.recording_process.messages import RecordReply, RecordRequest
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.ids import now
 
 __all__ = ["main"]
 
-MOST_LINES = 64
+MOST_CONNECTIONS = 64
 """Sockets taken from the control socket at once."""
 
 WORK_A_GROUP = 2_000
@@ -59,7 +60,7 @@ class _GroupsNeeded(Exception):
     """Whether the caller may do this depends on its groups, which only the worker can ask for."""
 
 
-class Line:
+class WorkerConnection:
     """A socket to the worker, and the beginning of what has come on it."""
 
     __slots__ = ("_come", "_sending", "socket")
@@ -82,8 +83,8 @@ class Line:
             self.socket.sendall(messages)
 
 
-Waiting = tuple[Line, RecordRequest]
-Made = tuple[Sequence[Waiting], Group]
+PendingRequest = tuple[WorkerConnection, RecordRequest]
+PreparedRequests = tuple[Sequence[PendingRequest], PreparedGroup]
 """The requests of a group, and what they write."""
 
 
@@ -91,32 +92,32 @@ class Backlog:
     """Requests that wait, by identity."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, deque[Waiting]] = {}
+        self._queues: dict[str, deque[PendingRequest]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
 
-    def put(self, one: Waiting) -> None:
+    def put(self, one: PendingRequest) -> None:
         """Let a request wait behind those of its identity."""
         self._queues.setdefault(one[1].identity, deque()).append(one)
 
-    def group(self, most: int | None = None) -> list[Waiting]:
+    def group(self, most: int | None = None) -> list[PendingRequest]:
         """The next group, of so many requests at the most: the identities take turns, until it is
         work enough."""
-        group: list[Waiting] = []
+        group: list[PendingRequest] = []
         work = 0
         while self._queues and work < WORK_A_GROUP and (most is None or len(group) < most):
             identity = next(iter(self._queues))
             queue = self._queues.pop(identity)
             group.append(queue.popleft())
             work += group[-1][1].data.count(b",") + 1
-            if queue:  # at the end of the line of identities
+            if queue:  # at the end of the queue of identities
                 self._queues[identity] = queue
         return group
 
 
 class Writing:
-    """Writes what is made, and answers.
+    """Writes what is prepared, and answers.
 
     `done` can be read from when something was written meanwhile; `go_on` is to be called then.
     """
@@ -128,17 +129,17 @@ class Writing:
         self._actions = actions
         self.done, self._told = socket.socketpair()
 
-    def put(self, made: Made) -> None:
+    def put(self, prepared: PreparedRequests) -> None:
         """Have a group written, and its requests answered."""
-        self._write([made])
+        self._write([prepared])
 
     def go_on(self) -> None:
-        """Write what was made meanwhile."""
+        """Write what was prepared meanwhile."""
 
     def finish(self) -> None:
         """Return when all is written."""
 
-    def _write(self, several: Sequence[Made]) -> None:
+    def _write(self, several: Sequence[PreparedRequests]) -> None:
         waiting = [one for some, _ in several for one in some]
         _log_for(waiting)
         try:
@@ -149,17 +150,17 @@ class Writing:
 
 
 class WritingMeanwhile(Writing):
-    """Writes in a thread while the next requests are made: PostgreSQL has its own processes for
+    """Writes in a thread while the next requests are prepared: PostgreSQL has its own processes for
     its part of the work. SQLite has this one, and gains nothing.
 
-    A commit is all that has been made since the last one began.
+    A commit is all that has been prepared since the last one began.
     """
 
     def __init__(self, actions: RecordActions) -> None:
         super().__init__(actions)
         sys.setswitchinterval(SWITCH_SECONDS)
-        self._made: list[Made] = []
-        self._writing: list[Made] = []
+        self._prepared: list[PreparedRequests] = []
+        self._writing: list[PreparedRequests] = []
         self._begun = threading.Semaphore(0)
         threading.Thread(target=self._write_on, name="writing", daemon=True).start()
 
@@ -167,8 +168,8 @@ class WritingMeanwhile(Writing):
     def size(self) -> int:  # type: ignore[override]
         return sum(len(waiting) for waiting, _ in self._writing)
 
-    def put(self, made: Made) -> None:
-        self._made.append(made)
+    def put(self, prepared: PreparedRequests) -> None:
+        self._prepared.append(prepared)
         if not self._writing:
             self._begin()
 
@@ -176,7 +177,7 @@ class WritingMeanwhile(Writing):
         if not self.done.recv(1):  # the thread is gone: another process begins anew
             raise SystemExit(1)
         self._writing = []
-        if self._made:
+        if self._prepared:
             self._begin()
 
     def finish(self) -> None:
@@ -184,7 +185,7 @@ class WritingMeanwhile(Writing):
             self.go_on()
 
     def _begin(self) -> None:
-        self._writing, self._made = self._made, []
+        self._writing, self._prepared = self._prepared, []
         self._begun.release()
 
     def _write_on(self) -> None:
@@ -201,19 +202,19 @@ class WritingMeanwhile(Writing):
 def main(control: socket.socket, actions: RecordActions, writing: Writing) -> None:
     """Serve until the worker is gone."""
     _collect_seldom()
-    lines = selectors.DefaultSelector()
-    lines.register(control, selectors.EVENT_READ)
-    lines.register(writing.done, selectors.EVENT_READ)
+    connections = selectors.DefaultSelector()
+    connections.register(control, selectors.EVENT_READ)
+    connections.register(writing.done, selectors.EVENT_READ)
     backlog = Backlog()
     last = 0
     while True:
-        for key, _ in lines.select(0 if _is_due(backlog, writing) else None):
+        for key, _ in connections.select(0 if _is_due(backlog, writing) else None):
             if key.data is not None:
-                for one in _received(lines, key.data):
+                for one in _received(connections, key.data):
                     backlog.put(one)
             elif key.fileobj is writing.done:
                 writing.go_on()
-            elif not _take_lines(lines, control):
+            elif not _take_connections(connections, control):
                 writing.finish()
                 return
         if _is_due(backlog, writing):
@@ -222,7 +223,7 @@ def main(control: socket.socket, actions: RecordActions, writing: Writing) -> No
             group = backlog.group(most=max(1, (len(backlog) + last + 1) // 2))
             if group:
                 last = len(group)
-                _make(actions, group, writing)
+                _prepare(actions, group, writing)
 
 
 def _is_due(backlog: Backlog, writing: Writing) -> bool:
@@ -238,33 +239,35 @@ def _collect_seldom() -> None:
     gc.set_threshold(COLLECT_AFTER)
 
 
-def _take_lines(lines: selectors.BaseSelector, control: socket.socket) -> bool:
+def _take_connections(connections: selectors.BaseSelector, control: socket.socket) -> bool:
     """Take new sockets; False when the worker is gone."""
     try:
-        data, handles, _, _ = socket.recv_fds(control, MOST_LINES, MOST_LINES)
+        data, handles, _, _ = socket.recv_fds(control, MOST_CONNECTIONS, MOST_CONNECTIONS)
     except OSError:
         return False
     for handle in handles:
-        line = Line(socket.socket(fileno=handle))
-        lines.register(line.socket, selectors.EVENT_READ, line)
+        connection = WorkerConnection(socket.socket(fileno=handle))
+        connections.register(connection.socket, selectors.EVENT_READ, connection)
     return bool(data)
 
 
-def _received(lines: selectors.BaseSelector, line: Line) -> list[Waiting]:
+def _received(
+    connections: selectors.BaseSelector, connection: WorkerConnection
+) -> list[PendingRequest]:
     try:
-        return [(line, asking) for asking in line.receive()]
+        return [(connection, request) for request in connection.receive()]
     except OSError:
-        lines.unregister(line.socket)
-        line.socket.close()
+        connections.unregister(connection.socket)
+        connection.socket.close()
         return []
 
 
-def _make(actions: RecordActions, waiting: list[Waiting], writing: Writing) -> None:
+def _prepare(actions: RecordActions, waiting: list[PendingRequest], writing: Writing) -> None:
     _log_for(waiting)
     try:
-        group = actions.make_all(
-            [(_caller(asking), asking.data) for _, asking in waiting],
-            since=min(asking.since for _, asking in waiting),
+        group = actions.prepare_all(
+            [(_caller(request), request.data) for _, request in waiting],
+            since=min(request.since for _, request in waiting),
         )
     except Exception as error:
         _answer(waiting, [error] * len(waiting))
@@ -272,29 +275,30 @@ def _make(actions: RecordActions, waiting: list[Waiting], writing: Writing) -> N
         writing.put((waiting, group))
 
 
-def _log_for(waiting: Sequence[Waiting]) -> None:
+def _log_for(waiting: Sequence[PendingRequest]) -> None:
     """Name these requests in what this thread logs."""
-    logs.REQUESTS.set(",".join([asking.request_id for _, asking in waiting]))
+    logs.REQUESTS.set(",".join([request.request_id for _, request in waiting]))
 
 
-def _answer(waiting: Sequence[Waiting], answers: Sequence[Answer | Exception]) -> None:
-    replies: dict[Line, bytearray] = {}  # of one line together: the worker is woken once for all
-    for (line, asking), answer in zip(waiting, answers, strict=True):
+def _answer(waiting: Sequence[PendingRequest], answers: Sequence[RecordAnswer | Exception]) -> None:
+    # Those of one connection together: the worker is woken once for all.
+    replies: dict[WorkerConnection, bytearray] = {}
+    for (connection, request), answer in zip(waiting, answers, strict=True):
         if isinstance(answer, Exception):
-            logs.REQUESTS.set(asking.request_id)
-        message = framed(_encode(_reply(answer, asking.number)))
-        replies.setdefault(line, bytearray()).extend(message)
-    for line, messages in replies.items():
-        line.send(messages)
+            logs.REQUESTS.set(request.request_id)
+        message = framed(_encode(_reply(answer, request.number)))
+        replies.setdefault(connection, bytearray()).extend(message)
+    for connection, messages in replies.items():
+        connection.send(messages)
 
 
-def _caller(asking: RecordRequest) -> Caller:
+def _caller(request: RecordRequest) -> Caller:
     return Caller(
-        asking.identity,
-        asking.identities,
-        known_groups=None if asking.groups is None else frozenset(asking.groups),
+        request.identity,
+        request.identities,
+        known_groups=None if request.groups is None else frozenset(request.groups),
         ask_for_groups=_ask_for_groups,
-        reader_group=asking.reader_group,
+        reader_group=request.reader_group,
     )
 
 
@@ -302,8 +306,8 @@ def _ask_for_groups() -> frozenset[str]:
     raise _GroupsNeeded
 
 
-def _reply(answer: Answer | Exception, number: int) -> RecordReply:
-    if isinstance(answer, Answer):
+def _reply(answer: RecordAnswer | Exception, number: int) -> RecordReply:
+    if isinstance(answer, RecordAnswer):
         told = (answer.document, answer.is_new, answer.records, answer.steps)
         return RecordReply(*told, number=number)
     if isinstance(answer, _GroupsNeeded):

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from action_provider import logs
 from action_provider.auth import Authenticator, Caller, MustAsk, not_asking
-from action_provider.child_messages import RecordReply
 from action_provider.errors import Malformed, answer
 from action_provider.fair_queue import FairLane
 from action_provider.metrics import Metrics
@@ -25,16 +24,17 @@ from action_provider.providers.record.blueprint import RecordBlueprint
 from action_provider.recording_process.client import (
     NEEDS_GROUPS,
     TOO_LONG,
-    RecordingLine,
+    RecordingConnection,
     RecordingProcess,
     answer_of,
 )
-from action_provider.request_guard import check_json
+from action_provider.recording_process.messages import RecordReply
+from action_provider.request_body import check_json
 from action_provider.settings import Options
 from action_provider.step_size import StepSize
 from provenance_store.errors import BraidError, StoreUnavailable
 
-__all__ = ["DirectRecording", "QuickRecording"]
+__all__ = ["WithoutFlask", "WithoutThread"]
 
 PATH = "/record/run"
 HEAD = b"POST /record/run HTTP/1."
@@ -51,10 +51,10 @@ class _Headers(NamedTuple):
     headers: dict[str, str]
 
 
-class DirectRecording:
+class WithoutFlask:
     """A WSGI application: takes steps of a usual size, which come with their length, and leaves
-    everything else to the application behind it. `queue` is the lane of usual requests, `desk`
-    the recording process, if there is one."""
+    everything else to the application behind it. `queue` is the lane of usual requests,
+    `recording_process` is None where there is none."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class DirectRecording:
         queue: FairLane,
         metrics: Metrics,
         options: Options,
-        desk: RecordingProcess | None = None,
+        recording_process: RecordingProcess | None = None,
     ) -> None:
         self._behind = behind
         self._provider = provider
@@ -76,8 +76,12 @@ class DirectRecording:
         self._size = StepSize.of(options)
         self._logs_access = options.access_log == "on"
         # A line of the log may have to wait for whoever reads it.
-        quick = desk is not None and not self._logs_access
-        self.quick = QuickRecording(self, provider, queue, desk) if desk and quick else None
+        quick = recording_process is not None and not self._logs_access
+        self.quick = (
+            WithoutThread(self, provider, queue, recording_process)
+            if recording_process and quick
+            else None
+        )
         """For a server that can answer without a thread."""
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
@@ -110,14 +114,14 @@ class DirectRecording:
             if self.is_large(data):
                 environ["wsgi.input"] = BytesIO(data)
                 return self._behind(environ, start_response)
-            document, is_new = self._recorded(caller, data)
+            document, is_new = self._record(caller, data)
         except Exception as error:
-            return self.refused(error, environ, start_response, began, caller)
+            return self.respond_refused(error, environ, start_response, began, caller)
         if self.quick is not None:
             self.quick.open()
-        return self.recorded(document, is_new, start_response, began, caller)
+        return self.respond_recorded(document, is_new, start_response, began, caller)
 
-    def recorded(
+    def respond_recorded(
         self,
         document: str,
         is_new: bool,
@@ -136,7 +140,7 @@ class DirectRecording:
         start_response(NEW if is_new else KNOWN, headers)
         return [body]
 
-    def refused(
+    def respond_refused(
         self,
         error: Exception,
         environ: dict[str, Any],
@@ -173,7 +177,7 @@ class DirectRecording:
         headers = {} if token is None else {"Authorization": token}
         return self._authenticator.who(_Headers(headers))
 
-    def _recorded(self, caller: Caller, data: bytes) -> tuple[str, bool]:
+    def _record(self, caller: Caller, data: bytes) -> tuple[str, bool]:
         self._queue.enter(caller.identity)
         try:
             self.check(caller, data)
@@ -193,7 +197,7 @@ def body_of(environ: dict[str, Any], length: int) -> bytes:
     return data
 
 
-class _Begun(NamedTuple):
+class _SentRequest(NamedTuple):
     """A request that the recording process has."""
 
     environ: dict[str, Any]
@@ -202,7 +206,7 @@ class _Begun(NamedTuple):
     began: float
 
 
-class QuickRecording:
+class WithoutThread:
     """Steps for which nothing has to be waited for: the caller's token is known, its lane has a
     free place, and the recording process was asked a moment ago and did well.
 
@@ -213,37 +217,37 @@ class QuickRecording:
 
     def __init__(
         self,
-        direct: DirectRecording,
+        direct: WithoutFlask,
         provider: RecordBlueprint,
         queue: FairLane,
-        desk: RecordingProcess,
+        recording_process: RecordingProcess,
     ) -> None:
         self._direct = direct
         self._provider = provider
         self._queue = queue
-        self._desk = desk
-        self._begun: dict[int, _Begun] = {}
-        self._line: RecordingLine | None = None
+        self._recording_process = recording_process
+        self._begun: dict[int, _SentRequest] = {}
+        self._connection: RecordingConnection | None = None
         self._goes_well = False
         self._opening = threading.Lock()
         self.served = False
         """Whether a server uses it."""
 
     def open(self) -> None:
-        """Have a line to the process; called when a thread has had a step recorded by it."""
+        """Have a connection to the process; called when a thread has had a step recorded by it."""
         if not self._goes_well and self.served:
             with self._opening:
-                if self._line is None:
+                if self._connection is None:
                     try:
-                        self._line = self._desk.line()
+                        self._connection = self._recording_process.new_connection()
                     except OSError:  # without a descriptor there is none
                         return
                 self._goes_well = True
 
     @property
     def handle(self) -> int | None:
-        """The descriptor that replies come from; None while there is no line."""
-        return None if self._line is None else self._line.fileno()
+        """The descriptor that replies come from; None while there is no connection."""
+        return None if self._connection is None else self._connection.fileno()
 
     def wants(self, data: bytes | bytearray) -> bool:
         """Whether a request that begins like this may be one to `begin` with."""
@@ -251,8 +255,8 @@ class QuickRecording:
 
     def begin(self, environ: dict[str, Any]) -> int | None:
         """Have a step recorded; the number of the reply. None for what is for a thread."""
-        length, line = self._direct.length(environ), self._line
-        if length is None or line is None:
+        length, connection = self._direct.length(environ), self._connection
+        if length is None or connection is None:
             return None
         began = time.perf_counter()
         with logs.answering(environ), not_asking():
@@ -267,70 +271,71 @@ class QuickRecording:
                 return None
             if not self._queue.enter_at_once(caller.identity):
                 return None
-            number = line.ask(caller, data)
-        self._begun[number] = _Begun(environ, caller, data, began)
+            number = connection.ask(caller, data)
+        self._begun[number] = _SentRequest(environ, caller, data, began)
         return number
 
     def send(self) -> bool:
         """Send what was begun to the process; False while there is no room for some of it."""
-        return self._line is None or self._line.send()
+        return self._connection is None or self._connection.send()
 
     def finished(self) -> tuple[list[tuple[int, Respond | None]], bool]:
         """The numbers of steps that are done, with what answers each, or None for one that is for
         a thread; and whether the process goes on. `hang_up` if it does not."""
-        if self._line is None:
+        if self._connection is None:
             return [], False
         try:
-            replies = self._line.replies()
+            replies = self._connection.replies()
         except OSError:
             return [(number, None) for number in [*self._begun] if self._ended(number)], False
         told = ((reply.number, reply, self._ended(reply.number)) for reply in replies)
-        return [(n, self._responding(begun, reply)) for n, reply, begun in told if begun], True
+        return [
+            (number, None if reply.error == NEEDS_GROUPS else partial(self._respond, begun, reply))
+            for number, reply, begun in told
+            if begun
+        ], True
 
     def overdue(self) -> list[tuple[int, Respond | None]]:
         """As `finished`, those that have taken too long; the process is ended then."""
-        since = time.perf_counter() - self._desk.wait_seconds
+        since = time.perf_counter() - self._recording_process.wait_seconds
         late = [number for number, begun in self._begun.items() if begun.began < since]
-        if late and self._line is not None:
-            threading.Thread(target=self._line.give_up, name="giving up", daemon=True).start()
+        if late and self._connection is not None:
+            threading.Thread(target=self._connection.give_up, name="giving up", daemon=True).start()
         ended = ((number, self._ended(number)) for number in late)
         error = StoreUnavailable(TOO_LONG)
-        return [(n, partial(self._refused, begun, error)) for n, begun in ended if begun]
+        return [(n, partial(self._respond_refused, begun, error)) for n, begun in ended if begun]
 
     def hang_up(self) -> None:
-        """Close the line, which nobody may be waiting for any more."""
+        """Close the connection, which nobody may be waiting for any more."""
         with self._opening:
             self._goes_well = False
-            line, self._line = self._line, None
-        if line is not None:
-            line.close()
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
-    def _ended(self, number: int) -> _Begun | None:
+    def _ended(self, number: int) -> _SentRequest | None:
         if (begun := self._begun.pop(number, None)) is not None:
             self._queue.leave(begun.caller.identity)
         return begun
 
-    def _responding(self, begun: _Begun, reply: RecordReply) -> Respond | None:
-        if reply.error == NEEDS_GROUPS:
-            return None
-        return partial(self._respond, begun, reply)
-
     def _respond(
-        self, begun: _Begun, reply: RecordReply, start_response: Callable[..., Any]
+        self, begun: _SentRequest, reply: RecordReply, start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         try:
             recorded = self._provider.answered(begun.caller, begun.data, answer_of(reply))
         except Exception as error:
             # Whether the store is lost is looked at by threads, which open it anew.
             self._goes_well = self._goes_well and not isinstance(error, StoreUnavailable)
-            return self._refused(begun, error, start_response)
+            return self._respond_refused(begun, error, start_response)
         with logs.answering(begun.environ):
-            return self._direct.recorded(*recorded, start_response, begun.began, begun.caller)
+            return self._direct.respond_recorded(
+                *recorded, start_response, begun.began, begun.caller
+            )
 
-    def _refused(
-        self, begun: _Begun, error: Exception, start_response: Callable[..., Any]
+    def _respond_refused(
+        self, begun: _SentRequest, error: Exception, start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         with logs.answering(begun.environ):
-            return self._direct.refused(
+            return self._direct.respond_refused(
                 error, begun.environ, start_response, begun.began, begun.caller
             )

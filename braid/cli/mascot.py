@@ -13,7 +13,7 @@ import click
 from braid.cli.progress import rows_progress
 from braid.cli.source import Source
 from hpc.mascot import Progress, Size, play
-from hpc.mpi.topology import Launched
+from hpc.mpi.launch import Launched
 from provenance_store.errors import BraidError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from braid.settings import JOB_VARIABLES
 from provenance_store.display import escaped
 from provenance_store.errors import Ambiguous, InvalidInput, NotFound
 from provenance_store.files import LINK_TARGET, LocalFile
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 from provenance_store.values import DIFFERS
 
 __all__ = ["CommandStep", "Finished", "job_environment", "run"]

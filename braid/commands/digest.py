@@ -103,7 +103,7 @@ def _sorted_out(
     """Records by id with the URIs that are meant, None for all; and files that none names."""
     from provenance_store.files import uris_of
     from provenance_store.references import is_id
-    from provenance_store.validation.texts import normal_uri
+    from provenance_store.validation.uris import normal_uri
 
     wanted: dict[str, frozenset[str] | None] = {}
     unknown = []
@@ -142,7 +142,7 @@ def _is_meant(
 ) -> bool:
     if run_id and record["run_id"] == run_id:
         return True
-    from provenance_store.validation.texts import normal_uri
+    from provenance_store.validation.uris import normal_uri
 
     uris = wanted.get(record["id"], frozenset())
     return uris is None or normal_uri(uri["uri"]) in uris

@@ -125,7 +125,7 @@ def command(
     """
     from braid.cli import mascot
     from hpc.mascot import Size
-    from hpc.mpi.topology import launched
+    from hpc.mpi.launch import launched
 
     job = launched()
     with mascot.one_voice(job):

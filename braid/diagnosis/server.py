@@ -136,7 +136,7 @@ def _certificate(host: str, port: int) -> Finding:
     return Finding("certificate", "ok", f"{said}, in {counted(days, 'day')}.")
 
 
-class _Told(NamedTuple):
+class _Introspected(NamedTuple):
     """Whether to go on, and the scope that the provider named for itself."""
 
     goes_on: bool
@@ -149,7 +149,7 @@ def _expected_scope() -> str | None:
     return SCOPE.get() or (usual_scope(client_id) if client_id else None)
 
 
-def _description(url: str) -> Generator[Finding, None, _Told]:
+def _description(url: str) -> Generator[Finding, None, _Introspected]:
     """The provider's word on itself, as Globus Flows asks for it."""
     try:
         asked = ask_provider(url, "record")
@@ -161,7 +161,7 @@ def _description(url: str) -> Generator[Finding, None, _Told]:
             "The proxy must pass /record to Braid, and BRAID_VISIBLE_TO be public: otherwise "
             "Globus Flows cannot find out the scope, and calls nothing.",
         )
-        return _Told(False)
+        return _Introspected(False)
     if asked.doubt:
         yield Finding(
             "description",
@@ -171,7 +171,7 @@ def _description(url: str) -> Generator[Finding, None, _Told]:
             if asked.closed
             else "Is `braid serve` running, and does the proxy reach it? Look into its log.",
         )
-        return _Told(asked.closed)
+        return _Introspected(asked.closed)
     expected = _expected_scope()
     if expected and asked.scope != expected:
         yield Finding(
@@ -181,9 +181,9 @@ def _description(url: str) -> Generator[Finding, None, _Told]:
             f"One of the two is wrong, or --server names another server: correct {SCOPE.name} and "
             "start the server again. The line `scope` tells whether the one here is registered.",
         )
-        return _Told(True)
+        return _Introspected(True)
     yield Finding("description", "ok", f"{asked.url} is Braid, with the scope {asked.scope}.")
-    return _Told(True, asked.scope)
+    return _Introspected(True, asked.scope)
 
 
 def _ready(url: str) -> Iterator[Finding]:

@@ -55,7 +55,7 @@ Respond = Callable[[Callable[..., Any]], Iterable[bytes]]
 
 
 class Quick(Protocol):
-    """The requests that an application answers without a thread, see `QuickRecording`."""
+    """The requests that an application answers without a thread, see `WithoutThread`."""
 
     served: bool
 
@@ -82,7 +82,7 @@ class Quick(Protocol):
         """Close the descriptor."""
 
 
-class _Begun(NamedTuple):
+class _AnsweredWithoutThread(NamedTuple):
     """A request that was begun without a thread."""
 
     conn: Connection
@@ -92,7 +92,7 @@ class _Begun(NamedTuple):
     environ: dict[str, Any]
 
 
-class _Asked:
+class _ReadRequest:
     """The request that is being answered, once it has been read."""
 
     request: Any = None
@@ -118,7 +118,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._quick: Quick | None = None
         self._quick_handle: int | None = None
         self._sent_all = True
-        self._begun: dict[int, _Begun] = {}
+        self._begun: dict[int, _AnsweredWithoutThread] = {}
 
     def init_signals(self) -> None:
         """Handle signals from now on, those too that came since the process was forked."""
@@ -316,7 +316,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             request.body = environ["wsgi.input"]
             conn.put_back(request)
             return False
-        self._begun[number] = _Begun(conn, request, outgoing, response, environ)
+        self._begun[number] = _AnsweredWithoutThread(conn, request, outgoing, response, environ)
         return True
 
     def _send_begun(self, quick: Quick) -> None:
@@ -352,7 +352,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._unwatch(conn)
             self.enqueue_req(conn)
 
-    def _respond(self, begun: _Begun, respond: Respond) -> bool:
+    def _respond(self, begun: _AnsweredWithoutThread, respond: Respond) -> bool:
         """Send an answer as far as its client takes it; True when the connection can be used
         again."""
         conn, response = begun.conn, begun.response
@@ -362,7 +362,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if not self.alive or not self.cfg.keepalive:
             response.force_close()
 
-        def answer(asked: _Asked) -> bool:
+        def answer(asked: _ReadRequest) -> bool:
             asked.request = begun.request
             for piece in respond(response.start_response):
                 response.write(piece)
@@ -377,7 +377,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle(self, conn: Connection) -> bool:
         """Answer a request, in a thread; True when the connection can be used again."""
 
-        def answer(asked: _Asked) -> bool:
+        def answer(asked: _ReadRequest) -> bool:
             said = Outgoing(conn.sock, conn.client, conn.server)
             request = asked.request = conn.parse()
             if not conn.incoming.whole:  # The answer says so, or the next request would be lost.
@@ -388,10 +388,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
         return self._guarded(conn, answer)
 
-    def _guarded(self, conn: Connection, answer: Callable[[_Asked], bool]) -> bool:
+    def _guarded(self, conn: Connection, answer: Callable[[_ReadRequest], bool]) -> bool:
         """What `answer` says of whether the connection can be used again; False after a fault,
         which is answered here, or logged where nobody is there to read the answer."""
-        asked = _Asked()
+        asked = _ReadRequest()
         try:
             return answer(asked)
         except (NoMoreData, StopIteration):

@@ -13,7 +13,7 @@ from flows.harvest.job import Job
 from flows.harvest.recorded import is_record_of
 from flows.harvest.state_visits import MISSING, Visit
 from flows.harvest.step_body import spare_body
-from flows.harvest.taken_results import Taken, links_of
+from flows.harvest.taken_results import TakenResult, links_of
 from flows.language import put, render
 from flows.language.paths import CONTEXT_KEY
 from flows.language.templates import bare_key, hide_private_parameters
@@ -87,7 +87,7 @@ class Adder:
         """What record states that were not answered should have got, by their ResultPaths."""
 
     def add(
-        self, place: int, ordinal: int | None, taken: Sequence[Taken], before: int | None
+        self, place: int, ordinal: int | None, taken: Sequence[TakenResult], before: int | None
     ) -> None:
         """Record a visit: with what conventions tell of if that can be recorded, else without;
         without its documents if they cannot be. `before` is the place of the step before it."""

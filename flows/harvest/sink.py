@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from provenance_store.batch import Batch
 from provenance_store.ids import MAX_SEQUENCE, make_id, urn_of
-from provenance_store.sink import SinkBeside, login, new_origin
+from provenance_store.sink import DelegatingSink, login, new_origin
 from provenance_store.store import Store
 
 __all__ = ["MAX_ORDINAL", "HarvestSink"]
@@ -25,7 +25,7 @@ FINAL_EVENT = 1
 """The number of the event that says how a run ended: where it is, the whole run was harvested."""
 
 
-class HarvestSink(SinkBeside):
+class HarvestSink(DelegatingSink):
     """A store's sink for one run; what is written to it waits in `held`."""
 
     def __init__(self, store: Store, run_id: str, *, who: str | None = None) -> None:

@@ -15,14 +15,14 @@ from flows.steps.outcome import outcome_of
 from provenance_store.errors import InvalidInput
 from provenance_store.redaction import redact
 
-__all__ = ["Taken", "links_of", "note_outputs", "outputs_taken", "sources_of"]
+__all__ = ["TakenResult", "links_of", "note_outputs", "outputs_taken", "sources_of"]
 
 _WRITERS_OF_NOTHING = frozenset({"Choice", "Wait", "Fail"})
 _CONTEXT = "_context"
 _LISTS = ("results", "result")
 
 
-class Taken(NamedTuple):
+class TakenResult(NamedTuple):
     """A value out of the result of an earlier visit: which visit, and where in its result."""
 
     place: int
@@ -35,7 +35,7 @@ class _Written(NamedTuple):
     place: int
 
 
-def sources_of(visits: Sequence[Visit], states: Mapping[str, Any]) -> list[list[Taken]]:
+def sources_of(visits: Sequence[Visit], states: Mapping[str, Any]) -> list[list[TakenResult]]:
     """For each visit, what it took of the results of earlier ones.
 
     A result that was overwritten in between is not what was read; values of the run's own input
@@ -43,7 +43,7 @@ def sources_of(visits: Sequence[Visit], states: Mapping[str, Any]) -> list[list[
     """
     read: dict[str, list[tuple[Segment, ...]]] = {}
     written: list[_Written] = []
-    found: list[list[Taken]] = []
+    found: list[list[TakenResult]] = []
     for place, visit in enumerate(visits):
         if visit.name not in read:
             read[visit.name] = _read_by(visit.name, states)
@@ -63,13 +63,13 @@ def _read_by(name: str, states: Mapping[str, Any]) -> list[tuple[Segment, ...]]:
     return [path for path in found if path[:1] != (_CONTEXT,)]
 
 
-def _taken(read: list[tuple[Segment, ...]], written: list[_Written]) -> list[Taken]:
-    found: dict[Taken, None] = {}
+def _taken(read: list[tuple[Segment, ...]], written: list[_Written]) -> list[TakenResult]:
+    found: dict[TakenResult, None] = {}
     for path in read:
         for at, place in reversed(written):
             if not overlaps(at, path):
                 continue
-            found[Taken(place, path[len(at) :])] = None
+            found[TakenResult(place, path[len(at) :])] = None
             if path[: len(at)] == at:
                 break  # what was written there before cannot be seen any more
     return list(found)
@@ -112,7 +112,9 @@ def outputs_taken(path: tuple[Segment, ...], result: Any, outputs: Sequence[int]
     return list(outputs[:count])
 
 
-def links_of(job: Job, taken: Sequence[Taken], before: int | None) -> tuple[list[int], list[int]]:
+def links_of(
+    job: Job, taken: Sequence[TakenResult], before: int | None
+) -> tuple[list[int], list[int]]:
     """The records that a visit took values of, and the steps that it only followed."""
     used: dict[int, None] = {}
     informed: dict[int, None] = {}

@@ -69,7 +69,7 @@ def way_taken(state: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[str 
     """The state that a Choice goes to, by what is at the paths that its rules compare, and whether
     it goes anywhere. None where that cannot be said, for a value is private or not told."""
     try:
-        taken = choose_by(state, _Told(values))
+        taken = choose_by(state, _GivenValues(values))
     except PathNotFound:
         return None, False
     except (LanguageError, LookupError, RecursionError):
@@ -77,7 +77,7 @@ def way_taken(state: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[str 
     return taken, taken is not None
 
 
-class _Told(NamedTuple):
+class _GivenValues(NamedTuple):
     """The values of paths, as they were told."""
 
     values: Mapping[str, Any]

@@ -44,7 +44,7 @@ from flows.steps.uris import name_of_uri
 from provenance_store.enums import Kind
 from provenance_store.handles import StepHandle
 from provenance_store.queries.document_reader import Call
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 from provenance_store.values import TagValue, Uri
 
 __all__ = ["ASSUMED", "BarePaths", "Evidence"]

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from flows.steps.decision import Decided, DecidedOption
+from flows.steps.decision import DecidedOption, StepDecision
 from flows.steps.references import (
     MAKING,
     IdReference,
@@ -414,7 +414,7 @@ class Body(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     ] = None
 
     @property
-    def decided(self) -> Decided | None:
+    def decided(self) -> StepDecision | None:
         """What the step decided, as the body says."""
         said = self.decision
         if said is None:
@@ -422,7 +422,7 @@ class Body(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         options = (DecidedOption(one.id, one.name, one.score, one.why) for one in said.options)
         chosen = (said.chosen,) if isinstance(said.chosen, str) else tuple(said.chosen or ())
         about = (said.question, said.policy, said.decider, said.why)
-        return Decided(*about, options=tuple(options), chosen=chosen)
+        return StepDecision(*about, options=tuple(options), chosen=chosen)
 
     @property
     def says_what(self) -> bool:

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from flows.settings import ENDPOINT_COLLECTION, ENDPOINT_COLLECTIONS
 from flows.steps.run_files import path_key
 
-__all__ = ["Collections", "Root", "collections_of_settings", "read_collections"]
+__all__ = ["CollectionRoot", "Collections", "collections_of_settings", "read_collections"]
 
 
-class Root(NamedTuple):
+class CollectionRoot(NamedTuple):
     """A collection, and the folder of the endpoint's file system that is its root."""
 
     collection: str
@@ -28,7 +28,7 @@ class Root(NamedTuple):
         return key.removeprefix(self.folder) if key.startswith(f"{self.folder}/") else None
 
 
-Collections = Mapping[str, Root]
+Collections = Mapping[str, CollectionRoot]
 """Roots by the id of the endpoint."""
 
 
@@ -36,11 +36,11 @@ Collections = Mapping[str, Root]
 def read_collections(given: tuple[str, ...]) -> Collections:
     """Collections by endpoint, from texts such as ``ENDPOINT=COLLECTION:/FOLDER``; what is not of
     this form is left out."""
-    found: dict[str, Root] = {}
+    found: dict[str, CollectionRoot] = {}
     for text in given:
         if (match := ENDPOINT_COLLECTION.fullmatch(text)) is not None:
             folder = path_key(match[3]) if (match[3] or "").strip("/") else ""
-            found[match[1].lower()] = Root(match[2].lower(), folder)
+            found[match[1].lower()] = CollectionRoot(match[2].lower(), folder)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Decided", "DecidedOption"]
+__all__ = ["DecidedOption", "StepDecision"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class DecidedOption:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class StepDecision:
     """A decision; `chosen` are ids or names of options."""
 
     question: str | None = None

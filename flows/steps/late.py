@@ -17,7 +17,7 @@ from flows.steps.run_files import PATHS, named_paths
 from provenance_store.enums import Kind, Role
 from provenance_store.handles import StepHandle
 from provenance_store.recording.recorder import Recorder
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 
 __all__ = ["LateLinks", "Links", "may_have_more"]
 

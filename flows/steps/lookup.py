@@ -15,17 +15,17 @@ from flows.steps.run_files import PATHS, NamedPath, RunFile, RunFiles, named_pat
 from provenance_store.enums import Kind
 from provenance_store.errors import NotFound
 from provenance_store.queries.document_reader import LAST, Call, DocumentReader, Head
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 from provenance_store.values import Uri
 
-__all__ = ["Head", "Lookup", "Made", "MemoryLookup", "StoreLookup", "files_of_run"]
+__all__ = ["Head", "Lookup", "MadeByStep", "MemoryLookup", "StoreLookup", "files_of_run"]
 
 T = TypeVar("T")
 MOST_FILES, EARLIEST = 1_200, 200
 """As many of the files of a run are remembered as a store tells, some of them the first."""
 
 
-class Made(NamedTuple):
+class MadeByStep(NamedTuple):
     """What a step made: ids of records, and of model versions."""
 
     outputs: tuple[int, ...]
@@ -52,7 +52,7 @@ class Lookup(ABC):
         """The model version with that id; None if it is another kind of record."""
 
     @abstractmethod
-    def made_by(self, step_id: int) -> Made:
+    def made_by(self, step_id: int) -> MadeByStep:
         """What a step made: as far as the links of one step go, and one more if there are more."""
 
     @abstractmethod
@@ -113,7 +113,7 @@ class Lookup(ABC):
     def note_version(self, head: Head, *, parent: int | None) -> None:  # noqa: B027
         """Told of each model version that is made."""
 
-    def note_made(self, call: Call, made: Made, *, run_id: str | None) -> None:  # noqa: B027
+    def note_made(self, call: Call, made: MadeByStep, *, run_id: str | None) -> None:  # noqa: B027
         """Told of what each step made."""
 
     def note_maker(self, record_id: int, step_id: int) -> None:  # noqa: B027
@@ -166,9 +166,9 @@ class StoreLookup(Lookup):
     def names_paths(self, run_id: str) -> bool:
         return self._reader.has_documents(run_id, PATHS)
 
-    def made_by(self, step_id: int) -> Made:
+    def made_by(self, step_id: int) -> MadeByStep:
         made = self._reader.made_by(step_id, limit=MAX_LINKS + 1)
-        return Made(
+        return MadeByStep(
             tuple(record_id for record_id, kind in made if kind is not Kind.MODEL),
             tuple(record_id for record_id, kind in made if kind is Kind.MODEL),
         )
@@ -209,7 +209,7 @@ class MemoryLookup(Lookup):
         self._uris: dict[tuple[str | None, str], int] = {}
         self._versions: dict[int, Head] = {}
         self._parents: set[int] = set()
-        self._made: dict[int, Made] = {}
+        self._made: dict[int, MadeByStep] = {}
         self._calls: dict[int, tuple[str | None, Call]] = {}
         """With the runs that they are of."""
         self._makers: dict[int, int] = {}
@@ -256,10 +256,10 @@ class MemoryLookup(Lookup):
             return head
         return self._behind.version(record_id) if self._behind else None
 
-    def made_by(self, step_id: int) -> Made:
+    def made_by(self, step_id: int) -> MadeByStep:
         if (made := self._made.get(step_id)) is not None:
             return made
-        return self._behind.made_by(step_id) if self._behind else Made((), ())
+        return self._behind.made_by(step_id) if self._behind else MadeByStep((), ())
 
     def makers(self, record_id: int, run_id: str) -> list[Call]:
         if (step_id := self._makers.get(record_id)) is not None:
@@ -312,7 +312,7 @@ class MemoryLookup(Lookup):
     def note_places(self, record_id: int, uris: Iterable[Uri]) -> None:
         self._places[record_id] = [*uris]
 
-    def note_made(self, call: Call, made: Made, *, run_id: str | None) -> None:
+    def note_made(self, call: Call, made: MadeByStep, *, run_id: str | None) -> None:
         self._made[call.step_id], self._calls[call.step_id] = made, (run_id, call)
         self._makers.update(dict.fromkeys((*made.outputs, *made.models), call.step_id))
 

@@ -21,8 +21,8 @@ from flows.steps.bare_paths import BarePaths
 from flows.steps.body import Body, ModelEntry, Run
 from flows.steps.choices import as_decided
 from flows.steps.collections import Collections, collections_of_settings, read_collections
-from flows.steps.decision import Decided
-from flows.steps.lookup import Head, Lookup, Made
+from flows.steps.decision import StepDecision
+from flows.steps.lookup import Head, Lookup, MadeByStep
 from flows.steps.models import Models
 from flows.steps.outcome import Outcome, as_it_came_out, outcome_of
 from flows.steps.receipt import Receipt
@@ -224,11 +224,15 @@ class _Recording:
         inputs += dict.fromkeys(self.things.derived_input(thing) for thing in told.used)
         inputs = [*dict.fromkeys(inputs)]
         inputs += [record_id for record_id in also_used if record_id not in inputs]
-        self._read_models(derived, also_models)
+        self.models.read([*(self.body.models or ()), *also_models])
+        self.models.use(derived.models)
         step = located("step", lambda: self._step(inputs, derived, ordinal))
         outputs = self._outputs(derived, inputs)
         made = self.models.make(inputs)
-        outputs += self._told_outputs(told, {*outputs, *(head.id for head in made)})
+        # Files that rules tell of, and the step's own documents do not.
+        known = {*outputs, *(head.id for head in made)}
+        new = [thing for thing in told.made if self.things.known(thing.uris[0].uri) not in known]
+        outputs += [self.things.derived(thing, ()) for thing in new]
         self.things.allowance.links(len(outputs) + len(made), "outputs")
         self.recorder.generated(step, [*outputs, *(head.id for head in made)])
         self._finish(step)
@@ -256,8 +260,10 @@ class _Recording:
         if run_id is None:
             return None
         moved = any(map(is_moved, (*derived.inputs, *told.used)))
-        if not (given or moved or (self._names_moved() and self.lookup.names_paths(run_id))):
-            return None
+        if not (given or moved):
+            listed = are_moved(self.things.uris_in(self.body.inputs or ()))  # by the body itself
+            if not (listed and self.lookup.names_paths(run_id)):
+                return None
         succeeded = self.outcome.succeeded
         files = self.lookup.run_files(run_id)
         return BarePaths(
@@ -269,10 +275,6 @@ class _Recording:
             step=self.body.step.name,
             derived=derived,
         )
-
-    def _names_moved(self) -> bool:
-        """Whether the body itself lists inputs on collections."""
-        return are_moved(self.things.uris_in(self.body.inputs or ()))
 
     def _written(self) -> list[BarePath]:
         """The paths that the body itself lists as inputs and outputs."""
@@ -286,11 +288,6 @@ class _Recording:
             return []
         endpoint = text(mapping(self.body.parameters), "endpoint", "endpoint_id") or ""
         return [BarePath(path, endpoint, returned) for path, returned in found]
-
-    def _told_outputs(self, told: ToldFiles, known: set[int]) -> list[int]:
-        """The files that rules tell of, but for those that the step's own documents told of."""
-        new = [thing for thing in told.made if self.things.known(thing.uris[0].uri) not in known]
-        return [self.things.derived(thing, ()) for thing in new]
 
     def _collections(self) -> Collections:
         known = collections_of_settings() if self.collections is None else self.collections
@@ -309,10 +306,6 @@ class _Recording:
             read = tuple(thing for thing in read if not paths.overwrites(thing))
         inputs = [self.things.derived_input(thing) for thing in read]
         return [*inputs, *(record_id for record_id in paths.used() if record_id not in inputs)]
-
-    def _read_models(self, derived: Derived, also: Sequence[ModelEntry]) -> None:
-        self.models.read([*(self.body.models or ()), *also])
-        self.models.use(derived.models)
 
     def _step(self, inputs: list[int], derived: Derived, ordinal: int | None) -> StepHandle:
         step, models = self.body.step, self.models
@@ -340,7 +333,7 @@ class _Recording:
             self._decide(handle, decision)
         return handle
 
-    def _decide(self, step: StepHandle, decision: Decided) -> None:
+    def _decide(self, step: StepHandle, decision: StepDecision) -> None:
         """What the step decided. Options that the caller may not see stay as they are named."""
         names = {one.name for one in decision.options if one.id is None}
         ids = {one.id for one in decision.options} | {*decision.chosen} - names
@@ -417,5 +410,5 @@ class _Recording:
         known = frozenset(i for i in functions if i is not None)
         call = Call(step.id, self.body.step.name, known)
         self.lookup.note_made(
-            call, Made(tuple(outputs), tuple(versions)), run_id=self.recorder.run_id
+            call, MadeByStep(tuple(outputs), tuple(versions)), run_id=self.recorder.run_id
         )

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from flows.steps.adapters.base import FOLDER, RECURSIVE, Thing
 from flows.steps.body import Defined, Definition, ModelEntry, UriDocument
 from flows.steps.limits import Allowance
-from flows.steps.lookup import Lookup, Made
+from flows.steps.lookup import Lookup, MadeByStep
 from flows.steps.references import (
     IdReference,
     Item,
@@ -49,7 +49,7 @@ class RecordResolver:
         """The records that this step tells of, and that earlier ones made."""
         self._created: dict[int, str | None] = {}
         """The records that this step is the first to tell of, with the tag of a folder."""
-        self._made: dict[int, Made] = {}
+        self._made: dict[int, MadeByStep] = {}
         self._by_uri: dict[str, int] = {}
         self._asked: set[str] = set()
         self._ids: dict[str, int] = {}
@@ -152,7 +152,7 @@ class RecordResolver:
             self.steps.append(step_id)
         return found
 
-    def _made_by(self, step_id: int, path: str) -> Made:
+    def _made_by(self, step_id: int, path: str) -> MadeByStep:
         """What a step made, asked once however often its receipt is passed."""
         if (made := self._made.get(step_id)) is None:
             made = self._made[step_id] = self.lookup.made_by(step_id)

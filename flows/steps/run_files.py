@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from flows.steps.uris import globus_uri
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 
 __all__ = [
     "GLOBUS",

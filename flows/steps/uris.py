@@ -7,7 +7,7 @@ import re
 from urllib.parse import quote, unquote
 
 from provenance_store.redaction import scrub_text
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 
 __all__ = ["globus_uri", "is_uri", "name_of_uri", "norm_of", "tidy_uri"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hpc.mascot.workload import Size, play
 from hpc.mpi.aggregated import aggregated, workers
-from hpc.mpi.topology import load_mpi
+from hpc.mpi.launch import load_mpi
 from provenance_store.handles import Record
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hpc.mpi.topology import aggregator_by_node, aggregator_by_share, load_mpi, shard_url
+from hpc.mpi.launch import load_mpi
+from hpc.mpi.topology import aggregator_by_node, aggregator_by_share, shard_url
 from hpc.settings import SPOOL
 from hpc.signals import guard
 from provenance_store import processes, redaction

@@ -27,9 +27,9 @@ __all__ = [
     "BadFile",
     "Intake",
     "Loaded",
+    "LoadedBatch",
     "ServerIntake",
     "StoreIntake",
-    "Taken",
     "files_in",
     "let_in",
     "load_spool",
@@ -44,7 +44,7 @@ logger = logging.getLogger("braid.hpc")
 NOTHING = encode_batch(Batch())
 
 
-class Taken(NamedTuple):
+class LoadedBatch(NamedTuple):
     """How many records of a batch are there now, and why parts of it are refused."""
 
     records: int
@@ -55,7 +55,7 @@ class Intake(ABC):
     """Takes batches, encoded, that were recorded elsewhere."""
 
     @abstractmethod
-    def take(self, group: Sequence[bytes], *, patient: bool = False) -> list[Taken]:
+    def take(self, group: Sequence[bytes], *, patient: bool = False) -> list[LoadedBatch]:
         """What became of each batch: of one that is refused in part, the rest is taken.
 
         With `patient` refused is also what names something that is not there, for it may come.
@@ -71,12 +71,12 @@ class StoreIntake(Intake):
     def __init__(self, store: Store) -> None:
         self._service = StoreService(store)
 
-    def take(self, group: Sequence[bytes], *, patient: bool = False) -> list[Taken]:
+    def take(self, group: Sequence[bytes], *, patient: bool = False) -> list[LoadedBatch]:
         read = [self._read(data) for data in group]
         batches = [batch for batch in read if isinstance(batch, Batch)]
         answers = iter(self._service.write_parts(batches, patient=lambda _: patient))
         return [
-            _taken(batch, next(answers)) if isinstance(batch, Batch) else Taken(0, [batch])
+            _taken(batch, next(answers)) if isinstance(batch, Batch) else LoadedBatch(0, [batch])
             for batch in read
         ]
 
@@ -108,12 +108,12 @@ class ServerIntake(Intake):
     def __init__(self, post: Callable[[bytes], int]) -> None:
         self._post = post
 
-    def take(self, group: Sequence[bytes], *, patient: bool = False) -> list[Taken]:
+    def take(self, group: Sequence[bytes], *, patient: bool = False) -> list[LoadedBatch]:
         return [self._taken(data) for data in group]
 
-    def _taken(self, data: bytes) -> Taken:
+    def _taken(self, data: bytes) -> LoadedBatch:
         """Post a batch; one that is refused in halves, so often that few bad parts are found."""
-        taken = Taken(0, [])
+        taken = LoadedBatch(0, [])
         waiting, times = [data], DIVISIONS
         while waiting:
             answer = self._posted(waiting[0])
@@ -150,12 +150,12 @@ def let_in(batch: Batch) -> Batch:
     return batch
 
 
-def _taken(batch: Batch, refused: list[BatchRefused]) -> Taken:
+def _taken(batch: Batch, refused: list[BatchRefused]) -> LoadedBatch:
     records = len(batch.record)
     if refused:
         parts = batch.parted()
         records -= sum(len(parts[each.part].record) for each in refused)
-    return Taken(records, [each.error for each in refused])
+    return LoadedBatch(records, [each.error for each in refused])
 
 
 GROUP_BYTES = 16 << 20

@@ -29,11 +29,11 @@ from provenance_store.references import (
     spellings_of,
 )
 from provenance_store.sinks.database import DatabaseSink
-from provenance_store.sql import harvest, inspect, recording, traverse
+from provenance_store.sql import harvest, inspect, step_queries, traverse
 from provenance_store.sql.dialects import driver
 from provenance_store.sql.query_parts import chunks
 from provenance_store.validation.scalars import one_or_many
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 from provenance_store.values import Uri, Viewer
 
 if TYPE_CHECKING:
@@ -445,7 +445,7 @@ class DocumentReader:
         """The functions that a run had called by a time, in microseconds UTC, whoever asks;
         `functions` is how their URIs begin."""
         with self._view() as view:
-            return {row[0] for row in view.all(recording.called(run_id, functions, until))}
+            return {row[0] for row in view.all(step_queries.called(run_id, functions, until))}
 
     def document(self, step_id: int, name: str) -> str | None:
         """The document of that name that is kept with a step, whoever asks."""
@@ -459,13 +459,13 @@ class DocumentReader:
             return {
                 row[0]
                 for chunk in chunks(sorted(ids))
-                for row in view.all(recording.used_elsewhere(chunk, run_id))
+                for row in view.all(step_queries.used_elsewhere(chunk, run_id))
             }
 
     def made_by(self, step_id: int, *, limit: int) -> list[tuple[int, Kind]]:
         """Ids and kinds of at most `limit` visible records that a step made, by id."""
         with self._view() as view:
-            rows = view.all(recording.made_by(step_id, self._viewer, limit))
+            rows = view.all(step_queries.made_by(step_id, self._viewer, limit))
         return [(row.id, Kind(row.kind)) for row in rows]
 
     def lineage(

@@ -80,7 +80,7 @@ def invalidate(
 ) -> Affected:
     """Mark a record as invalid; see `Store.invalidate`."""
     text = check_text(cause, "cause", MAX_CAUSE)
-    found = _asked(sink, reference, Mark.INVALIDATED, text, viewer=viewer, named=named)
+    found = _effect_of(sink, reference, Mark.INVALIDATED, text, viewer=viewer, named=named)
     return found.affected if dry_run else _say(sink, found, Mark.INVALIDATED, who)
 
 
@@ -96,20 +96,20 @@ def restore(
 ) -> Affected:
     """Take an invalidation back; see `Store.restore`."""
     text = check_text(cause, "cause", MAX_CAUSE, empty=True)
-    found = _asked(sink, reference, Mark.RESTORED, text, viewer=viewer, named=named)
+    found = _effect_of(sink, reference, Mark.RESTORED, text, viewer=viewer, named=named)
     return found.affected if dry_run else _say(sink, found, Mark.RESTORED, who)
 
 
-class _Asked(NamedTuple):
+class _Effect(NamedTuple):
     record_id: int
     affected: Affected
     last: int
     """The time of the last word on it, 0 if there is none."""
 
 
-def _asked(
+def _effect_of(
     sink: DatabaseSink, reference: Reference, mark: Mark, text: str, *, viewer: Viewer, named: int
-) -> _Asked:
+) -> _Effect:
     """What would be said, and what would follow; raises what `Store.invalidate` does."""
     record_id = sink.find(reference, viewer)
     with sink.session.read() as connection:
@@ -125,12 +125,12 @@ def _asked(
         own = _own_cause(view, record_id, needed=mark is Mark.RESTORED)
         last = max((said.at for said in view.all(sql.own_marks(record_id))), default=0)
         found = _affected(view, brief(row, sink.urn), record_id, text, named)
-    return _Asked(record_id, replace(found, before=own), last)
+    return _Effect(record_id, replace(found, before=own), last)
 
 
-def _say(sink: DatabaseSink, asked: _Asked, mark: Mark, who: str) -> Affected:
-    at = min(max(now(), asked.last + 1, 0), YEARS[-1])
-    record_id, found = asked.record_id, asked.affected
+def _say(sink: DatabaseSink, effect: _Effect, mark: Mark, who: str) -> Affected:
+    at = min(max(now(), effect.last + 1, 0), YEARS[-1])
+    record_id, found = effect.record_id, effect.affected
     mark_id = make_id(sink.number_of(new_origin(0, who=who)), 1) if who else sink.new_id()
     batch = sink.new_batch()
     batch.mark.append(MarkRow(mark_id, record_id, mark.value, at, found.cause, record_id))

@@ -11,7 +11,7 @@ from provenance_store.queries.view import View
 from provenance_store.references import has_scheme, parts_of, spellings_of
 from provenance_store.sql import harvest, names
 from provenance_store.sql.dialects import driver
-from provenance_store.sql.recording import Prepared
+from provenance_store.sql.step_queries import Prepared
 
 __all__ = ["named_then"]
 

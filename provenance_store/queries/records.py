@@ -20,10 +20,10 @@ from provenance_store.references import Parts, has_scheme, parts_of, spellings_o
 from provenance_store.sql import known_later, names, select
 from provenance_store.sql import names as sql
 from provenance_store.sql.dialects import driver
-from provenance_store.sql.recording import Prepared
 from provenance_store.sql.select import decisions_about
+from provenance_store.sql.step_queries import Prepared
 from provenance_store.times import format_time
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 
 __all__ = [
     "candidates",

@@ -15,7 +15,7 @@ from provenance_store.enums import Role
 from provenance_store.queries import documents
 from provenance_store.queries.documents import Details
 from provenance_store.queries.validity import Invalidation, validity_of
-from provenance_store.sql import names, recording, select, traverse
+from provenance_store.sql import names, select, step_queries, traverse
 from provenance_store.sql.query_parts import chunks
 from provenance_store.values import Viewer
 
@@ -105,7 +105,7 @@ class View:
         return grouped(rows, lambda row: row.version_id)
 
     def _made(self, ids: Sequence[int]) -> dict[int, str | None]:
-        return {row.id: row.status for row in self.chunked(recording.statuses, ids)}
+        return {row.id: row.status for row in self.chunked(step_queries.statuses, ids)}
 
     def hidden(self, ids: Iterable[int]) -> frozenset[int]:
         """Those of these that are no records which the viewer may see."""

@@ -12,6 +12,7 @@ from typing import Any, TypedDict, Unpack
 from provenance_store.decisions import DECISION, DOCUMENT, OptionLike, read_choice
 from provenance_store.enums import Kind, Mark, Role
 from provenance_store.handles import Dataset, ModelVersion, Record, StepHandle
+from provenance_store.ids import now
 from provenance_store.recording.row_maker import (
     NONE,
     NOTE_TAG,
@@ -511,7 +512,10 @@ class Recorder(RowMaker):
             if ids and self._can_have(gate, record, record_id, role):
                 for other in dict.fromkeys(self._without_cycles(batch, gate, ids, record_id)):
                     link = LinkRow(other, record_id, role.value)
-                    about = (self.sink.new_id(), self._clock_time(), who, rule)
+                    # When it became known, not when it happened: the clock of a recorder that
+                    # records a run afterwards is at the run's times, and what was stated between
+                    # these and now did not know of the link.
+                    about = (self.sink.new_id(), now(), who, rule)
                     batch.link.append(link)
                     batch.late_link.append(rows.late_link_row(gate, link, *about))
             self._note(batch, gate, record_id)

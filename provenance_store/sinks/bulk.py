@@ -17,7 +17,7 @@ from provenance_store import processes
 from provenance_store.batch import Batch
 from provenance_store.enums import Role
 from provenance_store.errors import InvalidInput
-from provenance_store.sink import SinkBeside, closing_in
+from provenance_store.sink import DelegatingSink, closing_in
 from provenance_store.sinks.database import DatabaseSink
 from provenance_store.sql.load import Load
 from provenance_store.validation.batches import additions
@@ -43,7 +43,7 @@ class BulkBatch(Batch):
         return Batch.__len__(self) + len(self.fans)
 
 
-class BulkSink(SinkBeside):
+class BulkSink(DelegatingSink):
     """Gathers new records and writes them in large pieces of one transaction."""
 
     def __init__(self, store: DatabaseSink, load: Load) -> None:

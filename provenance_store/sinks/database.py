@@ -37,8 +37,8 @@ from provenance_store.rows import MetricRow, OriginRow
 from provenance_store.sink import (
     LOOKED_THROUGH,
     SOON_SECONDS,
+    DelegatingSink,
     Sink,
-    SinkBeside,
     VersionOf,
     new_origin,
     reached_in,
@@ -47,9 +47,9 @@ from provenance_store.sinks.group_commit import GroupCommit, Guard
 from provenance_store.sql import inspect, ownership, traverse
 from provenance_store.sql.connection_forks import PATIENCE
 from provenance_store.sql.insert import register_origin, renumbered
-from provenance_store.sql.recording import Prepared
 from provenance_store.sql.select import points_at
 from provenance_store.sql.session import Session
+from provenance_store.sql.step_queries import Prepared
 from provenance_store.sql.waits import SharedAttempt
 from provenance_store.validation.batches import check_sound
 from provenance_store.values import EVERYTHING, Viewer
@@ -465,7 +465,7 @@ def _groups(batches: list[_Ready]) -> Iterator[list[_Ready]]:
         yield group
 
 
-class GuardedSink(SinkBeside):
+class GuardedSink(DelegatingSink):
     """A store's sink for one recorder whose batches a guard may refuse."""
 
     def __init__(self, behind: DatabaseSink, guard: Guard) -> None:
@@ -477,7 +477,7 @@ class GuardedSink(SinkBeside):
         self._writer.write(batch, self._guard)
 
 
-class HeldSink(SinkBeside):
+class HeldSink(DelegatingSink):
     """Keeps the one batch of a recorder until `StoreService.write_held`."""
 
     all_or_nothing = True

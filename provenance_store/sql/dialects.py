@@ -28,7 +28,7 @@ from provenance_store.sql.tables import fit_postgresql
 from provenance_store.sql.waits import WaitedInVain, Waits
 from provenance_store.sql.watch import Watch, watch_of
 from provenance_store.store_path import store_path
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 
 __all__ = [
     "SCRUBBED",

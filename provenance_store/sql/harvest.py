@@ -8,10 +8,10 @@ import sqlalchemy as sa
 
 from provenance_store.enums import Kind, Mark
 from provenance_store.sql.query_parts import each_way
-from provenance_store.sql.recording import RECENT
 from provenance_store.sql.select import can_see
+from provenance_store.sql.step_queries import RECENT
 from provenance_store.sql.tables import TABLE
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 from provenance_store.values import Viewer
 
 __all__ = ["at_uri", "document", "event", "payload_names", "steps"]

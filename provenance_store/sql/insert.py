@@ -21,13 +21,13 @@ from provenance_store.sql.makers import in_the_making
 from provenance_store.sql.models import Parameters
 from provenance_store.sql.ownership import belongings
 from provenance_store.sql.query_parts import chunks
-from provenance_store.sql.recording import Access, as_one
+from provenance_store.sql.step_queries import Access, as_one
 from provenance_store.sql.tables import KEYS, LOCAL, TABLE
 from provenance_store.sql.validity import Follow
 from provenance_store.validation.batches import additions, check_kinds
 from provenance_store.validation.checked import checked
 from provenance_store.validation.limits import Gate
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 
 __all__ = [
     "ID_COLUMNS",

@@ -20,8 +20,8 @@ from provenance_store.rows import SameAsRow
 from provenance_store.sql.compiled import Insert, compiled
 from provenance_store.sql.dialects import driver
 from provenance_store.sql.query_parts import chunks, each_way, hash_of, lies_at, norm_of
-from provenance_store.sql.recording import Access, numbers_as_one
 from provenance_store.sql.select import can_see
+from provenance_store.sql.step_queries import Access, numbers_as_one
 from provenance_store.sql.tables import TABLE
 from provenance_store.values import Viewer
 

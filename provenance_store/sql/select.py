@@ -15,7 +15,7 @@ from provenance_store.rows import MetricRow
 from provenance_store.sql.makers import status_of_maker
 from provenance_store.sql.query_parts import chunks, is_newer, lies_at, uuid_of
 from provenance_store.sql.tables import DID_NOT_SUCCEED, OF_DECISIONS, TABLE
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 from provenance_store.values import Viewer
 
 __all__ = [

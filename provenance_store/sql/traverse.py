@@ -24,7 +24,7 @@ from provenance_store.sql.compiled import Compiled, as_array
 from provenance_store.sql.dialects import driver
 from provenance_store.sql.makers import status_of_maker
 from provenance_store.sql.query_parts import chunks
-from provenance_store.sql.recording import Access, listed
+from provenance_store.sql.step_queries import Access, listed
 from provenance_store.sql.tables import DID_NOT_SUCCEED, TABLE
 from provenance_store.values import EVERYTHING, Viewer
 

@@ -18,8 +18,8 @@ from provenance_store.times import UNKNOWN_TIME, format_time
 
 __all__ = [
     "Item",
-    "Line",
     "Section",
+    "TextLine",
     "as_markdown",
     "as_text",
     "capital",
@@ -43,7 +43,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _STARTS_A_BLOCK = re.compile(r"^(\s*)([-+=]|\d+[.)])")
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """Words, and after them what is to be copied as it is: an id, a URI, a digest."""
 
     words: str
@@ -54,8 +54,8 @@ class Line(NamedTuple):
 class Item:
     """An entry of a list, with lines of its own."""
 
-    head: Line
-    lines: Sequence[Line] = ()
+    head: TextLine
+    lines: Sequence[TextLine] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Section:
     """A heading, sentences, and a list; `numbered` counts the items from 1."""
 
     title: str
-    sentences: Sequence[Line] = ()
+    sentences: Sequence[TextLine] = ()
     items: Sequence[Item] = field(default_factory=list)
     numbered: bool = False
 
@@ -96,7 +96,7 @@ def _text(title: str, sections: Sequence[Section]) -> Iterator[str]:
                 yield from _wrapped(line, " " * len(mark), " " * (len(mark) + 2))
 
 
-def _wrapped(line: Line, first: str, rest: str) -> Iterator[str]:
+def _wrapped(line: TextLine, first: str, rest: str) -> Iterator[str]:
     words = one_line(line.words)
     lines = textwrap.wrap(
         words,
@@ -136,7 +136,7 @@ def _markdown(title: str, sections: Sequence[Section]) -> Iterator[str]:
                 yield f"{' ' * len(mark)}- {_marked(line)}"
 
 
-def _marked(line: Line) -> str:
+def _marked(line: TextLine) -> str:
     words, code = _escaped(line.words), one_line(line.code)
     if not code:
         return words

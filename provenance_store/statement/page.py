@@ -11,8 +11,8 @@ from provenance_store.display import counted
 from provenance_store.relations import words_of
 from provenance_store.statement.format import (
     Item,
-    Line,
     Section,
+    TextLine,
     as_markdown,
     as_text,
     environment_of,
@@ -73,9 +73,9 @@ def page(statement: Mapping[str, Any], form: Literal["text", "markdown"] = "text
 
 def _concludes(story: AccountContext) -> Section:
     root = story.graph.root
-    lines = [Line(what_it_is(story)), Line("", root["id"]), *story.files(root, MOST_FILES)]
+    lines = [TextLine(what_it_is(story)), TextLine("", root["id"]), *story.files(root, MOST_FILES)]
     if root["tags"]:
-        lines.append(Line(f"Tags: {tags_of(root)}"))
+        lines.append(TextLine(f"Tags: {tags_of(root)}"))
     return Section(CONCLUDES, lines)
 
 
@@ -87,8 +87,8 @@ def _basis(story: AccountContext) -> Section:
         ("Where it begins", predicate["begins_with"]),
     ):
         if urns:
-            items.append(Item(Line(f"{title}: {story.names_of(urns)}")))
-    return Section(BASIS, [Line(what_it_rests_on(story))], items)
+            items.append(Item(TextLine(f"{title}: {story.names_of(urns)}")))
+    return Section(BASIS, [TextLine(what_it_rests_on(story))], items)
 
 
 def _steps(story: AccountContext, chain: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
@@ -101,11 +101,11 @@ def _steps(story: AccountContext, chain: Sequence[Mapping[str, Any]]) -> Iterato
         names[name if len(chain) > MOST_STEPS else number].append(told)
     lines = [_step(story, same) for same in names.values()]
     more = len(lines) - MOST_STEPS
-    lines = lines[:MOST_STEPS] + ([Line(f"and {more:,} more")] if more > 0 else [])
-    yield Item(Line("How it came about, the earliest step first:"), lines)
+    lines = lines[:MOST_STEPS] + ([TextLine(f"and {more:,} more")] if more > 0 else [])
+    yield Item(TextLine("How it came about, the earliest step first:"), lines)
 
 
-def _step(story: AccountContext, same: Sequence[Mapping[str, Any]]) -> Line:
+def _step(story: AccountContext, same: Sequence[Mapping[str, Any]]) -> TextLine:
     records = [story.graph.records[told["step"]] for told in same]
     times = f", {len(same):,} times" if len(same) > 1 else ""
     bad = Counter(r["step"]["status"] for r in records if r["step"]["status"] != "SUCCEEDED")
@@ -115,7 +115,7 @@ def _step(story: AccountContext, same: Sequence[Mapping[str, Any]]) -> Line:
     )
     parts = [f"used {story.names_of(used, MOST_NAMED)}"] if used else []
     parts += [f"made {story.names_of(made, MOST_NAMED)}"] if made else []
-    return Line(f"{records[0]['name']}{times}{ended}: {'; '.join(parts) or 'nothing is known'}")
+    return TextLine(f"{records[0]['name']}{times}{ended}: {'; '.join(parts) or 'nothing is known'}")
 
 
 def _models(story: AccountContext, models: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
@@ -125,10 +125,10 @@ def _models(story: AccountContext, models: Sequence[Mapping[str, Any]]) -> Itera
     lines = [_model(story, told) for told in models[-MOST_MODELS:]]
     more = len(models) - len(lines)
     head = f"Models, the latest {MOST_MODELS} of {len(models):,}:" if more else "Models:"
-    yield Item(Line(head), lines)
+    yield Item(TextLine(head), lines)
 
 
-def _model(story: AccountContext, told: Mapping[str, Any]) -> Line:
+def _model(story: AccountContext, told: Mapping[str, Any]) -> TextLine:
     record = story.graph.records[told["model"]]
     parts = [
         f"{words_of(role)} {story.names_of(told[role], MOST_NAMED)}"
@@ -137,7 +137,7 @@ def _model(story: AccountContext, told: Mapping[str, Any]) -> Line:
     ]
     if scores := record["model"]["scores"]:
         parts.append(f"scores {scores_of(scores)}")
-    return Line(f"{label(record)}{': ' if parts else ''}{'; '.join(parts)}")
+    return TextLine(f"{label(record)}{': ' if parts else ''}{'; '.join(parts)}")
 
 
 def _who_and_where(story: AccountContext) -> Section:
@@ -149,8 +149,8 @@ def _who_and_where(story: AccountContext) -> Section:
 def _how_to_check_it(story: AccountContext) -> Section:
     tree = story.evidence["tree"]
     head = f"As of {time_of(story.evidence['as_of'])}, over {counted(tree['size'], 'record')}."
-    digest = Line("Digest of the evidence: SHA-256", tree["root"])
-    return Section(HOW_TO_CHECK_IT, [Line(head), digest, Line(HOW_TO_GO_ON)])
+    digest = TextLine("Digest of the evidence: SHA-256", tree["root"])
+    return Section(HOW_TO_CHECK_IT, [TextLine(head), digest, TextLine(HOW_TO_GO_ON)])
 
 
 HOW_TO_GO_ON = (
@@ -165,18 +165,18 @@ def _runs(story: AccountContext) -> Iterator[Item]:
         title = title_of(run)
         began = f", {time_of(run['start_time'])}" if run["start_time"] else ""
         status = run["status"] or "status unknown"
-        yield Item(Line(f"flow run {title}{began}, {status}: run", run["run_id"]))
+        yield Item(TextLine(f"flow run {title}{began}, {status}: run", run["run_id"]))
     if len(runs) > MOST_NAMED:
-        yield Item(Line(f"and {len(runs) - MOST_NAMED:,} more flow runs"))
+        yield Item(TextLine(f"and {len(runs) - MOST_NAMED:,} more flow runs"))
 
 
 def _environments(story: AccountContext) -> Iterator[Item]:
     used = Counter(_environment(record) for record in story.graph.records.values())
     for digest in story.environments[:MOST_NAMED]:
         told = environment_of(story.evidence["environments"][digest])
-        yield Item(Line(f"{counted(used[digest], 'record')} made on: {told}"))
+        yield Item(TextLine(f"{counted(used[digest], 'record')} made on: {told}"))
     if len(story.environments) > MOST_NAMED:
-        yield Item(Line(f"and {len(story.environments) - MOST_NAMED:,} more environments"))
+        yield Item(TextLine(f"and {len(story.environments) - MOST_NAMED:,} more environments"))
 
 
 def _environment(record: Leaf) -> str:
@@ -194,7 +194,7 @@ def _sections(story: AccountContext) -> Iterator[Section]:
     predicate = story.predicate
     fact = partial(fact_item, story)
     yield what_it_concludes(story)
-    yield Section(BASIS, [Line(what_it_rests_on(story)), Line(NUMBERS)])
+    yield Section(BASIS, [TextLine(what_it_rests_on(story)), TextLine(NUMBERS)])
     yield what_speaks_against_it(story)
     yield what_is_not_proven(story)
     yield from _told("Models", predicate["models"], partial(model_item, story))
@@ -216,5 +216,5 @@ def _told(title: str, entries: Sequence[Any], tell: Callable[[Any], Item]) -> It
         return
     items = [tell(entry) for entry in entries[-LISTED:]]
     more = len(entries) - len(items)
-    cut = [Line(f"The latest {LISTED} of {len(entries):,}; the JSON has all.")] if more else []
+    cut = [TextLine(f"The latest {LISTED} of {len(entries):,}; the JSON has all.")] if more else []
     yield Section(title, cut, items)

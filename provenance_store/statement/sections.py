@@ -19,8 +19,8 @@ from provenance_store.statement.claims import Level
 from provenance_store.statement.document import evidence_of
 from provenance_store.statement.format import (
     Item,
-    Line,
     Section,
+    TextLine,
     capital,
     duration,
     environment_of,
@@ -128,27 +128,29 @@ class AccountContext:
             text += f", took {duration(begun, ended)}"
         return f"{text}, status {told['status']}"
 
-    def unlisted(self, record: Leaf) -> Iterator[Line]:
+    def unlisted(self, record: Leaf) -> Iterator[TextLine]:
         """Id and files of a record that is too far away to be in the list of records."""
         if self.numbers[record["id"]] > LISTED:
-            yield Line("", record["id"])
+            yield TextLine("", record["id"])
             yield from self.files(record)
 
-    def files(self, record: Leaf, most: int = NAMED) -> Iterator[Line]:
+    def files(self, record: Leaf, most: int = NAMED) -> Iterator[TextLine]:
         """Where the record's bytes are, and under each URI size and digest."""
         for uri in record["uris"][:most]:
-            yield Line("", uri["uri"])
+            yield TextLine("", uri["uri"])
             yield self._content(uri)
         if (more := len(record["uris"]) - most) > 0:
-            yield Line(f"and {counted(more, 'more file')}")
+            yield TextLine(f"and {counted(more, 'more file')}")
 
-    def _content(self, uri: Mapping[str, Any]) -> Line:
+    def _content(self, uri: Mapping[str, Any]) -> TextLine:
         size, digest, when = uri["size"], uri["digest"], ""
         if uri["checks"] and digest is None:
             found = uri["checks"][0]
             size, digest, when = found["size"], found["digest"], f", found {time_of(found['at'])}"
         told = "of unknown size" if size is None else counted(size, "byte")
-        return Line(f"{told}{when},", digest) if digest else Line(f"{told}, without a digest")
+        return (
+            TextLine(f"{told}{when},", digest) if digest else TextLine(f"{told}, without a digest")
+        )
 
 
 MOST_OPTIONS = 20
@@ -170,14 +172,14 @@ def decision_item(story: AccountContext, step: Leaf) -> Item:
     told.sort(key=lambda one: str(one.get("id") or one.get("name")) not in taken)
     lines = [_option(story, one, taken) for one in told[:MOST_OPTIONS]]
     if more := len(told) - len(lines):
-        lines.append(Line(f"and {more:,} more options"))
+        lines.append(TextLine(f"and {more:,} more options"))
     for words, name in (("because", "why"), ("decided by", "decider"), ("by the rule", "policy")):
         if said.get(name) is not None:
-            lines.append(Line(f"{words} {short(str(said[name]))}"))
+            lines.append(TextLine(f"{words} {short(str(said[name]))}"))
     head = story.named(step["id"])
     if question := said.get("question"):
         head += f": {short(str(question))}"
-    return Item(Line(head), lines)
+    return Item(TextLine(head), lines)
 
 
 def _said(step: Leaf) -> dict[str, Any]:
@@ -188,13 +190,13 @@ def _said(step: Leaf) -> dict[str, Any]:
     return said if isinstance(said, dict) and "_truncated" not in said else {}
 
 
-def _option(story: AccountContext, option: Mapping[str, Any], taken: set[str]) -> Line:
+def _option(story: AccountContext, option: Mapping[str, Any], taken: set[str]) -> TextLine:
     urn, name = option.get("id"), option.get("name")
     is_here = isinstance(urn, str) and urn in story.graph.records
     named = story.named(str(urn)) if is_here else short(str(name or urn))
     more = "".join(_more(option))
     verb = "chose" if str(urn or name) in taken else "and not"
-    return Line(f"{verb} {named}{more}")
+    return TextLine(f"{verb} {named}{more}")
 
 
 def _more(option: Mapping[str, Any]) -> Iterator[str]:
@@ -212,13 +214,13 @@ def how_it_came_about(story: AccountContext) -> Section:
     """The steps one by one, or by name where they are many."""
     chain = story.predicate["chain"]
     if not chain:
-        return Section("How it came about", [Line("No step is recorded.")])
+        return Section("How it came about", [TextLine("No step is recorded.")])
     if len(chain) <= STEPS_TOLD:
         number = f"{story.at_least}{len(chain)} {kind_word('step', len(chain))}"
-        first = Line(f"{capital(number)}, the earliest first.")
+        first = TextLine(f"{capital(number)}, the earliest first.")
         return Section("How it came about", [first], [_step(story, s) for s in chain])
     number = capital(f"{story.at_least}{len(chain):,} steps")
-    first = Line(f"{number}, by name; the JSON has each of them.")
+    first = TextLine(f"{number}, by name; the JSON has each of them.")
     return Section("How it came about", [first], list(_steps_by_name(story, chain)))
 
 
@@ -226,14 +228,14 @@ def _step(story: AccountContext, told: Mapping[str, Any]) -> Item:
     step = story.graph.records[told["step"]]
     lines = []
     if story.several_owners:
-        lines.append(Line("recorded by", story.who(step)))
+        lines.append(TextLine("recorded by", story.who(step)))
     if where := _where(story, step):
         lines.append(where)
     for words, key in (("used", "used"), ("informed by", "after"), ("made", "made")):
         if told[key]:
-            lines.append(Line(f"{words} {story.names_of(told[key])}"))
-    lines += [Line(f"{name} {text}") for name, text in quoted(step)]
-    return Item(Line(f"{story.named(step['id'])}: {story.took_place(step)}"), lines)
+            lines.append(TextLine(f"{words} {story.names_of(told[key])}"))
+    lines += [TextLine(f"{name} {text}") for name, text in quoted(step)]
+    return Item(TextLine(f"{story.named(step['id'])}: {story.took_place(step)}"), lines)
 
 
 def _steps_by_name(story: AccountContext, chain: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
@@ -247,12 +249,12 @@ def _steps_by_name(story: AccountContext, chain: Sequence[Mapping[str, Any]]) ->
         head = f"{name}, {len(steps):,} times: {time_of(begun[0])} to {time_of(begun[-1])}"
         used, made = (sum(len(told[key]) for told in steps) for key in ("used", "made"))
         yield Item(
-            Line(f"{head}; " + ", ".join(f"{n:,} {s}" for s, n in sorted(status.items()))),
-            [Line(f"used {counted(used, 'record')}, made {made:,}")],
+            TextLine(f"{head}; " + ", ".join(f"{n:,} {s}" for s, n in sorted(status.items()))),
+            [TextLine(f"used {counted(used, 'record')}, made {made:,}")],
         )
 
 
-def _where(story: AccountContext, step: Leaf) -> Line | None:
+def _where(story: AccountContext, step: Leaf) -> TextLine | None:
     places = []
     if step["environment"] in story.environments:
         places.append(f"environment {story.environments.index(step['environment']) + 1}")
@@ -261,7 +263,7 @@ def _where(story: AccountContext, step: Leaf) -> Line | None:
     if step["step"]["definition_digest"]:
         places.append(f"flow definition {step['step']['definition_digest']}")
     url = step["step"]["action_url"] or ""
-    return Line(", ".join([*places, "at"] if url else places), url) if places or url else None
+    return TextLine(", ".join([*places, "at"] if url else places), url) if places or url else None
 
 
 def model_item(story: AccountContext, urn_of: Mapping[str, Any]) -> Item:
@@ -276,11 +278,11 @@ def model_item(story: AccountContext, urn_of: Mapping[str, Any]) -> Item:
         (words_of("used", down=True), "used_by"),
     ):
         if urn_of[key]:
-            lines.append(Line(f"{words} {story.names_of(urn_of[key])}"))
-    lines += [Line(f"{name} {text}") for name, text in quoted(model)]
+            lines.append(TextLine(f"{words} {story.names_of(urn_of[key])}"))
+    lines += [TextLine(f"{name} {text}") for name, text in quoted(model)]
     if scores := model["model"]["scores"]:
-        lines.append(Line(f"scores {short(', '.join(f'{n}={v}' for n, v in scores.items()))}"))
-    return Item(Line(story.named(model["id"])), lines)
+        lines.append(TextLine(f"scores {short(', '.join(f'{n}={v}' for n, v in scores.items()))}"))
+    return Item(TextLine(story.named(model["id"])), lines)
 
 
 def fact_item(story: AccountContext, urn: str) -> Item:
@@ -288,8 +290,8 @@ def fact_item(story: AccountContext, urn: str) -> Item:
     record = story.graph.records[urn]
     lines = list(story.unlisted(record))
     if record["tags"]:
-        lines.append(Line(tags_of(record)))
-    return Item(Line(f"{story.named(urn)}, recorded {time_of(record['created_at'])}"), lines)
+        lines.append(TextLine(tags_of(record)))
+    return Item(TextLine(f"{story.named(urn)}, recorded {time_of(record['created_at'])}"), lines)
 
 
 def dataset_item(story: AccountContext, record: Leaf) -> Item:
@@ -297,7 +299,7 @@ def dataset_item(story: AccountContext, record: Leaf) -> Item:
     members = story.graph.ends(record, "has_member")
     number = counted(len(members), "member")
     held = f"has {number}: {story.names_of(members)}" if members else "has no members"
-    return Item(Line(f"{story.named(record['id'])} {held}"), list(story.unlisted(record)))
+    return Item(TextLine(f"{story.named(record['id'])} {held}"), list(story.unlisted(record)))
 
 
 USES = ("used", "deployed")
@@ -307,11 +309,11 @@ CONCLUDES, BASIS = "What it concludes", "On what basis"
 def what_it_concludes(story: AccountContext) -> Section:
     """What the record is, how it was made, and who recorded it."""
     root = story.graph.root
-    sentences = [Line(what_it_is(story)), Line("It is", root["id"])]
-    sentences.append(Line("recorded by", story.who(root)))
+    sentences = [TextLine(what_it_is(story)), TextLine("It is", root["id"])]
+    sentences.append(TextLine("recorded by", story.who(root)))
     sentences += story.files(root)
     if root["tags"]:
-        sentences.append(Line(f"Tags: {tags_of(root)}"))
+        sentences.append(TextLine(f"Tags: {tags_of(root)}"))
     return Section(CONCLUDES, sentences)
 
 
@@ -373,14 +375,14 @@ def what_speaks_against_it(story: AccountContext, most: int | None = None) -> Se
     """What was found that speaks against the record, with so many lines of each at the most."""
     items = [_gap(story, gap, most) for gap in _of_level(story, Level.AGAINST)]
     seen = "Nothing that is told here; it rests on more than that." if story.at_least else ""
-    nothing = [] if items else [Line(seen or "Nothing that is recorded.")]
+    nothing = [] if items else [TextLine(seen or "Nothing that is recorded.")]
     return Section("What speaks against it", nothing, items)
 
 
 def what_is_not_proven(story: AccountContext, most: int | None = None) -> Section:
     """Every other gap that a rule found, with the records it is about."""
     gaps = [*_of_level(story, Level.UNSEEN), *_of_level(story, Level.UNPROVEN)]
-    nothing = [] if gaps else [Line("None: every rule was applied, and found nothing.")]
+    nothing = [] if gaps else [TextLine("None: every rule was applied, and found nothing.")]
     items = [_gap(story, gap, most) for gap in gaps]
     return Section("What is not seen or not proven", nothing, items)
 
@@ -392,44 +394,44 @@ def _of_level(story: AccountContext, level: Level) -> list[Mapping[str, Any]]:
 def _gap(story: AccountContext, gap: Mapping[str, Any], most: int | None) -> Item:
     lines = list(gap_lines(story, gap))
     more = 0 if most is None else len(lines) - most
-    cut = [*lines[:most], Line(f"and {more:,} more")] if more > 0 else lines
-    return Item(Line(gap["text"]), cut)
+    cut = [*lines[:most], TextLine(f"and {more:,} more")] if more > 0 else lines
+    return Item(TextLine(gap["text"]), cut)
 
 
-def gap_lines(story: AccountContext, gap: Mapping[str, Any]) -> Iterator[Line]:
+def gap_lines(story: AccountContext, gap: Mapping[str, Any]) -> Iterator[TextLine]:
     """What a gap is about: the records, and what is known of each."""
     here = [urn for urn in gap["records"] if urn in story.graph.records]
     elsewhere = [urn for urn in gap["records"] if urn not in story.graph.records]
     if gap["what"] == "imported":
         for one in story.evidence["imports"][:LISTED]:
             number = counted(len(one["records"]), "record")
-            yield Line(f"{number}: {imported_by(one)},", one["id"])
+            yield TextLine(f"{number}: {imported_by(one)},", one["id"])
     elif here and gap["what"] != "same_things":  # each pair of which is named below
-        yield Line(story.names_of(here))
+        yield TextLine(story.names_of(here))
     if gap["what"] == "unconnected_steps":
         apart = {step["id"]: step for step in story.evidence["unconnected"]}
         for urn in elsewhere[:LISTED]:
-            yield Line(f"{apart[urn]['name']}, status {apart[urn]['status']},", urn)
+            yield TextLine(f"{apart[urn]['name']}, status {apart[urn]['status']},", urn)
     else:
         most = LISTED if story.numbered else NAMED
         for urn in elsewhere[:most]:
-            yield Line("", urn)
+            yield TextLine("", urn)
         if len(elsewhere) > most:
-            yield Line(f"and {len(elsewhere) - most:,} more")
+            yield TextLine(f"and {len(elsewhere) - most:,} more")
     if gap["what"] == "added_later":
         for link in story.evidence["late_links"][:LISTED]:
-            yield Line(_late(story, link))
+            yield TextLine(_late(story, link))
     if gap["what"] == "same_things":
         pairs = {tuple(sorted((k["from"], k["to"]))): k for k in story.evidence["same_things"]}
         for link in [*pairs.values()][:LISTED]:
             ends = [_named(story, urn) for urn in (link["from"], link["to"])]
             since = f"known since {time_of(link['at'])}; both have the digest"
-            yield Line(f"{ends[0]} is one thing with {ends[1]}, {since}", link["digest"])
+            yield TextLine(f"{ends[0]} is one thing with {ends[1]}, {since}", link["digest"])
     if gap["what"] == "invalidated":
         told = story.evidence["invalidated"].values()
         causes = {(why["at"] or "", why["cause"], why["root"]) for why in told}
         for at, cause, root in sorted(causes)[: LISTED if story.numbered else NAMED]:
-            yield Line(f"{_since(at)}because: {cause}; beginning with", root)
+            yield TextLine(f"{_since(at)}because: {cause}; beginning with", root)
 
 
 def _named(story: AccountContext, urn: str) -> str:
@@ -458,9 +460,9 @@ def people(story: AccountContext, most: int) -> Iterator[Item]:
     """Those who recorded most, at most so many, and how many more there are."""
     who = Counter(story.who(record) for record in story.graph.records.values())
     for name, count in who.most_common(most):
-        yield Item(Line(f"{counted(count, 'record')} recorded by", name))
+        yield Item(TextLine(f"{counted(count, 'record')} recorded by", name))
     if len(who) > most:
-        yield Item(Line(f"and {len(who) - most:,} more who recorded something"))
+        yield Item(TextLine(f"and {len(who) - most:,} more who recorded something"))
 
 
 def title_of(run: Mapping[str, Any]) -> str:
@@ -474,22 +476,24 @@ def _runs(story: AccountContext) -> Iterator[Item]:
     for run in runs[:NAMED]:
         title = title_of(run)
         times = f"{time_of(run['start_time'])}" if run["start_time"] else "at an unknown time"
-        lines = [Line("run", run["run_id"])]
+        lines = [TextLine("run", run["run_id"])]
         if run["flow_id"]:
-            lines.append(Line("flow", run["flow_id"]))
+            lines.append(TextLine("flow", run["flow_id"]))
         if run["run_owner"]:
-            lines.append(Line("run owner, as it was recorded:", run["run_owner"]))
-        yield Item(Line(f"flow run {title}: {times}, {run['status'] or 'status unknown'}"), lines)
+            lines.append(TextLine("run owner, as it was recorded:", run["run_owner"]))
+        yield Item(
+            TextLine(f"flow run {title}: {times}, {run['status'] or 'status unknown'}"), lines
+        )
     if len(runs) > NAMED:
-        yield Item(Line(f"and {len(runs) - NAMED:,} more flow runs"))
+        yield Item(TextLine(f"and {len(runs) - NAMED:,} more flow runs"))
 
 
 def _environments(story: AccountContext) -> Iterator[Item]:
     for number, digest in enumerate(story.environments[:NAMED], start=1):
         told = environment_of(story.evidence["environments"][digest])
-        yield Item(Line(f"environment {number}: {told}"), [Line("", digest)])
+        yield Item(TextLine(f"environment {number}: {told}"), [TextLine("", digest)])
     if len(story.environments) > NAMED:
-        yield Item(Line(f"and {len(story.environments) - NAMED:,} more environments"))
+        yield Item(TextLine(f"and {len(story.environments) - NAMED:,} more environments"))
 
 
 def nearest_records(story: AccountContext) -> Section:
@@ -500,7 +504,7 @@ def nearest_records(story: AccountContext) -> Section:
     if len(urns) > LISTED:
         kinds = Counter(story.graph.records[urn]["kind"] for urn in urns[LISTED:])
         parts = [f"{n:,} {kind_word(kind, n)}" for kind, n in sorted(kinds.items())]
-        sentences = [Line(f"The nearest {LISTED}; the JSON lists {listed(parts)} more.")]
+        sentences = [TextLine(f"The nearest {LISTED}; the JSON lists {listed(parts)} more.")]
     return Section("Records, the nearest first", sentences, items, True)
 
 
@@ -508,7 +512,7 @@ def _record(story: AccountContext, urn: str) -> Item:
     record = story.graph.records[urn]
     invalid = " INVALID" if urn in story.evidence["invalidated"] else ""
     head = f"{label(record)} ({record['kind']}{invalid})"
-    return Item(Line(head, urn), list(story.files(record)))
+    return Item(TextLine(head, urn), list(story.files(record)))
 
 
 def how_to_check_it(story: AccountContext) -> Section:
@@ -517,17 +521,17 @@ def how_to_check_it(story: AccountContext) -> Section:
     return Section(
         HOW_TO_CHECK_IT,
         [
-            Line(
+            TextLine(
                 f"As of {time_of(story.evidence['as_of'])}, over "
                 f"{counted(tree['size'], 'record')}. "
                 "Digest of the evidence (Merkle tree, SHA-256, RFC 6962):",
                 tree["root"],
             ),
-            Line(
+            TextLine(
                 '"braid statement ID --format json -o FILE" keeps it whole; "braid statement '
                 'verify FILE --store STORE" tells whether the records still say the same.'
             ),
-            Line(
+            TextLine(
                 'What ends with "... (N characters)" is cut here, and lists of more than '
                 f'{LISTED} end with "and N more"; the JSON has all of it.'
             ),

@@ -33,7 +33,7 @@ from provenance_store.sinks.database import BatchRefused, DatabaseSink
 from provenance_store.validation import rows
 from provenance_store.validation.batches import SPOKEN
 from provenance_store.validation.limits import Gate
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 from provenance_store.values import EVERYTHING, Viewer
 
 __all__ = ["Unsettled", "has_names", "settled", "write_named"]

@@ -432,7 +432,7 @@ def test_what_is_reached_is_what_networkx_reaches(
 
 
 def test_a_way_through_one_hidden_step_names_it(store: Store, story: Story) -> None:
-    document = store.documents().lineage(story.versions[1].urn, kinds=["model", "data"])
+    document = store.reader().lineage(story.versions[1].urn, kinds=["model", "data"]).to_dict()
     names_of = {node["id"]: node["name"] for node in document["nodes"]}
     through = {
         (names_of[link["from"]], names_of[link["to"]]): link.get("through")

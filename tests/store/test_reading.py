@@ -19,7 +19,7 @@ from provenance_store.filters import write_marker
 from provenance_store.queries.prefetch import Prefetch
 from provenance_store.rows import LinkRow
 from provenance_store.service import StoreService
-from provenance_store.sql.recording import LATEST
+from provenance_store.sql.step_queries import LATEST
 from provenance_store.values import EVERYTHING
 
 ALICE, BOB = "urn:globus:auth:identity:alice", "urn:globus:auth:identity:bob"

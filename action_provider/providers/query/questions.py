@@ -48,13 +48,13 @@ Limit = Annotated[
 ]
 
 
-class _Asked(
+class _Question(
     msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="ask"
 ):
     """A question; `ask` says which."""
 
 
-class ModelsQuestion(_Asked, tag="models", frozen=True):
+class ModelsQuestion(_Question, tag="models", frozen=True):
     """Which models are there, and which version of each is the best, or else the newest?"""
 
     name: Annotated[Text | None, Meta(description="Their name; * is anything.")] = None
@@ -91,7 +91,7 @@ class ModelsQuestion(_Asked, tag="models", frozen=True):
     limit: Limit = 5
 
 
-class RecordsQuestion(_Asked, tag="records", frozen=True):
+class RecordsQuestion(_Question, tag="records", frozen=True):
     """Which records are there? Newest first."""
 
     kind: Annotated[
@@ -106,7 +106,7 @@ class RecordsQuestion(_Asked, tag="records", frozen=True):
     limit: Limit = 5
 
 
-class ValidityQuestion(_Asked, tag="validity", frozen=True):
+class ValidityQuestion(_Question, tag="validity", frozen=True):
     """Can these be relied on, or were they, or anything that they derive from, invalidated?"""
 
     of: Annotated[

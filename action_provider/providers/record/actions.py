@@ -38,7 +38,7 @@ from provenance_store.rows import ActionRow
 from provenance_store.service import StoreService
 from provenance_store.values import Audience, Viewer
 
-__all__ = ["Answer", "CallersLookup", "Group", "ManagedRuns", "RecordActions"]
+__all__ = ["CallersLookup", "ManagedRuns", "PreparedGroup", "RecordActions", "RecordAnswer"]
 
 
 class CallersLookup(StoreLookup):
@@ -47,15 +47,15 @@ class CallersLookup(StoreLookup):
     def __init__(self, service: StoreService, caller: Caller) -> None:
         self._service = service
         self._caller = caller
-        self._made: DocumentReader | None = None
+        self._prepare_or_fail: DocumentReader | None = None
 
     # Not a cached_property: before Python 3.12 that locks all instances out while one is made,
     # which asks Globus, and then may wait for a turn that somebody who is locked out has.
     @property
     def _reader(self) -> DocumentReader:  # type: ignore[override]
-        if self._made is None:
-            self._made = self._service.documents(self._caller.viewer())
-        return self._made
+        if self._prepare_or_fail is None:
+            self._prepare_or_fail = self._service.documents(self._caller.viewer())
+        return self._prepare_or_fail
 
 
 class ManagedRuns:
@@ -104,7 +104,7 @@ PERHAPS_KNOWN = (Conflict, InvalidInput, NotFound, NotAllowed)
 """What recording raises for a request that was answered before, besides for bad ones."""
 
 
-class Answer(NamedTuple):
+class RecordAnswer(NamedTuple):
     """An action's status as JSON, whether it is new, and how much was written for it."""
 
     document: str
@@ -113,7 +113,7 @@ class Answer(NamedTuple):
     steps: int = 0
 
 
-class _Asked(NamedTuple):
+class _ParsedRequest(NamedTuple):
     """A request as it was read."""
 
     caller: Caller
@@ -123,10 +123,10 @@ class _Asked(NamedTuple):
     uris: UrisOf
 
 
-class _Made(NamedTuple):
-    """A request whose records are made and held back by their recorder."""
+class _Prepared(NamedTuple):
+    """A request whose records are made, and held back by their recorder."""
 
-    asked: _Asked
+    parsed: _ParsedRequest
     recorder: Recorder
     document: str
     records: int
@@ -134,19 +134,19 @@ class _Made(NamedTuple):
 
 
 class _Failed(NamedTuple):
-    """A request that cannot be recorded; `asked` is None when it cannot even be read."""
+    """A request that cannot be recorded; `parsed` is None when it cannot even be read."""
 
-    asked: _Asked | None
+    parsed: _ParsedRequest | None
     error: Exception
 
 
-class Group(NamedTuple):
+class PreparedGroup(NamedTuple):
     """Requests that were read together, and what they write; `service` is None where none of
     them can be read."""
 
     service: StoreService | None
     requests: Sequence[tuple[Caller, bytes]]
-    made: Sequence[_Made | _Failed]
+    prepared: Sequence[_Prepared | _Failed]
     since: float | None
 
 
@@ -167,7 +167,7 @@ class RecordActions(ActionStore):
         self._alone = alone
         self._most_rows = options.step_rows
 
-    def run(self, caller: Caller, data: bytes) -> Answer:
+    def run(self, caller: Caller, data: bytes) -> RecordAnswer:
         """Record what a request body says.
 
         Raises Conflict for a known request with another content, InvalidInput for a bad one.
@@ -179,110 +179,119 @@ class RecordActions(ActionStore):
 
     def run_all(
         self, requests: Sequence[tuple[Caller, bytes]], *, since: float | None = None
-    ) -> list[Answer | Exception]:
+    ) -> list[RecordAnswer | Exception]:
         """`run` for several requests at once, in one commit where that can be.
 
         In the order of the requests: what `run` would return, or what it would raise. They wait
         for the store together, counted from `since` (`time.monotonic`), by default from now.
         """
-        return self.write_all([self.make_all(requests, since=since)])
+        return self.write_all([self.prepare_all(requests, since=since)])
 
-    def make_all(
+    def prepare_all(
         self, requests: Sequence[tuple[Caller, bytes]], *, since: float | None = None
-    ) -> Group:
+    ) -> PreparedGroup:
         """The first half of `run_all`: what these requests write, looked up and made."""
         read = [self._read(caller, data) for caller, data in requests]
         if all(isinstance(one, _Failed) for one in read):
-            return Group(None, requests, [one for one in read if isinstance(one, _Failed)], since)
+            return PreparedGroup(
+                None, requests, [one for one in read if isinstance(one, _Failed)], since
+            )
         service = self._stores.get()  # ids are those of one store, were it opened anew meanwhile
         with service.waiting_since(since):
-            return Group(service, requests, self._make_all(service, read), since)
+            return PreparedGroup(service, requests, self._prepare_all(service, read), since)
 
-    def write_all(self, groups: Sequence[Group]) -> list[Answer | Exception]:
+    def write_all(self, groups: Sequence[PreparedGroup]) -> list[RecordAnswer | Exception]:
         """The second half of `run_all`, for several groups: in one commit where that can be."""
-        answers: list[Answer | Exception] = []
+        answers: list[RecordAnswer | Exception] = []
         for service, of_store in itertools.groupby(groups, lambda group: group.service):
             some = [*of_store]
-            made = [one for group in some for one in group.made]
+            prepared = [one for group in some for one in group.prepared]
             requests = [request for group in some for request in group.requests]
             if service is None:
                 answers += [
                     self._settle(request, one, None)
-                    for request, one in zip(requests, made, strict=True)
+                    for request, one in zip(requests, prepared, strict=True)
                 ]
                 continue
             since = min((group.since for group in some if group.since is not None), default=None)
             with service.waiting_since(since):
-                answers += self._written(service, requests, made)
+                answers += self._written(service, requests, prepared)
         return answers
 
     def _written(
         self,
         service: StoreService,
         requests: Sequence[tuple[Caller, bytes]],
-        made: Sequence[_Made | _Failed],
-    ) -> list[Answer | Exception]:
-        ready = [one.recorder for one in made if isinstance(one, _Made)]
+        prepared: Sequence[_Prepared | _Failed],
+    ) -> list[RecordAnswer | Exception]:
+        ready = [one.recorder for one in prepared if isinstance(one, _Prepared)]
         errors = iter(service.write_held(ready) if ready else ())
         return [
-            self._settle(request, one, next(errors) if isinstance(one, _Made) else None)
-            for request, one in zip(requests, made, strict=True)
+            self._settle(request, one, next(errors) if isinstance(one, _Prepared) else None)
+            for request, one in zip(requests, prepared, strict=True)
         ]
 
-    def _make_all(
-        self, service: StoreService, read: Sequence[_Asked | _Failed]
-    ) -> list[_Made | _Failed]:
+    def _prepare_all(
+        self, service: StoreService, read: Sequence[_ParsedRequest | _Failed]
+    ) -> list[_Prepared | _Failed]:
         """Look up and make what each request writes; the failed ones stay as they are."""
         with service.read_snapshot(alone=self._alone):
-            asked = [one for one in read if isinstance(one, _Asked)]
-            service.prefetch(foresee((one.body, _viewer(one.caller), one.uris) for one in asked))
-            return [one if isinstance(one, _Failed) else self._made(service, one) for one in read]
+            parsed = [one for one in read if isinstance(one, _ParsedRequest)]
+            service.prefetch(foresee((one.body, _viewer(one.caller), one.uris) for one in parsed))
+            return [
+                one if isinstance(one, _Failed) else self._prepare_or_fail(service, one)
+                for one in read
+            ]
 
-    def _made(self, service: StoreService, asked: _Asked) -> _Made | _Failed:
+    def _prepare_or_fail(
+        self, service: StoreService, parsed: _ParsedRequest
+    ) -> _Prepared | _Failed:
         try:
-            return self._make(service, asked)
+            return self._prepare(service, parsed)
         except Exception as error:
-            return _Failed(asked, error)
+            return _Failed(parsed, error)
 
     def _settle(
-        self, request: tuple[Caller, bytes], made: _Made | _Failed, error: Exception | None
-    ) -> Answer | Exception:
+        self, request: tuple[Caller, bytes], prepared: _Prepared | _Failed, error: Exception | None
+    ) -> RecordAnswer | Exception:
         """The answer to a request that was written, or refused, or known before."""
-        if isinstance(made, _Failed):
-            error = made.error
+        if isinstance(prepared, _Failed):
+            error = prepared.error
         elif error is None:
-            return Answer(made.document, True, made.records, made.steps)
-        if made.asked is None or not isinstance(error, PERHAPS_KNOWN):
+            return RecordAnswer(prepared.document, True, prepared.records, prepared.steps)
+        if prepared.parsed is None or not isinstance(error, PERHAPS_KNOWN):
             return error
         try:
-            return self._as_before(made.asked, request) or error
+            return self._as_before(prepared.parsed, request) or error
         except Exception as other:
             return other
 
-    def _as_before(self, asked: _Asked, request: tuple[Caller, bytes]) -> Answer | None:
+    def _as_before(
+        self, parsed: _ParsedRequest, request: tuple[Caller, bytes]
+    ) -> RecordAnswer | None:
         """The answer that the same request had before; None when it is new.
 
         Asked only when a request cannot be recorded, for nearly all are new, and the store takes
         each (creator, request_id) once, whoever else writes it now.
         """
-        service, creator = self._stores.get(), asked.caller.identity
-        if service.actions.by_request(creator, asked.envelope.request_id) is None:
+        service, creator = self._stores.get(), parsed.caller.identity
+        if service.actions.by_request(creator, parsed.envelope.request_id) is None:
             return None
-        known = self._known(service, asked.caller, asked.envelope)
+        known = self._known(service, parsed.caller, parsed.envelope)
         # Released meanwhile: its request is forgotten, so this one is new.
-        return self.run(*request) if known is None else Answer(known, False)
+        return self.run(*request) if known is None else RecordAnswer(known, False)
 
-    def _read(self, caller: Caller, data: bytes) -> _Asked | _Failed:
+    def _read(self, caller: Caller, data: bytes) -> _ParsedRequest | _Failed:
         try:
             envelope = read_envelope(data)
             body = read_body(envelope.body)
-            return _Asked(caller, envelope, body, self._release_seconds(envelope), {})
+            return _ParsedRequest(caller, envelope, body, self._release_seconds(envelope), {})
         except Exception as error:
             return _Failed(None, error)
 
-    def _make(self, service: StoreService, asked: _Asked) -> _Made:
-        caller, envelope = asked.caller, asked.envelope
-        body, seconds = asked.body, asked.seconds
+    def _prepare(self, service: StoreService, parsed: _ParsedRequest) -> _Prepared:
+        caller, envelope = parsed.caller, parsed.envelope
+        body, seconds = parsed.body, parsed.seconds
         now = self._clock()
         check_deadline(envelope, now=now)
         recorder = service.recorder(
@@ -300,7 +309,7 @@ class RecordActions(ActionStore):
                 body,
                 label=envelope.label,
                 only_news=True,
-                uris=asked.uris,
+                uris=parsed.uris,
             )
             details = receipt.document()
             status = status_of(
@@ -322,18 +331,18 @@ class RecordActions(ActionStore):
                     now + int(seconds * MICROSECONDS),
                 )
             )
-        # Nothing is written yet: what a recorder made with `held` records waits for `write_held`.
+        # Nothing is written yet: a recorder with `held` keeps its batch for `write_held`.
         if len(batch) > self._most_rows:  # others could not write for too long
             raise TooLarge(
                 f"This step is {len(batch):,} rows in the store; one step may be "
                 f"{self._most_rows:,}. Record it as several steps, or its files as one dataset "
                 "with the digest of a list."
             )
-        return _Made(asked, recorder, document, len(batch.record), len(batch.step))
+        return _Prepared(parsed, recorder, document, len(batch.record), len(batch.step))
 
 
 def _viewer(caller: Caller) -> Viewer | None:
-    """What the caller may see, unless Globus has to be asked for its groups."""
+    """What the caller may see, unless Globus has to be parsed for its groups."""
     return None if caller.known_groups is None else caller.viewer()
 
 

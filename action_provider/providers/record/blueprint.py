@@ -13,7 +13,7 @@ from action_provider.operations import Operation
 from action_provider.providers.action_store import EnumerateParameters
 from action_provider.providers.base import ProviderBlueprint, describe_provider
 from action_provider.providers.envelope import ActionLog, ActionPage, ActionStatus, Envelope, log_of
-from action_provider.providers.record.actions import Answer, RecordActions
+from action_provider.providers.record.actions import RecordActions, RecordAnswer
 from action_provider.settings import Options
 from provenance_store.rows import ActionRow
 
@@ -97,7 +97,7 @@ class RecordBlueprint(ProviderBlueprint):
     def __init__(
         self,
         actions: RecordActions,
-        record: Callable[[Caller, bytes], Answer],
+        record: Callable[[Caller, bytes], RecordAnswer],
         authenticator: Authenticator,
         metrics: Metrics,
         options: Options,
@@ -113,7 +113,7 @@ class RecordBlueprint(ProviderBlueprint):
     def run(self, caller: Caller, data: bytes) -> tuple[str, bool]:
         return self.answered(caller, data, self._answer(caller, data))
 
-    def answered(self, caller: Caller, data: bytes, answer: Answer) -> tuple[str, bool]:
+    def answered(self, caller: Caller, data: bytes, answer: RecordAnswer) -> tuple[str, bool]:
         """Count what was recorded; the status of the action, and whether it is new."""
         self._metrics.recorded(answer.records, answer.steps)
         if answer.is_new:

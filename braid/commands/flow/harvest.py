@@ -120,7 +120,7 @@ def command(
     from flows.harvest import Conventions, read_conventions
 
     conventions = Conventions() if models is None else read_conventions(models)
-    told = _Told(conventions, collections)
+    told = _HarvestOptions(conventions, collections)
     states: set[str] = set()
     if log is not None:
         found = [_offline(log, definition, run, run_id, told, source, states)]
@@ -142,7 +142,7 @@ def command(
         context.exit(SAID_NO)
 
 
-class _Told(NamedTuple):
+class _HarvestOptions(NamedTuple):
     """What is said of the flows besides their logs."""
 
     conventions: Conventions
@@ -162,7 +162,7 @@ def _offline(
     definition: Path | None,
     run: dict[str, Any] | None,
     run_id: str | None,
-    told: _Told,
+    told: _HarvestOptions,
     source: Source,
     states: set[str],
 ) -> Harvested:
@@ -188,7 +188,7 @@ def _online(
     logs: FlowsLogs,
     runs: list[Any],
     again: bool,
-    told: _Told,
+    told: _HarvestOptions,
     source: Source,
     states: set[str],
 ) -> tuple[list[Harvested], int]:
@@ -213,7 +213,7 @@ def _one(
     logs: FlowsLogs,
     run: Any,
     again: bool,
-    told: _Told,
+    told: _HarvestOptions,
     states: set[str],
 ) -> Harvested:
     from flows.harvest import Harvested, is_harvested

@@ -15,10 +15,10 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
 from flows.definition.parameter_capture import NOT_RECORDED
-from flows.steps.decision import Decided
+from flows.steps.decision import StepDecision
 from provenance_store.redaction import REDACTED
 from provenance_store.validation.limits import MAX_INTEGER, MAX_NAME, MAX_TAG_NAME, MAX_URI
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 from provenance_store.values import TagValue, Uri
 
 __all__ = [
@@ -124,7 +124,7 @@ class Derived:
     models: tuple[str, ...] = ()
     tags: Mapping[str, TagValue] = field(default_factory=dict)
     paths: tuple[BarePath, ...] = ()
-    decision: Decided | None = None
+    decision: StepDecision | None = None
 
     @property
     def functions(self) -> list[str]:

@@ -17,7 +17,7 @@ from flows.steps.adapters.base import (
     tags,
     text,
 )
-from flows.steps.decision import Decided, DecidedOption
+from flows.steps.decision import DecidedOption, StepDecision
 from flows.steps.uris import is_uri, name_of_uri, tidy_uri
 from provenance_store.values import TagValue, Uri
 
@@ -91,13 +91,13 @@ class QueryAdapter:
 
 def _search(
     ask: str, parameters: Mapping[str, Any], details: Mapping[str, Any], url: str | None
-) -> Decided:
+) -> StepDecision:
     name, first = LISTS[ask]
     order, best = text(parameters, "best"), mapping(details.get(first))
     policy = "newest"
     if order is not None:
         policy = f"{'highest' if parameters.get('highest') is True else 'lowest'} {order}"
-    return Decided(
+    return StepDecision(
         question=f"Which of these {ask}?",
         policy=policy,
         decider=url,
@@ -108,7 +108,7 @@ def _search(
 
 def _validity(
     _: str, __: Mapping[str, Any], details: Mapping[str, Any], url: str | None
-) -> Decided:
+) -> StepDecision:
     asked = details.get("of")
     told = {one: item for item in items(details.get("invalid")) for one in _ids([item])}
     ids = [one for one in asked if is_told(one)] if isinstance(asked, list) else []
@@ -116,7 +116,7 @@ def _validity(
         DecidedOption(id=one, why=_why(told[one])) if one in told else DecidedOption(id=one)
         for one in dict.fromkeys([*ids, *told])
     )
-    return Decided(
+    return StepDecision(
         question="Which of these can be relied on?",
         policy="not invalidated, nor derived from what is",
         decider=url,

@@ -14,7 +14,12 @@ from provenance_store.errors import InvalidInput, TooLarge
 from provenance_store.exchange.libraries import decoded, prov_model, provided, quietly
 from provenance_store.exchange.parsing import micros, odd_time, read_json
 from provenance_store.exchange.prov.names import NAMESPACES
-from provenance_store.exchange.prov.verbatim import ELEMENTS, Said, content_digest, statements_of
+from provenance_store.exchange.prov.verbatim import (
+    ELEMENTS,
+    PlacedStatement,
+    content_digest,
+    statements_of,
+)
 from provenance_store.times import format_time
 from provenance_store.values import digest_of
 
@@ -207,7 +212,7 @@ class Prov:
     elements: dict[str, Element] = field(default_factory=dict)
     relations: list[Relation] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
-    said: dict[str, list[Said]] = field(default_factory=dict)
+    said: dict[str, list[PlacedStatement]] = field(default_factory=dict)
     prefixes: dict[str, Mapping[str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -242,7 +247,7 @@ def read_prov(file: Path, value: Any = None) -> Prov:
             said = said._replace(ends=tuple(relation.ends.values()))
             found.said.setdefault(subject, []).append(said)
     blank = (name for name, part in bundles.items() if not any(statements_of(part)))
-    found.said.setdefault("", []).extend(Said("", "", {}, name) for name in blank)
+    found.said.setdefault("", []).extend(PlacedStatement("", "", {}, name) for name in blank)
     return found
 
 

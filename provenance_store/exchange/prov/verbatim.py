@@ -22,7 +22,7 @@ from provenance_store.values import digest_of
 
 __all__ = [
     "ELEMENTS",
-    "Said",
+    "PlacedStatement",
     "content_digest",
     "documents_of",
     "is_as_said",
@@ -37,7 +37,7 @@ _NO_URIS: Final = frozenset({"prov", "xsd", "_"})
 _NAME: Final = re.compile(r"prov(?:_[0-9]+)?")
 
 
-class Said(NamedTuple):
+class PlacedStatement(NamedTuple):
     """A statement as a document has it, in PROV-JSON: in which section, under which name.
 
     `scope` is the name of its bundle, empty for the document itself; a `section` that is empty
@@ -56,7 +56,7 @@ class Said(NamedTuple):
         return self.section in ELEMENTS
 
 
-def statements_of(document: Mapping[str, Any], scope: str = "") -> Iterator[Said]:
+def statements_of(document: Mapping[str, Any], scope: str = "") -> Iterator[PlacedStatement]:
     """The statements of a PROV-JSON document that was checked, in the order in which `prov` has
     them; of several members that are said at once, each is one."""
     for section, content in document.items():
@@ -66,15 +66,15 @@ def statements_of(document: Mapping[str, Any], scope: str = "") -> Iterator[Said
             for one in statements if isinstance(statements, list) else (statements,):
                 if section == "hadMember" and isinstance(one.get(MEMBER), list):
                     for member in one[MEMBER]:
-                        yield Said(section, name, {**one, MEMBER: member}, scope)
+                        yield PlacedStatement(section, name, {**one, MEMBER: member}, scope)
                 else:
-                    yield Said(section, name, one, scope)
+                    yield PlacedStatement(section, name, one, scope)
     for name, bundle in document.get("bundle", {}).items():
         yield from statements_of(bundle, name)
 
 
 def documents_of(
-    said: Sequence[Said], prefixes: Mapping[str, Mapping[str, str]], limit: int
+    said: Sequence[PlacedStatement], prefixes: Mapping[str, Mapping[str, str]], limit: int
 ) -> Iterator[dict[str, Any]]:
     """Statements as PROV-JSON, with those of the `prefixes`, by scope, that they may need.
 
@@ -89,7 +89,9 @@ def documents_of(
         yield document
 
 
-def _document(said: Iterable[Said], prefixes: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def _document(
+    said: Iterable[PlacedStatement], prefixes: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
     whole: dict[str, Any] = {"prefix": {}}
     for one in said:
         into = whole
@@ -119,7 +121,7 @@ def _document(said: Iterable[Said], prefixes: Mapping[str, Mapping[str, str]]) -
     return whole
 
 
-def _prefixes_in(said: Said, known: Mapping[str, str]) -> set[str]:
+def _prefixes_in(said: PlacedStatement, known: Mapping[str, str]) -> set[str]:
     """The prefixes that names in a statement may have, be they names or not."""
     texts = [said.name, said.scope] if said.scope else [said.name]
     waiting: list[Any] = [said.attributes]

@@ -13,7 +13,7 @@ from alembic import op
 from provenance_store.migrations.rewriting import replace_table
 from provenance_store.sql.dialects import URI_NORM, add_functions
 from provenance_store.sql.repair import repair_all
-from provenance_store.validation.texts import normal_uri
+from provenance_store.validation.uris import normal_uri
 
 revision = "0002"
 down_revision = "0001"

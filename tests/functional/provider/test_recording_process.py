@@ -19,9 +19,9 @@ from flask import Flask
 from werkzeug.test import Client, EnvironBuilder, TestResponse, run_wsgi_app
 
 from action_provider.app import EXTENSION, Braid
-from action_provider.providers.record.actions import Group, RecordActions
+from action_provider.providers.record.actions import PreparedGroup, RecordActions
 from action_provider.recording_process.process import WritingMeanwhile
-from action_provider.recording_process.without_flask import DirectRecording, QuickRecording
+from action_provider.recording_process.without_flask import WithoutFlask, WithoutThread
 from action_provider.settings import Options
 from action_provider.stores import StoreHolder
 from provenance_store.ids import now
@@ -49,8 +49,8 @@ def house(town: Town, url: str) -> Iterator[House]:
 
 def pid_of(house: House) -> int:
     braid: Braid = house.app.extensions[EXTENSION]
-    assert braid.desk is not None
-    pid = braid.desk.pid
+    assert braid.recording_process is not None
+    pid = braid.recording_process.pid
     assert pid is not None
     return pid
 
@@ -191,10 +191,10 @@ def test_without_flask_or_a_thread_a_step_is_answered_as_with_them(
     assert direct[2]["X-Request-Id"] == "asked-by-a-test"
 
 
-def quick_of(house: House) -> QuickRecording:
+def quick_of(house: House) -> WithoutThread:
     """What a server's main loop records with, after a first step was recorded by a thread."""
     direct = house.app.wsgi_app
-    assert isinstance(direct, DirectRecording)
+    assert isinstance(direct, WithoutFlask)
     assert direct.quick is not None
     direct.quick.served = True
     return direct.quick
@@ -210,7 +210,7 @@ def a_step(who: Person, request_id: str) -> dict[str, Any]:
     return environ_of({"Authorization": f"Bearer {who.token}"}, json=document)
 
 
-def come(quick: QuickRecording) -> tuple[list[tuple[int, Any]], bool]:
+def come(quick: WithoutThread) -> tuple[list[tuple[int, Any]], bool]:
     """Send what was begun, and wait for what comes of it."""
     assert quick.send()
     assert quick.handle is not None
@@ -218,7 +218,7 @@ def come(quick: QuickRecording) -> tuple[list[tuple[int, Any]], bool]:
     return quick.finished()
 
 
-def answer_of(quick: QuickRecording) -> TestResponse:
+def answer_of(quick: WithoutThread) -> TestResponse:
     """The answer to the one step that was begun."""
     ((_, respond),), goes_on = come(quick)
     assert goes_on
@@ -255,10 +255,10 @@ def test_what_a_process_that_ends_or_hangs_has_begun_is_not_lost(
         assert quick.send()
         if late:  # all has taken too long; whoever asked is told so, and the process is ended
             braid: Braid = house.app.extensions[EXTENSION]
-            assert braid.desk is not None
-            braid.desk.wait_seconds = -1
+            assert braid.recording_process is not None
+            braid.recording_process.wait_seconds = -1
             ((_, respond),) = quick.overdue()
-            braid.desk.wait_seconds = 60
+            braid.recording_process.wait_seconds = 60
             status = run_wsgi_app(lambda _, start: respond(start), environ_of({}))[1]  # type: ignore[misc]
             assert status.startswith("503 ")
         else:
@@ -279,8 +279,8 @@ def test_a_process_that_is_gone_is_replaced_though_another_thread_waits_for_its_
     environ = town.environ(BRAID_RECORDING="process")
     with serving(f"sqlite:///{tmp_path / 'store.db'}", environ) as house:
         assert house.run(ada, "first").status_code == 202
-        desk = house.app.extensions[EXTENSION].desk
-        gone = desk._process
+        recording_process = house.app.extensions[EXTENSION].recording_process
+        gone = recording_process._process
         gone.kill()
         os.waitid(os.P_PID, gone.pid, os.WEXITED | os.WNOWAIT)
         with gone._waitpid_lock:  # as the other thread holds it: whether it ended is not told
@@ -318,16 +318,18 @@ def test_a_server_records_what_comes_together_and_loses_nothing_with_the_process
         assert asked("first") == [202]
         assert asked("in a row", 5) == [202] * 5
         (worker,) = processes.children(server.process.pid)
-        desk = next(pid for pid in processes.children(worker) if is_desk(pid))
-        os.kill(desk, signal.SIGSTOP)
+        recording_process = next(
+            pid for pid in processes.children(worker) if is_recording_process(pid)
+        )
+        os.kill(recording_process, signal.SIGSTOP)
         with ThreadPoolExecutor(8) as pool:
             waiting = [pool.submit(asked, f"while it stands still {n}") for n in range(8)]
-            os.kill(desk, signal.SIGKILL)
+            os.kill(recording_process, signal.SIGKILL)
             assert [one.result(120) for one in waiting] == [[202]] * 8
         assert asked("in a row", 5) == [200] * 5
 
 
-def is_desk(pid: int) -> bool:
+def is_recording_process(pid: int) -> bool:
     return b"recording_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
@@ -346,7 +348,7 @@ def test_it_records_apart_unless_it_is_to_record_in_threads(
 ) -> None:
     with serving(url, town.environ(BRAID_RECORDING=recording)) as house:
         braid: Braid = house.app.extensions[EXTENSION]
-        assert (braid.desk is not None) is apart
+        assert (braid.recording_process is not None) is apart
 
 
 def test_a_word_that_is_no_way_of_recording_is_refused(town: Town) -> None:
@@ -371,6 +373,6 @@ def test_a_process_that_cannot_write_any_more_ends_to_be_replaced(
     stores = StoreHolder(f"sqlite:///{tmp_path / 's.db'}", purge_seconds=None)
     writing = Breaks(RecordActions(stores, Options.read(town.environ()), now))
     with writing.done:
-        writing.put(([], Group(None, [], [], None)))
+        writing.put(([], PreparedGroup(None, [], [], None)))
         with pytest.raises(SystemExit):
             writing.finish()

@@ -23,13 +23,13 @@ from action_provider.api import batch_service
 from action_provider.app import EXTENSION, Braid
 from action_provider.auth import source_of
 from action_provider.batch_pieces import pieces
-from action_provider.child_messages import RecordRequest
 from action_provider.errors import Busy, TooManyRequests
 from action_provider.fair_queue import FairLane, Rates
 from action_provider.lanes.admission import Lane, Lanes
 from action_provider.lanes.messages import Forwarded
 from action_provider.logs import answering
-from action_provider.recording_process.process import WORK_A_GROUP, Backlog, Line
+from action_provider.recording_process.messages import RecordRequest
+from action_provider.recording_process.process import WORK_A_GROUP, Backlog, WorkerConnection
 from action_provider.step_size import StepSize
 from flows.sandbox.webserver import WebServer
 from provenance_store.batch import TABLES, Batch
@@ -212,7 +212,7 @@ def test_a_rate_is_forgiven_in_time() -> None:
 
 def test_a_group_of_the_recording_process_is_bounded_and_the_identities_take_turns() -> None:
     backlog = Backlog()
-    line = Line(socket.socket())
+    line = WorkerConnection(socket.socket())
     many, few = b"," * (WORK_A_GROUP // 4), b","
     for identity, data in (*(("ada", many),) * 9, ("bob", few), ("carol", few)):
         backlog.put((line, RecordRequest(identity, [], None, None, data, 0.0)))

@@ -22,7 +22,7 @@ from action_provider.api.batch_service import read_batch
 from action_provider.providers.envelope import check_deadline, read_envelope, release_seconds
 from action_provider.providers.harvest.body import read_harvest_body
 from action_provider.providers.query.questions import read_question
-from action_provider.request_guard import check_json
+from action_provider.request_body import check_json
 from braid.cli.files import JsonFile
 from braid.web_server.requests import Incoming
 from flows.definition.expressions import ExpressionSyntaxError, parse_expression

@@ -90,7 +90,7 @@ def test_a_killed_recording_process_is_replaced_and_nothing_is_lost(
     refused: set[str] = set()
     with serving(url, town.environ(BRAID_RECORDING="process")) as house:
         braid: Braid = house.app.extensions[EXTENSION]
-        assert braid.desk is not None
+        assert braid.recording_process is not None
         stop = threading.Event()
 
         def client(letter: str) -> None:
@@ -111,7 +111,7 @@ def test_a_killed_recording_process_is_replaced_and_nothing_is_lost(
             try:
                 for more in (20, 40, 60):
                     wait_until(lambda more=more: len(answered) > more, "the load")  # type: ignore[misc]
-                    os.kill(braid.desk.pid or 0, signal.SIGKILL)
+                    os.kill(braid.recording_process.pid or 0, signal.SIGKILL)
                 wait_until(lambda: len(answered) > 90, "the load")
             finally:
                 stop.set()
@@ -139,7 +139,7 @@ def test_the_recording_process_ends_when_its_worker_is_killed(
     environ = town.environ(BRAID_RECORDING="process", BRAID_STORE_URL=store_url)
     code = (
         "import time\nfrom action_provider.app import EXTENSION, create_app\n"
-        "app = create_app()\nprint(app.extensions[EXTENSION].desk.pid, flush=True)\n"
+        "app = create_app()\nprint(app.extensions[EXTENSION].recording_process.pid, flush=True)\n"
         "time.sleep(600)"
     )
     environ = {**os.environ, **environ, "PYTHONPATH": str(ROOT)}

@@ -233,7 +233,7 @@ def test_a_full_disk_is_said_and_nothing_that_was_answered_is_lost(
 ) -> None:
     braid: Braid = house.app.extensions[EXTENSION]
     answered = {"r0": house.run(ada, "r0").json()}
-    pid = os.getpid() if braid.desk is None else braid.desk.pid or 0
+    pid = os.getpid() if braid.recording_process is None else braid.recording_process.pid or 0
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     try:
         wal = file.with_name(file.name + "-wal").stat().st_size

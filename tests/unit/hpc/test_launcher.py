@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hpc.mpi.topology import Launched, launched
+from hpc.mpi.launch import Launched, launched
 from hpc.settings import LAUNCHER_VARIABLES
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from flows.steps import MemoryLookup
 from flows.steps.limits import MAX_LINKS, MAX_RECEIPTS
-from flows.steps.lookup import Made
+from flows.steps.lookup import MadeByStep
 from provenance_store.errors import TooLarge
 from provenance_store.sink import MemorySink
 from tests.unit.steps.room import Room
@@ -23,7 +23,7 @@ class Counting(MemoryLookup):
         super().__init__(resolver=sink.resolve)
         self.asked = 0
 
-    def made_by(self, step_id: int) -> Made:
+    def made_by(self, step_id: int) -> MadeByStep:
         self.asked += 1
         return super().made_by(step_id)
 

@@ -16,8 +16,8 @@ from provenance_store.results.records import Candidate, Mention, Record, RecordD
 from provenance_store.results.runs import Run, StepDetail
 
 __all__ = [
-    "Line",
     "Lineage",
+    "ModelLine",
     "ModelPage",
     "ModelVersion",
     "RecordDetail",
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-class Named(msgspec.Struct, kw_only=True):
+class NamedRecords(msgspec.Struct, kw_only=True):
     """What a reference names: one record where it is clear, else the choices, newest first."""
 
     records: list[Candidate]
@@ -79,7 +79,7 @@ class ModelPage(Paged, kw_only=True):
     models: list[LineBrief]
 
 
-class Line(Paged, kw_only=True):
+class ModelLine(Paged, kw_only=True):
     """A line with a page of its versions by number, and the names that versions had."""
 
     id: str
