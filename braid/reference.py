@@ -79,7 +79,9 @@ class Section(NamedTuple):
 
 
 LEFT_OUT = {
-    Recorder: {"decided", "generated", "id_of", "link_later", "mark", "payload"},
+    Recorder: {
+        *("decided", "decoded_payload", "generated", "link_later", "mark", "payload", "run_news"),
+    },
     Store: set[str](),
     Reader: set[str](),
 }
