@@ -120,7 +120,7 @@ def above(reader: DocumentReader, record_id: str) -> set[str]:
 
 def are_apart(bench: Bench, runs: list[str], *, fit: bool = True) -> None:
     """Each result derives from its run's raw file, and of the steps from those of its run only."""
-    reader = bench.documents
+    reader = bench.reader
     raws = [newest(reader, f"globus://{BEAMLINE}/raw/{n}.csv", run) for n, run in enumerate(runs)]
     assert len({*raws}) == len(runs)
     steps = [{step["name"]: step["id"] for step in reader.run(run)["steps"]} for run in runs]
@@ -234,11 +234,11 @@ def test_a_rule_that_comes_later_tells_of_one_run_only(bench: Bench, first: int)
     for n in (first, 1 - first):
         assert bench.harvest(outcomes[n], made, conventions=conventions).linked
         raws = [
-            newest(bench.documents, f"globus://{BEAMLINE}/raw/{k}.csv", runs[k]) for k in range(2)
+            newest(bench.reader, f"globus://{BEAMLINE}/raw/{k}.csv", runs[k]) for k in range(2)
         ]
         for k in range(2):
-            final = newest(bench.documents, f"globus://{BEAMLINE}/results/peaks.csv", runs[k])
-            assert above(bench.documents, final) & {*raws} <= {raws[k]}
+            final = newest(bench.reader, f"globus://{BEAMLINE}/results/peaks.csv", runs[k])
+            assert above(bench.reader, final) & {*raws} <= {raws[k]}
     are_apart(bench, runs)
     for n in range(2):
         again = bench.harvest(outcomes[n], made, conventions=conventions)
@@ -254,9 +254,9 @@ def test_a_run_after_a_rule_told_of_another_one_is_apart(bench: Bench) -> None:
     for n in range(3):
         outcome = bench.run(made, f"/raw/{n}.csv")
         runs.append(outcome.run["run_id"])
-        raw = newest(bench.documents, f"globus://{BEAMLINE}/raw/0.csv", runs[0])
-        final = newest(bench.documents, f"globus://{BEAMLINE}/results/peaks.csv", runs[n])
-        assert raw not in above(bench.documents, final)
+        raw = newest(bench.reader, f"globus://{BEAMLINE}/raw/0.csv", runs[0])
+        final = newest(bench.reader, f"globus://{BEAMLINE}/results/peaks.csv", runs[n])
+        assert raw not in above(bench.reader, final)
         bench.harvest(outcome, made, conventions=read_conventions(rules))
     are_apart(bench, runs)
 
@@ -268,22 +268,22 @@ def test_a_raw_file_that_is_measured_again_is_another_thing(
     flow = definition(TOLD)
     uri = f"globus://{BEAMLINE}/raw/0.csv"
     first = way(bench, flow)[0]
-    old = newest(bench.documents, uri, first)
+    old = newest(bench.reader, uri, first)
     bench.house.store.invalidate(old, cause="beam tripped")
     bench.write("/raw/0.csv", "measured again")
     run = way(bench, flow)[0]
-    new = newest(bench.documents, uri, run)
-    final = newest(bench.documents, f"globus://{BEAMLINE}/results/peaks.csv", run)
-    assert bench.documents.record(new)["tags"] == {"differs_from": old}
-    assert above(bench.documents, final) & {old, new} == {new}
-    assert "invalidated" not in bench.documents.record(final)
+    new = newest(bench.reader, uri, run)
+    final = newest(bench.reader, f"globus://{BEAMLINE}/results/peaks.csv", run)
+    assert bench.reader.record(new)["tags"] == {"differs_from": old}
+    assert above(bench.reader, final) & {old, new} == {new}
+    assert "invalidated" not in bench.reader.record(final)
 
 
 def test_a_raw_file_that_is_the_same_is_the_same_thing(bench: Bench) -> None:
     made = bench.instrumented(definition(TOLD))
     for _ in range(3):
         bench.run(made, "/raw/0.csv")
-    assert len(bench.documents.records(uri=f"globus://{BEAMLINE}/raw/0.csv")["records"]) == 1
+    assert len(bench.reader.records(uri=f"globus://{BEAMLINE}/raw/0.csv")["records"]) == 1
 
 
 @pytest.mark.parametrize("name", ["Fit", "Bring"])
@@ -295,7 +295,7 @@ def test_a_step_that_failed_keeps_its_inputs_where_it_is_caught(bench: Bench, na
     flow["States"][name] = {**flow["States"][name], "Catch": catch}
     raw = "/raw/none.csv" if name == "Bring" else "/raw/0.csv"
     outcome = bench.run(bench.instrumented(flow), raw)
-    steps = {step["name"]: step for step in bench.documents.run(outcome.run["run_id"])["steps"]}
+    steps = {step["name"]: step for step in bench.reader.run(outcome.run["run_id"])["steps"]}
     assert steps[name]["status"] == "FAILED"
     used = [end["name"] for end in steps[name]["inputs"] if end["kind"] == "data"]
     assert used == ["none.csv" if name == "Bring" else "scan.csv"]
@@ -310,14 +310,14 @@ def test_a_step_that_failed_uncaught_has_its_inputs_at_once(bench: Bench, name: 
     outcome = bench.run(made, raw)
     assert outcome.status == "FAILED"
     run_id = outcome.run["run_id"]
-    said = bench.documents.run(run_id)
+    said = bench.reader.run(run_id)
     step = said["steps"][-1]
     assert (step["name"], step["status"], said["status"]) == (name, "FAILED", "FAILED")
     used = [end for end in step["inputs"] if end["kind"] == "data"]
     assert [end["name"] for end in used] == ["none.csv" if name == "Bring" else "scan.csv"]
-    below = bench.documents.lineage(used[0]["id"], direction="down")
+    below = bench.reader.lineage(used[0]["id"], direction="down")
     assert step["id"] in {node["id"] for node in below["nodes"]}
     told = bench.harvest(outcome, made)
-    again = bench.documents.run(run_id)["steps"]
+    again = bench.reader.run(run_id)["steps"]
     assert (len(again), again[-1]) == (len(said["steps"]), step)
     assert told.added == 0
