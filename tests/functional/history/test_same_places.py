@@ -233,9 +233,7 @@ def test_a_rule_that_comes_later_tells_of_one_run_only(bench: Bench, first: int)
     conventions = read_conventions(rules)
     for n in (first, 1 - first):
         assert bench.harvest(outcomes[n], made, conventions=conventions).linked
-        raws = [
-            newest(bench.reader, f"globus://{BEAMLINE}/raw/{k}.csv", runs[k]) for k in range(2)
-        ]
+        raws = [newest(bench.reader, f"globus://{BEAMLINE}/raw/{k}.csv", runs[k]) for k in range(2)]
         for k in range(2):
             final = newest(bench.reader, f"globus://{BEAMLINE}/results/peaks.csv", runs[k])
             assert above(bench.reader, final) & {*raws} <= {raws[k]}
