@@ -725,42 +725,28 @@ class Recorder(RowMaker):
         >>> run = "8c1f2d3e-5a0f-4f3b-9c39-6f1c1a7f0d11"
         >>> store.run(run, label="scan 17", status="ACTIVE")
         """
-        self._run(
-            run_id,
-            at=at,
-            flow_id=flow_id,
-            flow_title=flow_title,
-            label=label,
-            status=status,
-            run_owner=run_owner,
-            start_time=start_time,
-            completion_time=completion_time,
-            audience=audience,
-            tags=tags,
-        )
+        said = (flow_id, flow_title, label, status, run_owner)
+        self._run(run_id, at, said, (start_time, completion_time), audience, tags)
 
     def run_news(self, run_id: str, **about: Unpack[RunAbout]) -> None:
         """As `run`, but nothing is recorded that the store already has of the run."""
-        self._run(run_id, only_news=True, **about)
+        said = tuple(map(about.get, ("flow_id", "flow_title", "label", "status", "run_owner")))
+        times = (about.get("start_time"), about.get("completion_time"))
+        audience, tags = about.get("audience"), about.get("tags", NONE)
+        self._run(run_id, about.get("at"), said, times, audience, tags, only_news=True)
 
     def _run(
         self,
         run_id: str,
+        at: TimeLike | None,
+        said: tuple[Any, ...],
+        times: tuple[TimeLike | None, TimeLike | None],
+        audience: Audience | None,
+        tags: str | Iterable[str],
         *,
-        at: TimeLike | None = None,
-        flow_id: str | None = None,
-        flow_title: str | None = None,
-        label: str | None = None,
-        status: str | None = None,
-        run_owner: str | None = None,
-        start_time: TimeLike | None = None,
-        completion_time: TimeLike | None = None,
-        audience: Audience | None = None,
-        tags: str | Iterable[str] = (),
         only_news: bool = False,
     ) -> None:
-        said = (flow_id, flow_title, label, status, run_owner)
-        times = (start_time, completion_time)
+        """`said` is in the order of an event's fields, as `times` is."""
         if only_news and tags is NONE and run_id is self.run_id and audience is self.audience:
             digest = None if audience is None else audience.rows()[0].digest
             if self._is_known(run_id, (*said, *times, digest)):  # nearly always: the quick way
